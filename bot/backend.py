@@ -17,6 +17,10 @@ from bot.engine import Engine
 from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
 from bot.levels import Caps, Enforcing, Levels
+from bot.moderation.owner_file import NAME as BLOCKED_WORDS
+from bot.moderation.owner_file import OwnerFile
+from bot.moderation.screening import Screening
+from bot.moderation.words import Words
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
@@ -25,6 +29,7 @@ from bot.worker.consumer import GpuConsumer
 from bot.worker.image_check import Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
+from bot.worker.permits import Permits
 from bot.worker.workers import Workers
 from catalog import Demos, KeptFacts, LiveCatalog, Pace
 
@@ -74,7 +79,8 @@ class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
     engines: one for each lane of the queue, in the same order. levels: what servers, channels and
-    people have set, which the queue enforces. uses: what people have used.
+    people have set, which the queue enforces. words: that are blocked, which screening looks for.
+    permits: are asked before a job is generated. uses: what people have used.
     """
 
     settings: Settings
@@ -84,6 +90,9 @@ class Backend:
     engines: tuple[Engine, ...]
     queue: JobQueue
     inputs: Inputs
+    words: Words
+    screening: Screening
+    permits: Permits
     uses: Uses
     inspector: Inspector
 
@@ -121,7 +130,18 @@ class Backend:
                 store, build_image_check(settings), lambda: catalog.current, settings.image_check
             )
             levels = Levels(store, caps_of(settings))
-            admit = Enforcing(levels, lambda: catalog.current)
+            file = OwnerFile(settings.catalog_dir.absolute() / BLOCKED_WORDS)
+            words = Words(store, lambda: catalog.current, file)
+            screening = Screening(
+                Enforcing(levels, lambda: catalog.current),
+                words,
+                levels,
+                store,
+                lambda: catalog.current,
+                negatives=settings.blocked_in_negatives,
+            )
+            permits = Permits()
+            permits.add(screening.recheck)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             uses = Uses(store)
             yield cls(
@@ -130,8 +150,11 @@ class Backend:
                 store=store,
                 levels=levels,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits, admit=admit, accepted=uses.accepted),
+                queue=JobQueue(store, lanes, limits, admit=screening, accepted=uses.accepted),
                 inputs=Inputs(settings.inputs_dir.absolute()),
+                words=words,
+                screening=screening,
+                permits=permits,
                 inspector=inspector,
                 uses=uses,
             )
@@ -176,6 +199,7 @@ class Backend:
                 timeout=settings.job_timeout,
                 idle=settings.idle_minutes * 60 or None,
                 previews=partial(_shows_previews, engine),
+                permit=self.permits,
             )
             for lane, engine in zip(self.queue.lanes, self.engines, strict=True)
         ]

@@ -110,6 +110,33 @@ def traceback_without(error: BaseException, texts: Iterable[str]) -> str:
     return written
 
 
+def where_raised(error: BaseException) -> str:
+    """The traceback of `error` and of those that led to it, without their messages."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        frames = "".join(traceback.format_tb(one.__traceback__))
+        parts.append(f"{frames}{type(one).__module__}.{type(one).__qualname__}")
+        one = one.__cause__ or one.__context__
+    return "\n\n".join(reversed(parts))
+
+
+def without_messages(record: logging.LogRecord) -> bool:
+    """A filter for the lines of libraries that log our exceptions: their messages may quote what a
+    person typed, such as into an option that is being completed."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        record.msg, record.args = f"{record.getMessage()}\n{where_raised(error)}", ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
+def _is_of_discord(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == "discord"
+
+
 def set_up(level: str, secrets: tuple[str, ...] = (), *, as_json: bool = False) -> None:
     """Log to stderr. `level` applies to our own packages; others log at INFO or above.
 
@@ -117,6 +144,7 @@ def set_up(level: str, secrets: tuple[str, ...] = (), *, as_json: bool = False) 
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(secrets) if as_json else RedactingFormatter(secrets))
+    handler.addFilter(lambda record: not _is_of_discord(record) or without_messages(record))
     logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level)), handlers=[handler])
     for name in OURS:
         logging.getLogger(name).setLevel(level)

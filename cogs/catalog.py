@@ -29,7 +29,6 @@ class CatalogCog(commands.Cog):
 
     @app_commands.command(description="command.models.description")
     @app_commands.describe(search="command.models.options.search", tag="command.models.options.tag")
-    @app_commands.guild_only()
     async def models(
         self, interaction: Interaction, search: Words | None = None, tag: Words | None = None
     ) -> None:
@@ -42,7 +41,6 @@ class CatalogCog(commands.Cog):
         model="command.loras.model",
         tag="command.models.options.tag",
     )
-    @app_commands.guild_only()
     async def loras(
         self,
         interaction: Interaction,
@@ -55,7 +53,6 @@ class CatalogCog(commands.Cog):
 
     @app_commands.command(description="command.embeddings.description")
     @app_commands.describe(search="command.models.options.search")
-    @app_commands.guild_only()
     async def embeddings(self, interaction: Interaction, search: Words | None = None) -> None:
         await self._browsing.send(interaction, Shelf.EMBEDDINGS, Filter(words=search or ""))
 

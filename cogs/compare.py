@@ -34,7 +34,7 @@ from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
 from cogs.defaults import filling, first_said
-from cogs.places import asked_by, postponing
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -83,7 +83,6 @@ class Compare(commands.Cog):
     )
     @app_commands.choices(axis=AXIS_CHOICES, axis2=AXIS_CHOICES)
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
-    @app_commands.guild_only()
     async def compare(
         self,
         interaction: Interaction,
@@ -108,7 +107,8 @@ class Compare(commands.Cog):
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         place = here_of(interaction).place
-        self._queue.screen(place.person, place.roles, place.community)
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
         options = locals()
         draft, asks = Draft.from_options(options), axes_of(options)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)

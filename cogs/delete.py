@@ -67,7 +67,7 @@ class Deleting:
 
         user_id: who deletes it; the message names them unless it is theirs.
         """
-        log.info("job %s: deleted by user %d", job.id, user_id)
+        log.info("job %s: deleted", job.id)
         await erase(self.results.store, self._images_dir, job.id)
         origin = Discord.of(job.origin)
         notice = None
@@ -76,7 +76,9 @@ class Deleting:
             users = {"user": mention(user_id), "owner": mention(origin.user_id)}
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
-        return await self._delivery.afterwards.take_down(job, notice)
+        gone = await self._delivery.afterwards.take_down(job, notice)
+        await self._delivery.afterwards.take_down_again(job)
+        return gone
 
     def _check(self, interaction: Interaction, job: Job) -> None:
         own = job.person == discord_person(interaction.user.id)

@@ -32,7 +32,7 @@ class Details:
         check_may_repeat(job, catalog, nsfw=here_of(interaction).nsfw)
         await interaction.response.defer(ephemeral=True, thinking=True)
         images = await self._backend.store.images(job.id)
-        embed = details_embed(here_of(interaction).say, job, images, await self._today(job))
+        embed = details_embed(here_of(interaction).say, job, images, await self.today(job))
         command = command_of(job.request)
         file = discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")
         content = None if command is None else f"```\n{command.replace('`', chr(39))}\n```"
@@ -40,7 +40,8 @@ class Details:
             content or discord.utils.MISSING, embed=embed, file=file, ephemeral=True
         )
 
-    async def _today(self, job: Job) -> Today | None:
+    async def today(self, job: Job) -> Today | None:
+        """Whether it would be the same today; None if there is nothing to tell it by."""
         if job.recipe is None or job.started_at is None:
             return None
         settings = self._backend.settings

@@ -32,7 +32,7 @@ from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -83,7 +83,6 @@ class Imagine(commands.Cog):
         hidden="command.imagine.hidden",
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
-    @app_commands.guild_only()
     async def imagine(
         self,
         interaction: Interaction,
@@ -111,7 +110,8 @@ class Imagine(commands.Cog):
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         place = here_of(interaction).place
-        self._queue.screen(place.person, place.roles, place.community)
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
         draft = Draft.from_options(
             locals(),
             image=_promised("image", image),

@@ -202,7 +202,6 @@ class Info(commands.Cog):
 
     @app_commands.command(description="command.info.description")
     @app_commands.describe(image="command.info.image")
-    @app_commands.guild_only()
     async def info(self, interaction: Interaction, image: discord.Attachment) -> None:
         self._infos.results.check_may_use(interaction)
         await self._infos.of_file(interaction, image)

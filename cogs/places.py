@@ -1,11 +1,13 @@
 """Where a request comes from on Discord, who makes it, and what they may do elsewhere."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import discord
 
+from bot.chat.contexts import Context
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of, parent_of
 from bot.chat.places import permissions_in, sees
@@ -43,8 +45,12 @@ def _permissions_there(
     interaction: discord.Interaction[Any], asked: Discord
 ) -> discord.Permissions:
     """What the user may do in the channel of `asked`; nothing if they are not known to see it."""
-    if asked.guild_id is None or asked.guild_id != interaction.guild_id:
+    if asked.guild_id != interaction.guild_id:
         return discord.Permissions.none()
+    if asked.guild_id is None:
+        # Whoever uses something in direct messages or a group reads them; nobody moderates there.
+        there = asked.channel_id == interaction.channel_id
+        return discord.Permissions(read_messages=there)
     if asked.channel_id == interaction.channel_id or interaction.permissions.administrator:
         return interaction.permissions
     guild, member = interaction.guild, interaction.user
@@ -62,6 +68,18 @@ def check_may_repeat(job: Job, catalog: Catalog, *, nsfw: bool) -> None:
     """
     if not nsfw and (Discord.of(job.origin).age_restricted or is_gated(job.request, catalog)):
         raise Refused("repeat.gated")
+
+
+@contextmanager
+def naming_roles(interaction: discord.Interaction[Any]) -> Iterator[None]:
+    """Where a required role cannot be mentioned, since it is another server's, say so in words."""
+    try:
+        yield
+    except Refused as error:
+        server = here_of(interaction).context is Context.SERVER
+        if server or error.code not in ("queue.role", "queue.roles"):
+            raise
+        raise Refused("where.role") from error
 
 
 def roles_of(person: discord.User | discord.Member | None) -> frozenset[int]:
@@ -102,11 +120,12 @@ def asked_by(
             reply_to=shown.message_id if shown and here else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
+            absent=here_of(interaction).absent,
             withheld="hidden" if kind == "cell" and shown and shown.withheld else None,
             parent_channel_id=parent_of(interaction.channel),
             token=interaction.token,
         ),
-        roles=roles_of(interaction.user),
+        roles=here_of(interaction).place.roles,
         parent_id=parent.id if parent else None,
         warnings=warnings,
     )

@@ -19,7 +19,7 @@ from bot.queue import JobQueue
 from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
 from bot.request.keeping import NAME_MAX
 from bot.request.options import LORA_MAX, is_gated_set
-from bot.store import ActKind, discord_person
+from bot.store import ActKind
 from bot.store.acts import Acts
 from bot.store.presets import Presets, SavedPreset
 from catalog import LiveCatalog
@@ -27,14 +27,13 @@ from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, naming_roles, postponing
 from cogs.saving import Saving
 
 Interaction = discord.Interaction[ImagenBot]
 Name = app_commands.Range[str, 1, NAME_MAX]
 
 
-@app_commands.guild_only()
 class PresetCog(
     commands.GroupCog, group_name="preset", group_description="command.preset.description"
 ):
@@ -121,7 +120,9 @@ class PresetCog(
     ) -> None:
         rules = here_of(interaction).rules
         hidden = first_said(hidden, rules.private)
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            place = here_of(interaction).place
+            self._queue.screen(place.person, place.roles)
         draft = Draft(prompt=prompt, preset=name, seed=seed)
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(
@@ -213,7 +214,9 @@ class PresetCog(
         return here.nsfw or not is_gated_set(found.options, self._catalog.current)
 
     def _check_may_use(self, interaction: Interaction) -> None:
-        self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            place = here_of(interaction).place
+            self._queue.check_person(place.person, place.roles)
 
     @save.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:

@@ -26,6 +26,8 @@ class PublishButton(AskingComponent[PublishId]):
         # To anyone but its person, a hidden one is not shown.
         if not origin.hidden:
             raise Refused("publish.twice")
+        if origin.absent:
+            raise Refused("where.publish")
         if origin.withheld:
             raise Refused("publish.withheld")
         if interaction.channel_id != origin.channel_id:

@@ -36,7 +36,6 @@ class Queue(commands.Cog):
         self._workers = workers
 
     @app_commands.command(description="command.queue.description")
-    @app_commands.guild_only()
     async def queue(self, interaction: Interaction) -> None:
         embed = queue_embed(
             here_of(interaction).say,
@@ -45,6 +44,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             sees=partial(can_see, interaction),
             gated=self._gated(interaction),
+            nsfw=here_of(interaction).nsfw,
             paused=self._queue.still.paused,
             resumes_at=self._queue.still.resumes_at,
         )
@@ -52,7 +52,6 @@ class Queue(commands.Cog):
 
     @app_commands.command(description="command.cancel.description")
     @app_commands.describe(job="command.cancel.job")
-    @app_commands.guild_only()
     async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
         job_id = await self._only_one(interaction) if job is None else job
         await self.check_may_cancel(interaction, job_id)
@@ -67,10 +66,10 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             moderates=partial(moderates, interaction),
             gated=self._gated(interaction),
+            nsfw=here_of(interaction).nsfw,
         )
 
     @app_commands.command(description="command.pause.description")
-    @app_commands.guild_only()
     @app_commands.default_permissions(administrator=True)
     async def pause(self, interaction: Interaction) -> None:
         await _check_owner(interaction)
@@ -79,7 +78,6 @@ class Queue(commands.Cog):
         await interaction.response.send_message(say("pause.done"), ephemeral=True)
 
     @app_commands.command(description="command.resume.description")
-    @app_commands.guild_only()
     @app_commands.default_permissions(administrator=True)
     async def resume(self, interaction: Interaction) -> None:
         await _check_owner(interaction)

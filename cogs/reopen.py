@@ -47,9 +47,11 @@ class ReopenButton(AskingComponent[ReopenId]):
         elif found.of.startswith(f"{PresetFormId.prefix}:"):
             saved = PresetFormId.parse(found.of)
             await self._saver.open(interaction, saved.job_id, found.fields)
-        else:
+        elif found.of.startswith(f"{CompareFormId.prefix}:"):
             form = CompareFormId.parse(found.of)
             await self._comparer.open(interaction, form.job_id, found.fields)
+        else:
+            raise Refused("form.gone")
 
 
 async def setup(bot: ImagenBot) -> None:

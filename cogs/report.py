@@ -23,9 +23,11 @@ class Reports:
 
     async def send(self, interaction: Interaction, job_id: str, reason: str) -> None:
         job = await self.results.shown(interaction, job_id)
+        reports, reporter = self.results.store.reports, discord_person(interaction.user.id)
+        if await reports.made(job.id, reporter):
+            raise Refused("report.twice")
         await interaction.response.defer(ephemeral=True, thinking=True)
-        reporter = discord_person(interaction.user.id)
-        if not await self.results.store.reports.add(job, reporter, reason):
+        if not await reports.add(job, reporter, reason):  # forms can be sent at once
             raise Refused("report.twice")
         await interaction.followup.send(here_of(interaction).say("report.done"))
 

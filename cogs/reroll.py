@@ -9,6 +9,7 @@ import discord
 from discord.ext import commands
 
 from bot.chat.client import ImagenBot
+from bot.chat.contexts import Context, Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.sender import NO_WAY
@@ -41,6 +42,7 @@ class Reroll(commands.Cog):
         bot: ImagenBot,
         texts: Texts,
         find_here: FindHere,
+        contexts: Contexts,
         catalog: LiveCatalog,
         store: Store,
         queue: JobQueue,
@@ -49,6 +51,7 @@ class Reroll(commands.Cog):
         self._bot = bot
         self._texts = texts
         self._find_here = find_here
+        self._contexts = contexts
         self._catalog = catalog
         self._store = store
         self._queue = queue
@@ -100,10 +103,14 @@ class Reroll(commands.Cog):
         """
         if (
             payload.emoji.name not in (SAME_SEED, NEW_SEED)
-            or payload.member is None
             or self._by_a_bot(payload)
             or self._is_blocked(payload)
         ):
+            return False
+        if payload.guild_id is None:
+            # Reactions reach the bot only from its own direct messages.
+            return self._contexts.offers(Context.DIRECT)
+        if payload.member is None:
             return False
         guild = payload.member.guild
         channel = guild.get_channel_or_thread(payload.channel_id)
@@ -141,7 +148,10 @@ class Reroll(commands.Cog):
     async def _paint_again(
         self, job: Job, asked: Discord, payload: discord.RawReactionActionEvent
     ) -> None:
-        roles = roles_of(payload.member)
+        if payload.guild_id is None:
+            roles = await self._find_here.roles_of(payload.user_id)
+        else:
+            roles = roles_of(payload.member)
         place = place_in(self._channel(payload), asked, roles)
         self._queue.screen(place.person, roles, place.community)
         here = await self._find_here.at(place, asked.locale, nsfw=asked.age_restricted)
@@ -198,6 +208,7 @@ async def setup(bot: ImagenBot) -> None:
             bot,
             services.texts,
             services.find_here,
+            services.contexts,
             backend.catalog,
             backend.store,
             backend.queue,

@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component, IdT
+from bot.chat.contexts import Context, Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.errors import UNREACHABLE, sentence
 from bot.chat.here import here_of
@@ -24,7 +25,7 @@ from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
-from cogs.places import asked_by, can_see, check_may_repeat, postponing
+from cogs.places import asked_by, can_see, check_may_repeat, naming_roles, postponing
 
 SETTLED_WITHIN = 1.5
 """Seconds that an interaction waits for a result still being recorded, of the three that Discord
@@ -57,12 +58,14 @@ class Results:
         store: Store,
         queue: JobQueue,
         delivery: Delivery,
+        contexts: Contexts,
     ) -> None:
         self.catalog = catalog
         self.store = store
         self._texts = texts
         self._queue = queue
         self._delivery = delivery
+        self._contexts = contexts
 
     @classmethod
     def of(cls, bot: ImagenBot) -> Self:
@@ -74,10 +77,19 @@ class Results:
             store=backend.store,
             queue=backend.queue,
             delivery=services.delivery,
+            contexts=services.contexts,
         )
 
     def say_in(self, locale: str) -> Say:
         return self._texts.speaker(locale)
+
+    def blocks(self, person: str, community: str | None) -> bool:
+        """Whether they are blocked there."""
+        try:
+            self._queue.check_not_blocked(person, community)
+        except Refused:
+            return True
+        return False
 
     def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
         """Raise Refused for one who is blocked here."""
@@ -87,12 +99,16 @@ class Results:
     def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
         """The same, and for one without the role that the owner requires."""
         place = here_of(interaction).place
-        self._queue.check_person(place.person, place.roles, place.community)
+        with naming_roles(interaction):
+            self._queue.check_person(place.person, place.roles, place.community)
 
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
         button press it. A cooldown does not count yet: a form may be filled in meanwhile."""
         self.check_may_use(interaction)
+        self._contexts.check(here_of(interaction).context)
+        if interaction.guild_id is None:
+            return
         if not may_ask(interaction.channel, interaction.permissions):
             raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
 
@@ -208,12 +224,14 @@ class Results:
             raise Refused("action.gone")
         own = job.person == discord_person(interaction.user.id)
         where = job.origin
-        alone = where.hidden or interaction.guild_id is None
-        if not (own if alone else can_see(interaction, where)):
+        alone = where.hidden or here_of(interaction).context is Context.DIRECT
+        # What is one's own is in one's history, wherever one looks at it.
+        if not own and (alone or not can_see(interaction, where)):
             raise Refused("action.gone")
         if job.deleted_at is not None:
             raise Refused("action.deleted")
-        if job.state not in (JobState.DONE, JobState.DELIVERED):
+        kept = job.state is JobState.FAILED and job.recipe is not None  # it could not be delivered
+        if job.state not in (JobState.DONE, JobState.DELIVERED) and not kept:
             raise Refused("action.none")
         return job
 

@@ -27,7 +27,7 @@ from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import Choices, Completing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing
+from cogs.places import asked_by, naming_roles, postponing
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -70,7 +70,6 @@ class UpscaleImage(commands.Cog):
     )
     @app_commands.choices(scale=[Choice(name=f"{by:g}×", value=by) for by in UPSCALE_SCALES])
     @app_commands.choices(mode=[Choice(name=mode, value=mode) for mode in UPSCALE_MODES])
-    @app_commands.guild_only()
     async def upscale(
         self,
         interaction: Interaction,
@@ -87,7 +86,8 @@ class UpscaleImage(commands.Cog):
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
         place = here_of(interaction).place
-        self._queue.screen(place.person, place.roles, place.community)
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
         draft = UpscaleDraft(
             image=promised("image", image),
             scale=scale,

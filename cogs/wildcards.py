@@ -38,7 +38,6 @@ class WildcardsCog(commands.Cog):
 
     @app_commands.command(description="command.wildcards.description")
     @app_commands.describe(search="command.wildcards.search")
-    @app_commands.guild_only()
     async def wildcards(
         self, interaction: Interaction, search: app_commands.Range[str, 1, SEARCH_MAX] | None = None
     ) -> None:

@@ -10,7 +10,7 @@ from playground.interactions import Interaction
 from playground.options import File
 from playground.page import Page, furnish
 from playground.server import Playground
-from playground.state import Attachment, Channel, Guild, Message, Role, Snapshot
+from playground.state import Attachment, Channel, Guild, Message, Role, Snapshot, TeamMember
 from playground.user import Choice, User
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Request",
     "Role",
     "Snapshot",
+    "TeamMember",
     "User",
     "furnish",
 ]

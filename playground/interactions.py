@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playground import payloads, permissions, resolved
+from playground import installs, payloads, resolved
 from playground.core import Core
 from playground.errors import NotAcknowledged
 from playground.state import (
@@ -20,7 +20,6 @@ from playground.state import (
     MODAL,
     Account,
     Channel,
-    ChannelType,
     InteractionState,
     Message,
 )
@@ -61,7 +60,6 @@ class Interaction(InteractionState):
     def payload(self) -> JsonObject:
         """INTERACTION_CREATE as the gateway sends it."""
         core, channel = self._core, self.channel
-        private = channel.type is ChannelType.DM
         answer: JsonObject = {
             "id": str(self.id),
             "application_id": str(core.world.application_id),
@@ -71,12 +69,12 @@ class Interaction(InteractionState):
             "data": self.data,
             "channel_id": str(channel.id),
             "channel": resolved.channel(channel, self.user),
-            "app_permissions": str(permissions.of(core.world.bot, channel)),
+            "app_permissions": str(installs.app_permissions(channel, core.world.bot)),
             "locale": self.user.locale,
             "entitlements": [],
             "entitlement_sku_ids": [],
-            "authorizing_integration_owners": payloads.installed_in(channel),
-            "context": 1 if private else 0,
+            "authorizing_integration_owners": installs.owners_of(self, core.world.bot),
+            "context": installs.context_of(channel),
             "attachment_size_limit": core.attachment_size_limit,
         }
         guild = channel.guild

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from playground import payloads, permissions, resolved
+from playground import installs, payloads, permissions, resolved
 from playground.errors import ClientRefused
 from playground.state import Account, Attachment, Channel, Role, World
 
@@ -57,12 +57,8 @@ class Picker:
 
     def _check_place(self, command: JsonObject) -> None:
         name, channel = command["name"], self.channel
-        contexts = command.get("contexts")
-        place = 0 if channel.guild else 1
-        if contexts is not None and place not in contexts:
-            raise ClientRefused(f"/{name} is not offered in context {place}; only in {contexts}")
-        if place == 1 and command.get("dm_permission") is False:
-            raise ClientRefused(f"/{name} is not offered in private channels")
+        if why := installs.refusal(command, channel, self.user, self.world):
+            raise ClientRefused(why)
         if command.get("nsfw") and not channel.age_restricted and channel.guild:
             raise ClientRefused(f"/{name} is only for age-restricted channels, not {channel}")
         if channel.guild is None:

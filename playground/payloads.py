@@ -6,10 +6,12 @@ OpenAPI description, against which every response of the playground is checked.
 
 from typing import Any
 
+from playground import installs
 from playground.snowflake import created_at, timestamp
 from playground.state import (
     COMPONENT,
     MODAL,
+    VOCAL,
     Account,
     Attachment,
     Channel,
@@ -112,6 +114,10 @@ def channel(entry: Channel) -> JsonObject:
     if entry.type is ChannelType.DM:
         answer["recipients"] = [user(entry.recipient)] if entry.recipient else []
         return answer
+    if entry.type is ChannelType.GROUP:
+        others = [user(person) for person in entry.people]
+        named = {"name": entry.name, "icon": None, "owner_id": str(entry.owner_id)}
+        return answer | named | {"recipients": others}
     guild_of = entry.guild
     if guild_of is None:
         raise ValueError(f"{entry} is a guild channel but has no guild")
@@ -119,7 +125,7 @@ def channel(entry: Channel) -> JsonObject:
         "guild_id": str(guild_of.id),
         "name": entry.name,
         "parent_id": str(entry.parent.id) if entry.parent else None,
-        "rate_limit_per_user": 0,
+        "rate_limit_per_user": entry.slowmode,
     }
     if entry.type is ChannelType.THREAD:
         started = created_at(entry.id)
@@ -143,6 +149,8 @@ def channel(entry: Channel) -> JsonObject:
             "default_sort_order": None,
             "default_forum_layout": 0,
         }
+    if entry.type in VOCAL:
+        answer |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
     return answer | {
         "topic": None,
         "position": [*guild_of.channels, entry.id].index(entry.id),
@@ -171,7 +179,7 @@ def guild(entry: Guild) -> JsonObject:
         "region": "us-west",
         "afk_channel_id": None,
         "afk_timeout": 300,
-        "system_channel_id": None,
+        "system_channel_id": str(entry.system_channel.id) if entry.system_channel else None,
         "system_channel_flags": 0,
         "widget_enabled": False,
         "widget_channel_id": None,
@@ -226,34 +234,6 @@ def active_threads(entry: Guild) -> list[Channel]:
     """The threads of a guild that are not archived, which is all that the gateway tells of."""
     channels = entry.channels.values()
     return [c for c in channels if c.type is ChannelType.THREAD and not c.archived]
-
-
-def application(world: World) -> JsonObject:
-    """The bot's application, as returned by ``/oauth2/applications/@me``."""
-    return {
-        "id": str(world.application_id),
-        "name": world.bot.name,
-        "icon": None,
-        "description": "",
-        "type": None,
-        "bot": user(world.bot),
-        "bot_public": True,
-        "bot_require_code_grant": False,
-        "integration_types_config": {"0": {}},
-        "verify_key": "0" * 64,
-        "flags": 1 << 19,
-        "flags_new": str(1 << 19),
-        "redirect_uris": [],
-        "interactions_endpoint_url": None,
-        "role_connections_verification_url": None,
-        "owner": user(world.owner),
-        "approximate_guild_count": len(world.guilds),
-        "approximate_user_install_count": 0,
-        "approximate_user_authorization_count": 0,
-        "explicit_content_filter": 0,
-        "team": None,
-        "eligible_oauth2_scopes": [],
-    }
 
 
 def attachment(entry: Attachment) -> JsonObject:
@@ -336,7 +316,7 @@ def message(entry: Message, world: World, *, nested: bool = False) -> JsonObject
     if entry.interaction is not None:
         answer["application_id"] = str(world.application_id)
         answer["webhook_id"] = str(world.application_id)
-        answer["interaction_metadata"] = interaction_metadata(entry.interaction)
+        answer["interaction_metadata"] = interaction_metadata(entry.interaction, world.bot)
         if (name := entry.interaction.command_name) is not None:
             answer["interaction"] = {
                 "id": str(entry.interaction.id),
@@ -366,21 +346,16 @@ def message_event(entry: Message, world: World, *, with_content: bool) -> JsonOb
     return answer
 
 
-def interaction_metadata(entry: InteractionState) -> JsonObject:
+def interaction_metadata(entry: InteractionState, bot: Account) -> JsonObject:
     """``interaction_metadata`` of the messages that respond to it."""
     answer: JsonObject = {
         "id": str(entry.id),
         "type": entry.type,
         "user": user(entry.user),
-        "authorizing_integration_owners": installed_in(entry.channel),
+        "authorizing_integration_owners": installs.owners_of(entry, bot),
     }
     if entry.type == COMPONENT and entry.source is not None:
         answer["interacted_message_id"] = str(entry.source.id)
     if entry.type == MODAL and entry.parent is not None:
-        answer["triggering_interaction_metadata"] = interaction_metadata(entry.parent)
+        answer["triggering_interaction_metadata"] = interaction_metadata(entry.parent, bot)
     return answer
-
-
-def installed_in(channel: Channel) -> JsonObject:
-    """Where the app is installed: key 0 maps to the guild, or to 0 for a DM."""
-    return {"0": str(channel.guild.id) if channel.guild else "0"}

@@ -2,7 +2,7 @@
 
 import time
 
-from playground.state import Account, Channel, ChannelType
+from playground.state import VOCAL, Account, Channel, ChannelType
 
 FLAGS: dict[str, int] = {
     "create_instant_invite": 1 << 0,
@@ -86,10 +86,13 @@ def of(account: Account, channel: Channel) -> int:
     """The permissions of ``account`` in ``channel``: roles, then the channel's overwrites, then
     what a timeout and other denials imply.
 
-    A thread has those of its parent. A DM has everything that a text channel has.
+    A thread has those of its parent. A DM has everything that a text channel has. The messages of a
+    voice or stage channel are only for those who may connect.
     """
     guild = channel.guild
     if guild is None:
+        if channel.type is ChannelType.GROUP and account not in channel.people:
+            return 0
         return everyone() & ~bits("mention_everyone")
     member = guild.members.get(account.id)
     if member is None:
@@ -117,6 +120,8 @@ def of(account: Account, channel: Channel) -> int:
         base &= bits("view_channel", "read_message_history")
     if not base & FLAGS["view_channel"]:
         return 0
+    if channel.type in VOCAL and not base & FLAGS["connect"]:
+        return base & FLAGS["view_channel"]
     return base if base & FLAGS[sending(channel)] else base & ~WITH_MESSAGES
 
 

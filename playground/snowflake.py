@@ -30,4 +30,9 @@ def timestamp(moment: float | None = None) -> str:
 
 def created_at(snowflake: int) -> str:
     """The creation time in an id, in Discord's format."""
-    return timestamp(((snowflake >> 22) + EPOCH_MS) / 1000)
+    return timestamp(made_at(snowflake))
+
+
+def made_at(snowflake: int) -> float:
+    """The creation time in an id, in Unix seconds."""
+    return ((snowflake >> 22) + EPOCH_MS) / 1000

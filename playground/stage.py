@@ -3,8 +3,8 @@
 import time
 
 from playground import messages, payloads, permissions, threads
-from playground.core import Core
 from playground.faults import Weather
+from playground.places import Places
 from playground.state import (
     Account,
     Channel,
@@ -15,21 +15,13 @@ from playground.state import (
     Message,
     Overwrite,
     Role,
+    TeamMember,
 )
 from playground.user import User
 
 
-class Stage:
+class Stage(Places):
     """The part of the playground that changes the world and injects faults."""
-
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.gateway = core.gateway
-        self._world = core.world
-        self._users: dict[str, User] = {}
-        self.guild = self.add_guild("playground")
-        self.channel = self.add_channel("general")
-        self.nsfw_channel = self.add_channel("after-dark", nsfw=True)
 
     @property
     def bot(self) -> Account:
@@ -37,28 +29,6 @@ class Stage:
         return self._world.bot
 
     # The world.
-
-    def add_guild(self, name: str) -> Guild:
-        """A new guild with the bot and all known users in it."""
-        world = self._world
-        guild = Guild(world.snowflakes.next(), name, world.owner.id)
-        guild.roles[guild.id] = Role(guild.id, "@everyone", permissions.everyone())
-        world.guilds[guild.id] = guild
-        for account in (world.owner, world.bot, *self._users.values()):
-            guild.members[account.id] = Member(account, time.time())
-        shown = payloads.guild_create(guild, world.bot)
-        # Its absence distinguishes a new guild from one that became available again.
-        del shown["unavailable"]
-        self.gateway.emit("GUILD_CREATE", shown, guild=guild, intent=1)
-        return guild
-
-    def add_channel(self, name: str, guild: Guild | None = None, nsfw: bool = False) -> Channel:
-        """A new text channel."""
-        home = guild or self.guild
-        channel = Channel(
-            self._world.snowflakes.next(), ChannelType.TEXT, name, guild=home, nsfw=nsfw
-        )
-        return self._enter(channel, "CHANNEL_CREATE")
 
     def add_thread(self, channel: Channel, name: str) -> Channel:
         """A new public thread in ``channel``."""
@@ -74,9 +44,7 @@ class Stage:
 
     def add_forum(self, name: str, guild: Guild | None = None) -> Channel:
         """A new forum; only its posts hold messages."""
-        home = guild or self.guild
-        forum = Channel(self._world.snowflakes.next(), ChannelType.FORUM, name, guild=home)
-        return self._enter(forum, "CHANNEL_CREATE")
+        return self.add_channel(name, guild, kind=ChannelType.FORUM)
 
     def say(self, author: Account, channel: Channel, text: str) -> Message:
         """A message of somebody whose client is not driven, like the server's owner."""
@@ -107,14 +75,6 @@ class Stage:
         """Lock or unlock a thread or post, as a moderator would."""
         threads.set_state(self.core, thread, archived=thread.archived, locked=locked)
 
-    def _enter(self, channel: Channel, event: str) -> Channel:
-        if channel.guild is not None:
-            channel.guild.channels[channel.id] = channel
-        self._world.channels[channel.id] = channel
-        shown = payloads.channel(channel)
-        self.gateway.emit(event, shown, guild=channel.guild, intent=1, channel=channel)
-        return channel
-
     def add_role(
         self, name: str, *grants: str, guild: Guild | None = None, mentionable: bool = False
     ) -> Role:
@@ -144,6 +104,18 @@ class Stage:
         shown = payloads.channel(channel)
         self.gateway.emit("CHANNEL_UPDATE", shown, guild=channel.guild, intent=1, channel=channel)
 
+    def set_team(self, *members: TeamMember) -> None:
+        """Give the application to a team, whose owner is the first; with none, to ``owner``."""
+        self._world.team = list(members)
+
+    def set_system_channel(self, channel: Channel) -> None:
+        """Make a channel that of its guild's system messages."""
+        guild = channel.guild
+        if guild is None:
+            raise ValueError(f"{channel!r} is a DM; only a guild has a system channel")
+        guild.system_channel = channel
+        self.gateway.emit("GUILD_UPDATE", payloads.guild(guild), guild=guild, intent=1)
+
     def time_out(self, user: User, seconds: float = 600.0) -> None:
         """Put ``user`` in a timeout in every guild; 0 ends it."""
         for guild in self._world.guilds.values():
@@ -162,7 +134,7 @@ class Stage:
             user.locale = locale
             self._users[name] = user
             world.accounts[user.id] = user
-            for guild in world.guilds.values():
+            for guild in (*world.guilds.values(), *world.foreign.values()):
                 guild.members[user.id] = Member(user, time.time())
         return self._users[name]
 

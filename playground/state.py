@@ -20,8 +20,16 @@ class ChannelType(enum.IntEnum):
 
     TEXT = 0
     DM = 1
+    VOICE = 2
+    GROUP = 3
+    ANNOUNCEMENT = 5
     THREAD = 11
+    STAGE = 13
     FORUM = 15
+
+
+PRIVATE = frozenset({ChannelType.DM, ChannelType.GROUP})
+VOCAL = frozenset({ChannelType.VOICE, ChannelType.STAGE})
 
 
 class MessageFlag(enum.IntFlag):
@@ -37,13 +45,14 @@ class MessageFlag(enum.IntFlag):
 
 @dataclass(eq=False)
 class Account:
-    """A user or the bot."""
+    """A user or the bot. ``installed``: whether the user has installed the app for themselves."""
 
     id: int
     name: str
     bot: bool = False
     locale: str = "en-US"
     takes_direct_messages: bool = True
+    installed: bool = False
 
     def __repr__(self) -> str:
         return f"<{'bot' if self.bot else 'user'} {self.name} {self.id}>"
@@ -198,7 +207,11 @@ class Message:
 
 @dataclass(eq=False)
 class Channel:
-    """A text channel, a forum, a thread or post (with ``parent``), or a DM (without guild)."""
+    """A text, voice, stage or announcement channel, a forum, a thread or post (with ``parent``), a
+    DM with the bot (``recipient``), or a group without the bot (``people``).
+
+    ``slowmode``: seconds between two messages of a user; the bot is exempt.
+    """
 
     id: int
     type: ChannelType
@@ -209,6 +222,8 @@ class Channel:
     overwrites: list[Overwrite] = field(default_factory=list)
     messages: dict[int, Message] = field(default_factory=dict)
     recipient: Account | None = None
+    people: list[Account] = field(default_factory=list)
+    slowmode: int = 0
     owner_id: int = 0
     archived: bool = False
     locked: bool = False
@@ -223,7 +238,7 @@ class Channel:
 
 @dataclass(eq=False)
 class Guild:
-    """A server."""
+    """A server. ``inviter``: who added the bot. ``system_channel``: for Discord's own notices."""
 
     id: int
     name: str
@@ -232,9 +247,23 @@ class Guild:
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
+    inviter: Account | None = None
+    system_channel: Channel | None = None
 
     def __repr__(self) -> str:
         return f"<guild {self.name} {self.id}>"
+
+
+@dataclass(eq=False)
+class TeamMember:
+    """Somebody in the team that owns the application: ``admin``, ``developer`` or ``read_only``.
+
+    ``accepted``: whether they have accepted the invitation.
+    """
+
+    account: Account
+    role: str = "admin"
+    accepted: bool = True
 
 
 @dataclass(eq=False)
@@ -244,7 +273,8 @@ class InteractionState:
     ``source``: the message whose component was used. ``original``: the original response.
     ``modal``: the form that the bot opened. ``choices``: its suggestions for an autocomplete, for
     an option of type ``focused_type``. ``followups``: its further messages. ``acknowledged``: the
-    type of the callback. ``ack_ms``: the time it took.
+    type of the callback. ``ack_ms``: the time it took. ``answered``: how many follow-ups were asked
+    for.
     """
 
     id: int
@@ -264,6 +294,7 @@ class InteractionState:
     modal: JsonObject | None = None
     choices: list[JsonObject] | None = None
     followups: list[Message] = field(default_factory=list)
+    answered: int = 0
 
     @property
     def message(self) -> Message | None:
@@ -318,8 +349,12 @@ class World:
         now = time.time()
         self.bot = Account(self.snowflakes.next(at=now - 30 * 86_400), "Imagen", bot=True)
         self.owner = Account(self.snowflakes.next(at=now - 400 * 86_400), "owner")
+        # The team that owns the application, its owner first; empty if one person does.
+        self.team: list[TeamMember] = []
         self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
         self.guilds: dict[int, Guild] = {}
+        # Those that the bot is not in.
+        self.foreign: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
         # By guild id, None for the global scope; then by command id.
         self.commands: dict[int | None, dict[int, JsonObject]] = {None: {}}
@@ -350,11 +385,13 @@ class World:
         return channel
 
     def forget(self, guild: Guild) -> None:
-        """Remove a guild that the bot is no longer in."""
+        """Remove a guild that the bot is no longer in; it keeps its channels."""
         self.guilds.pop(guild.id, None)
+        guild.members.pop(self.bot.id, None)
         self.removed.add(guild.id)
-        for channel in list(guild.channels.values()):
-            self.forget_channel(channel)
+        for number in guild.channels:
+            self.channels.pop(number, None)
+            self.removed.add(number)
 
     def forget_channel(self, channel: Channel) -> None:
         """Remove a channel and its threads."""

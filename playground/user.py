@@ -1,5 +1,6 @@
 """A user with a Discord client, driven by tests."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from playground.errors import ClientRefused
 from playground.interactions import Interaction
 from playground.options import Picker
 from playground.rest import reactions
+from playground.snowflake import made_at
 from playground.state import (
     AUTOCOMPLETE,
     COMMAND,
@@ -210,6 +212,7 @@ class User(Account):
         uploaded = {n: Upload(name, data) for n, (name, data) in enumerate(files)}
         kind = 19 if reply_to is not None else 0
         threads.enter(self._core, self, channel)
+        self._must_wait(channel)
         return messages.new(
             self._core, channel, self, {"content": text}, uploaded, kind=kind, reference=reply_to
         )
@@ -223,7 +226,7 @@ class User(Account):
         if where.guild is not None and self.id not in where.guild.members:
             raise ClientRefused(f"{self.name} is not in {where.guild}")
         self._must_be_allowed(where, "view_channel")
-        if where.guild is None and where.recipient is not self:
+        if where.guild is None and self not in (where.recipient, *where.people):
             raise ClientRefused(f"{where} is not a DM with {self.name}")
         return where
 
@@ -233,6 +236,16 @@ class User(Account):
             raise ClientRefused(f"{channel} is a forum: it has posts, no messages")
         if threads.closed_to(self, channel):
             raise ClientRefused(f"{channel} is locked")
+
+    def _must_wait(self, channel: Channel) -> None:
+        """In slow mode, some seconds between two messages."""
+        free = any(
+            permissions.has(self, channel, name) for name in ("manage_messages", "manage_channels")
+        )
+        own = [m.id for m in channel.messages.values() if m.author is self]
+        since = time.time() - made_at(max(own)) if own and not free else channel.slowmode
+        if since < channel.slowmode:
+            raise ClientRefused(f"{channel} is in slow mode: {channel.slowmode} s between messages")
 
     @staticmethod
     def _must_be_active(channel: Channel) -> None:

@@ -197,3 +197,24 @@ def test_a_bot_without_voice_is_not_told_of_voice(capsys: pytest.CaptureFixture[
     written = capsys.readouterr().err
     assert "voice" not in written
     assert "something else" in written
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_discord_py_logs_of_our_errors_quotes_nobody(
+    capfd: pytest.CaptureFixture[str], *, as_json: bool
+) -> None:
+    start("DEBUG", as_json=as_json)
+    try:
+        try:
+            raise KeyError("a prompt of someone")
+        except KeyError as error:
+            raise ValueError("a prompt of someone") from error
+    except ValueError:
+        logging.getLogger("discord.app_commands.tree").exception("Ignoring %s", "it")
+        logging.getLogger("bot").exception("ours")
+    [theirs, *ours] = capfd.readouterr().err.split("Ignoring it")[1].split("ours")
+    assert "builtins.KeyError" in theirs
+    assert "builtins.ValueError" in theirs
+    assert "test_log.py" in theirs
+    assert "someone" not in theirs.partition("raise ")[0]
+    assert "ValueError: a prompt of someone" in ours[0]

@@ -146,7 +146,7 @@ def _status(error: UserError) -> HTTPStatus:
             return error.status
         case Refused(code="queue.blocked"):
             return HTTPStatus.FORBIDDEN
-        case Refused(code="queue.full"):
+        case Refused(code="queue.full" | "queue.closing"):
             return HTTPStatus.SERVICE_UNAVAILABLE
         case Refused(code=code) if code.startswith("queue."):
             return HTTPStatus.TOO_MANY_REQUESTS

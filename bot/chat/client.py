@@ -35,10 +35,10 @@ class ImagenBot(commands.AutoShardedBot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=ImagenTree,
-            intents=discord.Intents(guilds=True, guild_messages=True, guild_reactions=True),
+            intents=discord.Intents(
+                guilds=True, guild_messages=True, guild_reactions=True, dm_reactions=True
+            ),
             allowed_mentions=discord.AllowedMentions.none(),
-            allowed_contexts=discord.app_commands.AppCommandContext(guild=True),
-            allowed_installs=discord.app_commands.AppInstallationType(guild=True),
             proxy=proxy,
             max_messages=None,
             http_trace=trace,
@@ -64,6 +64,8 @@ class ImagenBot(commands.AutoShardedBot):
         self.add_dynamic_items(Routed)
         for extension in extensions:
             await self.load_extension(extension)
+        menus = self.tree.get_commands(type=discord.AppCommandType.message)
+        services.contexts.declare([*self.tree.get_commands(), *menus])
         scopes = (None, *map(discord.Object, services.backend.settings.admin_servers))
         commands = {each for scope in scopes for each in self.tree.walk_commands(guild=scope)}
         for command in commands:

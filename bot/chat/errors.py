@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import secrets
+from collections.abc import Iterable
 from typing import Any, Final
 
 import aiohttp
@@ -48,8 +49,17 @@ def sentence(error: BaseException, say: Say) -> str | None:
 def _typed(interaction: discord.Interaction) -> list[str]:
     """What the user typed into a command's options or a form, to keep it out of the log."""
     data: dict[str, Any] = {**(interaction.data or {})}
-    typed = [str(option.get("value", "")) for option in data.get("options", ())]
+    typed = _values(data.get("options", ()))
     return [*typed, *(str(value) for value in entered(interaction).values())]
+
+
+def _values(options: Iterable[dict[str, Any]]) -> list[str]:
+    """Of the options of a command, or of a group, which are those of its command."""
+    values: list[str] = []
+    for option in options:
+        values += _values(option.get("options", ()))
+        values.append(str(option.get("value", "")))
+    return values
 
 
 async def answer_error(interaction: discord.Interaction, error: Exception, texts: Texts) -> None:

@@ -1,10 +1,12 @@
 """What holds for a person where they use the bot: language, age restriction, rules, offers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import discord
 
+from bot.chat.contexts import Context, Contexts, context_of, reaches
+from bot.chat.known_roles import KnownRoles
 from bot.chat.places import age_restricted
 from bot.errors import Refused
 from bot.levels import Levels, Place, Rules
@@ -20,13 +22,18 @@ KEPT: Final = "here"
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """locale, say: the person's language. nsfw: whether the channel is age-restricted."""
+    """locale, say: the person's language. nsfw: whether the channel is age-restricted.
+
+    context: the kind of place. absent: whether the bot can only answer the interaction there.
+    """
 
     place: Place
     locale: str
     say: Say
     nsfw: bool
     rules: Rules
+    context: Context = Context.SERVER
+    absent: bool = False
 
     @property
     def image_check(self) -> ImageCheck:
@@ -46,19 +53,37 @@ class Here:
 class FindHere:
     """Finds it out. The command tree does so for each interaction, before anything else."""
 
-    def __init__(self, texts: Texts, levels: Levels, blocked: Blocked) -> None:
+    def __init__(
+        self,
+        texts: Texts,
+        levels: Levels,
+        contexts: Contexts,
+        roles: KnownRoles,
+        blocked: Blocked,
+    ) -> None:
+        """roles: of people in places where Discord does not send them."""
         self._texts = texts
         self._levels = levels
+        self._contexts = contexts
+        self._roles = roles
         self._blocked = blocked
 
     async def __call__(self, interaction: discord.Interaction[Any]) -> None:
         """Find it out for an interaction, which keeps it for `here_of`.
 
-        Raises StoreError, and Refused in a server that the owner has blocked.
+        Raises StoreError, and Refused for a command in a place where none is offered, and in a
+        server that the owner has blocked.
         """
-        nsfw = age_restricted(interaction.channel)
+        context, absent = context_of(interaction), not reaches(interaction)
+        # Where the bot is not, it would not learn that a channel's restriction was lifted.
+        nsfw = age_restricted(interaction.channel) and not absent
         place, locale = place_of(interaction), str(interaction.locale)
-        interaction.extras[KEPT] = await self.at(place, locale, nsfw=nsfw)
+        if context is not Context.SERVER:
+            place = replace(place, roles=await self._roles.of(interaction.user.id))
+        here = await self.at(place, locale, nsfw=nsfw)
+        interaction.extras[KEPT] = replace(here, context=context, absent=absent)
+        if interaction.type is discord.InteractionType.application_command:
+            self._contexts.check(context)
         if self._blocked.server(place.community):
             raise Refused("queue.server_blocked")
 
@@ -67,6 +92,10 @@ class FindHere:
         rules = await self._levels.rules(place)
         locale = rules.language or locale
         return Here(place, locale, self._texts.speaker(locale), nsfw, rules)
+
+    async def roles_of(self, user_id: int) -> frozenset[int]:
+        """The roles of a person in direct messages, as far as they matter and are known."""
+        return await self._roles.of(user_id)
 
 
 def here_of(interaction: discord.Interaction[Any]) -> Here:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from bot.backend import Backend
 from bot.chat.audit import Audit
+from bot.chat.contexts import Contexts
 from bot.chat.delivery import Delivery
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
 from bot.chat.owners import Owners
 from bot.previews import Previews
+from bot.privacy import Exporter, Forgetter
 from bot.texts.language import Texts
 from bot.worker.blocking import Blocking
 from bot.worker.workers import Workers
@@ -20,10 +22,13 @@ class Services:
 
     texts: Texts
     find_here: FindHere
+    contexts: Contexts
     backend: Backend
     delivery: Delivery
     workers: Workers
     previews: Previews
+    forgetter: Forgetter
+    exporter: Exporter
     owners: Owners
     audit: Audit
     blocking: Blocking

@@ -52,6 +52,9 @@ async def _register_changed(
     where = "" if scope == guild_id else f" in server {scope}"
     try:
         if await store.setting(_key(tree, scope)) == await fingerprint(tree, scope):
+            if await store.setting(_key(tree, scope, "command ids")) is None:
+                guild = discord.Object(scope) if scope else None
+                await _keep_ids(tree, store, scope, await tree.fetch_commands(guild=guild))
             log.info("commands: unchanged%s, not registered again", where)
             return True
         commands = await _register(tree, store, scope, guild_id)
@@ -68,8 +71,28 @@ async def _register(
     tree: Tree, store: Store, scope: int | None, guild_id: int | None
 ) -> list[app_commands.AppCommand]:
     registered = await tree.sync(guild=discord.Object(scope) if scope else None)
+    await _keep_ids(tree, store, scope, registered)
     await store.set_setting(_key(tree, scope), await fingerprint(tree, scope))
     return registered
+
+
+async def known_ids(
+    tree: Tree, store: Store, guild_id: int | None, servers: Collection[int] = ()
+) -> dict[str, int]:
+    """The ID of each slash command by its name, as of the last registration."""
+    found: dict[str, int] = {}
+    for scope in (*servers, guild_id):
+        kept = await store.setting(_key(tree, scope, "command ids"))
+        found |= {name: int(number) for name, number in json.loads(kept or "[]")}
+    return found
+
+
+async def _keep_ids(
+    tree: Tree, store: Store, scope: int | None, registered: Sequence[app_commands.AppCommand]
+) -> None:
+    slash = discord.AppCommandType.chat_input
+    ids = [(command.name, str(command.id)) for command in registered if command.type is slash]
+    await store.set_setting(_key(tree, scope, "command ids"), json.dumps(ids))
 
 
 async def fingerprint(tree: Tree, scope: int | None = None) -> str:
@@ -103,8 +126,8 @@ async def _remember(tree: Tree, store: Store, servers: Collection[int]) -> None:
     await store.set_setting(_servers_key(tree), json.dumps(sorted(servers)))
 
 
-def _key(tree: Tree, scope: int | None) -> str:
-    return f"commands:{tree.client.application_id}:{scope or 'global'}"
+def _key(tree: Tree, scope: int | None, what: str = "commands") -> str:
+    return f"{what}:{tree.client.application_id}:{scope or 'global'}"
 
 
 def _servers_key(tree: Tree) -> str:

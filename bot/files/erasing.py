@@ -4,6 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from bot.files.thumbnails import thumbnail_of
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -14,8 +15,10 @@ async def erase(store: Store, images_dir: Path, job_id: str) -> None:
 
     Files that cannot be deleted now are logged; housekeeping tries again.
     """
-    paths = [image.path for image in await store.images(job_id)]
-    if await asyncio.to_thread(_unlink, job_id, [images_dir / path for path in paths]):
+    images = await store.images(job_id)
+    files = [images_dir / image.path for image in images]
+    small = [thumbnail_of(images_dir, job_id, image.n) for image in images]
+    if await asyncio.to_thread(_unlink, job_id, files, small):
         await store.deletions.finish(job_id)
 
 
@@ -25,10 +28,10 @@ async def erase_rest(store: Store, images_dir: Path) -> None:
         await erase(store, images_dir, job_id)
 
 
-def _unlink(job_id: str, files: list[Path]) -> bool:
-    """Returns whether all are gone."""
+def _unlink(job_id: str, files: list[Path], small: list[Path]) -> bool:
+    """small: their thumbnails. Returns whether all are gone."""
     gone = True
-    for file in files:
+    for file in (*files, *small):
         try:
             file.unlink(missing_ok=True)
         except OSError as error:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import takewhile
@@ -15,6 +15,7 @@ from bot.errors import StoreError
 from bot.files.erasing import erase_rest
 from bot.files.inputs import Inputs
 from bot.files.pruning import Kept, KeptInput, Pruning, kept_inputs
+from bot.files.thumbnails import prune_thumbnails, thumbnail_of
 from bot.progress import Progress
 from bot.store import Job, JobState, KeptImage, Store, now_ms
 
@@ -34,16 +35,30 @@ class Housekeeping:
     """images_dir: the folder of generated images. inputs: the input images.
 
     days, gib: for how long, and how many GiB of both together, to keep; 0 is no limit.
+    history_days: for how long to keep requests; 0 is no limit. outdated: erases those from before a
+    time, in ms. by_community: the days for which the images of some servers are kept, if shorter.
     """
 
     def __init__(
-        self, store: Store, images_dir: Path, inputs: Inputs, *, days: float, gib: float
+        self,
+        store: Store,
+        images_dir: Path,
+        inputs: Inputs,
+        *,
+        days: float,
+        gib: float,
+        history_days: int = 0,
+        outdated: Callable[[int], Awaitable[int]] | None = None,
+        by_community: Callable[[], Awaitable[Mapping[str, float]]] | None = None,
     ) -> None:
         self._store = store
         self._images_dir = images_dir
         self._inputs = inputs
         self._days = days
         self._gib = gib
+        self._history_days = history_days
+        self._outdated = outdated
+        self._by_community = by_community
 
     async def run(self) -> None:
         """Run until cancelled. Failures are logged, and retried at the next regular time."""
@@ -56,6 +71,8 @@ class Housekeeping:
         """Finish deletions, forget old forms, back up, then prune, even if the backup failed."""
         await erase_rest(self._store, self._images_dir)
         await self._store.forms.drop_old()
+        await self._drop_outdated()
+        await asyncio.to_thread(prune_thumbnails, self._images_dir)
         try:
             if made := await self._store.back_up(datetime.now(UTC).date()):
                 log.info("backup: %s", made.name)
@@ -64,21 +81,42 @@ class Housekeeping:
             raise
         await self.prune()
 
+    async def _drop_outdated(self) -> None:
+        if not self._history_days or self._outdated is None:
+            return
+        count = await self._outdated(now_ms() - self._history_days * DAY_MS)
+        if count:
+            log.info("no longer kept: %d jobs", count)
+
+    async def _prune_communities(self) -> list[Kept]:
+        """Delete the images of servers that keep them for a shorter time."""
+        gone: list[Kept] = []
+        if self._by_community is None:
+            return gone
+        for community, days in (await self._by_community()).items():
+            before = now_ms() - int(days * DAY_MS)
+            while page := await self._store.kept_images.of_community(community, before):
+                deleted = await self._delete(page)
+                gone += deleted
+                if len(deleted) < len(page):
+                    break  # what cannot be deleted would come again
+        return gone
+
     async def prune(self) -> int:
         """Delete the files of old images but keep their rows. Returns how many were deleted.
 
-        What is not delivered yet, and what it is made from, is never deleted.
+        What is not delivered yet, and what it is made from, is never deleted. Favourites go last.
         """
         files = await self._inputs.stored()
         uses = await self._store.input_uses.of_all({file.sha256 for file in files})
         inputs = await asyncio.to_thread(kept_inputs, files, uses, now_ms())
         gone = await self._delete([kept for kept in inputs if kept.unused])
+        gone += await self._prune_communities()
         left = deque(kept for kept in inputs if not kept.unused)
-        pruning = Pruning(
-            await self._store.kept_images.bytes() + sum(kept.bytes for kept in left),
-            before=now_ms() - int(self._days * DAY_MS) if self._days else 0,
-            limit=int(self._gib * GIB) if self._gib else None,
-        )
+        total = await self._store.kept_images.bytes() + sum(kept.bytes for kept in left)
+        limit = int(self._gib * GIB) if self._gib else None
+        before = now_ms() - int(self._days * DAY_MS) if self._days else 0
+        pruning = Pruning(total, before=before, limit=limit)
         async for page in self._store.kept_images.pages():
             older = [left.popleft() for _ in _until(page[-1].ended_at, left)]
             gone += await self._delete(
@@ -88,10 +126,26 @@ class Housekeeping:
                 break
         if not pruning.done:
             gone += await self._delete(pruning.choose(left))
+        gone += await self._prune_favourites(pruning.left, limit)
         if gone:
             megabytes = sum(kept.bytes for kept in gone) / 1_000_000
             log.info("pruned: %d images, %.1f MB", len(gone), megabytes)
         return len(gone)
+
+    async def _prune_favourites(self, total: int, limit: int | None) -> list[Kept]:
+        """What somebody keeps goes only if there is nothing else left to delete, whatever its age.
+
+        total: bytes of all that is left.
+        """
+        gone: list[Kept] = []
+        if limit is None or total <= limit:
+            return gone
+        pruning = Pruning(total, before=0, limit=limit)
+        async for page in self._store.kept_images.pages(favourites=True):
+            gone += await self._delete(pruning.choose(page))
+            if pruning.done:
+                break
+        return gone
 
     async def _delete(self, chosen: Sequence[Kept]) -> list[Kept]:
         """Delete the files; returns those that are gone."""
@@ -118,6 +172,7 @@ class Housekeeping:
                 continue
             try:
                 path.unlink(missing_ok=True)
+                thumbnail_of(self._images_dir, image.job_id, image.n).unlink(missing_ok=True)
             except OSError as error:
                 log.error("job %s: an image cannot be deleted: %s", image.job_id, error)
                 continue

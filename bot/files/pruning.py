@@ -90,3 +90,8 @@ class Pruning:
                 chosen.append(each)
                 self._total -= each.bytes
         return chosen
+
+    @property
+    def left(self) -> int:
+        """Bytes of what has not been chosen."""
+        return self._total

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from bot.errors import InvalidRequest, Refused
+from bot.request.dynamic.naming import names_gated
 from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
@@ -39,6 +40,9 @@ def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
         upscaler = catalog.upscalers.entries.get(upscale.upscaler) if upscale else None
         used = (model, *adapters, *embeddings, upscaler)
         if any(entry is not None and entry.nsfw for entry in used):
+            return True
+        typed = (each.template.prompt, each.template.negative) if each.template else ()
+        if any(names_gated(text, catalog.wildcards) for text in typed if text):
             return True
     return False
 

@@ -46,7 +46,13 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     asks = tuple(_ask(match[1].strip()) for match in TAG.finditer(prompt))
     if not asks:
         return prompt.strip(), ()
-    return tidied(TAG.sub(" ", prompt)), asks
+    return tidied(TAG.sub(_between, prompt)), asks
+
+
+def _between(tag: re.Match[str]) -> str:
+    """What is left of a tag: nothing within a word, which it does not part in the web UI either."""
+    before, after = tag.string[: tag.start()][-1:], tag.string[tag.end() :][:1]
+    return "" if before.isalnum() and after.isalnum() else " "
 
 
 def tidied(prompt: str) -> str:

@@ -13,7 +13,9 @@ from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
+from bot.levels import Level
 from bot.previews import Pictures, Previews
+from bot.privacy import Forgetter
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
 from bot.process.restart import slow_down, start_over, was_told_to_stop
@@ -52,6 +54,7 @@ class Core:
     workers: Workers
     previews: Previews
     blocking: Blocking
+    forgetter: Forgetter
     handover: Handover
     last_crash: Trace
 
@@ -96,6 +99,7 @@ class Core:
                 workers=workers,
                 previews=previews,
                 blocking=blocking,
+                forgetter=forgetter_of(settings, backend, workers),
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
             )
@@ -144,6 +148,8 @@ class Core:
                 *beside,
                 tell(unfinished, self.by_origin, self.observers),
                 self._housekeeping().run(),
+                self.forgetter.run(),
+                self._tend_history(online),
                 self._warm_up(online),
                 self._preview(online),
                 store.watch(),
@@ -175,6 +181,11 @@ class Core:
         await online.wait()
         await self.previews.run()
 
+    async def _tend_history(self, online: asyncio.Event) -> None:
+        """Make the jobs of earlier versions findable, and keep the index small."""
+        await online.wait()
+        await self.backend.store.history.tend()
+
     async def _look_over(self, online: asyncio.Event) -> None:
         """Raises StoreError if the database is damaged."""
         await online.wait()
@@ -187,6 +198,9 @@ class Core:
             self.backend.inputs,
             days=self.settings.keep_days,
             gib=self.settings.keep_gb,
+            history_days=self.settings.keep_history_days,
+            outdated=self.forgetter.outdated,
+            by_community=self.backend.store.levels.keep_days,
         )
 
 
@@ -202,6 +216,24 @@ def previews_of(settings: Settings, backend: Backend, workers: Workers) -> Previ
         models_dir=models_dir,
         images_dir=settings.images_dir.absolute(),
         prompt=settings.previews_prompt,
+    )
+
+
+def forgetter_of(settings: Settings, backend: Backend, workers: Workers) -> Forgetter:
+    """What erases, with the parts of `backend`."""
+
+    def forgotten(person: str) -> None:
+        backend.levels.forgotten((Level.PERSON.value, person))
+        backend.uses.forget(person)
+
+    return Forgetter(
+        backend.store,
+        images_dir=settings.images_dir.absolute(),
+        inputs=backend.inputs,
+        database=settings.database.absolute(),
+        withdraw=workers.withdraw,
+        idle=lambda: not len(backend.queue),
+        forgotten=forgotten,
     )
 
 

@@ -12,15 +12,19 @@ import discord
 from bot.chat.audit import Audit, Destinations
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
-from bot.chat.delivery import Delivery
+from bot.chat.contexts import Contexts
+from bot.chat.delivery import Delivery, Removal
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
+from bot.chat.known_roles import KnownRoles
+from bot.chat.mentions import Mentions
 from bot.chat.owners import Owners
 from bot.chat.services import Services
-from bot.chat.sync import register_if_changed
+from bot.chat.sync import known_ids, register_if_changed
 from bot.errors import SettingsError, StoreError
 from bot.levels import Levels, Place
+from bot.privacy import EXPORTS, Exporter
 from bot.process.signals import stop_this_process
 from bot.queue.outlook import PART
 from bot.serve.core import Core
@@ -36,7 +40,9 @@ class DiscordBot:
     client: ImagenBot
     delivery: Delivery
     audit: Audit
+    removal: Removal
     logged_in: asyncio.Event
+    mentions: Mentions
 
     @classmethod
     @asynccontextmanager
@@ -46,7 +52,9 @@ class DiscordBot:
         logged_in = asyncio.Event()
         # Previews between two edits would never be shown.
         async with Core.build(settings, preview_interval=EDIT_INTERVAL) as core:
-            texts, backend = core.texts, core.backend
+            mentions = Mentions()
+            texts, backend = core.texts.mentioning(mentions), core.backend
+            contexts = contexts_of(settings)
             async with ImagenBot(texts, settings.proxy) as client:
                 delivery = Delivery(
                     client=client,
@@ -61,7 +69,10 @@ class DiscordBot:
                     copies=client.copies,
                     ping_after=settings.ping_after,
                     levels=backend.levels,
+                    direct=contexts.direct,
+                    flagged=backend.screening.flags,
                 )
+                backend.permits.add(delivery.gate.permit)
                 core.by_origin.pass_on(Discord.name, delivery)
                 owners = Owners(client)
                 audit = Audit(
@@ -76,9 +87,22 @@ class DiscordBot:
                         settings.report_channel,
                     ),
                 )
+                roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
+                removal = Removal(client, backend.store, logged_in.wait)
+                core.forgetter.on_erased(removal.wake)
+                exporter = Exporter(
+                    backend.store,
+                    images_dir=settings.images_dir.absolute(),
+                    inputs=backend.inputs,
+                    folder=settings.data_dir.absolute() / EXPORTS,
+                )
+                await asyncio.to_thread(exporter.clean_up)
                 services = Services(
                     texts=texts,
-                    find_here=FindHere(texts, backend.levels, backend.queue.blocked),
+                    find_here=FindHere(
+                        texts, backend.levels, contexts, roles, backend.queue.blocked
+                    ),
+                    contexts=contexts,
                     backend=backend,
                     delivery=delivery,
                     workers=core.workers,
@@ -89,10 +113,12 @@ class DiscordBot:
                     draining=Draining(
                         backend.queue, delivery, backend.store, audit, stop_this_process
                     ),
+                    forgetter=core.forgetter,
+                    exporter=exporter,
                 )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
-                yield cls(core, client, delivery, audit, logged_in)
+                yield cls(core, client, delivery, audit, removal, logged_in, mentions)
 
     async def connected(self) -> str | None:
         """A health check."""
@@ -132,10 +158,17 @@ class DiscordBot:
         """Register the commands, if they have changed."""
         # Not before connecting: the commands registered earlier still work.
         await self.logged_in.wait()
-        store, settings = self.core.backend.store, self.core.settings
-        await register_if_changed(
-            self.client.tree, store, settings.guild_id, settings.admin_servers
-        )
+        store, settings, tree = self.core.backend.store, self.core.settings, self.client.tree
+        await self._learn_ids()
+        await register_if_changed(tree, store, settings.guild_id, settings.admin_servers)
+        await self._learn_ids()
+
+    async def _learn_ids(self) -> None:
+        """Have commands mentioned by the IDs that they were registered with."""
+        store, settings, tree = self.core.backend.store, self.core.settings, self.client.tree
+        with suppress(StoreError):  # it is logged, too
+            known = await known_ids(tree, store, settings.guild_id, settings.admin_servers)
+            self.mentions.learn(known)
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""
@@ -147,3 +180,12 @@ class DiscordBot:
 async def _audit_channel(levels: Levels, community: str) -> int | None:
     """The ID of the channel that a server has chosen to be told of changes in."""
     return (await levels.rules(Place(person="", community=community))).audit_channel
+
+
+def contexts_of(settings: Settings) -> Contexts:
+    """Where people may use the bot: commands that are registered in one server are for that one."""
+    everywhere = settings.guild_id is None
+    return Contexts(
+        direct=settings.direct_messages and everywhere,
+        elsewhere=settings.user_install and everywhere,
+    )

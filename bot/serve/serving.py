@@ -48,7 +48,12 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
                 interface,
                 bot.connect,
                 bot.client.online,
-                (bot.register(), bot.remember_copies(), bot.audit.run(bot.client.online)),
+                (
+                    bot.register(),
+                    bot.remember_copies(),
+                    bot.audit.run(bot.client.online),
+                    bot.removal.run(),
+                ),
             )
             await _until_stopped(core, serving, stop)
 

@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field
 
 from bot.settings.image_check import ImageCheck
-from bot.settings.servers import ServerSettings
+from bot.settings.places import PlaceSettings
 from bot.settings.values import Ids
 
 
-class ResultSettings(ServerSettings):
+class ResultSettings(PlaceSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(
@@ -17,6 +17,12 @@ class ResultSettings(ServerSettings):
         alias="IMAGEN_BUTTONS",
         description="Who may use the buttons below a result to make another image: `everyone` who "
         "may use the bot there, or only its `requester`.",
+    )
+    blocked_in_negatives: bool = Field(
+        default=True,
+        alias="IMAGEN_BLOCKED_IN_NEGATIVES",
+        description="Whether blocked words are also looked for in negative prompts: `true` or "
+        "`false`.",
     )
     ping_after: float = Field(
         default=2,

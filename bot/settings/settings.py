@@ -228,7 +228,7 @@ class Settings(ResultSettings):
         alias="IMAGEN_KEEP_DAYS",
         description="Days to keep generated images, and the images they were made from, on disk; 0 "
         "means forever. Posts in Discord, and each job's history and seed in the database, are not "
-        "affected.",
+        "affected. What somebody keeps with ⭐ has no age limit.",
     )
     keep_gb: float = Field(
         default=50,
@@ -236,7 +236,7 @@ class Settings(ResultSettings):
         le=1_000_000,
         alias="IMAGEN_KEEP_GB",
         description="GiB of those images to keep on disk; beyond that, the oldest are deleted "
-        "first. 0 means no limit.",
+        "first, and what somebody keeps with ⭐ last. 0 means no limit.",
     )
     max_adapters: int = Field(
         default=4,

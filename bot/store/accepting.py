@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from bot.store.blocks import check_not_blocked
+from bot.store.database import Row
+from bot.store.history.index import add
 from bot.store.jobs import Job, NewJob
 from bot.store.origins import SELECT_JOBS
 from bot.store.usage import ASKED, DAY, Usage, usage_of
@@ -17,13 +19,16 @@ def accept(
     asked_at: int,
     check: Callable[[Usage], None] | None,
     write: sqlite3.Connection,
+    spent: Sequence[Row] = (),
 ) -> Job:
-    """Within a transaction: check and insert. request: as JSON. asked_at: in milliseconds."""
+    """Within a transaction: check and insert. request: as JSON. asked_at: in milliseconds. spent:
+    what the person has asked for and had forgotten."""
     origin = new.origin
     origin.check_new(write)
     check_not_blocked(write, origin.person, origin.community)
     if check is not None:
-        check(usage_of(write.execute(ASKED, (origin.person, asked_at - DAY * 1000))))
+        asked = write.execute(ASKED, (asked_at - DAY * 1000, origin.person))
+        check(usage_of(asked, spent))
     write.execute(
         "INSERT INTO jobs (id, origin, kind, parent_id, request, person, community,"
         " priority, warnings, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -41,4 +46,5 @@ def accept(
         ),
     )
     origin.insert(write, new.id)
+    add(write, new.id, origin.person, new.kind, asked_at, new.request)
     return Job.from_row(write.execute(f"{SELECT_JOBS} WHERE id = ?", (new.id,)).fetchone())

@@ -105,6 +105,12 @@ class ApiKeys:
         sql = "SELECT 1 FROM api_keys WHERE id = ? AND revoked_at IS NOT NULL"
         return await self._database.row(sql, (key_id,)) is not None
 
+    async def nsfw(self, key_id: str) -> bool:
+        """Whether that caller may have what is only for age-restricted channels; whoever needs no
+        key may."""
+        row = await self._database.row("SELECT nsfw FROM api_keys WHERE id = ?", (key_id,))
+        return row is None or bool(row["nsfw"])
+
     async def name(self, key_id: str) -> str | None:
         """The name of the key with this id, also of a revoked one; None if there is none."""
         row = await self._database.row("SELECT name FROM api_keys WHERE id = ?", (key_id,))

@@ -1,10 +1,11 @@
-"""Daily backups of the database; the last seven are kept."""
+"""Daily backups of the database; the last seven are kept. Copies from before a change of the schema
+are kept for a month."""
 
 import asyncio
 import os
 import re
 import sqlite3
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from bot.store.database import Database, erase_tokens_in
 from bot.store.faults import files_error, store_error
 
 KEPT: Final = 7
+COPIES_KEPT: Final = timedelta(days=30)
+"""How long a copy from before a change of the schema is kept: prompts are in it."""
 _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -21,6 +24,26 @@ def backups_of(database: Path) -> list[Path]:
     found = folder.glob(f"{database.stem}-*{database.suffix}")
     days = [file for file in found if _NAME.fullmatch(file.stem.removeprefix(f"{database.stem}-"))]
     return sorted(days, key=lambda file: file.name, reverse=True)
+
+
+def schema_copies_of(database: Path) -> list[Path]:
+    """The copies of `database` from before its schema changed."""
+    return sorted(database.parent.glob(f"{database.stem}-schema-*{database.suffix}"))
+
+
+def kept_until(database: Path) -> datetime | None:
+    """Until when the copies of the database hold what it has now, if one is made every day; None
+    if there are none. Blocks."""
+    until = []
+    if newest := next(iter(backups_of(database)), None):
+        day = datetime.fromisoformat(newest.stem.removeprefix(f"{database.stem}-"))
+        until.append(day.replace(tzinfo=UTC) + timedelta(days=KEPT))
+    until += [_made_at(copy) + COPIES_KEPT for copy in schema_copies_of(database)]
+    return max(until, default=None)
+
+
+def _made_at(copy: Path) -> datetime:
+    return datetime.fromtimestamp(copy.stat().st_mtime, UTC)
 
 
 async def back_up(database: Database, today: date) -> Path | None:
@@ -64,3 +87,6 @@ def _settle(part: Path, target: Path) -> None:
 def _forget_old(database: Path) -> None:
     for old in backups_of(database)[KEPT:]:
         old.unlink(missing_ok=True)
+    for copy in schema_copies_of(database):
+        if _made_at(copy) < datetime.now(UTC) - COPIES_KEPT:
+            copy.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database
+from bot.store.history.index import remove
 from bot.store.jobs import now_ms
 
 BEGIN = (
@@ -24,7 +25,7 @@ class Deletions:
         self._acts = acts
 
     async def begin(self, job_id: str, *, moderator: str | None = None) -> bool:
-        """Note that the images of a job that has ended are deleted.
+        """Note that the images of a job that has ended are deleted; its prompt is found no more.
 
         moderator: who does it to another person's, which is an act. Returns False if there is no
         such job, it has not ended, or someone was faster.
@@ -34,6 +35,7 @@ class Deletions:
         def begin(write: sqlite3.Connection) -> bool:
             if not write.execute(BEGIN, (now, job_id)).rowcount:
                 return False
+            remove(write, [job_id])
             if moderator is not None:
                 sql = "SELECT person, community FROM jobs WHERE id = ?"
                 person, community = write.execute(sql, (job_id,)).fetchone()

@@ -49,22 +49,42 @@ class KeptImages:
         )
         return int(row["total"]) if row else 0
 
-    async def pages(self, size: int = 1_000) -> AsyncIterator[list[KeptImage]]:
-        """The images in the order they were made, at most `size` at a time."""
-        last = 0
+    async def pages(
+        self, size: int = 1_000, *, favourites: bool = False
+    ) -> AsyncIterator[list[KeptImage]]:
+        """The images in the order they were made, at most `size` at a time.
+
+        favourites: those that somebody keeps, instead of all others.
+        """
+        last, kept = 0, "" if favourites else "NOT "
         while True:
             rows = await self._database.rows(
-                "SELECT images.rowid AS number, job_id, n, path, bytes,"
+                "SELECT images.rowid AS number, images.job_id, n, path, bytes,"  # noqa: S608
                 " coalesce(finished_at, created_at) AS ended_at,"
                 " state IN ('delivered', 'failed', 'cancelled') AS deletable"
                 " FROM images JOIN jobs ON jobs.id = job_id"
-                " WHERE pruned_at IS NULL AND images.rowid > ? ORDER BY images.rowid LIMIT ?",
+                " WHERE pruned_at IS NULL AND images.rowid > ?"
+                f" AND {kept}EXISTS (SELECT 1 FROM favourites WHERE job_id = images.job_id)"
+                " ORDER BY images.rowid LIMIT ?",
                 (last, size),
             )
             if not rows:
                 return
             last = rows[-1]["number"]
             yield [KeptImage.from_row(row) for row in rows]
+
+    async def of_community(self, community: str, before: int) -> list[KeptImage]:
+        """Up to 1,000 of the images asked for in a server whose jobs ended before that time, in ms,
+        and are delivered, failed or cancelled."""
+        rows = await self._database.rows(
+            "SELECT job_id, n, path, bytes, coalesce(finished_at, created_at) AS ended_at,"
+            " 1 AS deletable"
+            " FROM images INDEXED BY images_kept JOIN jobs ON jobs.id = job_id"
+            " WHERE pruned_at IS NULL AND community = ? AND coalesce(finished_at, created_at) < ?"
+            " AND state IN ('delivered', 'failed', 'cancelled') LIMIT 1000",
+            (community, before),
+        )
+        return [KeptImage.from_row(row) for row in rows]
 
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
         """Record that their files were deleted."""

@@ -72,6 +72,14 @@ class LevelSettings:
         self._acts.recorded()
         return change
 
+    async def keep_days(self) -> dict[str, float]:
+        """For how many days each server keeps images, where that is set."""
+        rows = await self._database.rows(
+            "SELECT place, json_extract(settings, '$.keep_days') AS days FROM level_settings"
+            " WHERE level = 'server' AND json_extract(settings, '$.keep_days') IS NOT NULL"
+        )
+        return {row["place"]: float(row["days"]) for row in rows}
+
     async def forget(self, key: LevelKey) -> None:
         """Reset everything that is set there."""
         async with self._database.transaction() as write:

@@ -176,6 +176,21 @@ class Unknown(Origin):
         return self.within
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten(Origin):
+    """What is left of a job whose person was forgotten, but from which others made something."""
+
+    name: ClassVar[str] = "forgotten"
+
+    @property
+    def person(self) -> str:
+        return ""
+
+    @property
+    def community(self) -> str | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discord(Origin):
     """A command, a button or a reaction on Discord.
@@ -187,6 +202,7 @@ class Discord(Origin):
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
+    absent: whether the bot itself is not where it was asked, and can only answer the interaction.
     image_check: what is to happen to its images if they are flagged. withheld: they were, and are
     for their person alone: `shown` if everyone saw the message until then, else `hidden`.
     posting_at: when a separate message was first sent, in ms, whether or not it arrived.
@@ -207,6 +223,7 @@ class Discord(Origin):
     age_restricted: bool = False
     hidden: bool = False
     spoiler: bool = False
+    absent: bool = False
     image_check: ImageCheck = "off"
     withheld: str | None = None
     parent_channel_id: int | None = None
@@ -227,6 +244,11 @@ class Discord(Origin):
                 "INSERT INTO tokens (job_id, token, good_to) VALUES (?, ?, ?)",
                 (job_id, token.token, token.good_to),
             )
+
+    @property
+    def by_token(self) -> bool:
+        """Whether the bot reaches its message only while the interaction's token is valid."""
+        return self.hidden or self.absent
 
     @classmethod
     def of(cls, origin: Origin) -> Self:
@@ -260,7 +282,7 @@ def discord_community(guild_id: int) -> str:
 
 
 ORIGINS: Mapping[str, type[Origin]] = {
-    origin.name: origin for origin in (Discord, CommandLine, Api, Previewing)
+    origin.name: origin for origin in (Discord, CommandLine, Api, Forgotten, Previewing)
 }
 
 

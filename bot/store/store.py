@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,7 @@ from bot.recipe import Recipe
 from bot.store.accepting import accept
 from bot.store.acts import Acts
 from bot.store.api_keys import ApiKeys
-from bot.store.backup import back_up
+from bot.store.backup import back_up, kept_until
 from bot.store.blocks import Blocks
 from bot.store.boot import boot_id
 from bot.store.cells import Cells
@@ -26,7 +26,11 @@ from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
 from bot.store.deletions import Deletions
 from bot.store.disabled_entries import DisabledEntries
+from bot.store.favourites import Favourites
+from bot.store.figures import Figures
 from bot.store.forms import Forms
+from bot.store.greetings import Greetings
+from bot.store.history import History
 from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
 from bot.store.kept_images import KeptImages
@@ -34,12 +38,15 @@ from bot.store.known_weights import KnownWeights
 from bot.store.levels import LevelSettings
 from bot.store.messages import SET_MESSAGE, Messages
 from bot.store.origins import SELECT_JOBS, Origin
+from bot.store.personal import Personal
 from bot.store.presets import Presets
 from bot.store.reports import Reports
+from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
-from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
+from bot.store.usage import ASKED, DAY, UNDATE, Spent, Usage, usage_of
 from bot.store.uses import Uses
+from bot.store.words import Words
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -55,7 +62,9 @@ class Store:
     input_uses: the input images that the jobs refer to. kept_images: those that were generated.
     api_keys: of callers over HTTP. uploads: their input images.
     known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: the images of comparisons. levels: what servers, channels and people have set.
+    cells: of comparisons. levels: what is set. history: the index of prompts. favourites: kept.
+    personal: all of one person. sent_again: where else results are shown. figures: for statistics.
+    greetings: of servers that the bot joined. words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
     presets: that people saved. uses: of models and LoRAs.
     boot: identifies the machine's current boot; None where the system does not say.
@@ -72,6 +81,14 @@ class Store:
         self.uploads = Uploads(database)
         self.forms = Forms(database)
         self.cells = Cells(database)
+        self.greetings = Greetings(database)
+        self.words = Words(database)
+        self._spent = Spent()
+        self.personal = Personal(database, self._spent)
+        self.history = History(database)
+        self.favourites = Favourites(database)
+        self.sent_again = SentAgain(database)
+        self.figures = Figures(database)
         self.uses = Uses(database)
         self.acts = Acts(database)
         self.levels = LevelSettings(database, self.acts)
@@ -117,7 +134,9 @@ class Store:
         raises what the origin's `check_new` does.
         """
         request = _json(new.request.to_dict())
-        return await self._database.write(partial(accept, new, request, now_ms(), check))
+        now = now_ms()
+        spent = self._spent.of(new.origin.person, now - DAY * 1000)
+        return await self._database.write(partial(accept, new, request, now, check, spent=spent))
 
     async def check_new(self, origin: Origin) -> None:
         """Raise what `accept` would if the same was accepted before."""
@@ -315,11 +334,11 @@ class Store:
         """
         at, seen = int(now * 1000), int((now if noticed is None else noticed) * 1000)
         since = at - DAY * 1000
-        rows = await self._database.rows(ASKED, (person, since))
+        rows = await self._database.rows(ASKED, (since, person))
         if rows and rows[-1]["created_at"] > at:
             await self._database.write(lambda write: write.execute(UNDATE, (seen, person, at)))
-            rows = await self._database.rows(ASKED, (person, since))
-        return usage_of(rows)
+            rows = await self._database.rows(ASKED, (since, person))
+        return usage_of(rows, self._spent.of(person, since))
 
     async def last_served(self, people: Collection[str]) -> dict[str, float]:
         """When each of `people` last had a job started, in seconds; omits those who never did."""
@@ -356,6 +375,10 @@ class Store:
     async def back_up(self, today: date) -> Path | None:
         """See bot.store.backup."""
         return await back_up(self._database, today)
+
+    async def copies_kept_until(self) -> datetime | None:
+        """See bot.store.backup.kept_until."""
+        return await asyncio.to_thread(kept_until, self._database.path)
 
     async def setting(self, key: str) -> str | None:
         row = await self._database.row("SELECT value FROM settings WHERE key = ?", (key,))

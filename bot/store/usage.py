@@ -7,16 +7,19 @@ from bot.store.database import Row
 
 DAY = 24 * 60 * 60
 
-ASKED = (
-    "SELECT created_at, community, coalesce(parent_channel_id, channel_id) AS channel,"
+_ASKED = (
+    "SELECT person, created_at, community, coalesce(parent_channel_id, channel_id) AS channel,"
     " coalesce(json_array_length(iif(json_valid(request), request, '{}'), '$.comparison.cells'),"
     " json_extract(iif(json_valid(request), request, '{}'), '$.count'), 1) AS count,"
     " state NOT IN ('failed', 'cancelled') AS counts"
     " FROM jobs LEFT JOIN discord_jobs ON discord_jobs.job_id = jobs.id"
-    " WHERE person = ? AND created_at > ? AND kind != 'cell' ORDER BY created_at"
+    " WHERE kind != 'cell' AND created_at > ?"
 )
+ASKED = f"{_ASKED} AND person = ? ORDER BY created_at"
 """The jobs of a person since a time in ms, with how many images each is. Those that failed or were
 cancelled do not count towards the quota."""
+ASKED_BY_JOBS = f"{_ASKED} AND jobs.id IN (SELECT value FROM json_each(?))"  # noqa: S608
+"""The same of single jobs."""
 UNDATE = "UPDATE jobs SET created_at = ? WHERE person = ? AND created_at > ?"
 """A time in the future, from when the clock was wrong, becomes now: otherwise a person would have
 to wait until then."""
@@ -63,9 +66,32 @@ class Usage:
         )
 
 
-def usage_of(rows: Iterable[Row]) -> Usage:
-    """rows: of `ASKED`. The jobs that wait or run are not counted."""
-    asked = list(rows)
+class Spent:
+    """What people have asked for in the last day and had forgotten since.
+
+    It counts towards limits all the same, but is kept in memory alone.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = {}
+
+    def add(self, rows: Iterable[Row], since: int) -> None:
+        """rows: of `ASKED_BY_JOBS`. since: what is older is dropped, in ms."""
+        for row in rows:
+            self._rows.setdefault(row["person"], []).append(row)
+        for person in list(self._rows):
+            if not self.of(person, since):
+                del self._rows[person]
+
+    def of(self, person: str, since: int) -> list[Row]:
+        """What `person` has asked for since then, in ms."""
+        return [row for row in self._rows.get(person, ()) if row["created_at"] > since]
+
+
+def usage_of(rows: Iterable[Row], spent: Iterable[Row] = ()) -> Usage:
+    """rows: of `ASKED`. spent: of what is no longer stored. The jobs that wait or run are not
+    counted."""
+    asked = sorted((*rows, *spent), key=lambda row: row["created_at"])
     return Usage(
         asked_at=asked[-1]["created_at"] / 1000 if asked else None,
         images=tuple(

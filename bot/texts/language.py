@@ -7,7 +7,7 @@ at the top of en.toml explains how to write one: {placeholders}, numbers, lists,
 
 import string
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeAlias
@@ -16,6 +16,8 @@ from bot.texts.grammar import CATEGORIES, category, listing, number
 
 TEXTS = Path(__file__).parent
 ENGLISH = "en"
+SLASH: Final = "/"
+"""What a placeholder for a command begins with."""
 COUNT: Final = "count"
 """The parameter that selects the plural form, unless the sentence's `by` names another."""
 
@@ -50,11 +52,17 @@ Sentence: TypeAlias = str | Plural
 class _Formatter(string.Formatter):
     """str.format plus `{x:n}`, `{x:.1n}`, `{x:and}` and `{x:or}`, localised for one language.
 
-    All four leave text unchanged: a value may be formatted already.
+    All four leave text unchanged: a value may be formatted already. `{/name}` is a command.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, command: Callable[[str], str]) -> None:
         self._language = language
+        self._command = command
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if isinstance(key, str) and key.startswith(SLASH):
+            return self._command(key.removeprefix(SLASH))
+        return super().get_value(key, args, kwargs)
 
     def format_field(self, value: Any, format_spec: str) -> str:
         match value, format_spec:
@@ -72,11 +80,15 @@ class _Formatter(string.Formatter):
 
 
 class Texts:
-    """All languages, read once."""
+    """All languages, read once. command: returns what stands for the name of a command."""
 
-    def __init__(self, languages: Mapping[str, Mapping[str, Sentence]]) -> None:
+    def __init__(
+        self,
+        languages: Mapping[str, Mapping[str, Sentence]],
+        command: Callable[[str], str] = f"{SLASH}{{}}".format,
+    ) -> None:
         self._languages = languages
-        self._formatters = {name: _Formatter(name) for name in languages}
+        self._formatters = {name: _Formatter(name, command) for name in languages}
 
     @classmethod
     def read(cls, folder: Path = TEXTS) -> Self:
@@ -86,6 +98,22 @@ class Texts:
                 for file in sorted(folder.glob("*.toml"))
             }
         )
+
+    def mentioning(self, command: Callable[[str], str]) -> "Texts":
+        """The same, with `command` for the names of commands."""
+        return Texts(self._languages, command)
+
+    def commands_in(self, code: str) -> frozenset[str]:
+        """The names of the commands that a sentence names; empty if there is no such sentence."""
+        sentence = self._languages[ENGLISH].get(code, "")
+        forms = sentence.forms.values() if isinstance(sentence, Plural) else (sentence,)
+        fields = (field for form in forms for _, field, _, _ in string.Formatter().parse(form))
+        named = (field for field in fields if field and field.startswith(SLASH))
+        return frozenset(field.removeprefix(SLASH) for field in named)
+
+    def codes(self, table: str) -> tuple[str, ...]:
+        """The codes of the sentences in a table, such as `help.first`, in its order."""
+        return tuple(code for code in self._languages[ENGLISH] if code.startswith(f"{table}."))
 
     def speaker(self, locale: str = ENGLISH) -> Say:
         """A `Say` for `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`."""

@@ -27,6 +27,7 @@ from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
 from bot.request import GenerationRequest
 from bot.store import Job, Store, now_ms
+from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.comparing import Adapt, Comparing
 from bot.worker.engine import ImageEngine
@@ -34,6 +35,7 @@ from bot.worker.image_check import CheckedPreviews, Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.outcomes import Outcomes
+from bot.worker.permits import Permit, permitted
 from bot.worker.results import PaintedImages, Result
 from bot.worker.saving import Saver
 from catalog import Catalog, LiveCatalog
@@ -66,6 +68,7 @@ class GpuConsumer:
     timeout: seconds that one job may run; more with many steps, see bot.worker.attempt.
     idle: seconds without a job after which the engine frees the GPU's memory; None is never.
     previews: whether people see images that are not finished. inspector: looks at all of them.
+    permit: is asked before a job is generated.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class GpuConsumer:
         timeout: float,
         idle: float | None = None,
         previews: Callable[[], bool] = lambda: True,
+        permit: Permit = permitted,
     ) -> None:
         self.lane = lane
         self._queue = queue
@@ -98,6 +102,7 @@ class GpuConsumer:
         self._previews = CheckedPreviews(inspector, self._report)
         self._saver = Saver(queue, store, self._outcomes, inspector, images_dir, self._leave)
         self._timeout = timeout
+        self._permit = permit
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
@@ -296,8 +301,11 @@ class GpuConsumer:
         return False
 
     async def _result(self, running: Attempt) -> Result:
-        """Generate all that the job asks for."""
+        """Generate all that the job asks for, if it may be by now."""
         job = running.job
+        await keep_trying(
+            lambda: self._permit(job), f"job {job.id}: it cannot be checked", check=running.check
+        )
         if job.request.comparison is not None:
             return await self._comparing.run(running)
         compressed = Compressed(self._compressor)

@@ -1,13 +1,15 @@
 """Who uses the page, and the places it offers beside the two channels: all that a bot meets."""
 
 from playground.stage import Stage
+from playground.state import ChannelType
 
 PEOPLE = ("ada", "bea")
 """The users that the page can act as."""
 
 
 def furnish(stage: Stage) -> None:
-    """Add a thread, an archived and a locked one, a forum with a post, and everyone's DM."""
+    """Add a thread, an archived and a locked one, a forum with a post, an announcement and a voice
+    channel, a server and a group without the bot, and everyone's DM; everyone has installed it."""
     owner = stage.core.world.owner
     thread = stage.add_thread(stage.channel, "sketches")
     stage.say(owner, thread, "A thread for first attempts.")
@@ -19,5 +21,12 @@ def furnish(stage: Stage) -> None:
     stage.lock(locked)
     forum = stage.add_forum("showcase")
     stage.add_post(forum, "Your best pictures", "Show what you have made.")
-    for name in PEOPLE:
-        stage.dm(stage.user(name))
+    stage.add_channel("news", kind=ChannelType.ANNOUNCEMENT)
+    stage.add_channel("lounge", kind=ChannelType.VOICE)
+    people = [stage.user(name) for name in PEOPLE]
+    elsewhere = stage.add_foreign_guild("another server")
+    stage.add_channel("chat", elsewhere)
+    for person in people:
+        stage.dm(person)
+        stage.install(person)
+    stage.add_group(*people)

@@ -3,16 +3,17 @@
 A message is as the API returns it: ``components`` with ids, and ``attachment://`` already replaced
 by URLs in their media objects; ``flags``; ``attachments`` without those that a component or an
 embed shows (with Components V2, flag 1 << 15, those left are not displayed at all). A channel is
-``{id, name, type, nsfw, private, parent, archived, locked, can_send}``: type 0 text, 1 DM, 11
-thread or forum post, 15 forum (which holds posts, no messages).
+``{id, name, type, nsfw, private, parent, archived, locked, can_send, guild, place, commands}``:
+type 0 text, 1 DM, 2 voice, 3 group, 5 announcements, 11 thread or forum post, 13 stage, 15 forum
+(which holds posts, no messages); commands: the ids of those offered there.
 """
 
 from typing import Any
 
-from playground import payloads, permissions, threads
+from playground import installs, payloads, permissions, threads
 from playground.core import Core
 from playground.limits_commands import LOCALES
-from playground.state import Account, Channel, ChannelType, Message
+from playground.state import PRIVATE, Account, Channel, ChannelType, Message
 
 JsonObject = dict[str, Any]
 SHOWN = 300
@@ -25,7 +26,7 @@ def world(core: Core, viewer: Account, people: list[Account]) -> JsonObject:
     commands = core.world.visible_commands(guild)
     return {
         "guild": {"id": str(guild.id), "name": guild.name},
-        "channels": [_channel(entry, viewer) for entry in _channels(core, viewer)],
+        "channels": [_channel(core, entry, viewer) for entry in _channels(core, viewer)],
         "members": [_account(m.account) for m in guild.members.values()],
         "roles": [{"id": str(r.id), "name": r.name} for r in guild.roles.values()],
         "people": [str(person.id) for person in people],
@@ -68,8 +69,9 @@ def message(core: Core, entry: Message, viewer: Account) -> JsonObject:
 def _channels(core: Core, viewer: Account) -> list[Channel]:
     """What ``viewer`` sees, in the order of a sidebar: threads under their channel, DMs last."""
 
-    def place(entry: Channel) -> tuple[bool, int, int]:
-        return entry.guild is None, (entry.parent or entry).id, entry.id
+    def place(entry: Channel) -> tuple[bool, int, int, int]:
+        home = entry.guild.id if entry.guild else 0
+        return entry.guild is None, home, (entry.parent or entry).id, entry.id
 
     seen = [entry for entry in core.world.channels.values() if _visible(entry, viewer)]
     return sorted(seen, key=place)
@@ -77,11 +79,16 @@ def _channels(core: Core, viewer: Account) -> list[Channel]:
 
 def _visible(channel: Channel, viewer: Account) -> bool:
     if channel.guild is None:
-        return channel.recipient is viewer
+        return viewer in (channel.recipient, *channel.people)
     return permissions.has(viewer, channel, "view_channel")
 
 
-def _channel(entry: Channel, viewer: Account) -> JsonObject:
+def _refused(core: Core, command: JsonObject, place: Channel, viewer: Account) -> bool:
+    return installs.refusal(command, place, viewer, core.world) is not None
+
+
+def _channel(core: Core, entry: Channel, viewer: Account) -> JsonObject:
+    offered = core.world.visible_commands(entry.guild)
     may_send = permissions.has(viewer, entry, permissions.sending(entry))
     closed = entry.type is ChannelType.FORUM or threads.closed_to(viewer, entry)
     return {
@@ -89,7 +96,10 @@ def _channel(entry: Channel, viewer: Account) -> JsonObject:
         "name": entry.name or "Imagen",
         "type": int(entry.type),
         "nsfw": entry.age_restricted,
-        "private": entry.type is ChannelType.DM,
+        "private": entry.type in PRIVATE,
+        "guild": str(entry.guild.id) if entry.guild else None,
+        "place": entry.guild.name if entry.guild else None,
+        "commands": [c["id"] for c in offered if not _refused(core, c, entry, viewer)],
         "parent": str(entry.parent.id) if entry.parent else None,
         "archived": entry.archived,
         "locked": entry.locked,

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from playground import payloads, permissions
+from playground import applications, payloads, permissions
 from playground.errors import missing_access, missing_permissions, unknown
 from playground.rest.route import Call, Route
 from playground.state import Channel, ChannelType, Guild
 
 JsonObject = dict[str, Any]
+BOT_ADD = 28
+"""The action of an audit log: somebody added a bot."""
 
 
 def channel_of(call: Call, *needed: str) -> Channel:
@@ -38,6 +40,8 @@ def guild_of(call: Call) -> Guild:
     """The guild in the path. Raises 10004 if there is none."""
     identifier = call.id("guild_id")
     guild = call.core.world.guilds.get(identifier)
+    if guild is None and identifier in call.core.world.foreign:
+        raise missing_access()
     if guild is None:
         raise unknown(10004, "Guild", expected=identifier in call.core.world.removed)
     return guild
@@ -48,7 +52,7 @@ async def get_me(call: Call) -> JsonObject:
 
 
 async def get_application(call: Call) -> JsonObject:
-    return payloads.application(call.core.world)
+    return applications.application(call.core.world)
 
 
 async def get_gateway(call: Call) -> JsonObject:
@@ -115,12 +119,37 @@ async def get_roles(call: Call) -> list[JsonObject]:
 async def get_member(call: Call) -> JsonObject:
     member = guild_of(call).members.get(call.id("user_id"))
     if member is None:
-        raise unknown(10007, "Member")
+        raise unknown(10007, "Member", expected=True)
     return payloads.member(member)
 
 
 async def get_channel(call: Call) -> JsonObject:
     return payloads.channel(channel_of(call))
+
+
+async def get_audit_log(call: Call) -> JsonObject:
+    """Of all that an audit log holds, who added the bot."""
+    guild, bot = guild_of(call), call.core.world.bot
+    granted = guild.roles[guild.id].permissions
+    for role_id in guild.members[bot.id].role_ids:
+        granted |= guild.roles[role_id].permissions
+    if not granted & permissions.bits("view_audit_log", "administrator"):
+        raise missing_permissions()
+    wanted, inviter = int(call.query.get("action_type") or BOT_ADD), guild.inviter
+    entries: list[JsonObject] = []
+    if inviter is not None and wanted == BOT_ADD:
+        entry = {"id": str(call.core.world.snowflakes.next()), "action_type": BOT_ADD}
+        entries.append(entry | {"user_id": str(inviter.id), "target_id": str(bot.id)})
+    return {
+        "audit_log_entries": entries,
+        "users": [payloads.user(inviter), payloads.user(bot)] if entries and inviter else [],
+        "integrations": [],
+        "webhooks": [],
+        "guild_scheduled_events": [],
+        "threads": [],
+        "application_commands": [],
+        "auto_moderation_rules": [],
+    }
 
 
 async def leave_guild(call: Call) -> None:
@@ -142,6 +171,7 @@ def routes() -> Iterable[Route]:
         Route("POST", "/users/@me/channels", open_private_channel),
         Route("GET", "/users/{user_id}", get_user),
         Route("GET", "/guilds/{guild_id}", get_guild),
+        Route("GET", "/guilds/{guild_id}/audit-logs", get_audit_log),
         Route("GET", "/guilds/{guild_id}/channels", get_guild_channels),
         Route("GET", "/guilds/{guild_id}/threads/active", get_active_threads),
         Route("GET", "/guilds/{guild_id}/roles", get_roles),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from playground import limits, limits_forms, messages, payloads, threads
+from playground import installs, limits, limits_forms, messages, payloads, threads
 from playground.errors import ApiError, Problem, form_error, unknown
 from playground.interactions import (
     ALLOWED,
@@ -115,6 +115,8 @@ def respond(
     elif reference is None:
         kind = 0
     flags |= _ephemeral(data)
+    if installs.forced_ephemeral(interaction, call.core.world.bot):
+        flags |= int(MessageFlag.EPHEMERAL)
     if menu and threads.closed_to(interaction.user, interaction.channel):
         flags |= int(MessageFlag.EPHEMERAL)
     if not flags & MessageFlag.EPHEMERAL:

@@ -5,7 +5,7 @@ https://docs.discord.com/developers/interactions/receiving-and-responding#follow
 from collections.abc import Iterable
 from typing import Any
 
-from playground import messages, payloads, threads
+from playground import installs, messages, payloads, threads
 from playground.errors import ApiError, unknown
 from playground.rest.interactions import respond
 from playground.rest.route import Call, Route
@@ -45,6 +45,11 @@ async def followup(call: Call) -> JsonObject:
     core, body = call.core, call.object()
     interaction = _interaction(call)
     original = interaction.original
+    interaction.answered += 1
+    if interaction.answered > installs.FOLLOWUPS and installs.only_user(
+        interaction, core.world.bot
+    ):
+        raise ApiError(400, 40094, "This interaction has reached the maximum of follow-up messages")
     if interaction.channel.id not in core.world.channels:
         raise unknown(10003, "Channel", expected=interaction.channel.id in core.world.removed)
     if original is not None and original.loading and not original.deleted:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from bot.chat.contexts import Contexts
 from bot.chat.here import KEPT, Here
 from bot.levels import Place, Rules
 from bot.texts.language import Texts
 
 TEXTS = Texts.read()
+ANYWHERE = Contexts(direct=True, elsewhere=True)
 
 
 def found_here(*, nsfw: bool = False) -> dict[str, Here]:

@@ -81,6 +81,7 @@ class Desk:
         component = {"type": kind, "custom_id": custom_id, **looks}
         row = discord.components.ActionRow(cast("Any", {"type": 1, "components": [component]}))
         return SimpleNamespace(
+            type=None,
             id=next(self._ids),
             client=self,
             user=SimpleNamespace(id=user),

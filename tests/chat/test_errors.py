@@ -25,6 +25,8 @@ SAY = TEXTS.speaker()
 class FakeInteraction:
     """Records what it is told, or raises `error` if there is one."""
 
+    type = None
+
     def __init__(
         self, *, done: bool = False, deferred: bool = False, error: Exception | None = None
     ) -> None:

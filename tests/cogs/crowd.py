@@ -12,6 +12,7 @@ from unittest.mock import create_autospec
 import discord
 
 from bot.chat.here import FindHere
+from bot.chat.known_roles import KnownRoles
 from bot.chat.ui.reactions import NEW_SEED
 from bot.levels import Levels
 from bot.queue import JobQueue
@@ -22,6 +23,7 @@ from cogs.reroll import Reroll
 from tests.catalog.fixed import fixed
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.delivery.discord_fakes import CHANNEL, Call, FakeClient
+from tests.chat.found import ANYWHERE
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
@@ -89,8 +91,16 @@ class Crowd:
             channel.permissions_for = lambda _: permissions
             channel.is_nsfw = lambda: False
             guild.get_channel_or_thread = lambda _: channel
-            find_here = FindHere(TEXTS, Levels(desk.store), desk.queue.blocked)
-            cog = Reroll(client, TEXTS, find_here, fixed(DEMO), desk.store, queue, desk.delivery)
+            find_here = FindHere(
+                TEXTS,
+                Levels(desk.store),
+                ANYWHERE,
+                KnownRoles(client, ()),
+                desk.queue.blocked,
+            )
+            cog = Reroll(
+                client, TEXTS, find_here, ANYWHERE, fixed(DEMO), desk.store, queue, desk.delivery
+            )
             yield cls(desk, queue, cog, done, 400, bucket, permissions)
 
     def event(self, user_id: int, emoji: str = NEW_SEED) -> Any:

@@ -18,7 +18,7 @@ from cogs.imagine import Imagine
 from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
-from tests.chat.found import found_here
+from tests.chat.found import ANYWHERE, found_here
 
 CATALOG = Catalog(
     models={"base": ModelEntry(key="base", name="Base", path="org/base")},
@@ -136,6 +136,7 @@ class TestWhoMayNotAsk:
             store=nothing,
             queue=limited(**limits),
             delivery=nothing,
+            contexts=ANYWHERE,
         )
         button = RetryButton(results)
         with pytest.raises(Refused, match=code):

@@ -33,6 +33,7 @@ from cogs.upscale_result import EnlargeSelect
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.delivery.discord_fakes import Call
+from tests.chat.found import ANYWHERE
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
@@ -86,6 +87,7 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
         store=desk.store,
         queue=queue_of(desk.store, limits=limits),
         delivery=desk.delivery,
+        contexts=ANYWHERE,
     )
 
 

@@ -18,7 +18,7 @@ from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
 from tests.chat.delivery.desk import TEXTS, Desk
-from tests.chat.found import found_here
+from tests.chat.found import ANYWHERE, found_here
 from tests.cogs.crowd import DEMO, GUILD
 from tests.store.factories import in_channel, request
 
@@ -38,6 +38,7 @@ def button(desk: Desk) -> RetryButton:
         store=desk.store,
         queue=desk.queue,
         delivery=desk.delivery,
+        contexts=ANYWHERE,
     )
     return RetryButton(acting)
 

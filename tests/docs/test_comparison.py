@@ -86,7 +86,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
         ("Settings per channel, server or person", "settings config defaults"),
         ("Figures for members", "stats quota leaderboard"),
         ("Skipping to the next image of a request", "next skip_image"),
-        ("Who may use it", "block ban allow"),
         ("Choosing the VAE", "vae"),
     ],
 )

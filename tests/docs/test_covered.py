@@ -5,6 +5,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import discord
 import pytest
@@ -17,6 +18,7 @@ from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.settings import names_of
 from catalog import SCHEDULERS, read_catalog
 from cogs import EXTENSIONS
+from cogs.admin import admin_group
 from tests.docs.pages import DOCS, FRENCH, PAGES, README, ROOT, blocks, rows, spans, text
 
 USING = ROOT / "docs" / "using.md"
@@ -36,6 +38,9 @@ def slash_commands() -> dict[str, app_commands.Command[Any, ..., Any]]:
                 for command in value.__cog_app_commands__:
                     assert isinstance(command, app_commands.Command)
                     found[f"{group}{command.name}"] = command
+    for each in admin_group(MagicMock()).walk_commands():
+        if isinstance(each, app_commands.Command):
+            found[each.qualified_name] = each
     return found
 
 
@@ -67,8 +72,10 @@ class TestSlashCommands:
         named = {span for page in (README, *DOCS) for span in spans(page)}
         for name, command in SLASH.items():
             for option in command.parameters:
-                as_typed = f"/{name} {option.name}:"
-                assert option.name in named or any(as_typed in span for span in named), as_typed
+                as_typed = f"/{name} {option.display_name}:"
+                assert option.display_name in named or any(as_typed in span for span in named), (
+                    as_typed
+                )
 
     def test_the_reactions_are_those_that_the_bot_understands(self) -> None:
         for page in (README, FRENCH, USING):

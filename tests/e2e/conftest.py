@@ -32,6 +32,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
         "IMAGEN_QUEUE_SIZE": "6",
         "IMAGEN_QUEUE_PER_USER": "3",
         "IMAGEN_METRICS_PORT": str(free_port()),
+        "IMAGEN_USER_INSTALL": "true",
     }
     async with Playground() as playground, Bot(home, playground, **settings) as bot:
         yield bot

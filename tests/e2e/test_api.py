@@ -95,8 +95,8 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
     status = await server.done(accepted["job_id"])
     options = ("--negative", "noise", "--lora", "frost:0.5", "--lora", "ember", "--steps", "10")
     more = ("--guidance", "8.5", "--seed", "42", "--size", "64x80", "--count", "2", "--json")
-    more += ("--preset", "Misty,draft", "--scheduler", "Euler")
-    code, out, err = await call(home, "imagine", CANARY, *options, *more)
+    last = ("--preset", "Misty,draft", "--scheduler", "Euler")
+    code, out, err = await call(home, "imagine", CANARY, *options, *more, *last)
     assert (code, err) == (0, "")
     done = json.loads(out)
     assert [image["sha256"] for image in status["images"]] == [

@@ -45,7 +45,9 @@ class Town:
         self, level: str, name: str, value: str = "", by: User | None = None, **where: Channel
     ) -> str:
         """`/settings set`, and what it answers."""
-        options = {"level": level, "name": name, **({"value": value} if value else {})}
+        options: dict[str, Any] = {"level": level, "name": name}
+        if value:
+            options["value"] = value
         return await told(await (by or self.boss).slash("settings set", **options, **where))
 
     def acts(self) -> list[tuple[Any, ...]]:

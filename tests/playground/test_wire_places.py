@@ -413,7 +413,7 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
     names = [c["name"] for c in views.world(pg.core, ada, [ada])["channels"]]
     assert names == [
         *("general", "sketches", "last winter", "closed", "after-dark"),
-        *("showcase", "Your best pictures", "Imagen"),
+        *("showcase", "Your best pictures", "news", "lounge", "chat", "Imagen", "ada, bea"),
     ]
     answered = []
     for channel in list(pg.core.world.channels.values()):
@@ -423,7 +423,8 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
         except ClientRefused:
             continue
     assert answered == [
-        *("general", "after-dark", "sketches", "last winter", "Your best pictures", "")
+        *("general", "after-dark", "sketches", "last winter", "Your best pictures"),
+        *("news", "lounge", ""),
     ]
     assert pg.violations == []
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.request import Options
-from bot.store import JobState, Store
+from bot.store import Erasable, JobState, Span, Store
+from bot.store.history import Query
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
 
@@ -21,6 +22,23 @@ async def accept(store: Store) -> None:
 async def page(store: Store) -> None:
     async for _ in store.kept_images.pages():
         break
+
+
+SPAN = Span(0, 10**15)
+
+
+async def rows(store: Store) -> None:
+    async for _ in store.personal.jobs("discord:7", SPAN):
+        break
+    await store.personal.rest("discord:7", SPAN)
+
+
+async def forget(store: Store) -> None:
+    forgettings = store.personal.forgettings
+    asked = await forgettings.begin("discord:7", SPAN, hand_over=True)
+    await forgettings.open_jobs(asked)
+    await forgettings.erase([Erasable("x", (), ("a" * 64,)), *await forgettings.erasable(asked)])
+    await forgettings.finish(asked)
 
 
 ASKED: dict[str, Ask] = {
@@ -56,6 +74,21 @@ ASKED: dict[str, Ask] = {
         [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
     ),
     "deletions": lambda store: store.deletions.unfinished(),
+    "holdings": lambda store: store.personal.holdings("discord:7", SPAN),
+    "exported": rows,
+    "forgotten": forget,
+    "history": lambda store: store.history.page("discord:7", Query(words="a bc 猫"), 6),
+    "newer": lambda store: store.history.page("discord:7", Query(), 6, after=1),
+    "caught_up": lambda store: store.history.caught_up(),
+    "forget": lambda store: store.history.forget(person="discord:7"),
+    "favourites": lambda store: store.favourites.page("discord:7", 6),
+    "newer_favourites": lambda store: store.favourites.page("discord:7", 6, after=1),
+    "keep": lambda store: store.favourites.keep("discord:7", "x"),
+    "drop": lambda store: store.favourites.drop("discord:7", "x"),
+    "sent_again": lambda store: store.sent_again.of("x"),
+    "of_person": lambda store: store.figures.of_person("discord:7", 0, 9),
+    "of_community": lambda store: store.figures.of_community("discord:1", 0, 9),
+    "begin_deletion": lambda store: store.deletions.begin("x"),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
     "acts": lambda store: store.acts.page("discord:1"),
@@ -69,7 +102,8 @@ ASKED: dict[str, Ask] = {
 
 
 HISTORY = re.compile(
-    r"SCAN (jobs|images|discord_jobs|acts|blocks|reports|presets|level_settings)\b"
+    r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry|acts|blocks"
+    r"|reports|presets|level_settings)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""

@@ -24,6 +24,8 @@ NEVER_ONE = {
     "presets.name.long": "over the limit of 50 characters",
     "size.side": "a side's bounds, in pixels",
     "hires.size": "bounds that are far from 1",
+    "words.long": "over the limit of 100 characters",
+    "words.pattern_long": "over the limit of 200 characters",
     "models.native": "steps for a whole image, as the catalog says",
 }
 """Sentences with a number before a noun that need no plural forms, and why."""

@@ -10,19 +10,23 @@ from typing import get_args
 
 import pytest
 
+from bot.chat.ui.help import TOPICS
+from bot.chat.ui.history import pair_values
 from bot.chat.ui.markdown import plain
 from bot.chat.ui.settings import GROUPS
 from bot.levels import Level
 from bot.levels.entering import KINDS
 from bot.levels.fields import Buttons
+from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
 from bot.request import AXES, UPSCALE_MODES
 from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
-from bot.texts.language import Plural, Sentence, Texts, _flatten
+from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
 from catalog import EntryKind
 from cogs.settings.desk import LEVELS
+from tests.store.factories import REQUEST
 
 ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
@@ -50,12 +54,17 @@ EXPANSIONS = {
     "command.compare.axes.": AXES,
     "command.settings.levels.": LEVELS,
     **{f"settings.{part}.": list(said) for part, said in SETTINGS.items()},
+    "words.action.": ACTIONS,
     "admin.kind.": get_args(EntryKind),
     "admin.reload.": ["added", "removed", "changed"],
     "acts.": [kind.value for kind in ActKind],
     "report.button.": [decision.value for decision in Decision],
     "report.decided.": [decision.value for decision in Decision],
     "report.late.": [decision.value for decision in Decision],
+    "help.topic.": [topic.name for topic in TOPICS],
+    "history.kinds.": get_args(Kind),
+    "history.differs.": [*pair_values(REQUEST)],
+    "command.stats.last.": ["7", "30", "90"],
     **dict.fromkeys(
         (
             *("levels.no_painting.", "levels.cooldown."),
@@ -196,19 +205,23 @@ def test_every_sentence_that_is_asked_for_is_there() -> None:
 
 
 def test_no_sentence_is_dead() -> None:
-    used = {use.code for use in USES} | literals()
+    said = {code for topic in TOPICS for code in TEXTS.codes(f"help.{topic.name}")}
+    used = {use.code for use in USES} | literals() | said
     assert set(ENGLISH) - used == set()
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.code}@{use.where}")
 def test_every_sentence_can_be_filled_in_where_it_is_asked_for(use: Use) -> None:
     if use.params is not None:
-        assert placeholders(ENGLISH.get(use.code, "")) <= use.params
+        wanted = placeholders(ENGLISH.get(use.code, ""))
+        assert {name for name in wanted if not name.startswith(SLASH)} <= use.params
 
 
 def test_no_placeholder_is_nameless_or_an_expression() -> None:
     for code, sentence in ENGLISH.items():
-        assert all(re.fullmatch(r"[a-z]+", name) for name in placeholders(sentence)), code
+        assert all(
+            re.fullmatch(r"[a-z]+|/[a-z]+(?: [a-z]+)*", name) for name in placeholders(sentence)
+        ), code
 
 
 def test_sentences_are_short_enough_for_where_they_stand() -> None:

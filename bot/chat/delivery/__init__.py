@@ -2,5 +2,6 @@
 
 from bot.chat.delivery.delivery import Delivery
 from bot.chat.delivery.posts import mention, only
+from bot.chat.delivery.removal import Removal
 
-__all__ = ["Delivery", "mention", "only"]
+__all__ = ["Delivery", "Removal", "mention", "only"]

@@ -1,6 +1,7 @@
 """What becomes of a result's message later: it is taken down, or shown to everyone."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,8 +13,11 @@ from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
+from bot.chat.ui.actions import Rows, rows_below
 from bot.errors import Refused
 from bot.store import Discord, Job, Store
+from bot.store.sent_again import Shown
+from bot.texts.language import Say
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,59 @@ class Afterwards:
                 else:
                     return True
         return False
+
+    async def take_down_again(self, job: Job) -> None:
+        """Delete the messages that show the result elsewhere. What Discord refuses is logged."""
+        for shown in await self._store.sent_again.of(job.id):
+            channel = self._client.get_partial_messageable(shown.channel_id)
+            try:
+                await channel.get_partial_message(shown.message_id).delete()
+            except Exception as error:
+                if (meaning := refusal(error)) is None:
+                    raise
+                log.info("job %s: a message was not taken down: %s", job.id, short(error))
+                if meaning is not Refusal.CLOSED:
+                    continue
+            await self._store.sent_again.drop(shown.message_id)
+
+    async def opened(
+        self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
+    ) -> MessageContent:
+        """See Results.opened."""
+        return await self._results.opened(job, say, limit, actions, notes)
+
+    async def send_again(
+        self, job: Job, channel_id: int, heading: str, say: Say, *, nonce: str
+    ) -> None:
+        """Show the result in a channel, as a new message without buttons of its own there.
+
+        heading: stands above it. say: the language. nonce: the same for what is asked for once.
+        Raises Refused if Discord does not let us, JobFailed if its files are gone.
+        """
+        origin = Discord.of(job.origin)
+        same = origin.channel_id == channel_id and not origin.hidden
+        # Elsewhere people may not see where it was asked for, and then its buttons do nothing.
+        actions = rows_below(job.request, hidden=False) if same else ()
+        limit = origin.upload_limit
+        channel = self._client.get_partial_messageable(channel_id)
+        try:
+            while True:
+                content = await self._results.opened(job, say, limit, actions)
+                try:
+                    sent = await send(channel, replace(content, text=heading), nonce=nonce)
+                    break
+                except discord.HTTPException as error:
+                    limit = min(limit, content.largest) // 2
+                    if refusal(error) is not Refusal.TOO_LARGE or limit == 0:
+                        raise
+        except Exception as error:
+            if (meaning := refusal(error)) is None:
+                raise
+            log.info("job %s: not sent again: %s", job.id, short(error))
+            raise Refused(NO_WAY.get(meaning, "publish.away")) from error
+        if not await self._store.sent_again.add(job.id, Shown(channel_id, sent.id)):
+            await sent.delete()
+            raise Refused("action.deleted")
 
     async def publish(self, job: Job) -> None:
         """Show a hidden result in the channel that it was asked for in.

@@ -1,13 +1,20 @@
 """AgeGate: what was asked for in an age-restricted channel is shown in no other."""
 
+from collections.abc import Awaitable, Callable
+
 import discord
 
 from bot.chat.delivery.outbox import Away
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.places import age_restricted
+from bot.errors import JobFailed, StoreError
 from bot.request import is_gated
 from bot.store import Discord, Job
 from catalog import LiveCatalog
+
+
+async def _nothing_flagged(job: Job) -> bool:
+    return False
 
 
 class AgeGate:
@@ -16,15 +23,35 @@ class AgeGate:
 
     That an owner removes a channel's age restriction while a job waits must not make its picture
     public; nor is it sent as a direct message, for which Discord has no age restriction.
+
+    flagged: whether a job has words that are only for age-restricted channels.
     """
 
-    def __init__(self, client: discord.Client, catalog: LiveCatalog) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        catalog: LiveCatalog,
+        flagged: Callable[[Job], Awaitable[bool]] = _nothing_flagged,
+    ) -> None:
         self._client = client
         self._catalog = catalog
+        self._flagged = flagged
 
     def applies(self, job: Job) -> bool:
         """Whether it was asked for in an age-restricted channel, or needs one by now."""
         return Discord.of(job.origin).age_restricted or is_gated(job.request, self._catalog.current)
+
+    async def concerns(self, job: Job) -> bool:
+        """The same, or has words that need one by now. Raises Away if that is not known now."""
+        try:
+            return self.applies(job) or await self._flagged(job)
+        except StoreError as error:
+            raise Away(str(error)) from error
+
+    async def permit(self, job: Job) -> None:
+        """Raise JobFailed if it could not be shown once it is there, as far as that is known."""
+        if isinstance(job.origin, Discord) and self.hides(job):
+            raise JobFailed("delivery.lifted")
 
     def hides(self, job: Job) -> bool:
         """Whether its channel is known not to be age-restricted, although it should be."""
@@ -35,7 +62,7 @@ class AgeGate:
 
         Asks Discord about a channel that is not known. Raises Away.
         """
-        if not self.applies(job):
+        if not await self.concerns(job):
             return None
         restricted = self._restricted(job)
         try:
@@ -51,10 +78,14 @@ class AgeGate:
                     return "delivery.forbidden"
                 case _:
                     return "delivery.gone"
-        return None if restricted else "delivery.lifted"
+        if restricted:
+            return None
+        return "delivery.where.gated" if _never_restricted(job) else "delivery.lifted"
 
     def _restricted(self, job: Job) -> bool | None:
         """None for a channel that is not known: before the connection, or an archived thread."""
+        if _never_restricted(job):
+            return False
         channel = self._client.get_channel(Discord.of(job.origin).channel_id or 0)
         if channel is None or (isinstance(channel, discord.Thread) and channel.parent is None):
             return None
@@ -65,3 +96,10 @@ class AgeGate:
         if isinstance(channel, discord.Thread):
             channel = await self._client.fetch_channel(channel.parent_id)
         return age_restricted(channel)
+
+
+def _never_restricted(job: Job) -> bool:
+    """Direct messages never are, and a place without the bot does not count as such: it would not
+    learn that the restriction was lifted."""
+    origin = Discord.of(job.origin)
+    return origin.guild_id is None or origin.absent

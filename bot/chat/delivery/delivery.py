@@ -45,7 +45,8 @@ SETTLE = 5.0
 class Delivery:
     """The JobObserver for Discord. Discord's types stop here.
 
-    traffic: what is on its way. afterwards: changes the messages of results.
+    traffic: what is on its way. afterwards: changes the messages of results. gate: what may be
+    shown where.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Delivery:
         logged_in: Callable[[], Awaitable[object]] | None = None,
         copies: Copies | None = None,
         ping_after: float = 0,
+        direct: bool = False,
+        flagged: Callable[[Job], Awaitable[bool]] | None = None,
         levels: Levels | None = None,
     ) -> None:
         """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
@@ -72,6 +75,8 @@ class Delivery:
         logged_in: waits until the client has logged in; by default it already has.
         copies: notices other copies of the bot; by default, the client's requests are not counted.
         ping_after: minutes after which people are told that their result is ready; 0: never.
+        direct: whether people may use the bot in direct messages.
+        flagged: see AgeGate.
         levels: what servers, channels and people have set; by default, with no caps of the owner's.
         """
         self._client = client
@@ -84,18 +89,20 @@ class Delivery:
         self._outbox = Outbox()
         self.traffic = Traffic()
         self._refusals = Refusals(self.traffic)
-        self._gate = AgeGate(client, catalog)
+        self.gate = AgeGate(client, catalog, flagged) if flagged else AgeGate(client, catalog)
         self._board = StatusBoard(
             store=store,
             texts=texts,
             sender=self._sender,
-            gate=self._gate,
+            gate=self.gate,
             interval=interval,
             job_timeout=job_timeout,
         )
         self._levels = levels or Levels(store)
-        self._results = Results(store, texts, catalog, images_dir, self._gate, self._levels)
-        self.afterwards = Afterwards(client, store, self._sender, self._results, self._gate)
+        self._results = Results(
+            store, texts, catalog, images_dir, self.gate, self._levels, direct=direct
+        )
+        self.afterwards = Afterwards(client, store, self._sender, self._results, self.gate)
         self._ping_after = ping_after
         self._started_at = now_ms()
         self._posting: set[asyncio.Future[None]] = set()
@@ -252,8 +259,8 @@ class Delivery:
                 delivered = None
             if delivered is not None:
                 await self._follow_up(job, delivered)
-            elif (given_up := await self._store.job(job.id)).state is JobState.FAILED:
-                await self._undeliverable(given_up)
+            elif (left := await self._store.find(job.id)) and left.state is JobState.FAILED:
+                await self._undeliverable(left)
         finally:
             self._posting.discard(posting)
             posting.set_result(None)
@@ -291,7 +298,9 @@ class Delivery:
 
     async def _finish(self, job: Job, post: Post | None) -> Delivered | None:
         """Post the result; returns its message, or None if not delivered."""
-        if (objection := await self._gate.objection(job)) is not None:
+        if await self._store.find(job.id) is None:
+            return None  # it was forgotten meanwhile
+        if (objection := await self.gate.objection(job)) is not None:
             await self._give_up(job, Failure(objection, {}))
             return None
         limit = Discord.of(job.origin).upload_limit
@@ -324,6 +333,8 @@ class Delivery:
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
+        if await self._store.find(job.id) is None:
+            return
         try:
             await self._sender.deliver(job, await self._results.failure(job), post)
         except (JobFailed, TooLarge) as error:
@@ -336,7 +347,7 @@ class Delivery:
     async def _follow_up(self, job: Job, delivered: Delivered) -> None:
         """What comes after a result that everyone in the channel sees."""
         origin = Discord.of(job.origin)
-        if origin.hidden or delivered.channel_id != origin.channel_id:
+        if origin.by_token or delivered.channel_id != origin.channel_id:
             return
         rules = await self._levels.rules_of(origin)
         if delivered.edited and rules.ping and self._waited_long(job):

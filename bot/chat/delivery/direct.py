@@ -14,6 +14,8 @@ def instead(say: Say, origin: Discord) -> str:
     """What a direct message says in place of one in the channel."""
     if origin.withheld == "shown":
         return say("check.direct", channel=f"<#{origin.channel_id}>")
+    if origin.absent:
+        return say("delivery.where.late")
     if origin.hidden:
         return say("delivery.late", channel=f"<#{origin.channel_id}>")
     return say("delivery.direct", channel=f"<#{origin.channel_id}>")

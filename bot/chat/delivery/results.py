@@ -2,30 +2,44 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+import discord
 
 from bot.chat.delivery import direct
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.posts import MessageContent, mention
-from bot.chat.delivery.uploads import may_pass, uploads_of
+from bot.chat.delivery.uploads import Upload, may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
-from bot.chat.ui.actions import DIRECT, rows_below
+from bot.chat.ui.actions import DIRECT, Rows, rows_below
 from bot.chat.ui.buttons import retry_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
 from bot.levels import Levels
 from bot.request import GenerationRequest, cells
-from bot.store import Discord, Job, Store, files_unread, shown_images, shown_warnings
-from bot.texts.language import Texts
+from bot.store import (
+    Discord,
+    ImageRecord,
+    Job,
+    Store,
+    files_unread,
+    shown_images,
+    shown_warnings,
+)
+from bot.texts.language import Say, Texts
 from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
 
 
 class Results:
-    """Builds them from the store, the catalog and the files. images_dir: where these are."""
+    """Builds them from the store, the catalog and the files.
+
+    images_dir: where these are. direct: whether people may use the bot in direct messages.
+    """
 
     def __init__(
         self,
@@ -35,12 +49,15 @@ class Results:
         images_dir: Path,
         gate: AgeGate,
         levels: Levels,
+        *,
+        direct: bool = False,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
         self._gate = gate
+        self._direct = direct
         self._levels = levels
 
     async def result(self, job: Job, limit: int) -> MessageContent:
@@ -51,10 +68,57 @@ class Results:
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
         every = await self._store.images(job.id)
+        uploads, build = await self._shown(job, say, limit, every, shown_images(job, every))
+        compact = (await self._levels.rules_of(origin)).compact
+        layout = partial(build, compact=compact)
+        in_direct = not await self._gate.concerns(job)
+        publish = origin.guild_id is not None and not origin.absent
+        below = partial(rows_below, job.request, hidden=origin.hidden, compact=compact)
+        shown, in_private = below(publish=publish), below(publish=False)
+        return MessageContent(
+            layout=lambda heading: layout(heading=heading, actions=shown),
+            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            uploads=uploads,
+            mention=origin.user_id,
+            direct=direct.instead(say, origin) if in_direct else None,
+            notice=direct.notice(say, origin),
+            direct_layout=lambda heading: layout(
+                heading=heading, actions=in_private if self._direct else DIRECT
+            ),
+        )
+
+    async def opened(
+        self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
+    ) -> MessageContent:
+        """A finished job shown once more, to someone who reads `say`, with the files that are left.
+
+        actions: the buttons below. notes: sentences to add. Raises as `result`.
+        """
+        every = await self._store.images(job.id)
+        there = [image for image in shown_images(job, every) if image.pruned_at is None]
+        uploads, layout = await self._shown(job, say, limit, every, there, notes)
+        return MessageContent(
+            layout=lambda heading: layout(heading=heading, actions=actions), uploads=uploads
+        )
+
+    async def _shown(
+        self,
+        job: Job,
+        say: Say,
+        limit: int,
+        every: Sequence[ImageRecord],
+        there: Sequence[ImageRecord],
+        more: Sequence[str] = (),
+    ) -> tuple[Sequence[Upload], Callable[..., discord.ui.LayoutView]]:
+        """The attachments, and what builds the message of them.
+
+        every: all images of the job. there: those of its result whose files are shown.
+        """
+        origin = Discord.of(job.origin)
         images = shown_images(job, every)
         try:
             uploads, remarks = await asyncio.to_thread(
-                uploads_of, images, self._images_dir, limit, say
+                uploads_of, there, self._images_dir, limit, say
             )
         except (OSError, ValueError) as error:
             if may_pass(error):
@@ -64,8 +128,7 @@ class Results:
         notes = sentences(say, shown_warnings(job))
         if job.kind == "reroll":
             notes.append(await verdict(self._store, say, job, images))
-        compact = (await self._levels.rules_of(origin)).compact
-        layout = partial(
+        return uploads, partial(
             result_layout,
             say,
             job,
@@ -78,20 +141,8 @@ class Results:
                 for cell in cells(job.request)
                 if any(image.n == cell.n and image.pruned_at is None for image in every)
             ],
-            notes=[*notes, *remarks],
+            notes=[*notes, *remarks, *more],
             spoiler=origin.spoiler,
-            compact=compact,
-        )
-        in_direct = not self._gate.applies(job)
-        shown = rows_below(job.request, hidden=origin.hidden, compact=compact)
-        return MessageContent(
-            layout=lambda heading: layout(heading=heading, actions=shown),
-            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
-            uploads=uploads,
-            mention=origin.user_id,
-            direct=direct.instead(say, origin) if in_direct else None,
-            notice=direct.notice(say, origin),
-            direct_layout=lambda heading: layout(heading=heading, actions=DIRECT),
         )
 
     def _upscaler(self, request: GenerationRequest) -> str | None:
@@ -105,7 +156,7 @@ class Results:
         """A job that failed or was cancelled."""
         origin = Discord.of(job.origin)
         say = self._texts.speaker(origin.locale)
-        gated = self._gate.applies(job)
+        gated = await self._gate.concerns(job)
         hidden = await self._gate.objection(job) is not None
         return MessageContent(
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,

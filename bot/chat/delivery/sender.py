@@ -52,7 +52,8 @@ class Delivered:
 
 class Sender:
     """Tries the interaction's response, then the message in its channel, then a new message there,
-    then a direct message. Nothing is ever sent twice, even if the process dies in between.
+    then a direct message. Where the bot is not, the first and the last are all there is. Nothing is
+    ever sent twice, even if the process dies in between.
 
     webhook: builds one from an interaction's token.
     """
@@ -97,17 +98,17 @@ class Sender:
         origin = Discord.of(job.origin)
         if origin.withheld != "shown" and (response := await self._response(job)) is not None:
             yield response
-        if origin.hidden and origin.message_id is not None:
+        if origin.by_token and origin.message_id is not None:
             channel = await self._client.create_dm(discord.Object(origin.user_id))
             if channel.id == origin.channel_id:
                 yield ChannelPost(channel.get_partial_message(origin.message_id))
 
     def channel_post(self, job: Job) -> ChannelPost | None:
-        """The job's message, reached through its channel; None when its id is unknown, or its
-        person alone sees it."""
+        """The job's message, reached through its channel; None when its id is unknown, or only the
+        interaction reaches it."""
         origin = Discord.of(job.origin)
         message_id = origin.message_id
-        if message_id is None or origin.hidden:
+        if message_id is None or origin.by_token:
             return None
         return ChannelPost(self.channel(job).get_partial_message(message_id))
 
@@ -129,8 +130,8 @@ class Sender:
                 return Delivered(channel.id, await way.edit(content), edited=True)
             except Exception as error:
                 self._classify(job, error, content)
-        if Discord.of(job.origin).hidden:
-            return await self._deliver_hidden(job, content)
+        if Discord.of(job.origin).by_token:
+            return await self._deliver_after_token(job, content)
         # Unlike a response to a command, a new message does not show whose it is.
         named = replace(content, text=content.text or mention(Discord.of(job.origin).user_id))
         try:
@@ -146,15 +147,17 @@ class Sender:
                     self._classify(job, second, content)
             raise JobFailed(NO_WAY.get(meaning, "delivery.gone")) from error
 
-    async def _deliver_hidden(self, job: Job, content: MessageContent) -> Delivered:
-        """To its person alone, who would miss a message that only they saw and that has expired."""
+    async def _deliver_after_token(self, job: Job, content: MessageContent) -> Delivered:
+        """As a direct message: there is no other way to what was hidden, or asked for where the bot
+        is not."""
+        kept = "delivery.hidden" if Discord.of(job.origin).hidden else "delivery.where.kept"
         if content.direct is None:
-            raise JobFailed("delivery.hidden")
+            raise JobFailed(kept)
         try:
             return await self._send_direct(job, content)
         except Exception as error:
             self._classify(job, error, content)
-            raise JobFailed("delivery.hidden") from error
+            raise JobFailed(kept) from error
 
     async def _deliver_withheld(
         self, job: Job, public: Job, content: MessageContent, post: Post | None
@@ -186,7 +189,7 @@ class Sender:
             yield stored
         if (edit := self.channel_post(job)) is not None:
             yield edit
-        elif Discord.of(job.origin).hidden:
+        elif Discord.of(job.origin).by_token:
             return
         elif (found := await self._find(self.channel(job), job, job.created_at)) is not None:
             # Its acknowledgement arrived, but the process died before recording it.

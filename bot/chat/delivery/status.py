@@ -111,11 +111,14 @@ class StatusBoard:
         )
 
     def _note(self, say: Say, job: Job) -> str:
-        """That a hidden result may come as a direct message, and that many steps get extra time."""
+        """That the result may come as a direct message, and that many steps get extra time."""
         notes = []
-        if Discord.of(job.origin).hidden:
+        origin = Discord.of(job.origin)
+        if origin.hidden:
             code = "status.only_you_here" if self._gate.applies(job) else "status.only_you"
             notes.append(say(code))
+        elif origin.absent:
+            notes.append(say("where.status"))
         seconds = seconds_for(job.request, self._job_timeout)
         if seconds > self._job_timeout:
             notes.append(say("status.patience", minutes=math.ceil(seconds / 60)))

@@ -118,6 +118,15 @@ class PublishId(ActionId):
 
 
 @dataclass(frozen=True)
+class KeepId(ActionId):
+    """Makes the result a favourite of the person who presses it, or no more."""
+
+    prefix: ClassVar[str] = "keep"
+    emoji: ClassVar[str] = "⭐"
+    label: ClassVar[str] = "button.keep"
+
+
+@dataclass(frozen=True)
 class MoreId(ActionId):
     """Offers the other actions."""
 
@@ -151,22 +160,32 @@ SHOWN: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, UpscaleId, Mo
 HIDDEN: Final[Rows] = ((SameSeedId, NewSeedId, EditId), (PublishId, UpscaleId, MoreId))
 """Below a result that only its person sees."""
 DIRECT: Final[Rows] = ((DetailsId, DeleteId),)
-"""Below one in a direct message, where no images can be asked for."""
+"""Below one in a direct message, where the owner lets nobody ask for images."""
 COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
-MORE: Final[Rows] = ((UseId, SavePresetId, DetailsId, DeleteId, ReportId),)
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, SavePresetId, DetailsId, DeleteId),)
-MORE_ENLARGED: Final[Rows] = ((UseId, DetailsId, DeleteId, ReportId),)
-MORE_COMPARED: Final[Rows] = ((DetailsId, DeleteId, ReportId),)
+MORE: Final[Rows] = ((UseId, KeepId, SavePresetId), (DetailsId, DeleteId, ReportId))
+MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, KeepId, SavePresetId), (DetailsId, DeleteId))
+MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
+MORE_COMPARED: Final[Rows] = ((KeepId, DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
 
-def rows_below(request: GenerationRequest, *, hidden: bool, compact: bool = False) -> Rows:
-    """The buttons of a result."""
+def rows_below(
+    request: GenerationRequest, *, hidden: bool, compact: bool = False, publish: bool = True
+) -> Rows:
+    """The buttons of a result. publish: whether a hidden one can be shown to others there."""
+    rows = _all_below(request, hidden=hidden, compact=compact)
+    if publish:
+        return rows
+    kept = (tuple(kind for kind in row if kind is not PublishId) for row in rows)
+    return tuple(row for row in kept if row)
+
+
+def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Rows:
     if compact:
         return COMPACT if request.upscale is None else ((EveryId,),)
     if request.comparison is not None:

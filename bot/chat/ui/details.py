@@ -50,7 +50,7 @@ def details_embed(
             name=say("details.environment"), value=one_line(facts, FIELD_SHOWN) or "–", inline=False
         )
     if today is not None:
-        embed.add_field(name=say("details.today"), value=_today(say, today), inline=False)
+        embed.add_field(name=say("details.today"), value=today_sentence(say, today), inline=False)
     embed.add_field(name=say("result.asked_by"), value=f"<@{Discord.of(job.origin).user_id}>")
     embed.add_field(name=say("result.time"), value=say("result.seconds", seconds=job.seconds))
     embed.add_field(name=say("details.job"), value=code(job.id))
@@ -136,7 +136,8 @@ def _as_many(lines: Sequence[str]) -> Iterator[str]:
         yield line
 
 
-def _today(say: Say, today: Today) -> str:
+def today_sentence(say: Say, today: Today) -> str:
+    """Whether it would be the same today, and if not, why."""
     if today.same:
         return say("details.same")
     sentences = []

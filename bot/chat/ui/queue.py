@@ -31,14 +31,16 @@ def queue_embed(
     sees: Callable[[Discord], bool],
     gated: Callable[[Job], bool],
     paused: bool,
+    nsfw: bool = False,
     resumes_at: int | None = None,
 ) -> discord.Embed:
     """line: the whole queue, in the order expected. running: ids of the running jobs.
 
     Shows only the prompts of `user_id`, and of others nothing that they asked where the user does
     not see it. sees: whether the user does. gated: whether the names of a job's models and LoRAs
-    may not be shown here. resumes_at: when the quiet hours end, in seconds since the epoch; None
-    if it is not quiet.
+    may not be shown here. nsfw: whether here may be shown what was asked in an age-restricted
+    channel. resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not
+    quiet.
     """
     still = paused or resumes_at is not None
     embed = discord.Embed(title=say("line.title"), colour=YELLOW if still else BLURPLE)
@@ -64,7 +66,9 @@ def queue_embed(
             " · ".join(
                 [
                     "▶️" if ticket.job.id in running else f"**#{ticket.position}**",
-                    one_line(ticket.job.request.prompt, PROMPT_SHOWN),
+                    say("line.restricted")
+                    if _restricted(ticket.job, gated, nsfw=nsfw)
+                    else one_line(ticket.job.request.prompt, PROMPT_SHOWN),
                     *_ready(say, ticket.place),
                 ]
             )
@@ -85,17 +89,18 @@ def job_choices(
     user_id: int,
     moderates: Callable[[Discord], bool],
     gated: Callable[[Job], bool],
+    nsfw: bool = False,
 ) -> list[Choice[str]]:
     """The jobs that the user may cancel, their own first.
 
     moderates: whether they may cancel what others asked there; it is asked once for each channel.
-    gated: as in `queue_embed`.
+    gated, nsfw: as in `queue_embed`.
     """
     person = discord_person(user_id)
     own = (ticket for ticket in line if ticket.job.person == person)
     foreign = (ticket for ticket in line if ticket.job.person != person)
     named = chain(
-        _named_by_prompt(say, own),
+        _named_by_prompt(say, own, gated, nsfw=nsfw),
         _named_by_model(say, _moderated(foreign, moderates), gated),
     )
     wanted = text.strip().casefold()
@@ -107,10 +112,13 @@ def job_choices(
     ]
 
 
-def _named_by_prompt(say: Say, line: Iterable[Ticket]) -> Iterator[tuple[str, str]]:
+def _named_by_prompt(
+    say: Say, line: Iterable[Ticket], gated: Callable[[Job], bool], *, nsfw: bool
+) -> Iterator[tuple[str, str]]:
     """The names of jobs, and their ids."""
     for ticket in line:
-        prompt = _one_line(ticket)
+        hidden = _restricted(ticket.job, gated, nsfw=nsfw)
+        prompt = say("line.restricted") if hidden else _one_line(ticket)
         yield say("cancel.choice", position=ticket.position, prompt=prompt), ticket.job.id
 
 
@@ -148,6 +156,12 @@ def _who(say: Say, job: Job, user_id: int, sees: Callable[[Discord], bool]) -> s
         return say("line.elsewhere")
     named = job.person == discord_person(user_id) or sees(job.origin)
     return f"<@{job.origin.user_id}>" if named else say("line.elsewhere")
+
+
+def _restricted(job: Job, gated: Callable[[Job], bool], *, nsfw: bool) -> bool:
+    """Whether the prompt may not be shown here, not even to its person: others may look on."""
+    asked = isinstance(job.origin, Discord) and job.origin.age_restricted
+    return gated(job) or (asked and not nsfw)
 
 
 def _one_line(ticket: Ticket) -> str:

@@ -2,3 +2,4 @@
 
 SAME_SEED = "🔁"
 NEW_SEED = "🎲"
+KEEP = "⭐"

@@ -3,7 +3,8 @@
 import { avatar, icon } from "./dom.js";
 import { t } from "./words.js";
 
-const [THREAD, FORUM] = [11, 15];
+const [VOICE, GROUP, ANNOUNCEMENT, THREAD, STAGE, FORUM] = [2, 3, 5, 11, 13, 15];
+const ICONS = { [VOICE]: "voice", [GROUP]: "people", [ANNOUNCEMENT]: "announcement", [THREAD]: "thread", [STAGE]: "voice", [FORUM]: "forum" };
 
 export const isForum = (channel) => channel.type === FORUM;
 
@@ -11,13 +12,14 @@ const isPost = (channel, world) => Boolean(channel.parent) && isForum(world.chan
 
 /** What stands before its name. */
 export function markOf(channel, world) {
-  if (channel.private) return avatar(world.members.find((member) => member.bot), "small");
+  if (channel.private && channel.type !== GROUP) return avatar(world.members.find((member) => member.bot), "small");
   if (isForum(channel) || isPost(channel, world)) return icon("forum");
-  return icon(channel.type === THREAD ? "thread" : "hash");
+  return icon(ICONS[channel.type] ?? "hash");
 }
 
 /** Its name as in "Message #general": threads and posts have no sign. */
 export function nameOf(channel) {
+  if (channel.type === GROUP) return channel.name;
   if (channel.private) return `@${channel.name}`;
   return channel.type === THREAD ? channel.name : `#${channel.name}`;
 }

@@ -15,8 +15,7 @@ export function slashCommands(commands, locale, channel) {
 
 /** The commands of this kind that may be used in a channel. */
 function offered(commands, kind, channel) {
-  const place = channel.private ? 1 : 0;
-  return commands.filter((c) => c.type === kind && (!c.nsfw || channel.nsfw) && (c.contexts?.includes(place) ?? true));
+  return commands.filter((c) => c.type === kind && (!c.nsfw || channel.nsfw) && channel.commands.includes(c.id));
 }
 
 function spread(entry, locale, words, names) {

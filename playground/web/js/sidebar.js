@@ -30,7 +30,7 @@ export class Sidebar {
     fill(
       this.element,
       h("header", {}, h("img", { src: "icon.svg", alt: "", width: 28, height: 28 }), h("strong", {}, world.guild.name)),
-      h("div", { class: "places" }, this._places(t("channels"), world.channels.filter((entry) => !entry.private), channel, true), this._places(t("direct"), world.channels.filter((entry) => entry.private), channel)),
+      h("div", { class: "places" }, this._places(t("channels"), world.channels.filter((entry) => entry.guild === world.guild.id), channel, true), foreign(world).map(([name, entries]) => this._places(name, entries, channel)), this._places(t("direct"), world.channels.filter((entry) => entry.private), channel)),
       h("section", { class: "people" }, h("h2", {}, t("people")), h("div", { role: "group", "aria-label": t("people") }, world.people.map((id) => this._person(world.member(id))))),
       h("footer", {}, this._languages(), iconButton("theme", t("appearance", { name: t(this._on.theme_name()) }), () => this._on.theme(), { data: { key: "theme" } })),
     );
@@ -77,6 +77,15 @@ export class Sidebar {
     field.value = locale;
     return field;
   }
+}
+
+/** The channels of the servers that the bot is not in, by server. */
+function foreign(world) {
+  const servers = new Map();
+  for (const entry of world.channels) {
+    if (entry.guild && entry.guild !== world.guild.id) servers.set(entry.place, [...(servers.get(entry.place) ?? []), entry]);
+  }
+  return [...servers];
 }
 
 function nameOf(locale) {

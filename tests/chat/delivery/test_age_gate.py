@@ -54,7 +54,7 @@ def gate(known: dict[int, Any], asked: dict[int, Any] | Exception | None = None)
 
 def job(**fields: Any) -> Job:
     asked = request(model=fields.pop("model", "demo"), adapters=())
-    return any_job(asked, channel_id=PLACE, **fields)
+    return any_job(asked, **{"guild_id": 1, "channel_id": PLACE, **fields})
 
 
 RESTRICTED = job(age_restricted=True)
@@ -79,7 +79,7 @@ async def test_the_channel_decides_or_a_threads_parent(asked: Job) -> None:
 
 async def test_a_lora_counts_as_well() -> None:
     assert not gate({}).applies(any_job(request(model="gone", adapters=(AdapterUse("ink", 1.0),))))
-    nude = any_job(request(adapters=(AdapterUse("nude", 1.0),)), channel_id=PLACE)
+    nude = any_job(request(adapters=(AdapterUse("nude", 1.0),)), channel_id=PLACE, guild_id=1)
     assert await gate({PLACE: text_channel(nsfw=False)}).objection(nude) == "delivery.lifted"
 
 
@@ -105,3 +105,11 @@ async def test_a_channel_that_cannot_be_seen_gets_nothing() -> None:
         await gate({}, http_error(503)).objection(RESTRICTED)
     with pytest.raises(KeyError):
         await gate({}, KeyError("a bug")).objection(RESTRICTED)
+
+
+@pytest.mark.parametrize("place", [{"guild_id": None}, {"guild_id": 1, "absent": True}])
+async def test_where_the_bot_is_not_nothing_is_age_restricted(place: dict[str, Any]) -> None:
+    assert await gate({}).objection(job(**place)) is None
+    adult = job(model="adult", **place)
+    assert gate({PLACE: text_channel(nsfw=True)}).hides(adult)
+    assert await gate({PLACE: text_channel(nsfw=True)}).objection(adult) == "delivery.where.gated"

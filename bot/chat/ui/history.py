@@ -1,0 +1,246 @@
+"""/history and /favourites: a page of results, and one of them opened again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import discord
+
+from bot.chat.ui.actions import (
+    ActionId,
+    CompareId,
+    DeleteId,
+    DetailsId,
+    EditId,
+    KeepId,
+    NewSeedId,
+    Rows,
+    SameSeedId,
+    UpscaleId,
+)
+from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.markdown import cut_off, one_line, seen, shortened
+from bot.chat.ui.result import cut_at_word
+from bot.request import GenerationRequest
+from bot.store import Discord, Job
+from bot.texts.language import Say
+
+SIZE: Final = 6
+"""Results on a page. Discord takes 40 components in a message, and three are needed for each."""
+PROMPT_SHOWN: Final = 140
+LINE_SHOWN: Final = 300
+OPTION_LENGTH: Final = 100
+FAVOURITES: Final = "favourites"
+OLDER, NEWER = "older", "newer"
+
+
+@dataclass(frozen=True)
+class HistoryPageId(CustomId):
+    """A page of a list. of: the id of the stored query, `favourites`, or "" for everything. way:
+    older or newer than `at`, which is 0 for the first page. first: the job to compare one of the
+    list with."""
+
+    prefix: ClassVar[str] = "history"
+
+    of: str = ""
+    way: str = OLDER
+    at: int = 0
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class HistoryPickId(CustomId):
+    """Opens the chosen job, or compares two. first: one that was chosen before."""
+
+    prefix: ClassVar[str] = "historypick"
+
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class CompareWithId(ActionId):
+    """Lists the results to compare this one with."""
+
+    prefix: ClassVar[str] = "comparewith"
+    emoji: ClassVar[str] = "⚖️"
+    label: ClassVar[str] = "button.compare_with"
+
+
+@dataclass(frozen=True)
+class SendId(ActionId):
+    """Shows the result in the channel, as a new message."""
+
+    prefix: ClassVar[str] = "send"
+    emoji: ClassVar[str] = "📤"
+    label: ClassVar[str] = "button.send"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A result on a page. place: where it is in the list. name: of what made it. thumbnail: the
+    name of the attachment; None if there is none. pruned: whether its files were deleted."""
+
+    place: int
+    job: Job
+    name: str
+    thumbnail: str | None
+    pruned: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """rows: newest first. older, newer: whether there may be more. notes: sentences below."""
+
+    rows: Sequence[Listed]
+    older: bool
+    newer: bool
+    notes: Sequence[str] = ()
+
+
+def page_layout(say: Say, page: Page, here: HistoryPageId, heading: str) -> discord.ui.LayoutView:
+    """here: what is shown."""
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.TextDisplay(heading))
+    for n, row in enumerate(page.rows, 1):
+        view.add_item(_row(say, n, row))
+    if not page.rows:
+        empty = "history.no_favourites" if here.of == FAVOURITES else "history.empty"
+        view.add_item(discord.ui.TextDisplay(say(empty)))
+    if page.notes:
+        notes = "\n".join(f"-# {note}" for note in page.notes)
+        view.add_item(discord.ui.TextDisplay(notes))
+    if page.rows:
+        view.add_item(discord.ui.ActionRow[Any](_picker(say, page.rows, here.first)))
+    if page.rows and (page.older or page.newer):
+        before = HistoryPageId(here.of, NEWER, page.rows[0].place, here.first)
+        after = HistoryPageId(here.of, OLDER, page.rows[-1].place, here.first)
+        view.add_item(
+            discord.ui.ActionRow[Any](
+                _turn(say("history.newer"), before, enabled=page.newer),
+                _turn(say("history.older"), after, enabled=page.older),
+            )
+        )
+    return view
+
+
+def _row(say: Say, n: int, row: Listed) -> discord.ui.Item[Any]:
+    prompt = cut_at_word(" ".join(row.job.request.prompt.split()), PROMPT_SHOWN)
+    text = f"**{n}.** {prompt}\n-# {_about(say, row)}"
+    if row.thumbnail is None:
+        return discord.ui.TextDisplay(text)
+    picture = discord.ui.Thumbnail[Any](
+        f"attachment://{row.thumbnail}",
+        description=shortened(seen(row.job.request.prompt), 1_024) or "…",
+        spoiler=Discord.of(row.job.origin).spoiler,
+    )
+    return discord.ui.Section(text, accessory=picture)
+
+
+def _about(say: Say, row: Listed) -> str:
+    request = row.job.request
+    parts = [one_line(row.name, 60)]
+    parts += [one_line(use.key, 40) for use in request.adapters]
+    if row.job.kind in ("upscale", "compare"):
+        parts.append(say(f"history.kinds.{row.job.kind}"))
+    if request.count > 1:
+        parts.append(say("history.images", count=request.count))
+    parts.append(f"<t:{row.job.created_at // 1000}:f>")
+    if row.kept:
+        parts.append("⭐")
+    if row.pruned:
+        parts.append(say("history.pruned"))
+    return cut_off(" · ".join(parts), LINE_SHOWN)
+
+
+def _picker(say: Say, rows: Sequence[Listed], first: str) -> Routed:
+    options = [
+        discord.SelectOption(
+            label=shortened(f"{n}. {_plain(row.job.request)}", OPTION_LENGTH), value=row.job.id
+        )
+        for n, row in enumerate(rows, 1)
+    ]
+    most = 1 if first else min(2, len(rows))
+    placeholder = "history.pick_second" if first else "history.pick"
+    return Routed(
+        discord.ui.Select[Any](
+            custom_id=str(HistoryPickId(first)),
+            options=options,
+            placeholder=say(placeholder if most > 1 or first else "history.pick_only"),
+            min_values=1,
+            max_values=most,
+        )
+    )
+
+
+def _plain(request: GenerationRequest) -> str:
+    return " ".join(seen(request.prompt).split()) or request.made_with or "…"
+
+
+def _turn(label: str, to: CustomId, *, enabled: bool) -> Routed:
+    button = discord.ui.Button[Any](label=label, custom_id=str(to), disabled=not enabled)
+    return Routed(button)
+
+
+def opened_rows(request: GenerationRequest, *, own: bool, send: bool) -> Rows:
+    """The buttons of a result that was opened again. send: whether it may be shown where it is."""
+    if request.upscale is not None:
+        again: tuple[type[ActionId], ...] = (SameSeedId, UpscaleId)
+    elif request.comparison is not None:
+        again = (EditId, SameSeedId, NewSeedId)
+    else:
+        again = (EditId, SameSeedId, NewSeedId, CompareId, UpscaleId)
+    more: tuple[type[ActionId], ...] = (CompareWithId, KeepId, DetailsId)
+    if own:
+        more = (CompareWithId, *([SendId] if send else []), KeepId, DetailsId, DeleteId)
+    return again, more
+
+
+def pair_layout(
+    say: Say, jobs: tuple[Job, Job], picture: str | None, differences: Sequence[str]
+) -> discord.ui.LayoutView:
+    """Two results beside each other. picture: the attachment with both; None if there is none."""
+    view = discord.ui.LayoutView(timeout=None)
+    if picture is not None:
+        spoiler = any(Discord.of(job.origin).spoiler for job in jobs)
+        both = " | ".join(shortened(seen(job.request.prompt), 500) for job in jobs)
+        item = discord.MediaGalleryItem(f"attachment://{picture}", description=both or "…")
+        item.spoiler = spoiler
+        view.add_item(discord.ui.MediaGallery(item))
+    else:
+        view.add_item(discord.ui.TextDisplay(say("history.pair_pruned")))
+    text = "\n".join(differences) or say("history.no_difference")
+    view.add_item(discord.ui.TextDisplay(cut_off(text, 3_500)))
+    return view
+
+
+def pair_differences(say: Say, one: GenerationRequest, two: GenerationRequest) -> list[str]:
+    """What differs between two requests, a line for each."""
+    both = [pair_values(request) for request in (one, two)]
+    found = []
+    for name in both[0]:
+        a, b = (values[name] for values in both)
+        if a != b:
+            label = say(f"history.differs.{name}")
+            found.append(f"**{label}**\nA: {_shown(a)}\nB: {_shown(b)}")
+    return found
+
+
+def _shown(value: str) -> str:
+    return cut_at_word(value, 400) if value else "–"
+
+
+def pair_values(request: GenerationRequest) -> dict[str, str]:
+    """What is compared, by name."""
+    width, height = request.final_size
+    return {
+        "prompt": request.prompt,
+        "negative": request.negative,
+        "model": request.made_with,
+        "lora": ", ".join(map(str, request.adapters)),
+        "size": f"{width}×{height}",
+        "steps": str(request.steps) if request.model else "",
+        "guidance": f"{request.guidance:g}" if request.model else "",
+        "scheduler": request.scheduler if request.model else "",
+        "seed": str(request.seed) if request.model else "",
+    }

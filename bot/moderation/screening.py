@@ -1,0 +1,117 @@
+"""Screening: blocked words, and what only age-restricted channels may have, in every job."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from bot.errors import JobFailed, Refused
+from bot.levels import Admit, Admitted, Levels
+from bot.moderation.texts import checked
+from bot.moderation.words import Finding, Words
+from bot.request import GenerationRequest, is_gated
+from bot.store import ActKind, Api, CommandLine, Discord, Job, NewJob, Origin, Store
+from catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+WORD_SHOWN: Final = 100
+_REMEMBERED: Final = 1_000
+"""Of how many jobs it is known that what they have was reported."""
+
+
+class Screening:
+    """Admits jobs as `admit` does, unless they have what is blocked, or restricted elsewhere.
+
+    A command line is the owner's own, and is not screened. negatives: whether negative prompts
+    are. may_restricted: whether a caller over HTTP may have what is for age-restricted channels.
+    """
+
+    def __init__(
+        self,
+        admit: Admit,
+        words: Words,
+        levels: Levels,
+        store: Store,
+        catalog: Callable[[], Catalog],
+        *,
+        negatives: bool = True,
+    ) -> None:
+        self._admit = admit
+        self._words = words
+        self._levels = levels
+        self._store = store
+        self._catalog = catalog
+        self._negatives = negatives
+        self._reported: OrderedDict[str, None] = OrderedDict()
+
+    async def __call__(self, new: NewJob) -> Admitted:
+        """See Admit. Raises Refused: words.refused, words.restricted, repeat.gated."""
+        admitted = await self._admit(new)
+        if isinstance(new.origin, CommandLine):
+            return admitted
+        restricted = await self._restricted(new.origin)
+        if not restricted and is_gated(new.request, self._catalog()):
+            raise Refused("repeat.gated")
+        finding = await self._find(new.request, new.origin, admitted.rules.forced_negative)
+        if finding.has("refuse"):
+            raise Refused("words.refused")
+        if finding.has("restrict") and not restricted:
+            raise Refused("words.restricted")
+        if finding.has("report"):
+            await self._report(new, finding)
+        return admitted
+
+    async def recheck(self, job: Job) -> None:
+        """Raise JobFailed if it may not be generated any more: a list has changed meanwhile."""
+        if isinstance(job.origin, CommandLine):
+            return
+        finding = await self.found_in(job)
+        if finding.has("refuse"):
+            raise JobFailed("words.changed")
+        if finding.has("restrict") and not await self._restricted(job.origin):
+            raise JobFailed("words.changed_restricted")
+
+    async def flags(self, job: Job) -> bool:
+        """Whether it has words that are only for age-restricted channels by now."""
+        return (await self.found_in(job)).has("restrict")
+
+    async def found_in(self, job: Job) -> Finding:
+        """What the lists find in a stored job."""
+        rules = await self._levels.rules_of(job.origin)
+        return await self._find(job.request, job.origin, rules.forced_negative)
+
+    async def _find(
+        self, request: GenerationRequest, origin: Origin, added: Iterable[str]
+    ) -> Finding:
+        texts = checked(request, self._catalog(), negatives=self._negatives, added=added)
+        return await self._words.find(texts, origin.community)
+
+    async def _restricted(self, origin: Origin) -> bool:
+        """Whether what is for age-restricted channels may be had there."""
+        if isinstance(origin, Discord):
+            return origin.age_restricted
+        if isinstance(origin, Api):
+            return await self._store.api_keys.nsfw(origin.key_id)
+        return False
+
+    async def _report(self, new: NewJob, finding: Finding) -> None:
+        """Tell each list's moderators, once for a job."""
+        if new.id in self._reported:
+            return
+        self._reported[new.id] = None
+        if len(self._reported) > _REMEMBERED:
+            self._reported.popitem(last=False)
+        for entries, community in (
+            (finding.of_owner, None),
+            (finding.of_server, new.origin.community),
+        ):
+            words = [entry.text for entry in entries if entry.action == "report"]
+            if words:
+                await self._store.acts.record(
+                    kind=ActKind.WORDS_FOUND,
+                    actor=new.origin.person,
+                    community=community,
+                    subject=new.id,
+                    words=", ".join(words)[:WORD_SHOWN],
+                )

@@ -1,0 +1,158 @@
+"""Words: what the owner and each server have blocked, and what of it a request has."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from bot.errors import InvalidRequest, Refused
+from bot.moderation.owner_file import OwnerFile
+from bot.moderation.texts import Checked
+from bot.moderation.word_list import (
+    PATTERNS_MAX,
+    WORDS_MAX,
+    Action,
+    Blocked,
+    EntryKind,
+    WordList,
+    check_entry,
+)
+from bot.store import OWNER, BlockedWord, Store
+from catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+REMEMBERED: Final = 100
+"""Of how many servers the compiled lists are kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found, of the owner's list and of the server's."""
+
+    of_owner: tuple[Blocked, ...] = ()
+    of_server: tuple[Blocked, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.of_owner or self.of_server)
+
+    def has(self, action: Action) -> bool:
+        return any(entry.action == action for entry in (*self.of_owner, *self.of_server))
+
+
+class Words:
+    """The lists of the owner and of all servers. Compiles and searches in other threads.
+
+    catalog: returns the current one, whose wildcards templates draw from.
+    """
+
+    def __init__(self, store: Store, catalog: Callable[[], Catalog], file: OwnerFile) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._file = file
+        self._lists: OrderedDict[str, WordList] = OrderedDict()
+        self._changes = 0
+        self._owner: tuple[Sequence[Blocked], Sequence[Blocked], WordList] | None = None
+
+    async def find(self, texts: Checked, community: str | None) -> Finding:
+        """What of the owner's list and of that server's the texts have, or can turn out to have."""
+        stored = await self._listed(OWNER)
+        server = await self._listed(community) if community else WordList()
+        return await asyncio.to_thread(self._find, texts, stored, server)
+
+    async def find_in(self, texts: Iterable[str], community: str | None) -> Finding:
+        """The same for texts that nothing is drawn from, such as names."""
+        return await self.find(Checked(tuple(texts)), community)
+
+    async def check_names(self, texts: Iterable[str], community: str | None) -> None:
+        """Raise Refused if a name that others will see has a word that is not merely reported."""
+        finding = await self.find_in(texts, community)
+        if finding.has("refuse") or finding.has("restrict"):
+            raise Refused("words.refused")
+
+    async def of(self, community: str) -> list[BlockedWord]:
+        """What that server, or OWNER, has blocked by command."""
+        return await self._store.words.of(community)
+
+    async def of_file(self) -> tuple[Blocked, ...]:
+        """What the owner has blocked in the file."""
+        return await asyncio.to_thread(self._file.entries)
+
+    async def add(self, community: str, entry: Blocked, by: str) -> None:
+        """Raises InvalidRequest if it is no word or pattern, Refused if the list is full."""
+        await asyncio.to_thread(check_entry, entry)
+        most = WORDS_MAX if entry.kind == "word" else PATTERNS_MAX
+        added = await self._store.words.add(
+            community, entry.text, kind=entry.kind, action=entry.action, by=by, most=most
+        )
+        if not added:
+            code = "words.full_word" if entry.kind == "word" else "words.full_pattern"
+            raise Refused(code, max=most)
+        self.forget(community)
+
+    async def remove(self, community: str, entry: Blocked) -> None:
+        """Raises Refused if it is not blocked."""
+        if not await self._store.words.remove(community, entry.text, kind=entry.kind):
+            raise Refused("words.not_listed")
+        self.forget(community)
+
+    def forget(self, community: str) -> None:
+        """What that server, or OWNER, has blocked was changed in the store."""
+        self._changes += 1
+        self._lists.pop(community, None)
+
+    async def _listed(self, community: str) -> WordList:
+        if (known := self._lists.get(community)) is not None:
+            self._lists.move_to_end(community)
+            return known
+        changes = self._changes
+        entries = [_entry(row) for row in await self._store.words.of(community)]
+        compiled = await asyncio.to_thread(_compiled, entries)
+        if changes == self._changes:
+            self._lists[community] = compiled
+            if len(self._lists) > REMEMBERED:
+                self._lists.popitem(last=False)
+        return compiled
+
+    def _find(self, texts: Checked, stored: WordList, server: WordList) -> Finding:
+        owner = self._with_file(stored)
+        wildcards = self._catalog().wildcards
+        return Finding(
+            *(
+                words.find(texts.texts, texts.templates, wildcards) if words else ()
+                for words in (owner, server)
+            )
+        )
+
+    def _with_file(self, stored: WordList) -> WordList:
+        """The owner's list and file as one."""
+        in_file = self._file.entries()
+        if not in_file:
+            return stored
+        known = self._owner
+        if known is None or known[0] is not stored.entries or known[1] is not in_file:
+            compiled = _compiled([*stored.entries, *in_file])
+            self._owner = known = (stored.entries, in_file, compiled)
+        return known[2]
+
+
+def _entry(row: BlockedWord) -> Blocked:
+    return Blocked(row.text, cast("EntryKind", row.kind), cast("Action", row.action))
+
+
+def _compiled(entries: Sequence[Blocked]) -> WordList:
+    """Without those that an earlier version took and this one does not."""
+    try:
+        return WordList(entries)
+    except InvalidRequest:
+        valid = []
+        for entry in entries:
+            try:
+                check_entry(entry)
+            except InvalidRequest as error:
+                log.error("a blocked %s is left out (%s)", entry.kind, error.code)
+            else:
+                valid.append(entry)
+        return WordList(valid)

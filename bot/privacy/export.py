@@ -1,0 +1,300 @@
+"""Exporter: all that is stored of a person, as ZIP files that fit into messages.
+
+The files are written one after the other in a thread, and each is deleted once it was sent, so that
+an export takes no more disk than one of them.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+from bot.errors import Refused
+from bot.files.inputs import Inputs
+from bot.store import COLUMNS, JobRows, Record, Span, Store, now_ms
+
+log = logging.getLogger(__name__)
+
+EXPORTS: Final = "exports"
+"""The folder, in that of the data, of the files that are being sent."""
+PARTS_MAX: Final = 20
+"""Files of one export. What does not fit can be asked for by dates."""
+AGAIN_MS: Final = 10 * 60 * 1000
+"""How long a person waits between two exports."""
+ENTRY_OVERHEAD: Final = 400
+"""Bytes that an entry takes in a ZIP file besides its data and its name, and more to be safe."""
+PAGE: Final = 200
+"""Jobs in a file of rows."""
+
+README: Final = "README.txt"
+ROWS: Final = {
+    "favourites": "favourites.json",
+    "presets": "presets.json",
+    "level_settings": "settings.json",
+    "forms": "forms.json",
+    "reports": "reports.json",
+    "acts": "acts.json",
+    "blocks": "blocks.json",
+}
+"""The files of what belongs to no job, by table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A ZIP file, there until the next one is asked for. number: from 1."""
+
+    path: Path
+    number: int
+
+
+@dataclass(slots=True)
+class Contents:
+    """What has become of the images of an export.
+
+    sent: files that are in it. pruned: images whose files were deleted earlier. too_large: names of
+    files that fit into no message. unread: those that could not be read. left_out: files that did
+    not fit any more.
+    """
+
+    jobs: int = 0
+    sent: int = 0
+    pruned: int = 0
+    too_large: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+
+class Exporter:
+    """One export at a time for each person. folder: where the files are written."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        images_dir: Path,
+        inputs: Inputs,
+        folder: Path,
+        parts_max: int = PARTS_MAX,
+    ) -> None:
+        self._store = store
+        self._images_dir = images_dir
+        self._inputs = inputs
+        self._folder = folder
+        self._parts_max = parts_max
+        self._running: set[str] = set()
+        self._last: dict[str, int] = {}
+        self._turn = asyncio.Semaphore(1)
+
+    def clean_up(self) -> None:
+        """Delete what a process that died left. Blocks."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def alone(self, person: str) -> Iterator[None]:
+        """Keep others from exporting or forgetting that person while the block lasts.
+
+        Raises Refused.
+        """
+        if person in self._running:
+            raise Refused("export.running")
+        self._running.add(person)
+        try:
+            yield
+        finally:
+            self._running.discard(person)
+
+    def check_rested(self, person: str) -> None:
+        """Raise Refused if that person's last export was just now."""
+        if (ready := self._last.get(person, 0) + AGAIN_MS) > now_ms():
+            raise Refused("export.again", when=ready // 1000)
+
+    async def parts(
+        self,
+        person: str,
+        span: Span,
+        limit: int,
+        readme: Callable[[Contents], str],
+        contents: Contents,
+    ) -> AsyncIterator[Part]:
+        """The files of an export. limit: bytes of each. readme: the text for the last of them, by
+        what became of the images, which is written into `contents`.
+
+        One person's files are written at a time. Raises OSError, StoreError.
+        """
+        async with self._turn:
+            self._last[person] = now_ms()
+            folder = self._folder / uuid4().hex
+            await asyncio.to_thread(folder.mkdir, parents=True, mode=0o700)
+            writing = _Writing(folder, limit)
+            try:
+                async for part in self._write(writing, person, span, contents):
+                    yield part
+                text = readme(contents)
+                last = _json({"too_large": contents.too_large, "unread": contents.unread})
+                for name, data in ((README, text.encode()), ("missing.json", last)):
+                    if (full := await asyncio.to_thread(writing.add, name, data)) is not None:
+                        yield full
+                if (part := await asyncio.to_thread(writing.close)) is not None:
+                    yield part
+            finally:
+                await asyncio.to_thread(writing.discard)
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _write(
+        self, writing: "_Writing", person: str, span: Span, contents: Contents
+    ) -> AsyncIterator[Part]:
+        columns = _json({table: dict(COLUMNS[table]) for table in (*ROWS, *_OF_JOBS)})
+        if (full := await asyncio.to_thread(writing.add, "columns.json", columns)) is not None:
+            yield full
+        for table, rows in (await self._store.personal.rest(person, span)).items():
+            data = _json(rows)
+            if (full := await asyncio.to_thread(writing.add, ROWS[table], data)) is not None:
+                yield full
+        number = 0
+        async for page in self._store.personal.jobs(person, span):
+            contents.jobs += len(page)
+            number += 1
+            records = [each.record() for each in page]
+            for name, data in await asyncio.to_thread(_pages, number, records, writing.limit):
+                if (full := await asyncio.to_thread(writing.add, name, data)) is not None:
+                    yield full
+        known = set[str]()
+        async for page in self._store.personal.jobs(person, span):
+            for rows in page:
+                for name, path in self._files(rows, known, contents):
+                    if writing.number >= self._parts_max and not writing.has_room(name, path):
+                        contents.left_out += 1
+                        continue
+                    try:
+                        full = await asyncio.to_thread(writing.add_file, name, path)
+                    except _TooLarge:
+                        contents.too_large.append(name)
+                    except OSError as error:
+                        log.warning("%s: not exported: %s", path.name, error.strerror)
+                        contents.unread.append(name)
+                    else:
+                        contents.sent += 1
+                        if full is not None:
+                            yield full
+
+    def _files(
+        self, rows: JobRows, known: set[str], contents: Contents
+    ) -> Iterator[tuple[str, Path]]:
+        """The images of a job and those that it was made from: names in the export, and files."""
+        root = self._images_dir.resolve()
+        for image in rows.images:
+            path = (root / image["path"]).resolve()
+            if image["pruned_at"] is not None or not path.is_relative_to(root):
+                contents.pruned += 1
+                continue
+            yield f"images/{rows.job['id']}/{path.name}", path
+        for sha256 in rows.inputs:
+            try:
+                path = self._inputs.path(sha256)
+            except ValueError:
+                continue
+            if sha256 not in known:
+                known.add(sha256)
+                yield f"inputs/{path.name}", path
+
+
+_OF_JOBS: Final = ("jobs", "discord_jobs", "images")
+
+
+class _TooLarge(Exception):
+    """A file that fits into no part."""
+
+
+class _Writing:
+    """The part that is being written. All but `has_room` block; `add` and `add_file` return the
+    part before if it became full."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.limit = limit
+        self.number = 0
+        self._folder = folder
+        self._zip: ZipFile | None = None
+        self._path = folder
+        self._size = 0
+        self._closed: list[Path] = []
+
+    def has_room(self, name: str, path: Path) -> bool:
+        try:
+            return self._size + path.stat().st_size + _overhead(name) <= self.limit
+        except OSError:
+            return True
+
+    def add(self, name: str, data: bytes) -> Part | None:
+        size = len(zlib.compress(data)) + _overhead(name)
+        full = self._make_room(size)
+        self._open().writestr(name, data, ZIP_DEFLATED)
+        self._size += size
+        return full
+
+    def add_file(self, name: str, path: Path) -> Part | None:
+        """Raises _TooLarge, OSError."""
+        size = path.stat().st_size + _overhead(name)
+        if size > self.limit:
+            raise _TooLarge
+        full = self._make_room(size)
+        self._open().write(path, name, ZIP_STORED)  # a PNG is compressed
+        self._size += size
+        return full
+
+    def close(self) -> Part | None:
+        """Finish the part; None if there is none."""
+        if self._zip is None:
+            return None
+        self._zip.close()
+        self._zip = None
+        self._closed.append(self._path)
+        return Part(self._path, self.number)
+
+    def discard(self) -> None:
+        if self._zip is not None:
+            self._zip.close()
+            self._zip = None
+
+    def _make_room(self, size: int) -> Part | None:
+        return self.close() if self._zip is not None and self._size + size > self.limit else None
+
+    def _open(self) -> ZipFile:
+        if self._zip is None:
+            # The one before this one is yet to be sent.
+            while len(self._closed) > 1:
+                self._closed.pop(0).unlink(missing_ok=True)
+            self.number += 1
+            self._size = _overhead("")
+            self._path = self._folder / f"export-{self.number}.zip"
+            self._zip = ZipFile(self._path, "w")
+        return self._zip
+
+
+def _overhead(name: str) -> int:
+    return ENTRY_OVERHEAD + 2 * len(name.encode())
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode()
+
+
+def _pages(number: int, records: Sequence[Record], limit: int) -> list[tuple[str, bytes]]:
+    """The files for these rows: one, or several where it would be larger than a part."""
+    data = _json(records)
+    if len(records) == 1 or len(zlib.compress(data)) + ENTRY_OVERHEAD * 2 <= limit:
+        return [(f"jobs/{number:05}.json", data)]
+    half = len(records) // 2
+    halves = (records[:half], records[half:])
+    return [
+        (f"{name.removesuffix('.json')}-{n}.json", part)
+        for n, each in enumerate(halves, 1)
+        for name, part in _pages(number, each, limit)
+    ]

@@ -1,0 +1,95 @@
+"""Figures: what was asked for in a time, by a person or in a server."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bot.store.database import Database, Row
+
+PART: Final = 2_000
+"""Jobs that are read at once: other readers wait meanwhile."""
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
+_PART: Final = """
+SELECT jobs.rowid AS place, created_at, state, kind, request, started_at, finished_at,
+       (SELECT count(*) FROM images WHERE job_id = jobs.id) AS images
+FROM jobs WHERE {whose} = :whose AND created_at >= :since AND created_at < :until
+  AND (created_at, jobs.rowid) > (:at, :place)
+ORDER BY created_at, jobs.rowid LIMIT :size
+"""
+_OF_PERSON: Final = _PART.format(whose="person")
+_OF_COMMUNITY: Final = _PART.format(whose="community IS NOT NULL AND community")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counted jobs. days: images by the day, from 0 for the first. models, loras: jobs by catalog
+    key. waits: seconds until each began. ended: jobs by how they ended: delivered, failed,
+    cancelled."""
+
+    days: Counter[int] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    loras: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    images: int = 0
+    jobs: int = 0
+
+    def add(self, rows: Sequence[Row], since: int) -> None:
+        """since: the beginning of the first day."""
+        for row in rows:
+            if row["kind"] == "cell":
+                continue  # counted with its comparison
+            self.jobs += 1
+            self.ended["delivered" if row["state"] == "done" else row["state"]] += 1
+            if row["started_at"] is not None:
+                self.waits.append(max(0, row["started_at"] - row["created_at"]) / 1000)
+            if row["state"] not in ("done", "delivered"):
+                continue
+            self.images += row["images"]
+            self.days[(row["created_at"] - since) // DAY_MS] += row["images"]
+            self._add_names(row["request"])
+
+    def _add_names(self, request: str) -> None:
+        try:
+            asked = json.loads(request)
+            self.models[str(asked["model"] or asked["upscale"]["upscaler"])] += 1
+            self.loras.update({str(use["key"]) for use in asked["adapters"]})
+        except (ValueError, TypeError, LookupError):
+            return  # reported by whoever reads the job itself
+
+
+class Figures:
+    """Counts jobs a part at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_person(self, person: str, since: int, until: int) -> Tally:
+        """since, until: in milliseconds since the epoch."""
+        return await self._tally(_OF_PERSON, person, since, until)
+
+    async def of_community(self, community: str, since: int, until: int) -> Tally:
+        return await self._tally(_OF_COMMUNITY, community, since, until)
+
+    async def _tally(self, sql: str, whose: str, since: int, until: int) -> Tally:
+        tally, at, place = Tally(), since, 0
+        while True:
+            rows = await self._database.rows(
+                sql,
+                {
+                    "whose": whose,
+                    "since": since,
+                    "until": until,
+                    "at": at,
+                    "place": place,
+                    "size": PART,
+                },
+            )
+            if not rows:
+                return tally
+            await asyncio.to_thread(tally.add, rows, since)
+            at, place = rows[-1]["created_at"], rows[-1]["place"]

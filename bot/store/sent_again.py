@@ -1,0 +1,48 @@
+"""Messages that show a result once more, in a channel that its person chose."""
+
+from dataclasses import dataclass
+
+from bot.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One such message."""
+
+    channel_id: int
+    message_id: int
+
+
+class SentAgain:
+    """Which results are shown where else, so that deleting one takes all of them down."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, job_id: str, shown: Shown) -> bool:
+        """Record it. Returns False if the result was deleted meanwhile."""
+        async with self._database.transaction() as write:
+            cursor = await write.execute(
+                "INSERT OR IGNORE INTO sent_again (message_id, channel_id, job_id)"
+                " SELECT ?, ?, id FROM jobs WHERE id = ? AND deleted_at IS NULL",
+                (shown.message_id, shown.channel_id, job_id),
+            )
+            return cursor.rowcount > 0
+
+    async def of(self, job_id: str) -> list[Shown]:
+        rows = await self._database.rows(
+            "SELECT channel_id, message_id FROM sent_again WHERE job_id = ?", (job_id,)
+        )
+        return [Shown(row["channel_id"], row["message_id"]) for row in rows]
+
+    async def job_of(self, message_id: int) -> str | None:
+        """The id of the job that the message shows."""
+        row = await self._database.row(
+            "SELECT job_id FROM sent_again WHERE message_id = ?", (message_id,)
+        )
+        return row["job_id"] if row else None
+
+    async def drop(self, message_id: int) -> None:
+        """Forget one that is gone."""
+        async with self._database.transaction() as write:
+            await write.execute("DELETE FROM sent_again WHERE message_id = ?", (message_id,))

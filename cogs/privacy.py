@@ -1,0 +1,245 @@
+"""/privacy, /export and /forget: what is kept of a person, all of it as files, and its end."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice as Offered
+from discord.app_commands import locale_str
+from discord.ext import commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.components import Component
+from bot.chat.errors import UNREACHABLE
+from bot.chat.here import here_of
+from bot.chat.ui.privacy import (
+    ForgetId,
+    Kept,
+    exported_text,
+    forget_text,
+    forget_view,
+    forgotten_text,
+    privacy_embed,
+    privacy_links,
+    readme,
+)
+from bot.errors import Refused
+from bot.privacy import Choice, Contents, Exporter, Forgetter, Part, span_of
+from bot.settings import Settings
+from bot.store import DEFAULT_UPLOAD_LIMIT, Span, Store, discord_person, now_ms
+from bot.texts.language import Say
+
+log = logging.getLogger(__name__)
+
+Interaction = discord.Interaction[ImagenBot]
+
+SPANS: Final = [
+    Offered(name=locale_str("Everything", code="command.spans.all"), value="all"),
+    Offered(name=locale_str("The last hour", code="command.spans.hour"), value="hour"),
+    Offered(name=locale_str("The last 24 hours", code="command.spans.day"), value="day"),
+    Offered(name=locale_str("The last 7 days", code="command.spans.week"), value="week"),
+]
+ANSWERED_WITHIN: Final = 12 * 60.0
+"""Seconds that a person waits to be told that they were forgotten; Discord takes answers for 15
+minutes."""
+MARGIN: Final = 1_024
+"""Bytes that a file stays below Discord's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """Sends to one person alone: as an answer for as long as Discord takes it, then directly."""
+
+    interaction: Interaction
+
+    async def text(self, text: str) -> None:
+        await self._send(content=text)
+
+    async def part(self, part: Part) -> None:
+        """Raises Refused if Discord takes it neither way."""
+        day = datetime.now(UTC).date().isoformat()
+        await self._send(name=f"imagen-{day}-{part.number}.zip", part=part)
+
+    async def _send(
+        self, *, content: str | None = None, name: str = "", part: Part | None = None
+    ) -> None:
+        user = self.interaction.user
+        if not self.interaction.is_expired():
+            try:
+                if part is None:
+                    await self.interaction.followup.send(content or "", ephemeral=True)
+                else:
+                    file = await asyncio.to_thread(discord.File, part.path, name)
+                    await self.interaction.followup.send(file=file, ephemeral=True)
+            except UNREACHABLE as error:
+                log.info("an export cannot be sent as an answer: %s", type(error).__name__)
+            else:
+                return
+        try:
+            channel = await self.interaction.client.create_dm(user)
+            if part is None:
+                await channel.send(content or "")
+            else:
+                await channel.send(file=await asyncio.to_thread(discord.File, part.path, name))
+        except UNREACHABLE as error:
+            log.info("an export cannot be sent as a direct message: %s", type(error).__name__)
+            raise Refused("export.unreachable") from error
+
+
+class Privacy(commands.Cog):
+    """Everyone may use it, whoever is blocked included: it is about their own data."""
+
+    def __init__(
+        self, settings: Settings, store: Store, forgetter: Forgetter, exporter: Exporter
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._forgetter = forgetter
+        self._exporter = exporter
+
+    @app_commands.command(description="command.privacy.description")
+    async def privacy(self, interaction: Interaction) -> None:
+        here, settings = here_of(interaction), self._settings
+        say = here.say
+        kept = Kept(
+            image_days=settings.keep_days,
+            gib=settings.keep_gb,
+            history_days=settings.keep_history_days,
+            server_days=here.rules.keep_days,
+            contact=settings.contact,
+            privacy_url=settings.privacy_url,
+            terms_url=settings.terms_url,
+        )
+        view = privacy_links(say, kept)
+        await interaction.response.send_message(
+            embed=privacy_embed(say, kept), view=view or discord.utils.MISSING, ephemeral=True
+        )
+
+    @app_commands.command(description="command.export.description")
+    @app_commands.describe(
+        span="command.export.span", since="command.export.from", until="command.export.to"
+    )
+    @app_commands.rename(since="from", until="to")
+    @app_commands.choices(span=SPANS)
+    async def export(
+        self,
+        interaction: Interaction,
+        span: Choice | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> None:
+        chosen = span_of(span, since, until, datetime.now(UTC))
+        person = discord_person(interaction.user.id)
+        self._exporter.check_rested(person)
+        with self._exporter.alone(person):
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            await self._export(interaction, person, chosen)
+
+    async def _export(self, interaction: Interaction, person: str, span: Span) -> None:
+        say, sending, contents = here_of(interaction).say, _Sending(interaction), Contents()
+        limit = min(interaction.filesize_limit, DEFAULT_UPLOAD_LIMIT) - MARGIN
+        count = 0
+        parts = self._exporter.parts(person, span, limit, lambda c: _readme(say, c), contents)
+        try:
+            async for part in parts:
+                await sending.part(part)
+                count += 1
+        finally:
+            await parts.aclose()
+        log.info("an export was sent: %d files", count)
+        text = exported_text(
+            say,
+            parts=count,
+            jobs=contents.jobs,
+            sent=contents.sent,
+            pruned=contents.pruned,
+            too_large=len(contents.too_large) + len(contents.unread),
+            left_out=contents.left_out,
+        )
+        await sending.text(text)
+
+    @app_commands.command(description="command.forget.description")
+    @app_commands.describe(
+        span="command.forget.span", since="command.forget.from", until="command.forget.to"
+    )
+    @app_commands.rename(since="from", until="to")
+    @app_commands.choices(span=SPANS)
+    async def forget(
+        self,
+        interaction: Interaction,
+        span: Choice | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> None:
+        say = here_of(interaction).say
+        chosen = span_of(span, since, until, datetime.now(UTC))
+        person = discord_person(interaction.user.id)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        found = await self._store.personal.holdings(person, chosen)
+        if not found.anything(chosen):
+            raise Refused("forget.nothing")
+        await interaction.followup.send(
+            forget_text(say, found, chosen), view=forget_view(say, found, chosen), ephemeral=True
+        )
+
+    async def carry_out(self, interaction: Interaction, custom_id: ForgetId) -> None:
+        """Forget what a person did, after they said so, and tell them."""
+        say = here_of(interaction).say
+        person = discord_person(interaction.user.id)
+        # Nothing that is asked for from now on: anyone can make a client send anything.
+        span = Span(custom_id.since, min(custom_id.until, now_ms() + 1))
+        with self._exporter.alone(person):
+            # First, so that nothing was promised that a crash undoes.
+            done = await self._forgetter.forget(person, span, hand_over=bool(custom_id.hand_over))
+            await interaction.response.edit_message(content=say("forget.under_way"), view=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWERED_WITHIN):
+                    await done.wait()
+        text = say("forget.later")
+        if done.is_set():
+            text = await self._forgotten(say, person, span)
+        try:
+            await interaction.edit_original_response(content=text)
+        except UNREACHABLE as error:
+            log.info("cannot confirm that a person was forgotten: %s", type(error).__name__)
+
+    async def _forgotten(self, say: Say, person: str, span: Span) -> str:
+        personal = self._store.personal
+        return forgotten_text(
+            say,
+            messages=len(await personal.forgettings.messages(1)),
+            traces=await self._forgetter.has_traces(),
+            blocked=bool((await personal.holdings(person, span)).blocks),
+            copies_until=await self._store.copies_kept_until(),
+        )
+
+
+class ForgetButton(Component[ForgetId]):
+    ids = ForgetId
+
+    def __init__(self, privacy: Privacy) -> None:
+        self._privacy = privacy
+
+    async def use(self, interaction: Interaction, custom_id: ForgetId) -> None:
+        await self._privacy.carry_out(interaction, custom_id)
+
+
+def _readme(say: Say, contents: Contents) -> str:
+    return readme(
+        say,
+        pruned=contents.pruned,
+        too_large=len(contents.too_large) + len(contents.unread),
+        left_out=contents.left_out,
+    )
+
+
+async def setup(bot: ImagenBot) -> None:
+    services, backend = bot.services, bot.services.backend
+    cog = Privacy(backend.settings, backend.store, services.forgetter, services.exporter)
+    await bot.add_cog(cog)
+    bot.components.add(ForgetButton(cog))

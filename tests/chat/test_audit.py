@@ -1,0 +1,196 @@
+"""Telling what was changed: once, in order, and whom if a channel refuses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import discord
+import pytest
+
+from bot.chat.audit import Audit
+from bot.chat.audit import telling as telling_module
+from bot.chat.audit.places import OWNERS, Destination, Destinations
+from bot.levels import Levels
+from bot.store import Act, ActKind, Store
+from catalog import Catalog
+from tests.chat.delivery.discord_fakes import http_error
+from tests.chat.found import TEXTS
+from tests.store.factories import done, in_channel
+
+SERVER = "discord:100"
+
+
+class Channel:
+    """Discord returns the first message for a nonce that it knows."""
+
+    def __init__(self, channel_id: int) -> None:
+        self.id = channel_id
+        self.sent: dict[str, dict[str, Any]] = {}
+        self.refuses: Exception | None = None
+        self.lost = False
+
+    async def send(self, **sent: Any) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        self.sent.setdefault(sent["nonce"], sent)
+        if self.lost:
+            self.lost = False
+            raise http_error(503)
+
+    @property
+    def texts(self) -> list[str]:
+        return [sent["content"] for sent in self.sent.values()]
+
+
+class Places:
+    """Stands for Destinations: one server, and the owners."""
+
+    def __init__(self) -> None:
+        self.server, self.owners = Channel(1), Channel(2)
+        self.guild: Any = SimpleNamespace(id=100, preferred_locale="de")
+        self.chosen = True
+
+    async def of(self, act: Act) -> Destination | None:
+        if act.community is None:
+            return OWNERS
+        if not self.chosen:
+            return OWNERS if act.kind is ActKind.REPORTED else None
+        return Destination(cast("Any", self.server), self.guild)
+
+    async def routes(self, destination: Destination) -> AsyncIterator[Sequence[Channel]]:
+        yield [self.owners if destination.channel is None else self.server]
+
+
+class Desk:
+    def __init__(self, store: Store) -> None:
+        self.store, self.places, self.now = store, Places(), 0.0
+        self.start()
+
+    def start(self) -> None:
+        """As a new process would."""
+        self.audit = Audit(
+            store=self.store,
+            texts=TEXTS,
+            levels=Levels(self.store),
+            catalog=cast("Any", SimpleNamespace(whole=Catalog({}, {}, ""))),
+            destinations=cast("Destinations", self.places),
+            clock=lambda: self.now,
+        )
+
+    async def tell(self) -> None:
+        await self.audit._tell_all()
+
+    async def record(self, *communities: str | None) -> None:
+        for number, community in enumerate(communities):
+            await self.store.acts.record(
+                kind=ActKind.WORDS_CHANGED, actor="discord:7", community=community, n=number
+            )
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    monkeypatch.setattr(telling_module, "PACE", 0)
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        yield Desk(store)
+
+
+async def test_each_is_told_once_in_order_and_pings_nobody(desk: Desk) -> None:
+    await desk.record(SERVER, None, SERVER)
+    await desk.tell()
+    await desk.tell()
+    assert [text[-5:] for text in desk.places.server.texts] == ["`n: 0`"[-5:], "`n: 2`"[-5:]]
+    assert "gesperrten Wörter" in desk.places.server.texts[0]
+    assert ["changed the blocked words" in text for text in desk.places.owners.texts] == [True]
+    for sent in desk.places.server.sent.values():
+        assert sent["allowed_mentions"].to_dict()["parse"] == []
+    assert await desk.store.acts.count_untold() == 0
+
+
+async def test_one_that_arrived_unnoticed_is_not_told_twice(desk: Desk) -> None:
+    await desk.record(SERVER)
+    desk.places.server.lost = True
+    with pytest.raises(discord.HTTPException):
+        await desk.tell()
+    desk.start()
+    await desk.tell()
+    assert len(desk.places.server.texts) == 1
+    assert await desk.store.acts.count_untold() == 0
+
+
+async def test_a_refusing_channel_is_left_alone_for_a_while(desk: Desk) -> None:
+    await desk.record(SERVER, SERVER, None)
+    desk.places.server.refuses = http_error(403, 50001)
+    await desk.tell()
+    assert list(desk.audit.refusing) == [SERVER]
+    assert len(desk.places.owners.texts) == 1
+    desk.places.server.refuses = None
+    await desk.tell()
+    assert desk.places.server.texts == []
+    desk.now = telling_module.AGAIN
+    await desk.tell()
+    assert len(desk.places.server.texts) == 2
+    assert not desk.audit.refusing
+
+
+async def test_another_audit_channel_is_tried_at_once(desk: Desk) -> None:
+    running = asyncio.create_task(desk.audit.run(_set(asyncio.Event())))
+    await desk.record(SERVER)
+    desk.places.server.refuses = http_error(404, 10003)
+    await desk.audit.settled()
+    assert list(desk.audit.refusing) == [SERVER]
+    desk.places.server.refuses = None
+    desk.audit.heed(SERVER)
+    await desk.audit.settled()
+    assert len(desk.places.server.texts) == 1
+    running.cancel()
+
+
+def _set(event: asyncio.Event) -> asyncio.Event:
+    event.set()
+    return event
+
+
+async def test_without_an_audit_channel_nobody_is_told_later(desk: Desk) -> None:
+    desk.places.chosen = False
+    await desk.record(SERVER)
+    await desk.tell()
+    desk.places.chosen = True
+    await desk.tell()
+    assert desk.places.server.texts == []
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+async def test_a_report_finds_someone(desk: Desk, chosen: bool) -> None:
+    job = await done(desk.store, in_channel(guild_id=100))
+    desk.places.chosen = chosen
+    desk.places.server.refuses = http_error(403, 50001)
+    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.tell()
+    [sent] = desk.places.owners.sent.values()
+    assert "it shows me" in sent["content"]
+    assert len(sent["view"].children) == 3
+    assert list(desk.audit.refusing) == ([SERVER] if chosen else [])
+
+
+async def test_a_note_to_all_goes_behind_everything_else_and_only_once(desk: Desk) -> None:
+    assert await desk.store.acts.announce("n1", "Back at nine.", "discord:1", [SERVER])
+    assert not await desk.store.acts.announce("n1", "Back at nine.", "discord:1", [SERVER])
+    await desk.record(SERVER)
+    await desk.tell()
+    first, second = desk.places.server.texts
+    assert "Back at nine." in second
+    assert "Back at nine." not in first
+
+
+async def test_what_is_recorded_meanwhile_is_told_too(desk: Desk) -> None:
+    online = asyncio.Event()
+    running = asyncio.create_task(desk.audit.run(online))
+    await desk.record(SERVER)
+    online.set()
+    await desk.audit.settled()
+    await desk.record(SERVER)
+    await desk.audit.settled()
+    assert len(desk.places.server.texts) == 2
+    running.cancel()

@@ -1,0 +1,89 @@
+"""PRIVACY.md names everything that is stored of people, and says what the code does."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.privacy.export import ROWS
+from bot.settings import Settings, names_of
+from bot.store import COLUMNS
+from bot.store.backup import COPIES_KEPT, KEPT
+from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.personal.rows import TABLES
+from tests.docs.pages import ROOT
+
+POLICY = (ROOT / "PRIVACY.md").read_text(encoding="utf-8")
+
+IMPERSONAL: dict[str, set[str]] = {
+    "settings": {"key", "value"},
+    "api_keys": {"rate", "daily", "nsfw", "admin", "priority"},
+    "blocked_words": {"community", "text", "kind", "action", "added_at"},
+    "disabled_entries": {"kind", "name", "at"},
+    "history_terms": set(),
+    "history_data": {"id", "block"},
+    "history_idx": {"segid", "term", "pgno"},
+    "history_config": {"k", "v"},
+    "history_progress": {"only", "format", "below"},
+}
+"""Columns that say nothing about a person: what the bot keeps about itself, the limits of a key,
+the words that a server blocks, what the owner has switched off, and how the index of prompts is
+stored."""
+
+
+def schema() -> dict[str, set[str]]:
+    """The columns of each table, as the migrations leave them."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for sql in read_scripts(MIGRATIONS):
+            database.executescript(sql)
+        named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        tables = [name for (name,) in database.execute(named)]
+        return {
+            table: {column[1] for column in database.execute(f"PRAGMA table_info({table})")}
+            for table in tables
+        }
+
+
+@pytest.mark.parametrize(("table", "columns"), schema().items())
+def test_each_column_is_known_to_say_something_about_people_or_not(
+    table: str, columns: set[str]
+) -> None:
+    """A new one has to take its place: in COLUMNS, or above. If it says something about people,
+    /forget and /export have to know it as well."""
+    personal = set(COLUMNS.get(table, {}))
+    assert columns == personal | IMPERSONAL.get(table, set()), table
+    assert not personal & IMPERSONAL.get(table, set())
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_the_policy_names_each_personal_column(table: str) -> None:
+    [row] = re.findall(rf"^\| `{table}` \| (.*) \|$", POLICY, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == set(COLUMNS[table])
+
+
+def test_every_column_has_a_meaning() -> None:
+    assert all(meaning for columns in COLUMNS.values() for meaning in columns.values())
+
+
+def test_the_policy_says_what_the_settings_are_by_default() -> None:
+    defaults = {field.alias: field.default for field in Settings.model_fields.values()}
+    assert f"{defaults['IMAGEN_KEEP_DAYS']} days, and {defaults['IMAGEN_KEEP_GB']} GiB" in POLICY
+    assert defaults["IMAGEN_KEEP_HISTORY_DAYS"] == 0
+    assert KEPT == 7
+    assert "until there are seven newer ones" in POLICY
+    assert f"kept for {COPIES_KEPT.days} days" in POLICY
+    named = set(re.findall(r"IMAGEN_[A-Z_]+", POLICY))
+    assert named <= set(names_of())
+
+
+def test_every_table_of_an_export_is_written_to_a_file() -> None:
+    assert set(TABLES) == set(ROWS)
+
+
+def test_both_templates_have_places_for_the_owner() -> None:
+    for name in ("PRIVACY.md", "TERMS.md"):
+        text = Path(ROOT, name).read_text(encoding="utf-8")
+        assert "[contact]" in text
+        assert "[your name or organisation]" in text
