@@ -85,7 +85,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
         ("Favourites, a gallery, a board of the best", "favourite favorite keep star gallery"),
         ("Figures for members", "stats quota leaderboard"),
         ("Skipping to the next image of a request", "next skip_image"),
-        ("Who may use it", "block ban allow"),
         ("Choosing the VAE", "vae"),
     ],
 )

@@ -5,6 +5,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import discord
 import pytest
@@ -17,6 +18,7 @@ from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.settings import names_of
 from catalog import SCHEDULERS, read_catalog
 from cogs import EXTENSIONS
+from cogs.admin import admin_group
 from tests.docs.pages import DOCS, FRENCH, PAGES, README, ROOT, blocks, rows, spans, text
 
 USING = ROOT / "docs" / "using.md"
@@ -41,6 +43,9 @@ def slash_commands() -> dict[str, app_commands.Command[Any, ..., Any]]:
                 for command in value.__cog_app_commands__:
                     assert isinstance(command, app_commands.Command)
                     found[f"{group}{command.name}"] = command
+    for each in admin_group(MagicMock()).walk_commands():
+        if isinstance(each, app_commands.Command):
+            found[each.qualified_name] = each
     return found
 
 
