@@ -42,8 +42,9 @@ class Saving:
         await self._composing.composed(interaction, typed, ())
         draft = Draft(prompt=SAMPLE, preset=name)
         await self._composing.composed(interaction, draft, (Named(name, options),))
-        await self._check_words(interaction, name, options)
-        person = here_of(interaction).place.person
+        here = here_of(interaction)
+        person, community = here.place.person, here.place.community
+        await self._words.check(self._looked_at(name, options), community, restricted=here.nsfw)
         match await self._presets.save(person, name, options, replace=replace):
             case Kept.TAKEN:
                 raise InvalidRequest("name", "presets.taken", value=name)
@@ -54,7 +55,8 @@ class Saving:
     async def share(self, person: str, community: str, own: Named, *, replace: bool) -> None:
         """Give the server a copy. Raises InvalidRequest or Refused."""
         # Everyone sees it in the list, wherever they are.
-        await self._words.check_names([own.name, *self._texts(own.options)], community)
+        looked_at = self._looked_at(own.name, own.options)
+        await self._words.check(looked_at, community, restricted=False)
         kept = await self._presets.save(
             person, own.name, own.options, community=community, replace=replace
         )
@@ -64,22 +66,12 @@ class Saving:
             case Kept.FULL:
                 raise Refused("presets.full_here", max=SHARED_MAX)
 
-    async def _check_words(self, interaction: Interaction, name: str, options: Options) -> None:
-        """Raise Refused if a word is blocked here."""
-        here = here_of(interaction)
-        texts = self._texts(options)
-        checked = Checked((name, *texts), templates=texts)
-        finding = await self._words.find(checked, here.place.community)
-        if finding.has("refuse"):
-            raise Refused("words.refused")
-        if finding.has("restrict") and not here.nsfw:
-            raise Refused("words.restricted")
-
-    def _texts(self, options: Options) -> tuple[str, ...]:
-        """What is typed in them, with a sample in its places."""
+    def _looked_at(self, name: str, options: Options) -> Checked:
+        """What blocked words are looked for in: what was typed, with a sample in its places."""
         negative = options.negative if self._negatives else None
         words = (fill(text, SAMPLE) for text in (options.prompt, negative) if text)
-        return (*words, *filter(None, (options.lora,)))
+        texts = (*words, *filter(None, (options.lora,)))
+        return Checked((name, *texts), templates=texts)
 
     @classmethod
     def of(cls, bot: ImagenBot) -> "Saving":

@@ -115,6 +115,14 @@ async def test_what_is_blocked_is_refused(guarded: Guarded, case: str) -> None:
     assert guarded.jobs() == jobs
 
 
+async def test_no_preset_has_a_blocked_word(guarded: Guarded) -> None:
+    ada = guarded.playground.user("ada")
+    for name, prompt in ((f"my {SERVERS}", "{prompt}"), ("mine", f"{{prompt}}, {OWNERS}")):
+        told = await said(await ada.slash("preset save", name=name, prompt=prompt))
+        assert REFUSED in told
+    assert guarded.bot.home.rows("SELECT * FROM presets") == []
+
+
 async def test_what_is_blocked_later_is_not_made_again(guarded: Guarded) -> None:
     playground, ada = guarded.playground, guarded.playground.user("ada")
     result = await painted(ada, prompt="a quuxly fox", steps=2)
