@@ -11,4 +11,3 @@ CREATE TABLE presets (
 ) STRICT;
 CREATE UNIQUE INDEX presets_of_person ON presets (person, folded) WHERE community IS NULL;
 CREATE UNIQUE INDEX presets_of_community ON presets (community, folded) WHERE community IS NOT NULL;
-CREATE INDEX presets_by_person ON presets (person, saved_at);
