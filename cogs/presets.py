@@ -48,6 +48,7 @@ class PresetCog(
         acts: Acts,
         composing: Composing,
         saving: Saving,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
@@ -56,8 +57,8 @@ class PresetCog(
         self._acts = acts
         self._composing = composing
         self._saving = saving
-        self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
+        self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.preset.save.description")
     @app_commands.describe(
@@ -225,11 +226,11 @@ class PresetCog(
 
     @save.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
     @save.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.lora(interaction, text)
+        return await self._complete.lora(interaction, text)
 
     @save.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
@@ -296,6 +297,7 @@ async def setup(bot: ImagenBot) -> None:
         acts=backend.store.acts,
         composing=Composing.of(bot),
         saving=Saving.of(bot),
+        complete=Completing.of(bot),
     )
     await bot.add_cog(cog)
     bot.components.add(PresetsPageButton(cog))

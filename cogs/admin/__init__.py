@@ -8,7 +8,7 @@ from collections.abc import Callable
 import discord
 
 from bot.chat.client import ImagenBot
-from cogs.admin import blocking, broadcast, catalog, pausing, status, words
+from cogs.admin import blocking, broadcast, catalog, pausing, previews, status, words
 from cogs.admin.group import Commands, OwnersGroup
 
 PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
@@ -18,6 +18,7 @@ PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
     words.commands,
     pausing.commands,
     broadcast.commands,
+    previews.commands,
 )
 """What each file adds to /admin."""
 

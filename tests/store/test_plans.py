@@ -65,6 +65,8 @@ ASKED: dict[str, Ask] = {
         "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9
     ),
     "remove_word": lambda store: store.words.remove("discord:1", "zork", kind="word"),
+    "uses of a person": lambda store: store.uses.of_person("discord:7", 0, 500),
+    "uses of all": lambda store: store.uses.page(1_000, 0, 2_000),
     "presets": lambda store: store.presets.of("discord:7", "discord:1"),
     "own_preset": lambda store: store.presets.own("discord:7", "x"),
     "shared_preset": lambda store: store.presets.shared("discord:1", "x"),
