@@ -85,11 +85,11 @@ async def fill(store: Store, user_id: int, word: str, jobs: int) -> list[str]:
     for name, community in ((f"{word}-own", None), (f"{word}-shared", "discord:5")):
         values = (f"{user_id}{name}", person, community, name, name, options)
         execute(store, "INSERT INTO presets VALUES (?, ?, ?, ?, ?, ?, 1)", *values)
-    values = (f"r{user_id}", ids[0], person, word)
+    report = (f"r{user_id}", ids[0], person, word)
     execute(
         store,
         "INSERT INTO reports (id, job_id, reporter, reason, made_at) VALUES (?, ?, ?, ?, 1)",
-        *values,
+        *report,
     )
     execute(
         store,
