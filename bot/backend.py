@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from bot.choosing import ADAPTER, Kind, Uses, ranked
 from bot.engine import Engine
 from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
@@ -79,7 +80,7 @@ class Backend:
 
     engines: one for each lane of the queue, in the same order. levels: what servers, channels and
     people have set, which the queue enforces. words: that are blocked, which screening looks for.
-    permits: are asked before a job is generated.
+    permits: are asked before a job is generated. uses: what people have used.
     """
 
     settings: Settings
@@ -92,6 +93,7 @@ class Backend:
     words: Words
     screening: Screening
     permits: Permits
+    uses: Uses
     inspector: Inspector
 
     @classmethod
@@ -141,23 +143,34 @@ class Backend:
             permits = Permits()
             permits.add(screening.recheck)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
+            uses = Uses(store)
             yield cls(
                 settings=settings,
                 catalog=catalog,
                 store=store,
                 levels=levels,
                 engines=(engine,),
-                queue=JobQueue(store, lanes, limits, admit=screening),
+                queue=JobQueue(store, lanes, limits, admit=screening, accepted=uses.accepted),
                 inputs=Inputs(settings.inputs_dir.absolute()),
                 words=words,
                 screening=screening,
                 permits=permits,
                 inspector=inspector,
+                uses=uses,
             )
 
     def loaded(self) -> frozenset[str]:
         """Keys of the models on the GPUs."""
         return frozenset(key for engine in self.engines if (key := engine.loaded) is not None)
+
+    async def first_for(self, person: str, kind: Kind) -> tuple[str, ...]:
+        """Keys of the models or LoRAs that the person is offered first."""
+        loaded = self.loaded_adapters() if kind == ADAPTER else self.loaded()
+        return ranked(loaded, (await self.uses.of(person)).used(kind))
+
+    def loaded_adapters(self) -> frozenset[str]:
+        """Keys of the LoRAs on the GPUs."""
+        return frozenset(key for lane in self.queue.lanes for key in lane.in_place.adapters)
 
     def gpu_memory(self) -> dict[str, int]:
         """Bytes by kind, summed over all GPUs; see Engine.gpu_memory."""

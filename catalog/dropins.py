@@ -193,6 +193,8 @@ def find(
                 "path": links.path_of(file),
                 "description": beside.description,
                 "nsfw": beside.nsfw,
+                "licence": beside.licence,
+                "tags": beside.tags,
             }
             try:
                 if folder == CHECKPOINTS:

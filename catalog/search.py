@@ -7,7 +7,8 @@ milliseconds and only touches memory.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from rapidfuzz import process
@@ -42,10 +43,17 @@ class Index:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def search(self, text: str, accept: Callable[[int], bool], limit: int) -> list[int]:
+    def search(
+        self,
+        text: str,
+        accept: Callable[[int], bool],
+        limit: int,
+        first: Sequence[int] = (),
+    ) -> list[int]:
         """Numbers of at most `limit` entries for which `accept` holds, best first.
 
-        An empty text matches all, in order. Ties go to the shorter key, then to the order.
+        An empty text matches all, in order. Ties go to those in `first`, in its order, then to the
+        shorter key, then to the order.
         """
         query = fold(text[:QUERY_MAX])
         found: dict[int, None] = {}
@@ -53,7 +61,8 @@ class Index:
         for tier in tiers:
             if query:
                 tier.sort(key=lambda n: len(self._keys[n]))
-            for number in tier:
+            tied = {*first}.intersection(tier) if first else ()
+            for number in chain((n for n in first if n in tied), tier):
                 if len(found) >= limit:
                     return list(found)
                 if number not in found and accept(number):

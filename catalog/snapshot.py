@@ -1,6 +1,6 @@
 """Catalog: an immutable snapshot of the catalog, with the indexes to search it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Self, TypeAlias
 
@@ -87,6 +87,8 @@ class Catalog:
     _beside_demos: tuple[str, ...] = field(init=False, repr=False)
     _models: tuple[ModelEntry, ...] = field(init=False, repr=False)
     _adapters: tuple[AdapterEntry, ...] = field(init=False, repr=False)
+    _model_numbers: Mapping[str, int] = field(init=False, repr=False)
+    _adapter_numbers: Mapping[str, int] = field(init=False, repr=False)
     _model_index: Index = field(init=False, repr=False)
     _adapter_index: Index = field(init=False, repr=False)
     _model_aliases: Aliases = field(init=False, repr=False)
@@ -108,6 +110,8 @@ class Catalog:
         object.__setattr__(self, "_beside_demos", beside if demos else ())
         object.__setattr__(self, "_models", tuple(models))
         object.__setattr__(self, "_adapters", tuple(adapters))
+        object.__setattr__(self, "_model_numbers", {m.key: n for n, m in enumerate(models)})
+        object.__setattr__(self, "_adapter_numbers", {a.key: n for n, a in enumerate(adapters)})
         object.__setattr__(self, "_model_index", Index((m.key, m.name) for m in models))
         object.__setattr__(self, "_adapter_index", Index((a.key, a.name) for a in adapters))
         object.__setattr__(self, "_model_aliases", Aliases(map(_naming, self.models.values())))
@@ -239,9 +243,15 @@ class Catalog:
         accept = self._accept_adapter(nsfw, model, ())
         return tuple(a for number, a in enumerate(self._adapters) if accept(number))
 
-    def search_models(self, text: str, *, nsfw: bool, limit: int = 25) -> tuple[ModelEntry, ...]:
-        """The offered models whose key or name matches `text`, best first; memory only."""
-        numbers = self._model_index.search(text, self._accept_model(nsfw), limit)
+    def search_models(
+        self, text: str, *, nsfw: bool, limit: int = 25, first: Sequence[str] = ()
+    ) -> tuple[ModelEntry, ...]:
+        """The offered models whose key or name matches `text`, best first; memory only.
+
+        first: keys that come before others which match as well, in this order.
+        """
+        preferred = _numbers(self._model_numbers, first)
+        numbers = self._model_index.search(text, self._accept_model(nsfw), limit, preferred)
         return tuple(self._models[n] for n in numbers)
 
     def search_adapters(
@@ -252,13 +262,15 @@ class Catalog:
         model: str | None = None,
         exclude: Collection[str] = (),
         limit: int = 25,
+        first: Sequence[str] = (),
     ) -> tuple[AdapterEntry, ...]:
         """The offered adapters whose key or name matches `text`, best first; memory only.
 
-        exclude: keys to leave out, such as those chosen already.
+        exclude: keys to leave out, such as those chosen already. first: as for `search_models`.
         """
         accept = self._accept_adapter(nsfw, model, exclude)
-        numbers = self._adapter_index.search(text, accept, limit)
+        preferred = _numbers(self._adapter_numbers, first)
+        numbers = self._adapter_index.search(text, accept, limit, preferred)
         return tuple(self._adapters[n] for n in numbers)
 
     def search_misfits(
@@ -310,6 +322,10 @@ class Catalog:
             )
 
         return accept
+
+
+def _numbers(known: Mapping[str, int], keys: Sequence[str]) -> list[int]:
+    return [known[key] for key in keys if key in known]
 
 
 def _naming(entry: ModelEntry | AdapterEntry, facts: AdapterFacts | None = None) -> Naming:

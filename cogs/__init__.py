@@ -34,4 +34,6 @@ EXTENSIONS = (
     "cogs.settings",
     "cogs.help",
     "cogs.welcome",
+    "cogs.browsing",
+    "cogs.paint_with",
 )

@@ -52,13 +52,14 @@ class Compare(commands.Cog):
         queue: JobQueue,
         delivery: Delivery,
         composing: Composing,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
         self._composing = composing
-        self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
+        self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -144,11 +145,11 @@ class Compare(commands.Cog):
 
     @compare.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
     @compare.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.lora(interaction, text)
+        return await self._complete.lora(interaction, text)
 
     @compare.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
@@ -192,5 +193,6 @@ async def setup(bot: ImagenBot) -> None:
             backend.queue,
             services.delivery,
             Composing.of(bot),
+            Completing.of(bot),
         )
     )

@@ -1,5 +1,7 @@
 """Autocomplete for the options that several commands have."""
 
+from typing import Self
+
 import discord
 from discord.app_commands import Choice
 
@@ -12,6 +14,7 @@ from bot.chat.ui.choices import (
     size_choices,
     upscaler_choices,
 )
+from bot.choosing import ADAPTER, MODEL, First
 from bot.errors import Refused, UserError
 from bot.queue import JobQueue
 from bot.request import default_model, find_model
@@ -23,25 +26,42 @@ Choices = list[Choice[str]]
 
 
 class Completing:
-    """Completes from memory alone. Nothing is offered to those who would be refused anyway."""
+    """Completes from memory, except that what a person has used is read from the store once.
 
-    def __init__(self, catalog: LiveCatalog, queue: JobQueue) -> None:
+    Nothing is offered to those who would be refused anyway. first: what is offered first.
+    """
+
+    def __init__(self, catalog: LiveCatalog, queue: JobQueue, first: First) -> None:
         self._catalog = catalog
         self._queue = queue
+        self._first = first
 
-    def model(self, interaction: Interaction, text: str) -> Choices:
+    @classmethod
+    def of(cls, bot: ImagenBot) -> Self:
+        """With the parts of `bot`."""
+        backend = bot.services.backend
+        return cls(backend.catalog, backend.queue, backend.first_for)
+
+    async def model(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        return model_choices(text, catalog, nsfw=nsfw)
+        first = await self._first(here_of(interaction).place.person, MODEL)
+        return model_choices(text, catalog, nsfw=nsfw, first=first)
 
-    def lora(self, interaction: Interaction, text: str) -> Choices:
+    async def lora(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
         model = chosen_model(interaction, catalog, nsfw=nsfw)
-        say = here_of(interaction).say
-        return adapter_choices(text, catalog, say, nsfw=nsfw, model=model.key if model else None)
+        return adapter_choices(
+            text,
+            catalog,
+            here_of(interaction).say,
+            nsfw=nsfw,
+            model=model.key if model else None,
+            first=await self._first(here_of(interaction).place.person, ADAPTER),
+        )
 
     def size(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):

@@ -50,6 +50,7 @@ class Imagine(commands.Cog):
         inputs: Inputs,
         inspector: Inspector,
         composing: Composing,
+        complete: Completing,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -57,8 +58,8 @@ class Imagine(commands.Cog):
         self._inputs = inputs
         self._attachments = Attachments(inputs, inspector)
         self._composing = composing
-        self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
+        self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -156,11 +157,11 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
     @imagine.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.lora(interaction, text)
+        return await self._complete.lora(interaction, text)
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
@@ -190,5 +191,6 @@ async def setup(bot: ImagenBot) -> None:
             inputs=backend.inputs,
             inspector=backend.inspector,
             composing=Composing.of(bot),
+            complete=Completing.of(bot),
         )
     )

@@ -24,7 +24,6 @@ class Moderate(app_commands.Group):
             name="moderate",
             description="command.moderate.description",
             default_permissions=discord.Permissions(manage_messages=True),
-            guild_only=True,
         )
         self._store = store
         self._blocking = blocking

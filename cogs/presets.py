@@ -1,5 +1,6 @@
 """/preset: sets of options that people save, use again, and share with their server."""
 
+import asyncio
 from dataclasses import replace as replaced
 
 import discord
@@ -14,12 +15,12 @@ from bot.chat.here import here_of
 from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.markdown import one_line
 from bot.chat.ui.presets import SEARCH_MAX, PresetsPageId, presets_page, saved_choices
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.queue import JobQueue
 from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
 from bot.request.keeping import NAME_MAX
 from bot.request.options import LORA_MAX, is_gated_set
-from bot.store import ActKind, discord_person
+from bot.store import ActKind
 from bot.store.acts import Acts
 from bot.store.presets import Presets, SavedPreset
 from catalog import LiveCatalog
@@ -27,14 +28,13 @@ from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, postponing, roles_of
+from cogs.places import asked_by, naming_roles, postponing
 from cogs.saving import Saving
 
 Interaction = discord.Interaction[ImagenBot]
 Name = app_commands.Range[str, 1, NAME_MAX]
 
 
-@app_commands.guild_only()
 class PresetCog(
     commands.GroupCog, group_name="preset", group_description="command.preset.description"
 ):
@@ -48,6 +48,7 @@ class PresetCog(
         acts: Acts,
         composing: Composing,
         saving: Saving,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
@@ -56,8 +57,8 @@ class PresetCog(
         self._acts = acts
         self._composing = composing
         self._saving = saving
-        self._complete = Completing(catalog, queue)
-        self._complete_presets = CompletingPresets(catalog, composing.presets, self._complete)
+        self._complete = complete
+        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.preset.save.description")
     @app_commands.describe(
@@ -120,7 +121,9 @@ class PresetCog(
     ) -> None:
         rules = here_of(interaction).rules
         hidden = first_said(hidden, rules.private)
-        self._queue.screen(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            place = here_of(interaction).place
+            self._queue.screen(place.person, place.roles)
         draft = Draft(prompt=prompt, preset=name, seed=seed)
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(
@@ -146,9 +149,12 @@ class PresetCog(
     @app_commands.command(description="command.preset.share.description")
     @app_commands.describe(name="command.preset.share.name", replace="command.preset.share.replace")
     async def share(self, interaction: Interaction, name: str, replace: bool = False) -> None:
+        place = here_of(interaction).place
+        if place.community is None:
+            raise Refused("presets.no_server")
         _check_manages(interaction)
         own = await self._own(interaction, name)
-        await self._saving.share(interaction, own.named, replace=replace)
+        await self._saving.share(place.person, place.community, own.named, replace=replace)
         await self._record(interaction, ActKind.PRESET_SHARED, own.name)
         text = here_of(interaction).say("presets.is_shared", name=one_line(own.name))
         await _answer(interaction, text)
@@ -175,7 +181,9 @@ class PresetCog(
         saved = await self._presets.of(here.place.person, here.place.community)
         # Their own, and the server's, are listed wherever what they name may be named.
         catalog = self._catalog.current
-        embed, page, pages = presets_page(here.say, saved, catalog, wanted, nsfw=here.nsfw)
+        embed, page, pages = await asyncio.to_thread(
+            presets_page, here.say, saved, catalog, wanted, nsfw=here.nsfw
+        )
         view = discord.ui.View(timeout=None)
         if pages > 1:
             for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
@@ -212,15 +220,17 @@ class PresetCog(
         return here.nsfw or not is_gated_set(found.options, self._catalog.current)
 
     def _check_may_use(self, interaction: Interaction) -> None:
-        self._queue.check_person(discord_person(interaction.user.id), roles_of(interaction.user))
+        with naming_roles(interaction):
+            place = here_of(interaction).place
+            self._queue.check_person(place.person, place.roles)
 
     @save.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
     @save.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.lora(interaction, text)
+        return await self._complete.lora(interaction, text)
 
     @save.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
@@ -249,7 +259,9 @@ class PresetCog(
         here = here_of(interaction)
         saved = await self._presets.of(here.place.person, here.place.community)
         of_kind = [each for each in saved if (each.community is not None) == shared]
-        return saved_choices(text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw)
+        return await asyncio.to_thread(
+            saved_choices, text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw
+        )
 
 
 class PresetsPageButton(Component[PresetsPageId]):
@@ -285,6 +297,7 @@ async def setup(bot: ImagenBot) -> None:
         acts=backend.store.acts,
         composing=Composing.of(bot),
         saving=Saving.of(bot),
+        complete=Completing.of(bot),
     )
     await bot.add_cog(cog)
     bot.components.add(PresetsPageButton(cog))

@@ -3,12 +3,13 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.ui.forms import CompareFormId, EditFormId, PresetFormId, ReopenId
+from bot.chat.ui.forms import CompareFormId, EditFormId, PaintFormId, PresetFormId, ReopenId
 from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person
 from cogs.compare_result import Comparer, comparer_of
 from cogs.edit import Editor, editor_of
+from cogs.paint_with import Painter, painter_of
 from cogs.results import AskingComponent, Results
 from cogs.save_result import ResultSaver, saver_of
 
@@ -19,11 +20,17 @@ class ReopenButton(AskingComponent[ReopenId]):
     ids = ReopenId
 
     def __init__(
-        self, results: Results, editor: Editor, comparer: Comparer, saver: ResultSaver
+        self,
+        results: Results,
+        editor: Editor,
+        comparer: Comparer,
+        painter: Painter,
+        saver: ResultSaver,
     ) -> None:
         super().__init__(results)
         self._editor = editor
         self._comparer = comparer
+        self._painter = painter
         self._saver = saver
 
     async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
@@ -34,6 +41,9 @@ class ReopenButton(AskingComponent[ReopenId]):
         if found.of.startswith(f"{EditFormId.prefix}:"):
             fields = Fields(**found.fields)
             await self._editor.reopen(interaction, EditFormId.parse(found.of), fields)
+        elif found.of.startswith(f"{PaintFormId.prefix}:"):
+            fields = Fields(**found.fields)
+            await self._painter.reopen(interaction, PaintFormId.parse(found.of), fields)
         elif found.of.startswith(f"{PresetFormId.prefix}:"):
             saved = PresetFormId.parse(found.of)
             await self._saver.open(interaction, saved.job_id, found.fields)
@@ -46,5 +56,7 @@ class ReopenButton(AskingComponent[ReopenId]):
 
 async def setup(bot: ImagenBot) -> None:
     bot.components.add(
-        ReopenButton(Results.of(bot), editor_of(bot), comparer_of(bot), saver_of(bot))
+        ReopenButton(
+            Results.of(bot), editor_of(bot), comparer_of(bot), painter_of(bot), saver_of(bot)
+        )
     )

@@ -30,7 +30,6 @@ CHOICES: Final = [
 ]
 
 
-@app_commands.allowed_contexts(guilds=True, dms=True)
 class Stats(commands.GroupCog, group_name="stats", group_description="command.stats.description"):
     """Both are private."""
 

@@ -45,9 +45,10 @@ class UpscaleImage(commands.Cog):
         inputs: Inputs,
         inspector: Inspector,
         adapters_max: int,
+        complete: Completing,
     ) -> None:
         self._catalog = catalog
-        self._complete = Completing(catalog, queue)
+        self._complete = complete
         self._queue = queue
         self._store = store
         self._delivery = delivery
@@ -127,7 +128,7 @@ class UpscaleImage(commands.Cog):
 
     @upscale.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.model(interaction, text)
+        return await self._complete.model(interaction, text)
 
 
 async def setup(bot: ImagenBot) -> None:
@@ -141,5 +142,6 @@ async def setup(bot: ImagenBot) -> None:
             inputs=backend.inputs,
             inspector=backend.inspector,
             adapters_max=backend.settings.max_adapters,
+            complete=Completing.of(bot),
         )
     )

@@ -18,7 +18,6 @@ ENTRY_MAX = 2 * LENGTH_MAX + 2
 """Characters of a word, or of a pattern and its slashes."""
 
 
-@app_commands.guild_only()
 @app_commands.default_permissions(manage_guild=True)
 class WordsCog(
     commands.GroupCog, group_name="words", group_description="command.words.description"

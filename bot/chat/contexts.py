@@ -57,6 +57,7 @@ OFFERED: Final[Mapping[str, frozenset[Context]]] = {
     "resume": SERVERS,
     "admin": SERVERS,
     "words": SERVERS,
+    "moderate": SERVERS,
 }
 """Where each command, and each entry in the menu of a message, is offered. Those that are not
 listed are for servers."""
@@ -111,6 +112,7 @@ class Contexts:
         for command in commands:
             offered = self.of_command(command.name)
             elsewhere = Context.ELSEWHERE in offered
+            command.guild_only = offered == SERVERS
             # What a person has installed works in their direct messages with the bot, too.
             command.allowed_contexts = app_commands.AppCommandContext(
                 guild=True, dm_channel=Context.DIRECT in offered, private_channel=elsewhere

@@ -9,6 +9,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
 from bot.chat.owners import Owners
+from bot.previews import Previews
 from bot.privacy import Exporter, Forgetter
 from bot.texts.language import Texts
 from bot.worker.blocking import Blocking
@@ -25,6 +26,7 @@ class Services:
     backend: Backend
     delivery: Delivery
     workers: Workers
+    previews: Previews
     forgetter: Forgetter
     exporter: Exporter
     owners: Owners

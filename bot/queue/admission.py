@@ -16,19 +16,26 @@ from bot.queue.limits import (
     check_places,
     limits_for,
 )
-from bot.store import Api, Discord, Job, NewJob, Store, Usage
+from bot.store import Api, Discord, Job, NewJob, Previewing, Store, Usage
 
 
 class Admission:
     """The limits, and what counts towards them.
 
-    limits: None for no limits. clock: returns seconds since the epoch. blocked: who may not.
+    limits: None for no limits. clock: returns seconds since the epoch. blocked: who may not. told:
+    called with each job that was accepted; it must return at once.
     """
 
     def __init__(
-        self, store: Store, limits: Limits | None, clock: Callable[[], float], blocked: Blocked
+        self,
+        store: Store,
+        limits: Limits | None,
+        clock: Callable[[], float],
+        blocked: Blocked,
+        told: Callable[[Job], None] | None = None,
     ) -> None:
         self._blocked = blocked
+        self._told = told
         self._store = store
         self._limits = limits
         self._clock = clock
@@ -113,7 +120,10 @@ class Admission:
         return recheck
 
     def priority(self, new: NewJob, rules: Rules) -> int:
-        """By the person's roles, for the owner and in the server, or by the caller's key."""
+        """By the person's roles, for the owner and in the server, or by the caller's key; below all
+        others for previews."""
+        if isinstance(new.origin, Previewing):
+            return -1
         if isinstance(new.origin, Api):
             return new.origin.priority
         owners = 0 if self._limits is None else self._limits.priority(new.roles)
@@ -122,6 +132,8 @@ class Admission:
     def accepted(self, job: Job) -> None:
         """`job` was just requested and stored."""
         self._demand.asked(job.person, self._clock())
+        if self._told is not None:
+            self._told(job)
 
     def enter(self, job: Job) -> None:
         """`job` waits or runs, and takes the place that was reserved for it."""

@@ -37,7 +37,7 @@ class JobQueue:
 
     lanes: where jobs run. limits: None for no limits; all jobs in this queue count towards them.
     admit: checks each job before it is stored, see bot.levels.enforcing. clock: returns seconds
-    since the epoch.
+    since the epoch. accepted: called with each job once it is stored.
     """
 
     def __init__(
@@ -48,12 +48,13 @@ class JobQueue:
         clock: Callable[[], float] = time.time,
         held: float = HELD,
         admit: Admit = admitted_as_it_is,
+        accepted: Callable[[Job], None] | None = None,
     ) -> None:
         self.lanes = tuple(lanes)
         self.blocked = Blocked()
         self.still = Stillness(store, clock, self._still_or_not)
         self._store = store
-        self._admission = Admission(store, limits, clock, self.blocked)
+        self._admission = Admission(store, limits, clock, self.blocked, accepted)
         self._admit = admit
         self._clock = clock
         self._held_for = held

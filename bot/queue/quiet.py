@@ -28,9 +28,9 @@ class QuietHours:
 
         Raises InvalidRequest.
         """
-        begins, ends = _time_of_day("from", start), _time_of_day("to", end)
+        begins, ends = _time_of_day("start", start), _time_of_day("end", end)
         if begins == ends:
-            raise InvalidRequest("to", "quiet.same", value=end)
+            raise InvalidRequest("end", "quiet.same", value=end)
         if not zone:
             return cls(begins, ends)
         try:

@@ -33,6 +33,7 @@ from bot.request.naming import nameable
 from bot.request.offers import (
     check_offered,
     default_model,
+    find_adapter,
     find_model,
     find_upscaler,
     is_gated,
@@ -109,6 +110,7 @@ __all__ = [
     "compose_with_notes",
     "default_model",
     "draw_seed",
+    "find_adapter",
     "find_model",
     "find_scheduler",
     "find_upscaler",

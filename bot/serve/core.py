@@ -14,6 +14,7 @@ from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
 from bot.health import Check
 from bot.levels import Level
+from bot.previews import Pictures, Previews
 from bot.privacy import Forgetter
 from bot.process.crash import Trace, crashes_recorded
 from bot.process.lock import Claims
@@ -21,7 +22,7 @@ from bot.process.restart import slow_down, start_over, was_told_to_stop
 from bot.process.signals import at_the_latest
 from bot.queue.limits import Limits
 from bot.settings import Settings
-from bot.store import Api, CommandLine, discord_person, now_ms
+from bot.store import Api, CommandLine, Previewing, discord_person, now_ms
 from bot.texts.language import Texts
 from bot.worker.blocking import Blocking
 from bot.worker.following import Following
@@ -51,6 +52,7 @@ class Core:
     by_origin: ByOrigin
     following: Following
     workers: Workers
+    previews: Previews
     blocking: Blocking
     forgetter: Forgetter
     handover: Handover
@@ -83,6 +85,8 @@ class Core:
             observers.subscribe(InputsOfCancelled(backend.store, backend.inputs))
             observers.subscribe(CellsOfCancelled(backend.store, settings.images_dir.absolute()))
             workers = backend.workers(observers)
+            previews = previews_of(settings, backend, workers)
+            by_origin.pass_on(Previewing.name, previews.following)
             blocking = Blocking(backend.store, backend.queue, workers)
             await blocking.load()
             yield cls(
@@ -93,6 +97,7 @@ class Core:
                 by_origin=by_origin,
                 following=following,
                 workers=workers,
+                previews=previews,
                 blocking=blocking,
                 forgetter=forgetter_of(settings, backend, workers),
                 handover=Handover(backend, workers, following, texts.speaker()),
@@ -136,7 +141,7 @@ class Core:
         store, queue = self.backend.store, self.backend.queue
         end = LastEnd(asked=await was_told_to_stop(store), crashed=self.last_crash.in_a_thread)
         claims = Claims(self.settings.data_dir.absolute())
-        unfinished = await recover(store, queue, origins, claims, end)
+        unfinished = await recover(store, queue, (*origins, Previewing.name), claims, end)
         await slow_down(store)
         async with self.backend.generating(self.workers), self.handover.offered(), interface:
             tasks = asyncio.gather(
@@ -146,6 +151,7 @@ class Core:
                 self.forgetter.run(),
                 self._tend_history(online),
                 self._warm_up(online),
+                self._preview(online),
                 store.watch(),
             )
             try:
@@ -170,6 +176,11 @@ class Core:
         await online.wait()
         self.workers.warm_up()
 
+    async def _preview(self, online: asyncio.Event) -> None:
+        """Paint previews, if they are wanted."""
+        await online.wait()
+        await self.previews.run()
+
     async def _tend_history(self, online: asyncio.Event) -> None:
         """Make the jobs of earlier versions findable, and keep the index small."""
         await online.wait()
@@ -193,8 +204,28 @@ class Core:
         )
 
 
+def previews_of(settings: Settings, backend: Backend, workers: Workers) -> Previews:
+    """What paints previews, and finds those that are there."""
+    models_dir = settings.models_dir.absolute()
+    return Previews(
+        catalog=backend.catalog,
+        store=backend.store,
+        queue=backend.queue,
+        workers=workers,
+        pictures=Pictures(models_dir, settings.previews_dir.absolute()),
+        models_dir=models_dir,
+        images_dir=settings.images_dir.absolute(),
+        prompt=settings.previews_prompt,
+    )
+
+
 def forgetter_of(settings: Settings, backend: Backend, workers: Workers) -> Forgetter:
     """What erases, with the parts of `backend`."""
+
+    def forgotten(person: str) -> None:
+        backend.levels.forgotten((Level.PERSON.value, person))
+        backend.uses.forget(person)
+
     return Forgetter(
         backend.store,
         images_dir=settings.images_dir.absolute(),
@@ -202,7 +233,7 @@ def forgetter_of(settings: Settings, backend: Backend, workers: Workers) -> Forg
         database=settings.database.absolute(),
         withdraw=workers.withdraw,
         idle=lambda: not len(backend.queue),
-        forgotten=lambda person: backend.levels.forgotten((Level.PERSON.value, person)),
+        forgotten=forgotten,
     )
 
 

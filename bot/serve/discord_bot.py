@@ -106,6 +106,7 @@ class DiscordBot:
                     backend=backend,
                     delivery=delivery,
                     workers=core.workers,
+                    previews=core.previews,
                     owners=owners,
                     audit=audit,
                     blocking=core.blocking,

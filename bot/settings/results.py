@@ -54,3 +54,12 @@ class ResultSettings(PlaceSettings):
         description="IDs of servers, separated by commas, that have the command `/admin`, which "
         "only the owners of the bot's application may use. If unset, there is no such command.",
     )
+    previews_prompt: str = Field(
+        default="portrait of a red fox in a forest, soft morning light",
+        min_length=1,
+        max_length=500,
+        repr=False,
+        alias="IMAGEN_PREVIEWS_PROMPT",
+        description="What the preview pictures show that `/admin previews start` paints of each "
+        "model and LoRA, for `/models` and `/loras`.",
+    )

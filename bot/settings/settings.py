@@ -318,6 +318,11 @@ class Settings(ResultSettings):
         return self.data_dir / "hashes.json"
 
     @property
+    def previews_dir(self) -> Path:
+        """Where painted previews of models and LoRAs are kept."""
+        return self.data_dir / "previews"
+
+    @property
     def inputs_dir(self) -> Path:
         return self.data_dir / "inputs"
 

@@ -35,6 +35,7 @@ from bot.store.origins import (
     Discord,
     InteractionToken,
     Origin,
+    Previewing,
     discord_community,
     discord_person,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "NewJob",
     "Origin",
     "Painted",
+    "Previewing",
     "Record",
     "Report",
     "Span",

@@ -106,6 +106,22 @@ class CommandLine(Origin):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Previewing(Origin):
+    """A picture that shows a model or LoRA in the lists of them; see bot.previews."""
+
+    name: ClassVar[str] = "previews"
+    limited: ClassVar[bool] = False
+
+    @property
+    def person(self) -> str:
+        return self.name
+
+    @property
+    def community(self) -> str | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api(Origin):
     """A call over HTTP.
@@ -266,7 +282,7 @@ def discord_community(guild_id: int) -> str:
 
 
 ORIGINS: Mapping[str, type[Origin]] = {
-    origin.name: origin for origin in (Discord, CommandLine, Api, Forgotten)
+    origin.name: origin for origin in (Discord, CommandLine, Api, Forgotten, Previewing)
 }
 
 

@@ -45,6 +45,7 @@ from bot.store.sent_again import SentAgain
 from bot.store.settings import set_setting
 from bot.store.uploads import Uploads
 from bot.store.usage import ASKED, DAY, UNDATE, Spent, Usage, usage_of
+from bot.store.uses import Uses
 from bot.store.words import Words
 
 COPY_NOTICED = "copy noticed"
@@ -65,7 +66,7 @@ class Store:
     personal: all of one person. sent_again: where else results are shown. figures: for statistics.
     greetings: of servers that the bot joined. words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
-    presets: that people saved.
+    presets: that people saved. uses: of models and LoRAs.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
@@ -88,6 +89,7 @@ class Store:
         self.favourites = Favourites(database)
         self.sent_again = SentAgain(database)
         self.figures = Figures(database)
+        self.uses = Uses(database)
         self.acts = Acts(database)
         self.levels = LevelSettings(database, self.acts)
         self.deletions = Deletions(database, self.acts)

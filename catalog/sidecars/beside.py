@@ -108,4 +108,6 @@ def _merged(first: Sidecar, second: Sidecar) -> Sidecar:
         description=first.description or second.description,
         base=first.base or second.base,
         nsfw=first.nsfw or second.nsfw,
+        licence=first.licence or second.licence,
+        tags=first.tags or second.tags,
     )

@@ -16,9 +16,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from catalog.limits import NAME_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.limits import LICENCE_MAX, NAME_MAX, TAG_MAX, TAGS_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import clean_line
 from catalog.schema import AdapterEntry, explain
+from catalog.sidecars.permissions import permissions
 from catalog.sidecars.plain_text import plain_text
 
 DESCRIPTION_MAX: Final = 1000
@@ -29,6 +30,7 @@ _TITLES: Final = ("usertitle", "title", "modelname")
 _WEIGHTS: Final = ("preferredweight", "loradefaultweight")
 _DESCRIPTIONS: Final = ("description", "modeldescription", "versiondescription")
 _BASES: Final = ("basemodel", "sdversion", "architecture")
+_LICENCES: Final = ("license", "licence", "licensename")
 _LORA_TAG: Final = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>", re.IGNORECASE)
 """What AUTOMATIC1111's users and authors on Civitai write among trigger words; it is none."""
 _MATURE: Final = frozenset({"mature", "r", "x", "xxx", "explicit"})
@@ -40,6 +42,7 @@ class Sidecar:
 
     trigger_words: that belong into a prompt. others: further ones, to choose from.
     base: the base model in the writer's words, such as "SDXL 1.0", "Pony" or "Flux.1 D".
+    tags: words to sort by, in lower case.
     """
 
     name: str = ""
@@ -49,6 +52,8 @@ class Sidecar:
     description: str = ""
     base: str = ""
     nsfw: bool = False
+    licence: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def fields_of(data: Mapping[str, Any], file_name: str) -> tuple[Sidecar, list[str]]:
@@ -64,6 +69,8 @@ def fields_of(data: Mapping[str, Any], file_name: str) -> tuple[Sidecar, list[st
         description=_description(levels, wrong),
         base=clean_line(_text(levels, _BASES, wrong), NAME_MAX),
         nsfw=any(_is_mature(level.get("nsfw")) for level in levels),
+        licence=_licence(levels, wrong),
+        tags=_tags(levels, wrong),
     ), wrong
 
 
@@ -244,6 +251,29 @@ def _strength(tips: str) -> object:
 
 def _description(levels: list[_Level], wrong: list[str]) -> str:
     return plain_text(_text(_models_first(levels), _DESCRIPTIONS, wrong), DESCRIPTION_MAX)
+
+
+def _licence(levels: list[_Level], wrong: list[str]) -> str:
+    """By its name, or else what Civitai says may be done."""
+    named = clean_line(_text(levels, _LICENCES, wrong), LICENCE_MAX)
+    return named or next(filter(None, (permissions(level.get) for level in levels)), "")
+
+
+def _tags(levels: list[_Level], wrong: list[str]) -> tuple[str, ...]:
+    """The first that are there, each once."""
+    for level in levels:
+        said = level.get("tags")
+        if isinstance(said, str):
+            said = said.split(",")
+        if said is not None and not isinstance(said, list):
+            wrong.append(f'"{level.written("tags")}" ignored: it must be a list')
+        elif said:
+            words = (one.get("name") if isinstance(one, dict) else one for one in said[:100])
+            lines = (clean_line(word, TAG_MAX + 1) for word in words if isinstance(word, str))
+            fine = dict.fromkeys(line.casefold() for line in lines if 0 < len(line) <= TAG_MAX)
+            if fine:
+                return tuple(fine)[:TAGS_MAX]
+    return ()
 
 
 def _text(levels: Iterable[_Level], names: Iterable[str], wrong: list[str]) -> str:

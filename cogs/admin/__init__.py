@@ -8,7 +8,7 @@ from collections.abc import Callable
 import discord
 
 from bot.chat.client import ImagenBot
-from cogs.admin import blocking, broadcast, catalog, pausing, status, words
+from cogs.admin import blocking, broadcast, catalog, pausing, previews, status, words
 from cogs.admin.group import Commands, OwnersGroup
 
 PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
@@ -18,15 +18,13 @@ PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
     words.commands,
     pausing.commands,
     broadcast.commands,
+    previews.commands,
 )
 """What each file adds to /admin."""
 
 
-async def setup(bot: ImagenBot) -> None:
-    """Without a server that is to have it, there is no such command."""
-    servers = bot.services.backend.settings.admin_servers
-    if not servers:
-        return
+def admin_group(bot: ImagenBot) -> OwnersGroup:
+    """/admin with all that is under it."""
     admin = OwnersGroup(
         name="admin",
         description="command.admin.description",
@@ -35,4 +33,11 @@ async def setup(bot: ImagenBot) -> None:
     for part in PARTS:
         for command in part(bot):
             admin.add_command(command)
-    bot.tree.add_command(admin, guilds=[discord.Object(server) for server in servers])
+    return admin
+
+
+async def setup(bot: ImagenBot) -> None:
+    """Without a server that is to have it, there is no such command."""
+    servers = bot.services.backend.settings.admin_servers
+    if servers:
+        bot.tree.add_command(admin_group(bot), guilds=[discord.Object(each) for each in servers])

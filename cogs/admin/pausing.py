@@ -31,7 +31,6 @@ class QuietCommands(OwnersGroup):
         self._zones = sorted(available_timezones())
 
     @app_commands.command(name="set", description="command.admin.quiet.set.description")
-    @app_commands.rename(start="from", end="to")
     @app_commands.describe(
         start="command.admin.quiet.set.start",
         end="command.admin.quiet.set.end",

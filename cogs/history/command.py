@@ -49,7 +49,6 @@ class History(commands.Cog):
     )
     @app_commands.rename(since="from", until="to")
     @app_commands.choices(kind=KINDS)
-    @app_commands.allowed_contexts(guilds=True, dms=True)
     async def history(
         self,
         interaction: Interaction,
@@ -76,7 +75,6 @@ class History(commands.Cog):
         await self._lists.show(interaction, HistoryPageId(of))
 
     @app_commands.command(description="command.favourites.description")
-    @app_commands.allowed_contexts(guilds=True, dms=True)
     async def favourites(self, interaction: Interaction) -> None:
         self._results.check_not_blocked(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)

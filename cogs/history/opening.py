@@ -11,6 +11,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
+from bot.chat.contexts import is_member
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.details import today_sentence
@@ -85,7 +86,7 @@ class Opening:
         [job] = jobs
         say, own = here_of(interaction).say, job.person == discord_person(interaction.user.id)
         notes = await self._about_files(interaction, job)
-        actions = opened_rows(job.request, own=own, send=interaction.guild_id is not None)
+        actions = opened_rows(job.request, own=own, send=is_member(interaction))
         content = await self._delivery.afterwards.opened(
             job, say, interaction.filesize_limit, actions, notes
         )

@@ -3,6 +3,7 @@
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.contexts import is_member
 from bot.chat.delivery import Delivery, mention
 from bot.chat.here import here_of
 from bot.chat.ui.history import SendId
@@ -27,7 +28,7 @@ class SendButton(AskingComponent[SendId]):
         job = await self._results.shown(interaction, custom_id.job_id)
         if job.person != discord_person(interaction.user.id):
             raise Refused("action.gone")
-        if interaction.guild_id is None or interaction.channel_id is None:
+        if not is_member(interaction) or interaction.channel_id is None:
             raise Refused("history.no_channel")
         here = here_of(interaction)
         check_may_repeat(job, self._results.catalog.current, nsfw=here.nsfw)

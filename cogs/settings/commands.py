@@ -26,7 +26,6 @@ LEVEL_CHOICES = [
 ]
 
 
-@app_commands.guild_only()
 class Settings(
     commands.GroupCog, group_name="settings", group_description="command.settings.description"
 ):

@@ -8,6 +8,7 @@ from discord import app_commands
 
 from bot.chat.audit import Audit
 from bot.chat.client import ImagenBot
+from bot.chat.contexts import Context
 from bot.chat.here import here_of
 from bot.chat.ui.settings import changed_line, group_of, panel_layout
 from bot.errors import Refused
@@ -51,7 +52,7 @@ class SettingsDesk:
         self.queue.check_not_blocked(place.person, place.community)
         if level is Level.PERSON:
             return
-        if interaction.guild_id is None:
+        if here_of(interaction).context is not Context.SERVER:
             raise Refused("settings.no_server")
         may = interaction.permissions
         if not (may.manage_guild or may.administrator):

@@ -123,6 +123,34 @@ def test_all_programs_tell_the_same(with_ink: Home, suffix: str, encoding: str) 
     assert read.problems == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "tags", "licence"),
+    [
+        ({"tags": ["Style", {"name": "ink"}, "ink", 3, "x" * 99]}, ("style", "ink"), ""),
+        ({"modelspec.tags": "style, ink", "modelspec.license": "MIT"}, ("style", "ink"), "MIT"),
+        ({"model": {"tags": [], "allowCommercialUse": ["Image", "Rent"]}}, (), "Civitai: you may"),
+        ({"allowCommercialUse": "None", "allowNoCredit": False}, (), "credit the creator, no comm"),
+        ({"allowDerivatives": False, "allowDifferentLicense": False}, (), "Civitai: no merges"),
+        ({"allowNoCredit": True, "allowCommercialUse": 7}, (), ""),
+    ],
+)
+def test_tags_and_the_licence_are_read(
+    with_ink: Home, said: object, tags: tuple[str, ...], licence: str
+) -> None:
+    beside(with_ink, "civitai.info", said)
+    entry = ink(with_ink)
+    assert entry.tags == tags
+    assert licence in entry.licence
+    assert bool(licence) == bool(entry.licence)
+
+
+def test_tags_that_are_no_list_are_named(with_ink: Home) -> None:
+    beside(with_ink, "civitai.info", {"tags": 7})
+    read = with_ink.read()
+    assert read.adapters["ink"].tags == ()
+    assert '"tags" ignored: it must be a list' in str(read.problems[0])
+
+
 def test_each_field_comes_from_the_first_that_has_it(with_ink: Home) -> None:
     wanted = []
     for number, suffix in enumerate(reversed(SUFFIXES)):

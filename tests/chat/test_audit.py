@@ -135,13 +135,21 @@ async def test_a_refusing_channel_is_left_alone_for_a_while(desk: Desk) -> None:
 
 
 async def test_another_audit_channel_is_tried_at_once(desk: Desk) -> None:
+    running = asyncio.create_task(desk.audit.run(_set(asyncio.Event())))
     await desk.record(SERVER)
     desk.places.server.refuses = http_error(404, 10003)
-    await desk.tell()
+    await desk.audit.settled()
+    assert list(desk.audit.refusing) == [SERVER]
     desk.places.server.refuses = None
     desk.audit.heed(SERVER)
-    await desk.tell()
+    await desk.audit.settled()
     assert len(desk.places.server.texts) == 1
+    running.cancel()
+
+
+def _set(event: asyncio.Event) -> asyncio.Event:
+    event.set()
+    return event
 
 
 async def test_without_an_audit_channel_nobody_is_told_later(desk: Desk) -> None:

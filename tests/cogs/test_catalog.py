@@ -4,14 +4,25 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from bot.chat.ui.browsing import Filter
+from bot.choosing import Uses
+from bot.errors import StoreError
+from bot.previews import Pictures, Shelf
+from bot.store import Store
 from catalog import Catalog, ModelEntry, Unfit
 from catalog.weight_files import Refusal
-from cogs.catalog import CatalogCog, ModelsPageId
+from cogs.browsing import Browsing
 from tests.catalog.fixed import fixed
 from tests.chat.found import found_here
 
 
+class Unreadable:
+    async def mine(self, person: str, kind: str) -> dict[str, int]:
+        raise StoreError("disk full")
+
+
 async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: Path) -> None:
+    """Also where the database cannot be read."""
     entries = [
         ModelEntry(key="flux", name="A file", path="builtin:ink.safetensors"),
         ModelEntry(key="demo", name="Demo", path="builtin:flat"),
@@ -24,9 +35,19 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         "demo",
         unfit_models={"flux": unfit, "adult": unfit},
     )
-    cog = CatalogCog(fixed(catalog), tmp_path, lambda: ())
-    interaction = SimpleNamespace(extras=found_here())
-    embed, _ = await cog.page(cast("Any", interaction), ModelsPageId(0))
-    assert [field.name for field in embed.fields] == ["Demo", "A file"]
-    said = embed.fields[1].value or ""
-    assert said.splitlines()[0] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
+    browsing = Browsing(
+        catalog=fixed(catalog),
+        store=cast("Store", None),
+        uses=cast("Uses", Unreadable()),
+        pictures=Pictures(tmp_path, tmp_path / "previews"),
+        models_dir=tmp_path,
+        loaded=lambda: (),
+        loaded_adapters=lambda: (),
+    )
+    interaction = cast("Any", SimpleNamespace(extras=found_here()))
+    view, files = await browsing.page(interaction, Shelf.MODELS, Filter(), 0)
+    texts = [str(getattr(item, "content", "")) for item in view.walk_children()]
+    cards = [text.splitlines() for text in texts if text.startswith("### ")]
+    assert [card[0] for card in cards] == ["### Demo", "### A file"]
+    assert cards[1][1] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
+    assert files == []

@@ -12,6 +12,7 @@ from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import NewJob, Store
 from catalog import Catalog, ModelEntry
+from cogs.completing import Completing
 from cogs.composing import Composing
 from cogs.imagine import Imagine
 from cogs.results import Results
@@ -86,6 +87,10 @@ def interaction(user: int) -> Any:
     )
 
 
+async def nothing_first(person: str, kind: str) -> tuple[str, ...]:
+    return ()
+
+
 def cog(queue: JobQueue, catalog: Any) -> Imagine:
     store = cast("Any", NothingKnown())
     return Imagine(
@@ -96,6 +101,7 @@ def cog(queue: JobQueue, catalog: Any) -> Imagine:
         inputs=cast("Any", NotLookedAt()),
         inspector=cast("Any", NotLookedAt()),
         composing=Composing(catalog, store, 4),
+        complete=Completing(catalog, queue, nothing_first),
     )
 
 

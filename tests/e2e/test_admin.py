@@ -408,8 +408,8 @@ async def test_without_an_audit_channel_the_owners_decide(court: Court) -> None:
 async def test_in_quiet_hours_requests_wait(court: Court) -> None:
     now = datetime.now(UTC)
     hours = {
-        "from": f"{now - timedelta(hours=1):%H:%M}",
-        "to": f"{now + timedelta(hours=2):%H:%M}",
+        "start": f"{now - timedelta(hours=1):%H:%M}",
+        "end": f"{now + timedelta(hours=2):%H:%M}",
         "zone": "UTC",
     }
     call = await court.tess.slash_options("admin quiet set", hours, channel=court.office)
@@ -419,7 +419,7 @@ async def test_in_quiet_hours_requests_wait(court: Court) -> None:
     await waiting.wait(lambda m: "Quiet hours" in m.text and "I'll go on" in m.text)
     assert "Quiet hours" in await embed_of(ada, court.office)
     wrong = await court.tess.slash_options(
-        "admin quiet set", {"from": "25:00", "to": "7:00"}, channel=court.office
+        "admin quiet set", {"start": "25:00", "end": "7:00"}, channel=court.office
     )
     assert "isn't a time" in (await answer(wrong)).text
     assert "no quiet hours" in await court.admin("quiet off")

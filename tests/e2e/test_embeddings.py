@@ -14,7 +14,8 @@ from bot.request import EmbeddingUse
 from playground import Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home, call, write_lora
-from tests.e2e.test_imagine import fields, painted
+from tests.e2e.results import lines
+from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -122,12 +123,12 @@ async def test_they_are_listed_with_what_to_type(bot: Bot, eve: User) -> None:
     listed = await eve.slash("embeddings")
     assert listed.ephemeral
     assert listed.message is not None
-    shown = fields(listed.message)
-    assert [*shown] == ["Fine-Hands", "astray"]
-    assert shown["Fine-Hands"] == "`embedding:fine-hands` · 2 tokens"
+    cards = [line.splitlines() for line in lines(listed.message) if line.startswith("### ")]
+    assert [card[0] for card in cards] == ["### Fine-Hands", "### astray"]
+    assert cards[0][1:] == ["`embedding:fine-hands` · 2 tokens"]
     everything = await eve.slash("embeddings", channel=bot.playground.nsfw_channel)
     assert everything.message is not None
-    assert [*fields(everything.message)] == ["For adults", "Fine-Hands", "astray"]
+    assert "### For adults" in "\n".join(lines(everything.message))
     loras = await eve.slash("loras")
     assert loras.message is not None
     assert "astray" not in loras.message.text

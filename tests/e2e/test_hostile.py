@@ -158,12 +158,14 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
     page, eve = shown.message.text, playground.user("eve")
     asked = answers(playground)
     for custom_id in (
-        *("loras:999999:", "loras:-999999:", "models:7:", "loras:0:demo", "loras:0:nobody"),
-        *("", "loras", "loras:0:../x", "loras:1e9:", "loras:99999999:", "x" * 100),
+        *("browse:loras:999999:", "browse:loras:-999999:", "browse:models:7:"),
+        *("browse:loras:0:demo", "browse:loras:0:nobody", "browse:loras:0:~nobody"),
+        *("", "loras", "browse:loras:0:../x", "browse:loras:0:a/b/c/d", "browse:walls:0:"),
+        *("browse:loras:1e9:", "browse:loras:99999999:", "x" * 100),
     ):
         sent(playground, pressed(playground, eve, shown.message, custom_id).payload())
     # An existing button turns the page for anyone who presses it; it has no owner.
-    await pressed(playground, eve, shown.message, "loras:1:").start()
+    await pressed(playground, eve, shown.message, "browse:loras:1:").start()
     assert shown.message.text != page
     assert answers(playground) == asked + 1
     assert "Traceback" not in shared.log
@@ -173,7 +175,7 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
     ("custom_id", "told"),
     [
         ("gone:1", "This button or menu no longer works. Please use the command again."),
-        ("loras:1e9:", "This button or menu no longer works. Please use the command again."),
+        ("browse:loras:1e9:", "This button or menu no longer works. Please use the command again."),
         ("cancel:abc", "There's no job “abc” in the queue."),
         ("lighter:abc", "I no longer know what this was about. Please use /imagine again."),
     ],
@@ -183,7 +185,7 @@ async def test_a_message_with_an_outdated_button_is_answered(
 ) -> None:
     shown = await ada.slash("loras")
     assert shown.message is not None
-    shown.message.components[0]["components"][0]["custom_id"] = custom_id
+    shown.message.components[-1]["components"][0]["custom_id"] = custom_id
     press = pressed(playground, ada, shown.message, custom_id)
     await press.start()
     assert press.ephemeral
@@ -200,7 +202,7 @@ async def test_an_interaction_that_comes_again_is_done_once(
     call = await ada.slash("imagine", prompt=CANARY, **QUICK)
     shown = await ada.slash("loras")
     assert shown.message is not None
-    turned = pressed(playground, ada, shown.message, "loras:1:")
+    turned = pressed(playground, ada, shown.message, "browse:loras:1:")
     payloads = [call.payload(), shown.payload(), turned.payload()]
     await turned.start()
     for payload in payloads * 2:

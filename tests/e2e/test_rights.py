@@ -292,9 +292,9 @@ async def test_names_for_adults_stay_in_age_restricted_channels(town: Town, paus
             check_names_nothing(await dora.autocomplete(command, option, typed))
     check_names_nothing(await dora.autocomplete("imagine", "lora", "kept", model="demo"))
     for command in ("models", "loras"):
-        check_names_nothing((await (await dora.slash(command)).wait()).embeds)
+        check_names_nothing((await (await dora.slash(command)).wait()).components)
     demo = await dora.slash("loras", model="demo")
-    check_names_nothing((await demo.wait()).embeds)
+    check_names_nothing((await demo.wait()).components)
     for mine, person in ((call, carl), (own, dora)):
         assert mine.message is not None
         assert await said(await person.click(mine.message, "Cancel")) == "Cancelled."

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from playground import Channel, ClientRefused, Interaction, Message, Playground, User
+from bot.chat.contexts import EVERYWHERE, OFFERED
+from playground import Channel, Interaction, Message, Playground, User, installs
 from playground.state import ChannelType
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
@@ -189,25 +190,32 @@ async def test_nothing_there_is_age_restricted(
     where.nsfw = False
 
 
-async def commands_in(playground: Playground, user: User, place: Channel) -> set[str]:
-    """The names of what the person can pick there."""
-    found = set()
-    for entry in playground.core.world.visible_commands(place.guild):
-        try:
-            if entry["type"] == 1:
-                await user.autocomplete(entry["name"], "", "", channel=place)
-        except ClientRefused as refused:
-            if "has no autocomplete" in str(refused) or "incomplete" in str(refused):
-                found.add(entry["name"])
-    return found
+def commands_in(playground: Playground, user: User, place: Channel) -> set[str]:
+    """The names of what the person is offered there."""
+    world = playground.core.world
+    return {
+        entry["name"]
+        for entry in world.visible_commands(place.guild)
+        if installs.refusal(entry, place, user, world) is None
+    }
 
 
 async def test_which_commands_are_offered_where(playground: Playground, ada: User) -> None:
-    bound = {"pause", "resume"}
+    registered = {entry["name"] for entry in playground.core.world.commands[None].values()}
+    assert registered <= OFFERED.keys()
+    everywhere = {name for name in registered if OFFERED[name] == EVERYWHERE}
     for place in (direct, *UNREACHED):
-        offered = await commands_in(playground, ada, place(playground, ada))
-        assert {"imagine", "compare", "upscale", "models", "loras", "queue", "info"} <= offered
-        assert not offered & bound
+        assert commands_in(playground, ada, place(playground, ada)) == everywhere
+
+
+async def test_own_settings_in_private_but_no_servers(playground: Playground, ada: User) -> None:
+    for place in (direct, *UNREACHED):
+        where = place(playground, ada)
+        playground.give_role(ada, playground.add_role("boss", "administrator"))
+        assert (await ada.slash("settings me", channel=where)).ephemeral
+        refused = await ada.slash("settings server", channel=where)
+        assert "server" in said(refused)
+        assert "components" not in said(refused)
 
 
 async def test_the_queue_and_the_lists_in_private(playground: Playground, ada: User) -> None:

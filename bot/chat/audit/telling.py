@@ -67,7 +67,7 @@ class Audit:
         return {community: why for community, (_, why) in self._refusing.items()}
 
     def heed(self, community: str) -> None:
-        """The server has changed its audit channel."""
+        """The server has chosen another audit channel."""
         self._refusing.pop(community, None)
         self._wake()
 
@@ -154,7 +154,8 @@ class Audit:
                         raise
                     why = short(error)
             if taken:
-                self._refusing.pop(where, None)
+                if self._refusing.pop(where, None):
+                    self._wake()  # for those that were passed over
                 return True
         self._refuse(where, why)
         return False

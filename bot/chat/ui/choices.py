@@ -1,6 +1,6 @@
 """Autocomplete choices: at most 25, of at most 100 characters, without disk or network access."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from discord.app_commands import Choice
@@ -17,9 +17,11 @@ CHOICES_MAX = 25
 CHOICE_LENGTH = 100
 
 
-def model_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[str]]:
-    """The models that match, by key or name."""
-    found = catalog.search_models(text, nsfw=nsfw, limit=CHOICES_MAX)
+def model_choices(
+    text: str, catalog: Catalog, *, nsfw: bool, first: Sequence[str] = ()
+) -> list[Choice[str]]:
+    """The models that match, by key or name. first: keys that go before what matches as well."""
+    found = catalog.search_models(text, nsfw=nsfw, limit=CHOICES_MAX, first=first)
     return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
 
 
@@ -35,20 +37,26 @@ def upscaler_choices(text: str, catalog: Catalog, *, nsfw: bool) -> list[Choice[
 
 
 def adapter_choices(
-    text: str, catalog: Catalog, say: Say, *, nsfw: bool, model: str | None
+    text: str,
+    catalog: Catalog,
+    say: Say,
+    *,
+    nsfw: bool,
+    model: str | None,
+    first: Sequence[str] = (),
 ) -> list[Choice[str]]:
     """Complete the last LoRA of `a:0.6, b` and keep the earlier ones as typed.
 
     A LoRA that does not fit the model is offered only to a user who types its name, last and with
     the reason. A choice whose value would exceed Discord's 100 characters is left out; it can still
-    be typed.
+    be typed. first: as in `model_choices`.
     """
     head, comma, last = text.rpartition(",")
     kept = f"{head.strip()}, " if comma and head.strip() else ""
     name, colon, weight = last.strip().partition(":")
     taken = {part.split(":")[0].strip().casefold() for part in head.split(",")}
     found = catalog.search_adapters(
-        name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX
+        name.strip(), nsfw=nsfw, model=model, exclude=taken, limit=CHOICES_MAX, first=first
     )
     if name.strip() and len(found) < CHOICES_MAX:
         found += catalog.search_misfits(
@@ -68,6 +76,13 @@ def adapter_choices(
                 name = _with_triggers(name, entry, facts, say)
             choices.append(Choice(name=_cut(name), value=value))
     return choices
+
+
+def tag_choices(text: str, tags: Iterable[tuple[str, int]]) -> list[Choice[str]]:
+    """The tags that contain what was typed. tags: each with how many entries have it."""
+    wanted = text.strip().casefold()
+    found = [(tag, count) for tag, count in tags if wanted in tag]
+    return [Choice(name=_cut(f"{tag} · {count}"), value=tag) for tag, count in found[:CHOICES_MAX]]
 
 
 def _with_triggers(name: str, entry: AdapterEntry, facts: AdapterFacts, say: Say) -> str:

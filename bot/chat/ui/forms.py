@@ -8,6 +8,7 @@ import discord
 
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.markdown import seen, shortened
+from bot.previews import Shelf
 from bot.request import AXES, PROMPT_MAX
 from bot.request.changes import Fields
 from bot.request.keeping import NAME_MAX, Part
@@ -62,6 +63,15 @@ class CompareFormId(CustomId):
 
 
 @dataclass(frozen=True)
+class PaintFormId(CustomId):
+    """Paints with what was entered. of: what was chosen from."""
+
+    prefix: ClassVar[str] = "paintform"
+
+    of: Shelf
+
+
+@dataclass(frozen=True)
 class ReopenId(CustomId):
     """Opens a form that had a mistake again, as it was."""
 
@@ -105,9 +115,16 @@ class BroadcastId(CustomId):
 
 
 def edit_form(
-    say: Say, custom_id: CustomId, entered: Fields, models: Sequence[ModelEntry]
+    say: Say,
+    custom_id: CustomId,
+    entered: Fields,
+    models: Sequence[ModelEntry],
+    title: str = "",
 ) -> discord.ui.Modal:
-    """The form to change a request. models: those to choose from, the best first."""
+    """The form to change a request. models: those to choose from, the best first.
+
+    title: other than that.
+    """
     chosen = [
         discord.SelectOption(
             label=shortened(seen(model.name), OPTION_LENGTH),
@@ -117,7 +134,7 @@ def edit_form(
         )
         for model in models[:OPTIONS_MAX]
     ]
-    form = _form(say("form.edit.title"), custom_id)
+    form = _form(title or say("form.edit.title"), custom_id)
     form.add_item(
         _text(
             say("form.edit.prompt"),

@@ -10,7 +10,7 @@ from bot.chat.ui.markdown import one_line, seen, shortened
 from bot.chat.ui.messages import BLURPLE, YELLOW
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import CommandLine, Discord, Job, discord_person
+from bot.store import CommandLine, Discord, Job, Previewing, discord_person
 from bot.texts.language import Say
 
 LISTED = 10
@@ -150,6 +150,8 @@ def _moderated(line: Iterable[Ticket], moderates: Callable[[Discord], bool]) -> 
 def _who(say: Say, job: Job, user_id: int, sees: Callable[[Discord], bool]) -> str:
     if isinstance(job.origin, CommandLine):
         return say("line.command")
+    if isinstance(job.origin, Previewing):
+        return say("previews.queue")
     if not isinstance(job.origin, Discord):
         return say("line.elsewhere")
     named = job.person == discord_person(user_id) or sees(job.origin)

@@ -1,0 +1,147 @@
+"""What a page of the catalog says of one model, LoRA or embedding."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bot.chat.ui.markdown import CODE_SHOWN, code, codes, cut_off, one_line, shown
+from bot.chat.ui.pages import kind, misfit_mark
+from bot.texts.language import Say
+from catalog import (
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    EmbeddingEntry,
+    EmbeddingFacts,
+    Misfit,
+    ModelEntry,
+)
+
+Entry = ModelEntry | AdapterEntry | EmbeddingEntry
+
+CARD_MAX: Final = 660
+"""Characters; five of them stay under the 4,000 of one message."""
+WORDS_MAX: Final = 330
+"""Of CARD_MAX, for trigger words; the label before them takes at most 20 more."""
+LINE_MAX: Final = 160
+"""For each line but the description and the trigger words."""
+TAGS_SHOWN: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of entries beside the catalog.
+
+    states: remarks on the files of models, by key. loaded: keys of what is on a GPU. default: key
+    of the model that is used without a choice. here, mine: in how many jobs of the last 30 days
+    each was used in the server and by the person.
+    """
+
+    states: dict[str, str] = field(default_factory=dict)
+    loaded: Collection[str] = ()
+    default: str = ""
+    here: dict[str, int] = field(default_factory=dict)
+    mine: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """key, name: of the entry, the name as plain text. hint: a few words that describe it."""
+
+    key: str
+    name: str
+    text: str
+    hint: str = ""
+
+
+def card_of(
+    say: Say, entry: Entry, known: Known, why: Misfit | None, catalog: Catalog, *, nsfw: bool
+) -> Card:
+    """why: a LoRA does not fit the chosen model; None if it does. nsfw: see `misfit_mark`."""
+    if isinstance(entry, ModelEntry):
+        return _model_card(say, entry, known)
+    if isinstance(entry, AdapterEntry):
+        return _adapter_card(say, entry, known, why=why, catalog=catalog, nsfw=nsfw)
+    facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
+    return _embedding_card(say, entry, known, facts=facts)
+
+
+def _model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
+    marks = [say("models.default")] if entry.key == known.default else []
+    marks += [say("models.loaded")] if entry.key in known.loaded else []
+    marks += [known.states[entry.key]] if entry.key in known.states else []
+    native = say(
+        "models.native",
+        width=entry.size[0],
+        height=entry.size[1],
+        steps=entry.steps.default,
+        guidance=f"{entry.guidance.default:g}",
+    )
+    key = " · ".join([code(entry.key), *marks])
+    return _card(say, entry, [key], [f"-# {native}"], known)
+
+
+def _adapter_card(
+    say: Say,
+    entry: AdapterEntry,
+    known: Known,
+    *,
+    why: Misfit | None,
+    catalog: Catalog,
+    nsfw: bool,
+) -> Card:
+    facts = catalog.facts(entry.key) or AdapterFacts()
+    weight = say("loras.weight", weight=f"{entry.default_weight:g}")
+    marks = [say("models.loaded")] if entry.key in known.loaded else []
+    above = [" · ".join([code(entry.key), weight, *kind(say, facts), *marks])]
+    above += [one_line(misfit_mark(say, entry, why, catalog, nsfw=nsfw))] if why else []
+    below = []
+    if entry.trigger_words:
+        below.append(say("loras.triggers", words=_copyable(entry.trigger_words)))
+    elif facts.candidates and not why:
+        below.append(say("loras.suggested", words=codes(facts.candidates, WORDS_MAX)))
+    return _card(say, entry, above, below, known)
+
+
+def _embedding_card(
+    say: Say, entry: EmbeddingEntry, known: Known, *, facts: EmbeddingFacts
+) -> Card:
+    size = [say("embeddings.vectors", count=facts.vectors)] if facts.vectors else []
+    name = code(f"embedding:{entry.key}")
+    above = " · ".join([name, *size, *filter(None, [one_line(facts.base)])])
+    others = [word for word in entry.words if word.casefold() != entry.key]
+    below = [say("embeddings.words", words=codes(others, WORDS_MAX))] if others else []
+    return _card(say, entry, [above], below, known)
+
+
+def _copyable(words: Sequence[str]) -> str:
+    """All of them in one code span, which is copied at once; in several if they are too long."""
+    together = ", ".join(words)
+    return code(together) if len(together) <= CODE_SHOWN else codes(words, WORDS_MAX)
+
+
+def _card(say: Say, entry: Entry, above: Sequence[str], below: Sequence[str], known: Known) -> Card:
+    """At most CARD_MAX characters; the description is cut first."""
+    head = f"### {one_line(entry.name, LINE_MAX)}"
+    above = [head, *(cut_off(line, LINE_MAX) for line in above)]
+    below = [*below, *_small(say, entry, known)]
+    room = CARD_MAX - sum(len(line) + 1 for line in (*above, *below))
+    lines = [*above, shown(entry.description, room) if room > 0 else "", *below]
+    return Card(entry.key, entry.name, "\n".join(line for line in lines if line), entry.description)
+
+
+def _small(say: Say, entry: Entry, known: Known) -> list[str]:
+    """Tags, licence and use, in small print."""
+    tags = ", ".join(entry.tags[:TAGS_SHOWN])
+    said = [one_line(tags, LINE_MAX // 2)] if tags else []
+    said += [one_line(entry.licence, LINE_MAX // 2)] if entry.licence else []
+    used = [
+        say(label, count=count)
+        for label, count in (
+            ("browse.used_here", known.here.get(entry.key, 0)),
+            ("browse.used_by_you", known.mine.get(entry.key, 0)),
+        )
+        if count
+    ]
+    lines = [" · ".join(said), " · ".join(used)]
+    return [f"-# {cut_off(line, LINE_MAX)}" for line in lines if line]

@@ -1,0 +1,162 @@
+"""An image with an entry of a list: a form with what it needs, and the job that it asks for."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.forms import entered, open_form
+from bot.chat.here import here_of
+from bot.chat.ui.browsing import UseId
+from bot.chat.ui.forms import PaintFormId, edit_form
+from bot.errors import Refused, UserError
+from bot.previews import Shelf
+from bot.queue import JobQueue
+from bot.request import Draft, default_model, find_adapter, find_model
+from bot.request.changes import Fields, draft_of
+from catalog import Catalog, ModelEntry
+from cogs.browsing import picked
+from cogs.composing import Composing
+from cogs.edit import best_models
+from cogs.places import asked_by, postponing
+from cogs.results import AskingComponent, Results
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class Painter:
+    """Opens the form, and queues what was entered."""
+
+    def __init__(
+        self, results: Results, queue: JobQueue, delivery: Delivery, composing: Composing
+    ) -> None:
+        self.results = results
+        self._queue = queue
+        self._delivery = delivery
+        self._composing = composing
+
+    async def open(self, interaction: Interaction, shelf: Shelf, key: str) -> None:
+        """Open it for an entry that is offered here. Raises InvalidRequest or Refused."""
+        here = here_of(interaction)
+        catalog = here.offered(self.results.catalog.current)
+        fields = fields_for(catalog, shelf, key, nsfw=here.nsfw)
+        await self._open(interaction, PaintFormId(shelf), fields)
+
+    async def reopen(self, interaction: Interaction, form: PaintFormId, fields: Fields) -> None:
+        """Open it again as it was sent back."""
+        await self._open(interaction, form, fields)
+
+    async def _open(self, interaction: Interaction, form: PaintFormId, fields: Fields) -> None:
+        here = here_of(interaction)
+        offered = here.offered(self.results.catalog.current)
+        models = best_models(offered, fields.model, nsfw=here.nsfw)
+        title = here.say("browse.paint")
+        await open_form(interaction, edit_form(here.say, form, fields, models, title))
+
+    async def submit(self, interaction: Interaction, form: PaintFormId, fields: Fields) -> None:
+        """Queue what was entered. A mistake is named, and the form can be opened again as it was.
+
+        Raises Refused if this person may not ask for anything now.
+        """
+        place = here_of(interaction).place
+        self._queue.screen(place.person, place.roles, place.community)
+        try:
+            await self._ask(interaction, fields)
+        except UserError as error:
+            await self.results.send_back(interaction, form, asdict(fields), error)
+
+    async def _ask(self, interaction: Interaction, fields: Fields) -> None:
+        rules = here_of(interaction).rules
+        draft = _with_default_negative(draft_of(fields), self.results.catalog.current)
+        composed = await self._composing.composed(interaction, draft)
+        hidden = bool(rules.private)
+        new = asked_by(
+            interaction,
+            composed.request,
+            warnings=composed.notes,
+            hidden=hidden,
+            spoiler=bool(rules.spoiler),
+        )
+        postpone = postponing(interaction, self._delivery, hidden=hidden)
+        async with self._queue.accepting(new, postpone) as ticket:
+            await self._delivery.acknowledge(interaction, ticket)
+
+
+def fields_for(catalog: Catalog, shelf: Shelf, key: str, *, nsfw: bool) -> Fields:
+    """What the form shows for an entry: a model that fits it, and its trigger words.
+
+    Raises InvalidRequest or Refused if it is not offered here or fits no model.
+    """
+    default = find_model(catalog, default_model(catalog, nsfw=nsfw), nsfw=nsfw)
+    prompt = loras = ""
+    if shelf is Shelf.MODELS:
+        model = find_model(catalog, key, nsfw=nsfw)
+    elif shelf is Shelf.LORAS:
+        fitting = _fitting(catalog, key, default, nsfw=nsfw)
+        model = next(fitting, default)
+        entry = find_adapter(catalog, key, model=model, nsfw=nsfw)
+        prompt = "".join(f"{word}, " for word in entry.trigger_words)
+        loras = f"{entry.key}:{entry.default_weight:g}"
+    else:
+        embedding = catalog.embeddings.entries.get(key)
+        if embedding not in catalog.embeddings.offered(nsfw=nsfw):
+            raise Refused("browse.none")
+        models = (default, *catalog.offered_models(nsfw=nsfw))
+        model = next(
+            (m for m in models if embedding in catalog.embeddings.offered(nsfw=nsfw, model=m)),
+            default,
+        )
+        prompt = f"embedding:{key}, "
+    return Fields(prompt, model.default_negative, model.key, loras, "")
+
+
+def _fitting(
+    catalog: Catalog, key: str, default: ModelEntry, *, nsfw: bool
+) -> Iterator[ModelEntry]:
+    for model in (default, *catalog.offered_models(nsfw=nsfw)):
+        if catalog.misfit(key, model.key) is None:
+            yield model
+
+
+def _with_default_negative(draft: Draft, catalog: Catalog) -> Draft:
+    """With another model's own negative prompt, if that of the one in the form was left there."""
+    unchanged = draft.negative in {model.default_negative for model in catalog.models.values()}
+    return replace(draft, negative=None) if draft.negative and unchanged else draft
+
+
+class UseSelect(AskingComponent[UseId]):
+    ids = UseId
+
+    def __init__(self, painter: Painter) -> None:
+        super().__init__(painter.results)
+        self._painter = painter
+
+    async def use(self, interaction: Interaction, custom_id: UseId) -> None:
+        await self._painter.open(interaction, custom_id.shelf, picked(interaction))
+
+
+class PaintForm(AskingComponent[PaintFormId]):
+    ids = PaintFormId
+
+    def __init__(self, painter: Painter) -> None:
+        super().__init__(painter.results)
+        self._painter = painter
+
+    async def use(self, interaction: Interaction, custom_id: PaintFormId) -> None:
+        given = entered(interaction)
+        fields = Fields(**{name: given.get(name, "") for name in Fields.__slots__})
+        await self._painter.submit(interaction, custom_id, fields)
+
+
+def painter_of(bot: ImagenBot) -> Painter:
+    """With the parts of `bot`."""
+    services = bot.services
+    return Painter(Results.of(bot), services.backend.queue, services.delivery, Composing.of(bot))
+
+
+async def setup(bot: ImagenBot) -> None:
+    painter = painter_of(bot)
+    bot.components.add(UseSelect(painter))
+    bot.components.add(PaintForm(painter))
