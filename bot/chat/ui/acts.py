@@ -46,7 +46,12 @@ def act_line(say: Say, act: Act, catalog: Catalog) -> str:
 
 
 def person(say: Say, who: str) -> str:
-    """A mention of a person as of a job, which pings nobody unless it is allowed to."""
+    """A mention of a person as of a job, which pings nobody unless it is allowed to.
+
+    who: '' for one who was forgotten.
+    """
+    if not who:
+        return say("acts.forgotten")
     found = _PERSON.fullmatch(who)
     return f"<@{found[1]}>" if found else say("acts.bot")
 
@@ -102,6 +107,8 @@ def _subject(say: Say, act: Act, catalog: Catalog) -> str:
     if act.kind in (ActKind.ENTRY_ENABLED, ActKind.ENTRY_DISABLED):
         kind = cast("EntryKind", act.details.get("what"))
         return entry_name(say, catalog, kind, act.subject or "", nsfw=False)
+    if act.subject == "":
+        return person(say, act.subject)
     if act.subject is None:
         return ""
     if act.details.get("what") != "server" and _PERSON.fullmatch(act.subject):
