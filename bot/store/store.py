@@ -16,37 +16,16 @@ from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
-from bot.store.acts import Acts
-from bot.store.api_keys import ApiKeys
 from bot.store.backup import back_up, kept_until
-from bot.store.blocks import Blocks
 from bot.store.boot import boot_id
-from bot.store.cells import Cells
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
-from bot.store.deletions import Deletions
-from bot.store.disabled_entries import DisabledEntries
-from bot.store.favourites import Favourites
-from bot.store.figures import Figures
-from bot.store.forms import Forms
-from bot.store.greetings import Greetings
-from bot.store.history import History
-from bot.store.input_uses import InputUses
 from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJob, Painted, now_ms
-from bot.store.kept_images import KeptImages
-from bot.store.known_weights import KnownWeights
-from bot.store.levels import LevelSettings
-from bot.store.messages import SET_MESSAGE, Messages
+from bot.store.messages import SET_MESSAGE
 from bot.store.origins import SELECT_JOBS, Origin
-from bot.store.personal import Personal
-from bot.store.presets import Presets
-from bot.store.reports import Reports
-from bot.store.sent_again import SentAgain
+from bot.store.rooms import Rooms
 from bot.store.settings import set_setting
-from bot.store.uploads import Uploads
-from bot.store.usage import ASKED, DAY, UNDATE, Spent, Usage, usage_of
-from bot.store.uses import Uses
-from bot.store.words import Words
+from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
 """The key of the setting that keeps when another copy of the bot was last noticed, in ms."""
@@ -55,48 +34,16 @@ LOOK = 5.0
 _OF_ORIGINS = "origin IN (SELECT value FROM json_each(?))"
 
 
-class Store:
+class Store(Rooms):
     """Jobs, images and settings. Use as `async with Store.open(path) as store`.
 
-    messages: the Discord messages and interaction tokens of the jobs.
-    input_uses: the input images that the jobs refer to. kept_images: those that were generated.
-    api_keys: of callers over HTTP. uploads: their input images.
-    known_weights: the hashes that recipes name. deletions: of results. forms: sent back.
-    cells: of comparisons. levels: what is set. history: the index of prompts. favourites: kept.
-    personal: all of one person. sent_again: where else results are shown. figures: for statistics.
-    greetings: of servers that the bot joined. words: that are blocked.
-    acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
-    presets: that people saved. uses: of models and LoRAs.
     boot: identifies the machine's current boot; None where the system does not say.
     """
 
     def __init__(self, database: Database, boot: str | None = None) -> None:
+        super().__init__(database)
         self._database = database
         self._boot = boot
-        self.messages = Messages(database)
-        self.input_uses = InputUses(database)
-        self.kept_images = KeptImages(database)
-        self.api_keys = ApiKeys(database)
-        self.known_weights = KnownWeights(database)
-        self.uploads = Uploads(database)
-        self.forms = Forms(database)
-        self.cells = Cells(database)
-        self.greetings = Greetings(database)
-        self.words = Words(database)
-        self._spent = Spent()
-        self.personal = Personal(database, self._spent)
-        self.history = History(database)
-        self.favourites = Favourites(database)
-        self.sent_again = SentAgain(database)
-        self.figures = Figures(database)
-        self.uses = Uses(database)
-        self.acts = Acts(database)
-        self.levels = LevelSettings(database, self.acts)
-        self.deletions = Deletions(database, self.acts)
-        self.blocks = Blocks(database, self.acts)
-        self.reports = Reports(database, self.acts)
-        self.disabled_entries = DisabledEntries(database, self.acts)
-        self.presets = Presets(database)
 
     @classmethod
     @asynccontextmanager

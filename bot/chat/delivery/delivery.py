@@ -16,7 +16,15 @@ from bot.chat.delivery.afterwards import Afterwards
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
-from bot.chat.delivery.posts import ChannelPost, MessageContent, Post, mention, only, send
+from bot.chat.delivery.posts import (
+    ChannelPost,
+    MessageContent,
+    Post,
+    answering,
+    mention,
+    only,
+    send,
+)
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.refused_reactions import Refusals, Told
 from bot.chat.delivery.results import Results
@@ -75,15 +83,14 @@ class Delivery:
         logged_in: waits until the client has logged in; by default it already has.
         copies: notices other copies of the bot; by default, the client's requests are not counted.
         ping_after: minutes after which people are told that their result is ready; 0: never.
-        direct: whether people may use the bot in direct messages.
-        flagged: see AgeGate.
+        direct: whether people may use the bot in direct messages. flagged: see AgeGate.
         levels: what servers, channels and people have set; by default, with no caps of the owner's.
         """
         self._client = client
         self._store = store
         self._texts = texts
         self._undeliverable = undeliverable or self.failed
-        self._sender = Sender(client, store, webhook or partial(_webhook, client))
+        self._sender = Sender(client, store, webhook or partial(answering, client))
         self._logged_in = logged_in
         self._copies = copies or Copies()
         self._outbox = Outbox()
@@ -99,10 +106,11 @@ class Delivery:
             job_timeout=job_timeout,
         )
         self._levels = levels or Levels(store)
+        gate = self.gate
         self._results = Results(
-            store, texts, catalog, images_dir, self.gate, self._levels, direct=direct
+            store, texts, catalog, images_dir, gate, self._levels, direct=direct
         )
-        self.afterwards = Afterwards(client, store, self._sender, self._results, self.gate)
+        self.afterwards = Afterwards(client, store, self._sender, self._results, gate)
         self._ping_after = ping_after
         self._started_at = now_ms()
         self._posting: set[asyncio.Future[None]] = set()
@@ -395,8 +403,3 @@ class Delivery:
 def _channel_of(job: Job) -> int:
     """What the outbox keeps in order: the messages of one channel."""
     return Discord.of(job.origin).channel_id or 0
-
-
-def _webhook(client: discord.Client, token: str) -> discord.Webhook:
-    """Answers an interaction by its token alone, so it also works after a restart."""
-    return discord.Webhook.partial(client.application_id or 0, token, client=client)

@@ -85,6 +85,11 @@ def only(user_id: int | None) -> discord.AllowedMentions:
     return discord.AllowedMentions(everyone=False, roles=False, users=users, replied_user=False)
 
 
+def answering(client: discord.Client, token: str) -> discord.Webhook:
+    """Answers an interaction by its token alone, so it also works after a restart."""
+    return discord.Webhook.partial(client.application_id or 0, token, client=client)
+
+
 class Post(Protocol):
     """A message of ours. `edit` returns its id; both raise what discord.py raises."""
 
