@@ -1,5 +1,7 @@
 """Autocomplete for presets: those of the model, of the person, of the server, and the styles."""
 
+import asyncio
+
 import discord
 
 from bot.chat.client import ImagenBot
@@ -27,4 +29,7 @@ class CompletingPresets:
         catalog = here.offered(self._catalog.current)
         model = chosen_model(interaction, catalog, nsfw=here.nsfw)
         saved = await self._presets.of(here.place.person, here.place.community)
-        return preset_choices(text, saved, model, catalog, here.say, nsfw=here.nsfw)
+        # What each of them names is looked up, which may take longer than the event loop can wait.
+        return await asyncio.to_thread(
+            preset_choices, text, saved, model, catalog, here.say, nsfw=here.nsfw
+        )

@@ -1,5 +1,6 @@
 """/preset: sets of options that people save, use again, and share with their server."""
 
+import asyncio
 from dataclasses import replace as replaced
 
 import discord
@@ -14,7 +15,7 @@ from bot.chat.here import here_of
 from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.markdown import one_line
 from bot.chat.ui.presets import SEARCH_MAX, PresetsPageId, presets_page, saved_choices
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.queue import JobQueue
 from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
 from bot.request.keeping import NAME_MAX
@@ -148,9 +149,12 @@ class PresetCog(
     @app_commands.command(description="command.preset.share.description")
     @app_commands.describe(name="command.preset.share.name", replace="command.preset.share.replace")
     async def share(self, interaction: Interaction, name: str, replace: bool = False) -> None:
+        place = here_of(interaction).place
+        if place.community is None:
+            raise Refused("presets.no_server")
         _check_manages(interaction)
         own = await self._own(interaction, name)
-        await self._saving.share(interaction, own.named, replace=replace)
+        await self._saving.share(place.person, place.community, own.named, replace=replace)
         await self._record(interaction, ActKind.PRESET_SHARED, own.name)
         text = here_of(interaction).say("presets.is_shared", name=one_line(own.name))
         await _answer(interaction, text)
@@ -177,7 +181,9 @@ class PresetCog(
         saved = await self._presets.of(here.place.person, here.place.community)
         # Their own, and the server's, are listed wherever what they name may be named.
         catalog = self._catalog.current
-        embed, page, pages = presets_page(here.say, saved, catalog, wanted, nsfw=here.nsfw)
+        embed, page, pages = await asyncio.to_thread(
+            presets_page, here.say, saved, catalog, wanted, nsfw=here.nsfw
+        )
         view = discord.ui.View(timeout=None)
         if pages > 1:
             for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
@@ -253,7 +259,9 @@ class PresetCog(
         here = here_of(interaction)
         saved = await self._presets.of(here.place.person, here.place.community)
         of_kind = [each for each in saved if (each.community is not None) == shared]
-        return saved_choices(text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw)
+        return await asyncio.to_thread(
+            saved_choices, text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw
+        )
 
 
 class PresetsPageButton(Component[PresetsPageId]):

@@ -5,7 +5,10 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.errors import InvalidRequest, Refused
+from bot.moderation.texts import Checked
+from bot.moderation.words import Words
 from bot.request import Draft, Named, Options
+from bot.request.filling import fill
 from bot.request.keeping import checked_name, checked_options
 from bot.store.presets import OWN_MAX, SHARED_MAX, Kept, Presets
 from cogs.composing import Composing
@@ -16,9 +19,15 @@ SAMPLE = "x"
 
 
 class Saving:
-    def __init__(self, presets: Presets, composing: Composing) -> None:
+    """words: those that are blocked, also in negative prompts if `negatives` says so."""
+
+    def __init__(
+        self, presets: Presets, composing: Composing, words: Words, *, negatives: bool
+    ) -> None:
         self._presets = presets
         self._composing = composing
+        self._words = words
+        self._negatives = negatives
 
     async def save(
         self, interaction: Interaction, name: str, options: Options, *, replace: bool = False
@@ -33,7 +42,9 @@ class Saving:
         await self._composing.composed(interaction, typed, ())
         draft = Draft(prompt=SAMPLE, preset=name)
         await self._composing.composed(interaction, draft, (Named(name, options),))
-        person = here_of(interaction).place.person
+        here = here_of(interaction)
+        person, community = here.place.person, here.place.community
+        await self._words.check(self._looked_at(name, options), community, restricted=here.nsfw)
         match await self._presets.save(person, name, options, replace=replace):
             case Kept.TAKEN:
                 raise InvalidRequest("name", "presets.taken", value=name)
@@ -41,13 +52,13 @@ class Saving:
                 raise Refused("presets.full", max=OWN_MAX)
         return name
 
-    async def share(self, interaction: Interaction, own: Named, *, replace: bool) -> None:
+    async def share(self, person: str, community: str, own: Named, *, replace: bool) -> None:
         """Give the server a copy. Raises InvalidRequest or Refused."""
-        place = here_of(interaction).place
-        if place.community is None:
-            raise Refused("presets.no_server")
+        # Everyone sees it in the list, wherever they are.
+        looked_at = self._looked_at(own.name, own.options)
+        await self._words.check(looked_at, community, restricted=False)
         kept = await self._presets.save(
-            place.person, own.name, own.options, community=place.community, replace=replace
+            person, own.name, own.options, community=community, replace=replace
         )
         match kept:
             case Kept.TAKEN:
@@ -55,6 +66,15 @@ class Saving:
             case Kept.FULL:
                 raise Refused("presets.full_here", max=SHARED_MAX)
 
+    def _looked_at(self, name: str, options: Options) -> Checked:
+        """What blocked words are looked for in: what was typed, with a sample in its places."""
+        negative = options.negative if self._negatives else None
+        words = (fill(text, SAMPLE) for text in (options.prompt, negative) if text)
+        texts = (*words, *filter(None, (options.lora,)))
+        return Checked((name, *texts), templates=texts)
+
     @classmethod
     def of(cls, bot: ImagenBot) -> "Saving":
-        return cls(bot.services.backend.store.presets, Composing.of(bot))
+        backend = bot.services.backend
+        negatives = backend.settings.blocked_in_negatives
+        return cls(backend.store.presets, Composing.of(bot), backend.words, negatives=negatives)

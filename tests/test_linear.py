@@ -32,7 +32,7 @@ from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
-from bot.request import Draft, Options, compose, dynamic, editing, emphasis, syntax, unicode_text
+from bot.request import Draft, compose, dynamic, editing, emphasis, syntax, unicode_text
 from bot.request.dialects.composition import composes
 from bot.request.dialects.flags import extract_flags
 from bot.request.dialects.forms import without_forms
@@ -43,7 +43,6 @@ from bot.request.dynamic.chance import Chance
 from bot.request.embeddings import embeddings_of
 from bot.request.filling import fill
 from bot.request.offers import find_adapter, find_model
-from bot.request.options import is_gated_set
 from bot.settings import names_of
 from bot.settings.values import parts_of
 from bot.store import known_weights
@@ -256,7 +255,6 @@ READERS: dict[str, Reader] = {
         [text], CATALOG, model=MODEL, nsfw=False, adapters=["style-1", "style-2"]
     ),
     "preset: filled in": lambda text: fill(f"{text}{{{{prompt}}|a}}", text),
-    "preset: gated": lambda text: is_gated_set(Options(prompt=text, lora=text), CATALOG),
     "prompt: direction": unicode_text.straight,
     "prompt: control characters": unicode_text.storable,
     "prompt: anything visible": unicode_text.visible,

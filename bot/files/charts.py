@@ -12,16 +12,16 @@ from PIL import ImageDraw
 
 from bot.files.sheets.lettering import Colour, Lettering
 
-WIDTH: Final = 1_200
-MARGIN: Final = 56
+WIDTH: Final = 900
+MARGIN: Final = 40
 TILES_TOP: Final = 142
 TILE_HEIGHT: Final = 120
 BARS_TOP: Final = 336
 BARS_HEIGHT: Final = 250
 GROUP_TOP: Final = 680
-GROUP_ROW: Final = 54
+GROUP_ROW: Final = 56
 ROWS_MAX: Final = 5
-LABELS_MAX: Final = 8
+LABELS_MAX: Final = 7
 SHARPER: Final = 2
 """It is drawn this much larger, for smooth edges."""
 
@@ -97,13 +97,13 @@ def draw_chart(chart: Chart) -> bytes:
 
 
 def _draw_tiles(canvas: _Canvas, tiles: Sequence[tuple[str, str]]) -> None:
-    gap = 20
+    gap = 16
     width = (WIDTH - 2 * MARGIN - gap * (len(tiles) - 1)) / max(1, len(tiles))
     for n, (figure, label) in enumerate(tiles):
         left = MARGIN + n * (width + gap)
         canvas.box((left, TILES_TOP, left + width, TILES_TOP + TILE_HEIGHT), CARD, 16)
-        canvas.text(canvas.cut(figure, 42, width - 40), (left + 20, TILES_TOP + 44), 42, INK)
-        canvas.text(canvas.cut(label, 22, width - 40), (left + 20, TILES_TOP + 90), 22, DIM)
+        canvas.text(canvas.cut(figure, 42, width - 40), (left + 18, TILES_TOP + 44), 42, INK)
+        canvas.text(canvas.cut(label, 20, width - 30), (left + 18, TILES_TOP + 90), 20, DIM)
 
 
 def _draw_days(canvas: _Canvas, chart: Chart) -> None:

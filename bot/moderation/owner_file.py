@@ -38,9 +38,8 @@ class OwnerFile:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_size)
             if stamp != self._stamp:
+                self._entries = self._read(self._path.read_bytes()[: BYTES_MAX + 1])
                 self._stamp = stamp
-                text = self._path.read_bytes()[: BYTES_MAX + 1]
-                self._entries = self._read(text)
         except FileNotFoundError:
             self._stamp, self._entries = None, ()
         except OSError as error:

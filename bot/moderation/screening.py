@@ -90,7 +90,7 @@ class Screening:
     async def _restricted(self, origin: Origin) -> bool:
         """Whether what is for age-restricted channels may be had there."""
         if isinstance(origin, Discord):
-            return origin.age_restricted
+            return origin.age_restricted and not origin.absent
         if isinstance(origin, Api):
             return await self._store.api_keys.nsfw(origin.key_id)
         return False

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -62,15 +62,16 @@ class Words:
         server = await self._listed(community) if community else WordList()
         return await asyncio.to_thread(self._find, texts, stored, server)
 
-    async def find_in(self, texts: Iterable[str], community: str | None) -> Finding:
-        """The same for texts that nothing is drawn from, such as names."""
-        return await self.find(Checked(tuple(texts)), community)
+    async def check(self, texts: Checked, community: str | None, *, restricted: bool) -> None:
+        """Raise Refused if what is to be kept has a blocked word.
 
-    async def check_names(self, texts: Iterable[str], community: str | None) -> None:
-        """Raise Refused if a name that others will see has a word that is not merely reported."""
-        finding = await self.find_in(texts, community)
-        if finding.has("refuse") or finding.has("restrict"):
+        restricted: whether it may have those that are only for age-restricted channels.
+        """
+        finding = await self.find(texts, community)
+        if finding.has("refuse"):
             raise Refused("words.refused")
+        if finding.has("restrict") and not restricted:
+            raise Refused("words.restricted")
 
     async def of(self, community: str) -> list[BlockedWord]:
         """What that server, or OWNER, has blocked by command."""

@@ -15,7 +15,7 @@ from bot.request import emphasis
 from bot.request.dialects.flags import extract_flags
 from bot.request.dialects.forms import without_forms
 from bot.request.draft import Draft
-from bot.request.model import DRAFT, FAST, PRESETS
+from bot.request.model import PRESETS
 from bot.request.offers import default_model, find_adapter, find_model
 from bot.request.options import (
     Named,
@@ -149,10 +149,12 @@ def _check_offered(
 
 
 def _nearest(name: str, catalog: Catalog, saved: Sequence[Named], *, nsfw: bool) -> tuple[str, ...]:
-    own = [each.name for each in saved if offers_set(each.options, catalog, nsfw=nsfw)]
-    names = [*own, DRAFT, FAST]
-    index = Index((each, each) for each in names)
-    near = [names[number] for number in index.nearest(name, lambda _: True, _NEAREST)]
+    known = [*saved, *(Named(each, Options()) for each in PRESETS)]
+    index = Index((each.name, each.name) for each in known)
+    numbers = index.nearest(
+        name, lambda n: offers_set(known[n].options, catalog, nsfw=nsfw), _NEAREST
+    )
+    near = [known[number].name for number in numbers]
     near += catalog.styles.nearest(
         name, lambda style: offers_style(style, catalog, nsfw=nsfw), _NEAREST
     )

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bot.errors import InvalidRequest
+from bot.request.dialects.infotext import pasted_infotext
 from bot.request.model import PRESETS, GenerationRequest
 from bot.request.options import TEXTS_MAX, Options
 from bot.request.parts import AdapterUse
@@ -94,6 +95,9 @@ def checked_options(options: Options) -> Options:
     for name, most in TEXTS_MAX.items():
         if len(text := str(given.get(name, ""))) > most:
             raise InvalidRequest(name, "presets.long", value=len(text), max=most)
+    if pasted_infotext(given.get("prompt", "")) is not None:
+        # It would only be painted as words: what it sets, the other options do.
+        raise InvalidRequest("prompt", "presets.pasted")
     if "preset" in given:
         given["preset"] = given["preset"].casefold()
         if given["preset"] not in PRESETS:

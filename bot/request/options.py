@@ -19,6 +19,8 @@ from catalog import Catalog, StyleEntry
 LORA_MAX: Final = 1_000
 TEXTS_MAX: Final = {"prompt": PROMPT_MAX, "negative": PROMPT_MAX, "lora": LORA_MAX}
 """Characters."""
+_MARKS: Final = "embed"
+"""In every way to mark an embedding."""
 _BRACES: Final = re.compile(r"[{}|]")
 
 
@@ -107,7 +109,9 @@ def _gated(options: Options, catalog: Catalog) -> Iterator[bool]:
         adapters = [catalog.adapters[key] for key in catalog.adapters_called(name)]
         yield bool(adapters) and all(entry.nsfw for entry in adapters)
     for text in filter(None, (options.prompt, options.negative)):
-        for span in emphasis.parse(_BRACES.sub(" ", text)):
+        # Most texts mark none, and there may be hundreds to look through.
+        spans = emphasis.parse(_BRACES.sub(" ", text)) if _MARKS in text.casefold() else ()
+        for span in spans:
             for name in marked(span.text):
                 embedding = catalog.embeddings.find(name)
                 yield embedding is not None and embedding.nsfw

@@ -29,6 +29,7 @@ def plans(jobs: int, kills: int, seed: int) -> dict[str, Plan]:
     return {
         "kills": plain,
         "storm": replace(plain, seed=seed + 1, storm=0.1),
+        "settings": replace(plain, seed=seed + 4, storm=0.05, settings=True),
         "absence": replace(plain, seed=seed + 2, storm=0.1, forgetful=True),
         "engine": replace(
             plain, seed=seed + 3, storm=0.05, starting=COLD_START, working=REAL_ENGINE

@@ -1,6 +1,7 @@
 """Chaos: the real process is killed again and again; at the end every job is accounted for."""
 
 import asyncio
+import json
 import random
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from bot.store import CRASHES_MAX
-from playground import Interaction, NotAcknowledged, Playground
+from playground import Channel, Interaction, NotAcknowledged, Playground, User
 from playground.faults import Storm
 from tests.e2e.home import Bot, Home
 from tests.e2e.results import job_of
@@ -76,6 +77,22 @@ class HurriedBot(Bot):
     cold = True
 
 
+CHANGED = (
+    ("server", "forced_spoiler", "yes"),
+    ("server", "forced_spoiler", "no"),
+    ("server", "forced_negative", "ugly"),
+    ("channel", "reactions", "no"),
+    ("channel", "reactions", "yes"),
+    ("channel", "max_count", "2"),
+    ("me", "compact", "yes"),
+    ("me", "compact", "no"),
+    ("me", "steps", "4"),
+)
+"""Level, name and value of the settings that are changed."""
+LEVELS = {"me": "person", "channel": "channel", "server": "server"}
+PLAIN: dict[str, Any] = {"yes": True, "no": False, "2": 2, "4": 4}
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """For what the playground cannot see: the bot's database and log."""
     async with asyncio.timeout(LONG):
@@ -101,6 +118,7 @@ class Plan:
         deleted once their interaction has expired, so that the results need new messages.
     starting: the most seconds from its start to a kill before it is online.
     working: the most seconds from being online to a kill at work.
+    settings: people and the server's manager change settings meanwhile, none of which refuses jobs.
     """
 
     seed: int
@@ -111,6 +129,7 @@ class Plan:
     users: int = 7
     starting: float = 0.4
     working: float = 0.4
+    settings: bool = False
 
 
 @dataclass
@@ -149,6 +168,9 @@ class Chaos:
         self._calls: list[Interaction] = []
         self._asked = 0
         self._channels = [playground.channel, playground.add_channel("second")]
+        self._manager = playground.user("manager")
+        playground.give_role(self._manager, playground.add_role("managers", "manage_guild"))
+        self._set: dict[tuple[str, str, str], Any] = {}
 
     async def run(self) -> Tally:
         plan, playground = self.plan, self._playground
@@ -193,6 +215,8 @@ class Chaos:
                 user = self._playground.user(f"user-{self._chance.randrange(self.plan.users)}")
                 channel = self._chance.choice(self._channels)
                 prompt, seed = f"job {self._asked}", self._asked
+                if self.plan.settings:
+                    await self._change_a_setting(user, channel)
                 with suppress(NotAcknowledged):
                     call = await user.slash("imagine", prompt=prompt, seed=seed, channel=channel)
                     self._calls.append(call)
@@ -201,6 +225,30 @@ class Chaos:
                         if call.message is not None:
                             self._playground.delete_message(call.message)
             await self._playground.wait_online()
+
+    async def _change_a_setting(self, user: User, channel: Channel) -> None:
+        """What is acknowledged has to be there at the end; what is not may be."""
+        level, name, value = self._chance.choice(CHANGED)
+        who = user if level == "me" else self._manager
+        place = {"me": user.id, "channel": channel.id}.get(level, self._playground.guild.id)
+        key = (LEVELS[level], f"discord:{place}", name)
+        self._set.pop(key, None)
+        with suppress(NotAcknowledged):
+            call = await who.slash(
+                "settings set", level=level, name=name, value=value, channel=channel
+            )
+            if call.message is not None and "Saved." in call.message.text:
+                self._set[key] = value
+
+    def _settings_lost(self) -> list[str]:
+        """Those that were acknowledged and are not as they were set."""
+        rows = self._query("SELECT level, place, settings FROM level_settings")
+        stored = {(level, place): json.loads(settings) for level, place, settings in rows}
+        return [
+            f"setting lost: {level} {place} {name}"
+            for (level, place, name), value in self._set.items()
+            if stored.get((level, place), {}).get(name) != PLAIN.get(value, value)
+        ]
 
     async def _kill(self, when: str) -> None:
         """SIGKILL, but not so often during the same job that it would be given up as poison.
@@ -262,6 +310,7 @@ class Chaos:
             for violation in self._playground.violations
             if not any(code in violation for code in EXPECTED)
         ]
+        tally.violations += self._settings_lost()
         return tally
 
     def _results(self) -> Iterator[str]:

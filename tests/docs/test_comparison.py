@@ -83,7 +83,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
         ("Variations close to a result", "variation variations subseed"),
         ("A history to look through", "history gallery"),
         ("Favourites, a gallery, a board of the best", "favourite favorite keep star gallery"),
-        ("Settings per channel, server or person", "settings config defaults"),
         ("Figures for members", "stats quota leaderboard"),
         ("Skipping to the next image of a request", "next skip_image"),
         ("Choosing the VAE", "vae"),

@@ -28,12 +28,17 @@ OPERATING = ROOT / "docs" / "operating.md"
 FIGURES = ROOT / "docs" / "figures.md"
 
 
+def within(module: str, extension: str) -> bool:
+    """Whether the module is the extension, or a file of it."""
+    return module == extension or module.startswith(f"{extension}.")
+
+
 def slash_commands() -> dict[str, app_commands.Command[Any, ..., Any]]:
     """The commands that the cogs declare, by name; those of a group as `group command`."""
     found = {}
     for extension in EXTENSIONS:
         for value in vars(import_module(extension)).values():
-            if isinstance(value, commands.CogMeta) and value.__module__ == extension:
+            if isinstance(value, commands.CogMeta) and within(value.__module__, extension):
                 group = f"{value.__cog_group_name__} " if issubclass(value, GroupCog) else ""
                 for command in value.__cog_app_commands__:
                     assert isinstance(command, app_commands.Command)
@@ -58,7 +63,7 @@ class TestSlashCommands:
             for span in spans(page)
             if (match := re.match(r"/([a-z]+)(?= |$)", span))
         }
-        assert named == FIRST_WORDS
+        assert named - {"admin"} == FIRST_WORDS  # which only the owners' servers have
         whole = {span for page in PAGES for span in spans(page)}
         assert {f"/{name}" for name in SLASH if " " in name} <= whole
 

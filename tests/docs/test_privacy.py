@@ -22,6 +22,7 @@ IMPERSONAL: dict[str, set[str]] = {
     "api_keys": {"rate", "daily", "nsfw", "admin", "priority"},
     "blocked_words": {"community", "text", "kind", "action", "added_at"},
     "disabled_entries": {"kind", "name", "at"},
+    "greetings": {"guild_id", "greeted_at"},
     "history_terms": set(),
     "history_data": {"id", "block"},
     "history_idx": {"segid", "term", "pgno"},
@@ -29,8 +30,8 @@ IMPERSONAL: dict[str, set[str]] = {
     "history_progress": {"only", "format", "below"},
 }
 """Columns that say nothing about a person: what the bot keeps about itself, the limits of a key,
-the words that a server blocks, what the owner has switched off, and how the index of prompts is
-stored."""
+the words that a server blocks, what the owner has switched off, servers that the bot has joined,
+and how the index of prompts is stored."""
 
 
 def schema() -> dict[str, set[str]]:

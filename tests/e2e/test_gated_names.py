@@ -50,7 +50,7 @@ nsfw = true
 SECRETS = ("vulpine", "sekritus")
 """In every name that is gated, and in every prompt of the age-restricted channel."""
 PROMPT = "sekritus embedding:vulpine-e __nsfw/vulpine-w__"
-TYPED = ("", "v", "vul", "VULPIN", "tied", "1")
+TYPED = ("", "vul", "VULPIN")
 STRING, SUBCOMMAND, GROUP = 3, 1, 2
 
 
@@ -181,6 +181,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "wildcards": {},
     "wildcards called": {"search": "VULPINE"},
     "queue": {},
+    "imagine preset": {"prompt": "a fox", "preset": "late"},
     "imagine model": {"prompt": "a fox", "model": "VULPINE-M"},
     "imagine near": {"prompt": "a fox", "model": "vulpin-m"},
     "imagine lora": {"prompt": "a fox", "lora": "VULPINE-L"},
@@ -198,6 +199,12 @@ ASKED: dict[str, dict[str, Any]] = {
     "compare model": {"prompt": "a fox", "axis": "model", "values": "demo, VULPINE-M"},
     "compare lora": {"prompt": "a fox", "axis": "lora", "values": "none, VULPINE-L"},
     "cancel": {"job": "vulpin"},
+    "history": {},
+    "history found": {"words": "SEKRITUS"},
+    "history of it": {"model": "VULPINE-M"},
+    "favourites": {},
+    "stats": {},
+    "privacy": {},
 }
 
 
@@ -258,6 +265,8 @@ async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     )
     enlarged = await large.wait(lambda message: bool(message.attachments))
     assert "vulpine upscaler" in enlarged.text
+    saved = await carl.slash("preset save", name="late", channel=den, **gated)
+    assert "late" in await said(saved)
     assert "Paused" in await said(await two.admin.slash("pause"))
     waiting = await carl.slash("imagine", channel=den, **gated)
     assert waiting.message is not None
@@ -271,15 +280,14 @@ async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
         playground.dm(eve),
     ]
     for where in places:
-        for who in (eve, two.admin) if where.guild else (eve,):
+        for who in (eve, two.admin) if where is playground.channel else (eve,):
             assert await try_completions(two, who, where) >= 10
             await try_commands(two, who, where)
         for shown in (result, sheet, enlarged):
             await try_actions(two, eve, where, shown)
     # What is one's own is named to oneself alone, and not there.
-    for where in (playground.channel, playground.dm(carl)):
-        await try_commands(two, carl, where)
-        await try_completions(two, carl, where)
+    await try_commands(two, carl, playground.channel)
+    await try_completions(two, carl, playground.channel)
     del hidden
     assert not two.leaks(), "\n".join(two.leaks())
 
@@ -298,7 +306,6 @@ async def test_what_lifts_the_restriction_says_nothing_either(two: Two) -> None:
         told = await call.wait(lambda message: "I didn't post it" in message.text)
         assert not [secret for secret in SECRETS if secret in told.text]
     eve = playground.user("eve in the room")
-    await try_completions(two, eve, room)
     await try_commands(two, eve, room)
     said_since = json.dumps(
         [

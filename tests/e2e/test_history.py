@@ -231,7 +231,7 @@ async def test_figures_are_shown_as_a_picture(playground: Playground, ada: User)
     for text in ("Your images", "images: 2", "request: 1", "Demo 1", "Ember glow 1"):
         assert text in item["description"]
     [data] = await bytes_of(playground, mine)
-    assert Image.open(io.BytesIO(data)).width == 1_200
+    assert Image.open(io.BytesIO(data)).width == 900
     assert "not allowed" in said(await ada.slash("stats server"))
     manager = playground.user("manager-of-figures")
     playground.give_role(manager, playground.add_role("manager", "manage_guild"))
@@ -343,7 +343,7 @@ async def test_what_was_made_for_adults_is_listed_only_among_them(
     sent = said(await forged(playground, ada, playground.channel, "send", job_id))
     assert "age-restricted" in sent
     refused = said(await forged(playground, ada, playground.dm(ada), "send", job_id))
-    assert "not allowed" in refused
+    assert "nobody to show it to" in refused
 
 
 async def forged(

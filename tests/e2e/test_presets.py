@@ -66,6 +66,12 @@ async def test_one_is_saved_from_values_and_used_in_three_ways(
     stored = shared.home.requests()[-1]
     assert (stored["prompt"], stored["negative"]) == (f"{CANARY} in the rain", "sun")
     assert stored["preset"] is None
+    # In direct messages as well, where there is no server to share with.
+    direct = playground.dm(ada)
+    again = await ada.slash("preset use", channel=direct, name="moody", prompt=CANARY, seed=7)
+    assert facts(await result(again)) == facts(used)
+    nobody = await ada.slash("preset share", channel=direct, name="moody")
+    assert told(nobody) == "A preset can only be shared in a server."
     # What is typed counts for more, and another preset can be added.
     mixed = await painted(ada, **QUICK, preset="MOODY, misty", steps=12, lora="frost:0.4")
     assert "frost 0.4 · 12 steps" in facts(mixed)

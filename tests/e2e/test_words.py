@@ -115,6 +115,14 @@ async def test_what_is_blocked_is_refused(guarded: Guarded, case: str) -> None:
     assert guarded.jobs() == jobs
 
 
+async def test_no_preset_has_a_blocked_word(guarded: Guarded) -> None:
+    ada = guarded.playground.user("ada")
+    for name, prompt in ((f"my {SERVERS}", "{prompt}"), ("mine", f"{{prompt}}, {OWNERS}")):
+        told = await said(await ada.slash("preset save", name=name, prompt=prompt))
+        assert REFUSED in told
+    assert guarded.bot.home.rows("SELECT * FROM presets") == []
+
+
 async def test_what_is_blocked_later_is_not_made_again(guarded: Guarded) -> None:
     playground, ada = guarded.playground, guarded.playground.user("ada")
     result = await painted(ada, prompt="a quuxly fox", steps=2)
@@ -277,3 +285,26 @@ async def test_a_long_list_comes_as_a_file(guarded: Guarded) -> None:
     message = await call.wait(lambda m: bool(m.attachments))
     data = await playground.download(message.attachments[0])
     assert data.decode().count("\tRefuse\n") == 21
+
+
+async def test_a_preset_has_none_of_them_and_hides_none(guarded: Guarded) -> None:
+    manager, before = guarded.manager, guarded.jobs()
+
+    async def save(**options: Any) -> str:
+        return await said(await manager.slash("preset save", **{"name": "kept", **options}))
+
+    for options in (
+        {"name": f"my {OWNERS}", "steps": 20},
+        {"prompt": f"{{prompt}} and a {SERVERS}"},
+        {"prompt": "{prompt} {a|frob}nic"},
+        {"negative": OWNERS},
+    ):
+        assert REFUSED in await save(**options)
+    assert (await save(prompt="{prompt} and dice")).startswith("Saved.")
+    # What is blocked since is refused when it is used or shared.
+    await guarded.block("dice")
+    used = await manager.slash("preset use", name="kept", prompt="a fox")
+    assert REFUSED in await said(used)
+    assert REFUSED in await said(await manager.slash("preset share", name="kept"))
+    await guarded.unblock("dice")
+    assert guarded.jobs() == before

@@ -413,6 +413,24 @@ async def test_a_delivered_job_needs_no_token(store: Store, tmp_path: Path) -> N
     assert replace(asked, token="x").good_to == asked.good_to
 
 
+@pytest.mark.parametrize("out_of_reach", ["hidden", "absent"])
+async def test_a_result_that_only_its_token_reaches_keeps_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out_of_reach: str
+) -> None:
+    asked = InteractionToken((now_ms() - DISCORD_EPOCH) << 22, "a-secret")
+    job = await running(store, new_job(interaction=asked, **{out_of_reach: True}))
+    result = painting()
+    done = await store.finish(job, result.recipe, save_images(result, job, tmp_path), [])
+    assert done is not None
+    await store.deliver(done, 1, 2)
+    await store.messages.erase_tokens()
+    assert await store.messages.token(job.id) == asked.token
+    late = now_ms() + TOKEN_MS + 1
+    monkeypatch.setattr("bot.store.messages.now_ms", lambda: late)
+    await store.messages.erase_tokens()
+    assert await store._database.rows("SELECT * FROM tokens") == []
+
+
 async def test_a_deletion_that_was_cut_short_is_finished(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     job, other = [await painted(store, folder, 0) for _ in range(2)]
@@ -429,3 +447,57 @@ async def test_a_deletion_that_was_cut_short_is_finished(store: Store, tmp_path:
     assert await store.deletions.unfinished() == []
     assert not (folder / job.id).exists()
     assert len(list((folder / other.id).iterdir())) == 2
+
+
+async def test_a_server_can_keep_its_images_for_a_shorter_time(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    old, young, elsewhere = [await painted(store, folder, days) for days in (8, 6, 8)]
+    for job, community in ((old, "discord:1"), (young, "discord:1"), (elsewhere, "discord:2")):
+        values = (community, job.id)
+        async with store._database.transaction() as write:
+            await write.execute("UPDATE jobs SET community = ? WHERE id = ?", values)
+    async with store._database.transaction() as write:
+        await write.executemany(
+            "INSERT INTO level_settings VALUES ('server', ?, ?, ?, 1)",
+            [
+                ("discord:1", "discord:1", '{"keep_days": 7}'),
+                ("discord:2", "discord:2", '{"spoiler": true}'),
+            ],
+        )
+    chores = Housekeeping(
+        store,
+        folder,
+        Inputs(tmp_path / "inputs"),
+        days=90,
+        gib=0,
+        by_community=store.levels.keep_days,
+    )
+    assert await chores.prune() == 2
+    assert files(folder) == {young.id, elsewhere.id}
+    assert await store.find(old.id) is not None
+
+
+async def test_requests_are_kept_for_as_long_as_the_owner_says(
+    store: Store, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    async def outdated(before: int) -> int:
+        asked.append(before)
+        return 1
+
+    for days in (0, 30):
+        chores = Housekeeping(
+            store,
+            tmp_path / "images",
+            Inputs(tmp_path / "inputs"),
+            days=90,
+            gib=0,
+            history_days=days,
+            outdated=outdated,
+        )
+        await chores.tidy()
+    [before] = asked
+    assert abs(before - (now_ms() - 30 * DAY_MS)) < DAY_MS

@@ -142,6 +142,7 @@ class TestTags:
             ("a fox <LoRA:Ink:1>", "a fox"),
             ("a fox <lyco:ink:1>", "a fox"),
             ("a <lora:ink>fox", "a fox"),
+            ("a f<lora:ink>ox", "a fox"),
             ("<lora:ink>", ""),
             ("one\ntwo <lora:ink>", "one\ntwo"),
             ("a < b > c", "a < b > c"),

@@ -1,16 +1,18 @@
 """Backups, restoring and repairing, with real files that are really damaged."""
 
+import os
 import shutil
 import sqlite3
+import time
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.errors import StoreError
 from bot.store import Discord, InteractionToken, JobState, Store, now_ms
-from bot.store.backup import KEPT, backups_of
+from bot.store.backup import KEPT, backups_of, kept_until
 from bot.store.database import _keep_as_it_was
 from bot.store.origins import DISCORD_EPOCH
 from bot.store.repair import repair
@@ -176,7 +178,7 @@ class TestRepair:
         assert raised.value.lasting
 
     async def test_what_can_be_read_is_saved(self, database: Path) -> None:
-        ids = await filled(database)
+        ids = await filled(database, jobs=240)
         damage(database, 0.5, 0.6)
         done = repair(database)
         assert done.aside is not None
@@ -253,3 +255,26 @@ async def test_a_folder_that_cannot_be_made_is_said_to_the_owner(database: Path)
     async with Store.open(database) as store:
         with pytest.raises(StoreError, match="backups"):
             await store.back_up(date(2026, 11, 25))
+
+
+async def test_copies_from_before_a_new_schema_are_kept_for_a_month(database: Path) -> None:
+    await filled(database, jobs=1)
+    old, young = [database.with_name(f"imagen-schema-{n}.sqlite3") for n in (3, 4)]
+    for copy, days in ((old, 31), (young, 29)):
+        copy.write_bytes(b"prompts")
+        made = time.time() - days * 24 * 60 * 60
+        os.utime(copy, (made, made))
+    async with Store.open(database) as store:
+        assert await store.copies_kept_until() is not None
+        await store.back_up(TODAY)
+        until = await store.copies_kept_until()
+    assert not old.exists()
+    assert young.exists()
+    assert until is not None
+    assert until.date() == max(TODAY + timedelta(days=KEPT), until.date())
+    young.unlink()
+    assert kept_until(database) == datetime(2026, 12, 2, tzinfo=UTC)
+
+
+def test_without_copies_nothing_is_kept(tmp_path: Path) -> None:
+    assert kept_until(tmp_path / "imagen.sqlite3") is None

@@ -60,6 +60,11 @@ ASKED: dict[str, Ask] = {
     "known_weights": lambda store: store.known_weights.recent(),
     "environment": lambda store: store.known_weights.environment(),
     "form": lambda store: store.forms.find("x", "discord:7"),
+    "words": lambda store: store.words.of("discord:1"),
+    "add_word": lambda store: store.words.add(
+        "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9
+    ),
+    "remove_word": lambda store: store.words.remove("discord:1", "zork", kind="word"),
     "uses of a person": lambda store: store.uses.of_person("discord:7", 0, 500),
     "uses of all": lambda store: store.uses.page(1_000, 0, 2_000),
     "presets": lambda store: store.presets.of("discord:7", "discord:1"),
@@ -103,7 +108,7 @@ ASKED: dict[str, Ask] = {
 
 HISTORY = re.compile(
     r"SCAN (jobs|images|discord_jobs|favourites|sent_again|history_entries|entry|acts|blocks"
-    r"|reports|presets|level_settings)\b"
+    r"|reports|presets|level_settings|blocked_words)\b"
     r"(?! USING (COVERING )?INDEX (jobs_by|jobs_failed|images_kept|acts_untold|reports_open))"
 )
 """All of a table. An index that holds nothing but what is wanted may be gone through."""

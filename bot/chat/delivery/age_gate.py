@@ -51,7 +51,7 @@ class AgeGate:
     async def permit(self, job: Job) -> None:
         """Raise JobFailed if it could not be shown once it is there, as far as that is known."""
         if isinstance(job.origin, Discord) and self.hides(job):
-            raise JobFailed("delivery.lifted")
+            raise JobFailed(_why(job))
 
     def hides(self, job: Job) -> bool:
         """Whether its channel is known not to be age-restricted, although it should be."""
@@ -78,9 +78,7 @@ class AgeGate:
                     return "delivery.forbidden"
                 case _:
                     return "delivery.gone"
-        if restricted:
-            return None
-        return "delivery.where.gated" if _never_restricted(job) else "delivery.lifted"
+        return None if restricted else _why(job)
 
     def _restricted(self, job: Job) -> bool | None:
         """None for a channel that is not known: before the connection, or an archived thread."""
@@ -96,6 +94,10 @@ class AgeGate:
         if isinstance(channel, discord.Thread):
             channel = await self._client.fetch_channel(channel.parent_id)
         return age_restricted(channel)
+
+
+def _why(job: Job) -> str:
+    return "delivery.where.gated" if _never_restricted(job) else "delivery.lifted"
 
 
 def _never_restricted(job: Job) -> bool:

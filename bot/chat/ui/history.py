@@ -101,15 +101,15 @@ class Page:
 def page_layout(say: Say, page: Page, here: HistoryPageId, heading: str) -> discord.ui.LayoutView:
     """here: what is shown."""
     view = discord.ui.LayoutView(timeout=None)
-    view.add_item(discord.ui.TextDisplay(heading))
+    card = discord.ui.Container[Any](discord.ui.TextDisplay(heading))
     for n, row in enumerate(page.rows, 1):
-        view.add_item(_row(say, n, row))
+        card.add_item(_row(say, n, row))
     if not page.rows:
-        empty = "history.no_favourites" if here.of == FAVOURITES else "history.empty"
-        view.add_item(discord.ui.TextDisplay(say(empty)))
+        card.add_item(discord.ui.TextDisplay(_empty(say, here.of)))
     if page.notes:
         notes = "\n".join(f"-# {note}" for note in page.notes)
-        view.add_item(discord.ui.TextDisplay(notes))
+        card.add_item(discord.ui.TextDisplay(notes))
+    view.add_item(card)
     if page.rows:
         view.add_item(discord.ui.ActionRow[Any](_picker(say, page.rows, here.first)))
     if page.rows and (page.older or page.newer):
@@ -122,6 +122,12 @@ def page_layout(say: Say, page: Page, here: HistoryPageId, heading: str) -> disc
             )
         )
     return view
+
+
+def _empty(say: Say, of: str) -> str:
+    if of == FAVOURITES:
+        return say("history.no_favourites")
+    return say("history.empty") if of else say("history.nothing")
 
 
 def _row(say: Say, n: int, row: Listed) -> discord.ui.Item[Any]:

@@ -1,6 +1,6 @@
 """Presets that people saved, and the owner's styles: suggestions, and the pages of a list."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -39,12 +39,13 @@ def saved_choices(
 ) -> list[Choice[str]]:
     """Those of people whose name contains `text`, each name once."""
     found: dict[str, SavedPreset] = {}
-    for each in _shown(saved, catalog, nsfw=nsfw):
-        if fold(text) in fold(each.name):
-            found.setdefault(fold(each.name), each)
+    for each in _shown((one for one in saved if fold(text) in fold(one.name)), catalog, nsfw=nsfw):
+        found.setdefault(fold(each.name), each)
+        if len(found) == CHOICES_MAX:
+            break
     return [
         Choice(name=_cut(f"{each.name} · {whose(each, say)}"), value=each.name)
-        for each in [*found.values()][:CHOICES_MAX]
+        for each in found.values()
     ]
 
 
@@ -126,7 +127,7 @@ def _entries(
             yield f"{style.key} · {say('presets.style')}", style.description, Options.of(style)
 
 
-def _shown(saved: Sequence[SavedPreset], catalog: Catalog, *, nsfw: bool) -> Iterator[SavedPreset]:
+def _shown(saved: Iterable[SavedPreset], catalog: Catalog, *, nsfw: bool) -> Iterator[SavedPreset]:
     """Those whose contents may be named here."""
     return (each for each in saved if offers_set(each.options, catalog, nsfw=nsfw))
 

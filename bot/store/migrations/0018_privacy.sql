@@ -22,6 +22,7 @@ CREATE TABLE forgotten_messages (
 -- A job that another was made from is not deleted, but reduced.
 CREATE INDEX jobs_by_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX forms_of_person ON forms (person);
+CREATE INDEX presets_by_person ON presets (person, saved_at);
 -- What the owner does not keep any longer.
 CREATE INDEX jobs_by_age ON jobs (created_at) WHERE state IN ('delivered', 'failed', 'cancelled');
 

@@ -50,6 +50,7 @@ DISCORD_JOBS: Final[Mapping[str, str]] = {
     "spoiler": "whether the images are blurred until someone clicks",
     "image_check": "what was to happen to images that are flagged",
     "withheld": "what has happened to those that were",
+    "absent": "whether the bot was no member of that server",
 }
 IMAGES: Final[Mapping[str, str]] = {
     "job_id": "ID of the request",

@@ -9,6 +9,7 @@ import pytest
 
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.outbox import Away
+from bot.errors import JobFailed, StoreError
 from bot.request import AdapterUse
 from bot.store import Job
 from catalog import AdapterEntry, Catalog, ModelEntry
@@ -93,6 +94,37 @@ async def test_a_channel_that_is_not_known_is_asked_about(nsfw: bool) -> None:
     assert await orphan.objection(RESTRICTED) == expected
     # A message that shows it already goes on to, until more is known.
     assert not orphan.hides(RESTRICTED)
+
+
+async def test_what_has_a_flagged_word_counts_as_well() -> None:
+    async def flagged(job: Job) -> bool:
+        return job.request.prompt == "flagged"
+
+    async def lost(job: Job) -> bool:
+        raise StoreError("locked")
+
+    client: Any = SimpleNamespace(get_channel=lambda _: text_channel(nsfw=False))
+    known = AgeGate(client, fixed(CATALOG), flagged)
+    flagged_request = request(prompt="flagged", model="demo", adapters=())
+    asked = any_job(flagged_request, channel_id=PLACE, guild_id=1)
+    assert await known.concerns(asked)
+    assert await known.objection(asked) == "delivery.lifted"
+    assert await known.objection(job()) is None
+    with pytest.raises(Away):
+        await AgeGate(client, fixed(CATALOG), lost).objection(job())
+
+
+async def test_what_could_not_be_shown_is_not_generated() -> None:
+    for nsfw in (True, False):
+        known = gate({PLACE: text_channel(nsfw=nsfw)})
+        await known.permit(job())
+        if nsfw:
+            await known.permit(RESTRICTED)
+            continue
+        with pytest.raises(JobFailed, match="lifted"):
+            await known.permit(RESTRICTED)
+    # A channel that is not known yet is asked about when there is something to show.
+    await gate({}).permit(RESTRICTED)
 
 
 async def test_a_channel_that_cannot_be_seen_gets_nothing() -> None:
