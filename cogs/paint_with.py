@@ -116,7 +116,7 @@ def _fitting(
     catalog: Catalog, key: str, default: ModelEntry, *, nsfw: bool
 ) -> Iterator[ModelEntry]:
     for model in (default, *catalog.offered_models(nsfw=nsfw)):
-        if catalog.misfit(key, model.key) is None:
+        if key in catalog.adapters and catalog.misfit(key, model.key) is None:
             yield model
 
 

@@ -4,6 +4,7 @@ import io
 import re
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from playground import ClientRefused, Interaction, Message, Playground, User
 from playground.components import TEXT, walk
+from playground.state import COMPONENT
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import MODELS, Bot, Home
 from tests.e2e.results import facts
@@ -282,3 +284,28 @@ async def test_previews_are_painted_also_after_a_crash(own: Bot) -> None:
 
 def images(own: Bot) -> list[Path]:
     return [*(own.home.data_dir / "images").rglob("*.png")]
+
+
+@pytest.mark.parametrize(
+    ("custom_id", "value", "told"),
+    [
+        ("browseuse:loras:0:", "bare", "only available in age-restricted channels"),
+        ("browseuse:models:0:", "adults", "only available in age-restricted channels"),
+        ("browseuse:loras:0:", "nobody", "no LoRA called “nobody”"),
+        ("browseuse:embeddings:0:", "nobody", "Nothing here matches that."),
+        ("browsetag:loras:0:~gone", "style", "This list is too old."),
+        ("browsetag:loras:0:a/b/c/d", "style", "no longer works"),
+    ],
+)
+async def test_forged_choices_are_refused(own: Bot, custom_id: str, value: str, told: str) -> None:
+    ada, core = own.playground.user("ada"), own.playground.core
+    page = await ada.slash("loras")
+    data = {"custom_id": custom_id, "component_type": 3, "values": [value], "id": 2}
+    row = {"type": 1, "id": 1, "components": [{"type": 3, "options": [], **data}]}
+    source = replace(page.message, components=[row])  # type: ignore[type-var]
+    call = Interaction(core, COMPONENT, ada, own.playground.channel, data, source=source)
+    await call.start()
+    assert call.modal is None
+    assert call.ephemeral
+    assert told in call.message.content  # type: ignore[union-attr]
+    assert "Secretly" not in call.message.content  # type: ignore[union-attr]

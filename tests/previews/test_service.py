@@ -131,10 +131,13 @@ async def test_people_go_first_and_the_picture_is_painted_later(bench: Bench, mo
         await previews.start()
         await gate.entered()
         job_id = await bench.take()
+        await eventually(lambda: previews._withdrawing is not None and previews._withdrawing.done())
         gate.go_on.set()
-        await eventually(lambda: len(bench.engine.orders) == 2)
         await eventually(lambda: not previews.progress().wanted)
+    # The first picture was given up at its next step, and painted when all others were there.
     assert bench.engine.orders[1].request == request()
+    assert len(bench.engine.orders) == 4
+    assert bench.engine.orders[3].request == bench.engine.orders[0].request
     assert (await bench.store.job(job_id)).state is JobState.DONE
     cancelled = await bench.store.untold(("previews",))
     assert cancelled == []  # it is told, so that it is not reported at the next start
