@@ -71,6 +71,8 @@ def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) 
             "allowed_roles": (),
             "priority_roles": {},
             "blocked_users": (),
+            "direct_messages": True,
+            "user_install": True,
             # The page shows what the bot does, the terminal only what goes wrong.
             "log_level": settings.log_level if chosen else "WARNING",
             "data_dir": folder,

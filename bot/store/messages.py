@@ -77,10 +77,15 @@ class Messages:
             await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
 
     async def erase_tokens(self) -> None:
-        """Delete the tokens that have expired or whose job is delivered or reported as ended."""
+        """Delete the tokens that have expired or whose job is delivered or reported as ended.
+
+        A result that only its token reaches can be taken down for as long as that is valid.
+        """
         async with self._database.transaction() as write:
             await write.execute(
                 "DELETE FROM tokens WHERE good_to <= ? OR EXISTS (SELECT 1 FROM jobs"
-                " WHERE id = job_id AND (state = 'delivered' OR told_at IS NOT NULL))",
+                " WHERE id = job_id AND (state = 'delivered' OR told_at IS NOT NULL)"
+                " AND NOT EXISTS (SELECT 1 FROM discord_jobs"
+                " WHERE job_id = jobs.id AND (hidden OR absent)))",
                 (now_ms(),),
             )

@@ -71,7 +71,7 @@ async def test_another_topic_takes_the_place_of_the_first(
     chosen = await ada.select(message, select["custom_id"], ["prompts"])
     assert chosen.message is message
     assert "wildcards" in named(message)
-    offered = {choice.value for choice in await ada.autocomplete("help", "topic", "res")}
+    offered = {choice.value for choice in await ada.autocomplete("help", "topic", "resu")}
     assert offered == {"results"}
 
 

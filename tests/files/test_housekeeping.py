@@ -413,6 +413,24 @@ async def test_a_delivered_job_needs_no_token(store: Store, tmp_path: Path) -> N
     assert replace(asked, token="x").good_to == asked.good_to
 
 
+@pytest.mark.parametrize("out_of_reach", ["hidden", "absent"])
+async def test_a_result_that_only_its_token_reaches_keeps_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out_of_reach: str
+) -> None:
+    asked = InteractionToken((now_ms() - DISCORD_EPOCH) << 22, "a-secret")
+    job = await running(store, new_job(interaction=asked, **{out_of_reach: True}))
+    result = painting()
+    done = await store.finish(job, result.recipe, save_images(result, job, tmp_path), [])
+    assert done is not None
+    await store.deliver(done, 1, 2)
+    await store.messages.erase_tokens()
+    assert await store.messages.token(job.id) == asked.token
+    late = now_ms() + TOKEN_MS + 1
+    monkeypatch.setattr("bot.store.messages.now_ms", lambda: late)
+    await store.messages.erase_tokens()
+    assert await store._database.rows("SELECT * FROM tokens") == []
+
+
 async def test_a_deletion_that_was_cut_short_is_finished(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     job, other = [await painted(store, folder, 0) for _ in range(2)]
