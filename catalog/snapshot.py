@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Self, TypeAlias
 
 from catalog.aliases import Aliases, Naming, file_of
-from catalog.allowance import Allowance
+from catalog.allowance import Allowance, by_tag
 from catalog.embeddings import Embeddings
 from catalog.families import DEFAULT, FAMILIES, Family
 from catalog.lines import one_line
@@ -93,6 +93,8 @@ class Catalog:
     _adapter_index: Index = field(init=False, repr=False)
     _model_aliases: Aliases = field(init=False, repr=False)
     _adapter_aliases: Aliases = field(init=False, repr=False)
+    _model_tags: Mapping[str, frozenset[str]] = field(init=False, repr=False)
+    _adapter_tags: Mapping[str, frozenset[str]] = field(init=False, repr=False)
     _first: tuple[str, ...] = field(init=False, repr=False)
     _narrowed: "dict[_Narrowing, Catalog]" = field(init=False, repr=False)
 
@@ -120,6 +122,8 @@ class Catalog:
             "_adapter_aliases",
             Aliases(_naming(a, self.facts(a.key)) for a in self.adapters.values()),
         )
+        for name, entries in (("_model_tags", self.models), ("_adapter_tags", self.adapters)):
+            object.__setattr__(self, name, by_tag((e.key, e.tags) for e in entries.values()))
         object.__setattr__(self, "_first", (self.default,))
         object.__setattr__(self, "_narrowed", {})
 
@@ -138,20 +142,25 @@ class Catalog:
         asked = (models, adapters, first)
         if (kept := self._narrowed.get(asked)) is not None:
             return kept
-        left = {key: model for key, model in self.models.items() if models.holds(key, model.tags)}
-        order = (*first, *self._first)
-        default = next((model.key for model in self._in_order(left, order)), "")
-        narrowed = self._with(
-            models=left,
-            adapters={k: a for k, a in self.adapters.items() if adapters.holds(k, a.tags)},
-            default=default,
-            _first=order,
-            _narrowed={},
-        )
+        if first:
+            # It shares its entries: people have many defaults, but places few lists.
+            narrowed = self.narrowed(models, adapters)
+        else:
+            narrowed = self._with(
+                models=models.left_of(self.models, self._model_tags),
+                adapters=adapters.left_of(self.adapters, self._adapter_tags),
+            )
+        made = narrowed.beginning(first)
         if len(self._narrowed) >= NARROWED:
             self._narrowed.pop(next(iter(self._narrowed)), None)
-        self._narrowed[asked] = narrowed
-        return narrowed
+        self._narrowed[asked] = made
+        return made
+
+    def beginning(self, first: tuple[str, ...]) -> Self:
+        """The same with the first of these models, or else of the others, as the default."""
+        order = (*first, *self._first)
+        default = next((model.key for model in self._in_order(self.models, order)), "")
+        return self._with(default=default, _first=order, _narrowed={})
 
     def _with(self, **changes: object) -> Self:
         """A copy of this catalog with these fields instead, and with its indexes."""

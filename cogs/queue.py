@@ -152,7 +152,7 @@ async def _check_owner(interaction: Interaction) -> None:
     """
     bot = interaction.client
     alone = len(bot.guilds) == 1 and interaction.permissions.administrator
-    if alone or await bot.is_owner(interaction.user):
+    if alone or await bot.services.owners.include(interaction.user.id):
         return
     raise app_commands.MissingPermissions(["administrator"])
 

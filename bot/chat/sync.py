@@ -26,7 +26,7 @@ async def register(
     """
     registered = []
     for scope in await _scopes(tree, store, guild_id, servers):
-        commands = await _register(tree, store, scope, guild_id)
+        commands = await _register(tree, store, scope)
         if scope == guild_id:
             registered = commands
     await _remember(tree, store, servers)
@@ -57,7 +57,7 @@ async def _register_changed(
                 await _keep_ids(tree, store, scope, await tree.fetch_commands(guild=guild))
             log.info("commands: unchanged%s, not registered again", where)
             return True
-        commands = await _register(tree, store, scope, guild_id)
+        commands = await _register(tree, store, scope)
     except Exception as error:
         kind = type(error).__name__
         log.error("commands: not registered%s (%s); going on without", where, kind)
@@ -67,9 +67,7 @@ async def _register_changed(
     return True
 
 
-async def _register(
-    tree: Tree, store: Store, scope: int | None, guild_id: int | None
-) -> list[app_commands.AppCommand]:
+async def _register(tree: Tree, store: Store, scope: int | None) -> list[app_commands.AppCommand]:
     registered = await tree.sync(guild=discord.Object(scope) if scope else None)
     await _keep_ids(tree, store, scope, registered)
     await store.set_setting(_key(tree, scope), await fingerprint(tree, scope))

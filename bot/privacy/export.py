@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +123,7 @@ class Exporter:
         limit: int,
         readme: Callable[[Contents], str],
         contents: Contents,
-    ) -> AsyncIterator[Part]:
+    ) -> AsyncGenerator[Part, None]:
         """The files of an export. limit: bytes of each. readme: the text for the last of them, by
         what became of the images, which is written into `contents`.
 
@@ -142,8 +142,8 @@ class Exporter:
                 for name, data in ((README, text.encode()), ("missing.json", last)):
                     if (full := await asyncio.to_thread(writing.add, name, data)) is not None:
                         yield full
-                if (part := await asyncio.to_thread(writing.close)) is not None:
-                    yield part
+                if (full := await asyncio.to_thread(writing.close)) is not None:
+                    yield full
             finally:
                 await asyncio.to_thread(writing.discard)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -168,8 +168,8 @@ class Exporter:
                     yield full
         known = set[str]()
         async for page in self._store.personal.jobs(person, span):
-            for rows in page:
-                for name, path in self._files(rows, known, contents):
+            for job in page:
+                for name, path in self._files(job, known, contents):
                     if writing.number >= self._parts_max and not writing.has_room(name, path):
                         contents.left_out += 1
                         continue

@@ -25,10 +25,9 @@ from bot.chat.ui.history import (
 )
 from bot.errors import Refused
 from bot.files.sheets.pair import draw_pair
-from bot.store import Job, discord_person, shown_images
+from bot.store import Discord, Job, discord_person, shown_images
 from cogs.details import Details
 from cogs.history.lists import Lists
-from cogs.places import check_may_repeat
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -86,7 +85,8 @@ class Opening:
         [job] = jobs
         say, own = here_of(interaction).say, job.person == discord_person(interaction.user.id)
         notes = await self._about_files(interaction, job)
-        actions = opened_rows(job.request, own=own, send=is_member(interaction))
+        send = is_member(interaction) and not Discord.of(job.origin).withheld
+        actions = opened_rows(job.request, own=own, send=send)
         content = await self._delivery.afterwards.opened(
             job, say, interaction.filesize_limit, actions, notes
         )
@@ -99,7 +99,8 @@ class Opening:
         person = discord_person(interaction.user.id)
         if job.person != person and not await self.results.store.favourites.has(person, job.id):
             raise Refused("action.gone")
-        check_may_repeat(job, self.results.catalog.current, nsfw=here_of(interaction).nsfw)
+        if not here_of(interaction).nsfw:
+            await self._delivery.afterwards.check_elsewhere(job)
         return job
 
     async def _about_files(self, interaction: Interaction, job: Job) -> list[str]:

@@ -487,3 +487,17 @@ async def test_a_refusing_channel_is_said_and_told_later(court: Court) -> None:
     assert "then stop" in await court.admin("drain begin", stop=True)
     assert await bot.wait() == 0
     await court.told("prepared an update: `state: stop`")
+
+
+async def test_words_that_an_owner_blocks_hold_in_every_server(court: Court) -> None:
+    bea = court.playground.user("bea and the words")
+    assert "`zorkmid` is on the list now" in await court.admin("words add", word="zorkmid")
+    assert "`zorkmid` – Refuse" in await court.admin("words list")
+    assert "`zorkmid` – Refuse" in await court.admin("words test", text="a z.o.r.k.m.i.d")
+    for channel in (court.office, court.hall):
+        call = await bea.slash("imagine", prompt="a zorkmid", channel=channel)
+        assert "words that aren't allowed here" in await outcome(call)
+    choices = await court.tess.autocomplete("admin words remove", "word", "", channel=court.office)
+    assert [choice.value for choice in choices] == ["zorkmid"]
+    assert "no longer on the list" in await court.admin("words remove", word="zorkmid")
+    await court.told("changed the blocked words: `word: zorkmid`")

@@ -371,6 +371,15 @@ async def test_a_channel_adds_to_what_is_asked_there(town: Town) -> None:
     assert not twice.reactions
     bea = town.playground.user("bea")
     assert f"Only <@{ada.id}>" in await refused(await press(bea, shown, "same"))
+    only = f"Ici, cela n’est possible que pour <@{ada.id}>"
+    before = len(town.bot.home.states())
+    await bea.react(shown, "🔁")
+    await town.playground.core.signal.wait_for(
+        lambda: any(only in m.text for m in town.playground.messages(channel) if not m.ephemeral),
+        30,
+        lambda: "the reaction was not answered",
+    )
+    assert len(town.bot.home.states()) == before
     wrong = await town.set("channel", "forced_negative", "{a|b}", channel=channel)
     assert "plain words" in wrong
 
@@ -389,6 +398,16 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted_in(lea, channel, **QUICK)
     assert "Not so fast" in await refused(await lea.slash("imagine", channel=channel, **QUICK))
     await painted(lea, **QUICK)
+
+
+async def test_in_a_direct_message_there_is_only_what_is_ones_own(town: Town) -> None:
+    max_ = town.playground.user("max")
+    direct = town.playground.dm(max_)
+    for level in ("server", "channel"):
+        said = await told(await max_.slash(f"settings {level}", channel=direct))
+        assert "This is only for servers." in said
+    assert "Saved." in await town.set("me", "steps", "3", by=max_, channel=direct)
+    assert "3 steps" in facts(await painted_in(max_, direct, **QUICK))
 
 
 async def test_a_restart_keeps_it_and_the_panel(town: Town) -> None:

@@ -26,16 +26,21 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def exporter_of(store: Store, folder: Path, **parts: Any) -> Exporter:
-    inputs = Inputs(folder / "inputs")
-    given = {"images_dir": folder / "images", "inputs": inputs, "folder": folder / "exports"}
-    return Exporter(store, **given, **parts)
+    return Exporter(
+        store,
+        images_dir=folder / "images",
+        inputs=Inputs(folder / "inputs"),
+        folder=folder / "exports",
+        **parts,
+    )
 
 
 async def exported(
     exporter: Exporter, limit: int, contents: Contents | None = None
 ) -> Sequence[dict[str, bytes]]:
     """What each part has by name, read while it is there."""
-    found, folder = [], exporter._folder
+    found: list[dict[str, bytes]] = []
+    folder = exporter._folder
     parts = exporter.parts(
         PERSON, Span.everything(), limit, lambda c: f"sent {c.sent}", contents or Contents()
     )

@@ -1,6 +1,7 @@
 """What is stored of one person: counted, and erased without a trace."""
 
 import json
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from bot.store.history import Query
 from tests.store.factories import done, new_job, request, running
 
 SECRET = "zyzzyvaprompt"
-WHO, OTHER = 4_611_686_018_427_387_904, 77
+WHO, OTHER = 1_234_567_890_123_456_789, 77
 
 
 def bytes_of(folder: Path) -> bytes:
@@ -84,11 +85,11 @@ async def fill(store: Store, user_id: int, word: str, jobs: int) -> list[str]:
     for name, community in ((f"{word}-own", None), (f"{word}-shared", "discord:5")):
         values = (f"{user_id}{name}", person, community, name, name, options)
         execute(store, "INSERT INTO presets VALUES (?, ?, ?, ?, ?, ?, 1)", *values)
-    values = (f"r{user_id}", ids[0], person, word)
+    report = (f"r{user_id}", ids[0], person, word)
     execute(
         store,
         "INSERT INTO reports (id, job_id, reporter, reason, made_at) VALUES (?, ?, ?, ?, 1)",
-        *values,
+        *report,
     )
     execute(
         store,
@@ -256,3 +257,29 @@ async def test_rows_are_exported_as_they_are(store: Store) -> None:
     }
     others = await store.personal.rest(f"discord:{OTHER}", Span.everything())
     assert not any(others.values())
+
+
+async def test_what_sqlite_leaves_inside_its_pages_is_overwritten(
+    store: Store, tmp_path: Path
+) -> None:
+    """Rows of many sizes that grow later, so that they are moved from page to page."""
+    number = random.Random(1)
+    people = [(WHO, SECRET) if number.random() < 0.1 else (OTHER, "x") for _ in range(3_000)]
+    with closing(sqlite3.connect(store._database.path)) as connection, connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        for n, (user_id, word) in enumerate(people):
+            asked_for = json.dumps({"prompt": f"{word} {'y' * number.randrange(600)}"})
+            connection.execute(
+                "INSERT INTO jobs (id, origin, kind, state, request, person, created_at, told_at)"
+                " VALUES (?, 'discord', 'imagine', 'failed', ?, ?, ?, 1)",
+                (f"{n:010}", asked_for, f"discord:{user_id}", n),
+            )
+            if n > 5:
+                other = number.randrange(n - 5, n)
+                grown = f"{people[other][1]} {'z' * number.randrange(1_500)}"
+                sql = "UPDATE jobs SET recipe = ? WHERE id = ?"
+                connection.execute(sql, (json.dumps({"prompt": grown}), f"{other:010}"))
+    await forget(store)
+    assert traces(tmp_path) == []
+    [row] = await store._database.rows("SELECT count(*) AS n FROM jobs")
+    assert row["n"] == sum(user_id == OTHER for user_id, _ in people)

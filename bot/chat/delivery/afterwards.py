@@ -80,6 +80,15 @@ class Afterwards:
         """See Results.opened."""
         return await self._results.opened(job, say, limit, actions, notes)
 
+    async def check_elsewhere(self, job: Job) -> None:
+        """Raise Refused if it may only be shown in an age-restricted channel, also for its words,
+        or that is not known now."""
+        try:
+            if await self._gate.concerns(job):
+                raise Refused("repeat.gated")
+        except Away as error:
+            raise Refused("publish.away") from error
+
     async def send_again(
         self, job: Job, channel_id: int, heading: str, say: Say, *, nonce: str
     ) -> None:

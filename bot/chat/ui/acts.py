@@ -18,6 +18,7 @@ CONTENT_MAX: Final = 2_000
 REASON_SHOWN: Final = 1_000
 DETAILS_ROOM: Final = 800
 _PERSON: Final = re.compile(r"discord:([0-9]+)")
+UNSET: Final = "–"
 HIDDEN: Final = "…"
 """Stands for a value that names what is only for age-restricted channels."""
 
@@ -45,7 +46,12 @@ def act_line(say: Say, act: Act, catalog: Catalog) -> str:
 
 
 def person(say: Say, who: str) -> str:
-    """A mention of a person as of a job, which pings nobody unless it is allowed to."""
+    """A mention of a person as of a job, which pings nobody unless it is allowed to.
+
+    who: '' for one who was forgotten.
+    """
+    if not who:
+        return say("acts.forgotten")
     found = _PERSON.fullmatch(who)
     return f"<@{found[1]}>" if found else say("acts.bot")
 
@@ -101,6 +107,8 @@ def _subject(say: Say, act: Act, catalog: Catalog) -> str:
     if act.kind in (ActKind.ENTRY_ENABLED, ActKind.ENTRY_DISABLED):
         kind = cast("EntryKind", act.details.get("what"))
         return entry_name(say, catalog, kind, act.subject or "", nsfw=False)
+    if act.subject == "":
+        return person(say, act.subject)
     if act.subject is None:
         return ""
     if act.details.get("what") != "server" and _PERSON.fullmatch(act.subject):
@@ -111,13 +119,15 @@ def _subject(say: Say, act: Act, catalog: Catalog) -> str:
 
 def _details(act: Act, catalog: Catalog) -> str:
     gated = _gated(catalog)
-    return codes(
-        (
-            f"{name}: {HIDDEN if _names_any(str(value), gated) else value}"
-            for name, value in act.details.items()
-        ),
-        DETAILS_ROOM,
-    )
+    known = {
+        name: HIDDEN if _names_any(str(value), gated) else str(value)
+        for name, value in act.details.items()
+    }
+    if act.kind is not ActKind.SETTING_CHANGED:
+        return codes((f"{name}: {value}" for name, value in known.items()), DETAILS_ROOM)
+    change = f"{known.get('before', UNSET)} → {known.get('after', UNSET)}"
+    where = f" (<#{number_of(act.subject or '')}>)" if known.get("level") == "channel" else ""
+    return f"{code(known.get('name', ''))} {code(change)}{where}"
 
 
 def _gated(catalog: Catalog) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from bot.chat.ui.acts import person
 from bot.chat.ui.markdown import code, cut_off
 from bot.store import Block
 from bot.texts.language import Say
@@ -17,12 +18,12 @@ def blocks_text(say: Say, blocks: Sequence[Block]) -> str:
         return say("moderate.none")
     lines = [say("moderate.list", count=len(blocks))]
     for block in blocks[:LISTED]:
-        blocked, actor = (who.rpartition(":")[2] for who in (block.blocked, block.actor))
+        blocked = block.blocked.rpartition(":")[2]
         lines.append(
             say(
                 "moderate.line",
                 blocked=code(blocked) if block.kind == "server" else f"<@{blocked}>",
-                actor=f"<@{actor}>",
+                actor=person(say, block.actor),
                 when=block.at // 1000,
             )
         )

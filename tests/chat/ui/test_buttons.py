@@ -15,7 +15,7 @@ from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import Hires
 from bot.store import Failure
 from bot.texts.language import Texts
-from cogs.catalog import LorasPageId, ModelsPageId
+from cogs.wildcards import WildcardsPageId
 from tests.chat.ui.test_messages import job
 from tests.store.factories import request
 
@@ -40,9 +40,9 @@ class ShapeId(CustomId):
     [
         ("cancel:abc234", CancelId("abc234")),
         ("lighter:abc234", RetryId("abc234")),
-        ("models:2:", ModelsPageId(2)),
-        ("loras:-1:", LorasPageId(-1)),
-        ("loras:12:demo-1.5_x", LorasPageId(12, "demo-1.5_x")),
+        ("wildcards:2:", WildcardsPageId(2)),
+        ("wildcards:-1:", WildcardsPageId(-1)),
+        ("wildcards:12:demo-1.5_x", WildcardsPageId(12, "demo-1.5_x")),
         ("shape:square:-7:a b", ShapeId(Shape.SQUARE, -7, "a b")),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_str_does_not_write_is_refused(text: str) -> None:
 
 @given(st.text() | st.text(alphabet="shapequr:-019", max_size=120))
 def test_no_text_raises_anything_else(text: str) -> None:
-    for ids in (ShapeId, CancelId, LorasPageId):
+    for ids in (ShapeId, CancelId, WildcardsPageId):
         with suppress(ValueError):
             assert str(ids.parse(text)) == text
 
