@@ -16,7 +16,7 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 
 
 class ChannelType(enum.IntEnum):
-    """The channel types of the playground."""
+    """The channel types."""
 
     TEXT = 0
     DM = 1
@@ -273,8 +273,7 @@ class InteractionState:
     ``source``: the message whose component was used. ``original``: the original response.
     ``modal``: the form that the bot opened. ``choices``: its suggestions for an autocomplete, for
     an option of type ``focused_type``. ``followups``: its further messages. ``acknowledged``: the
-    type of the callback. ``ack_ms``: the time it took. ``answered``: how many follow-ups were asked
-    for.
+    type of the callback. ``ack_ms``: the time it took. ``answered``: how often it was followed up.
     """
 
     id: int
@@ -353,8 +352,7 @@ class World:
         self.team: list[TeamMember] = []
         self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
         self.guilds: dict[int, Guild] = {}
-        # Those that the bot is not in.
-        self.foreign: dict[int, Guild] = {}
+        self.foreign: dict[int, Guild] = {}  # those that the bot is not in
         self.channels: dict[int, Channel] = {}
         # By guild id, None for the global scope; then by command id.
         self.commands: dict[int | None, dict[int, JsonObject]] = {None: {}}
@@ -389,9 +387,8 @@ class World:
         self.guilds.pop(guild.id, None)
         guild.members.pop(self.bot.id, None)
         self.removed.add(guild.id)
-        for number in guild.channels:
-            self.channels.pop(number, None)
-            self.removed.add(number)
+        self.removed |= guild.channels.keys()
+        self.channels = {n: c for n, c in self.channels.items() if n not in guild.channels}
 
     def forget_channel(self, channel: Channel) -> None:
         """Remove a channel and its threads."""
