@@ -123,7 +123,7 @@ class PresetCog(
         hidden = first_said(hidden, rules.private)
         with naming_roles(interaction):
             place = here_of(interaction).place
-            self._queue.screen(place.person, place.roles)
+            self._queue.screen(place.person, place.roles, place.community)
         draft = Draft(prompt=prompt, preset=name, seed=seed)
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(

@@ -10,7 +10,7 @@ from bot.levels.levels import Levels
 from bot.levels.rules import Rules
 from bot.progress import Notice
 from bot.request import GenerationRequest, emphasis
-from bot.store import Discord, NewJob
+from bot.store import Discord, NewAct, NewJob
 from catalog import Catalog
 
 ADDED: Final = "levels.negative_added"
@@ -26,10 +26,11 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A job as it may be stored, and the rules by which it may."""
+    """A job as it may be stored, and the rules by which it may. acts: to be kept with it."""
 
     new: NewJob
     rules: Rules
+    acts: tuple[NewAct, ...] = ()
 
 
 Admit: TypeAlias = Callable[[NewJob], Awaitable[Admitted]]
