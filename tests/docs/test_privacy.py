@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.privacy.export import ROWS
+from bot.privacy.export import OF_JOBS, ROWS
 from bot.settings import Settings, names_of
-from bot.store import COLUMNS
+from bot.store import COLUMNS, Span, Store
 from bot.store.backup import COPIES_KEPT, KEPT
 from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.personal.rows import TABLES
 from tests.docs.pages import ROOT
+from tests.store.every_table import INDEX, fill_every_table
+from tests.store.test_personal import WHO, all_rows, execute, forget
 
 POLICY = (ROOT / "PRIVACY.md").read_text(encoding="utf-8")
 
@@ -32,6 +34,26 @@ IMPERSONAL: dict[str, set[str]] = {
 """Columns that say nothing about a person: what the bot keeps about itself, the limits of a key,
 the words that a server blocks, what the owner has switched off, servers that the bot has joined,
 and how the index of prompts is stored."""
+
+
+STAYS = {
+    "acts": {"id", "at", "community", "kind", "told_at"},
+    "blocks": {"blocked", "within", "at"},
+    **{table: set(COLUMNS[table]) for table in ("api_keys", "api_uploads", "forgotten_messages")},
+    "forgotten_inputs": {"sha256"},
+}
+"""What is not deleted with a person: that something was done, and that they are blocked; the keys
+of callers over HTTP; and what is yet to be deleted elsewhere, which names nobody."""
+
+NOT_EXPORTED = {
+    *("tokens", "sent_again", "forgettings", "forgotten_inputs", "forgotten_messages"),
+    *("api_jobs", "api_keys", "api_uploads"),
+    *("history", "history_terms", "history_entries"),
+    *("blocked_words", "disabled_entries"),
+}
+"""Tables that say nothing about a person which the others do not: secrets; what the bot still has
+to do; callers over HTTP, who are no one on Discord; an index of what is in `jobs`; and what was
+decided for others, except by whom."""
 
 
 def schema() -> dict[str, set[str]]:
@@ -81,6 +103,48 @@ def test_the_policy_says_what_the_settings_are_by_default() -> None:
 
 def test_every_table_of_an_export_is_written_to_a_file() -> None:
     assert set(TABLES) == set(ROWS)
+
+
+def test_every_table_with_personal_columns_is_exported_or_need_not_be() -> None:
+    exported = {*TABLES, *OF_JOBS}
+    assert exported | NOT_EXPORTED == set(COLUMNS)
+    assert not exported & NOT_EXPORTED
+
+
+async def test_every_table_is_forgotten_and_those_of_an_export_find_their_person(
+    tmp_path: Path,
+) -> None:
+    """Each column says the person's ID, or their number, if nothing forbids it."""
+    database, person = tmp_path / "imagen.sqlite3", f"discord:{WHO}"
+    filled = fill_every_table(database, person, WHO)
+    assert set(filled) | INDEX == set(COLUMNS) | {"settings", "greetings"} | INDEX
+    async with Store.open(database) as store:
+        span = Span(0, 2**62)
+        found = await store.personal.rest(person, span)
+        assert {table for table, rows in found.items() if len(rows) == 1} == set(TABLES)
+        [[job]] = [page async for page in store.personal.jobs(person, span)]
+        assert job.asked is not None
+        assert len(job.images) == 1
+        execute(store, "DELETE FROM forgettings")
+        await forget(store, span)
+        left = all_rows(store)
+    columns = schema()
+    said = {
+        table: {
+            name
+            for row in left[table]
+            for name, value in zip(in_order(database, table), row, strict=True)
+            if value == WHO or str(WHO) in str(value) or value == "job"
+        }
+        for table in set(columns) & set(COLUMNS) & set(left)
+    }
+    named = {table: names & set(COLUMNS[table]) for table, names in said.items()}
+    assert {table: names for table, names in named.items() if names - STAYS.get(table, set())} == {}
+
+
+def in_order(database: Path, table: str) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 def test_both_templates_have_places_for_the_owner() -> None:

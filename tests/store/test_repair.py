@@ -12,7 +12,6 @@ import pytest
 from bot.cli.repair import repair_database
 from bot.errors import StoreError
 from bot.store import Discord, JobState, Store
-from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.history import Query
 from bot.store.repair import repair
 from tests.store.damaging import (
@@ -25,6 +24,7 @@ from tests.store.damaging import (
     pages_of,
     wreck,
 )
+from tests.store.every_table import fill_every_table
 from tests.store.factories import done, in_channel, new_job
 from tests.store.schemas import BEFORE_ORIGINS, write_database
 from tests.store.test_personal import OTHER, SECRET, WHO, all_rows, asked, execute, fill, forget
@@ -138,58 +138,6 @@ class TestRepair:
             repair(database)
 
 
-FIT: dict[tuple[str, str], object] = {
-    ("jobs", "id"): "job",
-    ("jobs", "state"): "delivered",
-    ("jobs", "request"): "{}",
-    ("jobs", "error"): "{}",
-    ("jobs", "recipe"): "{}",
-    ("jobs", "warnings"): "[]",
-    ("jobs", "parent_id"): None,
-    ("discord_jobs", "withheld"): "shown",
-    ("level_settings", "level"): "person",
-    ("level_settings", "settings"): "{}",
-    ("forms", "entered"): "{}",
-    ("presets", "options"): "{}",
-    ("acts", "details"): "{}",
-    ("blocks", "kind"): "person",
-    ("blocked_words", "kind"): "word",
-    ("blocked_words", "action"): "refuse",
-    ("reports", "decision"): "dismissed",
-    ("disabled_entries", "kind"): "model",
-}
-"""What not every text or number would do for."""
-MADE_ANEW = {"history", "history_terms", "history_entries", "history_progress"}
-
-
-def fill_every_table(database: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """One row in each, of what the migrations say; returns them by table."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        scripts = read_scripts(MIGRATIONS)
-        connection.executescript("BEGIN;" + "".join(scripts) + "COMMIT;")
-        connection.execute(f"PRAGMA user_version = {len(scripts)}")
-        named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        # What FTS5 makes are tables as well.
-        own = [
-            name
-            for (name,) in connection.execute(named)
-            if name not in MADE_ANEW and name.rpartition("_")[0] != "history"
-        ]
-        for table in own:
-            columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
-            row = {
-                name: FIT.get((table, name), "job" if name == "job_id" else _any(kind))
-                for _, name, kind, *_ in columns
-            }
-            marks = ", ".join("?" * len(row))
-            connection.execute(f"INSERT INTO {table} VALUES ({marks})", tuple(row.values()))
-        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in own}
-
-
-def _any(kind: str) -> object:
-    return {"TEXT": "text", "INTEGER": 1}[kind]
-
-
 def rows_in(database: Path, tables: Any) -> dict[str, list[tuple[Any, ...]]]:
     with closing(sqlite3.connect(database)) as connection:
         return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
@@ -238,6 +186,31 @@ class TestEveryTable:
         assert found == {key for key in keys if key.encode() not in lost}
         assert 200 < len(found) < 400
 
+    async def test_between_two_damaged_pages_the_file_is_newer_than_the_backup(
+        self, database: Path
+    ) -> None:
+        async with Store.open(database) as store:
+            execute(
+                store,
+                "INSERT INTO forms SELECT printf('%064d', key), 'cli', 'edit', '{}', 1"
+                " FROM json_each(?)",
+                str([0] * 400),
+            )
+            await store.back_up(TODAY)
+            execute(store, "UPDATE forms SET of = 'new'")
+        pages = pages_of(database, "forms")
+        lost = overwrite(database, [pages[len(pages) // 4], pages[len(pages) // 2]])
+        done = repair(database)
+        found = rows_in(database, ["forms"])["forms"]
+        old = {key for key, _, of, *_ in found if of == "edit"}
+        assert len(found) == 400
+        lost_keys = {key for key, *_ in found if key.encode() in lost}
+        # To find the key that divides two pages, SQLite reads the one before it as well.
+        assert lost_keys <= old
+        assert len(old - lost_keys) <= 2
+        assert done.added.rows["forms"] == len(old)
+        assert done.rescued["forms"] == 400 - len(old)
+
 
 def back_up(database: Path) -> None:
     (database.parent / "backups").mkdir()
@@ -252,10 +225,13 @@ class TestWhatWasDeletedSinceTheBackup:
             kept.append(await asked(store, OTHER, "otherword", 9, parent_id=theirs[2]))
             await store.back_up(TODAY)
             await forget(store)
-        overwrite(database, pages_of(database, "jobs", "presets", "favourites", "level_settings"))
+        images = ("images", "sqlite_autoindex_images_1")
+        damaged = ("jobs", "presets", "favourites", "level_settings", *images)
+        overwrite(database, pages_of(database, *damaged))
         done = repair(database)
         assert sum(done.rescued[table] for table in ("jobs", "presets")) == 0
         assert done.added.left_out["jobs"] == 10
+        assert done.added.rows["images"] == len(kept)
         data = content(database)
         for trace in (SECRET.encode(), str(WHO).encode(), WHO.to_bytes(8, "big")):
             assert trace not in data
