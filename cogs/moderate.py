@@ -2,6 +2,7 @@
 
 import discord
 from discord import app_commands
+from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import mention
@@ -15,16 +16,14 @@ from cogs.places import moderates_server
 Interaction = discord.Interaction[ImagenBot]
 
 
-class Moderate(app_commands.Group):
+@app_commands.default_permissions(manage_messages=True)
+class Moderate(
+    commands.GroupCog, group_name="moderate", group_description="command.moderate.description"
+):
     """For those who may delete other people's messages in the whole server. Servers can grant a
     command to anyone, so that is checked at each use."""
 
     def __init__(self, store: Store, blocking: Blocking) -> None:
-        super().__init__(
-            name="moderate",
-            description="command.moderate.description",
-            default_permissions=discord.Permissions(manage_messages=True),
-        )
         self._store = store
         self._blocking = blocking
 
@@ -81,4 +80,4 @@ def _actor(interaction: Interaction) -> str:
 
 async def setup(bot: ImagenBot) -> None:
     services = bot.services
-    bot.tree.add_command(Moderate(services.backend.store, services.blocking))
+    await bot.add_cog(Moderate(services.backend.store, services.blocking))

@@ -1,5 +1,7 @@
 """Where the app is not in the server, or not in a server at all, with the real discord.py."""
 
+import asyncio
+
 import discord
 import pytest
 from discord import app_commands
@@ -20,7 +22,7 @@ class Abroad(Bot):
     def __init__(self) -> None:
         super().__init__(discord.Intents(guilds=True, guild_messages=True, dm_reactions=True))
         self.calls: list[Call] = []
-        self.joined: list[discord.Guild] = []
+        self.joined: asyncio.Queue[discord.Guild] = asyncio.Queue()
 
     async def setup_hook(self) -> None:
         @self.tree.command(description="Anywhere")
@@ -38,7 +40,7 @@ class Abroad(Bot):
         await super().setup_hook()
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        self.joined.append(guild)
+        self.joined.put_nowait(guild)
 
 
 class Once(discord.ui.View):
@@ -130,18 +132,18 @@ async def test_a_new_server_and_who_invited_it(pg: Playground, start: Start, ada
     bot = Abroad()
     await start(bot)
     guild = pg.add_guild("new", invited_by=ada, welcome=True)
-    await pg.wait_for(lambda: bot.joined)
-    assert bot.joined[0].system_channel is not None
-    assert bot.joined[0].system_channel.name == "welcome"
+    joined = await asyncio.wait_for(bot.joined.get(), 20)
+    assert joined.system_channel is not None
+    assert joined.system_channel.name == "welcome"
     with pytest.raises(discord.Forbidden):
-        [entry async for entry in bot.joined[0].audit_logs()]
+        [entry async for entry in joined.audit_logs()]
     pg.give_role(pg.bot, pg.add_role("looks", "view_audit_log", guild=guild))
     action = discord.AuditLogAction.bot_add
-    (entry,) = [entry async for entry in bot.joined[0].audit_logs(action=action)]
+    (entry,) = [entry async for entry in joined.audit_logs(action=action)]
     assert (entry.user and entry.user.id, entry.target and entry.target.id) == (ada.id, pg.bot.id)
     pg.remove_guild(guild)
     pg.join(guild)
-    await pg.wait_for(lambda: len(bot.joined) == 2)
+    assert await asyncio.wait_for(bot.joined.get(), 20) == joined
     assert pg.violations == []
 
 
@@ -193,8 +195,11 @@ def test_the_page_is_told_which_commands_a_place_has(pg: Playground, ada: User) 
 
 async def test_slowmode_is_for_users(pg: Playground, start: Start, ada: User) -> None:
     bot = await start()
+    changed = asyncio.create_task(bot.wait_for("guild_channel_update", timeout=20))
+    await asyncio.sleep(0)
     pg.set_slowmode(pg.channel, 30)
-    await pg.wait_for(lambda: bot.get_channel(pg.channel.id).slowmode_delay == 30)  # type: ignore[union-attr]
+    _, after = await changed
+    assert after.slowmode_delay == 30
     await bot.get_partial_messageable(pg.channel.id).send("one")
     await bot.get_partial_messageable(pg.channel.id).send("two")
     await ada.say(pg.channel, "one")
