@@ -102,6 +102,12 @@ class Results:
         with naming_roles(interaction):
             self._queue.check_person(place.person, place.roles, place.community)
 
+    def check_no_cooldown(self, interaction: discord.Interaction[Any]) -> None:
+        """The same, and for one who has asked for something too short a time ago."""
+        place = here_of(interaction).place
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
+
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
         button press it. A cooldown does not count yet: a form may be filled in meanwhile."""

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import PIL.Image
 
-from bot.errors import InvalidRequest, JobFailed, UserError
+from bot.errors import InvalidRequest, JobFailed, Refused, UserError
 from bot.log import here
 from bot.progress import Notice, Progress, Stage
 from bot.settings.image_check import ImageCheck
@@ -98,6 +98,21 @@ class Inspector:
         if verdict is not Verdict.CLEAN:
             code = "check.input" if verdict is Verdict.FLAGGED else "check.unusable"
             raise InvalidRequest(field, code)
+
+    async def check_shown(self, mode: ImageCheck, paths: Sequence[Path]) -> bool:
+        """Whether stored images are to be blurred where `mode` holds. paths: their PNG files.
+
+        Raises Refused where others may not see them.
+        """
+        if mode == "off":
+            return False
+        for path in paths:
+            if (verdict := await self.verdict([path])) is not Verdict.CLEAN:
+                if mode == "spoiler":
+                    return True
+                flagged = verdict is Verdict.FLAGGED
+                raise Refused("history.flagged" if flagged else "check.unusable")
+        return False
 
     async def verdict(self, images: Sequence[PIL.Image.Image | Path | bytes]) -> Verdict:
         """On all of `images` together. An input's PNG file and a preview's JPEG are given as such.

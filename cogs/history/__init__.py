@@ -6,7 +6,7 @@ from cogs.details import Details
 from cogs.history.command import History
 from cogs.history.lists import Lists
 from cogs.history.opening import ComparePicked, CompareWithButton, Opening, PickSelect
-from cogs.history.sending import SendButton
+from cogs.history.sending import SendButton, Showing
 from cogs.history.turning import PageButton
 from cogs.results import Results
 
@@ -21,4 +21,5 @@ async def setup(bot: ImagenBot) -> None:
     bot.components.add(PageButton(lists))
     bot.components.add(PickSelect(opening))
     bot.components.add(CompareWithButton(results, lists))
-    bot.components.add(SendButton(results, services.delivery))
+    showing = Showing(backend.screening, backend.store, backend.inspector, images_dir)
+    bot.components.add(SendButton(results, services.delivery, showing))
