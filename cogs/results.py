@@ -142,6 +142,16 @@ class Results:
                 raise
             return self._checked(interaction, job, seen)
 
+    async def sees(self, interaction: discord.Interaction[Any], job: Job) -> bool:
+        """Whether it is this person's, or where they see it: what `seen` asks."""
+        if job.person == discord_person(interaction.user.id):
+            return True
+        try:
+            await self.seen(interaction, job.id)
+        except Refused as error:
+            return error.code != "action.gone"
+        return True
+
     async def shown_again(self, interaction: discord.Interaction[Any], job: Job) -> list[Discord]:
         """Where in this server the result was shown again: its origin, as if asked for there."""
         origin = Discord.of(job.origin)
