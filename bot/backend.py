@@ -16,7 +16,7 @@ from bot.choosing import ADAPTER, Kind, Uses, ranked
 from bot.engine import Engine
 from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
-from bot.levels import Caps, Enforcing, Levels
+from bot.levels import Caps, Enforcing, Levels, Rechecking
 from bot.moderation.owner_file import NAME as BLOCKED_WORDS
 from bot.moderation.owner_file import OwnerFile
 from bot.moderation.screening import Screening
@@ -141,6 +141,7 @@ class Backend:
                 negatives=settings.blocked_in_negatives,
             )
             permits = Permits()
+            permits.add(Rechecking(levels, store, lambda: catalog.current))
             permits.add(screening.recheck)
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             uses = Uses(store)

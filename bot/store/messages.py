@@ -47,6 +47,15 @@ class Messages:
         sql = f"UPDATE discord_jobs SET {change} WHERE job_id = ?"  # noqa: S608
         await self._database.write(lambda write: write.execute(sql, (job_id,)))
 
+    async def set_shown(self, job_id: str, spoiler: bool, image_check: ImageCheck) -> None:
+        """Record how the job's images are to be shown."""
+        values = (spoiler, image_check, job_id)
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE discord_jobs SET spoiler = ?, image_check = ? WHERE job_id = ?", values
+            )
+        )
+
     async def set_posting(self, job_id: str) -> int | None:
         """Record that a separate message is about to be sent.
 

@@ -90,6 +90,16 @@ async def test_what_is_refused_is_never_written(build: Build, flag: Any, code: s
         assert (await bench.ended(await bench.take(asked(OFF)))).state is JobState.DONE
 
 
+async def test_a_mode_that_became_stricter_while_it_waited_holds(build: Build) -> None:
+    async def stricter(job: Job) -> Job:
+        return replace(job, origin=replace(Discord.of(job.origin), image_check=REFUSE))
+
+    async with build(classifier=FakeClassifier(FLAGGED), permit=stricter) as bench:
+        failed = await bench.ended(await bench.take(asked(OFF)))
+        assert failed.error is not None
+        assert failed.error.code == "check.refused"
+
+
 async def test_cells_are_looked_at_one_by_one(build: Build) -> None:
     flagged = iter([True, False, False, True, False, False])
     async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:
