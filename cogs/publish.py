@@ -42,7 +42,7 @@ class PublishButton(AskingComponent[PublishId]):
         new = replace(asked_by(interaction, job.request), id=job.id)
         shown = await self._showing.admitted(new, job)
         if shown.spoiler and not origin.spoiler:
-            await self._results.store.messages.restrict(job.id, "spoiler")
+            await self._results.store.messages.set_shown(job.id, True, origin.image_check)
         await self._delivery.afterwards.publish(replace(job, origin=shown))
         await interaction.followup.send(here_of(interaction).say("publish.done"))
 

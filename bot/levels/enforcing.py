@@ -16,6 +16,9 @@ from catalog import Catalog
 
 ADDED: Final = "levels.negative_added"
 ADDED_AGAIN: Final = "levels.negative_again"
+VOID: Final = "levels.negative_void"
+NO_GUIDANCE: Final = 1.0
+"""Up to this guidance, a negative prompt has no effect."""
 
 
 class Gate(Protocol):
@@ -173,14 +176,25 @@ def _check_entries(request: GenerationRequest, rules: Rules, catalog: Catalog) -
 
 
 def _negated(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
-    """With the texts that the levels add to every negative prompt, and a note that says so."""
+    """With the texts that the levels add to every negative prompt, and a note that says so, also
+    where they have no effect."""
     request = new.request
     for text in rules.forced_negative:
         request = with_negative(request, text, catalog)
-    if request == new.request:
-        return new
-    notice = Notice(ADDED_AGAIN if new.kind == "reroll" else ADDED, {})
-    return replace(new, request=request, warnings=(*new.warnings, notice))
+    codes = []
+    if request != new.request:
+        codes.append(ADDED_AGAIN if new.kind == "reroll" else ADDED)
+    if rules.forced_negative and any(_negative_is_void(each, catalog) for each in request.each):
+        codes.append(VOID)
+    notices = [notice for code in codes if (notice := Notice(code, {})) not in new.warnings]
+    return replace(new, request=request, warnings=(*new.warnings, *notices)) if codes else new
+
+
+def _negative_is_void(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether its model takes a negative prompt, but it asks for no guidance."""
+    if not request.model or request.guidance > NO_GUIDANCE:
+        return False
+    return catalog.family_of(request.model).takes_negative
 
 
 def with_negative(request: GenerationRequest, text: str, catalog: Catalog) -> GenerationRequest:

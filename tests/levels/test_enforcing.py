@@ -8,8 +8,9 @@ import pytest
 from bot.errors import JobFailed, UserError
 from bot.levels import Caps, Enforcing, Level, Levels, Place, Rechecking, Rules, enforce, resolve
 from bot.levels.defaults import with_defaults
-from bot.levels.enforcing import ADDED, ADDED_AGAIN, with_negative
+from bot.levels.enforcing import ADDED, ADDED_AGAIN, VOID, with_negative
 from bot.levels.fields import ChannelFields, PersonFields, ServerFields
+from bot.progress import Notice
 from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
 from bot.request.model import Axis
 from bot.store import CommandLine, Discord, Job, NewJob, Store
@@ -105,6 +106,29 @@ def test_the_forced_negative_is_added_once_to_every_text() -> None:
     assert all(cell.negative.endswith("ugly") for cell in sheet.cells)
     enlarged = enforce(asked(ENLARGED), rules, CATALOG)
     assert (enlarged.request, enlarged.warnings) == (ENLARGED, ())
+
+
+@pytest.mark.parametrize(("guidance", "void"), [(1.0, True), (1.5, False)])
+def test_a_forced_negative_without_effect_is_said_to_have_none(guidance: float, void: bool) -> None:
+    rules = resolve(Caps(), ServerFields(forced_negative="ugly"))
+    plain = asked()
+    new = replace(plain, request=replace(plain.request, guidance=guidance))
+    once = enforce(new, rules, CATALOG)
+    assert [notice.code for notice in once.warnings] == [ADDED, *([VOID] if void else [])]
+    assert enforce(once, rules, CATALOG) == once
+    assert enforce(new, resolve(Caps()), CATALOG).warnings == ()
+    cells = replace(
+        compared(2),
+        comparison=Comparison(
+            (Axis("guidance", ("1", "7")),),
+            (
+                replace(compared(1), comparison=None, guidance=guidance),
+                replace(compared(1), comparison=None, guidance=7.0),
+            ),
+        ),
+    )
+    said = enforce(asked(cells), rules, CATALOG).warnings
+    assert (Notice(VOID, {}) in said) is void
 
 
 @pytest.mark.parametrize("negative", ["(rain, ugly", "[rain, ugly", "", "ugly:0.1), ugly", "ugly"])
