@@ -412,6 +412,32 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted(lea, **QUICK)
 
 
+async def test_what_is_there_already_follows_the_rules_of_the_place(town: Town) -> None:
+    ada, channel = town.playground.user("abe"), town.playground.add_channel("later")
+    hidden = [
+        await result(await ada.slash("imagine", channel=channel, **QUICK, hidden=True))
+        for _ in range(2)
+    ]
+    sheet = await result(
+        await ada.slash(
+            "compare", channel=channel, prompt=CANARY, axis="steps", values="1, 2", seed=7
+        )
+    )
+    await town.set("channel", "paint", "no", channel=channel)
+    off = "Generating images is turned off in this channel."
+    cell = f"opencell:{job_of(sheet)}"
+    assert off in await refused(await ada.select(sheet, cell, ["0"]))
+    assert off in await refused(await press(ada, hidden[0], "publish"))
+    await town.set("channel", "paint", channel=channel)
+    await town.set("channel", "forced_spoiler", "yes", channel=channel)
+    opened = await result(await ada.select(sheet, cell, ["0"]))
+    assert gallery(opened)[0]["spoiler"]
+    done = await press(ada, hidden[1], "publish")
+    await done.wait(lambda m: m.content == "Everyone here can see it now.")
+    public = [m for m in town.playground.messages(channel) if not m.ephemeral]
+    assert gallery(public[-1])[0]["spoiler"]
+
+
 async def test_in_a_direct_message_there_is_only_what_is_ones_own(town: Town) -> None:
     max_ = town.playground.user("max")
     direct = town.playground.dm(max_)
