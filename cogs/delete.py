@@ -63,7 +63,7 @@ class Deleting:
             log.info("job %s: cannot confirm its deletion: %s", job.id, type(error).__name__)
 
     async def finish(self, job: Job, user_id: int) -> bool:
-        """Delete what is marked as deleted; returns whether its message no longer shows it.
+        """Delete what is marked as deleted; returns whether no message shows it any more.
 
         user_id: who deletes it; the message names them unless it is theirs.
         """
@@ -77,8 +77,8 @@ class Deleting:
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
-        await self._delivery.afterwards.take_down_again(job)
-        return gone
+        elsewhere = await self._delivery.afterwards.take_down_again(job)
+        return gone and elsewhere
 
     def _check(self, interaction: Interaction, job: Job) -> None:
         own = job.person == discord_person(interaction.user.id)

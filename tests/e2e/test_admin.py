@@ -396,10 +396,22 @@ async def test_a_moderators_deletion_and_block_reach_the_audit_channel(court: Co
     await mod.click(asked, f"erase:{job_of(other)}")
     await court.told(f"<@{mod.id}> deleted an image that <@{ada.id}>", court.log)
     report = await court.reported("rob", image, court.log)
+    own = await painted(mod, **QUICK, channel=court.hall)
+    about_mod = await court.reported("rob-m", own, court.log)
+    for judge, why in ((mod, "yourself"), (court.mod("mod-e"), "moderates this server")):
+        press = await judge.click(about_mod, "Block")
+        await playground.wait_for(lambda press=press: press.followups)
+        assert why in press.followups[0].content
+    assert about_mod.components
     await mod.click(report, "Block")
     await court.told(f"<@{mod.id}> blocked <@{ada.id}>", court.log)
     assert BLOCKED_HERE in await said(await ada.slash("imagine", **QUICK, channel=court.hall))
     await painted(ada, **QUICK, channel=court.office)
+    await playground.wait_for(lambda: "Person blocked" in report.content)
+    await mod.click(report, "Delete")
+    await playground.wait_for(lambda: not report.components)
+    assert "**Deleted**" in report.content
+    await playground.wait_for(lambda: image.deleted or not image.attachments)
 
 
 async def answer_to(call: Interaction) -> Message:

@@ -60,8 +60,10 @@ class Afterwards:
                     return True
         return False
 
-    async def take_down_again(self, job: Job) -> None:
-        """Delete the messages that show the result elsewhere. What Discord refuses is logged."""
+    async def take_down_again(self, job: Job) -> bool:
+        """Delete the messages that show the result elsewhere; returns whether all are gone. What
+        Discord refuses is logged."""
+        gone = True
         for shown in await self._store.sent_again.of(job.id):
             channel = self._client.get_partial_messageable(shown.channel_id)
             try:
@@ -71,8 +73,10 @@ class Afterwards:
                     raise
                 log.info("job %s: a message was not taken down: %s", job.id, short(error))
                 if meaning is not Refusal.CLOSED:
+                    gone = False
                     continue
             await self._store.sent_again.drop(shown.message_id)
+        return gone
 
     async def opened(
         self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
