@@ -86,7 +86,7 @@ class Deciding(Component[DecideId]):
             if not await self._deleting.finish(job, interaction.user.id):
                 await self._store.reports.still_shown(job.id)
         elif decision is Decision.BLOCKED:
-            await self._blocking.enforce("person", job.person, within)
+            await self._blocking.enforce()
         return True
 
     async def _within(self, interaction: Interaction, job: Job, decision: Decision) -> str:
