@@ -18,7 +18,7 @@ from bot.moderation.words import Words
 from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.request import AdapterUse, DrawnPrompts, Template
-from bot.store import OWNER, ActKind, Api, CommandLine, Discord, NewJob, Origin, Store
+from bot.store import OWNER, ActKind, Api, CommandLine, Discord, NewJob, Origin, Previewing, Store
 from bot.texts.language import Texts
 from catalog import AdapterEntry, Catalog, ModelEntry, WildcardFile, Wildcards
 from tests.store.factories import request
@@ -208,6 +208,19 @@ async def test_what_is_found_is_told_to_each_list_once_the_job_is_accepted(
         assert await found(store) == []
         await queue.accept(new)
     assert await found(store) == [(None, new.id, "zork"), (SERVER, new.id, "fo.")]
+
+
+async def test_what_is_found_in_what_is_shown_elsewhere_is_told_there_once(
+    store: Store, screening: Screening, words: Words
+) -> None:
+    for server in (OWNER, SERVER, "discord:101"):
+        await words.add(server, Blocked("zork", "word", "report"), "discord:1")
+    job = (await JobQueue(store, [Lane()], admit=screening).accept(asked("a zork"))).job
+    elsewhere = Discord(user_id=7, guild_id=101, channel_id=20)
+    for _ in range(2):
+        admitted = await screening(NewJob(request=job.request, origin=elsewhere, id=job.id))
+        await store.acts.keep(admitted.acts)
+    assert [server for server, _, _ in await found(store)] == [None, SERVER, "discord:101"]
 
 
 async def test_nothing_is_told_of_a_job_that_is_not_accepted(
@@ -439,3 +452,15 @@ def test_a_file_that_cannot_be_read_is_as_it_was(
     assert file.entries() == (Blocked("zork"),)
     monkeypatch.undo()
     assert file.entries() == (Blocked("something longer"),)
+
+
+async def test_a_preview_may_have_what_is_only_shown_where_its_entry_is(
+    store: Store, screening: Screening, words: Words
+) -> None:
+    await words.add(OWNER, Blocked("zork", "word", "restrict"), "discord:1")
+    of_adult = asked("a zork", origin=Previewing(), model="adult")
+    assert await refusal(screening, of_adult) is None
+    await screening.recheck(await store.accept(of_adult))
+    assert await refusal(screening, asked("a zork", origin=Previewing())) == "words.restricted"
+    template = Template("a __nsfw/late__", None, 1)
+    assert await refusal(screening, asked(origin=Previewing(), template=template)) == "repeat.gated"

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.request import Options
-from bot.store import Erasable, JobState, Span, Store
+from bot.store import ActKind, Erasable, JobState, NewAct, Span, Store
 from bot.store.history import Query
+from bot.store.presets import SavedPreset
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import new_job
 
@@ -25,6 +26,7 @@ async def page(store: Store) -> None:
 
 
 SPAN = Span(0, 10**15)
+PRESET = SavedPreset("x", "discord:7", "discord:1", "x", Options(), 0)
 
 
 async def rows(store: Store) -> None:
@@ -64,6 +66,9 @@ ASKED: dict[str, Ask] = {
     "add_word": lambda store: store.words.add(
         "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9, act={}
     ),
+    "keep_acts": lambda store: store.acts.keep(
+        [NewAct(kind=ActKind.WORDS_FOUND, actor="discord:7", subject="x")]
+    ),
     "remove_word": lambda store: store.words.remove(
         "discord:1", "zork", kind="word", by="discord:7", act={}
     ),
@@ -76,7 +81,7 @@ ASKED: dict[str, Ask] = {
     "share_preset": lambda store: store.presets.save(
         "discord:7", "x", Options(), community="discord:1", replace=True
     ),
-    "delete_preset": lambda store: store.presets.delete("x"),
+    "delete_preset": lambda store: store.presets.delete(PRESET, "discord:7"),
     "levels": lambda store: store.levels.of(
         [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
     ),
