@@ -139,7 +139,7 @@ class Acts:
     async def keep(self, acts: Sequence[NewAct]) -> None:
         """Keep those of which there is none yet of the kind, about the same, in that server."""
 
-        def keep(write: sqlite3.Connection) -> bool:
+        def insert(write: sqlite3.Connection) -> bool:
             kept = False
             for act in acts:
                 sql = "SELECT 1 FROM acts WHERE subject = ? AND kind = ? AND community IS ?"
@@ -148,7 +148,8 @@ class Acts:
                     kept = True
             return kept
 
-        if acts and await self._database.write(keep):
+        kept = await self._database.write(insert) if acts else False
+        if kept:
             self.recorded()
 
     def recorded(self) -> None:
