@@ -117,7 +117,7 @@ def asked_by(
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
             age_restricted=here_of(interaction).nsfw,
-            reply_to=shown.message_id if shown and here else None,
+            reply_to=shown.message_id if shown and here and not hidden else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
             absent=here_of(interaction).absent,

@@ -153,8 +153,14 @@ class Results:
 
     async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer."""
-        hidden = Discord.of(parent.origin).hidden
+        hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
+
+    @staticmethod
+    def hides(interaction: discord.Interaction[Any], parent: Job) -> bool:
+        """Whether only this person sees what they make of it: like the result itself, or because
+        they have set it so."""
+        return Discord.of(parent.origin).hidden or here_of(interaction).rules.private
 
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
@@ -188,9 +194,15 @@ class Results:
             catalog = await self.offered(interaction, *request.names)
         check_may_repeat(parent, self.catalog.current, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        hidden = Discord.of(parent.origin).hidden
+        hidden = self.hides(interaction, parent)
         new = asked_by(
-            interaction, request, kind=kind, parent=parent, hidden=hidden, warnings=warnings
+            interaction,
+            request,
+            kind=kind,
+            parent=parent,
+            hidden=hidden,
+            spoiler=here_of(interaction).rules.spoiler,
+            warnings=warnings,
         )
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:

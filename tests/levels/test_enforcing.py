@@ -10,6 +10,7 @@ from bot.levels import Caps, Enforcing, Level, Levels, Place, Rechecking, Rules,
 from bot.levels.defaults import with_defaults
 from bot.levels.enforcing import ADDED, ADDED_AGAIN, VOID, with_negative
 from bot.levels.fields import ChannelFields, PersonFields, ServerFields
+from bot.levels.rules import Defaults
 from bot.progress import Notice
 from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
 from bot.request.model import Axis
@@ -276,6 +277,12 @@ def test_the_nearest_that_is_allowed() -> None:
         Draft(prompt="a"), channel=ChannelFields(model="small"), person=PersonFields(model="adults")
     )
     assert gated.model == "small"
+
+
+def test_a_sampler_that_is_gone_leaves_those_of_the_other_levels() -> None:
+    rules = Rules(defaults=Defaults(scheduler=("Gone", "Euler")))
+    draft = with_defaults(Draft(prompt="a"), rules, CATALOG, nsfw=False, adapters_max=4)
+    assert draft.scheduler == "Euler"
 
 
 @pytest.mark.parametrize("image", [None, Picture("a" * 64, 2000, 1000)])

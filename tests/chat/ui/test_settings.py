@@ -73,6 +73,13 @@ def line(
             "20 *(from the server)*, 5 *(this channel's)*",
         ),
         (
+            "image_check",
+            {"image_check": "refuse"},
+            {"image_check": "off"},
+            "**Image check:** Don't show it, except in age-restricted channels *(from the server)*",
+        ),
+        ("image_check", {}, {}, "**Image check:** Off *(the bot's)*"),
+        (
             "cooldown",
             {},
             {},
