@@ -306,8 +306,7 @@ class GpuConsumer:
         permitted = await keep_trying(
             lambda: self._permit(job), f"job {job.id}: it cannot be checked", check=running.check
         )
-        if permitted is not None:
-            running.job = job = permitted
+        running.job = job = permitted or job
         if job.request.comparison is not None:
             return await self._comparing.run(running)
         compressed = Compressed(self._compressor)
