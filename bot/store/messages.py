@@ -14,10 +14,12 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def set(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """Record which message shows the job."""
+    async def set(self, job_id: str, channel_id: int, message_id: int) -> bool:
+        """Record which message shows the job; returns False if that is erased."""
         values = (channel_id, message_id, job_id)
-        await self._database.write(lambda write: write.execute(SET_MESSAGE, values))
+        return await self._database.write(
+            lambda write: write.execute(SET_MESSAGE, values).rowcount > 0
+        )
 
     async def job_of(self, message_id: int) -> Job | None:
         row = await self._database.row(f"{SELECT_JOBS} WHERE message_id = ?", (message_id,))
@@ -85,5 +87,9 @@ class Messages:
                 " WHERE id = job_id AND (state = 'delivered' OR told_at IS NOT NULL)"
                 " AND NOT EXISTS (SELECT 1 FROM discord_jobs"
                 " WHERE job_id = jobs.id AND (hidden OR absent)))",
+                (now_ms(),),
+            )
+            await write.execute(
+                "UPDATE forgotten_messages SET token = NULL, good_to = NULL WHERE good_to <= ?",
                 (now_ms(),),
             )

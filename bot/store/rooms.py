@@ -67,4 +67,4 @@ class Rooms:
         self.blocks = Blocks(database, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
-        self.presets = Presets(database)
+        self.presets = Presets(database, self.acts)

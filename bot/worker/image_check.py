@@ -16,7 +16,7 @@ from bot.errors import InvalidRequest, JobFailed, Refused, UserError
 from bot.log import here
 from bot.progress import Notice, Progress, Stage
 from bot.settings.image_check import ImageCheck
-from bot.store import Discord, Job, Store
+from bot.store import Discord, Job, Previewing, Store
 from catalog import Catalog, ImageCheckEntry
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,9 @@ class Inspector:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="image-check")
 
     def mode_of(self, job: Job) -> ImageCheck:
+        """What becomes of its images. Those of bot.previews are looked at there."""
+        if isinstance(job.origin, Previewing):
+            return "off"
         return job.origin.image_check if isinstance(job.origin, Discord) else self.of_owner
 
     async def inspect(self, job: Job, images: Sequence[PIL.Image.Image]) -> tuple[Notice, ...]:

@@ -168,7 +168,7 @@ async def test_a_report_finds_someone(desk: Desk, chosen: bool) -> None:
     job = await done(desk.store, in_channel(guild_id=100))
     desk.places.chosen = chosen
     desk.places.server.refuses = http_error(403, 50001)
-    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.store.reports.add(job, "discord:8", "it shows me", job.community)
     await desk.tell()
     [sent] = desk.places.owners.sent.values()
     assert "it shows me" in sent["content"]
