@@ -14,6 +14,7 @@ from bot.levels.rules import Defaults
 from bot.progress import Notice
 from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
 from bot.request.model import Axis
+from bot.settings.image_check import ImageCheck
 from bot.store import CommandLine, Discord, Job, NewJob, Store
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry
 
@@ -210,7 +211,7 @@ async def test_what_is_no_longer_allowed_is_not_generated(
 async def test_what_waits_is_shown_as_the_place_shows_images_by_then(
     store: Store, server: dict[str, Any], restricted: bool, expected: tuple[bool, str] | None
 ) -> None:
-    mode = "off" if restricted else "spoiler"
+    mode: ImageCheck = "off" if restricted else "spoiler"
     origin = replace(Discord.of(asked().origin), image_check=mode, age_restricted=restricted)
     changed, stored = await rechecked(store, replace(asked(), origin=origin), **server)
     assert (changed is None) is (expected is None)
