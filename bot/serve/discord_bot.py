@@ -9,7 +9,7 @@ from typing import Self
 
 import discord
 
-from bot.chat.audit import Audit, Destinations
+from bot.chat.audit import Audit, Destinations, ReportedPictures
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
 from bot.chat.contexts import Contexts
@@ -87,6 +87,7 @@ class DiscordBot:
                         partial(_audit_channel, backend.levels),
                         settings.report_channel,
                     ),
+                    pictures=ReportedPictures(client, delivery),
                 )
                 roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
                 removal = Removal(client, backend.store, logged_in.wait)

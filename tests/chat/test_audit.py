@@ -15,7 +15,7 @@ from bot.chat.audit import telling as telling_module
 from bot.chat.audit.places import OWNERS, Destination, Destinations
 from bot.chat.places import may_tell
 from bot.levels import Levels
-from bot.store import Act, ActKind, Store
+from bot.store import Act, ActKind, Job, Store
 from catalog import Catalog
 from tests.chat.delivery.discord_fakes import http_error
 from tests.chat.found import TEXTS
@@ -68,6 +68,7 @@ class Places:
 class Desk:
     def __init__(self, store: Store) -> None:
         self.store, self.places, self.now = store, Places(), 0.0
+        self.pictures: dict[str, tuple[int, str]] = {}
         self.start()
 
     def start(self) -> None:
@@ -78,8 +79,13 @@ class Desk:
             levels=Levels(self.store),
             catalog=cast("Any", SimpleNamespace(whole=Catalog({}, {}, ""))),
             destinations=cast("Destinations", self.places),
+            pictures=cast("Any", self),
             clock=lambda: self.now,
         )
+
+    async def show(self, channel: Channel, job: Job, say: object, nonce: str) -> None:
+        """Stands for ReportedPictures."""
+        self.pictures[nonce] = channel.id, job.id
 
     async def tell(self) -> None:
         await self.audit._tell_all()
@@ -173,7 +179,17 @@ async def test_a_report_finds_someone(desk: Desk, chosen: bool) -> None:
     [sent] = desk.places.owners.sent.values()
     assert "it shows me" in sent["content"]
     assert len(sent["view"].children) == 3
+    assert [*desk.pictures.values()] == [(desk.places.owners.id, job.id)]
+    assert {*desk.pictures}.isdisjoint(desk.places.owners.sent)
     assert list(desk.audit.refusing) == ([SERVER] if chosen else [])
+
+
+async def test_the_moderators_of_the_server_go_and_look_themselves(desk: Desk) -> None:
+    job = await done(desk.store, in_channel(guild_id=100))
+    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.tell()
+    assert len(desk.places.server.texts) == 1
+    assert desk.pictures == {}
 
 
 async def test_a_note_to_all_goes_behind_everything_else_and_only_once(desk: Desk) -> None:
