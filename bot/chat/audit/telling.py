@@ -210,7 +210,7 @@ class Audit:
             return self._texts.speaker(ENGLISH)
         place = Place(person="", community=discord_community(guild.id))
         language = (await self._levels.rules(place)).public_language
-        return self._texts.speaker(language or str(guild.preferred_locale))
+        return self._texts.speaker(language or str(guild.preferred_locale), place.community)
 
 
 def _nonce(act: Act, channel_id: int, part: str = "") -> str:
