@@ -43,7 +43,7 @@ class Screening:
         self._store = store
         self._catalog = catalog
         self._negatives = negatives
-        self._reported: OrderedDict[str, None] = OrderedDict()
+        self._reported: OrderedDict[tuple[str, str | None], None] = OrderedDict()
 
     async def __call__(self, new: NewJob) -> Admitted:
         """See Admit. Raises Refused: words.refused, words.restricted, repeat.gated."""
@@ -104,10 +104,11 @@ class Screening:
         return any(entry is not None and entry.nsfw for entry in used)
 
     async def _report(self, new: NewJob, finding: Finding) -> None:
-        """Tell each list's moderators, once for a job."""
-        if new.id in self._reported:
+        """Tell each list's moderators, once for a job and where it is to be shown."""
+        what = (new.id, new.origin.community)
+        if what in self._reported:
             return
-        self._reported[new.id] = None
+        self._reported[what] = None
         if len(self._reported) > _REMEMBERED:
             self._reported.popitem(last=False)
         for entries, community in (

@@ -179,14 +179,16 @@ class Previews:
         return locate_entry(model, self._models_dir).available
 
     async def _may_paint(self) -> bool:
-        """Wait until nobody has had a job for a while; returns whether it is still wanted."""
+        """Wait until nobody has had a job for a while, and the bot is not about to stop; returns
+        whether it is still wanted."""
         queue = self._queue
         while self._wanted.is_set():
             self._moved.clear()
             rest = self._busy_at + self._quiet - self._clock()
-            if not queue.still.now and len(queue) == 0 and rest <= 0:
+            free = len(queue) == 0 and not queue.still.now and not queue.blocked.closing
+            if free and rest <= 0:
                 return True
-            timeout = rest if len(queue) == 0 and not queue.still.now else None
+            timeout = rest if free else None
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), timeout)
         return False
@@ -203,6 +205,8 @@ class Previews:
                 while await feed.next() is not None:
                     pass
         except UserError as error:
+            if self._queue.blocked.closing:
+                return False
             log.warning("previews: %s cannot be painted: %s", subject.entry.key, error.code)
             self._failed[subject.shelf, subject.entry.key] = None
             return True

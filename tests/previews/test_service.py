@@ -271,3 +271,33 @@ def test_what_is_shown_everywhere_is_painted_with_a_model_that_is() -> None:
     catalog = Catalog({"adult": adult, "demo": MODEL}, {"ink": LORA, "plain": plain}, "demo")
     painted = [(each.entry.key, each.model.key) for each in subjects(catalog, [adult, MODEL])]
     assert painted == [("adult", "adult"), ("ink", "adult"), ("demo", "demo"), ("plain", "demo")]
+
+
+async def test_before_an_update_it_waits_and_nothing_counts_as_failed(
+    bench: Bench, models: Path
+) -> None:
+    gate = Gate()
+    bench.engine.work = gate
+    previews = previews_of(bench, models)
+    async with running(previews):
+        await previews.start()
+        await gate.entered()
+        bench.queue.blocked.close(closing=True)
+        gate.go_on.set()
+        await eventually(lambda: previews.progress().painted == 1 and len(bench.queue) == 0)
+        await asyncio.sleep(0.05)
+        assert previews.progress().failed == ()
+        assert previews.progress().left == 1
+        assert await bench.store.setting(WANTED)
+        bench.queue.blocked.close(closing=False)
+        await eventually(lambda: previews.progress().painted == 2)
+
+
+async def test_one_refused_as_the_bot_begins_to_stop_is_painted_later(
+    bench: Bench, models: Path
+) -> None:
+    previews = previews_of(bench, models)
+    bench.queue.blocked.close(closing=True)
+    subject = (await asyncio.to_thread(previews._missing, CATALOG))[0]
+    assert not await previews._paint(subject, CATALOG)
+    assert previews.progress().failed == ()
