@@ -44,6 +44,21 @@ class ActKind(StrEnum):
     DATA_FORGOTTEN = "data_forgotten"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAct:
+    """An act that is kept once what it is about is stored. See Act."""
+
+    kind: ActKind
+    actor: str
+    community: str | None = None
+    subject: str | None = None
+    details: Mapping[str, Detail] = field(default_factory=dict, repr=False)
+
+    def insert(self, write: sqlite3.Connection) -> None:
+        """Within a transaction. `Acts.recorded` is to be called after."""
+        insert_act(write, self.kind, self.actor, self.community, self.subject, self.details)
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """actor: a person as of a job, such as `discord:7`. community: the server that it concerns;

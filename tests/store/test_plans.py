@@ -64,9 +64,11 @@ ASKED: dict[str, Ask] = {
     "form": lambda store: store.forms.find("x", "discord:7"),
     "words": lambda store: store.words.of("discord:1"),
     "add_word": lambda store: store.words.add(
-        "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9
+        "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9, act={}
     ),
-    "remove_word": lambda store: store.words.remove("discord:1", "zork", kind="word"),
+    "remove_word": lambda store: store.words.remove(
+        "discord:1", "zork", kind="word", by="discord:7", act={}
+    ),
     "uses of a person": lambda store: store.uses.of_person("discord:7", 0, 500),
     "uses of all": lambda store: store.uses.page(1_000, 0, 2_000),
     "presets": lambda store: store.presets.of("discord:7", "discord:1"),
