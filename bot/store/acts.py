@@ -39,7 +39,7 @@ class ActKind(StrEnum):
     QUIET_HOURS = "quiet_hours"
     DRAINED = "drained"
     SERVER_LEFT = "server_left"
-    DATA_FORGOTTEN = "data_forgotten"
+    REPORT_GONE = "report_gone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ async def test_an_export_has_every_row_and_every_byte(
     await lives(ada, playground, home, WORD)
     call = await ada.slash("export")
     assert call.ephemeral
-    await call.wait_followup(lambda m: "That's everything" in m.content, timeout=30)
+    await call.wait(lambda m: "That's everything" in m.content, timeout=30)
     messages = [m for m in (call.original, *call.followups) if m is not None and m.attachments]
     files: dict[str, bytes] = {}
     for message in messages:

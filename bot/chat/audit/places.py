@@ -50,14 +50,14 @@ class Destinations:
         """Where the act is told; None if there is nobody to tell.
 
         A report from a server without an audit channel, and one from a direct message, goes to the
-        owners.
+        owners, and so does that it is gone.
         """
         if act.community is None:
             return OWNERS
         guild = self._client.get_guild(int(act.community.rpartition(":")[2]))
         if guild is not None and (channel := await self._channel_in(guild, act)) is not None:
             return Destination(channel, guild)
-        return OWNERS if act.kind is ActKind.REPORTED else None
+        return OWNERS if act.kind in (ActKind.REPORTED, ActKind.REPORT_GONE) else None
 
     async def routes(
         self, destination: Destination
