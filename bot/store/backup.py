@@ -1,5 +1,7 @@
-"""Daily backups of the database, kept for a week. Copies from before a change of the schema are kept
-for a month."""
+"""Daily backups of the database, kept for a week.
+
+Copies from before a change of the schema are kept for a month.
+"""
 
 import asyncio
 import glob
