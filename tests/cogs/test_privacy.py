@@ -42,6 +42,7 @@ class Discord:
         raise AssertionError("what was sent is deleted")
 
     async def _followup(self, *, file: discord.File, ephemeral: bool) -> None:
+        file.close()
         if not self._left:
             raise FULL
         self._left -= 1
@@ -49,6 +50,7 @@ class Discord:
 
     async def _dm(self, user: object) -> Any:
         async def send(*, file: discord.File) -> None:
+            file.close()
             if not self._direct:
                 raise CLOSED
             self.files.append(f"direct: {file.filename}")
