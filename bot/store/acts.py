@@ -41,7 +41,7 @@ class ActKind(StrEnum):
     DRAINED = "drained"
     PREVIEWS = "previews"
     SERVER_LEFT = "server_left"
-    DATA_FORGOTTEN = "data_forgotten"
+    REPORT_GONE = "report_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
 from bot.store.levels import LevelSettings
 from bot.store.messages import Messages
-from bot.store.personal import Personal
 from bot.store.presets import Presets
 from bot.store.reports import Reports
 from bot.store.sent_again import SentAgain
@@ -53,7 +52,6 @@ class Rooms:
         self.cells = Cells(database)
         self.greetings = Greetings(database)
         self._spent = Spent()
-        self.personal = Personal(database, self._spent)
         self.history = History(database)
         self.favourites = Favourites(database)
         self.sent_again = SentAgain(database)

@@ -351,6 +351,10 @@ async def test_in_a_blocked_server_nothing_is_done(court: Court) -> None:
     assert SERVER_BLOCKED in await outcome(
         forged(playground, ann, room, image, "details", job_of(image))
     )
+    assert "What I keep" in str((await ann.slash("privacy", channel=room)).message)
+    sure = await (await ann.slash("forget", channel=room)).wait(lambda m: bool(m.components))
+    forgotten = await ann.click(sure, "Delete for good")
+    await forgotten.wait(lambda m: m.content.startswith("Done"), timeout=60)
     assert await ann.autocomplete("imagine", "model", "", channel=room, prompt="x") == []
     await painted(ann, **QUICK, channel=court.hall)
     assert "bad place" in await court.admin("server leave", server=str(guild.id))
