@@ -277,3 +277,7 @@ async def test_signs_alone_find_nothing(store: Store, text: str) -> None:
     await painted(store, "a cat!!!")
     assert await found(store, text) == []
     assert await found(store, "  ") == ["a cat!!!"]
+
+
+def test_what_is_looked_for_twice_counts_once() -> None:
+    assert words.pieces('fox "red fox" Fox fox "red fox"') == [["fox"], ["red", "fox"]]
