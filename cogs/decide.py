@@ -9,7 +9,7 @@ from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.owners import Owners
-from bot.chat.ui.acts import DecideId, number_of, report_text
+from bot.chat.ui.acts import DecideId, person, report_text, report_view
 from bot.errors import Refused
 from bot.store import (
     EVERYWHERE,
@@ -22,6 +22,7 @@ from bot.store import (
     discord_person,
 )
 from bot.worker.blocking import Blocking
+from cogs.blockable import check_may_be_blocked
 from cogs.delete import Deleting, deleting_of
 from cogs.places import moderates, moderates_server
 
@@ -60,15 +61,13 @@ class Deciding(Component[DecideId]):
         shown_at = None if there else next(iter(again), None)
         within, channels = await self._within(interaction, job, custom_id.decision)
         await interaction.response.defer()
-        won = report.decision is None and await self._decide(
-            interaction, report, job, custom_id.decision, within, channels
-        )
+        won = await self._decide(interaction, report, job, custom_id.decision, within, channels)
         decided = await self._store.reports.find(report.id) or report
         say = await self._audit.say_in(interaction.guild if within else None)
         text = report_text(say, decided, job, shown_at)
-        await interaction.edit_original_response(content=text, view=None)
+        await interaction.edit_original_response(content=text, view=report_view(say, decided))
         if not won:
-            by = number_of(decided.decided_by or "")
+            by = person(say, decided.decided_by or "")
             raise Refused(f"report.late.{decided.decision}", user=by)
 
     async def _decide(
@@ -87,17 +86,26 @@ class Deciding(Component[DecideId]):
             await self._delivery.settled()
             if (await self._store.job(job.id)).state is JobState.DONE:
                 raise Refused("action.none")
+        if decision is Decision.BLOCKED:
+            guild = None if within == EVERYWHERE else interaction.guild
+            user_id = Discord.of(job.origin).user_id
+            await check_may_be_blocked(interaction, self._owners, user_id, within=guild)
         actor = discord_person(interaction.user.id)
         if not await self._store.reports.decide(
             report, job, decision, actor=actor, within=within, whole=whole
         ):
             return False
-        if decision is Decision.DELETED and not whole:
-            await self._delivery.afterwards.take_down_again(job, channels)
-        elif decision is Decision.DELETED:
-            await self._deleting.finish(job, interaction.user.id)
+        if decision is Decision.DELETED:
+            afterwards = self._delivery.afterwards
+            gone = (
+                await self._deleting.finish(job, interaction.user.id)
+                if whole
+                else await afterwards.take_down_again(job, channels)
+            )
+            if not gone:
+                await self._store.reports.still_shown(job.id)
         elif decision is Decision.BLOCKED:
-            await self._blocking.enforce("person", job.person, within)
+            await self._blocking.enforce()
         return True
 
     async def _within(

@@ -90,7 +90,7 @@ class Deleting:
         )
 
     async def finish(self, job: Job, user_id: int) -> bool:
-        """Delete what is marked as deleted; returns whether its message no longer shows it.
+        """Delete what is marked as deleted; returns whether no message shows it any more.
 
         user_id: who deletes it; the message names them unless it is theirs.
         """
@@ -104,8 +104,8 @@ class Deleting:
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
-        await self._delivery.afterwards.take_down_again(job)
-        return gone
+        elsewhere = await self._delivery.afterwards.take_down_again(job)
+        return gone and elsewhere
 
     @staticmethod
     def _may_delete(interaction: Interaction, job: Job) -> bool:

@@ -41,11 +41,13 @@ from bot.store.origins import (
 )
 from bot.store.personal import (
     COLUMNS,
+    Answer,
     Erasable,
     Forgetting,
     Holdings,
     JobRows,
     Record,
+    Removable,
     Span,
 )
 from bot.store.reports import Decision, Report
@@ -66,6 +68,7 @@ __all__ = [
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",
+    "Answer",
     "Api",
     "ApiKey",
     "Block",
@@ -92,6 +95,7 @@ __all__ = [
     "Painted",
     "Previewing",
     "Record",
+    "Removable",
     "Report",
     "Span",
     "Store",

@@ -9,6 +9,7 @@ from bot.store.acts import ActKind, Acts, Detail, insert_act
 from bot.store.blocks import insert_block
 from bot.store.database import Database, Row
 from bot.store.deletions import BEGIN
+from bot.store.history.index import remove
 from bot.store.jobs import Job, new_id, now_ms
 from bot.store.origins import Discord
 
@@ -21,7 +22,8 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """reporter, decided_by: people as of a job. decision: None while it is open. Times in ms."""
+    """reporter, decided_by: people as of a job. decision: None while it is open. shown: whether the
+    image was deleted, but a message that shows it could not be taken down. Times in ms."""
 
     id: str
     job_id: str
@@ -31,6 +33,7 @@ class Report:
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: int | None = None
+    shown: bool = False
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -44,6 +47,7 @@ class Report:
             decision=None if decision is None else Decision(decision),
             decided_by=row["decided_by"],
             decided_at=row["decided_at"],
+            shown=bool(row["shown"]),
         )
 
 
@@ -98,7 +102,8 @@ class Reports:
         within: str,
         whole: bool = True,
     ) -> bool:
-        """Decide an open report; returns False if someone was faster.
+        """Decide an open report; returns False if someone was faster. The image of someone who was
+        blocked for it can still be deleted.
 
         A result that is to be deleted is marked as such, as by `Deletions.begin`, and settles all
         reports of it. Whoever asked for it is blocked, if that is decided. job: of the report.
@@ -109,15 +114,16 @@ class Reports:
 
         def update(write: sqlite3.Connection) -> bool:
             sql = (
-                "UPDATE reports SET decision = ?, decided_by = ?, decided_at = ?"
-                " WHERE decision IS NULL AND"
+                "UPDATE reports SET decision = ?1, decided_by = ?2, decided_at = ?3"
+                " WHERE (decision IS NULL OR decision = 'blocked' AND ?1 = 'deleted') AND"
             )
-            cursor = write.execute(f"{sql} id = ?", (decision, actor, now, report.id))
+            cursor = write.execute(f"{sql} id = ?4", (decision, actor, now, report.id))
             if not cursor.rowcount:
                 return False
             if decision is Decision.DELETED and whole:
-                write.execute(f"{sql} job_id = ?", (decision, actor, now, job.id))
+                write.execute(f"{sql} job_id = ?4", (decision, actor, now, job.id))
                 write.execute(BEGIN, (now, job.id))
+                remove(write, [job.id])
             elif decision is Decision.BLOCKED:
                 insert_block(write, "person", job.person, within, actor)
             details = {"report": report.id, "decision": decision.value}
@@ -126,6 +132,15 @@ class Reports:
             return True
 
         return await self._done(await self._database.write(update))
+
+    async def still_shown(self, job_id: str) -> None:
+        """A message that shows the result could not be taken down, although it was deleted."""
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE reports SET shown = 1 WHERE job_id = ? AND decision = ?",
+                (job_id, Decision.DELETED),
+            )
+        )
 
     async def count_open(self) -> int:
         row = await self._database.row("SELECT count(*) AS n FROM reports WHERE decision IS NULL")

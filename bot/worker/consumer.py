@@ -303,9 +303,11 @@ class GpuConsumer:
     async def _result(self, running: Attempt) -> Result:
         """Generate all that the job asks for, if it may be by now."""
         job = running.job
-        await keep_trying(
+        permitted = await keep_trying(
             lambda: self._permit(job), f"job {job.id}: it cannot be checked", check=running.check
         )
+        if permitted is not None:
+            running.job = job = permitted
         if job.request.comparison is not None:
             return await self._comparing.run(running)
         compressed = Compressed(self._compressor)

@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 from bot.store import Job
 
-Permit: TypeAlias = Callable[[Job], Awaitable[None]]
-"""Raises JobFailed if the job may not be generated any more."""
+Permit: TypeAlias = Callable[[Job], Awaitable[Job | None]]
+"""Returns the job as it is to be generated and shown by now, None for as it is. Raises JobFailed if
+it may not be generated any more."""
 
 
 async def permitted(job: Job) -> None:
@@ -22,6 +23,7 @@ class Permits:
     def add(self, permit: Permit) -> None:
         self._permits.append(permit)
 
-    async def __call__(self, job: Job) -> None:
+    async def __call__(self, job: Job) -> Job:
         for permit in self._permits:
-            await permit(job)
+            job = await permit(job) or job
+        return job

@@ -22,5 +22,4 @@ async def setup(bot: ImagenBot) -> None:
     bot.components.add(PageButton(lists))
     bot.components.add(PickSelect(opening))
     bot.components.add(CompareWithButton(results, lists))
-    showing = Showing(backend.screening, backend.store, backend.inspector, images_dir)
-    bot.components.add(SendButton(results, services.delivery, showing))
+    bot.components.add(SendButton(results, services.delivery, Showing.of(bot)))

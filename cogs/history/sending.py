@@ -1,7 +1,9 @@
 """📤 Show here: one of one's own results, in the channel where one is."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import discord
 
@@ -33,6 +35,12 @@ class Showing:
         self._inspector = inspector
         self._images_dir = images_dir
 
+    @classmethod
+    def of(cls, bot: ImagenBot) -> Self:
+        backend = bot.services.backend
+        images_dir = backend.settings.images_dir.absolute()
+        return cls(backend.screening, backend.store, backend.inspector, images_dir)
+
     async def admitted(self, new: NewJob, job: Job) -> Discord:
         """The origin of `job` with how it is shown where `new` asks for the same.
 
@@ -41,13 +49,31 @@ class Showing:
         origin = Discord.of(job.origin)
         if origin.withheld:
             raise Refused("publish.withheld")
+        there = await self._origin(new)
+        blurred = await self._blurred(there, await self._checked(job))
+        return replace(origin, spoiler=origin.spoiler or blurred)
+
+    async def cell(self, new: NewJob, job: Job, n: int) -> Discord:
+        """The origin of cell `n` of the comparison `job` as a result of its own. new: asks for the
+        same.
+
+        Raises UserError if it may not be shown there. One that is withheld is for its person alone.
+        """
+        there = await self._origin(new)
+        if there.withheld:
+            return there
+        images = [image for image in await self._store.images(job.id) if image.n == n]
+        return replace(there, spoiler=await self._blurred(there, images))
+
+    async def _origin(self, new: NewJob) -> Discord:
         admitted = (await self._admit(new)).new
         if admitted.request != new.request:
             raise Refused("history.not_as_here")
-        there = Discord.of(admitted.origin)
-        paths = [self._images_dir / image.path for image in await self._checked(job)]
-        flagged = await self._inspector.check_shown(there.image_check, paths)
-        return replace(origin, spoiler=origin.spoiler or there.spoiler or flagged)
+        return Discord.of(admitted.origin)
+
+    async def _blurred(self, there: Discord, images: Sequence[ImageRecord]) -> bool:
+        paths = [self._images_dir / image.path for image in images if image.pruned_at is None]
+        return await self._inspector.check_shown(there.image_check, paths) or there.spoiler
 
     async def _checked(self, job: Job) -> list[ImageRecord]:
         """The images that the check looks at: of a comparison each cell, since the sheet is too

@@ -112,3 +112,43 @@ async def test_a_place_shows_what_it_would_have_made(
     reports = [act.subject for act in await store.acts.untold() if act.kind == "words_found"]
     assert reports == ([job.id] if asked.word == "report" else [])
     checker.shut_down()
+
+
+@pytest.mark.parametrize(
+    ("settings", "flagged", "withheld", "spoiler"),
+    [
+        ({}, True, None, False),
+        ({"paint": False}, False, None, "levels.no_painting.server"),
+        ({"block_models": ("demo",)}, False, None, "model.not_here"),
+        ({"forced_spoiler": True}, False, None, True),
+        ({"image_check": "spoiler"}, True, None, True),
+        ({"image_check": "refuse"}, True, None, "history.flagged"),
+        ({"image_check": "refuse"}, True, "hidden", False),
+        ({"image_check": "refuse"}, False, None, False),
+    ],
+)
+async def test_a_cell_is_opened_only_where_it_could_have_been_asked_for(
+    store: Store,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    flagged: bool,
+    withheld: str | None,
+    spoiler: bool | str,
+) -> None:
+    levels = Levels(store)
+    await levels.change(Level.SERVER, THERE, settings)
+    made = painting(wanted := request(negative=""))
+    job = await running(store, NewJob(request=wanted, origin=Discord(user_id=7)))
+    assert await store.finish(job, made.recipe, save_images(made, job, tmp_path / "images"), [])
+    checker = inspector(store, FakeClassifier(lambda _: flagged))
+    admit = Enforcing(levels, lambda: CATALOG)
+    showing = Showing(admit, store, checker, tmp_path / "images")
+    there = new_job(request=wanted, guild_id=200, channel_id=30, withheld=withheld)
+    if isinstance(spoiler, str):
+        with pytest.raises(Refused) as raised:
+            await showing.cell(there, job, 0)
+        assert raised.value.code == spoiler
+    else:
+        shown = await showing.cell(there, job, 0)
+        assert (shown.spoiler, shown.channel_id) == (spoiler, 30)
+    checker.shut_down()

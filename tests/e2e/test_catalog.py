@@ -309,3 +309,19 @@ async def test_forged_choices_are_refused(own: Bot, custom_id: str, value: str, 
     assert call.ephemeral
     assert told in call.message.content  # type: ignore[union-attr]
     assert "Secretly" not in call.message.content  # type: ignore[union-attr]
+
+
+async def test_the_form_shows_what_is_painted(
+    shared: Bot, playground: Playground, ada: User
+) -> None:
+    for name, value in (("loras", "frost"), ("negative", "a crowd"), ("steps", "3")):
+        await ada.slash("settings set", level="me", name=name, value=value)
+    call = await ada.slash("models", search="demo")
+    form = await use(ada, call.message, "demo")
+    shown = prefilled(form)
+    assert (shown["loras"], shown["negative"], shown["more"]) == ("frost", "a crowd", "steps: 3")
+    # What is taken out there is not put in again.
+    asked = await ada.submit(form, {"prompt": CANARY, "loras": "", "negative": "blurry"})
+    await asked.wait(lambda m: bool(m.attachments), timeout=60)
+    stored = shared.home.requests()[-1]
+    assert (stored["adapters"], stored["negative"], stored["steps"]) == ([], "blurry", 3)

@@ -59,7 +59,7 @@ EXPANSIONS = {
     "admin.reload.": ["added", "removed", "changed"],
     "acts.": [kind.value for kind in ActKind],
     "report.button.": [decision.value for decision in Decision],
-    "report.decided.": [decision.value for decision in Decision],
+    "report.decided.": ["still_shown", *(decision.value for decision in Decision)],
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
     "history.kinds.": get_args(Kind),
