@@ -9,6 +9,7 @@ from typing import Self
 
 from bot.store.database import Database, Row
 from bot.store.jobs import now_ms
+from bot.store.settings import put_setting
 
 Detail = str | int | float | bool | None
 """What a detail of an act may be. None is left out."""
@@ -39,7 +40,6 @@ class ActKind(StrEnum):
     QUIET_HOURS = "quiet_hours"
     DRAINED = "drained"
     SERVER_LEFT = "server_left"
-    DATA_FORGOTTEN = "data_forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,21 @@ class Acts:
         actor: str,
         community: str | None = None,
         subject: str | None = None,
+        setting: tuple[str, str] | None = None,
         **details: Detail,
     ) -> int:
-        """Keep an act, to be told; returns its id. details: never a prompt."""
-        act = await self._database.write(
-            lambda write: insert_act(write, kind, actor, community, subject, details)
-        )
+        """Keep an act, to be told; returns its id.
+
+        setting: of the bot, as its key and value, that is changed by it at once. details: never a
+        prompt.
+        """
+
+        def record(write: sqlite3.Connection) -> int:
+            if setting is not None:
+                put_setting(write, *setting)
+            return insert_act(write, kind, actor, community, subject, details)
+
+        act = await self._database.write(record)
         self.recorded()
         return act
 
