@@ -23,7 +23,6 @@ from bot.chat.ui.privacy import (
     exported_text,
     forget_text,
     forget_view,
-    forgotten_text,
     privacy_embed,
     privacy_links,
     readme,
@@ -31,7 +30,7 @@ from bot.chat.ui.privacy import (
 from bot.errors import Refused
 from bot.privacy import Choice, Contents, Exporter, Forgetter, Part, span_of
 from bot.settings import Settings
-from bot.store import DEFAULT_UPLOAD_LIMIT, Span, Store, discord_person, now_ms
+from bot.store import DEFAULT_UPLOAD_LIMIT, Answer, Span, Store, discord_person, now_ms
 from bot.texts.language import Say
 
 log = logging.getLogger(__name__)
@@ -44,9 +43,10 @@ SPANS: Final = [
     Offered(name=locale_str("The last 24 hours", code="command.spans.day"), value="day"),
     Offered(name=locale_str("The last 7 days", code="command.spans.week"), value="week"),
 ]
-ANSWERED_WITHIN: Final = 12 * 60.0
-"""Seconds that a person waits to be told that they were forgotten; Discord takes answers for 15
-minutes."""
+ALONE_WITHIN: Final = 12 * 60.0
+"""Seconds for which someone who is being forgotten can have no export."""
+EXPIRY_MARGIN_MS: Final = 30_000
+"""How long before its end an answer is no longer relied on."""
 MARGIN: Final = 1_024
 """Bytes that a file stays below Discord's limit."""
 
@@ -188,35 +188,28 @@ class Privacy(commands.Cog):
         )
 
     async def carry_out(self, interaction: Interaction, custom_id: ForgetId) -> None:
-        """Forget what a person did, after they said so, and tell them."""
-        say = here_of(interaction).say
+        """Forget what a person did, after they said so. They are told once it is done."""
+        here = here_of(interaction)
         person = discord_person(interaction.user.id)
         # Nothing that is asked for from now on: anyone can make a client send anything.
         span = Span(custom_id.since, min(custom_id.until, now_ms() + 1))
         with self._exporter.alone(person):
-            # First, so that nothing was promised that a crash undoes.
-            done = await self._forgetter.forget(person, span, hand_over=bool(custom_id.hand_over))
-            await interaction.response.edit_message(content=say("forget.under_way"), view=None)
+            # Discord waits for three seconds, and the store may take longer.
+            await interaction.response.defer()
+            good_to = int(interaction.expires_at.timestamp() * 1000) - EXPIRY_MARGIN_MS
+            answer = Answer(interaction.token, good_to, here.locale)
+            done = await self._forgetter.forget(
+                person, span, hand_over=bool(custom_id.hand_over), answer=answer
+            )
+            try:
+                await interaction.edit_original_response(
+                    content=here.say("forget.under_way"), view=None
+                )
+            except UNREACHABLE as error:
+                log.info("cannot say that a person is forgotten: %s", type(error).__name__)
             with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWERED_WITHIN):
+                async with asyncio.timeout(ALONE_WITHIN):
                     await done.wait()
-        text = say("forget.later")
-        if done.is_set():
-            text = await self._forgotten(say, person, span)
-        try:
-            await interaction.edit_original_response(content=text)
-        except UNREACHABLE as error:
-            log.info("cannot confirm that a person was forgotten: %s", type(error).__name__)
-
-    async def _forgotten(self, say: Say, person: str, span: Span) -> str:
-        personal = self._store.personal
-        return forgotten_text(
-            say,
-            messages=len(await personal.forgettings.messages(1)),
-            traces=await self._forgetter.has_traces(),
-            blocked=bool((await personal.holdings(person, span)).blocks),
-            copies_until=await self._store.copies_kept_until(),
-        )
 
 
 class ForgetButton(Component[ForgetId]):

@@ -45,6 +45,8 @@ ROWS: Final = {
     "blocks": "blocks.json",
 }
 """The files of what belongs to no job, by table."""
+OF_JOBS: Final = ("jobs", "discord_jobs", "images")
+"""The tables of what is in the files of jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Exporter:
     async def _write(
         self, writing: "_Writing", person: str, span: Span, contents: Contents
     ) -> AsyncIterator[Part]:
-        columns = _json({table: dict(COLUMNS[table]) for table in (*ROWS, *_OF_JOBS)})
+        columns = _json({table: dict(COLUMNS[table]) for table in (*ROWS, *OF_JOBS)})
         if (full := await asyncio.to_thread(writing.add, "columns.json", columns)) is not None:
             yield full
         for table, rows in (await self._store.personal.rest(person, span)).items():
@@ -204,9 +206,6 @@ class Exporter:
             if sha256 not in known:
                 known.add(sha256)
                 yield f"inputs/{path.name}", path
-
-
-_OF_JOBS: Final = ("jobs", "discord_jobs", "images")
 
 
 class _TooLarge(Exception):

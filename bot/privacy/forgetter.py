@@ -4,15 +4,16 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
 from bot.errors import StoreError
 from bot.files.inputs import Inputs
 from bot.files.thumbnails import drop_thumbnails
-from bot.store import Erasable, Failure, Forgetting, Job, JobState, Span, Store, now_ms
+from bot.store import Answer, Erasable, Failure, Forgetting, Job, JobState, Span, Store, now_ms
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,14 @@ SHARE: Final = 10
 """Between two rewritings there are at least so many times as long as the last one took."""
 TRACES_MS: Final = 24 * 60 * 60 * 1000
 """How long a larger one may have traces of what was deleted while there is always work."""
+
+
+class _Outcome(Enum):
+    """Of an attempt to carry out a request."""
+
+    DONE = auto()
+    WAITING = auto()  # jobs that were cancelled, or are being delivered, have still to end
+    STUCK = auto()  # files cannot be deleted
 
 
 class Forgetter:
@@ -59,7 +68,9 @@ class Forgetter:
         self._asked = asyncio.Event()
         self._done: dict[str, asyncio.Event] = {}
         self._erased: list[Callable[[], None]] = []
-        self._carried_out: list[str] = []
+        self._ended: list[Callable[[Forgetting], None]] = []
+        self._sending: Callable[[], Collection[str]] = frozenset
+        self._carried_out: list[Forgetting] = []
         # What a process before this one left may have been asked for.
         self._promised = True
         self._not_before = 0.0
@@ -68,13 +79,23 @@ class Forgetter:
         """Call `erased`, which must return at once, when messages are to be deleted."""
         self._erased.append(erased)
 
-    async def forget(self, person: str, span: Span, *, hand_over: bool) -> asyncio.Event:
+    def on_ended(self, ended: Callable[[Forgetting], None]) -> None:
+        """Call `ended`, which must return at once, when a request is carried out."""
+        self._ended.append(ended)
+
+    def wait_for(self, sending: Callable[[], Collection[str]]) -> None:
+        """Erase no job while `sending` has its ID: it is not known in which message it will be."""
+        self._sending = sending
+
+    async def forget(
+        self, person: str, span: Span, *, hand_over: bool, answer: Answer | None = None
+    ) -> asyncio.Event:
         """Have what is stored of `person` in that span erased; returns what is set afterwards.
 
-        hand_over: whether presets shared with a server stay there, without a name. Once this
-        returns, it is done even if the process dies.
+        hand_over: whether presets shared with a server stay there, without a name. answer: where
+        they are told. Once this returns, it is done even if the process dies.
         """
-        request = await self._forgettings.begin(person, span, hand_over=hand_over)
+        request = await self._forgettings.begin(person, span, hand_over=hand_over, answer=answer)
         done = self._done[request.id] = asyncio.Event()
         self._asked.set()
         return done
@@ -104,18 +125,26 @@ class Forgetter:
         Raises StoreError and OSError.
         """
         requests = await self._forgettings.waiting()
-        carried_out = [request.id for request in requests if await self._carry_out(request)]
+        carried_out, stuck = list[Forgetting](), 0
+        for request in requests:
+            match await self._carry_out(request):
+                case _Outcome.DONE:
+                    carried_out.append(request)
+                case _Outcome.STUCK:
+                    stuck += 1
         await self._drop_inputs()
         self._carried_out += carried_out
         self._promised |= bool(carried_out)
-        if len(carried_out) < len(requests):
+        if len(carried_out) < len(requests) - stuck:
             return True
         small = (await asyncio.to_thread(self._database.stat)).st_size <= SMALL
         if await self._rewrite(asked=small and bool(self._carried_out)):
             return True
-        for request_id in self._carried_out:
-            if (done := self._done.pop(request_id, None)) is not None:
+        for request in self._carried_out:
+            if (done := self._done.pop(request.id, None)) is not None:
                 done.set()
+            for ended in self._ended:
+                ended(request)
         self._carried_out.clear()
         return False
 
@@ -124,22 +153,25 @@ class Forgetter:
 
         Their messages stay, and so do people's favourites.
         """
-        count = 0
-        while jobs := await self._forgettings.outdated(before):
-            await self._erase(jobs, messages=False)
-            count += len(jobs)
+        count, stuck = 0, set[str]()
+        while jobs := await self._forgettings.outdated(before, stuck):
+            erased = await self._erase(jobs, messages=False)
+            stuck |= {job.job_id for job in jobs} - erased
+            count += len(erased)
         await self._drop_inputs()
         return count
 
-    async def _carry_out(self, request: Forgetting) -> bool:
-        """Returns whether all is erased; otherwise, jobs that were cancelled have still to end."""
-        count = 0
-        while jobs := await self._forgettings.erasable(request):
-            await self._erase(jobs)
-            count += len(jobs)
-        if still_open := await self._forgettings.open_jobs(request):
+    async def _carry_out(self, request: Forgetting) -> "_Outcome":
+        count, stuck = 0, set[str]()
+        while jobs := await self._forgettings.erasable(request, {*self._sending(), *stuck}):
+            erased_now = await self._erase(jobs, asked=request.id)
+            stuck |= {job.job_id for job in jobs} - erased_now
+            count += len(erased_now)
+        held = {*self._sending(), *stuck}
+        if still_open := await self._forgettings.open_jobs(request, held):
             for job in still_open:
-                await self._end(job)
+                if job.id not in held:
+                    await self._end(job)
         else:
             await self._forgettings.finish(request)
             self._forgotten(request.person)
@@ -148,7 +180,9 @@ class Forgetter:
             log.info("forgotten as asked: %d jobs", count)
             for erased in self._erased:
                 erased()
-        return not still_open
+        if not still_open:
+            return _Outcome.DONE
+        return _Outcome.STUCK if {job.id for job in still_open} <= stuck else _Outcome.WAITING
 
     async def _end(self, job: Job) -> None:
         if job.state in (JobState.PENDING, JobState.RUNNING):
@@ -158,9 +192,20 @@ class Forgetter:
             if late and (ended := await self._store.fail(job, Failure("delivery.gone", {}))):
                 await self._store.tell(ended)
 
-    async def _erase(self, jobs: Sequence[Erasable], *, messages: bool = True) -> None:
-        await asyncio.to_thread(self._delete_files, jobs)
-        await self._forgettings.erase(jobs, messages=messages)
+    async def _erase(
+        self, jobs: Sequence[Erasable], *, messages: bool = True, asked: str | None = None
+    ) -> set[str]:
+        """Returns the IDs of those that are erased: one whose files cannot be deleted stays."""
+        try:
+            await asyncio.to_thread(self._delete_files, jobs)
+        except OSError as error:
+            if len(jobs) > 1:
+                each = [await self._erase([job], messages=messages, asked=asked) for job in jobs]
+                return set().union(*each)
+            log.error("job %s: its files cannot be deleted: %s", jobs[0].job_id, error.strerror)
+            return set()
+        await self._forgettings.erase(jobs, messages=messages, asked=asked)
+        return {job.job_id for job in jobs}
 
     def _delete_files(self, jobs: Sequence[Erasable]) -> None:
         """Paths outside the folder of images are left alone. Raises OSError."""
@@ -179,10 +224,16 @@ class Forgetter:
     async def _drop_inputs(self) -> None:
         """Delete input images that no job refers to any more."""
         for sha256 in await self._forgettings.inputs():
+            asked_at = now_ms()  # whoever gives it from now on has another one
             used = await self._store.input_uses.of(sha256) is not None
             if not used and not await self._forgettings.is_uploaded(sha256):
-                with suppress(ValueError):  # the row was damaged
-                    await self._inputs.drop(self._inputs.path(sha256).name, now_ms())
+                try:
+                    await self._inputs.drop(self._inputs.path(sha256).name, asked_at)
+                except OSError as error:
+                    log.error("an input image cannot be deleted: %s", error.strerror)
+                    continue
+                except ValueError:
+                    log.warning("the name of an input image is damaged")
             await self._forgettings.drop_input(sha256)
 
     async def _rewrite(self, *, asked: bool) -> bool:

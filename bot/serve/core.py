@@ -214,6 +214,7 @@ def previews_of(settings: Settings, backend: Backend, workers: Workers) -> Previ
         store=backend.store,
         queue=backend.queue,
         workers=workers,
+        inspector=backend.inspector,
         pictures=Pictures(models_dir, settings.previews_dir.absolute()),
         models_dir=models_dir,
         images_dir=settings.images_dir.absolute(),

@@ -13,7 +13,7 @@ from bot.chat.audit import Audit, Destinations, ReportedPictures
 from bot.chat.client import ImagenBot
 from bot.chat.connection import log_in, point_at, refused_for_good, stay_connected
 from bot.chat.contexts import Contexts
-from bot.chat.delivery import Delivery, Removal
+from bot.chat.delivery import Delivery, Endings, Removal
 from bot.chat.delivery.status import EDIT_INTERVAL
 from bot.chat.draining import Draining
 from bot.chat.here import FindHere
@@ -41,6 +41,7 @@ class DiscordBot:
     delivery: Delivery
     audit: Audit
     removal: Removal
+    endings: Endings
     logged_in: asyncio.Event
     mentions: Mentions
 
@@ -91,6 +92,9 @@ class DiscordBot:
                 roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
                 removal = Removal(client, backend.store, logged_in.wait)
                 core.forgetter.on_erased(removal.wake)
+                core.forgetter.wait_for(lambda: delivery.sending)
+                endings = Endings(client, backend.store, texts, core.forgetter.has_traces)
+                core.forgetter.on_ended(endings.ended)
                 exporter = Exporter(
                     backend.store,
                     images_dir=settings.images_dir.absolute(),
@@ -119,7 +123,7 @@ class DiscordBot:
                 )
                 await client.load(services, extensions)
                 client.on_connected(delivery.back)
-                yield cls(core, client, delivery, audit, removal, logged_in, mentions)
+                yield cls(core, client, delivery, audit, removal, endings, logged_in, mentions)
 
     async def connected(self) -> str | None:
         """A health check."""

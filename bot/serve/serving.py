@@ -53,6 +53,7 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
                     bot.remember_copies(),
                     bot.audit.run(bot.client.online),
                     bot.removal.run(),
+                    bot.endings.run(),
                 ),
             )
             await _until_stopped(core, serving, stop)

@@ -1,6 +1,6 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
-from bot.store.acts import Act, ActKind
+from bot.store.acts import Act, ActKind, Detail, NewAct
 from bot.store.api_keys import ApiKey
 from bot.store.blocks import EVERYWHERE, Block
 from bot.store.comparisons import (
@@ -41,11 +41,13 @@ from bot.store.origins import (
 )
 from bot.store.personal import (
     COLUMNS,
+    Answer,
     Erasable,
     Forgetting,
     Holdings,
     JobRows,
     Record,
+    Removable,
     Span,
 )
 from bot.store.reports import Decision, Report
@@ -66,12 +68,14 @@ __all__ = [
     "OWN_CRASHES_MAX",
     "Act",
     "ActKind",
+    "Answer",
     "Api",
     "ApiKey",
     "Block",
     "BlockedWord",
     "CommandLine",
     "Decision",
+    "Detail",
     "Discord",
     "Erasable",
     "Failure",
@@ -87,11 +91,13 @@ __all__ = [
     "Kind",
     "LevelChange",
     "LevelKey",
+    "NewAct",
     "NewJob",
     "Origin",
     "Painted",
     "Previewing",
     "Record",
+    "Removable",
     "Report",
     "Span",
     "Store",

@@ -39,7 +39,23 @@ class ActKind(StrEnum):
     MAINTENANCE = "maintenance"
     QUIET_HOURS = "quiet_hours"
     DRAINED = "drained"
+    PREVIEWS = "previews"
     SERVER_LEFT = "server_left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAct:
+    """An act that is kept once what it is about is stored. See Act."""
+
+    kind: ActKind
+    actor: str
+    community: str | None = None
+    subject: str | None = None
+    details: Mapping[str, Detail] = field(default_factory=dict, repr=False)
+
+    def insert(self, write: sqlite3.Connection) -> None:
+        """Within a transaction. `Acts.recorded` is to be called after."""
+        insert_act(write, self.kind, self.actor, self.community, self.subject, self.details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +123,25 @@ class Acts:
         act = await self._database.write(record)
         self.recorded()
         return act
+
+    async def change_setting(
+        self, key: str, value: str, *, kind: ActKind, actor: str, **details: Detail
+    ) -> bool:
+        """Keep `value` under the key of a setting, which is an act; returns False if it was so
+        before. A setting that was never kept is ""."""
+
+        def change(write: sqlite3.Connection) -> bool:
+            sql = "SELECT value FROM settings WHERE key = ?"
+            if (write.execute(sql, (key,)).fetchone() or ("",))[0] == value:
+                return False
+            put_setting(write, key, value)
+            insert_act(write, kind, actor, None, None, details)
+            return True
+
+        changed = await self._database.write(change)
+        if changed:
+            self.recorded()
+        return changed
 
     async def announce(
         self, note_id: str, text: str, actor: str, communities: Sequence[str]

@@ -348,8 +348,12 @@ def erase_tokens_in(copy: Path) -> None:
     """Delete interaction tokens, which are secrets, from a copy of the database to be kept."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
-        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'tokens'").fetchone():
+        named = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+        if connection.execute(named, ("tokens",)).fetchone():
             connection.execute("DELETE FROM tokens")
+        for table in ("forgettings", "forgotten_messages"):
+            if connection.execute(named, (table,)).fetchone():
+                connection.execute(f"UPDATE {table} SET token = NULL")  # noqa: S608
 
 
 async def _keep_as_it_was(path: Path, version: int) -> None:

@@ -14,10 +14,12 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def set(self, job_id: str, channel_id: int, message_id: int) -> None:
-        """Record which message shows the job."""
+    async def set(self, job_id: str, channel_id: int, message_id: int) -> bool:
+        """Record which message shows the job; returns False if that is erased."""
         values = (channel_id, message_id, job_id)
-        await self._database.write(lambda write: write.execute(SET_MESSAGE, values))
+        return await self._database.write(
+            lambda write: write.execute(SET_MESSAGE, values).rowcount > 0
+        )
 
     async def job_of(self, message_id: int) -> Job | None:
         row = await self._database.row(f"{SELECT_JOBS} WHERE message_id = ?", (message_id,))
@@ -36,16 +38,14 @@ class Messages:
             )
             return cursor.rowcount > 0
 
-    async def restrict(self, job_id: str, mode: ImageCheck) -> None:
-        """Record that the job's images are blurred, or for its person alone."""
-        change = "spoiler = 1"
-        if mode == "private":
-            change = (
-                "withheld = coalesce(withheld, CASE hidden WHEN 0 THEN 'shown' ELSE 'hidden' END),"
-                " hidden = 1"
+    async def set_shown(self, job_id: str, spoiler: bool, image_check: ImageCheck) -> None:
+        """Record how the job's images are to be shown."""
+        values = (spoiler, image_check, job_id)
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE discord_jobs SET spoiler = ?, image_check = ? WHERE job_id = ?", values
             )
-        sql = f"UPDATE discord_jobs SET {change} WHERE job_id = ?"  # noqa: S608
-        await self._database.write(lambda write: write.execute(sql, (job_id,)))
+        )
 
     async def set_posting(self, job_id: str) -> int | None:
         """Record that a separate message is about to be sent.
@@ -87,5 +87,9 @@ class Messages:
                 " WHERE id = job_id AND (state = 'delivered' OR told_at IS NOT NULL)"
                 " AND NOT EXISTS (SELECT 1 FROM discord_jobs"
                 " WHERE job_id = jobs.id AND (hidden OR absent)))",
+                (now_ms(),),
+            )
+            await write.execute(
+                "UPDATE forgotten_messages SET token = NULL, good_to = NULL WHERE good_to <= ?",
                 (now_ms(),),
             )

@@ -57,8 +57,11 @@ class Reports:
         self._database = database
         self._acts = acts
 
-    async def add(self, job: Job, reporter: str, reason: str) -> bool:
-        """Keep a report; returns False if that person has reported the result before."""
+    async def add(self, job: Job, reporter: str, reason: str, community: str | None) -> bool:
+        """Keep a report; returns False if that person has reported the result before.
+
+        community: the server whose moderators are told; None for the owners.
+        """
         report_id = new_id()
         values = (report_id, job.id, reporter, reason, now_ms())
 
@@ -70,7 +73,7 @@ class Reports:
             )
             if cursor.rowcount:
                 details = {"report": report_id}
-                insert_act(write, ActKind.REPORTED, reporter, job.community, job.id, details)
+                insert_act(write, ActKind.REPORTED, reporter, community, job.id, details)
             return bool(cursor.rowcount)
 
         return await self._done(await self._database.write(insert))
@@ -85,14 +88,22 @@ class Reports:
         return Report.from_row(row) if row else None
 
     async def decide(
-        self, report: Report, job: Job, decision: Decision, *, actor: str, within: str
+        self,
+        report: Report,
+        job: Job,
+        decision: Decision,
+        *,
+        actor: str,
+        within: str,
+        whole: bool = True,
     ) -> bool:
         """Decide an open report; returns False if someone was faster. The image of someone who was
         blocked for it can still be deleted.
 
         A result that is to be deleted is marked as such, as by `Deletions.begin`, and settles all
         reports of it. Whoever asked for it is blocked, if that is decided. job: of the report.
-        within: the server to block in, or everywhere.
+        within: the server to block in, or everywhere. whole: whether deleting means the result, and
+        not only its messages in a server in which it was shown again.
         """
         now = now_ms()
 
@@ -104,14 +115,15 @@ class Reports:
             cursor = write.execute(f"{sql} id = ?4", (decision, actor, now, report.id))
             if not cursor.rowcount:
                 return False
-            if decision is Decision.DELETED:
+            if decision is Decision.DELETED and whole:
                 write.execute(f"{sql} job_id = ?4", (decision, actor, now, job.id))
                 write.execute(BEGIN, (now, job.id))
                 remove(write, [job.id])
             elif decision is Decision.BLOCKED:
                 insert_block(write, "person", job.person, within, actor)
             details = {"report": report.id, "decision": decision.value}
-            insert_act(write, ActKind.REPORT_DECIDED, actor, job.community, job.id, details)
+            community = job.community if whole else within
+            insert_act(write, ActKind.REPORT_DECIDED, actor, community, job.id, details)
             return True
 
         return await self._done(await self._database.write(update))

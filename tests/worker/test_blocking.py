@@ -45,7 +45,7 @@ async def test_what_waits_at_the_start_is_withdrawn(
 
 async def test_nothing_is_painted_of_what_was_not_withdrawn_yet(build: Build) -> None:
     gate, permits = Gate(), Permits()
-    async with build(gate, permits=permits) as bench:
+    async with build(gate, permit=permits) as bench:
         blocking = Blocking(bench.store, bench.queue, bench.workers)
         permits.add(blocking.permit)
         await bench.take(in_channel(user_id=8, guild_id=300))

@@ -146,7 +146,7 @@ class Audit:
         content = await self._content(act, say)
         if content is None:
             return True
-        why = ""
+        why = "the server has no such channel"
         async for channels in self._destinations.routes(destination):
             taken = False
             for channel in channels:

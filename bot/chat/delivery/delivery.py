@@ -14,14 +14,13 @@ import discord
 from bot.chat.copies import Copies
 from bot.chat.delivery.afterwards import Afterwards
 from bot.chat.delivery.age_gate import AgeGate
+from bot.chat.delivery.follow_ups import FollowUps
 from bot.chat.delivery.lookup import names
 from bot.chat.delivery.outbox import Outbox
 from bot.chat.delivery.posts import (
     ChannelPost,
-    MessageContent,
     Post,
     answering,
-    mention,
     only,
     send,
 )
@@ -31,13 +30,12 @@ from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import Delivered, Sender, TooLarge
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.traffic import Traffic
-from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import JobFailed, StoreError
 from bot.levels import Levels
 from bot.log import traceback_without
 from bot.progress import Progress
 from bot.queue import Ticket
-from bot.store import Discord, Failure, InteractionToken, Job, JobState, Store, now_ms
+from bot.store import Discord, Failure, InteractionToken, Job, JobState, Store
 from bot.store.retrying import keep_trying
 from bot.texts.language import Texts
 from catalog import LiveCatalog
@@ -45,7 +43,6 @@ from catalog import LiveCatalog
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-MINUTE_MS = 60_000
 SETTLE = 5.0
 """Seconds that a reaction waits for a result still being recorded."""
 
@@ -111,9 +108,9 @@ class Delivery:
             store, texts, catalog, images_dir, gate, self._levels, direct=direct
         )
         self.afterwards = Afterwards(client, store, self._sender, self._results, gate)
-        self._ping_after = ping_after
-        self._started_at = now_ms()
+        self._follow_ups = FollowUps(self._sender, self._levels, texts, ping_after)
         self._posting: set[asyncio.Future[None]] = set()
+        self._sending: set[str] = set()
 
     # Acknowledging
 
@@ -220,7 +217,8 @@ class Delivery:
     async def _note_message(self, job: Job, channel_id: int, message_id: int) -> Job:
         """Record the message. The user has seen it, so the job goes on if this fails."""
         try:
-            await self._store.messages.set(job.id, channel_id, message_id)
+            if not await self._store.messages.set(job.id, channel_id, message_id):
+                await self._store.personal.forgettings.add_message(channel_id, message_id)
         except StoreError as error:
             log.error("job %s: cannot record its message: %s", job.id, error)
             return job
@@ -232,6 +230,11 @@ class Delivery:
         await self._board.resume(
             [(t.job, t.place) for t in tickets if isinstance(t.job.origin, Discord)]
         )
+
+    @property
+    def sending(self) -> frozenset[str]:
+        """Jobs whose end is being sent at this moment: it is not known yet in which message."""
+        return frozenset(self._sending)
 
     @property
     def on_the_way(self) -> int:
@@ -266,7 +269,8 @@ class Delivery:
                 await self._give_up(job, Failure("job.unexpected", {"id": job.id}))
                 delivered = None
             if delivered is not None:
-                await self._follow_up(job, delivered)
+                if not await self._is_forgotten(job):
+                    await self._follow_ups.send(job, delivered)
             elif (left := await self._store.find(job.id)) and left.state is JobState.FAILED:
                 await self._undeliverable(left)
         finally:
@@ -295,7 +299,11 @@ class Delivery:
                 await self._logged_in()
             if not settled:
                 settled.append(await self._board.settle(job))
-            return await bring(job, settled[0])
+            self._sending.add(job.id)
+            try:
+                return await bring(job, settled[0])
+            finally:
+                self._sending.discard(job.id)
 
         return attempt
 
@@ -306,8 +314,9 @@ class Delivery:
 
     async def _finish(self, job: Job, post: Post | None) -> Delivered | None:
         """Post the result; returns its message, or None if not delivered."""
-        if await self._store.find(job.id) is None:
-            return None  # it was forgotten meanwhile
+        if await self._is_forgotten(job):
+            await self._give_up(job, Failure("delivery.gone", {}))
+            return None
         if (objection := await self.gate.objection(job)) is not None:
             await self._give_up(job, Failure(objection, {}))
             return None
@@ -326,12 +335,26 @@ class Delivery:
                 await self._give_up(job, Failure.of(error))
                 return None
             break
-        await keep_trying(
+        recorded = await keep_trying(
             lambda: self._store.deliver(job, delivered.channel_id, delivered.message_id),
             f"job {job.id}: delivered, but that cannot be recorded",
         )
+        if recorded is None and await self._is_forgotten(job):
+            forgettings = self._store.personal.forgettings
+            await keep_trying(
+                lambda: forgettings.add_message(delivered.channel_id, delivered.message_id),
+                f"job {job.id}: forgotten, but its message cannot be recorded",
+            )
+            return None
         log.info("job %s: delivered", job.id)
         return delivered
+
+    async def _is_forgotten(self, job: Job) -> bool:
+        """Whether it is erased, or to be: nothing of it is shown any more."""
+        left = await self._store.find(job.id)
+        if left is None or left.person != job.person:
+            return True
+        return await self._store.personal.forgettings.concerns(job)
 
     async def _give_up(self, job: Job, failure: Failure) -> None:
         log.warning("job %s: not delivered, kept in the history: %s", job.id, failure.code)
@@ -341,63 +364,15 @@ class Delivery:
         )
 
     async def _tell_failure(self, job: Job, post: Post | None) -> None:
-        if await self._store.find(job.id) is None:
-            return
-        try:
-            await self._sender.deliver(job, await self._results.failure(job), post)
-        except (JobFailed, TooLarge) as error:
-            log.warning("job %s: failure not reported: %s", job.id, error)
+        if not await self._is_forgotten(job):
+            try:
+                await self._sender.deliver(job, await self._results.failure(job), post)
+            except (JobFailed, TooLarge) as error:
+                log.warning("job %s: failure not reported: %s", job.id, error)
         await keep_trying(
             lambda: self._store.tell(job),
             f"job {job.id}: cannot record that its failure was handled",
         )
-
-    async def _follow_up(self, job: Job, delivered: Delivered) -> None:
-        """What comes after a result that everyone in the channel sees."""
-        origin = Discord.of(job.origin)
-        if origin.by_token or delivered.channel_id != origin.channel_id:
-            return
-        rules = await self._levels.rules_of(origin)
-        if delivered.edited and rules.ping and self._waited_long(job):
-            await self._call(job, delivered)
-        if rules.reactions and job.request.upscale is None:
-            await self._invite(job, delivered)
-
-    def _waited_long(self, job: Job) -> bool:
-        """Whether its person may have stopped watching: an edit notifies no one."""
-        if not self._ping_after:
-            return False
-        since = now_ms() - self._ping_after * MINUTE_MS
-        return job.created_at < max(since, self._started_at)
-
-    async def _call(self, job: Job, delivered: Delivered) -> None:
-        """Mention the person once, in a reply to the result."""
-        origin = Discord.of(job.origin)
-        text = self._texts.speaker(origin.locale)("result.ready", user=mention(origin.user_id))
-        channel = self._sender.channel(job)
-        reply_to = channel.get_partial_message(delivered.message_id)
-        try:
-            await send(
-                channel,
-                MessageContent(text=text, mention=origin.user_id),
-                nonce=f"{job.id}-ready",
-                reply_to=reply_to.to_reference(fail_if_not_exists=False),
-            )
-        except Exception as error:
-            if refusal(error) is None:
-                raise
-            log.info("job %s: its person was not told that it is ready: %s", job.id, short(error))
-
-    async def _invite(self, job: Job, delivered: Delivered) -> None:
-        message = self._sender.channel(job).get_partial_message(delivered.message_id)
-        for emoji in (SAME_SEED, NEW_SEED):
-            try:
-                await message.add_reaction(emoji)
-            except Exception as error:
-                if refusal(error) is None:
-                    raise
-                log.info("job %s: no reaction added: %s", job.id, short(error))
-                return
 
 
 def _channel_of(job: Job) -> int:

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import discord
 
+from bot.chat.delivery.posts import answering
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.errors import StoreError
-from bot.store import Store
+from bot.store import Removable, Store
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +22,30 @@ LOOK: Final = 60.0
 """Seconds between two looks whether there are any, and between two attempts while Discord cannot be
 reached."""
 PAGE: Final = 100
+AWAY: Final = 3
+"""Messages for which Discord cannot be reached, one after the other, until it counts as away."""
+UNKNOWN_CHANNEL: Final = 10003
+UNKNOWN_MESSAGE: Final = 10008
 
 
 class Removal:
-    """Deletes what is in the store, which is known there until it is gone or cannot be deleted."""
+    """Deletes what is in the store.
+
+    It is known there until it is gone, or whoever waits for it was told that it cannot be deleted.
+    """
 
     def __init__(
-        self, client: discord.Client, store: Store, logged_in: Callable[[], Awaitable[object]]
+        self,
+        client: discord.Client,
+        store: Store,
+        logged_in: Callable[[], Awaitable[object]],
+        webhook: Callable[[str], discord.Webhook] | None = None,
     ) -> None:
+        """webhook: builds one from an interaction's token; default discord.py's."""
         self._client = client
         self._forgettings = store.personal.forgettings
         self._logged_in = logged_in
+        self._webhook = webhook or partial(answering, client)
         self._more = asyncio.Event()
 
     def wake(self) -> None:
@@ -50,22 +65,52 @@ class Removal:
                 async with asyncio.timeout(LOOK):
                     await self._more.wait()
 
-    async def _remove(self, messages: list[tuple[int, int]]) -> bool:
-        """Returns False if Discord cannot be reached now."""
-        for channel_id, message_id in messages:
-            channel = self._client.get_partial_messageable(channel_id)
+    async def _remove(self, messages: Sequence[Removable]) -> bool:
+        """Returns False if Discord cannot be reached now.
+
+        A single message may be refused for long, which says nothing about the others.
+        """
+        away = 0
+        for message in messages:
+            match await self._delete(message):
+                case None:
+                    await self._forgettings.postpone_message(message.message_id)
+                    away += 1
+                    if away >= AWAY or len(messages) <= away:
+                        return False
+                    continue
+                case True:
+                    await self._forgettings.drop_message(message.message_id)
+                case False:
+                    await self._forgettings.refuse_message(message.message_id)
+            away = 0
+            await asyncio.sleep(PACE)
+        return True
+
+    async def _delete(self, message: Removable) -> bool | None:
+        """Whether it is gone; None if that is to be tried again later."""
+        channel = self._client.get_partial_messageable(message.channel_id)
+        ways: list[Callable[[], Awaitable[None]]] = []
+        if message.token is not None:
+            answer = self._webhook(message.token)
+            ways.append(partial(answer.delete_message, message.message_id))
+        ways.append(channel.get_partial_message(message.message_id).delete)
+        for way in ways:
             try:
-                await channel.get_partial_message(message_id).delete()
+                await way()
             except Exception as error:
                 meaning = refusal(error)
                 if meaning in (Refusal.TRANSIENT, Refusal.BUSY):
-                    log.info("messages are deleted later: %s", short(error))
-                    return False
+                    log.info("a message is deleted later: %s", short(error))
+                    return None
                 if meaning is None:
                     # One that cannot be deleted must not keep the others.
                     log.exception("a message was not deleted")
-                else:
-                    log.info("a message was not deleted: %s", short(error))
-            await self._forgettings.drop_message(message_id)
-            await asyncio.sleep(PACE)
-        return True
+                    continue
+                log.info("a message was not deleted: %s", short(error))
+                code = error.code if isinstance(error, discord.HTTPException) else 0
+                if code == UNKNOWN_MESSAGE or (code == UNKNOWN_CHANNEL and not message.by_token):
+                    return True
+            else:
+                return True
+        return False

@@ -117,8 +117,10 @@ def _subject(say: Say, act: Act, catalog: Catalog) -> str:
         return ""
     if act.details.get("what") != "server" and _PERSON.fullmatch(act.subject):
         return person(say, act.subject)
-    name = act.details.get("name") or act.subject.removeprefix("discord:")
-    return code(str(name))
+    name = str(act.details.get("name") or act.subject.removeprefix("discord:"))
+    if act.kind in (ActKind.PRESET_SHARED, ActKind.PRESET_DELETED):
+        name = HIDDEN if _names_any(name, _gated(catalog)) else name
+    return code(name)
 
 
 def _details(act: Act, catalog: Catalog) -> str:

@@ -140,13 +140,22 @@ def forget_view(say: Say, found: Holdings, span: Span) -> discord.ui.View:
 
 
 def forgotten_text(
-    say: Say, *, messages: int, traces: bool, blocked: bool, copies_until: datetime | None
+    say: Say,
+    *,
+    messages: int,
+    stay: int,
+    traces: bool,
+    blocked: bool,
+    copies_until: datetime | None,
 ) -> str:
-    """What was forgotten. messages: that are still being deleted. traces: whether remains are still
+    """What was forgotten. messages: that are still being deleted. stay: that others can see, and
+    Discord does not let us delete. traces: whether remains are still
     to be overwritten. copies_until: when the last copy that has it is deleted."""
     lines = [say("forget.done")]
     if messages:
         lines.append(say("forget.messages_left"))
+    if stay:
+        lines.append(say("forget.messages_stay", count=stay))
     if traces:
         lines.append(say("forget.traces"))
     if blocked:

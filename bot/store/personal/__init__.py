@@ -4,7 +4,13 @@ from collections.abc import AsyncIterator
 
 from bot.store.database import Database
 from bot.store.personal.columns import COLUMNS
-from bot.store.personal.forgetting import Erasable, Forgetting, Forgettings
+from bot.store.personal.forgetting import (
+    Answer,
+    Erasable,
+    Forgetting,
+    Forgettings,
+    Removable,
+)
 from bot.store.personal.holdings import Holdings, holdings
 from bot.store.personal.rows import JobRows, Record, jobs_of, rest_of
 from bot.store.personal.span import Span
@@ -12,6 +18,7 @@ from bot.store.usage import Spent
 
 __all__ = [
     "COLUMNS",
+    "Answer",
     "Erasable",
     "Forgetting",
     "Forgettings",
@@ -19,6 +26,7 @@ __all__ = [
     "JobRows",
     "Personal",
     "Record",
+    "Removable",
     "Span",
 ]
 

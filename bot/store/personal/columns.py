@@ -172,11 +172,20 @@ FORGETTINGS: Final[Mapping[str, str]] = {
     "until": "what is younger stays",
     "hand_over": "whether shared presets stay",
     "asked_at": "when",
+    "token": "with which Discord lets the bot say that it is done, for 15 minutes",
+    "good_to": "until when",
+    "locale": "the person's language on Discord",
 }
 FORGOTTEN_INPUTS: Final[Mapping[str, str]] = {"sha256": "SHA-256 of an image to delete"}
 FORGOTTEN_MESSAGES: Final[Mapping[str, str]] = {
     "message_id": "a message to delete",
     "channel_id": "its channel",
+    "asked": "ID of the request to forget",
+    "reach": "channel, answer (only with the token), or hidden (only one person sees it as well)",
+    "token": "with which Discord lets the bot delete it, for 15 minutes",
+    "good_to": "until when",
+    "tries": "how often Discord could not be reached",
+    "refused": "whether Discord does not let it be deleted",
 }
 DISABLED_ENTRIES: Final[Mapping[str, str]] = {"actor": "who switched it off"}
 

@@ -24,15 +24,21 @@ _THESE: Final = "(SELECT value FROM json_each(:jobs))"
 
 
 def erase_jobs(
-    write: sqlite3.Connection, job_ids: Sequence[str], inputs: Sequence[str], *, messages: bool
+    write: sqlite3.Connection,
+    job_ids: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    messages: bool,
+    asked: str | None = None,
 ) -> None:
     """Delete the jobs and all that belongs to them; their files are gone.
 
     One that the job of another was made from is reduced to its ID. inputs: sha256 of their input
     images, which are to be deleted unless someone else has given the same. messages: whether those
-    with the results are to be deleted as well.
+    with the results are to be deleted as well, and with them the tokens kept that reach them.
+    asked: ID of the request to forget them, which waits for that.
     """
-    jobs = {"jobs": json.dumps(list(job_ids))}
+    jobs = {"jobs": json.dumps(list(job_ids)), "asked": asked}
     remove(write, job_ids)
     write.execute(
         "INSERT OR IGNORE INTO forgotten_inputs (sha256) SELECT value FROM json_each(?)",
@@ -40,10 +46,14 @@ def erase_jobs(
     )
     if messages:
         write.execute(
-            "INSERT OR IGNORE INTO forgotten_messages (message_id, channel_id)"  # noqa: S608
-            f" SELECT message_id, channel_id FROM discord_jobs WHERE job_id IN {_THESE}"
-            " AND message_id IS NOT NULL AND channel_id IS NOT NULL"
-            f" UNION SELECT message_id, channel_id FROM sent_again WHERE job_id IN {_THESE}",
+            "INSERT OR IGNORE INTO forgotten_messages"  # noqa: S608
+            " (message_id, channel_id, asked, reach, token, good_to)"
+            " SELECT message_id, channel_id, :asked,"
+            " CASE WHEN hidden THEN 'hidden' WHEN absent THEN 'answer' ELSE 'channel' END,"
+            " token, good_to FROM discord_jobs LEFT JOIN tokens USING (job_id)"
+            f" WHERE job_id IN {_THESE} AND message_id IS NOT NULL AND channel_id IS NOT NULL"
+            " UNION ALL SELECT message_id, channel_id, :asked, 'channel', NULL, NULL"
+            f" FROM sent_again WHERE job_id IN {_THESE}",
             jobs,
         )
     for table in _OF_JOBS:

@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from bot.store.database import Database, Row
@@ -35,18 +35,53 @@ FROM jobs
 _ENDED: Final = (
     "(state = 'delivered' OR state IN ('failed', 'cancelled')"
     " AND (told_at IS NOT NULL OR coalesce(finished_at, created_at) < :before))"
+    " AND id NOT IN (SELECT value FROM json_each(:sending))"
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """To whoever asked. good_to: until when Discord takes changes of it with the token, in ms."""
+
+    token: str = field(repr=False)
+    good_to: int
+    locale: str
+
+    @property
+    def alive(self) -> bool:
+        return now_ms() < self.good_to
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """A message to delete. token: reaches it; None if none does any more. by_token: whether
+    nothing else may."""
+
+    channel_id: int
+    message_id: int
+    token: str | None = field(repr=False)
+    by_token: bool
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        alive = row["good_to"] is not None and row["good_to"] > now_ms()
+        token = row["token"] if alive else None
+        return cls(row["channel_id"], row["message_id"], token, row["reach"] != "channel")
+
+
+@dataclass(frozen=True, slots=True)
 class Forgetting:
-    """What `person` asked to have forgotten. hand_over: see erase_rest. asked_at: in ms."""
+    """What `person` asked to have forgotten. hand_over: see erase_rest. asked_at: in ms.
+
+    answer: where they are told that it is done; None if they are not.
+    """
 
     id: str
     person: str
     span: Span
     hand_over: bool
     asked_at: int
+    answer: Answer | None = None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -56,6 +91,7 @@ class Forgetting:
             span=Span(row["since"], row["until"]),
             hand_over=bool(row["hand_over"]),
             asked_at=row["asked_at"],
+            answer=row["token"] and Answer(row["token"], row["good_to"], row["locale"]),
         )
 
 
@@ -84,63 +120,86 @@ class Forgettings:
         self._database = database
         self._spent = spent
 
-    async def begin(self, person: str, span: Span, *, hand_over: bool) -> Forgetting:
+    async def begin(
+        self, person: str, span: Span, *, hand_over: bool, answer: Answer | None = None
+    ) -> Forgetting:
         """Keep the request until it is carried out, whatever happens to the process."""
-        request = Forgetting(new_id(), person, span, hand_over, now_ms())
+        request = Forgetting(new_id(), person, span, hand_over, now_ms(), answer)
         values = (request.id, person, span.since, span.until, hand_over, request.asked_at)
+        answered = (answer.token, answer.good_to, answer.locale) if answer else (None, None, None)
         await self._database.write(
             lambda write: write.execute(
-                "INSERT INTO forgettings (id, person, since, until, hand_over, asked_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                values,
+                "INSERT INTO forgettings (id, person, since, until, hand_over, asked_at,"
+                " token, good_to, locale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, *answered),
             )
         )
         return request
+
+    async def concerns(self, job: Job) -> bool:
+        """Whether `job` is to be forgotten."""
+        row = await self._database.row(
+            "SELECT 1 FROM forgettings WHERE person = ? AND since <= ? AND until > ?",
+            (job.person, job.created_at, job.created_at),
+        )
+        return row is not None
 
     async def waiting(self) -> list[Forgetting]:
         """Those that are not carried out, oldest first."""
         rows = await self._database.rows("SELECT * FROM forgettings ORDER BY asked_at, id")
         return [Forgetting.from_row(row) for row in rows]
 
-    async def open_jobs(self, request: Forgetting) -> list[Job]:
-        """The jobs that cannot be erased yet: they wait, run, or are being delivered."""
+    async def open_jobs(self, request: Forgetting, sending: Collection[str] = ()) -> list[Job]:
+        """The jobs that cannot be erased yet: they wait, run, or are being delivered.
+
+        sending: those whose end is being sent to Discord.
+        """
         rows = await self._database.rows(
             f"{SELECT_JOBS} WHERE {_OF} AND NOT {_ENDED} ORDER BY created_at DESC",
-            self._values(request),
+            self._values(request, sending),
         )
         return [Job.from_row(row) for row in rows]
 
-    async def erasable(self, request: Forgetting) -> list[Erasable]:
-        """Up to PAGE jobs to erase next, latest first: what was made from a job comes before it."""
+    async def erasable(self, request: Forgetting, sending: Collection[str] = ()) -> list[Erasable]:
+        """Up to PAGE jobs to erase next, latest first: what was made from a job comes before it.
+
+        sending: see open_jobs.
+        """
         rows = await self._database.rows(
             f"{_ERASABLE} WHERE {_OF} AND {_ENDED}"
             f" ORDER BY created_at DESC, rowid DESC LIMIT {PAGE}",
-            self._values(request),
+            self._values(request, sending),
         )
         return [Erasable.from_row(row) for row in rows]
 
-    async def outdated(self, before: int) -> list[Erasable]:
-        """Up to PAGE jobs from before that time, in ms, that are no one's favourite."""
+    async def outdated(self, before: int, stuck: Collection[str] = ()) -> list[Erasable]:
+        """Up to PAGE jobs from before that time, in ms, that are no one's favourite.
+
+        stuck: those that cannot be erased now.
+        """
         rows = await self._database.rows(
             f"{_ERASABLE} WHERE state IN ('delivered', 'failed', 'cancelled')"  # noqa: S608
             " AND created_at < ? AND person != ''"
+            " AND id NOT IN (SELECT value FROM json_each(?))"
             " AND NOT EXISTS (SELECT 1 FROM favourites WHERE job_id = id)"
             f" ORDER BY created_at LIMIT {PAGE}",
-            (before,),
+            (before, json.dumps(list(stuck))),
         )
         return [Erasable.from_row(row) for row in rows]
 
-    async def erase(self, jobs: Sequence[Erasable], *, messages: bool = True) -> None:
+    async def erase(
+        self, jobs: Sequence[Erasable], *, messages: bool = True, asked: str | None = None
+    ) -> None:
         """Delete the rows of jobs, whose files are gone. messages: whether those with the results
-        are to be deleted as well."""
+        are to be deleted as well. asked: ID of the request that waits for it."""
         ids = [job.job_id for job in jobs]
         inputs = [sha256 for job in jobs for sha256 in job.inputs]
 
         def work(write: sqlite3.Connection) -> None:
             since = now_ms() - DAY * 1000
-            asked = write.execute(ASKED_BY_JOBS, (since, json.dumps(ids))).fetchall()
-            self._spent.add(asked, since)
-            erase_jobs(write, ids, inputs, messages=messages)
+            spent = write.execute(ASKED_BY_JOBS, (since, json.dumps(ids))).fetchall()
+            self._spent.add(spent, since)
+            erase_jobs(write, ids, inputs, messages=messages, asked=asked)
             erase_remnants(write)
             _leave_traces(write)
 
@@ -173,22 +232,73 @@ class Forgettings:
             lambda write: write.execute("DELETE FROM forgotten_inputs WHERE sha256 = ?", (sha256,))
         )
 
-    async def messages(self, limit: int) -> list[tuple[int, int]]:
-        """Up to `limit` channels and messages to delete on Discord, latest first."""
+    async def messages(self, limit: int) -> list[Removable]:
+        """Up to `limit` messages to delete on Discord: first those that were tried least often, of
+        these the latest."""
         rows = await self._database.rows(
-            "SELECT channel_id, message_id FROM forgotten_messages"
-            " ORDER BY message_id DESC LIMIT ?",
+            "SELECT * FROM forgotten_messages WHERE refused = 0"
+            " ORDER BY tries, message_id DESC LIMIT ?",
             (limit,),
         )
-        return [(row["channel_id"], row["message_id"]) for row in rows]
+        return [Removable.from_row(row) for row in rows]
+
+    async def add_message(self, channel_id: int, message_id: int) -> None:
+        """Have a message deleted that became known after its job was erased."""
+        await self._database.write(
+            lambda write: write.execute(
+                "INSERT OR IGNORE INTO forgotten_messages (message_id, channel_id) VALUES (?, ?)",
+                (message_id, channel_id),
+            )
+        )
 
     async def drop_message(self, message_id: int) -> None:
-        """The message is deleted, or cannot be."""
+        """The message is deleted."""
         await self._database.write(
             lambda write: write.execute(
                 "DELETE FROM forgotten_messages WHERE message_id = ?", (message_id,)
             )
         )
+
+    async def refuse_message(self, message_id: int) -> None:
+        """Discord does not let us delete the message; whoever waits for it is told."""
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE forgotten_messages SET refused = 1, token = NULL WHERE message_id = ?",
+                (message_id,),
+            )
+        )
+
+    async def postpone_message(self, message_id: int) -> None:
+        """Discord could not be reached for the message: the others come first."""
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE forgotten_messages SET tries = tries + 1 WHERE message_id = ?",
+                (message_id,),
+            )
+        )
+
+    async def outcome(self, request_id: str) -> tuple[int, int]:
+        """How many messages of a request are still to be deleted, and how many that others can
+        see Discord does not let us delete."""
+        row = await self._database.row(
+            "SELECT coalesce(sum(NOT refused), 0) AS to_do,"
+            " coalesce(sum(refused AND reach != 'hidden'), 0) AS stay"
+            " FROM forgotten_messages WHERE asked = ?",
+            (request_id,),
+        )
+        return (row["to_do"], row["stay"]) if row else (0, 0)
+
+    async def settle(self, request_id: str | None = None) -> None:
+        """Nobody waits for the messages of that request any more; None: of any that is carried
+        out."""
+        who = "asked = :asked" if request_id else "asked NOT IN (SELECT id FROM forgettings)"
+
+        def work(write: sqlite3.Connection) -> None:
+            sql = f"UPDATE forgotten_messages SET asked = NULL WHERE {who}"  # noqa: S608
+            write.execute(sql, {"asked": request_id})
+            write.execute("DELETE FROM forgotten_messages WHERE refused = 1 AND asked IS NULL")
+
+        await self._database.write(work)
 
     async def traces(self) -> int | None:
         """Since when the file may have remains of what was deleted, in ms; None if it has none."""
@@ -204,12 +314,13 @@ class Forgettings:
         await self._database.write(lambda write: put_setting(write, TRACES, ""))
 
     @staticmethod
-    def _values(request: Forgetting) -> dict[str, int | str]:
+    def _values(request: Forgetting, sending: Collection[str]) -> dict[str, int | str]:
         return {
             "person": request.person,
             "since": request.span.since,
             "until": request.span.until,
             "before": now_ms() - TOLD_WITHIN_MS,
+            "sending": json.dumps(list(sending)),
         }
 
 

@@ -29,7 +29,7 @@ def http_error(status: int, code: int = 0) -> discord.HTTPException:
 
 @dataclass
 class Call:
-    """way: `ack`, `interaction`, `edit`, `send`, `direct` or `reaction`."""
+    """way: `ack`, `interaction`, `erase`, `edit`, `delete`, `send`, `direct` or `reaction`."""
 
     way: str
     message_id: int
@@ -222,3 +222,7 @@ class FakeInteraction:
         """Sent by the webhook of the interaction's token."""
         assert message_id == "@original"
         return await self.edit_original_response(**sent)
+
+    async def delete_message(self, message_id: int) -> None:
+        """Sent by that webhook as well."""
+        await self.world.take("erase", message_id, {})

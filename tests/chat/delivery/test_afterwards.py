@@ -109,7 +109,7 @@ class TestPublishing:
 def patient(desk: Desk, ping_after: float) -> Delivery:
     """A delivery that has been running for longer than any job of the tests."""
     delivery = desk.restarted(ping_after=ping_after)
-    delivery._started_at = 0
+    delivery._follow_ups._started_at = 0
     return delivery
 
 
@@ -139,7 +139,7 @@ class TestWaitingLong:
     async def test_through_a_restart(self, desk: Desk) -> None:
         delivery = patient(desk, 60)
         job = await waited(desk, delivery, 0)
-        delivery._started_at = job.created_at + 1
+        delivery._follow_ups._started_at = job.created_at + 1
         await delivery.finished(job)
         assert desk.last("send").sent["content"] == "<@7> Your image is ready."
 

@@ -107,11 +107,12 @@ def test_there_is_something_to_forget_or_not() -> None:
 
 def test_it_is_said_what_is_still_there() -> None:
     until = datetime(2026, 12, 6, tzinfo=UTC)
-    text = forgotten_text(SAY, messages=1, traces=True, blocked=True, copies_until=until)
+    text = forgotten_text(SAY, messages=1, stay=2, traces=True, blocked=True, copies_until=until)
     assert f"<t:{int(until.timestamp())}:D>" in text
     assert "still deleting my messages" in text
+    assert "2 messages with your images are still there" in text
     assert "within a day" in text
-    plain = forgotten_text(SAY, messages=0, traces=False, blocked=False, copies_until=None)
+    plain = forgotten_text(SAY, messages=0, stay=0, traces=False, blocked=False, copies_until=None)
     assert plain.splitlines()[1:] == [SAY("forget.no_copies")]
 
 
