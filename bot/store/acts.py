@@ -107,12 +107,21 @@ class Acts:
         actor: str,
         community: str | None = None,
         subject: str | None = None,
+        setting: tuple[str, str] | None = None,
         **details: Detail,
     ) -> int:
-        """Keep an act, to be told; returns its id. details: never a prompt."""
-        act = await self._database.write(
-            lambda write: insert_act(write, kind, actor, community, subject, details)
-        )
+        """Keep an act, to be told; returns its id.
+
+        setting: of the bot, as its key and value, that is changed by it at once. details: never a
+        prompt.
+        """
+
+        def record(write: sqlite3.Connection) -> int:
+            if setting is not None:
+                put_setting(write, *setting)
+            return insert_act(write, kind, actor, community, subject, details)
+
+        act = await self._database.write(record)
         self.recorded()
         return act
 
