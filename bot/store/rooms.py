@@ -18,6 +18,7 @@ from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
 from bot.store.levels import LevelSettings
 from bot.store.messages import Messages
+from bot.store.personal import Personal
 from bot.store.presets import Presets
 from bot.store.reports import Reports
 from bot.store.sent_again import SentAgain
@@ -60,6 +61,7 @@ class Rooms:
         self.acts = Acts(database)
         self.words = Words(database, self.acts)
         self.levels = LevelSettings(database, self.acts)
+        self.personal = Personal(database, self._spent, self.acts)
         self.deletions = Deletions(database, self.acts)
         self.image_checks = ImageChecks(database, self.acts)
         self.blocks = Blocks(database, self.acts)
