@@ -196,7 +196,7 @@ async def test_a_report_of_what_is_shown_again_is_for_those_who_see_it(desk: Des
 
 async def test_the_moderators_of_the_server_go_and_look_themselves(desk: Desk) -> None:
     job = await done(desk.store, in_channel(guild_id=100))
-    await desk.store.reports.add(job, "discord:8", "it shows me", job.community)
+    await desk.store.reports.add(job, "discord:8", "it shows me", origin_of(job))
     await desk.tell()
     assert len(desk.places.server.texts) == 1
     assert desk.pictures == {}

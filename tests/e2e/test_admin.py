@@ -404,8 +404,7 @@ async def test_a_moderators_deletion_and_block_reach_the_audit_channel(court: Co
     about_mod = await court.reported("rob-m", own, court.log)
     for judge, why in ((mod, "yourself"), (court.mod("mod-e"), "moderates this server")):
         press = await judge.click(about_mod, "Block")
-        await playground.wait_for(lambda press=press: press.followups)
-        assert why in press.followups[0].content
+        assert why in (await press.wait_followup()).content
     assert about_mod.components
     await mod.click(report, "Block")
     await court.told(f"<@{mod.id}> blocked <@{ada.id}>", court.log)

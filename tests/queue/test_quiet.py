@@ -127,7 +127,6 @@ async def test_they_change_with_their_act_or_not_at_all(
             await still.keep_quiet(NIGHT, OWNER)
     assert still.quiet is None
     await still.restore()
-    assert still.quiet is None
     await still.keep_quiet(NIGHT, OWNER)
     await still.restore()
     assert still.quiet == NIGHT

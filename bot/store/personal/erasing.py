@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from bot.store.acts import ActKind, insert_act
 from bot.store.history.index import remove
@@ -82,9 +82,7 @@ def erase_jobs(
     )
 
 
-def _tell_of_reports(
-    write: sqlite3.Connection, sql: str, values: Mapping[str, str | int | None]
-) -> None:
+def _tell_of_reports(write: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> None:
     """Whoever was to decide an open report is told that it is gone."""
     for (community,) in write.execute(sql, values).fetchall():
         insert_act(write, ActKind.REPORT_GONE, NOBODY, community, None, {})
