@@ -166,6 +166,21 @@ class Acts:
             self.recorded()
         return announced
 
+    async def keep(self, acts: Sequence[NewAct]) -> None:
+        """Keep those of which there is none yet of the kind, about the same, in that server."""
+
+        def keep(write: sqlite3.Connection) -> bool:
+            kept = False
+            for act in acts:
+                sql = "SELECT 1 FROM acts WHERE subject = ? AND kind = ? AND community IS ?"
+                if not write.execute(sql, (act.subject, act.kind, act.community)).fetchone():
+                    act.insert(write)
+                    kept = True
+            return kept
+
+        if acts and await self._database.write(keep):
+            self.recorded()
+
     def recorded(self) -> None:
         """To be called once acts that were inserted with other rows are committed."""
         self._recorded()
