@@ -16,7 +16,7 @@ from bot.choosing import ADAPTER, Kind, Uses, ranked
 from bot.engine import Engine
 from bot.engine.image_check import ImageCheck
 from bot.files.inputs import Inputs
-from bot.levels import Caps, Enforcing, Levels
+from bot.levels import Caps, Enforcing, Levels, Rechecking
 from bot.moderation.owner_file import NAME as BLOCKED_WORDS
 from bot.moderation.owner_file import OwnerFile
 from bot.moderation.screening import Screening
@@ -26,7 +26,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
-from bot.worker.image_check import Inspector
+from bot.worker.image_check import CheckedInputs, Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.permits import Permits
@@ -141,7 +141,10 @@ class Backend:
                 negatives=settings.blocked_in_negatives,
             )
             permits = Permits()
+            permits.add(Rechecking(levels, store, lambda: catalog.current))
             permits.add(screening.recheck)
+            inputs = Inputs(settings.inputs_dir.absolute())
+            permits.add(CheckedInputs(inspector, inputs.path))
             lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             uses = Uses(store)
             yield cls(
@@ -151,7 +154,7 @@ class Backend:
                 levels=levels,
                 engines=(engine,),
                 queue=JobQueue(store, lanes, limits, admit=screening, accepted=uses.accepted),
-                inputs=Inputs(settings.inputs_dir.absolute()),
+                inputs=inputs,
                 words=words,
                 screening=screening,
                 permits=permits,

@@ -108,7 +108,7 @@ class Browsing:
         catalog = here.offered(self._catalog.current)
         shelved = await asyncio.to_thread(shelve, catalog, shelf, limits, nsfw=here.nsfw)
         listed, page, pages = cut(shelved.entries, page, PER_PAGE)
-        shown = await self._pictures.of(shelf, listed)
+        shown = await self._pictures.of(shelf, listed, checked=here.image_check != "off")
         known = await self._known(interaction, here, shelf, listed, catalog)
         title, empty, hint = SENTENCES[shelf]
         names = {key: f"{shelf}-{n}.webp" for n, key in enumerate(shown)}

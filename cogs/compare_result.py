@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from bot.chat.ui.forms import AXIS, AXIS2, VALUES, VALUES2, CompareFormId, compa
 from bot.chat.ui.picking import OpenCellId
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.sheets.opening import open_cell
-from bot.request import AxisAsk, compare_again
-from bot.store import Discord
+from bot.request import AxisAsk, cells, compare_again
+from cogs.history.sending import Showing
 from cogs.places import asked_by
 from cogs.results import AskingComponent, Results
 
@@ -98,9 +99,12 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
 
     ids = OpenCellId
 
-    def __init__(self, results: Results, delivery: Delivery, images_dir: Path) -> None:
+    def __init__(
+        self, results: Results, delivery: Delivery, showing: Showing, images_dir: Path
+    ) -> None:
         super().__init__(results)
         self._delivery = delivery
+        self._showing = showing
         self._images_dir = images_dir
 
     async def use(self, interaction: Interaction, custom_id: OpenCellId) -> None:
@@ -109,11 +113,23 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
         n = str(next(iter(data.get("values", ())), ""))
         if not n.isdecimal():
             raise Refused("error.component")
-        hidden = Discord.of(job.origin).hidden
+        found = next((each for each in cells(job.request) if each.n == int(n)), None)
+        if found is None:
+            raise Refused("compare.no_cell")
+        hidden = self._results.hides(interaction, job)
         await self._delivery.defer(interaction, hidden=hidden)
-        new = asked_by(interaction, job.request, kind="cell", parent=job, hidden=hidden)
+        asked = asked_by(
+            interaction,
+            found.request,
+            kind="cell",
+            parent=job,
+            hidden=hidden,
+            spoiler=here_of(interaction).rules.spoiler,
+        )
+        # What is found in it is reported as of the comparison.
+        origin = await self._showing.cell(replace(asked, id=job.id), job, found.n)
         cell = await open_cell(
-            self._results.store, self._images_dir, job, int(n), new.origin, new.roles
+            self._results.store, self._images_dir, job, found.n, origin, asked.roles
         )
         await self._delivery.finished(cell)
 
@@ -127,4 +143,4 @@ async def setup(bot: ImagenBot) -> None:
     images_dir = bot.services.backend.settings.images_dir.absolute()
     bot.components.add(CompareButton(comparer))
     bot.components.add(CompareForm(comparer))
-    bot.components.add(OpenCellSelect(results, bot.services.delivery, images_dir))
+    bot.components.add(OpenCellSelect(results, bot.services.delivery, Showing.of(bot), images_dir))

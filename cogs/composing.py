@@ -25,9 +25,17 @@ class Composing:
         self._store = store
 
     async def composed(
-        self, interaction: Interaction, draft: Draft, saved: tuple[Named, ...] | None = None
+        self,
+        interaction: Interaction,
+        draft: Draft,
+        saved: tuple[Named, ...] | None = None,
+        *,
+        whole: bool = False,
     ) -> Composed:
-        """saved: instead of those that people saved. Raises InvalidRequest or Refused."""
+        """saved: instead of those that people saved. whole: the person's defaults are in `draft`.
+
+        Raises InvalidRequest or Refused.
+        """
         here = here_of(interaction)
         if saved is None:
             saved = await self.saved(interaction, draft.preset)
@@ -40,7 +48,7 @@ class Composing:
             adapters_max=self.adapters_max,
             hashes=await self._store.known_weights.hashes(*draft.names),
             saved=saved,
-            fill=filling(here, catalog, self.adapters_max),
+            fill=filling(here, catalog, self.adapters_max, within_limits=whole),
         )
 
     async def saved(self, interaction: Interaction, preset: str | None) -> tuple[Named, ...]:

@@ -7,8 +7,9 @@ from bot.chat.audit import Audit
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
+from bot.chat.here import here_of
 from bot.chat.owners import Owners
-from bot.chat.ui.acts import DecideId, number_of, report_text
+from bot.chat.ui.acts import DecideId, person, report_text, report_view
 from bot.errors import Refused
 from bot.store import (
     EVERYWHERE,
@@ -21,6 +22,7 @@ from bot.store import (
     discord_person,
 )
 from bot.worker.blocking import Blocking
+from cogs.blockable import check_may_be_blocked
 from cogs.delete import Deleting, deleting_of
 from cogs.places import moderates, moderates_server
 
@@ -54,46 +56,73 @@ class Deciding(Component[DecideId]):
         job = await self._store.find(report.job_id) if report else None
         if report is None or job is None:
             raise Refused("report.gone")
-        within = await self._within(interaction, job, custom_id.decision)
+        within, channels = await self._within(interaction, job, custom_id.decision)
         await interaction.response.defer()
-        won = report.decision is None and await self._decide(
-            interaction, report, job, custom_id.decision, within
-        )
+        won = await self._decide(interaction, report, job, custom_id.decision, within, channels)
         decided = await self._store.reports.find(report.id) or report
         say = await self._audit.say_in(interaction.guild if within else None)
         text = report_text(say, decided, job)
-        await interaction.edit_original_response(content=text, view=None)
+        await interaction.edit_original_response(content=text, view=report_view(say, decided))
         if not won:
-            by = number_of(decided.decided_by or "")
+            by = person(say, decided.decided_by or "")
             raise Refused(f"report.late.{decided.decision}", user=by)
 
     async def _decide(
-        self, interaction: Interaction, report: Report, job: Job, decision: Decision, within: str
+        self,
+        interaction: Interaction,
+        report: Report,
+        job: Job,
+        decision: Decision,
+        within: str,
+        channels: frozenset[int],
     ) -> bool:
-        """Returns False if someone was faster."""
-        if decision is Decision.DELETED and job.state is JobState.DONE:
+        """Returns False if someone was faster. channels: see _within."""
+        whole = not channels
+        if decision is Decision.DELETED and whole and job.state is JobState.DONE:
             # Users are quick: it may not be recorded yet that the result was delivered.
             await self._delivery.settled()
             if (await self._store.job(job.id)).state is JobState.DONE:
                 raise Refused("action.none")
+        if decision is Decision.BLOCKED:
+            guild = None if within == EVERYWHERE else interaction.guild
+            user_id = Discord.of(job.origin).user_id
+            await check_may_be_blocked(interaction, self._owners, user_id, within=guild)
         actor = discord_person(interaction.user.id)
-        if not await self._store.reports.decide(report, job, decision, actor=actor, within=within):
+        if not await self._store.reports.decide(
+            report, job, decision, actor=actor, within=within, whole=whole
+        ):
             return False
         if decision is Decision.DELETED:
-            await self._deleting.finish(job, interaction.user.id)
+            afterwards = self._delivery.afterwards
+            gone = (
+                await self._deleting.finish(job, interaction.user.id)
+                if whole
+                else await afterwards.take_down_again(job, channels)
+            )
+            if not gone:
+                await self._store.reports.still_shown(job.id)
         elif decision is Decision.BLOCKED:
-            await self._blocking.enforce("person", job.person, within)
+            await self._blocking.enforce()
         return True
 
-    async def _within(self, interaction: Interaction, job: Job, decision: Decision) -> str:
-        """Where a block by this person holds. Raises MissingPermissions or Refused."""
-        if moderates(interaction, Discord.of(job.origin)):
-            if decision is Decision.BLOCKED and not moderates_server(interaction):
-                raise Refused("moderate.server_only")
-            return job.community or EVERYWHERE
-        if await self._owners.include(interaction.user.id):
-            return EVERYWHERE
-        raise app_commands.MissingPermissions(["manage_messages"])
+    async def _within(
+        self, interaction: Interaction, job: Job, decision: Decision
+    ) -> tuple[str, frozenset[int]]:
+        """Where a block by this person holds; and the channels that they moderate in which it is
+        shown again, if they may only take it down there. Raises MissingPermissions or Refused."""
+        origin = Discord.of(job.origin)
+        there = moderates(interaction, origin)
+        channels = frozenset[int]()
+        if not there and await self._owners.include(interaction.user.id):
+            return EVERYWHERE, channels
+        if not there:
+            channels = await self._deleting.moderated(interaction, job)
+        if not there and not channels:
+            raise app_commands.MissingPermissions(["manage_messages"])
+        if decision is Decision.BLOCKED and not moderates_server(interaction):
+            raise Refused("moderate.server_only")
+        community = job.community if there else here_of(interaction).place.community
+        return community or EVERYWHERE, channels
 
 
 async def setup(bot: ImagenBot) -> None:

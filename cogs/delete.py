@@ -13,7 +13,7 @@ from bot.chat.here import here_of
 from bot.chat.ui.actions import DeleteId, EraseId, routed_button
 from bot.errors import Refused
 from bot.files.erasing import erase
-from bot.store import Discord, Job, discord_person
+from bot.store import ActKind, Discord, Job, discord_person
 from cogs.places import moderates
 from cogs.results import Results
 
@@ -32,19 +32,24 @@ class Deleting:
 
     async def ask(self, interaction: Interaction, job: Job) -> None:
         """Whether they mean it. Raises Refused if they may not."""
-        self._check(interaction, job)
+        here = not self._may_delete(interaction, job)
+        if here and not await self.moderated(interaction, job):
+            raise Refused("delete.foreign", user=Discord.of(job.origin).user_id)
         say = here_of(interaction).say
         view = discord.ui.View(timeout=None)
         danger = discord.ButtonStyle.danger
         view.add_item(routed_button(say("button.erase"), EraseId(job.id), "🗑️", danger))
         whose = Discord.of(job.origin).user_id
         own = whose == interaction.user.id
-        text = say("delete.sure") if own else say("delete.sure_of", user=mention(whose))
+        code = "delete.sure_here" if here else "delete.sure_of"
+        text = say("delete.sure") if own else say(code, user=mention(whose))
         await interaction.response.send_message(text, view=view, ephemeral=True)
 
     async def delete(self, interaction: Interaction, job_id: str) -> None:
-        job = await self.results.shown(interaction, job_id)
-        self._check(interaction, job)
+        job = await self.results.seen(interaction, job_id)
+        if not self._may_delete(interaction, job):
+            await self._take_down(interaction, job)
+            return
         await interaction.response.defer()
         deletions, by = self.results.store.deletions, discord_person(interaction.user.id)
         moderator = None if by == job.person else by
@@ -55,15 +60,37 @@ class Deleting:
                 job = await self.results.store.job(job.id)
                 raise Refused("action.none" if job.deleted_at is None else "action.deleted")
         gone = await self.finish(job, interaction.user.id)
-        say = here_of(interaction).say
-        done = say("delete.done" if gone else "delete.still_shown")
-        try:
-            await interaction.edit_original_response(content=done, view=None)
-        except UNREACHABLE as error:
-            log.info("job %s: cannot confirm its deletion: %s", job.id, type(error).__name__)
+        await _confirm(interaction, job, "delete.done" if gone else "delete.still_shown")
+
+    async def _take_down(self, interaction: Interaction, job: Job) -> None:
+        """Only where others show it again, for those who moderate there: it stays its person's."""
+        channels = await self.moderated(interaction, job)
+        if not channels:
+            raise Refused("delete.foreign", user=Discord.of(job.origin).user_id)
+        await interaction.response.defer()
+        await self.results.store.acts.record(
+            kind=ActKind.RESULT_DELETED,
+            actor=discord_person(interaction.user.id),
+            community=here_of(interaction).place.community,
+            subject=job.id,
+            owner=job.person,
+        )
+        gone = await self._delivery.afterwards.take_down_again(job, channels)
+        log.info("job %s: taken down where it was shown again", job.id)
+        await _confirm(interaction, job, "delete.done" if gone else "delete.not_here")
+
+    async def moderated(self, interaction: Interaction, job: Job) -> frozenset[int]:
+        """The channels of this server in which the result is shown again and this person may delete
+        other people's messages."""
+        again = await self.results.shown_again(interaction, job)
+        return frozenset(
+            place.channel_id
+            for place in again
+            if place.channel_id is not None and moderates(interaction, place)
+        )
 
     async def finish(self, job: Job, user_id: int) -> bool:
-        """Delete what is marked as deleted; returns whether its message no longer shows it.
+        """Delete what is marked as deleted; returns whether no message shows it any more.
 
         user_id: who deletes it; the message names them unless it is theirs.
         """
@@ -77,14 +104,21 @@ class Deleting:
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
         gone = await self._delivery.afterwards.take_down(job, notice)
-        await self._delivery.afterwards.take_down_again(job)
-        return gone
+        elsewhere = await self._delivery.afterwards.take_down_again(job)
+        return gone and elsewhere
 
-    def _check(self, interaction: Interaction, job: Job) -> None:
+    @staticmethod
+    def _may_delete(interaction: Interaction, job: Job) -> bool:
+        """Whether they may delete the result itself."""
         own = job.person == discord_person(interaction.user.id)
-        origin = Discord.of(job.origin)
-        if not own and not moderates(interaction, origin):
-            raise Refused("delete.foreign", user=origin.user_id)
+        return own or moderates(interaction, Discord.of(job.origin))
+
+
+async def _confirm(interaction: Interaction, job: Job, code: str) -> None:
+    try:
+        await interaction.edit_original_response(content=here_of(interaction).say(code), view=None)
+    except UNREACHABLE as error:
+        log.info("job %s: cannot confirm its deletion: %s", job.id, type(error).__name__)
 
 
 class DeleteButton(Component[DeleteId]):
@@ -94,7 +128,7 @@ class DeleteButton(Component[DeleteId]):
         self._deleting = deleting
 
     async def use(self, interaction: Interaction, custom_id: DeleteId) -> None:
-        job = await self._deleting.results.shown(interaction, custom_id.job_id)
+        job = await self._deleting.results.seen(interaction, custom_id.job_id)
         await self._deleting.ask(interaction, job)
 
 

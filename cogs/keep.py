@@ -9,7 +9,6 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
-from bot.chat.places import permissions_in, sees
 from bot.chat.ui.actions import KeepId
 from bot.chat.ui.reactions import KEEP
 from bot.errors import StoreError
@@ -33,7 +32,7 @@ class KeepButton(Component[KeepId]):
         self._results.check_not_blocked(interaction)
 
     async def use(self, interaction: Interaction, custom_id: KeepId) -> None:
-        job = await self._results.shown(interaction, custom_id.job_id)
+        job = await self._results.seen(interaction, custom_id.job_id)
         person, favourites = discord_person(interaction.user.id), self._results.store.favourites
         kept = not await favourites.drop(person, job.id)
         if kept:
@@ -98,7 +97,8 @@ class Keep(commands.Cog):
         return None if job_id is None else await store.find(job_id)
 
     def _may(self, payload: discord.RawReactionActionEvent, job: Job) -> bool:
-        """Whether they are known to see where it was asked for, or it is theirs."""
+        """Whether it is theirs, or they see it in a server: where it was asked for, or where its
+        person showed it again."""
         person = discord_person(payload.user_id)
         if not isinstance(job.origin, Discord):
             return False
@@ -107,16 +107,8 @@ class Keep(commands.Cog):
             return False
         if job.person == person:
             return True
-        guild = self._bot.get_guild(job.origin.guild_id or 0)
-        if guild is None or job.origin.hidden:
-            return False
-        if payload.member is None:
-            return True  # it is taken away, by someone who has put it there
-        channel = guild.get_channel_or_thread(job.origin.channel_id or 0)
-        allowed = permissions_in(channel, payload.member)
-        return payload.channel_id == job.origin.channel_id or sees(
-            channel, allowed, payload.user_id
-        )
+        # Whoever puts a reaction on a message sees it.
+        return payload.guild_id is not None
 
 
 async def setup(bot: ImagenBot) -> None:

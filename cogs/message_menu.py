@@ -41,15 +41,16 @@ async def setup(bot: ImagenBot) -> None:
 
     async def again(interaction: Interaction, job: Job) -> None:
         results.check_may_ask(interaction)
+        job = await results.shown(interaction, job.id)
         await results.repeat(interaction, job, same_seed=True)
 
     async def edit(interaction: Interaction, job: Job) -> None:
         results.check_may_ask(interaction)
-        await editor.open_for(interaction, job)
+        await editor.open_for(interaction, await results.shown(interaction, job.id))
 
     async def use(interaction: Interaction, job: Job) -> None:
         results.check_may_ask(interaction)
-        await editor.ask_use(interaction, job)
+        await editor.ask_use(interaction, await results.shown(interaction, job.id))
 
     acts: dict[str, Any] = {
         "menu.again": again,

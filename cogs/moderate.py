@@ -7,10 +7,12 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import mention
 from bot.chat.here import here_of
+from bot.chat.owners import Owners
 from bot.chat.ui.moderation import blocks_text
 from bot.errors import Refused
 from bot.store import Store, discord_person
 from bot.worker.blocking import Blocking
+from cogs.blockable import check_may_be_blocked
 from cogs.places import moderates_server
 
 Interaction = discord.Interaction[ImagenBot]
@@ -23,9 +25,10 @@ class Moderate(
     """For those who may delete other people's messages in the whole server. Servers can grant a
     command to anyone, so that is checked at each use."""
 
-    def __init__(self, store: Store, blocking: Blocking) -> None:
+    def __init__(self, store: Store, blocking: Blocking, owners: Owners) -> None:
         self._store = store
         self._blocking = blocking
+        self._owners = owners
 
     async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
         if not moderates_server(interaction):
@@ -35,12 +38,10 @@ class Moderate(
     @app_commands.command(name="block", description="command.moderate.block.description")
     @app_commands.describe(user="command.moderate.block.user")
     async def block(self, interaction: Interaction, user: discord.User | discord.Member) -> None:
-        if user.id == interaction.user.id:
-            raise Refused("moderate.self")
         if user.bot:
             raise Refused("moderate.bot")
-        if isinstance(user, discord.Member) and user.guild_permissions.manage_messages:
-            raise Refused("moderate.moderator", user=user.id)
+        within = interaction.guild if isinstance(user, discord.Member) else None
+        await check_may_be_blocked(interaction, self._owners, user.id, within=within)
         added = await self._blocking.block(
             "person", discord_person(user.id), within=_here(interaction), actor=_actor(interaction)
         )
@@ -80,4 +81,4 @@ def _actor(interaction: Interaction) -> str:
 
 async def setup(bot: ImagenBot) -> None:
     services = bot.services
-    await bot.add_cog(Moderate(services.backend.store, services.blocking))
+    await bot.add_cog(Moderate(services.backend.store, services.blocking, services.owners))

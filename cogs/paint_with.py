@@ -14,11 +14,12 @@ from bot.chat.ui.forms import PaintFormId, edit_form
 from bot.errors import Refused, UserError
 from bot.previews import Shelf
 from bot.queue import JobQueue
-from bot.request import Draft, default_model, find_adapter, find_model
-from bot.request.changes import Fields, draft_of
+from bot.request import Draft, Fill, default_model, find_adapter, find_model
+from bot.request.changes import Fields, draft_of, with_given
 from catalog import Catalog, ModelEntry
 from cogs.browsing import picked
 from cogs.composing import Composing
+from cogs.defaults import filling
 from cogs.edit import best_models
 from cogs.places import asked_by, postponing
 from cogs.results import AskingComponent, Results
@@ -42,7 +43,8 @@ class Painter:
         here = here_of(interaction)
         catalog = here.offered(self.results.catalog.current)
         fields = fields_for(catalog, shelf, key, nsfw=here.nsfw)
-        await self._open(interaction, PaintFormId(shelf), fields)
+        fill = filling(here, catalog, self._composing.adapters_max)
+        await self._open(interaction, PaintFormId(shelf), with_defaults(fields, fill))
 
     async def reopen(self, interaction: Interaction, form: PaintFormId, fields: Fields) -> None:
         """Open it again as it was sent back."""
@@ -69,8 +71,9 @@ class Painter:
 
     async def _ask(self, interaction: Interaction, fields: Fields) -> None:
         rules = here_of(interaction).rules
-        draft = _with_default_negative(draft_of(fields), self.results.catalog.current)
-        composed = await self._composing.composed(interaction, draft)
+        own = None if rules.defaults.negative else self.results.catalog.current
+        draft = _with_default_negative(draft_of(fields), own)
+        composed = await self._composing.composed(interaction, draft, whole=True)
         hidden = bool(rules.private)
         new = asked_by(
             interaction,
@@ -120,8 +123,19 @@ def _fitting(
             yield model
 
 
-def _with_default_negative(draft: Draft, catalog: Catalog) -> Draft:
-    """With another model's own negative prompt, if that of the one in the form was left there."""
+def with_defaults(fields: Fields, fill: Fill) -> Fields:
+    """`fields` with what would be put in where they say nothing."""
+    asked = Draft(prompt="", model=fields.model, lora=fields.loras or None)
+    return with_given(fields, fill(asked))
+
+
+def _with_default_negative(draft: Draft, catalog: Catalog | None) -> Draft:
+    """With another model's own negative prompt, if that of the one in the form was left there.
+
+    catalog: None if the form showed the person's own one.
+    """
+    if catalog is None:
+        return draft
     unchanged = draft.negative in {model.default_negative for model in catalog.models.values()}
     return replace(draft, negative=None) if draft.negative and unchanged else draft
 

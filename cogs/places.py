@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -31,6 +32,19 @@ def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
     What they may do where they use the command does not matter.
     """
     return _permissions_there(interaction, asked).manage_messages
+
+
+def as_asked_in(
+    interaction: discord.Interaction[Any], asked: Discord, channel_id: int
+) -> Discord | None:
+    """`asked`, as if that was in a channel in which it is shown again; None if the channel is not
+    known to be one of this server."""
+    guild = interaction.guild
+    if guild is None or (
+        channel_id != interaction.channel_id and guild.get_channel_or_thread(channel_id) is None
+    ):
+        return None
+    return replace(asked, guild_id=interaction.guild_id, channel_id=channel_id, hidden=False)
 
 
 def moderates_server(interaction: discord.Interaction[Any]) -> bool:
@@ -117,7 +131,7 @@ def asked_by(
             upload_limit=interaction.filesize_limit,
             interaction_id=interaction.id,
             age_restricted=here_of(interaction).nsfw,
-            reply_to=shown.message_id if shown and here else None,
+            reply_to=shown.message_id if shown and here and not hidden else None,
             hidden=hidden,
             spoiler=spoiler or bool(shown and shown.spoiler),
             absent=here_of(interaction).absent,

@@ -19,9 +19,7 @@ from bot.errors import InvalidRequest, Refused
 from bot.queue import JobQueue
 from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, Draft, Options
 from bot.request.keeping import NAME_MAX
-from bot.request.options import LORA_MAX, is_gated_set
-from bot.store import ActKind
-from bot.store.acts import Acts
+from bot.request.options import LORA_MAX, is_gated_set, offers_set
 from bot.store.presets import Presets, SavedPreset
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
@@ -45,7 +43,6 @@ class PresetCog(
         queue: JobQueue,
         delivery: Delivery,
         presets: Presets,
-        acts: Acts,
         composing: Composing,
         saving: Saving,
         complete: Completing,
@@ -54,7 +51,6 @@ class PresetCog(
         self._queue = queue
         self._delivery = delivery
         self._presets = presets
-        self._acts = acts
         self._composing = composing
         self._saving = saving
         self._complete = complete
@@ -75,6 +71,8 @@ class PresetCog(
         scheduler="command.imagine.scheduler",
         preset="command.preset.save.preset",
         hires="command.imagine.hires",
+        hires_strength="command.preset.save.hires_strength",
+        hires_steps="command.preset.save.hires_steps",
         clip_skip="command.preset.save.clip_skip",
         replace="command.preset.save.replace",
     )
@@ -96,11 +94,29 @@ class PresetCog(
         scheduler: str | None = None,
         preset: str | None = None,
         hires: float | None = None,
+        hires_strength: float | None = None,
+        hires_steps: int | None = None,
         clip_skip: int | None = None,
         replace: bool = False,
     ) -> None:
-        options = Options.from_dict(locals())
-        self._check_may_use(interaction)
+        self.check_may_use(interaction)
+        options = Options(
+            prompt=prompt,
+            negative=negative,
+            model=model,
+            lora=lora,
+            steps=steps,
+            guidance=guidance,
+            seed=seed,
+            size=size,
+            count=count,
+            scheduler=scheduler,
+            preset=preset,
+            hires=hires,
+            hires_strength=hires_strength,
+            hires_steps=hires_steps,
+            clip_skip=clip_skip,
+        )
         name = await self._saving.save(interaction, name, options, replace=replace)
         await _answer(interaction, here_of(interaction).say("presets.saved", name=one_line(name)))
 
@@ -123,7 +139,7 @@ class PresetCog(
         hidden = first_said(hidden, rules.private)
         with naming_roles(interaction):
             place = here_of(interaction).place
-            self._queue.screen(place.person, place.roles)
+            self._queue.screen(place.person, place.roles, place.community)
         draft = Draft(prompt=prompt, preset=name, seed=seed)
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(
@@ -142,6 +158,7 @@ class PresetCog(
     async def show(
         self, interaction: Interaction, search: app_commands.Range[str, 1, SEARCH_MAX] | None = None
     ) -> None:
+        self.check_may_use(interaction)
         wanted = PresetsPageId(0, (search or "").replace(":", " "))
         embed, view = await self.page(interaction, wanted)
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
@@ -149,27 +166,31 @@ class PresetCog(
     @app_commands.command(description="command.preset.share.description")
     @app_commands.describe(name="command.preset.share.name", replace="command.preset.share.replace")
     async def share(self, interaction: Interaction, name: str, replace: bool = False) -> None:
-        place = here_of(interaction).place
+        self.check_may_use(interaction)
+        here = here_of(interaction)
+        place = here.place
         if place.community is None:
             raise Refused("presets.no_server")
         _check_manages(interaction)
         own = await self._own(interaction, name)
+        if not offers_set(own.options, here.offered(self._catalog.current), nsfw=here.nsfw):
+            raise InvalidRequest("name", "presets.not_yours", value=name)
         await self._saving.share(place.person, place.community, own.named, replace=replace)
-        await self._record(interaction, ActKind.PRESET_SHARED, own.name)
         text = here_of(interaction).say("presets.is_shared", name=one_line(own.name))
         await _answer(interaction, text)
 
     @app_commands.command(description="command.preset.delete.description")
     @app_commands.describe(name="command.preset.delete.name", shared="command.preset.delete.shared")
     async def delete(self, interaction: Interaction, name: str, shared: bool = False) -> None:
+        self.check_may_use(interaction)
         if shared:
             _check_manages(interaction)
             found = await self._shared(interaction, name)
         else:
             found = await self._own(interaction, name)
-        await self._presets.delete(found.id)
-        if shared:
-            await self._record(interaction, ActKind.PRESET_DELETED, found.name)
+        if not await self._presets.delete(found, here_of(interaction).place.person):
+            code = "presets.not_here" if shared else "presets.not_yours"
+            raise InvalidRequest("name", code, value=name)
         text = here_of(interaction).say("presets.deleted", name=one_line(found.name))
         await _answer(interaction, text)
 
@@ -179,8 +200,7 @@ class PresetCog(
         """The wanted page, or the nearest that exists, and its buttons."""
         here = here_of(interaction)
         saved = await self._presets.of(here.place.person, here.place.community)
-        # Their own, and the server's, are listed wherever what they name may be named.
-        catalog = self._catalog.current
+        catalog = here.offered(self._catalog.current)
         embed, page, pages = await asyncio.to_thread(
             presets_page, here.say, saved, catalog, wanted, nsfw=here.nsfw
         )
@@ -209,20 +229,15 @@ class PresetCog(
             raise InvalidRequest("name", "presets.not_here", value=name)
         return found
 
-    async def _record(self, interaction: Interaction, kind: ActKind, name: str) -> None:
-        place = here_of(interaction).place
-        await self._acts.record(
-            kind=kind, actor=place.person, community=place.community, subject=name
-        )
-
     def _may_name(self, interaction: Interaction, found: SavedPreset) -> bool:
         here = here_of(interaction)
         return here.nsfw or not is_gated_set(found.options, self._catalog.current)
 
-    def _check_may_use(self, interaction: Interaction) -> None:
+    def check_may_use(self, interaction: Interaction) -> None:
+        """Raise Refused for one who may never ask for anything here."""
         with naming_roles(interaction):
             place = here_of(interaction).place
-            self._queue.check_person(place.person, place.roles)
+            self._queue.check_person(place.person, place.roles, place.community)
 
     @save.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -256,11 +271,14 @@ class PresetCog(
     async def _complete_saved(
         self, interaction: Interaction, text: str, *, shared: bool
     ) -> Choices:
+        if self._complete.turned_away(interaction):
+            return []
         here = here_of(interaction)
+        catalog = here.offered(self._catalog.current)
         saved = await self._presets.of(here.place.person, here.place.community)
         of_kind = [each for each in saved if (each.community is not None) == shared]
         return await asyncio.to_thread(
-            saved_choices, text, of_kind, self._catalog.current, here.say, nsfw=here.nsfw
+            saved_choices, text, of_kind, catalog, here.say, nsfw=here.nsfw
         )
 
 
@@ -271,6 +289,9 @@ class PresetsPageButton(Component[PresetsPageId]):
 
     def __init__(self, cog: PresetCog) -> None:
         self._cog = cog
+
+    async def check(self, interaction: Interaction, custom_id: PresetsPageId) -> None:
+        self._cog.check_may_use(interaction)
 
     async def use(self, interaction: Interaction, custom_id: PresetsPageId) -> None:
         embed, view = await self._cog.page(interaction, custom_id)
@@ -294,7 +315,6 @@ async def setup(bot: ImagenBot) -> None:
         queue=backend.queue,
         delivery=services.delivery,
         presets=backend.store.presets,
-        acts=backend.store.acts,
         composing=Composing.of(bot),
         saving=Saving.of(bot),
         complete=Completing.of(bot),

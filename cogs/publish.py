@@ -1,5 +1,7 @@
 """📢 Publish: shows a result that only its requester sees to everyone in the channel."""
 
+from dataclasses import replace
+
 import discord
 
 from bot.chat.client import ImagenBot
@@ -8,6 +10,8 @@ from bot.chat.here import here_of
 from bot.chat.ui.actions import PublishId
 from bot.errors import Refused
 from bot.store import Discord
+from cogs.history.sending import Showing
+from cogs.places import asked_by
 from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -16,9 +20,10 @@ Interaction = discord.Interaction[ImagenBot]
 class PublishButton(AskingComponent[PublishId]):
     ids = PublishId
 
-    def __init__(self, results: Results, delivery: Delivery) -> None:
+    def __init__(self, results: Results, delivery: Delivery, showing: Showing) -> None:
         super().__init__(results)
         self._delivery = delivery
+        self._showing = showing
 
     async def use(self, interaction: Interaction, custom_id: PublishId) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)
@@ -33,9 +38,14 @@ class PublishButton(AskingComponent[PublishId]):
         if interaction.channel_id != origin.channel_id:
             raise Refused("publish.elsewhere", channel=origin.channel_id or 0)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await self._delivery.afterwards.publish(job)
+        # Since it was asked for, the rules here may have changed.
+        new = replace(asked_by(interaction, job.request), id=job.id)
+        shown = await self._showing.admitted(new, job)
+        if shown.spoiler and not origin.spoiler:
+            await self._results.store.messages.set_shown(job.id, True, origin.image_check)
+        await self._delivery.afterwards.publish(replace(job, origin=shown))
         await interaction.followup.send(here_of(interaction).say("publish.done"))
 
 
 async def setup(bot: ImagenBot) -> None:
-    bot.components.add(PublishButton(Results.of(bot), bot.services.delivery))
+    bot.components.add(PublishButton(Results.of(bot), bot.services.delivery, Showing.of(bot)))

@@ -22,12 +22,16 @@ class Reports:
         self.results = results
 
     async def send(self, interaction: Interaction, job_id: str, reason: str) -> None:
-        job = await self.results.shown(interaction, job_id)
+        job = await self.results.seen(interaction, job_id)
         reports, reporter = self.results.store.reports, discord_person(interaction.user.id)
         if await reports.made(job.id, reporter):
             raise Refused("report.twice")
         await interaction.response.defer(ephemeral=True, thinking=True)
-        if not await reports.add(job, reporter, reason):  # forms can be sent at once
+        # Shown again in another server, it is for the moderators there.
+        here = here_of(interaction).place.community
+        again = here != job.community and await self.results.shown_again(interaction, job)
+        community = here if again else job.community
+        if not await reports.add(job, reporter, reason, community):  # forms can be sent at once
             raise Refused("report.twice")
         await interaction.followup.send(here_of(interaction).say("report.done"))
 
@@ -42,7 +46,7 @@ class ReportButton(Component[ReportId]):
         self._reports.results.check_not_blocked(interaction)
 
     async def use(self, interaction: Interaction, custom_id: ReportId) -> None:
-        job = await self._reports.results.shown(interaction, custom_id.job_id)
+        job = await self._reports.results.seen(interaction, custom_id.job_id)
         say = here_of(interaction).say
         await open_form(interaction, report_form(say, ReportFormId(job.id)))
 

@@ -25,7 +25,7 @@ from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
-from cogs.places import asked_by, can_see, check_may_repeat, naming_roles, postponing
+from cogs.places import as_asked_in, asked_by, can_see, check_may_repeat, naming_roles, postponing
 
 SETTLED_WITHIN = 1.5
 """Seconds that an interaction waits for a result still being recorded, of the three that Discord
@@ -102,6 +102,12 @@ class Results:
         with naming_roles(interaction):
             self._queue.check_person(place.person, place.roles, place.community)
 
+    def check_no_cooldown(self, interaction: discord.Interaction[Any]) -> None:
+        """The same, and for one who has asked for something too short a time ago."""
+        place = here_of(interaction).place
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
+
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
         button press it. A cooldown does not count yet: a form may be filled in meanwhile."""
@@ -119,15 +125,53 @@ class Results:
         """
         return self._checked(interaction, await self.store.find(job_id))
 
+    async def seen(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+        """The same, or one that its person has shown again where this person sees it.
+
+        For what does not make anything of it. Raises Refused.
+        """
+        job = await self.store.find(job_id)
+        try:
+            return self._checked(interaction, job)
+        except Refused as error:
+            if error.code != "action.gone" or job is None or not isinstance(job.origin, Discord):
+                raise
+            places = await self.shown_again(interaction, job)
+            seen = next((place for place in places if can_see(interaction, place)), None)
+            if seen is None:
+                raise
+            return self._checked(interaction, job, seen)
+
+    async def sees(self, interaction: discord.Interaction[Any], job: Job) -> bool:
+        """Whether it is this person's, or where they see it: what `seen` asks."""
+        if job.person == discord_person(interaction.user.id):
+            return True
+        try:
+            await self.seen(interaction, job.id)
+        except Refused as error:
+            return error.code != "action.gone"
+        return True
+
+    async def shown_again(self, interaction: discord.Interaction[Any], job: Job) -> list[Discord]:
+        """Where in this server the result was shown again: its origin, as if asked for there."""
+        origin = Discord.of(job.origin)
+        shown = await self.store.sent_again.of(job.id)
+        places = (as_asked_in(interaction, origin, each.channel_id) for each in shown)
+        return [place for place in places if place is not None]
+
     async def shown_by(
         self, interaction: discord.Interaction[Any], message: discord.Message
     ) -> Job | None:
-        """The job whose result `message` shows, as `shown`; None if it shows none of ours."""
-        job = await self.store.messages.job_of(message.id)
-        if job is None and message.author == interaction.client.user:
+        """The job whose result `message` shows, as `seen`; None if it shows none of ours."""
+        job_id = await self._shown_by(message.id)
+        if job_id is None and message.author == interaction.client.user:
             await self._delivery.settled(within=SETTLED_WITHIN)
-            job = await self.store.messages.job_of(message.id)
-        return None if job is None else self._checked(interaction, job)
+            job_id = await self._shown_by(message.id)
+        return None if job_id is None else await self.seen(interaction, job_id)
+
+    async def _shown_by(self, message_id: int) -> str | None:
+        job = await self.store.messages.job_of(message_id)
+        return await self.store.sent_again.job_of(message_id) if job is None else job.id
 
     async def usable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
         """The same for making something of it: only the requester may, if a level says so, and
@@ -147,8 +191,14 @@ class Results:
 
     async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer."""
-        hidden = Discord.of(parent.origin).hidden
+        hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
+
+    @staticmethod
+    def hides(interaction: discord.Interaction[Any], parent: Job) -> bool:
+        """Whether only this person sees what they make of it: like the result itself, or because
+        they have set it so."""
+        return Discord.of(parent.origin).hidden or here_of(interaction).rules.private
 
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
@@ -182,9 +232,15 @@ class Results:
             catalog = await self.offered(interaction, *request.names)
         check_may_repeat(parent, self.catalog.current, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        hidden = Discord.of(parent.origin).hidden
+        hidden = self.hides(interaction, parent)
         new = asked_by(
-            interaction, request, kind=kind, parent=parent, hidden=hidden, warnings=warnings
+            interaction,
+            request,
+            kind=kind,
+            parent=parent,
+            hidden=hidden,
+            spoiler=here_of(interaction).rules.spoiler,
+            warnings=warnings,
         )
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
@@ -219,11 +275,14 @@ class Results:
             await interaction.response.send_message(text, view=view, ephemeral=True)
 
     @staticmethod
-    def _checked(interaction: discord.Interaction[Any], job: Job | None) -> Job:
+    def _checked(
+        interaction: discord.Interaction[Any], job: Job | None, shown: Discord | None = None
+    ) -> Job:
+        """shown: where it is looked at, if not where it was asked for."""
         if job is None or not isinstance(job.origin, Discord):
             raise Refused("action.gone")
         own = job.person == discord_person(interaction.user.id)
-        where = job.origin
+        where = shown or job.origin
         alone = where.hidden or here_of(interaction).context is Context.DIRECT
         # What is one's own is in one's history, wherever one looks at it.
         if not own and (alone or not can_see(interaction, where)):

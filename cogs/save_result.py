@@ -8,7 +8,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.forms import chosen, entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import SavePresetId
-from bot.chat.ui.forms import NAME, PARTS, PROMPT, PresetFormId, save_form
+from bot.chat.ui.forms import NAME, PARTS, PROMPT, REPLACE, PresetFormId, save_form
 from bot.chat.ui.markdown import one_line
 from bot.errors import Refused, UserError
 from bot.request.changes import fields_of
@@ -54,7 +54,9 @@ class ResultSaver:
                 catalog,
                 nsfw=here.nsfw,
             )
-            name = await self._saving.save(interaction, fields[NAME], options)
+            name = await self._saving.save(
+                interaction, fields[NAME], options, replace=bool(fields[REPLACE])
+            )
         except UserError as error:
             await self.results.send_back(interaction, form, fields, error)
         else:
@@ -96,7 +98,7 @@ class PresetForm(AskingComponent[PresetFormId]):
     async def use(self, interaction: Interaction, custom_id: PresetFormId) -> None:
         given = entered(interaction)
         fields = {name: given.get(name, "") for name in (NAME, PROMPT)}
-        fields[PARTS] = ",".join(chosen(interaction, PARTS))
+        fields |= {name: ",".join(chosen(interaction, name)) for name in (PARTS, REPLACE)}
         await self._saver.submit(interaction, custom_id, fields)
 
 

@@ -14,9 +14,10 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.stats import chart_of, since, stats_layout
-from bot.files.charts import draw_chart
+from bot.files.charts import Chart, draw_chart
 from bot.store import discord_community, discord_person, now_ms
 from bot.store.figures import Tally
+from catalog import Catalog
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -24,6 +25,7 @@ Interaction = discord.Interaction[ImagenBot]
 FILE: Final = "figures.png"
 DAYS: Final = (7, 30, 90)
 USUAL: Final = 30
+NEARLY_ALL: Final = 0.95
 CHOICES: Final = [
     Choice(name=locale_str(str(days), code=f"command.stats.last.{days}"), value=days)
     for days in DAYS
@@ -68,27 +70,33 @@ class Stats(commands.GroupCog, group_name="stats", group_description="command.st
         self, interaction: Interaction, tally: Tally, title: str, first: datetime, days: int
     ) -> None:
         here = here_of(interaction)
-        chart = chart_of(here.say, tally, title, first, days, partial(self._named, nsfw=here.nsfw))
+        catalog = here.offered(self._results.catalog.current)
+        named = partial(_named, catalog=catalog, nsfw=here.nsfw)
+
+        def draw() -> tuple[Chart, bytes, int | None]:
+            chart = chart_of(here.say, tally, title, first, days, named)
+            return chart, draw_chart(chart), tally.waited(NEARLY_ALL)
+
         async with self._drawing:
-            data = await asyncio.to_thread(draw_chart, chart)
+            chart, data, longest = await asyncio.to_thread(draw)
         await interaction.followup.send(
-            view=stats_layout(here.say, chart, FILE, tally),
+            view=stats_layout(here.say, chart, FILE, tally.ended, longest),
             files=[discord.File(BytesIO(data), FILE)],
             ephemeral=True,
         )
 
-    def _named(self, key: str, *, nsfw: bool) -> str | None:
-        """None for what is only for age-restricted channels, elsewhere."""
-        catalog = self._results.catalog.current
-        entry = (
-            catalog.models.get(key)
-            or catalog.adapters.get(key)
-            or catalog.upscalers.entries.get(key)
-        )
-        if nsfw:
-            return entry.name if entry else key
-        # One that has left the catalog may have been for such channels.
-        return None if entry is None or entry.nsfw else entry.name
+
+def _named(key: str, *, catalog: Catalog, nsfw: bool) -> str | None:
+    """The name; None for what is not offered here, or only in age-restricted channels. catalog:
+    what is offered here."""
+    entry = (
+        catalog.models.get(key) or catalog.adapters.get(key) or catalog.upscalers.entries.get(key)
+    )
+    if entry is not None:
+        return entry.name if nsfw or not entry.nsfw else None
+    # One that has left the catalog may have been for such channels.
+    withheld = catalog.withholds_model(key) or catalog.withholds_adapter(key)
+    return key if nsfw and not withheld else None
 
 
 def _ms(day: datetime) -> int:

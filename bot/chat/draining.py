@@ -49,7 +49,7 @@ class Draining:
 
         Begun before, only `stop` may change.
         """
-        self._queue.blocked.closing = True
+        self._queue.blocked.close(closing=True)
         if self._finishing is not None:
             self._finishing.cancel()
         self._finishing = asyncio.create_task(self._finish(actor, stop=stop))
@@ -59,7 +59,7 @@ class Draining:
         """Take jobs again; returns False if it was not begun."""
         if not self.begun:
             return False
-        self._queue.blocked.closing = False
+        self._queue.blocked.close(closing=False)
         if self._finishing is not None:
             self._finishing.cancel()
         self._finishing = None

@@ -93,7 +93,8 @@ class FindHere:
         """The same without an interaction. locale: unless the person has chosen another."""
         rules = await self._levels.rules(place)
         locale = rules.language or locale
-        return Here(place, locale, self._texts.speaker(locale), nsfw, rules)
+        say = self._texts.speaker(locale, place.community)
+        return Here(place, locale, say, nsfw, rules)
 
     async def roles_of(self, user_id: int) -> frozenset[int]:
         """The roles of a person in direct messages, as far as they matter and are known."""

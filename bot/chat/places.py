@@ -52,6 +52,14 @@ def may_ask(channel: Any, permissions: discord.Permissions) -> bool:
     return permissions.use_application_commands and may_write(channel, permissions)
 
 
+def may_tell(guild: discord.Guild | None, channel_id: int) -> bool:
+    """Whether it is a channel of this very server, and no thread, in which the bot may write."""
+    channel = None if guild is None else guild.get_channel(channel_id)
+    if guild is None or not isinstance(channel, discord.abc.Messageable):
+        return False
+    return may_write(channel, permissions_in(channel, guild.me))
+
+
 def may_write(channel: Any, permissions: discord.Permissions) -> bool:
     """Whether someone with these permissions in the channel may send messages there."""
     if not permissions.read_messages:

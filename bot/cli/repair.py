@@ -1,6 +1,7 @@
 """`main.py check --repair`: rebuild a damaged database."""
 
 import sys
+from collections import Counter
 
 from bot.errors import StoreError
 from bot.process.lock import only_bot
@@ -26,11 +27,19 @@ def repair_database(settings: Settings) -> int:
     if done.backup is None:
         print("    no backup to restore missing rows from")
     else:
-        print(f"    restored from {done.backup.name}: {_counted(done.added)}")
-    print(f"    the damaged file is kept as {done.aside.name}")
+        print(f"    restored from {done.backup.name}: {_counted(done.added.rows)}")
+        if left_out := done.added.left_out.total():
+            print(f"    not restored, because they were deleted since then: {left_out} rows")
+    print(f"    the damaged file is kept as {done.aside.name}; delete it once you do not need it")
+    if done.backup is not None and (unsure := done.added.unsure.total()):
+        print(
+            f"! {unsure} of the restored rows may have been deleted since {done.backup.name}\n"
+            "    was made: the damaged file no longer tells. Whoever used /forget since then\n"
+            "    should do so again, and a block that was lifted may be back"
+        )
     return 0
 
 
-def _counted(rows: dict[str, int]) -> str:
-    # Tokens expire within minutes, and the rows of settings are internal to the bot.
-    return ", ".join(f"{rows.get(table, 0)} {table}" for table in ("jobs", "images"))
+def _counted(rows: Counter[str]) -> str:
+    others = rows.total() - rows["jobs"] - rows["images"]
+    return f"{rows['jobs']} jobs, {rows['images']} images, {others} other rows"

@@ -1,6 +1,14 @@
 """What a server, a channel and a person have set, and what therefore holds where they are."""
 
-from bot.levels.enforcing import Admit, Admitted, Enforcing, Gate, admitted_as_it_is, enforce
+from bot.levels.enforcing import (
+    Admit,
+    Admitted,
+    Enforcing,
+    Gate,
+    Rechecking,
+    admitted_as_it_is,
+    enforce,
+)
 from bot.levels.level import Level
 from bot.levels.levels import Levels
 from bot.levels.place import Place
@@ -18,6 +26,7 @@ __all__ = [
     "Levels",
     "Place",
     "PlaceLimit",
+    "Rechecking",
     "Rules",
     "admitted_as_it_is",
     "enforce",

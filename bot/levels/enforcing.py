@@ -4,17 +4,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
-from bot.errors import InvalidRequest, Refused
+from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.levels.level import Level
 from bot.levels.levels import Levels
 from bot.levels.rules import Rules
 from bot.progress import Notice
 from bot.request import GenerationRequest, emphasis
-from bot.store import Discord, NewJob
+from bot.settings.image_check import stricter_check
+from bot.store import Discord, Job, NewJob, Store
 from catalog import Catalog
 
 ADDED: Final = "levels.negative_added"
 ADDED_AGAIN: Final = "levels.negative_again"
+VOID: Final = "levels.negative_void"
+NO_GUIDANCE: Final = 1.0
+"""Up to this guidance, a negative prompt has no effect."""
 
 
 class Gate(Protocol):
@@ -69,12 +73,49 @@ def enforce(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
 
     Raises Refused or InvalidRequest where they do not allow it.
     """
-    if not rules.paint:
-        raise Refused(f"levels.no_painting.{rules.source('paint') or Level.SERVER}")
+    _check_paint(rules)
     check_roles(rules, new.roles)
     _check_caps(new.request, rules)
     _check_entries(new.request, rules, catalog)
     return _shown(_negated(new, rules, catalog), rules)
+
+
+class Rechecking:
+    """Asks again, before a job is generated, what must not be generated or shown where it was
+    asked for; what was set there since then holds for the jobs in line, too.
+
+    How much may be asked for at once is decided when a job is accepted.
+    """
+
+    def __init__(self, levels: Levels, store: Store, catalog: Callable[[], Catalog]) -> None:
+        self._levels = levels
+        self._store = store
+        self._catalog = catalog
+
+    async def __call__(self, job: Job) -> Job | None:
+        """Returns the job with how it is shown by now; None if nothing has changed about that.
+
+        Raises JobFailed if it may not be generated any more, and StoreError.
+        """
+        origin = job.origin
+        if not isinstance(origin, Discord):
+            return None
+        rules = await self._levels.rules_of(origin)
+        try:
+            _check_paint(rules)
+            _check_entries(job.request, rules, self._catalog())
+        except Refused as refused:
+            raise JobFailed(refused.code, **refused.params) from refused
+        shown = shown_at(origin, rules)
+        if shown == origin:
+            return None
+        await self._store.messages.set_shown(job.id, shown.spoiler, shown.image_check)
+        return replace(job, origin=shown)
+
+
+def _check_paint(rules: Rules) -> None:
+    if not rules.paint:
+        raise Refused(f"levels.no_painting.{rules.source('paint') or Level.SERVER}")
 
 
 def check_roles(rules: Rules, roles: frozenset[int]) -> None:
@@ -135,14 +176,25 @@ def _check_entries(request: GenerationRequest, rules: Rules, catalog: Catalog) -
 
 
 def _negated(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
-    """With the texts that the levels add to every negative prompt, and a note that says so."""
+    """With the texts that the levels add to every negative prompt, and a note that says so, also
+    where they have no effect."""
     request = new.request
     for text in rules.forced_negative:
         request = with_negative(request, text, catalog)
-    if request == new.request:
-        return new
-    notice = Notice(ADDED_AGAIN if new.kind == "reroll" else ADDED, {})
-    return replace(new, request=request, warnings=(*new.warnings, notice))
+    codes = []
+    if request != new.request:
+        codes.append(ADDED_AGAIN if new.kind == "reroll" else ADDED)
+    if rules.forced_negative and any(_negative_is_void(each, catalog) for each in request.each):
+        codes.append(VOID)
+    notices = [notice for code in codes if (notice := Notice(code, {})) not in new.warnings]
+    return replace(new, request=request, warnings=(*new.warnings, *notices)) if codes else new
+
+
+def _negative_is_void(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether its model takes a negative prompt, but it asks for no guidance."""
+    if not request.model or request.guidance > NO_GUIDANCE:
+        return False
+    return catalog.family_of(request.model).takes_negative
 
 
 def with_negative(request: GenerationRequest, text: str, catalog: Catalog) -> GenerationRequest:
@@ -171,9 +223,16 @@ def _ending(negative: str, text: str) -> str:
 
 def _shown(new: NewJob, rules: Rules) -> NewJob:
     """With how its images are shown: blurred everywhere, or if they are flagged."""
-    origin = new.origin
-    if not isinstance(origin, Discord):
+    if not isinstance(new.origin, Discord):
         return new
+    return replace(new, origin=shown_at(new.origin, rules))
+
+
+def shown_at(origin: Discord, rules: Rules) -> Discord:
+    """With how images are shown there, if that is stricter than it was."""
     check = "off" if origin.age_restricted else rules.image_check
-    spoiler = origin.spoiler or rules.forced_spoiler
-    return replace(new, origin=replace(origin, spoiler=spoiler, image_check=check))
+    return replace(
+        origin,
+        spoiler=origin.spoiler or rules.forced_spoiler,
+        image_check=stricter_check(origin.image_check, check),
+    )

@@ -1,7 +1,7 @@
 """Settings as people enter them: what kind each is, and its value from a text."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, get_args
@@ -12,6 +12,7 @@ from bot.errors import InvalidRequest, UserError
 from bot.levels.fields import (
     FORCED_MAX,
     LIST_MAX,
+    ROLES_MAX,
     Buttons,
     LevelFields,
     bounds_of,
@@ -81,12 +82,18 @@ LONGEST: Final[Mapping[str, int]] = {
     "negative": PROMPT_MAX,
     "forced_negative": FORCED_MAX,
     "loras": 300,
+    **{name: 4_000 for name, kind in KINDS.items() if kind is Kind.NAMES},
 }
-"""Characters of a text; 1,000 of any other."""
+"""Characters of what is entered; 1,000 of any other. A form takes no more than 4,000."""
 TEXT_MAX: Final = 1_000
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}([.,][0-9]{1,6})?")
-_ID: Final = re.compile(r"[0-9]{1,19}")
+_ROLE: Final = re.compile(r"<@&([0-9]{1,19})>|\b([0-9]{1,19})\b")
+_CHANNEL: Final = re.compile(r"<#([0-9]{1,19})>|([0-9]{1,19})")
+
+
+def _none(_: int) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +101,16 @@ class Entering:
     """Reads what is entered at one level.
 
     catalog: what may be used there by the levels above. nsfw: whether gated entries may be named
-    where it is entered. languages: those that there are texts in.
+    where it is entered. languages: those that there are texts in. is_role: whether the server has
+    a role with that ID. may_tell: whether it has such a channel, in which the bot may write.
     """
 
     level: Level
     catalog: Catalog
     nsfw: bool
     languages: Sequence[str]
+    is_role: Callable[[int], bool] = _none
+    may_tell: Callable[[int], bool] = _none
 
     @property
     def fields(self) -> type[LevelFields]:
@@ -151,10 +161,9 @@ class Entering:
             case Kind.NAMES:
                 return self._names(name, text)
             case Kind.ROLES:
-                return tuple(dict.fromkeys(map(int, _ID.findall(text))))[:LIST_MAX]
+                return self._roles(name, text)
             case Kind.CHANNEL:
-                found = _ID.search(text)
-                return int(found[0]) if found else None
+                return self._channel(name, text)
             case _:
                 return self._text(name, text)
 
@@ -177,6 +186,22 @@ class Entering:
             raise InvalidRequest(name, code, value=text, min=low, max=high)
         return int(number) if whole else number
 
+    def _roles(self, name: str, text: str) -> tuple[int, ...]:
+        found = dict.fromkeys(int(one or other) for one, other in _ROLE.findall(text))
+        named = bool(found) and all(map(self.is_role, found))
+        if not named or _ROLE.sub("", text).strip(", \n"):
+            raise InvalidRequest(name, "settings.invalid.role", value=text[:TEXT_MAX])
+        if len(found) > ROLES_MAX:
+            raise InvalidRequest(name, "settings.invalid.many", value=len(found), max=ROLES_MAX)
+        return tuple(found)
+
+    def _channel(self, name: str, text: str) -> int:
+        found = _CHANNEL.fullmatch(text)
+        channel = int(found[1] or found[2]) if found else 0
+        if not self.may_tell(channel):
+            raise InvalidRequest(name, "settings.invalid.channel", value=text[:TEXT_MAX])
+        return channel
+
     def _wrong(self, name: str, text: str) -> InvalidRequest:
         if name == "forced_negative":
             return InvalidRequest(name, "settings.invalid.forced", max=FORCED_MAX)
@@ -187,7 +212,10 @@ class Entering:
         if len(named) > LIST_MAX:
             raise InvalidRequest(name, "settings.invalid.many", value=len(named), max=LIST_MAX)
         one = self._model if name.endswith("models") else self._lora
-        return tuple(dict.fromkeys(self._tag(name, each) or one(each) for each in named))
+        found = tuple(dict.fromkeys(self._tag(name, each) or one(each) for each in named))
+        if len(", ".join(found)) > LONGEST[name]:
+            raise InvalidRequest(name, "settings.invalid.long", max=LONGEST[name])
+        return found
 
     def _tag(self, name: str, text: str) -> str | None:
         """The tag; None if it is none. Raises InvalidRequest if no entry has it."""

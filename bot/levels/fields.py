@@ -15,7 +15,9 @@ from catalog.limits import KEY_MAX, TAG_MAX
 FORCED_MAX: Final = 500
 """Characters of a forced negative prompt."""
 LIST_MAX: Final = 100
-"""Entries of a list of models, LoRAs or roles."""
+"""Entries of a list of models or LoRAs."""
+ROLES_MAX: Final = 25
+"""Entries of a list of roles: as many as a panel lets people choose."""
 _SYNTAX: Final = re.compile(r"[{}<>|\[\]\\]|__")
 _SIZE: Final = re.compile(r"[0-9]{2,4} ?[x×*] ?[0-9]{2,4}|[0-9]{1,3} ?: ?[0-9]{1,3}", re.IGNORECASE)
 
@@ -58,7 +60,7 @@ Key = Annotated[str, Field(min_length=1, max_length=KEY_MAX)]
 Named = Annotated[str, Field(min_length=1, max_length=max(KEY_MAX, len(TAG) + TAG_MAX))]
 """A key, or `#tag`."""
 Names = Annotated[tuple[Named, ...], Field(max_length=LIST_MAX)]
-Roles = Annotated[tuple[Id, ...], Field(max_length=LIST_MAX)]
+Roles = Annotated[tuple[Id, ...], Field(max_length=ROLES_MAX)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$")]
 
 

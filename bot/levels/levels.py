@@ -83,7 +83,7 @@ class Levels:
             cast("PersonFields", given[Level.PERSON]),
             place,
         )
-        return SeenFrom(level, rules, {each: given[each] for each in above})
+        return SeenFrom(level, rules, {each: given[each] for each in above}, self.caps)
 
     async def set_at(self, level: Level, place: Place) -> LevelFields:
         """What `level` itself has set there. Raises ValueError if `place` has no such level."""

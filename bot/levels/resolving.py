@@ -17,7 +17,7 @@ from bot.levels.fields import (
 from bot.levels.level import Level
 from bot.levels.place import Place
 from bot.levels.rules import Caps, Defaults, PlaceLimit, Rules
-from bot.settings.image_check import MILDEST_FIRST, ImageCheck
+from bot.settings.image_check import stricter_check
 from catalog import EVERYTHING, Allowance
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def resolve(
         audit_channel=server.audit_channel,
         welcome=narrow("welcome", "welcome", True, _both),
         keep_days=narrow("keep_days", "keep_days", caps.keep_days, _shorter),
-        image_check=narrow("image_check", "image_check", caps.image_check, _stricter_check),
+        image_check=narrow("image_check", "image_check", caps.image_check, stricter_check),
         sources={**sources, **_lists(shared)},
     )
 
@@ -106,10 +106,6 @@ def _either(above: bool, given: bool) -> bool:
 
 def _stricter_buttons(above: str, given: str) -> str:
     return "requester" if "requester" in (above, given) else "everyone"
-
-
-def _stricter_check(above: ImageCheck, given: ImageCheck) -> ImageCheck:
-    return max(above, given, key=MILDEST_FIRST.index)
 
 
 def _shorter(above: float, given: float) -> float:

@@ -1,4 +1,4 @@
-"""What a level shows of each setting: the value that holds there, and where it comes from."""
+"""What a level shows of each setting: the values that hold there, and where they come from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from bot.levels.fields import LevelFields, ServerFields
 from bot.levels.level import Level
-from bot.levels.rules import Rules
+from bot.levels.rules import Caps, Rules
 
 NARROWED: Final[Mapping[str, str]] = {
     "paint": "paint",
@@ -26,13 +26,20 @@ NARROWED: Final[Mapping[str, str]] = {
     "private": "private",
     "compact": "compact",
 }
-"""Settings of which one value holds, by what it is called in the rules; of the others, the nearest
-level that has set something is shown."""
+"""Settings of which one value holds, by what it is called in the rules."""
+EACH: Final = frozenset(
+    {
+        *("allow_models", "block_models", "allow_loras", "block_loras"),
+        *("roles", "priority_roles", "quota", "cooldown", "forced_negative"),
+    }
+)
+"""Settings of which those of all levels hold together. Of what is in neither, the nearest level
+that has set something is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value, None for none. source: the level it comes from; None for the bot's own."""
+    """A value, None for what is not set. source: its level; None for the bot's own."""
 
     value: Any
     source: Level | None
@@ -40,11 +47,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class SeenFrom:
-    """What `level` sees: the rules there, and what it and those above it have set."""
+    """What `level` sees: the rules there, and what it and those above it have set.
+
+    caps: what the owner has set.
+    """
 
     level: Level
     rules: Rules
     fields: Mapping[Level, LevelFields]
+    caps: Caps
 
     @property
     def server(self) -> ServerFields:
@@ -56,8 +67,19 @@ class SeenFrom:
         value = getattr(self.fields[self.level], name)
         return None if value == () else value
 
-    def shown(self, name: str) -> Shown:
-        """What holds of the setting `name`."""
+    def shown(self, name: str) -> tuple[Shown, ...]:
+        """What holds of the setting `name`: several values only where they hold together."""
+        return self._each(name) if name in EACH else (self._one(name),)
+
+    def _each(self, name: str) -> tuple[Shown, ...]:
+        owners = getattr(self.caps, name) if name in ("quota", "cooldown") else None
+        given = [Shown(owners, Level.OWNER)] if owners else []
+        for level, fields in self.fields.items():
+            if value := getattr(fields, name, None):
+                given.append(Shown(value, level))
+        return tuple(given) or (Shown(None, None),)
+
+    def _one(self, name: str) -> Shown:
         if name == "language" and self.level is Level.PERSON:
             return Shown(self.rules.language, self.rules.source("language"))
         if name in NARROWED:

@@ -10,7 +10,7 @@ from bot.levels import Admit, Admitted, Levels
 from bot.moderation.texts import checked
 from bot.moderation.words import Finding, Words
 from bot.request import GenerationRequest, is_gated
-from bot.store import ActKind, Api, CommandLine, Discord, Job, NewJob, Origin, Store
+from bot.store import ActKind, Api, CommandLine, Discord, Job, NewJob, Origin, Previewing, Store
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -43,14 +43,14 @@ class Screening:
         self._store = store
         self._catalog = catalog
         self._negatives = negatives
-        self._reported: OrderedDict[str, None] = OrderedDict()
+        self._reported: OrderedDict[tuple[str, str | None], None] = OrderedDict()
 
     async def __call__(self, new: NewJob) -> Admitted:
         """See Admit. Raises Refused: words.refused, words.restricted, repeat.gated."""
         admitted = await self._admit(new)
         if isinstance(new.origin, CommandLine):
             return admitted
-        restricted = await self._restricted(new.origin)
+        restricted = await self._restricted(new.origin, new.request)
         if not restricted and is_gated(new.request, self._catalog()):
             raise Refused("repeat.gated")
         finding = await self._find(new.request, new.origin, admitted.rules.forced_negative)
@@ -69,7 +69,7 @@ class Screening:
         finding = await self.found_in(job)
         if finding.has("refuse"):
             raise JobFailed("words.changed")
-        if finding.has("restrict") and not await self._restricted(job.origin):
+        if finding.has("restrict") and not await self._restricted(job.origin, job.request):
             raise JobFailed("words.changed_restricted")
 
     async def flags(self, job: Job) -> bool:
@@ -87,19 +87,28 @@ class Screening:
         texts = checked(request, self._catalog(), negatives=self._negatives, added=added)
         return await self._words.find(texts, origin.community)
 
-    async def _restricted(self, origin: Origin) -> bool:
+    async def _restricted(self, origin: Origin, request: GenerationRequest) -> bool:
         """Whether what is for age-restricted channels may be had there."""
         if isinstance(origin, Discord):
             return origin.age_restricted and not origin.absent
         if isinstance(origin, Api):
             return await self._store.api_keys.nsfw(origin.key_id)
-        return False
+        # A preview is shown where its entry is: only in such channels, if it is for them.
+        return isinstance(origin, Previewing) and self._for_restricted(request)
+
+    def _for_restricted(self, request: GenerationRequest) -> bool:
+        """Whether the model or a LoRA is only for age-restricted channels."""
+        catalog = self._catalog()
+        adapters = (catalog.adapters.get(use.key) for use in request.adapters)
+        used = (catalog.models.get(request.model), *adapters)
+        return any(entry is not None and entry.nsfw for entry in used)
 
     async def _report(self, new: NewJob, finding: Finding) -> None:
-        """Tell each list's moderators, once for a job."""
-        if new.id in self._reported:
+        """Tell each list's moderators, once for a job and where it is to be shown."""
+        what = (new.id, new.origin.community)
+        if what in self._reported:
             return
-        self._reported[new.id] = None
+        self._reported[what] = None
         if len(self._reported) > _REMEMBERED:
             self._reported.popitem(last=False)
         for entries, community in (

@@ -26,13 +26,14 @@ class Subject:
 def subjects(catalog: Catalog, models: Iterable[ModelEntry]) -> Iterator[Subject]:
     """The models, each followed by the LoRAs that fit it and none before: so they change seldom.
 
-    models: those that can be used now.
+    A LoRA that is shown everywhere is painted with a model that is, too. models: those that can be
+    used now.
     """
     shown: set[str] = set()
     for model in models:
         yield Subject(Shelf.MODELS, model, model)
         for adapter in catalog.offered_adapters(nsfw=True, model=model.key):
-            if adapter.key not in shown:
+            if adapter.key not in shown and (adapter.nsfw or not model.nsfw):
                 shown.add(adapter.key)
                 yield Subject(Shelf.LORAS, adapter, model)
 

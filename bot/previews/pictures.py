@@ -1,7 +1,8 @@
 """Pictures: finds the preview of each entry, and keeps the painted ones.
 
 A picture beside the weight file wins, named as other programs name it. Painted ones are in a folder
-of their own, as `<shelf>/<key>@<stamp of the weights>@<digest of the prompt>.webp`.
+of their own, as `<shelf>/<key>@<stamp of the weights>@<digest of the prompt>.webp`, or with
+`@unchecked` at the end of the name if the image check has not found them to be for everyone.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ SUFFIXES: Final = (".png", ".jpeg", ".jpg", ".webp")
 _OWN: Final = tuple(f"{middle}{suffix}" for middle in (".preview", "") for suffix in SUFFIXES)
 """What replaces `.safetensors` in the name of an own picture, the first that is there counts."""
 
+_UNCHECKED: Final = "@unchecked"
+
 
 class Shelf(StrEnum):
     """What pictures are of, and the folders of painted ones."""
@@ -47,16 +50,21 @@ class Pictures:
         self._painted: dict[Shelf, dict[str, list[Path]]] = {}
         self._cached: OrderedDict[tuple[Path, int, int], bytes | None] = OrderedDict()
 
-    async def of(self, shelf: Shelf, entries: Sequence[Entry]) -> dict[str, bytes]:
-        """The previews of `entries` by key, as small WebP files; without those that have none."""
-        return await asyncio.to_thread(self._all_of, shelf, entries)
+    async def of(
+        self, shelf: Shelf, entries: Sequence[Entry], *, checked: bool
+    ) -> dict[str, bytes]:
+        """The previews of `entries` by key, as small WebP files; without those that have none.
 
-    def _all_of(self, shelf: Shelf, entries: Sequence[Entry]) -> dict[str, bytes]:
-        found = ((entry.key, self.picture(shelf, entry)) for entry in entries)
+        checked: without those that were painted and not found to be for everyone.
+        """
+        return await asyncio.to_thread(self._all_of, shelf, entries, checked)
+
+    def _all_of(self, shelf: Shelf, entries: Sequence[Entry], checked: bool) -> dict[str, bytes]:
+        found = ((entry.key, self.picture(shelf, entry, checked=checked)) for entry in entries)
         return {key: data for key, data in found if data is not None}
 
-    def picture(self, shelf: Shelf, entry: Entry) -> bytes | None:
-        """The preview of one entry. Blocks."""
+    def picture(self, shelf: Shelf, entry: Entry, *, checked: bool = False) -> bytes | None:
+        """The preview of one entry, see `of`. Blocks."""
         weights = weights_of(entry, self._models_dir)
         if weights is None:
             return None
@@ -64,23 +72,30 @@ class Pictures:
             if (data := self._load(own, own=True)) is not None:
                 return data
         for painted in self._of_key(shelf, entry.key):
-            if _parts(painted)[1] == weights.stamp:
+            if _parts(painted)[1] == weights.stamp and not (checked and _is_unchecked(painted)):
                 return self._load(painted, own=False)
         return None
 
-    def lacks(self, shelf: Shelf, entry: Entry, prompt: str) -> bool:
-        """Whether one is to be painted: its files are here, and nothing shows them. Blocks."""
+    def lacks(self, shelf: Shelf, entry: Entry, prompt: str, *, checked: bool = False) -> bool:
+        """Whether one is to be painted: its files are here, and nothing shows them. Blocks.
+
+        checked: one that was not found to be for everyone does not count.
+        """
         weights = weights_of(entry, self._models_dir)
         if weights is None or self._beside(weights.path):
             return False
-        wanted = _name(entry.key, weights.stamp, prompt)
-        known = self._of_key(shelf, entry.key)
-        return all(path.name != wanted for path in known)
+        wanted = {_name(entry.key, weights.stamp, prompt, checked=True)}
+        if not checked:
+            wanted.add(_name(entry.key, weights.stamp, prompt, checked=False))
+        return all(path.name not in wanted for path in self._of_key(shelf, entry.key))
 
-    def keep(self, shelf: Shelf, entry: Entry, prompt: str, data: bytes) -> None:
+    def keep(
+        self, shelf: Shelf, entry: Entry, prompt: str, data: bytes, *, checked: bool = False
+    ) -> None:
         """Keep what was painted for an entry, in place of what was there. Blocks.
 
-        Raises Unusable if it is no picture or too many are kept, and OSError.
+        checked: whether it was found to be for everyone. Raises Unusable if it is no picture or too
+        many are kept, and OSError.
         """
         weights = weights_of(entry, self._models_dir)
         if weights is None:
@@ -88,7 +103,7 @@ class Pictures:
         before = self._of_key(shelf, entry.key)
         if not before and self._count() >= PAINTED_MAX:
             raise Unusable(f"{PAINTED_MAX} preview pictures are kept already")
-        path = self._folder / shelf / _name(entry.key, weights.stamp, prompt)
+        path = self._folder / shelf / _name(entry.key, weights.stamp, prompt, checked=checked)
         small = thumbnail(data)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, small)
@@ -157,7 +172,7 @@ class Pictures:
             folder = self._folder / shelf
             try:
                 for path in folder.iterdir():
-                    if path.suffix == ".webp" and path.name.count("@") == 2:
+                    if path.suffix == ".webp" and path.name.count("@") in (2, 3):
                         found[_parts(path)[0]].append(path)
             except FileNotFoundError:
                 pass
@@ -167,9 +182,13 @@ class Pictures:
         return self._painted[shelf]
 
 
-def _name(key: str, stamp: str, prompt: str) -> str:
+def _name(key: str, stamp: str, prompt: str, *, checked: bool) -> str:
     digest = hashlib.blake2b(prompt.encode(), digest_size=4).hexdigest()
-    return f"{key}@{stamp}@{digest}.webp"
+    return f"{key}@{stamp}@{digest}{'' if checked else _UNCHECKED}.webp"
+
+
+def _is_unchecked(path: Path) -> bool:
+    return path.stem.endswith(_UNCHECKED)
 
 
 def _parts(path: Path) -> list[str]:

@@ -18,12 +18,13 @@ from bot.errors import StoreError, UserError
 from bot.files.erasing import erase
 from bot.previews.painting import Subject, request_for, subject_of, subjects
 from bot.previews.pictures import Pictures, Shelf
-from bot.previews.thumbnail import Unusable, read
+from bot.previews.thumbnail import Unusable, opened, read
 from bot.queue import JobQueue
-from bot.store import Job, JobState, NewJob, Previewing, Store
+from bot.store import ActKind, Job, JobState, NewJob, Previewing, Store
 from bot.worker.following import Following
+from bot.worker.image_check import Inspector, Verdict
 from bot.worker.workers import Workers
-from catalog import Catalog, LiveCatalog, ModelEntry, locate_entry
+from catalog import AdapterEntry, Catalog, LiveCatalog, ModelEntry, locate_entry
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ WANTED: Final = "previews wanted"
 QUIET: Final = 10.0
 """Seconds that nobody must have had a job in the queue, since they may go on at once."""
 AGAIN: Final = 60.0
-"""Seconds until it is tried again when the database cannot be used."""
+"""Seconds until it is tried again after an error, as when the database cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,11 @@ class Progress:
 
 
 class Previews:
-    """prompt: what every picture shows. quiet: see QUIET. clock: returns seconds, monotonic."""
+    """prompt: what every picture shows. quiet: see QUIET. clock: returns seconds, monotonic.
+
+    Where the owner has images checked, a picture that is flagged or cannot be checked is kept only
+    if it shows what is for age-restricted channels.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Previews:
         store: Store,
         queue: JobQueue,
         workers: Workers,
+        inspector: Inspector,
         pictures: Pictures,
         models_dir: Path,
         images_dir: Path,
@@ -69,6 +75,7 @@ class Previews:
         self._store = store
         self._queue = queue
         self._workers = workers
+        self._inspector = inspector
         self._models_dir = models_dir
         self._images_dir = images_dir
         self._prompt = prompt
@@ -83,18 +90,25 @@ class Previews:
         self._left = 0
         self._failed: dict[tuple[Shelf, str], None] = {}
 
-    async def start(self) -> None:
-        """Paint what is missing from now on, also after a restart, until all are there."""
-        await self._store.set_setting(WANTED, "yes")
+    async def start(self, actor: str) -> None:
+        """Paint what is missing from now on, also after a restart, until all are there.
+
+        actor: the person who wants it.
+        """
+        await self._store.acts.change_setting(
+            WANTED, "yes", kind=ActKind.PREVIEWS, actor=actor, state="started"
+        )
         if not self._wanted.is_set():
             self._painted, self._left = 0, 0
         self._failed.clear()
         self._wanted.set()
         log.info("previews: started")
 
-    async def stop(self) -> None:
+    async def stop(self, actor: str) -> None:
         """Paint no more; the one that is being painted is given up."""
-        await self._store.set_setting(WANTED, "")
+        await self._store.acts.change_setting(
+            WANTED, "", kind=ActKind.PREVIEWS, actor=actor, state="stopped"
+        )
         self._wanted.clear()
         self._moved.set()
         if self._current is not None:
@@ -118,6 +132,10 @@ class Previews:
                     await self._paint_all()
                 except StoreError as error:
                     log.error("previews: %s", error)
+                    await asyncio.sleep(AGAIN)
+                except Exception:
+                    # Otherwise none would be painted until the next restart.
+                    log.exception("previews: an unexpected error; trying again in %d s", AGAIN)
                     await asyncio.sleep(AGAIN)
         finally:
             unsubscribe()
@@ -152,21 +170,25 @@ class Previews:
             subject
             for subject in subjects(catalog, here)
             if (subject.shelf, subject.entry.key) not in self._failed
-            and self.pictures.lacks(subject.shelf, subject.entry, self._prompt)
+            and self.pictures.lacks(
+                subject.shelf, subject.entry, self._prompt, checked=self._checks(subject.entry)
+            )
         ]
 
     def _is_here(self, model: ModelEntry) -> bool:
         return locate_entry(model, self._models_dir).available
 
     async def _may_paint(self) -> bool:
-        """Wait until nobody has had a job for a while; returns whether it is still wanted."""
+        """Wait until nobody has had a job for a while, and the bot is not about to stop; returns
+        whether it is still wanted."""
         queue = self._queue
         while self._wanted.is_set():
             self._moved.clear()
             rest = self._busy_at + self._quiet - self._clock()
-            if not queue.still.now and len(queue) == 0 and rest <= 0:
+            free = len(queue) == 0 and not queue.still.now and not queue.blocked.closing
+            if free and rest <= 0:
                 return True
-            timeout = rest if len(queue) == 0 and not queue.still.now else None
+            timeout = rest if free else None
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), timeout)
         return False
@@ -183,6 +205,8 @@ class Previews:
                 while await feed.next() is not None:
                     pass
         except UserError as error:
+            if self._queue.blocked.closing:
+                return False
             log.warning("previews: %s cannot be painted: %s", subject.entry.key, error.code)
             self._failed[subject.shelf, subject.entry.key] = None
             return True
@@ -211,7 +235,11 @@ class Previews:
             if (entry := entries.get(key)) is None:
                 raise Unusable("it is not in the catalog any more")
             data = await asyncio.to_thread(read, Path(images_dir, image.path))
-            keep = partial(self.pictures.keep, shelf, entry, self._prompt, data)
+            if checks := self._checks(entry):
+                verdict = await self._inspector.verdict([await asyncio.to_thread(opened, data)])
+                if verdict is not Verdict.CLEAN:
+                    raise Unusable(f"the image check says {verdict.name.lower()}")
+            keep = partial(self.pictures.keep, shelf, entry, self._prompt, data, checked=checks)
             await asyncio.to_thread(keep)
             self._painted += 1
         except (Unusable, OSError, ValueError) as error:
@@ -220,6 +248,10 @@ class Previews:
         await store.deliver(job)
         await store.deletions.begin(job.id)
         await erase(store, images_dir, job.id)
+
+    def _checks(self, entry: ModelEntry | AdapterEntry) -> bool:
+        """Whether its picture has to be for everyone."""
+        return self._inspector.of_owner != "off" and not entry.nsfw
 
     async def give_up(self, job: Job) -> None:
         """Note that a job has painted nothing."""

@@ -45,6 +45,12 @@ def thumbnail(data: bytes) -> bytes:
     return file.getvalue()
 
 
+def opened(data: bytes) -> Image.Image:
+    """What `thumbnail` makes of an image file, as pixels. Blocks. Raises Unusable."""
+    with Image.open(io.BytesIO(thumbnail(data)), formats=("WEBP",)) as image:
+        return image.convert("RGB")
+
+
 def read(path: Path) -> bytes:
     """The bytes of a file. Blocks. Raises Unusable."""
     try:

@@ -51,6 +51,8 @@ ROWS: Final = {
     "sent_again": "sent_again.json",
 }
 """The files of what belongs to no job, by table."""
+OF_JOBS: Final = ("jobs", "discord_jobs", "images")
+"""The tables of what is in the files of jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Exporter:
     async def _write(
         self, writing: "_Writing", person: str, span: Span, contents: Contents
     ) -> AsyncIterator[Part]:
-        columns = {table: dict(COLUMNS[table]) for table in (*ROWS, *_OF_JOBS)}
+        columns = {table: dict(COLUMNS[table]) for table in (*ROWS, *OF_JOBS)}
         rest = await self._store.personal.rest(person, span)
         files = {"columns.json": columns, **{ROWS[table]: rows for table, rows in rest.items()}}
         for name, value in files.items():
@@ -223,9 +225,6 @@ class Exporter:
                 known.add(sha256)
                 found.append((f"inputs/{path.name}", path))
         return found
-
-
-_OF_JOBS: Final = ("jobs", "discord_jobs", "images")
 
 
 class _TooLarge(Exception):

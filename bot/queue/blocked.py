@@ -1,6 +1,6 @@
 """Who was blocked while the bot ran, in memory: it is asked at every keystroke of a suggestion."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bot.errors import Refused
 from bot.store import EVERYWHERE, Block
@@ -10,11 +10,12 @@ class Blocked:
     """Kept in step with the store by bot.worker.blocking. Whom the owner's settings block is among
     the limits.
 
-    closing: whether nobody may ask for anything, because the bot is about to stop; not stored.
+    changed: called, and must return at once, when requests are taken again or no longer.
     """
 
-    def __init__(self) -> None:
-        self.closing = False
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self._changed = changed
+        self._closing = False
         self._people: frozenset[tuple[str, str]] = frozenset()
         self._servers: frozenset[str] = frozenset()
 
@@ -23,6 +24,16 @@ class Blocked:
         every = tuple(blocks)
         self._people = frozenset((b.blocked, b.within) for b in every if b.kind == "person")
         self._servers = frozenset(block.blocked for block in every if block.kind == "server")
+
+    @property
+    def closing(self) -> bool:
+        """Whether nobody may ask for anything, because the bot is about to stop; not stored."""
+        return self._closing
+
+    def close(self, *, closing: bool) -> None:
+        """Take no more requests, or take them again."""
+        self._closing = closing
+        self._changed()
 
     def server(self, community: str | None) -> bool:
         """Whether the owner has blocked that server."""

@@ -51,7 +51,7 @@ class JobQueue:
         accepted: Callable[[Job], None] | None = None,
     ) -> None:
         self.lanes = tuple(lanes)
-        self.blocked = Blocked()
+        self.blocked = Blocked(self._moved)
         self.still = Stillness(store, clock, self._still_or_not)
         self._store = store
         self._admission = Admission(store, limits, clock, self.blocked, accepted)

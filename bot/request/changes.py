@@ -142,6 +142,22 @@ def draft_of(entered: Fields) -> Draft:
     return replace(draft, lora=entered.loras)
 
 
+def with_given(fields: Fields, draft: Draft) -> Fields:
+    """`fields` with what `draft` gives of LoRAs, negative prompt and numbers in their place."""
+    given = {line: getattr(draft, name) for line, (name, _) in LINES.items()}
+    lines = [
+        f"{line}: {value:g}" if isinstance(value, float) else f"{line}: {value}"
+        for line, value in given.items()
+        if value is not None
+    ]
+    return replace(
+        fields,
+        negative=fields.negative if draft.negative is None else draft.negative,
+        loras=", ".join(map(str, draft.adapters)) or fields.loras,
+        more="\n".join(lines),
+    )
+
+
 def _defaults(model: ModelEntry) -> dict[str, object]:
     width, height = model.size
     return {

@@ -27,6 +27,11 @@ class AdapterAsk:
     weight: float | None
     text_weight: float | None = None
 
+    def __str__(self) -> str:
+        """As it is typed."""
+        weights = (self.weight, self.text_weight)
+        return ":".join([self.name, *(f"{each:g}" for each in weights if each is not None)])
+
 
 def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
     """`anime-style:0.6, detail:0.8:0.5` → two asks. Tags are parsed too. Raises InvalidRequest."""

@@ -89,6 +89,7 @@ class Core:
             by_origin.pass_on(Previewing.name, previews.following)
             blocking = Blocking(backend.store, backend.queue, workers)
             await blocking.load()
+            backend.permits.add(blocking.permit)
             yield cls(
                 settings=settings,
                 texts=texts,
@@ -144,6 +145,7 @@ class Core:
         unfinished = await recover(store, queue, (*origins, Previewing.name), claims, end)
         await slow_down(store)
         async with self.backend.generating(self.workers), self.handover.offered(), interface:
+            await self.blocking.enforce()
             tasks = asyncio.gather(
                 *beside,
                 tell(unfinished, self.by_origin, self.observers),
@@ -212,6 +214,7 @@ def previews_of(settings: Settings, backend: Backend, workers: Workers) -> Previ
         store=backend.store,
         queue=backend.queue,
         workers=workers,
+        inspector=backend.inspector,
         pictures=Pictures(models_dir, settings.previews_dir.absolute()),
         models_dir=models_dir,
         images_dir=settings.images_dir.absolute(),

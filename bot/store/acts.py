@@ -9,6 +9,7 @@ from typing import Self
 
 from bot.store.database import Database, Row
 from bot.store.jobs import now_ms
+from bot.store.settings import put_setting
 
 Detail = str | int | float | bool | None
 """What a detail of an act may be. None is left out."""
@@ -38,6 +39,7 @@ class ActKind(StrEnum):
     MAINTENANCE = "maintenance"
     QUIET_HOURS = "quiet_hours"
     DRAINED = "drained"
+    PREVIEWS = "previews"
     SERVER_LEFT = "server_left"
     REPORT_GONE = "report_gone"
 
@@ -98,6 +100,25 @@ class Acts:
         )
         self.recorded()
         return act
+
+    async def change_setting(
+        self, key: str, value: str, *, kind: ActKind, actor: str, **details: Detail
+    ) -> bool:
+        """Keep `value` under the key of a setting, which is an act; returns False if it was so
+        before. A setting that was never kept is ""."""
+
+        def change(write: sqlite3.Connection) -> bool:
+            sql = "SELECT value FROM settings WHERE key = ?"
+            if (write.execute(sql, (key,)).fetchone() or ("",))[0] == value:
+                return False
+            put_setting(write, key, value)
+            insert_act(write, kind, actor, None, None, details)
+            return True
+
+        changed = await self._database.write(change)
+        if changed:
+            self.recorded()
+        return changed
 
     async def announce(
         self, note_id: str, text: str, actor: str, communities: Sequence[str]

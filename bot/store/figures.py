@@ -27,14 +27,14 @@ _OF_COMMUNITY: Final = _PART.format(whose="community IS NOT NULL AND community")
 @dataclass(slots=True)
 class Tally:
     """Counted jobs. days: images by the day, from 0 for the first. models, loras: jobs by catalog
-    key. waits: seconds until each began. ended: jobs by how they ended: delivered, failed,
-    cancelled."""
+    key. waits: jobs by the whole seconds until they began. ended: jobs by how they ended:
+    delivered, failed, cancelled."""
 
     days: Counter[int] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     loras: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
-    waits: list[float] = field(default_factory=list)
+    waits: Counter[int] = field(default_factory=Counter)
     images: int = 0
     jobs: int = 0
 
@@ -46,12 +46,21 @@ class Tally:
             self.jobs += 1
             self.ended["delivered" if row["state"] == "done" else row["state"]] += 1
             if row["started_at"] is not None:
-                self.waits.append(max(0, row["started_at"] - row["created_at"]) / 1000)
+                self.waits[max(0, round((row["started_at"] - row["created_at"]) / 1000))] += 1
             if row["state"] not in ("done", "delivered"):
                 continue
             self.images += row["images"]
             self.days[(row["created_at"] - since) // DAY_MS] += row["images"]
             self._add_names(row["request"])
+
+    def waited(self, share: float) -> int | None:
+        """The seconds within which this share of the jobs began; None if none did. Sorts."""
+        left = share * self.waits.total()
+        for seconds, jobs in sorted(self.waits.items()):
+            left -= jobs
+            if left <= 0:
+                return seconds
+        return None
 
     def _add_names(self, request: str) -> None:
         try:

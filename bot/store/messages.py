@@ -38,16 +38,14 @@ class Messages:
             )
             return cursor.rowcount > 0
 
-    async def restrict(self, job_id: str, mode: ImageCheck) -> None:
-        """Record that the job's images are blurred, or for its person alone."""
-        change = "spoiler = 1"
-        if mode == "private":
-            change = (
-                "withheld = coalesce(withheld, CASE hidden WHEN 0 THEN 'shown' ELSE 'hidden' END),"
-                " hidden = 1"
+    async def set_shown(self, job_id: str, spoiler: bool, image_check: ImageCheck) -> None:
+        """Record how the job's images are to be shown."""
+        values = (spoiler, image_check, job_id)
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE discord_jobs SET spoiler = ?, image_check = ? WHERE job_id = ?", values
             )
-        sql = f"UPDATE discord_jobs SET {change} WHERE job_id = ?"  # noqa: S608
-        await self._database.write(lambda write: write.execute(sql, (job_id,)))
+        )
 
     async def set_posting(self, job_id: str) -> int | None:
         """Record that a separate message is about to be sent.

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from bot.request import Named, Options
+from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database, Row
 from bot.store.jobs import new_id, now_ms
 from catalog.search import fold
@@ -58,10 +59,14 @@ class SavedPreset:
 
 
 class Presets:
-    """The presets in the database. A name identifies one whatever its case and accents."""
+    """The presets in the database. A name identifies one whatever its case and accents.
 
-    def __init__(self, database: Database) -> None:
+    What is done to one of a server is an act.
+    """
+
+    def __init__(self, database: Database, acts: Acts) -> None:
         self._database = database
+        self._acts = acts
 
     async def of(self, person: str, community: str | None) -> tuple[SavedPreset, ...]:
         """The person's own, by name, then those of the server."""
@@ -122,17 +127,31 @@ class Presets:
                 " VALUES (:id, :person, :community, :name, :folded, :options, :now)",
                 values,
             )
+            if community is not None:
+                insert_act(write, ActKind.PRESET_SHARED, person, community, name, {})
             return Kept.SAVED
 
-        return await self._database.write(insert)
+        kept = await self._database.write(insert)
+        if community is not None and kept is Kept.SAVED:
+            self._acts.recorded()
+        return kept
 
-    async def delete(self, preset_id: str) -> bool:
-        """Whether it was still there."""
-        return await self._database.write(
-            lambda write: bool(
-                write.execute("DELETE FROM presets WHERE id = ?", (preset_id,)).rowcount
-            )
-        )
+    async def delete(self, preset: SavedPreset, actor: str) -> bool:
+        """Whether it was still there. actor: who deletes it."""
+        shared = preset.community is not None
+
+        def delete(write: sqlite3.Connection) -> bool:
+            sql = "DELETE FROM presets WHERE id = ?"
+            deleted = bool(write.execute(sql, (preset.id,)).rowcount)
+            if deleted and shared:
+                kind = ActKind.PRESET_DELETED
+                insert_act(write, kind, actor, preset.community, preset.name, {})
+            return deleted
+
+        deleted = await self._database.write(delete)
+        if deleted and shared:
+            self._acts.recorded()
+        return deleted
 
     async def _one(self, where: str, whose: dict[str, Any], name: str) -> SavedPreset | None:
         row = await self._database.row(

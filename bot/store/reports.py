@@ -9,6 +9,7 @@ from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.blocks import insert_block
 from bot.store.database import Database, Row
 from bot.store.deletions import BEGIN
+from bot.store.history.index import remove
 from bot.store.jobs import Job, new_id, now_ms
 
 
@@ -20,7 +21,8 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """reporter, decided_by: people as of a job. decision: None while it is open. Times in ms."""
+    """reporter, decided_by: people as of a job. decision: None while it is open. shown: whether the
+    image was deleted, but a message that shows it could not be taken down. Times in ms."""
 
     id: str
     job_id: str
@@ -30,6 +32,7 @@ class Report:
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: int | None = None
+    shown: bool = False
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -43,6 +46,7 @@ class Report:
             decision=None if decision is None else Decision(decision),
             decided_by=row["decided_by"],
             decided_at=row["decided_at"],
+            shown=bool(row["shown"]),
         )
 
 
@@ -53,8 +57,11 @@ class Reports:
         self._database = database
         self._acts = acts
 
-    async def add(self, job: Job, reporter: str, reason: str) -> bool:
-        """Keep a report; returns False if that person has reported the result before."""
+    async def add(self, job: Job, reporter: str, reason: str, community: str | None) -> bool:
+        """Keep a report; returns False if that person has reported the result before.
+
+        community: the server whose moderators are told; None for the owners.
+        """
         report_id = new_id()
         values = (report_id, job.id, reporter, reason, now_ms())
 
@@ -66,7 +73,7 @@ class Reports:
             )
             if cursor.rowcount:
                 details = {"report": report_id}
-                insert_act(write, ActKind.REPORTED, reporter, job.community, job.id, details)
+                insert_act(write, ActKind.REPORTED, reporter, community, job.id, details)
             return bool(cursor.rowcount)
 
         return await self._done(await self._database.write(insert))
@@ -81,34 +88,54 @@ class Reports:
         return Report.from_row(row) if row else None
 
     async def decide(
-        self, report: Report, job: Job, decision: Decision, *, actor: str, within: str
+        self,
+        report: Report,
+        job: Job,
+        decision: Decision,
+        *,
+        actor: str,
+        within: str,
+        whole: bool = True,
     ) -> bool:
-        """Decide an open report; returns False if someone was faster.
+        """Decide an open report; returns False if someone was faster. The image of someone who was
+        blocked for it can still be deleted.
 
         A result that is to be deleted is marked as such, as by `Deletions.begin`, and settles all
         reports of it. Whoever asked for it is blocked, if that is decided. job: of the report.
-        within: the server to block in, or everywhere.
+        within: the server to block in, or everywhere. whole: whether deleting means the result, and
+        not only its messages in a server in which it was shown again.
         """
         now = now_ms()
 
         def update(write: sqlite3.Connection) -> bool:
             sql = (
-                "UPDATE reports SET decision = ?, decided_by = ?, decided_at = ?"
-                " WHERE decision IS NULL AND"
+                "UPDATE reports SET decision = ?1, decided_by = ?2, decided_at = ?3"
+                " WHERE (decision IS NULL OR decision = 'blocked' AND ?1 = 'deleted') AND"
             )
-            cursor = write.execute(f"{sql} id = ?", (decision, actor, now, report.id))
+            cursor = write.execute(f"{sql} id = ?4", (decision, actor, now, report.id))
             if not cursor.rowcount:
                 return False
-            if decision is Decision.DELETED:
-                write.execute(f"{sql} job_id = ?", (decision, actor, now, job.id))
+            if decision is Decision.DELETED and whole:
+                write.execute(f"{sql} job_id = ?4", (decision, actor, now, job.id))
                 write.execute(BEGIN, (now, job.id))
+                remove(write, [job.id])
             elif decision is Decision.BLOCKED:
                 insert_block(write, "person", job.person, within, actor)
             details = {"report": report.id, "decision": decision.value}
-            insert_act(write, ActKind.REPORT_DECIDED, actor, job.community, job.id, details)
+            community = job.community if whole else within
+            insert_act(write, ActKind.REPORT_DECIDED, actor, community, job.id, details)
             return True
 
         return await self._done(await self._database.write(update))
+
+    async def still_shown(self, job_id: str) -> None:
+        """A message that shows the result could not be taken down, although it was deleted."""
+        await self._database.write(
+            lambda write: write.execute(
+                "UPDATE reports SET shown = 1 WHERE job_id = ? AND decision = ?",
+                (job_id, Decision.DELETED),
+            )
+        )
 
     async def count_open(self) -> int:
         row = await self._database.row("SELECT count(*) AS n FROM reports WHERE decision IS NULL")

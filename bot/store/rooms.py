@@ -12,6 +12,7 @@ from bot.store.figures import Figures
 from bot.store.forms import Forms
 from bot.store.greetings import Greetings
 from bot.store.history import History
+from bot.store.image_checks import ImageChecks
 from bot.store.input_uses import InputUses
 from bot.store.kept_images import KeptImages
 from bot.store.known_weights import KnownWeights
@@ -38,7 +39,7 @@ class Rooms:
     personal: all of one person. sent_again: where else results are shown. figures: for statistics.
     greetings: of servers that the bot joined. words: that are blocked.
     acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
-    presets: that people saved. uses: of models and LoRAs.
+    presets: that people saved. uses: of models and LoRAs. image_checks: what they objected to.
     """
 
     def __init__(self, database: Database) -> None:
@@ -62,7 +63,8 @@ class Rooms:
         self.personal = Personal(database, self._spent, self.acts)
         self.levels = LevelSettings(database, self.acts)
         self.deletions = Deletions(database, self.acts)
+        self.image_checks = ImageChecks(database, self.acts)
         self.blocks = Blocks(database, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
-        self.presets = Presets(database)
+        self.presets = Presets(database, self.acts)

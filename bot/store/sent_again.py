@@ -23,8 +23,10 @@ class SentAgain:
         """Record it. Returns False if the result was deleted meanwhile."""
         async with self._database.transaction() as write:
             cursor = await write.execute(
-                "INSERT OR IGNORE INTO sent_again (message_id, channel_id, job_id)"
-                " SELECT ?, ?, id FROM jobs WHERE id = ? AND deleted_at IS NULL",
+                "INSERT INTO sent_again (message_id, channel_id, job_id)"
+                " SELECT ?, ?, id FROM jobs WHERE id = ? AND deleted_at IS NULL"
+                # It is known already after a message that was sent twice, and arrived once.
+                " ON CONFLICT (message_id) DO UPDATE SET channel_id = excluded.channel_id",
                 (shown.message_id, shown.channel_id, job_id),
             )
             return cursor.rowcount > 0

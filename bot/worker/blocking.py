@@ -2,9 +2,10 @@
 
 import logging
 
+from bot.errors import JobFailed, Refused
 from bot.queue import JobQueue
 from bot.store import ORIGINS, Failure, Job, JobState, Store
-from bot.store.blocks import BlockKind, refusal_of
+from bot.store.blocks import BlockKind
 from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Blocking:
     async def block(self, kind: BlockKind, blocked: str, *, within: str, actor: str) -> bool:
         """Block a person or server, and end their jobs; returns False if they were blocked."""
         added = await self._store.blocks.add(kind, blocked, within=within, actor=actor)
-        await self.enforce(kind, blocked, within)
+        await self.enforce()
         return added
 
     async def unblock(self, kind: BlockKind, blocked: str, *, within: str, actor: str) -> bool:
@@ -34,18 +35,26 @@ class Blocking:
         await self.load()
         return removed
 
-    async def enforce(self, kind: BlockKind, blocked: str, within: str) -> None:
-        """A block is stored: from now on refuse them, and end what they asked for before."""
+    async def enforce(self) -> None:
+        """From now on refuse whom the store says is blocked, and end what they asked for before.
+
+        At start-up as well: the process before may have ended between the two.
+        """
         await self.load()
-        why = Failure(refusal_of(kind, within), {})
         for state in (JobState.PENDING, JobState.RUNNING):
             for job in await self._store.jobs_in(state, tuple(ORIGINS)):
-                if _concerns(kind, blocked, within, job):
+                if (why := self._refusal(job)) is not None:
                     log.info("job %s: withdrawn, since who asked for it is blocked", job.id)
-                    await self._workers.withdraw(job.id, why)
+                    await self._workers.withdraw(job.id, Failure(why, {}))
 
+    async def permit(self, job: Job) -> None:
+        """Raise JobFailed if who asked for it is blocked by now."""
+        if (why := self._refusal(job)) is not None:
+            raise JobFailed(why)
 
-def _concerns(kind: BlockKind, blocked: str, within: str, job: Job) -> bool:
-    if kind == "server":
-        return job.community == blocked
-    return job.person == blocked and within in ("", job.community)
+    def _refusal(self, job: Job) -> str | None:
+        try:
+            self._queue.check_not_blocked(job.person, job.community)
+        except Refused as refused:
+            return refused.code
+        return None

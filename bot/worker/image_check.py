@@ -12,11 +12,11 @@ from typing import Final, Protocol
 
 import PIL.Image
 
-from bot.errors import InvalidRequest, JobFailed, UserError
+from bot.errors import InvalidRequest, JobFailed, Refused, UserError
 from bot.log import here
 from bot.progress import Notice, Progress, Stage
 from bot.settings.image_check import ImageCheck
-from bot.store import Discord, Job, Store
+from bot.store import Discord, Job, Previewing, Store
 from catalog import Catalog, ImageCheckEntry
 
 log = logging.getLogger(__name__)
@@ -68,12 +68,16 @@ class Inspector:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="image-check")
 
     def mode_of(self, job: Job) -> ImageCheck:
+        """What becomes of its images. Those of bot.previews are looked at there."""
+        if isinstance(job.origin, Previewing):
+            return "off"
         return job.origin.image_check if isinstance(job.origin, Discord) else self.of_owner
 
     async def inspect(self, job: Job, images: Sequence[PIL.Image.Image]) -> tuple[Notice, ...]:
         """Look at images of `job` before they are saved.
 
-        Returns what its person is told, after recording that they are shown only in another way.
+        Returns what its person is told, after recording that they are shown only in another way,
+        or not at all.
         Raises JobFailed where they may not be kept, and StoreError.
         """
         mode = self.mode_of(job)
@@ -83,11 +87,12 @@ class Inspector:
         if verdict is Verdict.CLEAN:
             return ()
         log.info("job %s: the image check says %s (%s)", job.id, verdict.name.lower(), mode)
+        if mode == "refuse" or isinstance(job.origin, Discord):
+            await self._store.image_checks.withhold(job, mode, verdict.name.lower())
         if mode == "refuse":
             raise JobFailed("check.refused" if verdict is Verdict.FLAGGED else "check.unusable")
         if not isinstance(job.origin, Discord):
             return (Notice(_ELSEWHERE[verdict], {}),)
-        await self._store.messages.restrict(job.id, mode)
         return (Notice(_SAID[mode, verdict], {}),)
 
     async def check_input(self, mode: ImageCheck, path: Path, field: str) -> None:
@@ -98,6 +103,21 @@ class Inspector:
         if verdict is not Verdict.CLEAN:
             code = "check.input" if verdict is Verdict.FLAGGED else "check.unusable"
             raise InvalidRequest(field, code)
+
+    async def check_shown(self, mode: ImageCheck, paths: Sequence[Path]) -> bool:
+        """Whether stored images are to be blurred where `mode` holds. paths: their PNG files.
+
+        Raises Refused where others may not see them.
+        """
+        if mode == "off":
+            return False
+        for path in paths:
+            if (verdict := await self.verdict([path])) is not Verdict.CLEAN:
+                if mode == "spoiler":
+                    return True
+                flagged = verdict is Verdict.FLAGGED
+                raise Refused("history.flagged" if flagged else "check.unusable")
+        return False
 
     async def verdict(self, images: Sequence[PIL.Image.Image | Path | bytes]) -> Verdict:
         """On all of `images` together. An input's PNG file and a preview's JPEG are given as such.
@@ -158,6 +178,31 @@ class CheckedPreviews:
         job_id, now = self._latest
         if job_id == job.id and now.stage is Stage.PAINTING and now.image == image:
             self._show(job, replace(now, preview=preview))
+
+
+class CheckedInputs:
+    """Looks at the input images of a job before it is generated, wherever they come from: a result
+    that was not checked itself, or an upload from before this was asked for.
+
+    path: returns the file of an input. A mode other than `refuse` lets all be used, since what is
+    made from them is checked.
+    """
+
+    def __init__(self, inspector: Inspector, path: Callable[[str], Path]) -> None:
+        self._inspector = inspector
+        self._path = path
+
+    async def __call__(self, job: Job) -> None:
+        """Raise JobFailed if one of them may not be used."""
+        mode = self._inspector.mode_of(job)
+        for sha256 in job.request.inputs:
+            path = self._path(sha256)
+            if not await asyncio.to_thread(path.exists):
+                continue  # which ends the job with words of its own
+            try:
+                await self._inspector.check_input(mode, path, "image")
+            except InvalidRequest as refused:
+                raise JobFailed(refused.code) from refused
 
 
 def _opened(image: PIL.Image.Image | Path | bytes) -> PIL.Image.Image:

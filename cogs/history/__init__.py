@@ -2,11 +2,12 @@
 
 from bot.chat.client import ImagenBot
 from bot.files.thumbnails import Thumbnails
+from cogs.completing import Completing
 from cogs.details import Details
 from cogs.history.command import History
 from cogs.history.lists import Lists
 from cogs.history.opening import ComparePicked, CompareWithButton, Opening, PickSelect
-from cogs.history.sending import SendButton
+from cogs.history.sending import SendButton, Showing
 from cogs.history.turning import PageButton
 from cogs.results import Results
 
@@ -14,11 +15,11 @@ from cogs.results import Results
 async def setup(bot: ImagenBot) -> None:
     services, backend, results = bot.services, bot.services.backend, Results.of(bot)
     images_dir = backend.settings.images_dir.absolute()
-    lists = Lists(results, Thumbnails(images_dir))
+    lists = Lists(results, Thumbnails(images_dir), services.delivery.afterwards)
     details = Details(results, backend)
     opening = Opening(results, services.delivery, details, ComparePicked(results, images_dir))
-    await bot.add_cog(History(results, lists))
+    await bot.add_cog(History(results, lists, Completing.of(bot)))
     bot.components.add(PageButton(lists))
     bot.components.add(PickSelect(opening))
     bot.components.add(CompareWithButton(results, lists))
-    bot.components.add(SendButton(results, services.delivery))
+    bot.components.add(SendButton(results, services.delivery, Showing.of(bot)))

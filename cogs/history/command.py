@@ -1,5 +1,6 @@
 """The commands /history and /favourites."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast, get_args
 
@@ -10,14 +11,14 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
-from bot.chat.ui.choices import adapter_choices, model_choices
 from bot.chat.ui.history import FAVOURITES, HistoryPageId
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, UserError
 from bot.request import find_model
 from bot.request.dates import day_of
 from bot.store import Kind
 from bot.store.history import Query
 from catalog import Catalog
+from cogs.completing import Completing
 from cogs.history.lists import Lists
 from cogs.results import Results
 
@@ -34,9 +35,10 @@ KINDS: Final = [
 class History(commands.Cog):
     """Both are private, and work in direct messages too."""
 
-    def __init__(self, results: Results, lists: Lists) -> None:
+    def __init__(self, results: Results, lists: Lists, completing: Completing) -> None:
         self._results = results
         self._lists = lists
+        self._completing = completing
 
     @app_commands.command(description="command.history.description")
     @app_commands.describe(
@@ -60,12 +62,12 @@ class History(commands.Cog):
         kind: str | None = None,
     ) -> None:
         self._results.check_not_blocked(interaction)
-        first, end = _span(since, until)
-        catalog = self._results.catalog.current
+        first, end = span(since, until)
+        catalog, nsfw = self._results.catalog.whole, here_of(interaction).nsfw
         query = Query(
             words=words or "",
-            model=None if model is None else _model(catalog, model),
-            lora=None if lora is None else _lora(catalog, lora),
+            model=None if model is None else model_key(catalog, model, nsfw=nsfw),
+            lora=None if lora is None else lora_key(catalog, lora, nsfw=nsfw),
             since=first,
             until=end,
             kind=cast("Kind | None", kind),
@@ -82,23 +84,24 @@ class History(commands.Cog):
 
     @history.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        catalog, nsfw = self._results.catalog.current, here_of(interaction).nsfw
-        return model_choices(text, catalog, nsfw=nsfw)
+        return await self._completing.model(interaction, text)
 
     @history.autocomplete("lora")
     async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        here, catalog = here_of(interaction), self._results.catalog.current
-        return adapter_choices(text, catalog, here.say, nsfw=here.nsfw, model=None)
+        return await self._completing.lora(interaction, text)
 
 
-def _span(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+def span(since: str | None, until: str | None) -> tuple[int | None, int | None]:
     """In milliseconds since the epoch: the beginning of the first day and the end of the last."""
     now = datetime.now(UTC)
     first = None if since is None else day_of(since, "from", now)
     last = None if until is None else day_of(until, "to", now)
     if first is not None and last is not None and first > last:
         raise InvalidRequest("from", "history.span", value=str(since), to=str(until))
-    end = None if last is None else last + timedelta(days=1)
+    try:
+        end = None if last is None else last + timedelta(days=1)
+    except OverflowError:  # the last day that there is
+        end = None
     return _ms(first), _ms(end)
 
 
@@ -106,16 +109,36 @@ def _ms(day: datetime | None) -> int | None:
     return None if day is None else round(day.timestamp() * 1000)
 
 
-def _model(catalog: Catalog, typed: str) -> str:
+def model_key(catalog: Catalog, typed: str, *, nsfw: bool) -> str:
     """The key of a model or upscaler, also of one that is offered nowhere any more: what was made
-    with it is still to be found."""
+    with it is still to be found. catalog: with those that are disabled."""
+    models, upscalers = catalog.models.values(), catalog.upscalers.entries.values()
+    named = [(each.key, each.name, each.nsfw) for each in models]
+    named += [(each.key, each.name, each.nsfw) for each in upscalers]
+    if (key := _named(named, typed, nsfw=nsfw)) is not None:
+        return key
     try:
-        return find_model(catalog, typed, nsfw=True).key
-    except InvalidRequest:
+        return find_model(catalog, typed, nsfw=nsfw).key
+    except UserError:
         return typed.strip()
 
 
-def _lora(catalog: Catalog, typed: str) -> str:
-    key = typed.strip().partition(":")[0].strip()
-    named = (entry.key for entry in catalog.adapters.values() if entry.name == key)
-    return key if key in catalog.adapters else next(named, key)
+def lora_key(catalog: Catalog, typed: str, *, nsfw: bool) -> str:
+    """The same of a LoRA; a weight does not matter."""
+    whole = typed.strip()
+    named = [(each.key, each.name, each.nsfw) for each in catalog.adapters.values()]
+    for text in (whole, whole.partition(":")[0].strip()):
+        if (key := _named(named, text, nsfw=nsfw)) is not None:
+            return key
+    return whole.partition(":")[0].strip()
+
+
+def _named(entries: Iterable[tuple[str, str, bool]], typed: str, *, nsfw: bool) -> str | None:
+    """The key of the entry with that key or name; a name that may not be read here is no one's.
+
+    entries: key, name, and whether it is only for age-restricted channels.
+    """
+    known, wanted = [*entries], typed.strip().casefold()
+    by_key = (key for key, _, _ in known if key.casefold() == wanted)
+    by_name = (key for key, name, gated in known if name.casefold() == wanted and nsfw >= gated)
+    return next(by_key, None) or next(by_name, None)

@@ -9,15 +9,14 @@ from typing import Any, Final, TypeAlias
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.delivery.afterwards import Afterwards
 from bot.chat.here import here_of
 from bot.chat.ui.history import FAVOURITES, NEWER, SIZE, HistoryPageId, Listed, Page, page_layout
 from bot.errors import Refused
 from bot.files.thumbnails import Thumbnails
-from bot.request import is_gated
 from bot.store import Discord, Job, discord_person, shown_images
 from bot.store.forms import Entered
 from bot.store.history import Query
-from cogs.places import can_see
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -35,19 +34,21 @@ FORM: Final = "history"
 
 @dataclass(frozen=True, slots=True)
 class _Visible:
-    """found: newest first. more: whether there are others beyond. hidden: whether some may not be
-    shown here."""
+    """found: newest first. more: whether there may be others beyond. reached: how far was looked,
+    if that is not at the end. hidden: why some are not shown here, as codes of texts."""
 
     found: list[Placed]
     more: bool
-    hidden: bool
+    reached: int | None
+    hidden: frozenset[str]
 
 
 class Lists:
     """Builds their pages. What was made for an age-restricted channel is listed only in such."""
 
-    def __init__(self, results: Results, thumbnails: Thumbnails) -> None:
+    def __init__(self, results: Results, thumbnails: Thumbnails, afterwards: Afterwards) -> None:
         self.results = results
+        self._afterwards = afterwards
         self._store = results.store
         self._thumbnails = thumbnails
 
@@ -80,13 +81,16 @@ class Lists:
         newer = wanted.way == NEWER
         seen = await self._visible(interaction, self._fetch(person, wanted, query), wanted)
         rows, files = await self._rows(person, seen.found)
-        notes = [here.say("history.gated")] if seen.hidden else []
+        notes = [here.say(code) for code in sorted(seen.hidden)]
         if wanted.of != FAVOURITES and not await self._store.history.caught_up():
             notes.append(here.say("history.catching_up"))
+        top, bottom = (rows[0].place, rows[-1].place) if rows else (wanted.at, wanted.at)
+        if seen.reached is not None:
+            top, bottom = (seen.reached, bottom) if newer else (top, seen.reached)
         page = Page(
             rows,
-            older=newer or seen.more,
-            newer=seen.more if newer else wanted.at > 0,
+            older=bottom if newer or seen.more else None,
+            newer=top if (seen.more if newer else wanted.at > 0) else None,
             notes=notes,
         )
         heading = here.say("history.compare_with" if wanted.first else _title(wanted.of))
@@ -118,31 +122,40 @@ class Lists:
     async def _visible(
         self, interaction: Interaction, fetch: Fetch, wanted: HistoryPageId
     ) -> _Visible:
-        """The page, from as many parts of the list as it takes."""
-        newer, found, hidden = wanted.way == NEWER, list[Placed](), False
-        at = wanted.at or None
+        """The page, from as many parts of the list as it takes, up to BATCHES_MAX."""
+        newer, found, hidden = wanted.way == NEWER, list[Placed](), set[str]()
+        at, reached = wanted.at or None, None
         for _ in range(BATCHES_MAX):
             batch = await fetch(None, at) if newer else await fetch(at, None)
-            shown = [each for each in batch if self._shown_here(interaction, each[1])]
-            hidden = hidden or len(shown) < len(batch)
-            shown = [each for each in shown if each[1].id != wanted.first]
+            shown = []
+            for each in batch:
+                why = await self._why_not_here(interaction, each[1])
+                hidden |= {why} if why else set()
+                if why is None and each[1].id != wanted.first:
+                    shown.append(each)
             found = [*shown, *found] if newer else [*found, *shown]
             if len(batch) < BATCH or len(found) > SIZE:
                 break
             at = batch[0][0] if newer else batch[-1][0]
-        return _Visible(found[-SIZE:] if newer else found[:SIZE], len(found) > SIZE, hidden)
+        else:
+            reached = at if len(found) <= SIZE else None
+        more = len(found) > SIZE or reached is not None
+        kept = found[-SIZE:] if newer else found[:SIZE]
+        return _Visible(kept, more, reached, frozenset(filter(None, hidden)))
 
-    def _shown_here(self, interaction: Interaction, job: Job) -> bool:
+    async def _why_not_here(self, interaction: Interaction, job: Job) -> str | None:
+        """The code of the sentence that says why it is not listed here; None if it is."""
         if not isinstance(job.origin, Discord):
-            return False
-        if job.person != discord_person(interaction.user.id) and (
-            job.origin.hidden or not can_see(interaction, job.origin)
-        ):
-            return False
+            return ""
+        if not await self.results.sees(interaction, job):
+            return "history.unseen"
         if here_of(interaction).nsfw:
-            return True
-        catalog = self.results.catalog.current
-        return not job.origin.age_restricted and not is_gated(job.request, catalog)
+            return None
+        try:
+            await self._afterwards.check_elsewhere(job)
+        except Refused:
+            return "history.gated"
+        return None
 
     async def _rows(
         self, person: str, found: list[Placed]

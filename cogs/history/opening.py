@@ -16,6 +16,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.details import today_sentence
 from bot.chat.ui.history import (
+    SHOWN_AGAIN,
     CompareWithId,
     HistoryPageId,
     HistoryPickId,
@@ -28,6 +29,7 @@ from bot.files.sheets.pair import draw_pair
 from bot.store import Discord, Job, discord_person, shown_images
 from cogs.details import Details
 from cogs.history.lists import Lists
+from cogs.places import can_see
 from cogs.results import Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -87,6 +89,8 @@ class Opening:
         notes = await self._about_files(interaction, job)
         send = is_member(interaction) and not Discord.of(job.origin).withheld
         actions = opened_rows(job.request, own=own, send=send)
+        if not own and not can_see(interaction, Discord.of(job.origin)):
+            actions = SHOWN_AGAIN  # nothing else can be done with it here
         content = await self._delivery.afterwards.opened(
             job, say, interaction.filesize_limit, actions, notes
         )
@@ -95,7 +99,7 @@ class Opening:
         )
 
     async def _listed(self, interaction: Interaction, job_id: str) -> Job:
-        job = await self.results.shown(interaction, job_id)
+        job = await self.results.seen(interaction, job_id)
         person = discord_person(interaction.user.id)
         if job.person != person and not await self.results.store.favourites.has(person, job.id):
             raise Refused("action.gone")
@@ -148,6 +152,6 @@ class CompareWithButton(Component[CompareWithId]):
         self._results.check_not_blocked(interaction)
 
     async def use(self, interaction: Interaction, custom_id: CompareWithId) -> None:
-        job = await self._results.shown(interaction, custom_id.job_id)
+        job = await self._results.seen(interaction, custom_id.job_id)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._lists.show(interaction, HistoryPageId(first=job.id))

@@ -1,6 +1,7 @@
 """Who may change which settings where, and changing them."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 import discord
@@ -10,6 +11,7 @@ from bot.chat.audit import Audit
 from bot.chat.client import ImagenBot
 from bot.chat.contexts import Context
 from bot.chat.here import here_of
+from bot.chat.places import may_tell
 from bot.chat.ui.settings import changed_line, group_of, panel_layout
 from bot.errors import Refused
 from bot.levels import Level, Levels, resolve
@@ -76,6 +78,8 @@ class SettingsDesk:
             catalog=rules.offered(self.catalog.current),
             nsfw=here_of(interaction).nsfw,
             languages=self.texts.languages,
+            is_role=partial(_is_role, interaction.guild),
+            may_tell=partial(may_tell, interaction.guild),
         )
 
     def panel(
@@ -119,6 +123,10 @@ class SettingsDesk:
         seen_from, line = await self.change(interaction, level, name, value)
         view = self.panel(interaction, seen_from, group_of(name), line)
         await interaction.response.edit_message(view=view)
+
+
+def _is_role(guild: discord.Guild | None, role: int) -> bool:
+    return guild is not None and guild.get_role(role) is not None
 
 
 def level_of(text: str) -> Level:

@@ -19,6 +19,7 @@ from bot.chat.ui.settings import (
     SettingValueId,
     choose_layout,
     group_of,
+    names_gated,
     setting_form,
 )
 from bot.errors import Refused
@@ -99,10 +100,12 @@ class Picker(_OfPanel[SettingPickId]):
         here = here_of(interaction)
         if KINDS[name] not in CHOSEN:
             form_id = SettingFormId(custom_id.level, name)
+            own, catalog = seen_from.own(name), self._desk.shown_catalog
+            if names_gated(name, own, catalog, nsfw=here.nsfw):
+                # What is entered replaces it all, so it is changed where it can be seen.
+                raise Refused("settings.gated_value")
             fields = FIELDS[seen_from.level]
-            await open_form(
-                interaction, setting_form(here.say, form_id, fields, seen_from.own(name))
-            )
+            await open_form(interaction, setting_form(here.say, form_id, fields, own))
             return
         view = choose_layout(
             here.say,

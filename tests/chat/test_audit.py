@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import create_autospec
 
 import discord
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from bot.chat.audit import Audit
 from bot.chat.audit import telling as telling_module
 from bot.chat.audit.places import OWNERS, Destination, Destinations
+from bot.chat.places import may_tell
 from bot.levels import Levels
-from bot.store import Act, ActKind, Store
+from bot.store import Act, ActKind, Job, Store
 from catalog import Catalog
 from tests.chat.delivery.discord_fakes import http_error
 from tests.chat.found import TEXTS
@@ -66,6 +68,7 @@ class Places:
 class Desk:
     def __init__(self, store: Store) -> None:
         self.store, self.places, self.now = store, Places(), 0.0
+        self.pictures: dict[str, tuple[int, str]] = {}
         self.start()
 
     def start(self) -> None:
@@ -76,8 +79,13 @@ class Desk:
             levels=Levels(self.store),
             catalog=cast("Any", SimpleNamespace(whole=Catalog({}, {}, ""))),
             destinations=cast("Destinations", self.places),
+            pictures=cast("Any", self),
             clock=lambda: self.now,
         )
+
+    async def show(self, channel: Channel, job: Job, say: object, nonce: str) -> None:
+        """Stands for ReportedPictures."""
+        self.pictures[nonce] = channel.id, job.id
 
     async def tell(self) -> None:
         await self.audit._tell_all()
@@ -166,12 +174,22 @@ async def test_a_report_finds_someone(desk: Desk, chosen: bool) -> None:
     job = await done(desk.store, in_channel(guild_id=100))
     desk.places.chosen = chosen
     desk.places.server.refuses = http_error(403, 50001)
-    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.store.reports.add(job, "discord:8", "it shows me", job.community)
     await desk.tell()
     [sent] = desk.places.owners.sent.values()
     assert "it shows me" in sent["content"]
     assert len(sent["view"].children) == 3
+    assert [*desk.pictures.values()] == [(desk.places.owners.id, job.id)]
+    assert {*desk.pictures}.isdisjoint(desk.places.owners.sent)
     assert list(desk.audit.refusing) == ([SERVER] if chosen else [])
+
+
+async def test_the_moderators_of_the_server_go_and_look_themselves(desk: Desk) -> None:
+    job = await done(desk.store, in_channel(guild_id=100))
+    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.tell()
+    assert len(desk.places.server.texts) == 1
+    assert desk.pictures == {}
 
 
 async def test_a_note_to_all_goes_behind_everything_else_and_only_once(desk: Desk) -> None:
@@ -194,3 +212,54 @@ async def test_what_is_recorded_meanwhile_is_told_too(desk: Desk) -> None:
     await desk.audit.settled()
     assert len(desk.places.server.texts) == 2
     running.cancel()
+
+
+# Where
+
+
+class Guild:
+    """A server with one channel, in which the bot may write or not."""
+
+    id = 100
+    me = cast("discord.Member", None)
+    system_channel = None
+
+    def __init__(self, *, writable: bool = True) -> None:
+        self.room = create_autospec(discord.TextChannel, instance=True, id=1)
+        self.room.permissions_for.return_value = (
+            discord.Permissions.all() if writable else discord.Permissions(read_messages=True)
+        )
+
+    def get_channel(self, channel_id: int) -> Any:
+        return self.room if channel_id == 1 else None
+
+
+async def routes_of(guild: Guild, chosen: int | None, kind: ActKind) -> list[Any] | None:
+    """The channels that are tried; None if the act goes to the owners or to nobody."""
+
+    async def chosen_by(_: str) -> int | None:
+        return chosen
+
+    client: Any = SimpleNamespace(get_guild=lambda _: guild)
+    places = Destinations(client, cast("Any", None), chosen_by, None)
+    destination = await places.of(Act(id=1, at=1, kind=kind, actor="discord:7", community=SERVER))
+    if destination is None or destination is OWNERS:
+        return None
+    return [channel async for route in places.routes(destination) for channel in route]
+
+
+async def test_nothing_is_told_in_a_channel_of_another_server() -> None:
+    guild = Guild()
+    assert await routes_of(guild, 1, ActKind.REPORTED) == [guild.room]
+    # One that this server has not: none is tried, and a report goes on to the owners.
+    assert await routes_of(guild, 2, ActKind.REPORTED) == []
+    assert await routes_of(guild, 2, ActKind.WORDS_CHANGED) == []
+    assert await routes_of(guild, 2, ActKind.MAINTENANCE) is None
+    assert await routes_of(guild, None, ActKind.WORDS_CHANGED) is None
+
+
+def test_only_a_channel_of_that_server_in_which_the_bot_may_write_is_taken() -> None:
+    assert may_tell(cast("Any", Guild()), 1)
+    assert not may_tell(cast("Any", Guild()), 2)
+    assert not may_tell(cast("Any", Guild(writable=False)), 1)
+    assert not may_tell(None, 1)

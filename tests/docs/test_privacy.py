@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.privacy.export import ROWS
+from bot.privacy.export import OF_JOBS, ROWS
 from bot.settings import Settings, names_of
-from bot.store import COLUMNS
+from bot.store import COLUMNS, Span, Store
 from bot.store.backup import COPIES_KEPT, KEPT
 from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.personal.rows import TABLES
 from tests.docs.pages import ROOT
+from tests.store.every_table import INDEX, fill_every_table
+from tests.store.test_personal import WHO, all_rows, execute, forget
 
 POLICY = (ROOT / "PRIVACY.md").read_text(encoding="utf-8")
 
@@ -32,6 +34,28 @@ IMPERSONAL: dict[str, set[str]] = {
 """Columns that say nothing about a person: what the bot keeps about itself, the limits of a key,
 the words that a server blocks, what the owner has switched off, servers that the bot has joined,
 and how the index of prompts is stored."""
+
+
+STAYS = {
+    "jobs": {"id", "parent_id"},
+    "acts": {"id", "at", "community", "kind", "told_at"},
+    "blocks": {"blocked", "within", "at"},
+    **{table: set(COLUMNS[table]) for table in ("api_keys", "api_uploads", "forgotten_messages")},
+    "forgotten_inputs": {"sha256"},
+}
+"""What is not deleted with a person: the ID of what others made something from; that something was
+done, and that they are blocked; the keys
+of callers over HTTP; and what is yet to be deleted elsewhere, which names nobody."""
+
+NOT_EXPORTED = {
+    *("tokens", "sent_again", "forgettings", "forgotten_inputs", "forgotten_messages"),
+    *("api_jobs", "api_keys", "api_uploads"),
+    *("history", "history_terms", "history_entries"),
+    *("blocked_words", "disabled_entries"),
+}
+"""Tables that say nothing about a person which the others do not: secrets; what the bot still has
+to do; callers over HTTP, who are no one on Discord; an index of what is in `jobs`; and what was
+decided for others, except by whom."""
 
 
 def schema() -> dict[str, set[str]]:
@@ -80,6 +104,58 @@ def test_the_policy_says_what_the_settings_are_by_default() -> None:
 
 def test_every_table_of_an_export_is_written_to_a_file() -> None:
     assert set(TABLES) == set(ROWS)
+
+
+def test_every_table_with_personal_columns_is_exported_or_need_not_be() -> None:
+    exported = {*TABLES, *OF_JOBS}
+    assert exported | NOT_EXPORTED == set(COLUMNS)
+    assert not exported & NOT_EXPORTED
+
+
+async def test_every_table_is_forgotten_and_those_of_an_export_find_their_person(
+    tmp_path: Path,
+) -> None:
+    """In each there is a row with the person's ID, or its number, in every column that takes it.
+
+    Others have made something from their job, which is therefore not deleted but reduced, keep it
+    as a favourite, and report it.
+    """
+    database, person = tmp_path / "imagen.sqlite3", f"discord:{WHO}"
+    assert set(fill_every_table(database, person, WHO)) >= set(COLUMNS) - INDEX
+    span = Span(0, 2**62)
+    async with Store.open(database) as store:
+        execute(store, "DELETE FROM forgettings")
+        execute(
+            store,
+            "INSERT INTO jobs (id, origin, kind, parent_id, request, person, created_at)"
+            " VALUES ('made', 'cli', 'vary', 'job', '{}', 'cli', 1)",
+        )
+        execute(store, "INSERT INTO favourites VALUES ('cli', 'job', 1)")
+        execute(
+            store,
+            "INSERT INTO reports (id, job_id, reporter, reason, made_at)"
+            " VALUES ('by another', 'job', 'cli', '', 1)",
+        )
+        found = await store.personal.rest(person, span)
+        assert {table for table, rows in found.items() if len(rows) == 1} == set(TABLES)
+        [[job]] = [page async for page in store.personal.jobs(person, span)]
+        assert job.asked is not None
+        assert len(job.images) == 1
+        await forget(store, span)
+        left = all_rows(store)
+    for table in set(COLUMNS) & set(left):
+        for row in left[table]:
+            named = {
+                name
+                for name, value in zip(in_order(database, table), row, strict=True)
+                if name in COLUMNS[table] and (str(WHO) in str(value) or value == "job")
+            }
+            assert named <= STAYS.get(table, set()), table
+
+
+def in_order(database: Path, table: str) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 def test_both_templates_have_places_for_the_owner() -> None:

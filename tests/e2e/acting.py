@@ -21,6 +21,8 @@ FORMS = ("edit", "use", "useas", "savepreset", "menu edit", "menu use")
 MAKING = (*AGAIN, *FORMS, "editform", "presetform")
 DELETING = ("delete", "menu delete")
 REPORTING = ("report", "reportform")
+LOOKING = ("historypick", "comparewith", "send", "keep")
+"""Those of a list, and of what is opened from it."""
 ALL = (*MAKING, *DELETING, "erase", *REPORTING, "details", "publish")
 
 
@@ -36,6 +38,10 @@ def field(name: str, value: str) -> dict[str, Any]:
 def form(**values: str) -> list[dict[str, Any]]:
     """The fields of a form as Discord sends them."""
     return [field(name, value) for name, value in values.items()]
+
+
+def option_of(value: str) -> dict[str, str]:
+    return {"label": "it", "value": value}
 
 
 def forged(
@@ -71,9 +77,11 @@ def forged(
     component: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "it", "custom_id": custom_id}
     data = {"custom_id": custom_id, "component_type": BUTTON, "id": 2}
     if action == "useas":
-        option = {"label": "it", "value": "start 0"}
-        component = {"type": SELECT, "custom_id": custom_id, "options": [option]}
+        component = {"type": SELECT, "custom_id": custom_id, "options": [option_of("start 0")]}
         data |= {"component_type": SELECT, "values": ["start 0"]}
+    if action == "historypick":
+        component = {"type": SELECT, "custom_id": "historypick:", "options": [option_of(job_id)]}
+        data |= {"custom_id": "historypick:", "component_type": SELECT, "values": [job_id]}
     row = {"type": ROW, "id": 1, "components": [component | {"id": 2}]}
     source = replace(message, channel=channel, components=[row])
     return Interaction(core, COMPONENT, user, channel, data, source=source)

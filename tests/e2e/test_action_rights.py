@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from playground import Channel, Message, Playground, Role, User
-from tests.e2e.acting import AGAIN, ALL, DELETING, MAKING, REPORTING, forged, outcome
+from tests.e2e.acting import AGAIN, ALL, DELETING, LOOKING, MAKING, REPORTING, forged, outcome
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import LORAS, MODELS, Bot, Home
-from tests.e2e.results import job_of
+from tests.e2e.results import buttons, job_of
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_queue import said
 from tests.e2e.test_rights import GATED_LORA, NAMES, SMALL
@@ -257,3 +257,71 @@ async def test_what_comes_again_is_done_once(hall: Hall, paused: None) -> None:
         made = len(hall.bot.home.states()) - before
         assert made == (action in ("same", "editform", "menu again"))
         assert hall.bot.log.count(f"interaction {call.id} received again; dropped") == 2
+
+
+async def test_what_is_in_ones_history_is_ones_own(hall: Hall) -> None:
+    """By person and place: a list's menu, ⚖️, 📤 and ⭐."""
+    playground, here = hall.playground, hall.playground.channel
+    result, secret = await painted(hall.ada, **QUICK), playground.add_channel("hidden away")
+    unseen = await painted(hall.ada, **QUICK, channel=secret)
+    other = playground.add_channel("next door", playground.add_guild("next server"))
+    member, outsider = hall.person("bea of the lists"), hall.person("eve of the lists")
+    playground.deny(secret, "view_channel", account=outsider)
+    silent, newcomer = hall.person("sil of the lists"), playground.user("new of the lists")
+    playground.deny(here, "send_messages", account=silent)
+    gone = dict.fromkeys(LOOKING, GONE)
+    may = {"historypick": CANARY, "comparewith": "Which one", "keep": "Kept"}
+    shown = "Everyone here can see it now."
+    table: list[tuple[User, Message, Channel, dict[str, str]]] = [
+        (hall.ada, result, here, {**may, "send": shown}),
+        (hall.ada, result, secret, {**may, "keep": "no longer", "send": shown}),
+        (hall.ada, result, other, {"send": NO_ROLE}),
+        (hall.ada, result, playground.dm(hall.ada), {"historypick": CANARY}),
+        (member, result, here, {**may, "historypick": GONE, "send": GONE}),
+        (member, result, here, {"historypick": CANARY}),  # kept by now
+        (member, result, other, {**gone, "send": NO_ROLE}),
+        (member, result, playground.dm(member), gone),
+        (silent, result, here, {"historypick": GONE, "send": NOT_ALLOWED, "keep": "Kept"}),
+        (newcomer, result, here, {"historypick": GONE, "send": NO_ROLE, "keep": "Kept"}),
+        (outsider, unseen, here, gone),
+        (playground.user("blocked"), result, here, dict.fromkeys(LOOKING, BLOCKED)),
+    ]
+    for user, message, channel, expected in table:
+        await hall.check(user, expected, channel=channel, result=message, tells=True)
+
+
+async def test_what_is_shown_again_can_be_reported_and_taken_down(hall: Hall) -> None:
+    playground, ada = hall.playground, hall.ada
+    away = playground.add_channel("away")
+    original = await painted(ada, **QUICK, channel=away)
+    bea, mop = hall.person("bea of the gallery"), hall.person("mop of the gallery")
+    for user in (bea, mop):
+        playground.deny(away, "view_channel", account=user)
+    gallery = playground.add_channel("gallery of rights")
+    playground.grant(gallery, "manage_messages", account=mop)
+    job_id = job_of(original)
+    await outcome(forged(playground, ada, gallery, original, "send", job_id))
+    [shown] = [m for m in playground.messages(gallery) if not m.ephemeral]
+    assert set(buttons(shown)) == {"report", "delete"}
+    making = dict.fromkeys((*MAKING, "details"), GONE)
+    reporting = {"report": "form", "reportform": EVERY["reportform"]}
+    await hall.check(
+        bea,
+        {**making, **reporting, **dict.fromkeys((*DELETING, "erase"), FOREIGN)},
+        result=shown,
+    )
+    # From where it is not shown, there is none.
+    looking = dict.fromkeys(("delete", "erase", "report"), GONE)
+    await hall.check(
+        bea, looking, channel=playground.add_channel("x", playground.add_guild("y")), result=shown
+    )
+    await hall.check(mop, dict.fromkeys(DELETING, "Take this image down here?"), result=shown)
+    # Its own copy stays.
+    asked = forged(playground, mop, gallery, shown, "delete", job_id)
+    await outcome(asked)
+    assert asked.message is not None
+    done = await mop.click(asked.message, "Delete for good")
+    await done.wait(lambda m: m.content == "Deleted.")
+    assert shown.deleted
+    assert not original.deleted
+    await hall.check(mop, looking, channel=gallery, result=original)

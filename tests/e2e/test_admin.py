@@ -400,10 +400,22 @@ async def test_a_moderators_deletion_and_block_reach_the_audit_channel(court: Co
     await mod.click(asked, f"erase:{job_of(other)}")
     await court.told(f"<@{mod.id}> deleted an image that <@{ada.id}>", court.log)
     report = await court.reported("rob", image, court.log)
+    own = await painted(mod, **QUICK, channel=court.hall)
+    about_mod = await court.reported("rob-m", own, court.log)
+    for judge, why in ((mod, "yourself"), (court.mod("mod-e"), "moderates this server")):
+        press = await judge.click(about_mod, "Block")
+        await playground.wait_for(lambda press=press: press.followups)
+        assert why in press.followups[0].content
+    assert about_mod.components
     await mod.click(report, "Block")
     await court.told(f"<@{mod.id}> blocked <@{ada.id}>", court.log)
     assert BLOCKED_HERE in await said(await ada.slash("imagine", **QUICK, channel=court.hall))
     await painted(ada, **QUICK, channel=court.office)
+    await playground.wait_for(lambda: "Person blocked" in report.content)
+    await mod.click(report, "Delete")
+    await playground.wait_for(lambda: not report.components)
+    assert "**Deleted**" in report.content
+    await playground.wait_for(lambda: image.deleted or not image.attachments)
 
 
 async def answer_to(call: Interaction) -> Message:
@@ -416,11 +428,24 @@ async def test_without_an_audit_channel_the_owners_decide(court: Court) -> None:
     image = await painted(ada, **QUICK, channel=court.office)
     dm = playground.dm(court.tess)
     report = await court.reported("rob-b", image, dm)
+    shown = await playground.wait_message(lambda m: "The reported image" in m.text, dm)
+    assert len(shown.attachments) == 1
+    assert '"spoiler": true' in json.dumps(shown.components)
     press = await court.tess.click(report, "Delete")
     await playground.wait_for(lambda: not report.components)
     assert "Deleted" in report.content
     assert press.followups == []
     await playground.wait_for(lambda: image.deleted or not image.attachments)
+    await playground.wait_for(lambda: shown.deleted)
+
+
+async def test_owners_see_what_is_reported_only_where_it_may_be_shown(court: Court) -> None:
+    playground = court.playground
+    cave = playground.add_channel("cave", court.office.guild, nsfw=True)
+    image = await painted(playground.user("ada-gated"), **QUICK, channel=cave)
+    await court.reported("rob-g", image, playground.dm(court.tess))
+    told = await court.told("only for age-restricted channels, so I can't")
+    assert told.attachments == []
 
 
 async def test_in_quiet_hours_requests_wait(court: Court) -> None:

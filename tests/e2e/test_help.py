@@ -54,7 +54,7 @@ async def test_topics_are_for_those_who_can_use_them(playground: Playground, ada
     playground.give_role(moderator, playground.add_role("mods", "manage_messages", "manage_guild"))
     asked = await moderator.slash("help", topic="moderators")
     assert asked.message is not None
-    assert "cancel" in named(asked.message)
+    assert {"cancel", "moderate block", "moderate list"} <= named(asked.message)
     refused = await ada.slash("help", topic="moderators")
     assert refused.message is not None
     assert "no help about “moderators”" in refused.message.text

@@ -83,8 +83,8 @@ async def test_one_is_saved_from_values_and_used_in_three_ways(
 
     # A preset that is changed later changes no earlier image.
     await save(ada, "moody", steps=4, replace=True)
-    again = await result(await press(ada, used, "same"))
-    assert "Identical to the original, byte for byte" in again.text
+    repeated = await result(await press(ada, used, "same"))
+    assert "Identical to the original, byte for byte" in repeated.text
     assert "no preset called “mooody”. Did you mean moody" in told(
         await ada.slash("imagine", **QUICK, preset="mooody")
     )
@@ -118,6 +118,14 @@ async def test_one_is_saved_from_a_result_and_mistakes_can_be_mended(
     assert kept["prompt"]["value"] == "{prompt}, dusk"
     assert [o["value"] for o in kept["parts"]["options"] if o.get("default")] == bad["parts"]
     assert told(await bea.submit(form, {"name": "Dusk"})).startswith("Saved. Use **Dusk**")
+
+    taken = await bea.submit(form, {"name": "dusk", "parts": ["size"]})
+    assert "already have a preset called “dusk”" in told(taken)
+    assert taken.message is not None
+    form = await bea.click(taken.message, "Open the form again")
+    assert told(await bea.submit(form, {"replace": ["replace"], "parts": bad["parts"]})) == (
+        "Saved. Use **dusk** as preset of /imagine, or with /preset use."
+    )
 
     used = await painted(bea, **QUICK, preset="dusk", lora="frost:0.4")
     stored = shared.home.requests()[-1]
@@ -212,6 +220,49 @@ async def test_what_is_for_adults_is_named_nowhere_else(playground: Playground, 
     assert told(await ada.slash("preset delete", name="silken")).startswith("You have no preset")
     said = await save(ada, "hush", model="adults")
     assert "age-restricted" in said
+
+
+async def test_who_is_blocked_here_keeps_and_shares_nothing(
+    playground: Playground, ada: User, shared: Bot
+) -> None:
+    guild = playground.add_guild(f"strict {ada.id}")
+    room = playground.add_channel("room", guild)
+    boss, bad = playground.user(f"boss-{ada.id}"), playground.user(f"bad-{ada.id}")
+    for user, grants in ((boss, ("manage_guild", "manage_messages")), (bad, ("manage_guild",))):
+        playground.give_role(user, playground.add_role(user.name, *grants, guild=guild))
+    await save(bad, "mine", model="second")
+    await save(bad, "plain", steps=9)
+    assert told(await bad.slash("preset share", name="mine", channel=room)).startswith("Everyone")
+    call = await boss.slash(
+        "settings set", level="server", name="block_models", value="second", channel=room
+    )
+    assert "second" in told(call)
+
+    # What may not be used there is not named there, and can still be deleted.
+    for user in (boss, bad):
+        text = await listed(user, channel=room)
+        assert "second" not in text
+        assert "mine" not in text
+    choices = await bad.autocomplete("preset share", "name", "", channel=room)
+    assert [choice.value for choice in choices] == ["plain"]
+    said = told(await bad.slash("preset share", name="mine", replace=True, channel=room))
+    assert said == "You have no preset called “mine”."
+    said = told(await boss.slash("preset delete", name="mine", shared=True, channel=room))
+    assert said == "**mine** is deleted."
+
+    await boss.slash("moderate block", user=bad, channel=room)
+    table: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("preset save", {"name": "more", "steps": 5}),
+        ("preset share", {"name": "plain"}),
+        ("preset delete", {"name": "plain", "shared": True}),
+        ("preset list", {}),
+        ("preset use", {"name": "plain", "prompt": CANARY}),
+    )
+    for command, options in table:
+        said = told(await bad.slash_options(command, options, channel=room))
+        assert "blocked you" in said, command
+    assert await bad.autocomplete("preset share", "name", "", channel=room) == []
+    assert shared.home.rows(f"SELECT 1 FROM presets WHERE community = 'discord:{guild.id}'") == []
 
 
 async def test_a_restart_keeps_presets_and_open_forms(home: Home) -> None:

@@ -179,28 +179,28 @@ async def test_a_panel_shows_where_each_value_comes_from(town: Town) -> None:
     panel = (await boss.slash("settings server", channel=channel)).message
     assert panel is not None
     await boss.select(panel, "settinggroup:server", ["limits"])
-    assert "**Most steps:** 40 · -# this server's" in panel.text
+    assert "**Most steps:** 40 *(this server's)*" in panel.text
     await boss.select(panel, "settingpick:server", ["max_megapixels"])
     panel = (await boss.slash("settings channel", channel=channel)).message
     assert panel is not None
     await boss.select(panel, "settinggroup:channel", ["limits"])
-    assert "**Most steps:** 40 · -# from the server" in panel.text
+    assert "**Most steps:** 40 *(from the server)*" in panel.text
     form = await boss.select(panel, "settingpick:channel", ["max_steps"])
     await boss.submit(form, {"value": "60"})  # narrows nothing
-    assert "**Most steps:** 40 · -# from the server" in panel.text
+    assert "**Most steps:** 40 *(from the server)*" in panel.text
     form = await boss.select(panel, "settingpick:channel", ["max_steps"])
     wrong = await boss.submit(form, {"value": "many"})
     assert "“many” isn't a whole number from 1 to 100." in await told(wrong)
     form = await boss.select(panel, "settingpick:channel", ["max_steps"])
     await boss.submit(form, {"value": "30"})
-    assert "Saved. **Most steps:** 30 (this channel's)" in panel.text
+    assert "Saved. **Most steps:** 30 *(this channel's)*" in panel.text
     await boss.select(panel, "settinggroup:channel", ["use"])
     await boss.select(panel, "settingpick:channel", ["paint"])
     await boss.select(panel, "settingvalue:channel:paint", ["No"])
     assert "**Generate images:** No" in panel.text
     await boss.select(panel, "settingpick:channel", ["paint"])
     await boss.click(panel, "Reset")
-    assert "**Generate images:** Yes · -# the bot's" in panel.text
+    assert "**Generate images:** Yes *(the bot's)*" in panel.text
     role = town.playground.add_role("painters")
     await boss.select(panel, "settingpick:channel", ["roles"])
     await boss.select(panel, "settingvalue:channel:roles", [role])
@@ -239,6 +239,18 @@ async def test_the_audit_channel_is_told(town: Town) -> None:
     signal_ = town.playground.core.signal
     await signal_.wait_for(lambda: told_there() == 3, 30, lambda: "nothing was told")
     await town.set("server", "audit_channel")
+
+
+async def test_a_text_that_names_nothing_here_changes_nothing(town: Town) -> None:
+    role = town.playground.add_role("artists")
+    await town.set("server", "roles", f"<@&{role.id}>")
+    assert "isn't a role of this server" in await town.set("server", "roles", "Artists")
+    assert "isn't a role of this server" in await town.set("server", "roles", "<@&123456>")
+    assert "isn't a channel of this server" in await town.set("server", "audit_channel", "123456")
+    panel = (await town.boss.slash("settings server")).message
+    assert panel is not None
+    assert f"**Roles that may generate:** <@&{role.id}> *(this server's)*" in panel.text
+    await town.set("server", "roles")
 
 
 async def test_a_servers_cap_holds_however_one_asks(town: Town) -> None:
@@ -345,6 +357,10 @@ async def test_results_come_as_one_prefers(town: Town) -> None:
     await town.set("me", "private", "yes", by=zoe)
     call = await zoe.slash("imagine", **QUICK)
     assert call.ephemeral
+    theirs = await painted(town.ada, **QUICK)
+    again = await result(await press(zoe, theirs, "same"))
+    assert again.ephemeral
+    assert gallery(again)[0]["spoiler"]
     await town.set("me", "language", "de", by=zoe)
     assert "Deine Einstellungen" in await told(await zoe.slash("settings me"))
 
@@ -398,6 +414,32 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted_in(lea, channel, **QUICK)
     assert "Not so fast" in await refused(await lea.slash("imagine", channel=channel, **QUICK))
     await painted(lea, **QUICK)
+
+
+async def test_what_is_there_already_follows_the_rules_of_the_place(town: Town) -> None:
+    ada, channel = town.playground.user("abe"), town.playground.add_channel("later")
+    hidden = [
+        await result(await ada.slash("imagine", channel=channel, **QUICK, hidden=True))
+        for _ in range(2)
+    ]
+    sheet = await result(
+        await ada.slash(
+            "compare", channel=channel, prompt=CANARY, axis="steps", values="1, 2", seed=7
+        )
+    )
+    await town.set("channel", "paint", "no", channel=channel)
+    off = "Generating images is turned off in this channel."
+    cell = f"opencell:{job_of(sheet)}"
+    assert off in await refused(await ada.select(sheet, cell, ["0"]))
+    assert off in await refused(await press(ada, hidden[0], "publish"))
+    await town.set("channel", "paint", channel=channel)
+    await town.set("channel", "forced_spoiler", "yes", channel=channel)
+    opened = await result(await ada.select(sheet, cell, ["0"]))
+    assert gallery(opened)[0]["spoiler"]
+    done = await press(ada, hidden[1], "publish")
+    await done.wait(lambda m: m.content == "Everyone here can see it now.")
+    public = [m for m in town.playground.messages(channel) if not m.ephemeral]
+    assert gallery(public[-1])[0]["spoiler"]
 
 
 async def test_in_a_direct_message_there_is_only_what_is_ones_own(town: Town) -> None:

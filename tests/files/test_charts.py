@@ -24,7 +24,7 @@ def tally(**fields: object) -> Tally:
         "models": Counter({"base": 5, "secret": 4, "gone": 1}),
         "loras": Counter({"ink": 2}),
         "ended": Counter(delivered=9, failed=1),
-        "waits": [1.0, 2.0, 400.0],
+        "waits": Counter({1: 1, 2: 1, 400: 1}),
         "images": 15,
         "jobs": 10,
         **fields,
@@ -86,7 +86,16 @@ def test_figures_are_counted_once(rows: Callable[..., list[dict[str, object]]]) 
     assert counted.models == Counter({"base": 2})
     assert counted.loras == Counter({"ink": 2})
     assert counted.ended == Counter(delivered=3, failed=1, cancelled=1)
-    assert counted.waits == [1.0] * 5
+    assert counted.waits == {1: 5}
+
+
+@given(st.lists(st.integers(0, 5), min_size=1), st.sampled_from([0.5, 0.95, 1.0]))
+def test_so_many_began_within_that_time(waits: list[int], share: float) -> None:
+    within = Tally(waits=Counter(waits)).waited(share)
+    assert within in waits
+    assert sum(wait <= within for wait in waits) >= share * len(waits)
+    assert sum(wait < within for wait in waits) < share * len(waits)
+    assert Tally().waited(share) is None
 
 
 @pytest.fixture

@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
-from bot.errors import UserError
-from bot.levels import Caps, Enforcing, Level, Levels, Place, Rules, enforce, resolve
+from bot.errors import JobFailed, UserError
+from bot.levels import Caps, Enforcing, Level, Levels, Place, Rechecking, Rules, enforce, resolve
 from bot.levels.defaults import with_defaults
-from bot.levels.enforcing import ADDED, ADDED_AGAIN, with_negative
+from bot.levels.enforcing import ADDED, ADDED_AGAIN, VOID, with_negative
 from bot.levels.fields import ChannelFields, PersonFields, ServerFields
+from bot.levels.rules import Defaults
+from bot.progress import Notice
 from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
 from bot.request.model import Axis
-from bot.store import CommandLine, Discord, NewJob, Store
+from bot.settings.image_check import ImageCheck
+from bot.store import CommandLine, Discord, Job, NewJob, Store
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry
 
 CATALOG = Catalog(
@@ -107,6 +110,29 @@ def test_the_forced_negative_is_added_once_to_every_text() -> None:
     assert (enlarged.request, enlarged.warnings) == (ENLARGED, ())
 
 
+@pytest.mark.parametrize(("guidance", "void"), [(1.0, True), (1.5, False)])
+def test_a_forced_negative_without_effect_is_said_to_have_none(guidance: float, void: bool) -> None:
+    rules = resolve(Caps(), ServerFields(forced_negative="ugly"))
+    plain = asked()
+    new = replace(plain, request=replace(plain.request, guidance=guidance))
+    once = enforce(new, rules, CATALOG)
+    assert [notice.code for notice in once.warnings] == [ADDED, *([VOID] if void else [])]
+    assert enforce(once, rules, CATALOG) == once
+    assert enforce(new, resolve(Caps()), CATALOG).warnings == ()
+    cells = replace(
+        compared(2),
+        comparison=Comparison(
+            (Axis("guidance", ("1", "7")),),
+            (
+                replace(compared(1), comparison=None, guidance=guidance),
+                replace(compared(1), comparison=None, guidance=7.0),
+            ),
+        ),
+    )
+    said = enforce(asked(cells), rules, CATALOG).warnings
+    assert (Notice(VOID, {}) in said) is void
+
+
 @pytest.mark.parametrize("negative", ["(rain, ugly", "[rain, ugly", "", "ugly:0.1), ugly", "ugly"])
 def test_a_bracket_does_not_weaken_it(negative: str) -> None:
     request = replace(compose(Draft(prompt="a"), CATALOG, nsfw=True), negative=negative)
@@ -138,6 +164,66 @@ async def test_every_gate_sees_the_job_and_elsewhere_nothing_holds(store: Store)
         await admit(asked())
     await admit(replace(asked(), origin=CommandLine()))
     assert seen == [(30, CATALOG), (None, CATALOG)]
+
+
+# What waits
+
+
+WAITING = Place(person="discord:1", community="discord:2", channel_id=3)
+
+
+async def rechecked(store: Store, new: NewJob, **server: Any) -> tuple[Job | None, Job]:
+    """What becomes of a job that waits while the server sets this, and how it is stored then."""
+    levels = Levels(store)
+    job = await store.accept(new)
+    await levels.change(Level.SERVER, WAITING, server)
+    changed = await Rechecking(levels, store, lambda: CATALOG)(job)
+    return changed, await store.job(job.id)
+
+
+@pytest.mark.parametrize(
+    ("server", "new", "code"),
+    [
+        ({"paint": False}, asked(), "levels.no_painting.server"),
+        ({"block_models": ("base",)}, asked(), "model.not_here"),
+        ({"allow_models": ("small",)}, asked(compared(2)), "model.not_here"),
+        ({"block_loras": ("#black",)}, asked(lora="ink"), "lora.not_here"),
+    ],
+)
+async def test_what_is_no_longer_allowed_is_not_generated(
+    store: Store, server: dict[str, Any], new: NewJob, code: str
+) -> None:
+    with pytest.raises(JobFailed) as error:
+        await rechecked(store, new, **server)
+    assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("server", "restricted", "expected"),
+    [
+        ({"max_steps": 1, "max_count": 1}, False, None),
+        ({"forced_spoiler": True}, False, (True, "spoiler")),
+        ({"image_check": "refuse"}, False, (False, "refuse")),
+        ({"image_check": "off"}, False, None),
+        ({"image_check": "refuse"}, True, None),
+    ],
+)
+async def test_what_waits_is_shown_as_the_place_shows_images_by_then(
+    store: Store, server: dict[str, Any], restricted: bool, expected: tuple[bool, str] | None
+) -> None:
+    mode: ImageCheck = "off" if restricted else "spoiler"
+    origin = replace(Discord.of(asked().origin), image_check=mode, age_restricted=restricted)
+    changed, stored = await rechecked(store, replace(asked(), origin=origin), **server)
+    assert (changed is None) is (expected is None)
+    shown = Discord.of(stored.origin)
+    assert (shown.spoiler, shown.image_check) == (expected or (False, mode))
+    if changed is not None:
+        assert changed.origin == stored.origin
+
+
+async def test_elsewhere_than_on_discord_nothing_is_asked_again(store: Store) -> None:
+    new = replace(asked(), origin=CommandLine())
+    assert (await rechecked(store, new, paint=False))[0] is None
 
 
 # What is used where nothing was given
@@ -192,6 +278,12 @@ def test_the_nearest_that_is_allowed() -> None:
         Draft(prompt="a"), channel=ChannelFields(model="small"), person=PersonFields(model="adults")
     )
     assert gated.model == "small"
+
+
+def test_a_sampler_that_is_gone_leaves_those_of_the_other_levels() -> None:
+    rules = Rules(defaults=Defaults(scheduler=("Gone", "Euler")))
+    draft = with_defaults(Draft(prompt="a"), rules, CATALOG, nsfw=False, adapters_max=4)
+    assert draft.scheduler == "Euler"
 
 
 @pytest.mark.parametrize("image", [None, Picture("a" * 64, 2000, 1000)])

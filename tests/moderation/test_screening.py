@@ -15,7 +15,7 @@ from bot.moderation.texts import Checked
 from bot.moderation.word_list import Action, Blocked
 from bot.moderation.words import Words
 from bot.request import AdapterUse, DrawnPrompts, Template
-from bot.store import OWNER, Api, CommandLine, Discord, NewJob, Origin, Store
+from bot.store import OWNER, Api, CommandLine, Discord, NewJob, Origin, Previewing, Store
 from catalog import AdapterEntry, Catalog, ModelEntry, WildcardFile, Wildcards
 from tests.store.factories import request
 
@@ -292,3 +292,15 @@ def test_a_file_that_cannot_be_read_is_as_it_was(
     assert file.entries() == (Blocked("zork"),)
     monkeypatch.undo()
     assert file.entries() == (Blocked("something longer"),)
+
+
+async def test_a_preview_may_have_what_is_only_shown_where_its_entry_is(
+    store: Store, screening: Screening, words: Words
+) -> None:
+    await words.add(OWNER, Blocked("zork", "word", "restrict"), "discord:1")
+    of_adult = asked("a zork", origin=Previewing(), model="adult")
+    assert await refusal(screening, of_adult) is None
+    await screening.recheck(await store.accept(of_adult))
+    assert await refusal(screening, asked("a zork", origin=Previewing())) == "words.restricted"
+    template = Template("a __nsfw/late__", None, 1)
+    assert await refusal(screening, asked(origin=Previewing(), template=template)) == "repeat.gated"

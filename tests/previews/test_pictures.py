@@ -55,7 +55,7 @@ async def test_the_owners_own_picture_wins(pictures: Pictures, models: Path) -> 
     (models / "loras/ink.jpeg").write_bytes(picture("blue", kind="JPEG"))
     assert colour_of(pictures.picture(Shelf.LORAS, INK)) == "blue"
     (models / "loras/ink.preview.png").write_bytes(picture("lime"))
-    assert colour_of((await pictures.of(Shelf.LORAS, [INK]))["ink"]) == "lime"
+    assert colour_of((await pictures.of(Shelf.LORAS, [INK], checked=True))["ink"]) == "lime"
     assert not pictures.lacks(Shelf.LORAS, INK, "another prompt")
 
 
@@ -141,3 +141,18 @@ def test_a_model_in_a_folder_has_its_picture_beside_it(pictures: Pictures, model
     assert pictures.lacks(Shelf.MODELS, FOLDER, "a fox")
     (folder.parent / "xl.preview.png").write_bytes(picture("lime"))
     assert colour_of(pictures.picture(Shelf.MODELS, FOLDER)) == "lime"
+
+
+async def test_a_picture_is_shown_where_images_are_checked_only_if_it_was(
+    pictures: Pictures, models: Path, tmp_path: Path
+) -> None:
+    pictures.keep(Shelf.LORAS, INK, "a fox", picture("red"))
+    for known in (pictures, Pictures(models, tmp_path / "previews")):
+        assert await known.of(Shelf.LORAS, [INK], checked=False)
+        assert not await known.of(Shelf.LORAS, [INK], checked=True)
+        assert known.lacks(Shelf.LORAS, INK, "a fox", checked=True)
+    pictures.keep(Shelf.LORAS, INK, "a fox", picture("blue"), checked=True)
+    assert len([*(tmp_path / "previews/loras").iterdir()]) == 1
+    assert colour_of((await pictures.of(Shelf.LORAS, [INK], checked=True))["ink"]) == "blue"
+    for checked in (True, False):
+        assert not pictures.lacks(Shelf.LORAS, INK, "a fox", checked=checked)

@@ -11,18 +11,22 @@ import pytest
 from bot.errors import Refused
 from bot.painting import Painting
 from bot.previews import Pictures, Previews, Shelf
+from bot.previews.painting import subjects
 from bot.previews.service import WANTED
 from bot.request import GenerationRequest
-from bot.store import JobState
+from bot.settings.image_check import ImageCheck
+from bot.store import ActKind, JobState
 from bot.worker.observers import ByOrigin
 from catalog import AdapterEntry, Catalog, LiveCatalog, ModelEntry
 from tests.catalog.fixed import fixed
 from tests.catalog.home import checkpoint_bytes, weights_bytes
 from tests.store.factories import painting, request
 from tests.worker.bench import Bench, Build, Gate
+from tests.worker.checking import FakeClassifier, inspector
 from tests.worker.fakes import CheckStop, Report, Watcher, eventually
 
 PROMPT = "a fox"
+OWNER = "discord:1"
 FIELDS: dict[str, Any] = {"size": (256, 256), "min_side": 64}
 MODEL = ModelEntry(key="demo", name="Demo", path="checkpoints/demo.safetensors", **FIELDS)
 LORA = AdapterEntry(
@@ -48,6 +52,7 @@ def previews_of(bench: Bench, models: Path, **more: Any) -> Previews:
         store=bench.store,
         queue=bench.queue,
         workers=bench.workers,
+        inspector=more.pop("inspector", inspector(bench.store)),
         pictures=Pictures(models, models.parent / "previews"),
         models_dir=models,
         images_dir=bench.images,
@@ -91,7 +96,7 @@ async def test_one_picture_of_each_is_painted_and_nothing_else_is_kept(
 ) -> None:
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     first, second = (order.request for order in bench.engine.orders)
     assert (first.prompt, first.adapters, first.width) == (PROMPT, (), 192)
@@ -99,9 +104,9 @@ async def test_one_picture_of_each_is_painted_and_nothing_else_is_kept(
     assert second.seed == first.seed
     assert [use.key for use in second.adapters] == ["ink"]
     assert previews.progress().painted == 2
-    shown = await previews.pictures.of(Shelf.LORAS, [LORA])
+    shown = await previews.pictures.of(Shelf.LORAS, [LORA], checked=False)
     assert shown["ink"].startswith(b"RIFF")
-    assert await previews.pictures.of(Shelf.MODELS, [MODEL])
+    assert await previews.pictures.of(Shelf.MODELS, [MODEL], checked=False)
     assert [*bench.images.rglob("*.png")] == []
     assert not await bench.store.setting(WANTED)
 
@@ -111,13 +116,13 @@ async def test_unchanged_ones_are_not_painted_again_and_changed_ones_are(
 ) -> None:
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
         assert len(bench.engine.orders) == 2
         (models / LORA.path).write_bytes(weights_bytes({"another": "one"}))
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     assert len(bench.engine.orders) == 3
     assert len([*(models.parent / "previews" / "loras").iterdir()]) == 1
@@ -128,7 +133,7 @@ async def test_people_go_first_and_the_picture_is_painted_later(bench: Bench, mo
     bench.engine.work = gate
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await gate.entered()
         job_id = await bench.take()
         await eventually(lambda: previews._withdrawing is not None and previews._withdrawing.done())
@@ -152,7 +157,7 @@ async def test_none_is_asked_for_while_somebody_waits(bench: Bench, models: Path
     await gate.entered()
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await asyncio.sleep(0.05)
         assert len(bench.queue) == 1
         gate.go_on.set()
@@ -164,14 +169,45 @@ async def test_stopping_gives_up_the_one_that_is_painted(bench: Bench, models: P
     bench.engine.work = gate
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await gate.entered()
-        await previews.stop()
+        await previews.stop(OWNER)
         gate.go_on.set()
         await eventually(lambda: len(bench.queue) == 0)
     assert previews.progress().painted == 0
     assert len(bench.engine.orders) == 1
     assert not await bench.store.setting(WANTED)
+
+
+async def test_who_starts_and_stops_it_is_kept(bench: Bench, models: Path) -> None:
+    previews = previews_of(bench, models)
+    for _ in range(2):
+        await previews.stop(OWNER)  # changes nothing the first time
+        await previews.start(OWNER)
+        await previews.start(OWNER)
+    acts = await bench.store.acts.untold()
+    assert {(act.kind, act.actor, act.community) for act in acts} == {
+        (ActKind.PREVIEWS, OWNER, None)
+    }
+    assert [act.details["state"] for act in acts] == ["started", "stopped", "started"]
+
+
+async def test_it_goes_on_after_an_unexpected_error(
+    bench: Bench, models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    previews = previews_of(bench, models)
+    monkeypatch.setattr("bot.previews.service.AGAIN", 0)
+    tidy = iter([MemoryError("no room")])
+
+    def failing(entries: object) -> None:
+        if (error := next(tidy, None)) is not None:
+            raise error
+
+    monkeypatch.setattr(previews.pictures, "tidy", failing)
+    async with running(previews):
+        await previews.start(OWNER)
+        await eventually(lambda: previews.progress().painted == 2)
+    assert "MemoryError: no room" in caplog.text
 
 
 async def test_it_goes_on_after_a_restart(bench: Bench, models: Path) -> None:
@@ -192,7 +228,76 @@ async def test_one_that_fails_is_named_and_the_others_are_painted(
     bench.engine.work = work
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     assert previews.progress().failed == ("demo",)
-    assert await previews.pictures.of(Shelf.LORAS, [LORA])
+    assert await previews.pictures.of(Shelf.LORAS, [LORA], checked=False)
+
+
+def broken(_: object) -> bool:
+    raise RuntimeError("out of order")
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "kept"),
+    [
+        ("refuse", lambda _: False, {"demo": True, "ink": False}),
+        ("refuse", lambda _: True, {"ink": False}),
+        ("spoiler", broken, {"ink": False}),
+        ("off", broken, {"demo": False, "ink": False}),
+    ],
+)
+async def test_what_the_image_check_flags_is_kept_for_age_restricted_channels_alone(
+    bench: Bench, models: Path, mode: ImageCheck, flag: Any, kept: dict[str, bool]
+) -> None:
+    """kept: whether each picture is shown where images are checked, too."""
+    checking = inspector(bench.store, FakeClassifier(flag), mode)
+    previews = previews_of(bench, models, inspector=checking)
+    async with running(previews):
+        await previews.start(OWNER)
+        await eventually(lambda: not previews.progress().wanted)
+    assert previews.progress().failed == (() if "demo" in kept else ("demo",))
+    for checked in (False, True):
+        shown = {
+            **await previews.pictures.of(Shelf.MODELS, [MODEL], checked=checked),
+            **await previews.pictures.of(Shelf.LORAS, [LORA], checked=checked),
+        }
+        assert {*shown} == {key for key, also in kept.items() if also or not checked}
+
+
+def test_what_is_shown_everywhere_is_painted_with_a_model_that_is() -> None:
+    adult = ModelEntry(key="adult", name="Adult", path=MODEL.path, nsfw=True, **FIELDS)
+    plain = AdapterEntry(key="plain", name="Plain", path=LORA.path)
+    catalog = Catalog({"adult": adult, "demo": MODEL}, {"ink": LORA, "plain": plain}, "demo")
+    painted = [(each.entry.key, each.model.key) for each in subjects(catalog, [adult, MODEL])]
+    assert painted == [("adult", "adult"), ("ink", "adult"), ("demo", "demo"), ("plain", "demo")]
+
+
+async def test_before_an_update_it_waits_and_nothing_counts_as_failed(
+    bench: Bench, models: Path
+) -> None:
+    gate = Gate()
+    bench.engine.work = gate
+    previews = previews_of(bench, models)
+    async with running(previews):
+        await previews.start()
+        await gate.entered()
+        bench.queue.blocked.close(closing=True)
+        gate.go_on.set()
+        await eventually(lambda: previews.progress().painted == 1 and len(bench.queue) == 0)
+        await asyncio.sleep(0.05)
+        assert previews.progress().failed == ()
+        assert previews.progress().left == 1
+        assert await bench.store.setting(WANTED)
+        bench.queue.blocked.close(closing=False)
+        await eventually(lambda: previews.progress().painted == 2)
+
+
+async def test_one_refused_as_the_bot_begins_to_stop_is_painted_later(
+    bench: Bench, models: Path
+) -> None:
+    previews = previews_of(bench, models)
+    bench.queue.blocked.close(closing=True)
+    subject = (await asyncio.to_thread(previews._missing, CATALOG))[0]
+    assert not await previews._paint(subject, CATALOG)
+    assert previews.progress().failed == ()

@@ -1,69 +1,26 @@
-"""Backups, restoring and repairing, with real files that are really damaged."""
+"""Backups and restoring, with real files."""
 
 import os
 import shutil
 import sqlite3
 import time
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.errors import StoreError
-from bot.store import Discord, InteractionToken, JobState, Store, now_ms
+from bot.store import InteractionToken, Store, now_ms
 from bot.store.backup import KEPT, backups_of, kept_until
 from bot.store.database import _keep_as_it_was
 from bot.store.origins import DISCORD_EPOCH
-from bot.store.repair import repair
-from tests.store.factories import done, in_channel, new_job, running
-from tests.store.schemas import BEFORE_ORIGINS, write_database
-
-TODAY = date(2026, 11, 25)
+from tests.store.damaging import TODAY, content, filled, ids_in
+from tests.store.factories import new_job, running
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     return tmp_path / "imagen.sqlite3"
-
-
-async def filled(database: Path, jobs: int = 60) -> list[str]:
-    """A database with jobs in many states; returns their ids, oldest first."""
-    ids = []
-    async with Store.open(database) as store:
-        for n in range(jobs):
-            new = new_job(user_id=n)
-            job = await (done(store, new) if n % 3 else store.accept(new))
-            ids.append(job.id)
-    return ids
-
-
-def content(file: Path) -> bytes:
-    return file.read_bytes()
-
-
-def damage(file: Path, start: float, end: float, spare: int = 3 * 4096) -> None:
-    """Overwrite a part of the file, except for its first `spare` bytes."""
-    size = file.stat().st_size
-    with file.open("rb+") as opened:
-        opened.seek(max(spare, int(size * start)))
-        opened.write(b"\xa5" * int(size * (end - start)))
-
-
-def wreck(database: Path, index: str) -> None:
-    with closing(sqlite3.connect(database)) as connection:
-        sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
-        [(page,)] = connection.execute(sql, (index,)).fetchall()
-        [(size,)] = connection.execute("PRAGMA page_size").fetchall()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with database.open("rb+") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xa5" * size)
-
-
-async def ids_in(database: Path) -> set[str]:
-    async with Store.open(database) as store:
-        return {row["id"] for row in await store._database.rows("SELECT id FROM jobs")}
 
 
 class TestBackups:
@@ -176,107 +133,6 @@ class TestBackups:
         assert len(await ids_in(kept)) == 1
         assert asked.token.encode() in content(database)
         assert asked.token.encode() not in content(kept)
-
-
-class TestRepair:
-    async def test_a_sound_database_is_left_alone(self, database: Path) -> None:
-        await filled(database, 3)
-        before = content(database)
-        assert repair(database).aside is None
-        assert content(database) == before
-
-    async def test_what_is_damaged_is_said_at_the_start(self, database: Path) -> None:
-        await filled(database)
-        damage(database, 0.4, 0.6)
-        with pytest.raises(StoreError, match=r"damaged.*check --repair") as raised:
-            async with Store.open(database):
-                pass
-        assert raised.value.lasting
-
-    async def test_a_large_one_is_looked_over_later(
-        self, database: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        await filled(database)
-        monkeypatch.setattr("bot.store.database.LOOKED_OVER_MAX", 0)
-        async with Store.open(database) as store:
-            await store.look_over()
-        wreck(database, "discord_jobs_by_message")
-        async with Store.open(database) as store:
-            with pytest.raises(StoreError, match=r"damaged.*check --repair") as raised:
-                await store.look_over()
-        assert raised.value.lasting
-
-    async def test_what_can_be_read_is_saved(self, database: Path) -> None:
-        ids = await filled(database, jobs=240)
-        damage(database, 0.5, 0.6)
-        done = repair(database)
-        assert done.aside is not None
-        assert done.aside.is_file()
-        found = await ids_in(database)
-        assert found <= set(ids)
-        assert len(ids) // 4 < len(found) == done.rescued["jobs"]
-
-    async def test_without_its_message_a_job_is_kept_for_its_person(self, database: Path) -> None:
-        async with Store.open(database) as store:
-            job = await store.accept(in_channel())
-        with closing(sqlite3.connect(database)) as connection, connection:
-            connection.execute("DELETE FROM discord_jobs")
-            # A reference to a lost row, which shows the damage.
-            connection.execute("UPDATE jobs SET parent_id = 'lost'")
-        assert repair(database).aside is not None
-        async with Store.open(database) as store:
-            assert (await store.job(job.id)).origin == Discord(user_id=7, guild_id=1)
-
-    async def test_the_backup_adds_what_is_lost(self, database: Path) -> None:
-        ids = await filled(database)
-        async with Store.open(database) as store:
-            await store.back_up(TODAY)
-            ids.append((await store.accept(new_job())).id)
-        damage(database, 0.3, 0.6)
-        done = repair(database)
-        assert done.added["jobs"] > 0
-        assert await ids_in(database) >= set(ids[:-1])
-
-    async def test_with_its_first_page_gone_the_backup_is_all(self, database: Path) -> None:
-        ids = await filled(database, 9)
-        async with Store.open(database) as store:
-            await store.back_up(TODAY)
-        damage(database, 0.0, 1.0, spare=0)
-        done = repair(database)
-        assert (done.rescued["jobs"], done.added["jobs"]) == (0, 9)
-        assert await ids_in(database) == set(ids)
-
-    @pytest.mark.parametrize("version", range(1, BEFORE_ORIGINS + 1))
-    @pytest.mark.parametrize("lost", ["the end", "all"])
-    async def test_an_older_schema_is_rescued_and_brought_up_to_date(
-        self, database: Path, version: int, lost: str
-    ) -> None:
-        write_database(database, version)
-        (database.parent / "backups").mkdir()
-        shutil.copy(database, database.parent / "backups" / f"imagen-{TODAY}.sqlite3")
-        if lost == "all":
-            damage(database, 0.0, 1.0, spare=0)
-        else:
-            damage(database, 0.9, 1.0)
-        repaired = repair(database)
-        assert repaired.rescued["jobs"] + repaired.added["jobs"] == 4
-        async with Store.open(database) as store:
-            told_already = version == 1
-            assert len(await store.untold(("discord",))) == (0 if told_already else 1)
-            delivered = await store.job("delivered")
-            assert Discord.of(delivered.origin).message_id == 30
-            assert len(await store.images("delivered")) == 1
-            assert (await store.job("cli")).state is JobState.RUNNING
-
-    async def test_a_database_in_use_is_refused(self, database: Path) -> None:
-        async with Store.open(database) as store:
-            await store.accept(new_job())
-            with pytest.raises(StoreError, match="in use"):
-                repair(database)
-
-    def test_none_is_a_sentence(self, database: Path) -> None:
-        with pytest.raises(StoreError, match="no database"):
-            repair(database)
 
 
 async def test_a_folder_that_cannot_be_made_is_said_to_the_owner(database: Path) -> None:

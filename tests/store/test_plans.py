@@ -9,8 +9,9 @@ import pytest
 from bot.request import Options
 from bot.store import Erasable, JobState, Span, Store
 from bot.store.history import Query
+from bot.store.presets import SavedPreset
 from tests.queue.lanes import ORIGINS
-from tests.store.factories import new_job
+from tests.store.factories import any_job, new_job
 
 Ask = Callable[[Store], Awaitable[object]]
 
@@ -25,6 +26,7 @@ async def page(store: Store) -> None:
 
 
 SPAN = Span(0, 10**15)
+PRESET = SavedPreset("x", "discord:7", "discord:1", "x", Options(), 0)
 
 
 async def rows(store: Store) -> None:
@@ -74,7 +76,7 @@ ASKED: dict[str, Ask] = {
     "share_preset": lambda store: store.presets.save(
         "discord:7", "x", Options(), community="discord:1", replace=True
     ),
-    "delete_preset": lambda store: store.presets.delete("x"),
+    "delete_preset": lambda store: store.presets.delete(PRESET, "discord:7"),
     "levels": lambda store: store.levels.of(
         [("server", "discord:2"), ("channel", "discord:3"), ("person", "discord:1")]
     ),
@@ -99,6 +101,8 @@ ASKED: dict[str, Ask] = {
     "acts": lambda store: store.acts.page("discord:1"),
     "acts_untold": lambda store: store.acts.untold(),
     "acts_count": lambda store: store.acts.count_untold(),
+    "withhold": lambda store: store.image_checks.withhold(any_job(), "private", "flagged"),
+    "set_shown": lambda store: store.messages.set_shown("x", True, "refuse"),
     "blocks_within": lambda store: store.blocks.within("discord:1"),
     "report_made": lambda store: store.reports.made("x", "discord:7"),
     "report": lambda store: store.reports.find("x"),

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.request import Options
-from bot.store import Store
+from bot.store import ActKind, Store
 from bot.store.presets import OWN_MAX, Kept
 
 ADA, BEA, SERVER, OTHER = "discord:7", "discord:8", "discord:1", "discord:2"
@@ -62,6 +62,36 @@ async def test_what_is_deleted_is_gone_and_only_that(store: Store) -> None:
     await store.presets.save(ADA, "moody", MOODY, community=SERVER)
     own = await store.presets.own(ADA, "moody")
     assert own is not None
-    assert await store.presets.delete(own.id)
-    assert not await store.presets.delete(own.id)
+    assert await store.presets.delete(own, ADA)
+    assert not await store.presets.delete(own, ADA)
     assert await names(store, ADA, SERVER) == [("moody", True)]
+
+
+async def test_what_is_done_to_a_servers_preset_is_an_act_that_stands_or_falls_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    store.acts.on_recorded(lambda: told.append("told"))
+    await store.presets.save(ADA, "moody", MOODY)
+    await store.presets.save(ADA, "moody", MOODY, community=SERVER)
+    assert await store.presets.save(BEA, "moody", MOODY, community=SERVER) is Kept.TAKEN
+    shared = await store.presets.shared(SERVER, "moody")
+    assert shared is not None
+    with monkeypatch.context() as patched:
+        patched.setattr("bot.store.presets.insert_act", broken)
+        with pytest.raises(RuntimeError):
+            await store.presets.save(ADA, "other", MOODY, community=SERVER)
+        with pytest.raises(RuntimeError):
+            await store.presets.delete(shared, BEA)
+    assert await names(store, BEA, SERVER) == [("moody", True)]
+    assert [await store.presets.delete(shared, BEA) for _ in range(2)] == [True, False]
+    acts = await store.acts.page(SERVER)
+    assert [(act.kind, act.actor, act.subject) for act in acts] == [
+        (ActKind.PRESET_DELETED, BEA, "moody"),
+        (ActKind.PRESET_SHARED, ADA, "moody"),
+    ]
+    assert told == ["told"] * 2
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("the disk is full")

@@ -10,6 +10,7 @@ import pytest
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
+from bot.worker.permits import Permit, permitted
 from bot.worker.workers import Workers
 from catalog import LiveCatalog
 from tests.catalog.fixed import fixed
@@ -32,6 +33,7 @@ def build(tmp_path: Path) -> Build:
         picture: Callable[[str], bytes] | None = None,
         catalog: LiveCatalog | None = None,
         classifier: FakeClassifier | None = None,
+        permit: Permit = permitted,
     ) -> AsyncIterator[Bench]:
         async with Store.open(tmp_path / "x.sqlite3") as store:
             queue, engine = queue_of(store), FakeEngine(work)
@@ -50,6 +52,7 @@ def build(tmp_path: Path) -> Build:
                 images_dir=tmp_path / "images",
                 timeout=timeout,
                 idle=idle,
+                permit=permit,
             )
             workers = Workers(queue, store, observer, notices, [consumer], withdrawn)
             async with AsyncExitStack() as running:

@@ -8,13 +8,13 @@ from typing import Any, Final
 import PIL.Image
 import pytest
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, JobFailed
 from bot.painting import Painting
 from bot.progress import Progress, Stage
-from bot.request import GenerationRequest
+from bot.request import GenerationRequest, InitImage
 from bot.settings.image_check import MILDEST_FIRST, ImageCheck
-from bot.store import Discord, Job, JobState, NewJob, Store
-from bot.worker.image_check import CheckedPreviews
+from bot.store import Act, Discord, Job, JobState, NewJob, Store
+from bot.worker.image_check import CheckedInputs, CheckedPreviews
 from tests.store.factories import in_channel, painting, request
 from tests.worker.bench import Build, Gate
 from tests.worker.checking import FakeClassifier, inspector
@@ -75,6 +75,15 @@ async def test_a_result_is_shown_as_the_verdict_says(
         assert (origin.spoiler, origin.withheld) == (spoiler, withheld)
         assert origin.hidden == (hidden or withheld is not None)
         assert bool(classifier.seen) == (mode != OFF)
+        acts = await bench.store.acts.page(done.community)
+        verdict = "unknown" if flag is broken else "flagged"
+        expected = [("image_withheld", done.person, done.id, mode, verdict)] if codes else []
+        assert [told(act) for act in acts] == expected
+
+
+def told(act: Act) -> tuple[Any, ...]:
+    details = act.details
+    return (act.kind, act.actor, act.subject, details.get("image_check"), details.get("verdict"))
 
 
 @pytest.mark.parametrize(("flag", "code"), [(FLAGGED, "check.refused"), (broken, "check.unusable")])
@@ -85,9 +94,21 @@ async def test_what_is_refused_is_never_written(build: Build, flag: Any, code: s
         assert failed.error is not None
         assert failed.error.code == code
         assert await bench.store.images(failed.id) == ()
+        [act] = await bench.store.acts.page(failed.community)
+        assert told(act)[:4] == ("image_withheld", failed.person, failed.id, REFUSE)
         assert not [*bench.images.rglob("*.png")]
         # The lane goes on.
         assert (await bench.ended(await bench.take(asked(OFF)))).state is JobState.DONE
+
+
+async def test_a_mode_that_became_stricter_while_it_waited_holds(build: Build) -> None:
+    async def stricter(job: Job) -> Job:
+        return replace(job, origin=replace(Discord.of(job.origin), image_check=REFUSE))
+
+    async with build(classifier=FakeClassifier(FLAGGED), permit=stricter) as bench:
+        failed = await bench.ended(await bench.take(asked(OFF)))
+        assert failed.error is not None
+        assert failed.error.code == "check.refused"
 
 
 async def test_cells_are_looked_at_one_by_one(build: Build) -> None:
@@ -98,6 +119,7 @@ async def test_cells_are_looked_at_one_by_one(build: Build) -> None:
         kept = [image.n for image in await bench.store.images(done.id)]
         assert len(kept) == 4 + 1  # and the sheet
         assert [notice.code for notice in done.warnings].count("compare.failed") == 2
+        assert len(await bench.store.acts.page(done.community)) == 1
 
 
 async def test_a_sheet_is_for_its_person_alone_if_one_of_its_cells_is(build: Build) -> None:
@@ -167,3 +189,33 @@ async def test_an_input_that_is_flagged_is_refused_where_results_are(
         with pytest.raises(InvalidRequest) as refused:
             await checking.check_input(mode, path, "image")
         assert (refused.value.field, refused.value.code) == ("image", code)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "code"),
+    [
+        (REFUSE, FLAGGED, "check.input"),
+        (REFUSE, broken, "check.unusable"),
+        (REFUSE, CLEAN, None),
+        (PRIVATE, FLAGGED, None),
+        (OFF, FLAGGED, None),
+    ],
+)
+async def test_an_input_from_anywhere_is_looked_at_before_it_is_used(
+    tmp_path: Path, mode: ImageCheck, flag: Any, code: str | None
+) -> None:
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / ("a" * 64), "PNG")
+    new = asked(mode, request=request(init_image=InitImage("a" * 64, 0.5)))
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        classifier = FakeClassifier(flag)
+        permit = CheckedInputs(inspector(store, classifier), lambda sha256: tmp_path / sha256)
+        job = await store.accept(new)
+        if code is None:
+            await permit(job)
+            assert bool(classifier.seen) is (mode == REFUSE)
+        else:
+            with pytest.raises(JobFailed) as failed:
+                await permit(job)
+            assert failed.value.code == code
+        (tmp_path / ("a" * 64)).unlink()
+        await permit(job)  # painting says that it is gone

@@ -19,7 +19,8 @@ AuditChannel: TypeAlias = Callable[[str], Awaitable[int | None]]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A channel of a server, or the owners if both are None."""
+    """A channel of a server, or the owners if both are None; a server without a channel is one
+    that has none any more with the ID that it has chosen."""
 
     channel: "MessageableChannel | None" = None
     guild: discord.Guild | None = None
@@ -29,7 +30,7 @@ OWNERS: Final = Destination()
 
 
 class Destinations:
-    """Finds where an act is told.
+    """Finds where an act is told: for a server, in a channel of that very server.
 
     owners_channel: the ID of the channel for the owners; None for direct messages.
     """
@@ -55,8 +56,11 @@ class Destinations:
         if act.community is None:
             return OWNERS
         guild = self._client.get_guild(int(act.community.rpartition(":")[2]))
-        if guild is not None and (channel := await self._channel_in(guild, act)) is not None:
-            return Destination(channel, guild)
+        chosen = None if guild is None else await self._audit_channel(act.community)
+        if guild is not None:
+            channel = self._channel_in(guild, chosen, act)
+            if channel is not None or (chosen and act.kind is not ActKind.MAINTENANCE):
+                return Destination(channel, guild)
         return OWNERS if act.kind in (ActKind.REPORTED, ActKind.REPORT_GONE) else None
 
     async def routes(
@@ -69,20 +73,22 @@ class Destinations:
         if destination.channel is not None:
             yield [destination.channel]
             return
+        if destination.guild is not None:
+            return
         if self._owners_channel is not None:
             yield [self._client.get_partial_messageable(self._owners_channel)]
         people = await self._owners.all()
         yield [await self._client.create_dm(each) for each in people[:TOLD_MAX]]
 
-    async def _channel_in(self, guild: discord.Guild, act: Act) -> "MessageableChannel | None":
+    @staticmethod
+    def _channel_in(
+        guild: discord.Guild, chosen: int | None, act: Act
+    ) -> "MessageableChannel | None":
         """The audit channel, even if the bot may not write there any more; for a note to all
-        servers, the system channel as well."""
-        chosen = await self._audit_channel(str(act.community))
-        channel = guild.get_channel_or_thread(chosen) if chosen else None
+        servers, the system channel as well. Never a channel of another server."""
+        channel = guild.get_channel(chosen) if chosen else None
         if act.kind is ActKind.MAINTENANCE and not _writable(channel, guild):
             channel = guild.system_channel if _writable(guild.system_channel, guild) else None
-        if chosen and channel is None and act.kind is not ActKind.MAINTENANCE:
-            return self._client.get_partial_messageable(chosen, guild_id=guild.id)
         return _with_messages(channel)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Never
 import discord
 
 from bot.backoff import Backoff
+from bot.chat.audit.picture import ReportedPictures
 from bot.chat.audit.places import OWNERS, Destination, Destinations
 from bot.chat.delivery import only
 from bot.chat.delivery.refusals import Refusal, refusal, short
@@ -47,6 +48,7 @@ class Audit:
         levels: Levels,
         catalog: LiveCatalog,
         destinations: Destinations,
+        pictures: ReportedPictures,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -54,6 +56,7 @@ class Audit:
         self._levels = levels
         self._catalog = catalog
         self._destinations = destinations
+        self._pictures = pictures
         self._clock = clock
         self._woken = asyncio.Event()
         self._settled = asyncio.Event()
@@ -139,15 +142,18 @@ class Audit:
         refused = self._refusing.get(where)
         if refused is not None and self._clock() - refused[0] < AGAIN:
             return None
-        content = await self._content(act, await self.say_in(destination.guild))
+        say = await self.say_in(destination.guild)
+        content = await self._content(act, say)
         if content is None:
             return True
-        why = ""
+        why = "the server has no such channel"
         async for channels in self._destinations.routes(destination):
             taken = False
             for channel in channels:
                 try:
                     await self._send(channel, act, *content)
+                    if act.kind is ActKind.REPORTED and destination is OWNERS:
+                        await self._show(channel, act, say)
                     taken = True
                 except Exception as error:
                     if refusal(error) in (None, Refusal.TRANSIENT, Refusal.BUSY):
@@ -175,6 +181,11 @@ class Audit:
             nonce=_nonce(act, channel.id),
         )
 
+    async def _show(self, channel: "MessageableChannel", act: Act, say: Say) -> None:
+        """The owners may not be where it is."""
+        if (job := await self._store.find(act.subject or "")) is not None:
+            await self._pictures.show(channel, job, say, _nonce(act, channel.id, "picture"))
+
     def _refuse(self, where: str | None, why: str) -> None:
         if where not in self._refusing:
             whose = f"the audit channel of {where}" if where else "the owners' channel"
@@ -199,10 +210,12 @@ class Audit:
             return self._texts.speaker(ENGLISH)
         place = Place(person="", community=discord_community(guild.id))
         language = (await self._levels.rules(place)).public_language
-        return self._texts.speaker(language or str(guild.preferred_locale))
+        return self._texts.speaker(language or str(guild.preferred_locale), place.community)
 
 
-def _nonce(act: Act, channel_id: int) -> str:
+def _nonce(act: Act, channel_id: int, part: str = "") -> str:
     """The same for the same act: if the process ends before it is recorded as told, Discord sends
     it no second time. It knows a nonce by the author alone, whatever the channel."""
-    return hashlib.blake2b(f"{act.id} {act.at} {channel_id}".encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(
+        f"{act.id} {act.at} {channel_id}{part}".encode(), digest_size=12
+    ).hexdigest()

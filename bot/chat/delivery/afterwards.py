@@ -1,7 +1,7 @@
 """What becomes of a result's message later: it is taken down, or shown to everyone."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
-from bot.chat.ui.actions import Rows, rows_below
+from bot.chat.ui.actions import AGAIN, Rows, rows_below
 from bot.errors import Refused
 from bot.store import Discord, Job, Store
 from bot.store.sent_again import Shown
@@ -60,9 +60,15 @@ class Afterwards:
                     return True
         return False
 
-    async def take_down_again(self, job: Job) -> None:
-        """Delete the messages that show the result elsewhere. What Discord refuses is logged."""
+    async def take_down_again(self, job: Job, channels: Container[int] | None = None) -> bool:
+        """Delete the messages that show the result elsewhere; returns whether all are gone.
+
+        channels: only those in these. What Discord refuses is logged.
+        """
+        gone = True
         for shown in await self._store.sent_again.of(job.id):
+            if channels is not None and shown.channel_id not in channels:
+                continue
             channel = self._client.get_partial_messageable(shown.channel_id)
             try:
                 await channel.get_partial_message(shown.message_id).delete()
@@ -71,8 +77,10 @@ class Afterwards:
                     raise
                 log.info("job %s: a message was not taken down: %s", job.id, short(error))
                 if meaning is not Refusal.CLOSED:
+                    gone = False
                     continue
             await self._store.sent_again.drop(shown.message_id)
+        return gone
 
     async def opened(
         self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
@@ -92,15 +100,15 @@ class Afterwards:
     async def send_again(
         self, job: Job, channel_id: int, heading: str, say: Say, *, nonce: str
     ) -> None:
-        """Show the result in a channel, as a new message without buttons of its own there.
+        """Show the result in a channel, as a new message.
 
         heading: stands above it. say: the language. nonce: the same for what is asked for once.
         Raises Refused if Discord does not let us, JobFailed if its files are gone.
         """
         origin = Discord.of(job.origin)
         same = origin.channel_id == channel_id and not origin.hidden
-        # Elsewhere people may not see where it was asked for, and then its buttons do nothing.
-        actions = rows_below(job.request, hidden=False) if same else ()
+        # Elsewhere people may not see where it was asked for, and then nothing else can be done.
+        actions = rows_below(job.request, hidden=False) if same else AGAIN
         limit = origin.upload_limit
         channel = self._client.get_partial_messageable(channel_id)
         try:

@@ -165,6 +165,8 @@ COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
+AGAIN: Final[Rows] = ((ReportId, DeleteId),)
+"""Below one that is shown again in another channel."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
 MORE: Final[Rows] = ((UseId, KeepId, SavePresetId), (DetailsId, DeleteId, ReportId))

@@ -80,7 +80,8 @@ def report_text(say: Say, report: Report, job: Job) -> str:
 
 def decided(say: Say, report: Report) -> str:
     """What became of a report that is decided."""
-    return say(f"report.decided.{report.decision}", user=number_of(report.decided_by or ""))
+    code = "still_shown" if report.shown else report.decision
+    return say(f"report.decided.{code}", user=person(say, report.decided_by or ""))
 
 
 def number_of(who: str) -> str:
@@ -89,8 +90,9 @@ def number_of(who: str) -> str:
 
 
 def report_view(say: Say, report: Report) -> discord.ui.View | None:
-    """The buttons that decide an open report; None for one that is decided."""
-    if report.decision is not None:
+    """The buttons that decide an open report. The image of someone who was blocked for it can still
+    be deleted; None for one that is decided otherwise."""
+    if report.decision not in (None, Decision.BLOCKED):
         return None
     view = discord.ui.View(timeout=None)
     for decision, emoji, style in (
@@ -98,6 +100,8 @@ def report_view(say: Say, report: Report) -> discord.ui.View | None:
         (Decision.BLOCKED, "🚫", discord.ButtonStyle.danger),
         (Decision.DISMISSED, "✔️", discord.ButtonStyle.secondary),
     ):
+        if report.decision is not None and decision is not Decision.DELETED:
+            continue
         custom_id = DecideId(report.id, decision)
         view.add_item(routed_button(say(f"report.button.{decision}"), custom_id, emoji, style))
     return view
@@ -113,8 +117,10 @@ def _subject(say: Say, act: Act, catalog: Catalog) -> str:
         return ""
     if act.details.get("what") != "server" and _PERSON.fullmatch(act.subject):
         return person(say, act.subject)
-    name = act.details.get("name") or act.subject.removeprefix("discord:")
-    return code(str(name))
+    name = str(act.details.get("name") or act.subject.removeprefix("discord:"))
+    if act.kind in (ActKind.PRESET_SHARED, ActKind.PRESET_DELETED):
+        name = HIDDEN if _names_any(name, _gated(catalog)) else name
+    return code(name)
 
 
 def _details(act: Act, catalog: Catalog) -> str:

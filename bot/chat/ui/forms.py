@@ -26,7 +26,7 @@ REASON_MAX: Final = 1_000
 BROADCAST: Final = "text"
 BROADCAST_MAX: Final = 1_500
 AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
-NAME, PARTS = "name", "parts"
+NAME, PARTS, REPLACE = "name", "parts", "replace"
 PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
     "prompt",
     "negative",
@@ -237,7 +237,7 @@ def save_form(
     say: Say, custom_id: PresetFormId, entered: Mapping[str, str], parts: Collection[Part]
 ) -> discord.ui.Modal:
     """The form to save what a result was made with. entered: what is in its texts. parts: those
-    that are chosen."""
+    that are chosen. What is entered for REPLACE is not empty, or it is not to be replaced."""
     form = _form(say("form.preset.title"), custom_id)
     form.add_item(
         _text(
@@ -274,6 +274,17 @@ def save_form(
                 min_values=0,
                 max_values=len(options),
                 required=False,
+            ),
+        )
+    )
+    replacing = discord.SelectOption(
+        label=say("form.preset.replace"), value=REPLACE, default=bool(entered.get(REPLACE))
+    )
+    form.add_item(
+        discord.ui.Label(
+            text=say("form.preset.taken"),
+            component=discord.ui.Select(
+                custom_id=REPLACE, options=[replacing], min_values=0, max_values=1, required=False
             ),
         )
     )

@@ -14,6 +14,7 @@ from bot.chat.ui.actions import (
     EditId,
     KeepId,
     NewSeedId,
+    ReportId,
     Rows,
     SameSeedId,
     UpscaleId,
@@ -90,11 +91,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """rows: newest first. older, newer: whether there may be more. notes: sentences below."""
+    """rows: newest first. older, newer: the place that more come before or after; None if there are
+    none. notes: sentences below."""
 
     rows: Sequence[Listed]
-    older: bool
-    newer: bool
+    older: int | None
+    newer: int | None
     notes: Sequence[str] = ()
 
 
@@ -112,13 +114,13 @@ def page_layout(say: Say, page: Page, here: HistoryPageId, heading: str) -> disc
     view.add_item(card)
     if page.rows:
         view.add_item(discord.ui.ActionRow[Any](_picker(say, page.rows, here.first)))
-    if page.rows and (page.older or page.newer):
-        before = HistoryPageId(here.of, NEWER, page.rows[0].place, here.first)
-        after = HistoryPageId(here.of, OLDER, page.rows[-1].place, here.first)
+    if page.older is not None or page.newer is not None:
+        before = HistoryPageId(here.of, NEWER, page.newer or 0, here.first)
+        after = HistoryPageId(here.of, OLDER, page.older or 0, here.first)
         view.add_item(
             discord.ui.ActionRow[Any](
-                _turn(say("history.newer"), before, enabled=page.newer),
-                _turn(say("history.older"), after, enabled=page.older),
+                _turn(say("history.newer"), before, enabled=page.newer is not None),
+                _turn(say("history.older"), after, enabled=page.older is not None),
             )
         )
     return view
@@ -186,6 +188,10 @@ def _plain(request: GenerationRequest) -> str:
 def _turn(label: str, to: CustomId, *, enabled: bool) -> Routed:
     button = discord.ui.Button[Any](label=label, custom_id=str(to), disabled=not enabled)
     return Routed(button)
+
+
+SHOWN_AGAIN: Final[Rows] = ((CompareWithId, KeepId, ReportId),)
+"""Below another's result that is only seen where it was shown again."""
 
 
 def opened_rows(request: GenerationRequest, *, own: bool, send: bool) -> Rows:

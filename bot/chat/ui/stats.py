@@ -1,8 +1,7 @@
 """/stats: figures of a person or a server, as a chart and in words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import Final
 
 import discord
@@ -34,7 +33,7 @@ def chart_of(
         tiles=[
             (_number(tally.images), say("stats.images", count=tally.images)),
             (_number(tally.jobs), say("stats.jobs", count=tally.jobs)),
-            (_wait(say, tally.waits), say("stats.wait")),
+            (_wait(say, tally.waited(0.5)), say("stats.wait")),
             (_number(tally.ended["failed"]), say("stats.failed")),
         ],
         days_title=say("stats.per_day"),
@@ -48,14 +47,16 @@ def chart_of(
     )
 
 
-def stats_layout(say: Say, chart: Chart, picture: str, tally: Tally) -> discord.ui.LayoutView:
-    """picture: the attachment with the chart."""
+def stats_layout(
+    say: Say, chart: Chart, picture: str, ended: Mapping[str, int], longest: int | None
+) -> discord.ui.LayoutView:
+    """picture: the attachment with the chart. ended: see Tally. longest: seconds within which
+    nearly all began."""
     view = discord.ui.LayoutView(timeout=None)
     item = discord.MediaGalleryItem(f"attachment://{picture}", description=alt_text(chart))
     view.add_item(discord.ui.MediaGallery(item))
-    lines = [say("stats.ended", **{name: tally.ended[name] for name in ENDED})]
-    if tally.waits:
-        longest = sorted(tally.waits)[max(0, round(len(tally.waits) * 0.95) - 1)]
+    lines = [say("stats.ended", **{name: ended[name] for name in ENDED})]
+    if longest is not None:
         lines.append(say("stats.waited", seconds=_seconds(say, longest)))
     view.add_item(discord.ui.TextDisplay("\n".join(f"-# {line}" for line in lines)))
     return view
@@ -103,8 +104,8 @@ def _top(
     return sorted(top, key=lambda each: -each[1])
 
 
-def _wait(say: Say, waits: Sequence[float]) -> str:
-    return _seconds(say, median(waits)) if waits else "–"
+def _wait(say: Say, seconds: int | None) -> str:
+    return "–" if seconds is None else _seconds(say, seconds)
 
 
 def _seconds(say: Say, seconds: float) -> str:

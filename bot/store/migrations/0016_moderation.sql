@@ -33,7 +33,8 @@ CREATE TABLE reports (
     made_at    INTEGER NOT NULL,
     decision   TEXT CHECK (decision IN ('deleted', 'blocked', 'dismissed')),  -- NULL: open
     decided_by TEXT,
-    decided_at INTEGER
+    decided_at INTEGER,
+    shown      INTEGER NOT NULL DEFAULT 0     -- 1: deleted, but its message could not be taken down
 ) STRICT;
 CREATE UNIQUE INDEX reports_once ON reports (job_id, reporter);
 CREATE INDEX reports_of_reporter ON reports (reporter);

@@ -101,6 +101,7 @@ REPORTS: Final[Mapping[str, str]] = {
     "decision": "deleted, blocked or dismissed; null while it is open",
     "decided_by": "who decided",
     "decided_at": "when",
+    "shown": "1 if it was deleted, but its message could not be taken down",
 }
 ACTS: Final[Mapping[str, str]] = {
     "id": "number of the entry in the audit log",

@@ -35,7 +35,8 @@ TABLES: Final = {
     "forms": "SELECT * FROM forms WHERE person = :person"
     " AND made_at >= :since AND made_at < :until ORDER BY made_at",
     # Who decided, acted or blocked is somebody else, who is not theirs to know.
-    "reports": "SELECT id, job_id, reporter, reason, made_at, decision, decided_at FROM reports"
+    "reports": "SELECT id, job_id, reporter, reason, made_at, decision, decided_at, shown"
+    " FROM reports"
     " WHERE reporter = :person AND made_at >= :since AND made_at < :until ORDER BY made_at",
     "acts": "SELECT id, at, community, iif(actor = :person, actor, NULL) AS actor, kind, subject,"
     " iif(actor = :person, details, NULL) AS details, told_at FROM acts"

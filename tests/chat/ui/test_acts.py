@@ -1,5 +1,6 @@
 """How acts read: who, what and to whom, and no names that are only for age-restricted channels."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ def line(kind: ActKind, subject: str | None = None, **details: Any) -> str:
     ("kind", "subject", "details", "said"),
     [
         (ActKind.BLOCKED, "discord:8", {"what": "person"}, "🚫 <@7> blocked <@8>"),
+        (ActKind.PRESET_SHARED, "moody", {}, "🔖 <@7> shared a preset with the server: `moody`"),
+        (ActKind.PRESET_DELETED, "Velvety", {}, "🔖 <@7> deleted a preset of the server: `…`"),
         (ActKind.BLOCKED, "discord:9", {"what": "server"}, "🚫 <@7> blocked `9`"),
         (
             ActKind.ENTRY_DISABLED,
@@ -78,4 +81,16 @@ def test_a_report_has_buttons_until_it_is_decided(decision: Decision | None) -> 
     assert len(text) <= 2_000
     assert ("by <@9>" in text) == (decision is not None)
     view = report_view(SAY, report)
-    assert (view is None) == (decision is not None)
+    left = {None: 3, Decision.BLOCKED: 1}.get(decision)  # the image can be deleted still
+    assert (view and len(view.children)) == left
+
+
+def test_a_report_says_what_is_so_of_what_is_still_there_and_who_is_not() -> None:
+    job = any_job(user_id=7, guild_id=1)
+    decided = Report("r", "abc", "", "why", 0, Decision.DELETED, "discord:9", 1, shown=True)
+    text = report_text(SAY, decided, job)
+    assert "still visible" in text
+    assert "**Deleted**" not in text
+    forgotten = report_text(SAY, replace(decided, decided_by="", shown=False), job)
+    assert "**Deleted** by [deleted]" in forgotten
+    assert "<@>" not in forgotten

@@ -11,7 +11,12 @@ from bot.chat.ui.settings.panel import (
     choose_layout,
     panel_layout,
 )
-from bot.chat.ui.settings.values import changed_line, choice_label, setting_choices
+from bot.chat.ui.settings.values import (
+    changed_line,
+    choice_label,
+    names_gated,
+    setting_choices,
+)
 
 __all__ = [
     "GROUPS",
@@ -26,6 +31,7 @@ __all__ = [
     "choice_label",
     "choose_layout",
     "group_of",
+    "names_gated",
     "names_of",
     "panel_layout",
     "setting_choices",

@@ -28,7 +28,7 @@ class SettingFormId(CustomId):
 
 
 def setting_form(say: Say, custom_id: SettingFormId, fields: type[LevelFields], value: Any) -> Any:
-    """value: what the level has set; None for nothing."""
+    """value: what the level has set, as far as it may be shown there; None for nothing."""
     name = custom_id.name
     title = shortened(say(f"settings.name.{name}"), TITLE_MAX)
     form = discord.ui.Modal(title=title, custom_id=str(custom_id))

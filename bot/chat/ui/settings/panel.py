@@ -14,13 +14,13 @@ from bot.chat.ui.settings.form import as_entered
 from bot.chat.ui.settings.groups import groups_of, names_of
 from bot.chat.ui.settings.values import choice_label, setting_line
 from bot.levels.entering import KINDS, NO, YES, Kind
+from bot.levels.fields import ROLES_MAX
 from bot.levels.showing import SeenFrom
 from bot.texts.language import Say
 from catalog import Catalog
 
 TEXT_MAX: Final = 3_500
 LABEL_MAX: Final = 100
-PICKED_MAX: Final = 25
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,8 @@ def _roles(custom_id: CustomId, own: Sequence[int], placeholder: str) -> discord
         custom_id=str(custom_id),
         placeholder=placeholder,
         min_values=0,
-        max_values=PICKED_MAX,
-        default_values=[
-            discord.SelectDefaultValue(id=role, type=kind) for role in own[:PICKED_MAX]
-        ],
+        max_values=ROLES_MAX,
+        default_values=[discord.SelectDefaultValue(id=role, type=kind) for role in own],
     )
 
 

@@ -1,5 +1,6 @@
 """Settings in words: their values, and where they come from."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,9 +20,7 @@ NAMES_SHOWN: Final = 500
 
 
 def value_text(say: Say, name: str, value: Any, catalog: Catalog, *, nsfw: bool) -> str:
-    """A value as part of a line; `–` for none. Gated names are left out where `nsfw` is False."""
-    if value is None or value == ():
-        return say("settings.none")
+    """A value as part of a line. Gated names are left out where `nsfw` is False."""
     match KINDS[name]:
         case Kind.FLAG:
             return say("settings.choice.yes") if value else say("settings.choice.no")
@@ -29,14 +28,18 @@ def value_text(say: Say, name: str, value: Any, catalog: Catalog, *, nsfw: bool)
             return " ".join(f"<@&{role}>" for role in value)
         case Kind.CHANNEL:
             return f"<#{value}>"
+        case Kind.CHOICE if name == "image_check" and value != "off":
+            return say("settings.checked", what=choice_label(say, name, value))
         case Kind.CHOICE:
             return choice_label(say, name, f"{value:g}" if name == "max_upscale" else value)
         case Kind.NAMES:
             return _names(say, name, value, catalog, nsfw=nsfw)
         case Kind.NUMBER:
             return say("settings.number", value=value)
-        case _ if name == "model" and _gated(catalog, value, nsfw=nsfw):
+        case _ if names_gated(name, value, catalog, nsfw=nsfw):
             return say("settings.gated")
+        case _ if name == "model" and value in catalog.models:
+            return one_line(catalog.models[value].name, TEXT_SHOWN)
         case _:
             return one_line(value, TEXT_SHOWN)
 
@@ -54,9 +57,19 @@ def _names(say: Say, name: str, value: Sequence[str], catalog: Catalog, *, nsfw:
     return ", ".join(parts)
 
 
-def _gated(catalog: Catalog, key: str, *, nsfw: bool) -> bool:
-    entry = catalog.models.get(key)
-    return entry is not None and entry.nsfw and not nsfw
+def names_gated(name: str, value: Any, catalog: Catalog, *, nsfw: bool) -> bool:
+    """Whether a value names what may not be named there: a model, LoRA or embedding for
+    age-restricted channels."""
+    if nsfw or value is None or KINDS[name] not in (Kind.TEXT, Kind.NAMES):
+        return False
+    text = value if isinstance(value, str) else " ".join(value)
+    embeddings = catalog.embeddings.entries.values()
+    entries = (*catalog.models.values(), *catalog.adapters.values(), *embeddings)
+    called = {word for entry in entries if entry.nsfw for word in (entry.key, entry.name)}
+    called |= {entry.token for entry in embeddings if entry.nsfw and entry.token}
+    return any(
+        re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) for word in called
+    )
 
 
 def choice_label(say: Say, name: str, choice: str) -> str:
@@ -82,27 +95,37 @@ def source_text(say: Say, level: Level, shown: Shown) -> str:
 
 
 def setting_line(
-    say: Say, level: Level, name: str, shown: Shown, catalog: Catalog, *, nsfw: bool
+    say: Say, level: Level, name: str, shown: Sequence[Shown], catalog: Catalog, *, nsfw: bool
 ) -> str:
     """One line of a panel."""
-    return say(
-        "settings.line",
-        name=say(f"settings.name.{name}"),
-        value=value_text(say, name, shown.value, catalog, nsfw=nsfw),
-        source=source_text(say, level, shown),
-    )
+    values = _values(say, level, name, shown, catalog, nsfw=nsfw)
+    return say("settings.line", name=say(f"settings.name.{name}"), values=values)
 
 
 def changed_line(
-    say: Say, level: Level, name: str, shown: Shown, catalog: Catalog, *, nsfw: bool
+    say: Say, level: Level, name: str, shown: Sequence[Shown], catalog: Catalog, *, nsfw: bool
 ) -> str:
     """That a setting was changed, and what holds now."""
-    return say(
-        "settings.saved",
-        name=say(f"settings.name.{name}"),
-        value=value_text(say, name, shown.value, catalog, nsfw=nsfw),
-        source=source_text(say, level, shown),
-    )
+    values = _values(say, level, name, shown, catalog, nsfw=nsfw)
+    return say("settings.saved", name=say(f"settings.name.{name}"), values=values)
+
+
+def _values(
+    say: Say, level: Level, name: str, shown: Sequence[Shown], catalog: Catalog, *, nsfw: bool
+) -> str:
+    """What holds, each with where it comes from. Where no level says which model, the bot's own
+    default is named."""
+    texts = []
+    for each in shown:
+        value = each.value
+        if value is None and name == "model":
+            value = catalog.default or None
+        if value is None or value == ():
+            texts.append(say("settings.none"))
+            continue
+        text = value_text(say, name, value, catalog, nsfw=nsfw)
+        texts.append(say("settings.value", value=text, source=source_text(say, level, each)))
+    return ", ".join(texts)
 
 
 def setting_choices(say: Say, text: str, names: Sequence[str]) -> list[Choice[str]]:

@@ -1,0 +1,137 @@
+"""How settings read: every value with where it comes from, and nothing that may not be named."""
+
+from typing import Any
+
+import pytest
+
+from bot.chat.ui.settings import SettingFormId, names_gated, setting_form
+from bot.chat.ui.settings.panel import choose_layout
+from bot.chat.ui.settings.values import changed_line, setting_line
+from bot.levels import Caps, Level, resolve
+from bot.levels.entering import LONGEST
+from bot.levels.fields import LIST_MAX, ROLES_MAX, ChannelFields, ServerFields
+from bot.levels.showing import SeenFrom
+from catalog import AdapterEntry, Catalog, EmbeddingEntry, Embeddings, ModelEntry
+from tests.chat.found import TEXTS
+
+SAY = TEXTS.speaker()
+CATALOG = Catalog(
+    {
+        "demo": ModelEntry(key="demo", name="Demo, flat", path="a/b"),
+        "adult": ModelEntry(key="adult", name="For adults", path="a/b", nsfw=True),
+    },
+    {"secret": AdapterEntry(key="secret", name="Silk", path="a/b", nsfw=True)},
+    "demo",
+    embeddings=Embeddings(
+        {"worse": EmbeddingEntry(key="worse", name="W", path="a/b", token="badword", nsfw=True)}
+    ),
+)
+
+
+def line(
+    name: str,
+    server: ServerFields | None = None,
+    channel: ChannelFields | None = None,
+    *,
+    nsfw: bool = False,
+    **caps: Any,
+) -> str:
+    """As a channel's panel says it."""
+    fields = {Level.SERVER: server or ServerFields(), Level.CHANNEL: channel or ChannelFields()}
+    owner = Caps(**caps)
+    rules = resolve(owner, fields[Level.SERVER], fields[Level.CHANNEL])  # type: ignore[arg-type]
+    seen_from = SeenFrom(Level.CHANNEL, rules, fields, owner)
+    return setting_line(SAY, Level.CHANNEL, name, seen_from.shown(name), CATALOG, nsfw=nsfw)
+
+
+@pytest.mark.parametrize(
+    ("name", "server", "channel", "said"),
+    [
+        ("model", {}, {}, "**Model:** Demo, flat *(the bot's)*"),
+        ("model", {"model": "demo"}, {}, "**Model:** Demo, flat *(from the server)*"),
+        ("steps", {}, {}, "**Steps:** not set"),
+        ("allow_loras", {}, {}, "**Allowed LoRAs:** not set"),
+        ("paint", {}, {}, "**Generate images:** Yes *(the bot's)*"),
+        ("max_steps", {"max_steps": 9}, {"max_steps": 60}, "**Most steps:** 9 *(from the server)*"),
+        (
+            "allow_models",
+            {"allow_models": ("demo", "#warm")},
+            {"allow_models": ("demo",)},
+            "**Allowed models:** `demo`, `#warm` *(from the server)*, `demo` *(this channel's)*",
+        ),
+        (
+            "priority_roles",
+            {"priority_roles": (1,)},
+            {"priority_roles": (2,)},
+            "**Roles that go first:** <@&1> *(from the server)*, <@&2> *(this channel's)*",
+        ),
+        (
+            "quota",
+            {"quota": 20},
+            {"quota": 5},
+            "**Images per person in 24 hours:** 50 *(from the bot's owner)*, "
+            "20 *(from the server)*, 5 *(this channel's)*",
+        ),
+        (
+            "image_check",
+            {"image_check": "refuse"},
+            {"image_check": "off"},
+            "**Image check:** Don't show it, except in age-restricted channels *(from the server)*",
+        ),
+        ("image_check", {}, {}, "**Image check:** Off *(the bot's)*"),
+        (
+            "cooldown",
+            {},
+            {},
+            "**Seconds between two requests:** 3 *(from the bot's owner)*",
+        ),
+    ],
+)
+def test_each_value_that_holds_is_shown_with_its_level(
+    name: str, server: dict[str, Any], channel: dict[str, Any], said: str
+) -> None:
+    caps = {"quota": 50, "cooldown": 3.0}
+    assert line(name, ServerFields(**server), ChannelFields(**channel), **caps) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("model", "adult", "adult"),
+        ("loras", "secret:0.8", "secret"),
+        ("loras", "Silk:0.8", "Silk"),
+        ("negative", "rain, embedding:worse", "worse"),
+        ("negative", "(badword:1.2)", "badword"),
+        ("allow_models", ("adult", "demo"), "adult"),
+        ("block_loras", ("secret",), "secret"),
+    ],
+)
+def test_what_is_for_age_restricted_channels_is_named_only_there(
+    name: str, value: Any, word: str
+) -> None:
+    said = {nsfw: line(name, ServerFields(**{name: value}), nsfw=nsfw) for nsfw in (True, False)}
+    assert word in said[True] or name == "model"
+    assert word not in said[False]
+    assert "age-restricted" in said[False]
+    assert names_gated(name, value, CATALOG, nsfw=False)
+    assert not names_gated(name, value, CATALOG, nsfw=True)
+
+
+def test_other_words_are_not_taken_for_names() -> None:
+    assert not names_gated("negative", "secretly worser, silky", CATALOG, nsfw=False)
+    assert not names_gated("roles", (1,), CATALOG, nsfw=False)
+
+
+def test_the_longest_lists_can_be_shown_and_changed() -> None:
+    names = tuple(f"{n:02}".ljust(38, "x") for n in range(LIST_MAX))
+    form = setting_form(SAY, SettingFormId("server", "allow_models"), ServerFields, names)
+    [label] = form.children
+    assert len(label.component.default) <= label.component.max_length
+    assert label.component.max_length == LONGEST["allow_models"] == 4_000
+    roles = tuple(range(10**18, 10**18 + ROLES_MAX))
+    fields = {Level.SERVER: ServerFields(roles=roles)}
+    seen_from = SeenFrom(Level.SERVER, resolve(Caps()), fields, Caps())
+    shown = seen_from.shown("roles")
+    assert len(changed_line(SAY, Level.SERVER, "roles", shown, CATALOG, nsfw=False)) < 2_000
+    view = choose_layout(SAY, seen_from, "roles", "use", (), CATALOG, nsfw=False)
+    assert str(view.to_components()).count("'type': 'role'") == ROLES_MAX
