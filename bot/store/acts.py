@@ -178,7 +178,10 @@ class Acts:
                     kept = True
             return kept
 
-        if acts and await self._database.write(keep):
+        if not acts:
+            return
+        kept = await self._database.write(keep)
+        if kept:
             self.recorded()
 
     def recorded(self) -> None:
