@@ -18,7 +18,6 @@ from bot.chat.ui.picking import OpenCellId
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.sheets.opening import open_cell
 from bot.request import AxisAsk, cells, compare_again
-from bot.store import Discord
 from cogs.history.sending import Showing
 from cogs.places import asked_by
 from cogs.results import AskingComponent, Results
@@ -117,10 +116,17 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
         found = next((each for each in cells(job.request) if each.n == int(n)), None)
         if found is None:
             raise Refused("compare.no_cell")
-        hidden = Discord.of(job.origin).hidden
+        hidden = self._results.hides(interaction, job)
         await self._delivery.defer(interaction, hidden=hidden)
         request = replace(found.request, added=job.request.added)
-        asked = asked_by(interaction, request, kind="cell", parent=job, hidden=hidden)
+        asked = asked_by(
+            interaction,
+            request,
+            kind="cell",
+            parent=job,
+            hidden=hidden,
+            spoiler=here_of(interaction).rules.spoiler,
+        )
         # What is found in it is reported as of the comparison.
         origin = await self._showing.cell(replace(asked, id=job.id), job, found.n)
         cell = await open_cell(

@@ -108,8 +108,15 @@ class ImageInfos:
                 adapters_max=self._backend.settings.max_adapters,
                 hashes=await self._backend.store.known_weights.hashes(*draft.names),
             )
-            postpone = postponing(interaction, self._delivery)
-            new = asked_by(interaction, composed.request, warnings=composed.notes)
+            rules = here_of(interaction).rules
+            postpone = postponing(interaction, self._delivery, hidden=rules.private)
+            new = asked_by(
+                interaction,
+                composed.request,
+                hidden=rules.private,
+                spoiler=rules.spoiler,
+                warnings=composed.notes,
+            )
             async with self._backend.queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
         except UserError as error:

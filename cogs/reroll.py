@@ -168,7 +168,11 @@ class Reroll(commands.Cog):
         )
         new = NewJob(
             request=request,
-            origin=replace(asked, locale=here.locale_of(hidden=False)),
+            origin=replace(
+                asked,
+                locale=here.locale_of(hidden=False),
+                spoiler=asked.spoiler or here.rules.spoiler,
+            ),
             kind=kind,
             roles=roles,
             parent_id=job.id,

@@ -156,7 +156,7 @@ class Results:
         """Where in this server the result was shown again: its origin, as if asked for there."""
         origin = Discord.of(job.origin)
         shown = await self.store.sent_again.of(job.id)
-        places = (as_asked_in(interaction, origin, each.channel_id) for each in shown)
+        places = (as_asked_in(interaction, origin, each) for each in shown)
         return [place for place in places if place is not None]
 
     async def shown_by(
@@ -191,8 +191,14 @@ class Results:
 
     async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer."""
-        hidden = Discord.of(parent.origin).hidden
+        hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
+
+    @staticmethod
+    def hides(interaction: discord.Interaction[Any], parent: Job) -> bool:
+        """Whether only this person sees what they make of it: like the result itself, or because
+        they have set it so."""
+        return Discord.of(parent.origin).hidden or here_of(interaction).rules.private
 
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
@@ -226,9 +232,15 @@ class Results:
             catalog = await self.offered(interaction, *request.names)
         check_may_repeat(parent, self.catalog.current, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        hidden = Discord.of(parent.origin).hidden
+        hidden = self.hides(interaction, parent)
         new = asked_by(
-            interaction, request, kind=kind, parent=parent, hidden=hidden, warnings=warnings
+            interaction,
+            request,
+            kind=kind,
+            parent=parent,
+            hidden=hidden,
+            spoiler=here_of(interaction).rules.spoiler,
+            warnings=warnings,
         )
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:

@@ -58,7 +58,7 @@ class Welcome(commands.Cog):
 
     def _text(self, guild: discord.Guild) -> str:
         """In the server's language, and without what this bot does not have."""
-        say = self._texts.speaker(str(guild.preferred_locale))
+        say = self._texts.speaker(str(guild.preferred_locale), discord_community(guild.id))
         known = {command.qualified_name for command in self._bot.tree.walk_commands()}
         lines = [say(code) for code in LINES if self._texts.commands_in(code) <= known]
         hello = say("welcome.hello", server=escaped(guild.name))

@@ -74,15 +74,11 @@ async def _register(tree: Tree, store: Store, scope: int | None) -> list[app_com
     return registered
 
 
-async def known_ids(
-    tree: Tree, store: Store, guild_id: int | None, servers: Collection[int] = ()
-) -> dict[str, int]:
-    """The ID of each slash command by its name, as of the last registration."""
-    found: dict[str, int] = {}
-    for scope in (*servers, guild_id):
-        kept = await store.setting(_key(tree, scope, "command ids"))
-        found |= {name: int(number) for name, number in json.loads(kept or "[]")}
-    return found
+async def known_ids(tree: Tree, store: Store, scope: int | None) -> dict[str, int]:
+    """The ID of each slash command by its name, as of the last registration in a server, or
+    everywhere."""
+    kept = await store.setting(_key(tree, scope, "command ids"))
+    return {name: int(number) for name, number in json.loads(kept or "[]")}
 
 
 async def _keep_ids(

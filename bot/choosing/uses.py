@@ -45,23 +45,26 @@ class Uses:
         self._store = store
         self._clock = clock
         self._people: OrderedDict[str, Record] = OrderedDict()
-        self._accepted: dict[str, int] = {}
+        self._changes: dict[str, int] = {}
         self._communities: dict[str, _Community] = {}
         self._counting: asyncio.Task[None] | None = None
+        store.favourites.on_changed(self.forget)
 
     def accepted(self, job: Job) -> None:
         """Count a job that was just accepted. Returns at once."""
         use = use_of(job)
         if (record := self._people.get(job.person)) is not None:
             record.add(use)
-        if job.person in self._accepted:
-            self._accepted[job.person] += 1
+        if job.person in self._changes:
+            self._changes[job.person] += 1
         if self._counting is not None:
             self._count(use)
 
     def forget(self, person: str) -> None:
         """Drop what is known of a person; it is read again when it is needed."""
         self._people.pop(person, None)
+        if person in self._changes:
+            self._changes[person] += 1
 
     async def of(self, person: str) -> Record:
         """What the person has used; from the store the first time. Empty if that cannot be read."""
@@ -78,14 +81,14 @@ class Uses:
         return known
 
     async def _read(self, person: str) -> Record:
-        """Reads again if a job was accepted meanwhile, which may or may not have been read."""
-        begun = self._accepted.setdefault(person, 0)
+        """Reads again if something changed meanwhile, which may or may not have been read."""
+        begun = self._changes.setdefault(person, 0)
         try:
             uses = await self._store.uses.of_person(person, 0, JOBS_MAX)
-            if self._accepted.get(person, 0) != begun:
+            if self._changes.get(person, 0) != begun:
                 uses = await self._store.uses.of_person(person, 0, JOBS_MAX)
         finally:
-            self._accepted.pop(person, None)
+            self._changes.pop(person, None)
         return Record.of(uses)
 
     async def mine(self, person: str, kind: Kind) -> Counts:

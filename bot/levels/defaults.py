@@ -109,11 +109,11 @@ def _guidance(rules: Rules, model: ModelEntry) -> float | None:
 
 
 def _scheduler(rules: Rules, model: ModelEntry) -> str | None:
-    with suppress(UserError):
-        return _first(
-            [find_scheduler(name, model.family.schedulers) for name in rules.defaults.scheduler],
-            lambda name: name in model.schedulers,
-        )
+    for given in rules.defaults.scheduler:
+        with suppress(UserError):
+            name = find_scheduler(given, model.family.schedulers)
+            if name in model.schedulers:
+                return name
     return None
 
 

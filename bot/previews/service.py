@@ -20,7 +20,7 @@ from bot.previews.painting import Subject, request_for, subject_of, subjects
 from bot.previews.pictures import Pictures, Shelf
 from bot.previews.thumbnail import Unusable, opened, read
 from bot.queue import JobQueue
-from bot.store import Job, JobState, NewJob, Previewing, Store
+from bot.store import ActKind, Job, JobState, NewJob, Previewing, Store
 from bot.worker.following import Following
 from bot.worker.image_check import Inspector, Verdict
 from bot.worker.workers import Workers
@@ -33,7 +33,7 @@ WANTED: Final = "previews wanted"
 QUIET: Final = 10.0
 """Seconds that nobody must have had a job in the queue, since they may go on at once."""
 AGAIN: Final = 60.0
-"""Seconds until it is tried again when the database cannot be used."""
+"""Seconds until it is tried again after an error, as when the database cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +90,25 @@ class Previews:
         self._left = 0
         self._failed: dict[tuple[Shelf, str], None] = {}
 
-    async def start(self) -> None:
-        """Paint what is missing from now on, also after a restart, until all are there."""
-        await self._store.set_setting(WANTED, "yes")
+    async def start(self, actor: str) -> None:
+        """Paint what is missing from now on, also after a restart, until all are there.
+
+        actor: the person who wants it.
+        """
+        await self._store.acts.change_setting(
+            WANTED, "yes", kind=ActKind.PREVIEWS, actor=actor, state="started"
+        )
         if not self._wanted.is_set():
             self._painted, self._left = 0, 0
         self._failed.clear()
         self._wanted.set()
         log.info("previews: started")
 
-    async def stop(self) -> None:
+    async def stop(self, actor: str) -> None:
         """Paint no more; the one that is being painted is given up."""
-        await self._store.set_setting(WANTED, "")
+        await self._store.acts.change_setting(
+            WANTED, "", kind=ActKind.PREVIEWS, actor=actor, state="stopped"
+        )
         self._wanted.clear()
         self._moved.set()
         if self._current is not None:
@@ -125,6 +132,10 @@ class Previews:
                     await self._paint_all()
                 except StoreError as error:
                     log.error("previews: %s", error)
+                    await asyncio.sleep(AGAIN)
+                except Exception:
+                    # Otherwise none would be painted until the next restart.
+                    log.exception("previews: an unexpected error; trying again in %d s", AGAIN)
                     await asyncio.sleep(AGAIN)
         finally:
             unsubscribe()

@@ -29,7 +29,7 @@ from bot.process.signals import stop_this_process
 from bot.queue.outlook import PART
 from bot.serve.core import Core
 from bot.settings import DISCORD_API_URL, Settings
-from bot.store import COPY_NOTICED, Discord, now_ms
+from bot.store import COPY_NOTICED, Discord, discord_community, now_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,12 @@ class DiscordBot:
         """Have commands mentioned by the IDs that they were registered with."""
         store, settings, tree = self.core.backend.store, self.core.settings, self.client.tree
         with suppress(StoreError):  # it is logged, too
-            known = await known_ids(tree, store, settings.guild_id, settings.admin_servers)
-            self.mentions.learn(known)
+            everywhere = await known_ids(tree, store, settings.guild_id)
+            own = {
+                discord_community(server): await known_ids(tree, store, server)
+                for server in settings.admin_servers
+            }
+            self.mentions.learn(everywhere, own)
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""

@@ -9,6 +9,7 @@ from typing import Self
 
 from bot.store.database import Database, Row
 from bot.store.jobs import now_ms
+from bot.store.settings import put_setting
 
 Detail = str | int | float | bool | None
 """What a detail of an act may be. None is left out."""
@@ -38,8 +39,9 @@ class ActKind(StrEnum):
     MAINTENANCE = "maintenance"
     QUIET_HOURS = "quiet_hours"
     DRAINED = "drained"
+    PREVIEWS = "previews"
     SERVER_LEFT = "server_left"
-    DATA_FORGOTTEN = "data_forgotten"
+    REPORT_GONE = "report_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +107,42 @@ class Acts:
         actor: str,
         community: str | None = None,
         subject: str | None = None,
+        setting: tuple[str, str] | None = None,
         **details: Detail,
     ) -> int:
-        """Keep an act, to be told; returns its id. details: never a prompt."""
-        act = await self._database.write(
-            lambda write: insert_act(write, kind, actor, community, subject, details)
-        )
+        """Keep an act, to be told; returns its id.
+
+        setting: of the bot, as its key and value, that is changed by it at once. details: never a
+        prompt.
+        """
+
+        def record(write: sqlite3.Connection) -> int:
+            if setting is not None:
+                put_setting(write, *setting)
+            return insert_act(write, kind, actor, community, subject, details)
+
+        act = await self._database.write(record)
         self.recorded()
         return act
+
+    async def change_setting(
+        self, key: str, value: str, *, kind: ActKind, actor: str, **details: Detail
+    ) -> bool:
+        """Keep `value` under the key of a setting, which is an act; returns False if it was so
+        before. A setting that was never kept is ""."""
+
+        def change(write: sqlite3.Connection) -> bool:
+            sql = "SELECT value FROM settings WHERE key = ?"
+            if (write.execute(sql, (key,)).fetchone() or ("",))[0] == value:
+                return False
+            put_setting(write, key, value)
+            insert_act(write, kind, actor, None, None, details)
+            return True
+
+        changed = await self._database.write(change)
+        if changed:
+            self.recorded()
+        return changed
 
     async def announce(
         self, note_id: str, text: str, actor: str, communities: Sequence[str]
@@ -139,7 +169,7 @@ class Acts:
     async def keep(self, acts: Sequence[NewAct]) -> None:
         """Keep those of which there is none yet of the kind, about the same, in that server."""
 
-        def insert(write: sqlite3.Connection) -> bool:
+        def keep(write: sqlite3.Connection) -> bool:
             kept = False
             for act in acts:
                 sql = "SELECT 1 FROM acts WHERE subject = ? AND kind = ? AND community IS ?"
@@ -148,7 +178,9 @@ class Acts:
                     kept = True
             return kept
 
-        kept = await self._database.write(insert) if acts else False
+        if not acts:
+            return
+        kept = await self._database.write(keep)
         if kept:
             self.recorded()
 

@@ -1,6 +1,7 @@
 """What people keep: the results that they marked with a star, each for themselves."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,11 @@ class Favourites:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._changed: Callable[[str], None] = lambda person: None
+
+    def on_changed(self, changed: Callable[[str], None]) -> None:
+        """Call `changed`, which must return at once, with each person who keeps or drops one."""
+        self._changed = changed
 
     async def keep(self, person: str, job_id: str) -> bool:
         """Returns False if it was kept already, or is deleted."""
@@ -47,14 +53,20 @@ class Favourites:
             )
             return added.rowcount > 0
 
-        return await self._database.write(work)
+        return self._told(person, await self._database.write(work))
 
     async def drop(self, person: str, job_id: str) -> bool:
         """Returns False if it was not kept."""
         sql = "DELETE FROM favourites WHERE person = ? AND job_id = ?"
-        return await self._database.write(
+        dropped = await self._database.write(
             lambda write: write.execute(sql, (person, job_id)).rowcount > 0
         )
+        return self._told(person, dropped)
+
+    def _told(self, person: str, changed: bool) -> bool:
+        if changed:
+            self._changed(person)
+        return changed
 
     async def has(self, person: str, job_id: str) -> bool:
         row = await self._database.row(

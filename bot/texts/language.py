@@ -9,6 +9,7 @@ import string
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeAlias
 
@@ -26,6 +27,16 @@ class Say(Protocol):
     """Returns the sentence `code` in one language, its {placeholders} filled from `params`."""
 
     def __call__(self, code: str, /, **params: object) -> str: ...
+
+
+class Command(Protocol):
+    """Returns what stands for the name of a command. server: as of a job."""
+
+    def __call__(self, name: str, /, server: str | None = None) -> str: ...
+
+
+def _plain(name: str, /, server: str | None = None) -> str:
+    return f"{SLASH}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +91,18 @@ class _Formatter(string.Formatter):
 
 
 class Texts:
-    """All languages, read once. command: returns what stands for the name of a command."""
+    """All languages, read once.
+
+    command: returns what stands for the name of a command in a server, or where there is none.
+    """
 
     def __init__(
         self,
         languages: Mapping[str, Mapping[str, Sentence]],
-        command: Callable[[str], str] = f"{SLASH}{{}}".format,
+        command: Command = _plain,
     ) -> None:
         self._languages = languages
-        self._formatters = {name: _Formatter(name, command) for name in languages}
+        self._command = command
 
     @classmethod
     def read(cls, folder: Path = TEXTS) -> Self:
@@ -99,7 +113,7 @@ class Texts:
             }
         )
 
-    def mentioning(self, command: Callable[[str], str]) -> "Texts":
+    def mentioning(self, command: Command) -> "Texts":
         """The same, with `command` for the names of commands."""
         return Texts(self._languages, command)
 
@@ -115,9 +129,14 @@ class Texts:
         """The codes of the sentences in a table, such as `help.first`, in its order."""
         return tuple(code for code in self._languages[ENGLISH] if code.startswith(f"{table}."))
 
-    def speaker(self, locale: str = ENGLISH) -> Say:
-        """A `Say` for `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`."""
+    def speaker(self, locale: str = ENGLISH, server: str | None = None) -> Say:
+        """A `Say` for `locale`, a Discord locale such as `en-US`, `de` or `pt-BR`.
+
+        server: where it is read, as of a job, since a server may have commands of its own.
+        """
         own = self._language(locale) or ENGLISH
+        command = partial(self._command, server=server)
+        formatters = {name: _Formatter(name, command) for name in {own, ENGLISH}}
 
         def say(code: str, /, **params: object) -> str:
             # A sentence that falls back to English needs English plurals and numbers, too.
@@ -125,7 +144,7 @@ class Texts:
             sentence = self._languages[language].get(code, code)
             if isinstance(sentence, Plural):
                 sentence = sentence.form(language, params.get(sentence.by))
-            return self._formatters[language].vformat(sentence, (), params)
+            return formatters[language].vformat(sentence, (), params)
 
         return say
 

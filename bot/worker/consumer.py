@@ -303,11 +303,9 @@ class GpuConsumer:
     async def _result(self, running: Attempt) -> Result:
         """Generate all that the job asks for, if it may be by now."""
         job = running.job
-        permitted = await keep_trying(
-            lambda: self._permit(job), f"job {job.id}: it cannot be checked", check=running.check
-        )
-        if permitted is not None:
-            running.job = job = permitted
+        what = f"job {job.id}: it cannot be checked"
+        permit = partial(self._permit, job)
+        running.job = job = await keep_trying(permit, what, check=running.check)
         if job.request.comparison is not None:
             return await self._comparing.run(running)
         compressed = Compressed(self._compressor)

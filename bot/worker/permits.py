@@ -5,25 +5,28 @@ from typing import TypeAlias
 
 from bot.store import Job
 
-Permit: TypeAlias = Callable[[Job], Awaitable[Job | None]]
-"""Returns the job as it is to be generated and shown by now, None for as it is. Raises JobFailed if
-it may not be generated any more."""
+Permit: TypeAlias = Callable[[Job], Awaitable[Job]]
+"""Returns the job as it is to be generated and shown by now. Raises JobFailed if it may not be
+generated any more."""
+Check: TypeAlias = Callable[[Job], Awaitable[Job | None]]
+"""The same, but may return None for a job that stays as it is."""
 
 
-async def permitted(job: Job) -> None:
+async def permitted(job: Job) -> Job:
     """For jobs that nothing is asked of."""
+    return job
 
 
 class Permits:
-    """A Permit that asks several, one after another."""
+    """A Permit that asks several, one after another: each is given what the one before returned."""
 
     def __init__(self) -> None:
-        self._permits: list[Permit] = []
+        self._checks: list[Check] = []
 
-    def add(self, permit: Permit) -> None:
-        self._permits.append(permit)
+    def add(self, check: Check) -> None:
+        self._checks.append(check)
 
     async def __call__(self, job: Job) -> Job:
-        for permit in self._permits:
-            job = await permit(job) or job
+        for check in self._checks:
+            job = await check(job) or job
         return job

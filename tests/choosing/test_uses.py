@@ -138,3 +138,13 @@ async def test_a_count_that_fails_is_not_shown_and_made_again(
         patched.setattr(store.uses, "page", broken)
         assert await uses.here("discord:1", MODEL) is None
     assert await uses.here("discord:1", MODEL) == {"demo": 1}
+
+
+async def test_a_star_counts_at_once_and_so_does_taking_it_away(store: Store) -> None:
+    job = await store.accept(asked("demo", "ink"))
+    uses = Uses(store)
+    assert keys(await uses.of("discord:7"), ADAPTER) == {"ink": 1}
+    await store.favourites.keep("discord:7", job.id)
+    assert keys(await uses.of("discord:7"), ADAPTER) == {"ink": 3}
+    await store.favourites.drop("discord:7", job.id)
+    assert keys(await uses.of("discord:7"), ADAPTER) == {"ink": 1}

@@ -179,9 +179,12 @@ async def own(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Asy
     Image.new("RGB", (300, 200), "blue").save(models / "loras/lokr.png")
     (models / "loras/frost.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     home = Home(folder / "home", models)
-    (home.catalog_dir / "models.toml").write_text(
-        MODELS.replace("nsfw = true", SMALL), encoding="utf-8"
-    )
+    default, demo, models_after = MODELS.replace("nsfw = true", SMALL).partition("[models.demo]")
+    before, adults, last = models_after.partition("[models.adults]")
+    adults, pony, last = f"{adults}{last}".partition("[models.pony")
+    # Previews are painted in this order.
+    text = f"{default}{adults}{demo}{before}{pony}{last}"
+    (home.catalog_dir / "models.toml").write_text(text, encoding="utf-8")
     with (home.catalog_dir / "loras.toml").open("a", encoding="utf-8") as file:
         file.write(TAGGED)
     async with Playground() as playground:
@@ -265,7 +268,7 @@ async def test_previews_are_painted_also_after_a_crash(own: Bot) -> None:
     await own.playground.wait_commands("admin")
     assert "No previews are being painted." in await admin("status")
     assert "goes on after a restart" in await admin("start")
-    await until(lambda: any(folder.rglob("*.webp")))
+    await until(lambda: any((folder / "models").glob("adults@*.webp")))
     await own.end(signal.SIGKILL)
     await own.start()
     await until(lambda: any((folder / "loras").glob("ember@*.webp")))
@@ -275,6 +278,8 @@ async def test_previews_are_painted_also_after_a_crash(own: Bot) -> None:
         assert (image.format, image.size) == ("WEBP", (64, 64))
     assert re.search("Painting previews|No previews", await admin("status"))
     assert "Those that are there stay" in await admin("stop")
+    acts = own.home.rows("SELECT actor, details FROM acts WHERE kind = 'previews' ORDER BY id")
+    assert [actor for actor, _ in acts] == [f"discord:{tess.id}"] * 2
     assert not any((folder / "loras").glob("gilded@*"))  # its owner's own picture shows it
     # Nothing else of them is kept, and people are not told of them.
     await until(lambda: not any(file.name.startswith("demo-1") for file in images(own)))

@@ -83,8 +83,8 @@ async def test_one_is_saved_from_values_and_used_in_three_ways(
 
     # A preset that is changed later changes no earlier image.
     await save(ada, "moody", steps=4, replace=True)
-    again = await result(await press(ada, used, "same"))
-    assert "Identical to the original, byte for byte" in again.text
+    repeated = await result(await press(ada, used, "same"))
+    assert "Identical to the original, byte for byte" in repeated.text
     assert "no preset called “mooody”. Did you mean moody" in told(
         await ada.slash("imagine", **QUICK, preset="mooody")
     )
@@ -230,8 +230,8 @@ async def test_who_is_blocked_here_keeps_and_shares_nothing(
     boss, bad = playground.user(f"boss-{ada.id}"), playground.user(f"bad-{ada.id}")
     for user, grants in ((boss, ("manage_guild", "manage_messages")), (bad, ("manage_guild",))):
         playground.give_role(user, playground.add_role(user.name, *grants, guild=guild))
-    for name, options in (("mine", {"model": "second"}), ("plain", {"steps": 9})):
-        await save(bad, name, **options)
+    await save(bad, "mine", model="second")
+    await save(bad, "plain", steps=9)
     assert told(await bad.slash("preset share", name="mine", channel=room)).startswith("Everyone")
     call = await boss.slash(
         "settings set", level="server", name="block_models", value="second", channel=room
@@ -251,13 +251,14 @@ async def test_who_is_blocked_here_keeps_and_shares_nothing(
     assert said == "**mine** is deleted."
 
     await boss.slash("moderate block", user=bad, channel=room)
-    for command, options in (
+    table: tuple[tuple[str, dict[str, Any]], ...] = (
         ("preset save", {"name": "more", "steps": 5}),
         ("preset share", {"name": "plain"}),
         ("preset delete", {"name": "plain", "shared": True}),
         ("preset list", {}),
         ("preset use", {"name": "plain", "prompt": CANARY}),
-    ):
+    )
+    for command, options in table:
         said = told(await bad.slash_options(command, options, channel=room))
         assert "blocked you" in said, command
     assert await bad.autocomplete("preset share", "name", "", channel=room) == []

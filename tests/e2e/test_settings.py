@@ -357,6 +357,10 @@ async def test_results_come_as_one_prefers(town: Town) -> None:
     await town.set("me", "private", "yes", by=zoe)
     call = await zoe.slash("imagine", **QUICK)
     assert call.ephemeral
+    theirs = await painted(town.ada, **QUICK)
+    again = await result(await press(zoe, theirs, "same"))
+    assert again.ephemeral
+    assert gallery(again)[0]["spoiler"]
     await town.set("me", "language", "de", by=zoe)
     assert "Deine Einstellungen" in await told(await zoe.slash("settings me"))
 

@@ -10,9 +10,11 @@ from bot.levels import Caps, Enforcing, Level, Levels, Place, Rechecking, Rules,
 from bot.levels.defaults import with_defaults
 from bot.levels.enforcing import ADDED, ADDED_AGAIN, VOID, with_negative
 from bot.levels.fields import ChannelFields, PersonFields, ServerFields
+from bot.levels.rules import Defaults
 from bot.progress import Notice
 from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
 from bot.request.model import Axis
+from bot.settings.image_check import ImageCheck
 from bot.store import CommandLine, Discord, Job, NewJob, Store
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry
 
@@ -209,7 +211,7 @@ async def test_what_is_no_longer_allowed_is_not_generated(
 async def test_what_waits_is_shown_as_the_place_shows_images_by_then(
     store: Store, server: dict[str, Any], restricted: bool, expected: tuple[bool, str] | None
 ) -> None:
-    mode = "off" if restricted else "spoiler"
+    mode: ImageCheck = "off" if restricted else "spoiler"
     origin = replace(Discord.of(asked().origin), image_check=mode, age_restricted=restricted)
     changed, stored = await rechecked(store, replace(asked(), origin=origin), **server)
     assert (changed is None) is (expected is None)
@@ -276,6 +278,12 @@ def test_the_nearest_that_is_allowed() -> None:
         Draft(prompt="a"), channel=ChannelFields(model="small"), person=PersonFields(model="adults")
     )
     assert gated.model == "small"
+
+
+def test_a_sampler_that_is_gone_leaves_those_of_the_other_levels() -> None:
+    rules = Rules(defaults=Defaults(scheduler=("Gone", "Euler")))
+    draft = with_defaults(Draft(prompt="a"), rules, CATALOG, nsfw=False, adapters_max=4)
+    assert draft.scheduler == "Euler"
 
 
 @pytest.mark.parametrize("image", [None, Picture("a" * 64, 2000, 1000)])

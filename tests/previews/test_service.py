@@ -15,7 +15,7 @@ from bot.previews.painting import subjects
 from bot.previews.service import WANTED
 from bot.request import GenerationRequest
 from bot.settings.image_check import ImageCheck
-from bot.store import JobState
+from bot.store import ActKind, JobState
 from bot.worker.observers import ByOrigin
 from catalog import AdapterEntry, Catalog, LiveCatalog, ModelEntry
 from tests.catalog.fixed import fixed
@@ -26,6 +26,7 @@ from tests.worker.checking import FakeClassifier, inspector
 from tests.worker.fakes import CheckStop, Report, Watcher, eventually
 
 PROMPT = "a fox"
+OWNER = "discord:1"
 FIELDS: dict[str, Any] = {"size": (256, 256), "min_side": 64}
 MODEL = ModelEntry(key="demo", name="Demo", path="checkpoints/demo.safetensors", **FIELDS)
 LORA = AdapterEntry(
@@ -95,7 +96,7 @@ async def test_one_picture_of_each_is_painted_and_nothing_else_is_kept(
 ) -> None:
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     first, second = (order.request for order in bench.engine.orders)
     assert (first.prompt, first.adapters, first.width) == (PROMPT, (), 192)
@@ -115,13 +116,13 @@ async def test_unchanged_ones_are_not_painted_again_and_changed_ones_are(
 ) -> None:
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
         assert len(bench.engine.orders) == 2
         (models / LORA.path).write_bytes(weights_bytes({"another": "one"}))
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     assert len(bench.engine.orders) == 3
     assert len([*(models.parent / "previews" / "loras").iterdir()]) == 1
@@ -132,7 +133,7 @@ async def test_people_go_first_and_the_picture_is_painted_later(bench: Bench, mo
     bench.engine.work = gate
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await gate.entered()
         job_id = await bench.take()
         await eventually(lambda: previews._withdrawing is not None and previews._withdrawing.done())
@@ -156,7 +157,7 @@ async def test_none_is_asked_for_while_somebody_waits(bench: Bench, models: Path
     await gate.entered()
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await asyncio.sleep(0.05)
         assert len(bench.queue) == 1
         gate.go_on.set()
@@ -168,14 +169,45 @@ async def test_stopping_gives_up_the_one_that_is_painted(bench: Bench, models: P
     bench.engine.work = gate
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await gate.entered()
-        await previews.stop()
+        await previews.stop(OWNER)
         gate.go_on.set()
         await eventually(lambda: len(bench.queue) == 0)
     assert previews.progress().painted == 0
     assert len(bench.engine.orders) == 1
     assert not await bench.store.setting(WANTED)
+
+
+async def test_who_starts_and_stops_it_is_kept(bench: Bench, models: Path) -> None:
+    previews = previews_of(bench, models)
+    for _ in range(2):
+        await previews.stop(OWNER)  # changes nothing the first time
+        await previews.start(OWNER)
+        await previews.start(OWNER)
+    acts = await bench.store.acts.untold()
+    assert {(act.kind, act.actor, act.community) for act in acts} == {
+        (ActKind.PREVIEWS, OWNER, None)
+    }
+    assert [act.details["state"] for act in acts] == ["started", "stopped", "started"]
+
+
+async def test_it_goes_on_after_an_unexpected_error(
+    bench: Bench, models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    previews = previews_of(bench, models)
+    monkeypatch.setattr("bot.previews.service.AGAIN", 0)
+    tidy = iter([MemoryError("no room")])
+
+    def failing(entries: object) -> None:
+        if (error := next(tidy, None)) is not None:
+            raise error
+
+    monkeypatch.setattr(previews.pictures, "tidy", failing)
+    async with running(previews):
+        await previews.start(OWNER)
+        await eventually(lambda: previews.progress().painted == 2)
+    assert "MemoryError: no room" in caplog.text
 
 
 async def test_it_goes_on_after_a_restart(bench: Bench, models: Path) -> None:
@@ -196,7 +228,7 @@ async def test_one_that_fails_is_named_and_the_others_are_painted(
     bench.engine.work = work
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     assert previews.progress().failed == ("demo",)
     assert await previews.pictures.of(Shelf.LORAS, [LORA], checked=False)
@@ -222,7 +254,7 @@ async def test_what_the_image_check_flags_is_kept_for_age_restricted_channels_al
     checking = inspector(bench.store, FakeClassifier(flag), mode)
     previews = previews_of(bench, models, inspector=checking)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await eventually(lambda: not previews.progress().wanted)
     assert previews.progress().failed == (() if "demo" in kept else ("demo",))
     for checked in (False, True):
@@ -248,7 +280,7 @@ async def test_before_an_update_it_waits_and_nothing_counts_as_failed(
     bench.engine.work = gate
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await gate.entered()
         bench.queue.blocked.close(closing=True)
         gate.go_on.set()

@@ -11,7 +11,7 @@ from bot.store import ActKind, Erasable, JobState, NewAct, Span, Store
 from bot.store.history import Query
 from bot.store.presets import SavedPreset
 from tests.queue.lanes import ORIGINS
-from tests.store.factories import new_job
+from tests.store.factories import any_job, new_job
 
 Ask = Callable[[Store], Awaitable[object]]
 
@@ -106,6 +106,8 @@ ASKED: dict[str, Ask] = {
     "acts": lambda store: store.acts.page("discord:1"),
     "acts_untold": lambda store: store.acts.untold(),
     "acts_count": lambda store: store.acts.count_untold(),
+    "withhold": lambda store: store.image_checks.withhold(any_job(), "private", "flagged"),
+    "set_shown": lambda store: store.messages.set_shown("x", True, "refuse"),
     "blocks_within": lambda store: store.blocks.within("discord:1"),
     "report_made": lambda store: store.reports.made("x", "discord:7"),
     "report": lambda store: store.reports.find("x"),

@@ -24,7 +24,7 @@ from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
 from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
-from catalog import EntryKind
+from catalog import Catalog, EntryKind
 from cogs.settings.desk import LEVELS
 from tests.store.factories import REQUEST
 
@@ -63,7 +63,7 @@ EXPANSIONS = {
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
     "history.kinds.": get_args(Kind),
-    "history.differs.": [*pair_values(REQUEST)],
+    "history.differs.": [*pair_values(REQUEST, Catalog({}, {}, ""))],
     "command.stats.last.": ["7", "30", "90"],
     **dict.fromkeys(
         (
@@ -230,6 +230,24 @@ def test_sentences_are_short_enough_for_where_they_stand() -> None:
             assert isinstance(sentence, str), f"{code}: Discord takes one description"
             assert 1 <= len(sentence) <= 100, code
         assert all(len(form) <= 256 for form in spoken(sentence)), code
+
+
+FOOTERS = {"models.hint", "loras.hint", "line.hint", "presets.hint"}
+"""Discord makes no mentions of what stands in a footer."""
+NAMED_AS_SUCH = {"history.kinds.imagine", "admin.block.here"}
+"""A label, and a group of commands, which cannot be used itself."""
+
+
+@pytest.mark.parametrize("language", TEXTS.languages)
+def test_commands_are_named_so_that_they_can_be_pressed(language: str) -> None:
+    roots = {code.split(".")[1] for code in ENGLISH if code.startswith("command.")}
+    plain = re.compile(rf"(?<![\w{{<.])/(?:{'|'.join(roots)})\b")
+    found = {
+        code
+        for code, sentence in TEXTS._languages[language].items()
+        if not code.startswith("command.") and any(map(plain.search, spoken(sentence)))
+    }
+    assert found == FOOTERS | NAMED_AS_SUCH
 
 
 class TestSpeaking:

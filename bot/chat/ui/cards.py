@@ -1,7 +1,8 @@
 """What a page of the catalog says of one model, LoRA or embedding."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from bot.chat.ui.markdown import CODE_SHOWN, code, codes, cut_off, one_line, shown
@@ -22,9 +23,11 @@ Entry = ModelEntry | AdapterEntry | EmbeddingEntry
 CARD_MAX: Final = 660
 """Characters; five of them stay under the 4,000 of one message."""
 WORDS_MAX: Final = 330
-"""Of CARD_MAX, for trigger words; the label before them takes at most 20 more."""
+"""Of CARD_MAX, for trigger words, with the label before them."""
 LINE_MAX: Final = 160
 """For each line but the description and the trigger words."""
+LINE_MIN: Final = 20
+"""Room below which a line is left out."""
 TAGS_SHOWN: Final = 6
 
 
@@ -78,7 +81,7 @@ def _model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
         guidance=f"{entry.guidance.default:g}",
     )
     key = " · ".join([code(entry.key), *marks])
-    return _card(say, entry, [key], [f"-# {native}"], known)
+    return _card(say, entry, [key], lambda room: f"-# {native}", known)
 
 
 def _adapter_card(
@@ -95,12 +98,11 @@ def _adapter_card(
     marks = [say("models.loaded")] if entry.key in known.loaded else []
     above = [" · ".join([code(entry.key), weight, *kind(say, facts), *marks])]
     above += [one_line(misfit_mark(say, entry, why, catalog, nsfw=nsfw))] if why else []
-    below = []
     if entry.trigger_words:
-        below.append(say("loras.triggers", words=_copyable(entry.trigger_words)))
-    elif facts.candidates and not why:
-        below.append(say("loras.suggested", words=codes(facts.candidates, WORDS_MAX)))
-    return _card(say, entry, above, below, known)
+        words = partial(_words, say, "loras.triggers", entry.trigger_words, copyable=True)
+        return _card(say, entry, above, words, known)
+    candidates = () if why else facts.candidates
+    return _card(say, entry, above, partial(_words, say, "loras.suggested", candidates), known)
 
 
 def _embedding_card(
@@ -110,24 +112,41 @@ def _embedding_card(
     name = code(f"embedding:{entry.key}")
     above = " · ".join([name, *size, *filter(None, [one_line(facts.base)])])
     others = [word for word in entry.words if word.casefold() != entry.key]
-    below = [say("embeddings.words", words=codes(others, WORDS_MAX))] if others else []
-    return _card(say, entry, [above], below, known)
+    return _card(say, entry, [above], partial(_words, say, "embeddings.words", others), known)
 
 
-def _copyable(words: Sequence[str]) -> str:
-    """All of them in one code span, which is copied at once; in several if they are too long."""
+def _words(say: Say, label: str, words: Sequence[str], room: int, *, copyable: bool = False) -> str:
+    """A line with as many of them as fit into `room` characters; "" for none.
+
+    copyable: all of them in one code span, which is copied at once, if they are not too long.
+    """
+    if not words:
+        return ""
     together = ", ".join(words)
-    return code(together) if len(together) <= CODE_SHOWN else codes(words, WORDS_MAX)
+    if copyable and len(together) <= CODE_SHOWN:
+        return say(label, words=code(together))
+    return say(label, words=codes(words, min(room, WORDS_MAX) - len(say(label, words="")) - 3))
 
 
-def _card(say: Say, entry: Entry, above: Sequence[str], below: Sequence[str], known: Known) -> Card:
-    """At most CARD_MAX characters; the description is cut first."""
-    head = f"### {one_line(entry.name, LINE_MAX)}"
-    above = [head, *(cut_off(line, LINE_MAX) for line in above)]
-    below = [*below, *_small(say, entry, known)]
-    room = CARD_MAX - sum(len(line) + 1 for line in (*above, *below))
-    lines = [*above, shown(entry.description, room) if room > 0 else "", *below]
-    return Card(entry.key, entry.name, "\n".join(line for line in lines if line), entry.description)
+def _card(
+    say: Say, entry: Entry, above: Sequence[str], below: Callable[[int], str], known: Known
+) -> Card:
+    """At most CARD_MAX characters; the description is cut first, then the small print.
+
+    below: returns a line that is more important than both, of that many characters.
+    """
+    head = f"### {one_line(entry.name, LINE_MAX - 4)}"
+    lines = [head, *(cut_off(line, LINE_MAX) for line in above)]
+    room = CARD_MAX - sum(len(line) + 1 for line in lines)
+    last = []
+    for line in (below(room - 1), *_small(say, entry, known)):
+        if line and room > LINE_MIN:
+            last.append(cut_off(line, room - 1))
+            room -= len(last[-1]) + 1
+    if room > LINE_MIN:
+        lines.append(shown(entry.description, room - 1))
+    text = "\n".join(line for line in (*lines, *last) if line)
+    return Card(entry.key, entry.name, text, entry.description)
 
 
 def _small(say: Say, entry: Entry, known: Known) -> list[str]:

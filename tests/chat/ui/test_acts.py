@@ -25,6 +25,8 @@ def line(kind: ActKind, subject: str | None = None, **details: Any) -> str:
     ("kind", "subject", "details", "said"),
     [
         (ActKind.BLOCKED, "discord:8", {"what": "person"}, "🚫 <@7> blocked <@8>"),
+        (ActKind.PRESET_SHARED, "moody", {}, "🔖 <@7> shared a preset with the server: `moody`"),
+        (ActKind.PRESET_DELETED, "Velvety", {}, "🔖 <@7> deleted a preset of the server: `…`"),
         (ActKind.BLOCKED, "discord:9", {"what": "server"}, "🚫 <@7> blocked `9`"),
         (
             ActKind.ENTRY_DISABLED,

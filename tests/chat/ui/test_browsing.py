@@ -30,7 +30,8 @@ from catalog import AdapterEntry, AdapterFacts, Catalog, EmbeddingEntry, Misfit,
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG
 
-SAY = Texts.read().speaker()
+TEXTS = Texts.read()
+SAY = TEXTS.speaker()
 NOTHING = Catalog({}, {}, "")
 WORDS = st.text(max_size=60)
 
@@ -212,10 +213,19 @@ class TestIds:
     words=LONG.map(lambda text: text[:100]),
     tags=st.lists(st.text("*_`xab", min_size=1, max_size=40), max_size=30, unique=True),
     page=st.integers(0, 3),
+    language=st.sampled_from(["en", "de", "fr"]),
+    why=st.sampled_from([None, Misfit("base", "b" * 200, ""), Misfit("algorithm", "a" * 200, "")]),
 )
 def test_a_page_keeps_to_the_limits(
-    names: list[str], description: str, words: str, tags: list[str], page: int
+    names: list[str],
+    description: str,
+    words: str,
+    tags: list[str],
+    page: int,
+    language: str,
+    why: Misfit | None,
 ) -> None:
+    say = TEXTS.speaker(language)
     entries = [
         lora(
             f"{'k' * 40}{n}",
@@ -227,8 +237,11 @@ def test_a_page_keeps_to_the_limits(
         )
         for n, name in enumerate(names)
     ]
-    known = Known(here=dict.fromkeys((e.key for e in entries), 10**6), mine={})
-    cards: list[Card] = [card_of(SAY, e, known, None, NOTHING, nsfw=True) for e in entries]
+    used = dict.fromkeys((e.key for e in entries), 10**6)
+    known = Known(here=used, mine=used, loaded=[*used])
+    cards: list[Card] = [card_of(say, e, known, why, NOTHING, nsfw=True) for e in entries]
+    assert all(len(card.text) <= CARD_MAX for card in cards)
+    assert all("*" * 100 in card.text for card in cards)
     listing = Listing(
         shelf=Shelf.LORAS,
         title="T" * 100,
@@ -243,7 +256,7 @@ def test_a_page_keeps_to_the_limits(
         empty="-",
         notes=["n" * 100, "r" * 60],
     )
-    view = listing_layout(SAY, listing)
+    view = listing_layout(say, listing)
     assert len([*view.walk_children()]) <= 40
     assert view.content_length() <= 4_000
     ids = [str(item.custom_id) for item in view.walk_children() if isinstance(item, Routed)]

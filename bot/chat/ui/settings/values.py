@@ -28,6 +28,8 @@ def value_text(say: Say, name: str, value: Any, catalog: Catalog, *, nsfw: bool)
             return " ".join(f"<@&{role}>" for role in value)
         case Kind.CHANNEL:
             return f"<#{value}>"
+        case Kind.CHOICE if name == "image_check" and value != "off":
+            return say("settings.checked", what=choice_label(say, name, value))
         case Kind.CHOICE:
             return choice_label(say, name, f"{value:g}" if name == "max_upscale" else value)
         case Kind.NAMES:
