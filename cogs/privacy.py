@@ -5,7 +5,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import discord
 from discord import app_commands
@@ -15,7 +15,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.errors import UNREACHABLE
+from bot.chat.errors import UNREACHABLE, sentence
 from bot.chat.here import here_of
 from bot.chat.ui.privacy import (
     ForgetId,
@@ -27,7 +27,8 @@ from bot.chat.ui.privacy import (
     privacy_links,
     readme,
 )
-from bot.errors import Refused
+from bot.errors import Refused, StoreError
+from bot.log import traceback_without
 from bot.privacy import Choice, Contents, Exporter, Forgetter, Part, span_of
 from bot.settings import Settings
 from bot.store import DEFAULT_UPLOAD_LIMIT, Answer, Span, Store, discord_person, now_ms
@@ -53,42 +54,48 @@ MARGIN: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
-    """Sends to one person alone: as an answer for as long as Discord takes it, then directly."""
+    """Sends to one person alone: as an answer for as long as Discord takes it, then directly.
+
+    The answer itself says how it goes, and at last how it went: the messages that follow it may be
+    limited in number.
+    """
 
     interaction: Interaction
 
-    async def text(self, text: str) -> None:
-        await self._send(content=text)
+    async def begin(self, text: str) -> None:
+        """Raises what discord.py raises."""
+        await self.interaction.edit_original_response(content=text)
+
+    async def end(self, text: str) -> None:
+        """Say how it went, if Discord takes it either way."""
+        try:
+            if self.interaction.is_expired():
+                await self._directly(content=text)
+            else:
+                await self.interaction.edit_original_response(content=text)
+        except UNREACHABLE as error:
+            log.info("how an export went cannot be said: %s", type(error).__name__)
 
     async def part(self, part: Part) -> None:
         """Raises Refused if Discord takes it neither way."""
-        day = datetime.now(UTC).date().isoformat()
-        await self._send(name=f"imagen-{day}-{part.number}.zip", part=part)
-
-    async def _send(
-        self, *, content: str | None = None, name: str = "", part: Part | None = None
-    ) -> None:
-        user = self.interaction.user
+        name = f"imagen-{datetime.now(UTC).date().isoformat()}-{part.number}.zip"
         if not self.interaction.is_expired():
             try:
-                if part is None:
-                    await self.interaction.followup.send(content or "", ephemeral=True)
-                else:
-                    file = await asyncio.to_thread(discord.File, part.path, name)
-                    await self.interaction.followup.send(file=file, ephemeral=True)
+                file = await asyncio.to_thread(discord.File, part.path, name)
+                await self.interaction.followup.send(file=file, ephemeral=True)
             except UNREACHABLE as error:
                 log.info("an export cannot be sent as an answer: %s", type(error).__name__)
             else:
                 return
         try:
-            channel = await self.interaction.client.create_dm(user)
-            if part is None:
-                await channel.send(content or "")
-            else:
-                await channel.send(file=await asyncio.to_thread(discord.File, part.path, name))
+            await self._directly(file=await asyncio.to_thread(discord.File, part.path, name))
         except UNREACHABLE as error:
             log.info("an export cannot be sent as a direct message: %s", type(error).__name__)
             raise Refused("export.unreachable") from error
+
+    async def _directly(self, **content: Any) -> None:
+        channel = await self.interaction.client.create_dm(self.interaction.user)
+        await channel.send(**content)
 
 
 class Privacy(commands.Cog):
@@ -145,10 +152,21 @@ class Privacy(commands.Cog):
         limit = min(interaction.filesize_limit, DEFAULT_UPLOAD_LIMIT) - MARGIN
         count = 0
         parts = self._exporter.parts(person, span, limit, lambda c: _readme(say, c), contents)
+        await sending.begin(say("export.under_way"))
         try:
             async for part in parts:
                 await sending.part(part)
                 count += 1
+        except Exception as error:
+            if not count:
+                raise
+            # What was sent stays, so this cannot be left to what answers errors.
+            why = sentence(error, say)
+            if why is None or isinstance(error, StoreError):
+                log.error("an export broke off\n%s", traceback_without(error, []))
+                why = say("export.broken")
+            await sending.end(say("export.part", count=count, why=why))
+            return
         finally:
             await parts.aclose()
         log.info("an export was sent: %d files", count)
@@ -161,7 +179,7 @@ class Privacy(commands.Cog):
             too_large=len(contents.too_large) + len(contents.unread),
             left_out=contents.left_out,
         )
-        await sending.text(text)
+        await sending.end(text)
 
     @app_commands.command(description="command.forget.description")
     @app_commands.describe(
@@ -182,10 +200,15 @@ class Privacy(commands.Cog):
         await interaction.response.defer(ephemeral=True, thinking=True)
         found = await self._store.personal.holdings(person, chosen)
         if not found.anything(chosen):
-            raise Refused("forget.nothing")
-        await interaction.followup.send(
-            forget_text(say, found, chosen), view=forget_view(say, found, chosen), ephemeral=True
+            raise Refused("forget.only_blocked" if found.blocks else "forget.nothing")
+        text = forget_text(
+            say,
+            found,
+            chosen,
+            await self._store.copies_kept_until(),
+            aside=await self._store.has_copies_aside(),
         )
+        await interaction.followup.send(text, view=forget_view(say, found, chosen), ephemeral=True)
 
     async def carry_out(self, interaction: Interaction, custom_id: ForgetId) -> None:
         """Forget what a person did, after they said so. They are told once it is done."""

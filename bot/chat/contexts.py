@@ -63,6 +63,19 @@ OFFERED: Final[Mapping[str, frozenset[Context]]] = {
 listed are for servers."""
 
 
+RIGHTS: Final = frozenset({"privacy", "export", "forget"})
+"""What people may do with their own data, wherever they are and whoever has blocked them or the
+server, also by buttons whose custom_id begins so."""
+
+
+def is_right(interaction: discord.Interaction[Any]) -> bool:
+    """Whether `interaction` is about what is stored of its person."""
+    data: Mapping[str, Any] = {**(interaction.data or {})}
+    if interaction.type is discord.InteractionType.application_command:
+        return data.get("type", 1) == 1 and data.get("name") in RIGHTS
+    return str(data.get("custom_id", "")).partition(":")[0] in RIGHTS
+
+
 def context_of(interaction: discord.Interaction[Any]) -> Context:
     """Where `interaction` was made."""
     if interaction.guild_id is None:
@@ -105,6 +118,8 @@ class Contexts:
 
     def of_command(self, name: str) -> frozenset[Context]:
         """Where the command or menu entry of that name is offered."""
+        if name in RIGHTS:
+            return EVERYWHERE
         return frozenset(filter(self.offers, OFFERED.get(name, SERVERS)))
 
     def declare(self, commands: Iterable[Any]) -> None:

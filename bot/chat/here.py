@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import discord
 
-from bot.chat.contexts import Context, Contexts, context_of, reaches
+from bot.chat.contexts import Context, Contexts, context_of, is_right, reaches
 from bot.chat.known_roles import KnownRoles
 from bot.chat.places import age_restricted
 from bot.errors import Refused
@@ -72,7 +72,7 @@ class FindHere:
         """Find it out for an interaction, which keeps it for `here_of`.
 
         Raises StoreError, and Refused for a command in a place where none is offered, and in a
-        server that the owner has blocked.
+        server that the owner has blocked: not for what is about the person's own data.
         """
         context, absent = context_of(interaction), not reaches(interaction)
         # Where the bot is not, it would not learn that a channel's restriction was lifted.
@@ -82,6 +82,8 @@ class FindHere:
             place = replace(place, roles=await self._roles.of(interaction.user.id))
         here = await self.at(place, locale, nsfw=nsfw)
         interaction.extras[KEPT] = replace(here, context=context, absent=absent)
+        if is_right(interaction):
+            return
         if interaction.type is discord.InteractionType.application_command:
             self._contexts.check(context)
         if self._blocked.server(place.community):

@@ -1,7 +1,7 @@
 """Exporter: all that is stored of a person, as ZIP files that fit into messages.
 
 The files are written one after the other in a thread, and each is deleted once it was sent, so that
-an export takes no more disk than one of them.
+an export takes no more disk than two of them.
 """
 
 import asyncio
@@ -12,16 +12,19 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from bot.errors import Refused
 from bot.files.inputs import Inputs
-from bot.store import COLUMNS, JobRows, Record, Span, Store, now_ms
+from bot.store import COLUMNS, JobRows, Span, Store, now_ms
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 EXPORTS: Final = "exports"
 """The folder, in that of the data, of the files that are being sent."""
@@ -43,6 +46,9 @@ ROWS: Final = {
     "reports": "reports.json",
     "acts": "acts.json",
     "blocks": "blocks.json",
+    "blocked_words": "blocked_words.json",
+    "disabled_entries": "switched_off.json",
+    "sent_again": "sent_again.json",
 }
 """The files of what belongs to no job, by table."""
 OF_JOBS: Final = ("jobs", "discord_jobs", "images")
@@ -129,75 +135,87 @@ class Exporter:
         """The files of an export. limit: bytes of each. readme: the text for the last of them, by
         what became of the images, which is written into `contents`.
 
-        One person's files are written at a time. Raises OSError, StoreError.
+        Raises OSError, StoreError; then the person need not wait before they ask again.
         """
-        async with self._turn:
-            self._last[person] = now_ms()
-            folder = self._folder / uuid4().hex
-            await asyncio.to_thread(folder.mkdir, parents=True, mode=0o700)
-            writing = _Writing(folder, limit)
-            try:
-                async for part in self._write(writing, person, span, contents):
-                    yield part
-                text = readme(contents)
-                last = _json({"too_large": contents.too_large, "unread": contents.unread})
-                for name, data in ((README, text.encode()), ("missing.json", last)):
-                    if (full := await asyncio.to_thread(writing.add, name, data)) is not None:
-                        yield full
-                if (full := await asyncio.to_thread(writing.close)) is not None:
+        folder = self._folder / uuid4().hex
+        writing = _Writing(folder, limit)
+        try:
+            await self._work(partial(folder.mkdir, parents=True, mode=0o700))
+            async for part in self._write(writing, person, span, contents):
+                yield part
+            text = readme(contents)
+            last = {"too_large": contents.too_large, "unread": contents.unread}
+            files: tuple[tuple[str, object], ...] = ((README, text), ("missing.json", last))
+            for name, value in files:
+                if (full := await self._work(partial(writing.add, name, value))) is not None:
                     yield full
-            finally:
-                await asyncio.to_thread(writing.discard)
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            if (full := await self._work(writing.close)) is not None:
+                yield full
+            self._last[person] = now_ms()
+        finally:
+            await asyncio.to_thread(writing.discard)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _work(self, work: Callable[[], T]) -> T:
+        """`work` in a thread, one piece at a time; nobody waits while another's file is sent."""
+        async with self._turn:
+            return await asyncio.to_thread(work)
 
     async def _write(
         self, writing: "_Writing", person: str, span: Span, contents: Contents
     ) -> AsyncIterator[Part]:
-        columns = _json({table: dict(COLUMNS[table]) for table in (*ROWS, *OF_JOBS)})
-        if (full := await asyncio.to_thread(writing.add, "columns.json", columns)) is not None:
-            yield full
-        for table, rows in (await self._store.personal.rest(person, span)).items():
-            data = _json(rows)
-            if (full := await asyncio.to_thread(writing.add, ROWS[table], data)) is not None:
+        columns = {table: dict(COLUMNS[table]) for table in (*ROWS, *OF_JOBS)}
+        rest = await self._store.personal.rest(person, span)
+        files = {"columns.json": columns, **{ROWS[table]: rows for table, rows in rest.items()}}
+        for name, value in files.items():
+            if (full := await self._work(partial(writing.add, name, value))) is not None:
                 yield full
         number = 0
         async for page in self._store.personal.jobs(person, span):
             contents.jobs += len(page)
             number += 1
-            records = [each.record() for each in page]
-            for name, data in await asyncio.to_thread(_pages, number, records, writing.limit):
-                if (full := await asyncio.to_thread(writing.add, name, data)) is not None:
+            pages = await self._work(partial(_pages, number, page, writing.limit))
+            for page_name, data in pages:
+                if (full := await self._work(partial(writing.add, page_name, data))) is not None:
                     yield full
         known = set[str]()
         async for page in self._store.personal.jobs(person, span):
             for job in page:
-                for name, path in self._files(job, known, contents):
-                    if writing.number >= self._parts_max and not writing.has_room(name, path):
-                        contents.left_out += 1
-                        continue
-                    try:
-                        full = await asyncio.to_thread(writing.add_file, name, path)
-                    except _TooLarge:
-                        contents.too_large.append(name)
-                    except OSError as error:
-                        log.warning("%s: not exported: %s", path.name, error.strerror)
-                        contents.unread.append(name)
-                    else:
-                        contents.sent += 1
-                        if full is not None:
-                            yield full
+                for name, path in await self._work(partial(self._files, job, known, contents)):
+                    full = await self._work(partial(self._add, writing, name, path, contents))
+                    if full is not None:
+                        yield full
 
-    def _files(
-        self, rows: JobRows, known: set[str], contents: Contents
-    ) -> Iterator[tuple[str, Path]]:
-        """The images of a job and those that it was made from: names in the export, and files."""
+    def _add(self, writing: "_Writing", name: str, path: Path, contents: Contents) -> Part | None:
+        """Add an image; returns the part before if it became full. Blocks."""
+        if writing.number >= self._parts_max and not writing.has_room(name, path):
+            contents.left_out += 1
+            return None
+        try:
+            full = writing.add_file(name, path)
+        except _TooLarge:
+            contents.too_large.append(name)
+            return None
+        except OSError as error:
+            log.warning("%s: not exported: %s", path.name, error.strerror)
+            contents.unread.append(name)
+            return None
+        contents.sent += 1
+        return full
+
+    def _files(self, rows: JobRows, known: set[str], contents: Contents) -> list[tuple[str, Path]]:
+        """The images of a job and those that it was made from: names in the export, and files.
+
+        Blocks.
+        """
         root = self._images_dir.resolve()
+        found = []
         for image in rows.images:
             path = (root / image["path"]).resolve()
             if image["pruned_at"] is not None or not path.is_relative_to(root):
                 contents.pruned += 1
                 continue
-            yield f"images/{rows.job['id']}/{path.name}", path
+            found.append((f"images/{rows.job['id']}/{path.name}", path))
         for sha256 in rows.inputs:
             try:
                 path = self._inputs.path(sha256)
@@ -205,7 +223,8 @@ class Exporter:
                 continue
             if sha256 not in known:
                 known.add(sha256)
-                yield f"inputs/{path.name}", path
+                found.append((f"inputs/{path.name}", path))
+        return found
 
 
 class _TooLarge(Exception):
@@ -231,7 +250,9 @@ class _Writing:
         except OSError:
             return True
 
-    def add(self, name: str, data: bytes) -> Part | None:
+    def add(self, name: str, value: object) -> Part | None:
+        """value: bytes, text, or what becomes JSON."""
+        data = value if isinstance(value, bytes) else _encoded(value)
         size = len(zlib.compress(data)) + _overhead(name)
         full = self._make_room(size)
         self._open().writestr(name, data, ZIP_DEFLATED)
@@ -281,17 +302,19 @@ def _overhead(name: str) -> int:
     return ENTRY_OVERHEAD + 2 * len(name.encode())
 
 
-def _json(value: object) -> bytes:
+def _encoded(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
     return json.dumps(value, ensure_ascii=False, indent=1).encode()
 
 
-def _pages(number: int, records: Sequence[Record], limit: int) -> list[tuple[str, bytes]]:
+def _pages(number: int, rows: Sequence[JobRows], limit: int) -> list[tuple[str, bytes]]:
     """The files for these rows: one, or several where it would be larger than a part."""
-    data = _json(records)
-    if len(records) == 1 or len(zlib.compress(data)) + ENTRY_OVERHEAD * 2 <= limit:
+    data = _encoded([each.record() for each in rows])
+    if len(rows) == 1 or len(zlib.compress(data)) + ENTRY_OVERHEAD * 2 <= limit:
         return [(f"jobs/{number:05}.json", data)]
-    half = len(records) // 2
-    halves = (records[:half], records[half:])
+    half = len(rows) // 2
+    halves = (rows[:half], rows[half:])
     return [
         (f"{name.removesuffix('.json')}-{n}.json", part)
         for n, each in enumerate(halves, 1)

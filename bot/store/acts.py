@@ -41,6 +41,7 @@ class ActKind(StrEnum):
     DRAINED = "drained"
     PREVIEWS = "previews"
     SERVER_LEFT = "server_left"
+    REPORT_GONE = "report_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,24 @@ class Acts:
         if announced:
             self.recorded()
         return announced
+
+    async def keep(self, acts: Sequence[NewAct]) -> None:
+        """Keep those of which there is none yet of the kind, about the same, in that server."""
+
+        def keep(write: sqlite3.Connection) -> bool:
+            kept = False
+            for act in acts:
+                sql = "SELECT 1 FROM acts WHERE subject = ? AND kind = ? AND community IS ?"
+                if not write.execute(sql, (act.subject, act.kind, act.community)).fetchone():
+                    act.insert(write)
+                    kept = True
+            return kept
+
+        if not acts:
+            return
+        kept = await self._database.write(keep)
+        if kept:
+            self.recorded()
 
     def recorded(self) -> None:
         """To be called once acts that were inserted with other rows are committed."""

@@ -1,11 +1,14 @@
-"""Daily backups of the database; the last seven are kept. Copies from before a change of the schema
-are kept for a month."""
+"""Daily backups of the database, kept for a week.
+
+Copies from before a change of the schema are kept for a month.
+"""
 
 import asyncio
+import glob
 import os
 import re
 import sqlite3
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +16,11 @@ from bot.store.database import Database, erase_tokens_in
 from bot.store.faults import files_error, store_error
 
 KEPT: Final = 7
+"""Days for which a backup is kept: what was deleted since is in it."""
 COPIES_KEPT: Final = timedelta(days=30)
 """How long a copy from before a change of the schema is kept: prompts are in it."""
+UNFINISHED: Final = timedelta(hours=1)
+"""How old a copy must be to count as left by a process that died."""
 _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -32,14 +38,23 @@ def schema_copies_of(database: Path) -> list[Path]:
 
 
 def kept_until(database: Path) -> datetime | None:
-    """Until when the copies of the database hold what it has now, if one is made every day; None
-    if there are none. Blocks."""
+    """Until when the copies of the database hold what it has now; None if there are none. They are
+    deleted with the first backup from then on. Blocks."""
     until = []
     if newest := next(iter(backups_of(database)), None):
-        day = datetime.fromisoformat(newest.stem.removeprefix(f"{database.stem}-"))
-        until.append(day.replace(tzinfo=UTC) + timedelta(days=KEPT))
+        day = datetime.combine(_day_of(newest, database), time(), UTC)
+        until.append(day + timedelta(days=KEPT))
     until += [_made_at(copy) + COPIES_KEPT for copy in schema_copies_of(database)]
     return max(until, default=None)
+
+
+def aside_of(database: Path) -> list[Path]:
+    """Damaged and displaced databases beside it, which only the owner deletes. Blocks."""
+    name = glob.escape(database.name)
+    return [
+        *database.parent.glob(f"{name}.damaged-*"),
+        *database.parent.glob(f"{name}.displaced-*"),
+    ]
 
 
 def _made_at(copy: Path) -> datetime:
@@ -47,7 +62,7 @@ def _made_at(copy: Path) -> datetime:
 
 
 async def back_up(database: Database, today: date) -> Path | None:
-    """Make today's backup if there is none yet, and delete all but the last seven.
+    """Make today's backup if there is none yet, and delete what is kept no longer.
 
     The file is written atomically. Returns its path, or None if today's backup already existed.
     Raises StoreError if it cannot be written.
@@ -64,7 +79,7 @@ async def back_up(database: Database, today: date) -> Path | None:
             await asyncio.to_thread(_settle, part, target)
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
-        await asyncio.to_thread(_forget_old, path)
+        await asyncio.to_thread(_forget_old, path, today)
     except OSError as error:
         raise files_error(target.parent, error) from error
     except sqlite3.Error as error:
@@ -84,9 +99,22 @@ def _settle(part: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _forget_old(database: Path) -> None:
-    for old in backups_of(database)[KEPT:]:
-        old.unlink(missing_ok=True)
+def _day_of(backup: Path, database: Path) -> date:
+    return date.fromisoformat(backup.stem.removeprefix(f"{database.stem}-"))
+
+
+def _forget_old(database: Path, today: date) -> None:
+    for old in backups_of(database):
+        if _day_of(old, database) <= today - timedelta(days=KEPT):
+            old.unlink(missing_ok=True)
+    # What a process left that died while it copied.
+    unfinished = [
+        *(database.parent / "backups").glob(f"{database.stem}-*{database.suffix}.part*"),
+        *database.parent.glob(f"{database.stem}-schema-*{database.suffix}.*.part*"),
+    ]
+    for part in unfinished:
+        if _made_at(part) < datetime.now(UTC) - UNFINISHED:
+            part.unlink(missing_ok=True)
     for copy in schema_copies_of(database):
         if _made_at(copy) < datetime.now(UTC) - COPIES_KEPT:
             copy.unlink(missing_ok=True)

@@ -232,7 +232,7 @@ class Database:
         """Rewrite the file without its free space, and empty its log.
 
         `secure_delete` overwrites what is deleted, but not the copies that SQLite leaves in a page
-        when it moves rows to another. Writes wait meanwhile, half a second for 100 MB on an idle
+        when it moves rows to another. Writes wait meanwhile, on an idle
         machine; reads do not. Raises StoreError if there is no room, or the file is in use.
         """
         async with self._lock:

@@ -17,7 +17,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
 from bot.store.acts import NewAct
-from bot.store.backup import back_up, kept_until
+from bot.store.backup import aside_of, back_up, kept_until
 from bot.store.boot import boot_id
 from bot.store.crashes import WITNESS, lost, put_back, suspect
 from bot.store.database import Database, Row
@@ -333,6 +333,10 @@ class Store(Rooms):
     async def copies_kept_until(self) -> datetime | None:
         """See bot.store.backup.kept_until."""
         return await asyncio.to_thread(kept_until, self._database.path)
+
+    async def has_copies_aside(self) -> bool:
+        """See bot.store.backup.aside_of."""
+        return bool(await asyncio.to_thread(aside_of, self._database.path))
 
     async def setting(self, key: str) -> str | None:
         row = await self._database.row("SELECT value FROM settings WHERE key = ?", (key,))

@@ -48,6 +48,7 @@ def test_the_owner_decides(direct: bool, elsewhere: bool) -> None:
     contexts = Contexts(direct=direct, elsewhere=elsewhere)
     offered = {SERVER} | ({DIRECT} if direct else set()) | ({ELSEWHERE} if elsewhere else set())
     assert contexts.of_command("imagine") == offered
+    assert contexts.of_command("forget") == {SERVER, DIRECT, ELSEWHERE}
     assert contexts.of_command("pause") == {SERVER}
     assert contexts.of_command("of another version") == {SERVER}
     for context in Context:

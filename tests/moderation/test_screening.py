@@ -210,6 +210,19 @@ async def test_what_is_found_is_told_to_each_list_once_the_job_is_accepted(
     assert await found(store) == [(None, new.id, "zork"), (SERVER, new.id, "fo.")]
 
 
+async def test_what_is_found_in_what_is_shown_elsewhere_is_told_there_once(
+    store: Store, screening: Screening, words: Words
+) -> None:
+    for server in (OWNER, SERVER, "discord:101"):
+        await words.add(server, Blocked("zork", "word", "report"), "discord:1")
+    job = (await JobQueue(store, [Lane()], admit=screening).accept(asked("a zork"))).job
+    elsewhere = Discord(user_id=7, guild_id=101, channel_id=20)
+    for _ in range(2):
+        admitted = await screening(NewJob(request=job.request, origin=elsewhere, id=job.id))
+        await store.acts.keep(admitted.acts)
+    assert [server for server, _, _ in await found(store)] == [None, SERVER, "discord:101"]
+
+
 async def test_nothing_is_told_of_a_job_that_is_not_accepted(
     store: Store, screening: Screening, words: Words
 ) -> None:

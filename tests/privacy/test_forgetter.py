@@ -1,6 +1,7 @@
 """The Forgetter, killed at every step: what it left, the next process does."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -189,3 +190,50 @@ async def test_what_is_no_longer_kept_goes_with_its_files_unless_it_is_a_favouri
     assert {folder.name for folder in (tmp_path / "images").iterdir()} == {jobs[0].id, jobs[2].id}
     assert await store.personal.forgettings.messages(9) == []
     assert jobs[1].id.encode() not in bytes_of(tmp_path / "images")
+
+
+async def test_a_file_that_cannot_be_deleted_keeps_nobody_elses(
+    store: Store, tmp_path: Path
+) -> None:
+    stuck = await painted(store, tmp_path, new_job(user_id=WHO))
+    await painted(store, tmp_path, new_job(user_id=WHO))
+    other = await painted(store, tmp_path, new_job(user_id=OTHER))
+    [image] = await store.images(stuck.id)
+    file = tmp_path / "images" / image.path
+    file.unlink()
+    file.mkdir()
+    forgetter = forgetter_of(store, tmp_path)
+    first = await forgetter.forget(PERSON, Span.everything(), hand_over=False)
+    second = await forgetter.forget(f"discord:{OTHER}", Span.everything(), hand_over=False)
+    assert not await forgetter.catch_up()
+    assert await store.find(other.id) is None
+    assert (second.is_set(), first.is_set()) == (True, False)
+    rows = await store._database.rows("SELECT id FROM jobs")
+    assert [row["id"] for row in rows] == [stuck.id]
+    file.rmdir()
+    while await forgetter.catch_up():
+        pass
+    assert first.is_set()
+
+
+async def test_an_image_that_is_given_again_meanwhile_stays(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(tmp_path / "inputs")
+    sha256 = await inputs.keep(png(10))
+    asked = request(prompt=SECRET, init_image=InitImage(sha256, 0.5))
+    await painted(store, tmp_path, new_job(request=asked, user_id=WHO))
+    os.utime(inputs.path(sha256), (1, 1))
+    forgetter = forgetter_of(store, tmp_path)
+    await forgetter.forget(PERSON, Span.everything(), hand_over=False)
+    real = Forgettings.is_uploaded
+
+    async def given_again(forgettings: Forgettings, of: str) -> bool:
+        found = await real(forgettings, of)
+        await asyncio.sleep(0.01)
+        await inputs.keep(png(10))
+        return found
+
+    monkeypatch.setattr(Forgettings, "is_uploaded", given_again)
+    await forgetter.catch_up()
+    assert inputs.path(sha256).exists()

@@ -36,6 +36,35 @@ class TestBackups:
         assert len(names) == KEPT
         assert sorted(p.name for p in (database.parent / "backups").iterdir()) == sorted(names)
 
+    async def test_they_go_by_their_age_also_if_none_was_made_for_a_while(
+        self, database: Path
+    ) -> None:
+        async with Store.open(database) as store:
+            await store.back_up(TODAY)
+            until = kept_until(database)
+            assert until is not None
+            await store.back_up(until.date())
+        assert [file.stem for file in backups_of(database)] == [f"imagen-{until.date()}"]
+
+    async def test_what_a_process_left_that_died_while_it_copied_is_deleted(
+        self, database: Path
+    ) -> None:
+        left = [
+            database.parent / "backups" / "imagen-2026-11-20.sqlite3.part",
+            database.parent / "backups" / "imagen-2026-11-20.sqlite3.part-journal",
+            database.parent / "imagen-schema-3.sqlite3.0123abcd.part",
+        ]
+        other = database.parent / "imagen-schema-3.sqlite3.99999999.part"
+        (database.parent / "backups").mkdir()
+        for file in (*left, other):
+            file.write_bytes(b"a prompt")
+        for file in left:
+            os.utime(file, (1, 1))
+        async with Store.open(database) as store:
+            await store.back_up(TODAY)
+        assert not [file for file in left if file.exists()]
+        assert other.exists(), "another process may be writing it"
+
     async def test_restoring_is_copying_it_back(self, database: Path) -> None:
         """As in docs/operating.md."""
         before = await filled(database, 6)

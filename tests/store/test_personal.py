@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.store import Failure, Span, Store, Usage, now_ms
+from bot.store import ActKind, Failure, Span, Store, Usage, now_ms
 from bot.store.forms import Entered
 from bot.store.history import Query
 from tests.store.factories import done, new_job, request, running
@@ -121,7 +121,7 @@ async def test_nothing_is_left_of_a_person_and_all_of_another(store: Store, tmp_
     assert traces(tmp_path) == []
     assert not [job_id for job_id in ids if job_id.encode() in bytes_of(tmp_path)]
     after = all_rows(store)
-    messages = {message_id for message_id, _ in after.pop("forgotten_messages")}
+    messages = {message_id for message_id, *_ in after.pop("forgotten_messages")}
     assert messages == {WHO % 1_000_000 * 1_000 + n for n in range(40)}
     for table in ("settings", "acts", "forgotten_messages"):
         before.pop(table, None)
@@ -254,6 +254,9 @@ async def test_rows_are_exported_as_they_are(store: Store) -> None:
         "reports": 1,
         "acts": 1,
         "blocks": 0,
+        "blocked_words": 0,
+        "disabled_entries": 0,
+        "sent_again": 0,
     }
     others = await store.personal.rest(f"discord:{OTHER}", Span.everything())
     assert not any(others.values())
@@ -283,3 +286,35 @@ async def test_what_sqlite_leaves_inside_its_pages_is_overwritten(
     assert traces(tmp_path) == []
     [row] = await store._database.rows("SELECT count(*) AS n FROM jobs")
     assert row["n"] == sum(user_id == OTHER for user_id, _ in people)
+
+
+async def test_settings_that_were_changed_after_it_was_confirmed_stay(store: Store) -> None:
+    before = Span.everything()
+    sql = "INSERT INTO level_settings VALUES ('person', ?, NULL, '{}', ?)"
+    execute(store, sql, f"discord:{WHO}", before.until + 1_000)
+    await forget(store, before)
+    assert all_rows(store)["level_settings"]
+
+
+async def test_whoever_was_to_decide_a_report_is_told_that_it_is_gone(store: Store) -> None:
+    reported = await asked(store, WHO, SECRET, 1)
+    others = await asked(store, OTHER, "otherword", 1)
+    decided = await asked(store, WHO, SECRET, 2)
+    told: list[str] = []
+    for job_id, reporter in ((reported, OTHER), (others, WHO), (decided, OTHER)):
+        await store.reports.add(await store.job(job_id), f"discord:{reporter}", "why")
+    execute(store, "UPDATE reports SET decision = 'dismissed' WHERE job_id = ?", decided)
+    store.acts.on_recorded(lambda: told.append("acts"))
+    await forget(store)
+    gone = [act for act in await store.acts.untold() if act.kind is ActKind.REPORT_GONE]
+    assert [(act.actor, act.community) for act in gone] == [("", "discord:5")] * 2
+    assert told
+
+
+async def test_what_moderators_did_to_a_person_is_exported_without_their_names(
+    store: Store,
+) -> None:
+    person = f"discord:{WHO}"
+    await store.acts.record(kind=ActKind.BLOCKED, actor="discord:1", subject=person, why="x")
+    [act] = (await store.personal.rest(person, Span.everything()))["acts"]
+    assert (act["actor"], act["subject"], act["details"]) == (None, person, None)

@@ -51,7 +51,7 @@ class Destinations:
         """Where the act is told; None if there is nobody to tell.
 
         A report from a server without an audit channel, and one from a direct message, goes to the
-        owners.
+        owners, and so does that it is gone.
         """
         if act.community is None:
             return OWNERS
@@ -61,7 +61,7 @@ class Destinations:
             channel = self._channel_in(guild, chosen, act)
             if channel is not None or (chosen and act.kind is not ActKind.MAINTENANCE):
                 return Destination(channel, guild)
-        return OWNERS if act.kind is ActKind.REPORTED else None
+        return OWNERS if act.kind in (ActKind.REPORTED, ActKind.REPORT_GONE) else None
 
     async def routes(
         self, destination: Destination

@@ -89,6 +89,7 @@ class Endings:
             traces=await self._has_traces(),
             blocked=bool((await personal.holdings(request.person, request.span)).blocks),
             copies_until=await self._store.copies_kept_until(),
+            aside=await self._store.has_copies_aside(),
         )
 
     async def _change(self, answer: Answer, text: str) -> None:
@@ -102,7 +103,7 @@ class Endings:
     async def _write(self, person: str, text: str) -> None:
         try:
             user = discord.Object(int(person.partition(":")[2]))
-            await (await self._client.create_dm(user)).send(text)
+            await (await self._client.create_dm(user)).send(content=text)
         except Exception as error:
             if refusal(error) is None:
                 raise

@@ -98,8 +98,10 @@ def _who(say: Say, kept: Kept) -> str:
     return say("privacy.contact", contact=discord.utils.escape_markdown(kept.contact))
 
 
-def forget_text(say: Say, found: Holdings, span: Span) -> str:
-    """What would be forgotten, and what stays."""
+def forget_text(
+    say: Say, found: Holdings, span: Span, copies_until: datetime | None, *, aside: bool
+) -> str:
+    """What would be forgotten, and what stays. copies_until, aside: see forgotten_text."""
     counts = {
         "forget.count.jobs": found.jobs,
         "forget.count.images": found.images,
@@ -120,7 +122,8 @@ def forget_text(say: Say, found: Holdings, span: Span) -> str:
     lines = [
         say("forget.sure"),
         *(f"- {each}" for each in gone),
-        *(f"-# {say(code)}" for code in (*notes, "forget.copies")),
+        *(f"-# {say(code)}" for code in notes),
+        *(f"-# {line}" for line in _copies(say, copies_until, aside=aside)),
     ]
     return "\n".join(lines)
 
@@ -147,10 +150,12 @@ def forgotten_text(
     traces: bool,
     blocked: bool,
     copies_until: datetime | None,
+    aside: bool,
 ) -> str:
     """What was forgotten. messages: that are still being deleted. stay: that others can see, and
     Discord does not let us delete. traces: whether remains are still
-    to be overwritten. copies_until: when the last copy that has it is deleted."""
+    to be overwritten. copies_until: when the last backup that has it is deleted. aside: whether
+    there are copies that only the owner deletes."""
     lines = [say("forget.done")]
     if messages:
         lines.append(say("forget.messages_left"))
@@ -160,11 +165,16 @@ def forgotten_text(
         lines.append(say("forget.traces"))
     if blocked:
         lines.append(say("forget.blocked"))
-    if copies_until is None:
+    return "\n".join([*lines, *_copies(say, copies_until, aside=aside)])
+
+
+def _copies(say: Say, until: datetime | None, *, aside: bool) -> list[str]:
+    lines = []
+    if until is not None:
+        lines.append(say("forget.copies_until", when=int(until.timestamp())))
+    elif not aside:
         lines.append(say("forget.no_copies"))
-    else:
-        lines.append(say("forget.copies_until", when=int(copies_until.timestamp())))
-    return "\n".join(lines)
+    return [*lines, say("forget.aside")] if aside else lines
 
 
 def exported_text(

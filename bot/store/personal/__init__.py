@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from bot.store.acts import Acts
 from bot.store.database import Database
 from bot.store.personal.columns import COLUMNS
 from bot.store.personal.forgetting import (
@@ -34,10 +35,10 @@ __all__ = [
 class Personal:
     """What the database has of single people. forgettings: what they asked to have forgotten."""
 
-    def __init__(self, database: Database, spent: Spent) -> None:
-        """spent: learns what still counts towards limits."""
+    def __init__(self, database: Database, spent: Spent, acts: Acts) -> None:
+        """spent: learns what still counts towards limits. acts: tells of reports that are gone."""
         self._database = database
-        self.forgettings = Forgettings(database, spent)
+        self.forgettings = Forgettings(database, spent, acts)
 
     async def holdings(self, person: str, span: Span) -> Holdings:
         """How much is stored of `person`."""

@@ -2,10 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from bot.store.acts import ActKind, insert_act
 from bot.store.history.index import remove
 from bot.store.jobs import UNREADABLE
 from bot.store.origins import Forgotten
@@ -56,6 +57,12 @@ def erase_jobs(
             f" FROM sent_again WHERE job_id IN {_THESE}",
             jobs,
         )
+    _tell_of_reports(
+        write,
+        f"SELECT community FROM reports JOIN jobs ON jobs.id = job_id"  # noqa: S608
+        f" WHERE job_id IN {_THESE} AND decision IS NULL",
+        jobs,
+    )
     for table in _OF_JOBS:
         write.execute(f"DELETE FROM {table} WHERE job_id IN {_THESE}", jobs)  # noqa: S608
     write.execute(
@@ -73,6 +80,12 @@ def erase_jobs(
         f"DELETE FROM jobs WHERE id IN {_THESE} AND person != :nobody",  # noqa: S608
         {**jobs, "nobody": NOBODY},
     )
+
+
+def _tell_of_reports(write: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> None:
+    """Whoever was to decide an open report is told that it is gone."""
+    for (community,) in write.execute(sql, values).fetchall():
+        insert_act(write, ActKind.REPORT_GONE, NOBODY, community, None, {})
 
 
 def erase_remnants(write: sqlite3.Connection) -> None:
@@ -97,6 +110,13 @@ def erase_rest(write: sqlite3.Connection, person: str, span: Span, *, hand_over:
             " AND saved_at >= :since AND saved_at < :until",
             values,
         )
+    _tell_of_reports(
+        write,
+        "SELECT community FROM reports JOIN jobs ON jobs.id = job_id"
+        " WHERE reporter = :person AND made_at >= :since AND made_at < :until"
+        " AND decision IS NULL",
+        values,
+    )
     for table, who, when in (
         ("favourites", "person", "kept_at"),
         ("presets", "person", "saved_at"),
@@ -124,11 +144,14 @@ def erase_rest(write: sqlite3.Connection, person: str, span: Span, *, hand_over:
         )
     write.execute(
         "UPDATE acts SET details = '{}' WHERE id > 0 AND at >= :since AND at < :until"
+        " AND instr(details, :id)"
         " AND EXISTS (SELECT 1 FROM json_tree(details) WHERE atom IN (:person, :id)"
         " OR atom = CAST(:id AS INTEGER) OR instr(atom, '@' || :id || '>'))",
         {**values, "id": person.partition(":")[2]},
     )
     if span.whole:
         write.execute(
-            "DELETE FROM level_settings WHERE level = 'person' AND place = :person", values
+            "DELETE FROM level_settings WHERE level = 'person' AND place = :person"
+            " AND changed_at < :until",
+            values,
         )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from bot.store.acts import Acts
 from bot.store.database import Database, Row
 from bot.store.jobs import Job, new_id, now_ms
 from bot.store.origins import SELECT_JOBS
@@ -33,9 +34,9 @@ SELECT id,
 FROM jobs
 """
 _ENDED: Final = (
-    "(state = 'delivered' OR state IN ('failed', 'cancelled')"
+    "((state = 'delivered' OR state IN ('failed', 'cancelled')"
     " AND (told_at IS NOT NULL OR coalesce(finished_at, created_at) < :before))"
-    " AND id NOT IN (SELECT value FROM json_each(:sending))"
+    " AND id NOT IN (SELECT value FROM json_each(:sending)))"
 )
 
 
@@ -116,8 +117,9 @@ class Erasable:
 class Forgettings:
     """The requests in the database. Each step can be repeated after the process died."""
 
-    def __init__(self, database: Database, spent: Spent) -> None:
+    def __init__(self, database: Database, spent: Spent, acts: Acts) -> None:
         self._database = database
+        self._acts = acts
         self._spent = spent
 
     async def begin(
@@ -204,6 +206,7 @@ class Forgettings:
             _leave_traces(write)
 
         await self._database.write(work)
+        self._acts.recorded()
 
     async def finish(self, request: Forgetting) -> None:
         """Delete all else of the person, and the request itself."""
@@ -215,6 +218,7 @@ class Forgettings:
             _leave_traces(write)
 
         await self._database.write(work)
+        self._acts.recorded()
 
     async def inputs(self) -> list[str]:
         """sha256 of the input images that belonged to erased jobs."""

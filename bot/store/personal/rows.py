@@ -1,7 +1,8 @@
 """All rows of one person, for an export: as they are stored, with JSON read."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,10 +38,17 @@ TABLES: Final = {
     "reports": "SELECT id, job_id, reporter, reason, made_at, decision, decided_at, shown"
     " FROM reports"
     " WHERE reporter = :person AND made_at >= :since AND made_at < :until ORDER BY made_at",
-    "acts": "SELECT id, at, community, actor, kind, subject, details, told_at FROM acts"
-    " WHERE actor = :person AND at >= :since AND at < :until ORDER BY id",
+    "acts": "SELECT id, at, community, iif(actor = :person, actor, NULL) AS actor, kind, subject,"
+    " iif(actor = :person, details, NULL) AS details, told_at FROM acts"
+    " WHERE (actor = :person OR subject = :person) AND at >= :since AND at < :until ORDER BY id",
     "blocks": "SELECT kind, blocked, within, at FROM blocks"
     " WHERE kind = 'person' AND blocked = :person",
+    "blocked_words": "SELECT community, text, kind, action, added_by, added_at FROM blocked_words"
+    " WHERE added_by = :person AND added_at >= :since AND added_at < :until ORDER BY added_at",
+    "disabled_entries": "SELECT kind, name, actor, at FROM disabled_entries"
+    " WHERE actor = :person AND at >= :since AND at < :until ORDER BY at",
+    "sent_again": "SELECT sent_again.* FROM jobs CROSS JOIN sent_again ON job_id = jobs.id"
+    " WHERE person = :person AND created_at >= :since AND created_at < :until",
 }
 """What belongs to no job, by table."""
 
@@ -81,23 +89,27 @@ async def jobs_of(database: Database, person: str, span: Span) -> AsyncIterator[
         last = {"created_at": rows[-1]["created_at"], "number": rows[-1]["number"]}
         those = json.dumps([row["id"] for row in rows])
         asked, images = [await database.rows(sql, (those,)) for sql in _OF_JOBS.values()]
-        places = {row["job_id"]: _record(row) for row in asked}
-        files: dict[str, list[Record]] = {}
-        for row in images:
-            files.setdefault(row["job_id"], []).append(_record(row))
-        yield [
-            JobRows(_record(row), places.get(row["id"]), tuple(files.get(row["id"], ())))
-            for row in rows
-        ]
+        yield await asyncio.to_thread(_together, rows, asked, images)
+
+
+def _together(rows: Sequence[Row], asked: Sequence[Row], images: Sequence[Row]) -> list[JobRows]:
+    places = {row["job_id"]: _record(row) for row in asked}
+    files: dict[str, list[Record]] = {}
+    for row in images:
+        files.setdefault(row["job_id"], []).append(_record(row))
+    return [
+        JobRows(_record(row), places.get(row["id"]), tuple(files.get(row["id"], ())))
+        for row in rows
+    ]
 
 
 async def rest_of(database: Database, person: str, span: Span) -> dict[str, list[Record]]:
     """What else is stored of `person`, by table."""
     values = {"person": person, "since": span.since, "until": span.until}
-    return {
-        table: [_record(row) for row in await database.rows(sql, values)]
-        for table, sql in TABLES.items()
-    }
+    found = {table: await database.rows(sql, values) for table, sql in TABLES.items()}
+    return await asyncio.to_thread(
+        lambda: {table: [_record(row) for row in rows] for table, rows in found.items()}
+    )
 
 
 def _record(row: Row) -> Record:

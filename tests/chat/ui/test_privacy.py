@@ -73,14 +73,21 @@ def test_what_goes_is_counted_and_what_stays_is_named() -> None:
             "presets": 2,
         }
     )
-    text = forget_text(SAY, found, ALL)
+    until = datetime(2026, 12, 6, tzinfo=UTC)
+    text = forget_text(SAY, found, ALL, until, aside=True)
     assert "1,200 requests" in text
     assert "3 presets" in text
     assert "your settings" in text
-    for stays in ("blocked stays", "others made", "Backups are kept", "shared can stay"):
+    for stays in (
+        "blocked stays",
+        "others made",
+        "Backups may still",
+        "Damaged copies",
+        "shared can stay",
+    ):
         assert stays in text
     assert len(text) <= 2_000
-    of_a_day = forget_text(SAY, found, Span(5, 9))
+    of_a_day = forget_text(SAY, found, Span(5, 9), until, aside=False)
     assert "Your settings stay" in of_a_day
     assert "- your settings" not in of_a_day
 
@@ -107,12 +114,16 @@ def test_there_is_something_to_forget_or_not() -> None:
 
 def test_it_is_said_what_is_still_there() -> None:
     until = datetime(2026, 12, 6, tzinfo=UTC)
-    text = forgotten_text(SAY, messages=1, stay=2, traces=True, blocked=True, copies_until=until)
+    text = forgotten_text(
+        SAY, messages=1, stay=2, traces=True, blocked=True, copies_until=until, aside=True
+    )
     assert f"<t:{int(until.timestamp())}:D>" in text
     assert "still deleting my messages" in text
     assert "2 messages with your images are still there" in text
     assert "within a day" in text
-    plain = forgotten_text(SAY, messages=0, stay=0, traces=False, blocked=False, copies_until=None)
+    plain = forgotten_text(
+        SAY, messages=0, stay=0, traces=False, blocked=False, copies_until=None, aside=False
+    )
     assert plain.splitlines()[1:] == [SAY("forget.no_copies")]
 
 
