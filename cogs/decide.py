@@ -24,7 +24,7 @@ from bot.store import (
 from bot.worker.blocking import Blocking
 from cogs.blockable import check_may_be_blocked
 from cogs.delete import Deleting, deleting_of
-from cogs.places import moderates, moderates_server
+from cogs.places import lacks_thread, moderates, moderates_server
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -120,6 +120,8 @@ class Deciding(Component[DecideId]):
             return EVERYWHERE, channels
         if not there:
             channels = await self._deleting.moderated(interaction, job)
+        if not there and not channels and lacks_thread(interaction, origin):
+            raise Refused("report.thread")
         if not there and not channels:
             raise app_commands.MissingPermissions(["manage_messages"])
         if decision is Decision.BLOCKED and not moderates_server(interaction):

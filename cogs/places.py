@@ -82,6 +82,19 @@ def _permissions_there(
     return found if sees(channel, found, member.id) else discord.Permissions.none()
 
 
+def lacks_thread(interaction: discord.Interaction[Any], asked: Discord) -> bool:
+    """Whether the user would moderate the private thread of `asked` if they were known to see
+    it."""
+    guild, member = interaction.guild, interaction.user
+    if asked.guild_id != interaction.guild_id or guild is None:
+        return False
+    thread = guild.get_channel_or_thread(asked.channel_id or 0)
+    if not isinstance(thread, discord.Thread) or not isinstance(member, discord.Member):
+        return False
+    found = permissions_in(thread, member)
+    return found.manage_messages and not sees(thread, found, member.id)
+
+
 def check_may_repeat(job: Job, catalog: Catalog, *, nsfw: bool) -> None:
     """Raise Refused if `job` needs an age-restricted channel and `nsfw` says that this is none.
 

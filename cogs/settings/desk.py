@@ -12,7 +12,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.contexts import Context
 from bot.chat.here import here_of
 from bot.chat.places import may_tell
-from bot.chat.ui.settings import changed_line, group_of, panel_layout
+from bot.chat.ui.settings import GROUPS, changed_line, group_of, panel_layout
 from bot.errors import Refused
 from bot.levels import Level, Levels, resolve
 from bot.levels.entering import Entering
@@ -90,8 +90,17 @@ class SettingsDesk:
         said: str | None = None,
     ) -> discord.ui.LayoutView:
         here = here_of(interaction)
+        notes = [said] if said else []
+        chosen = seen_from.level is Level.SERVER and "audit_channel" in GROUPS[group]
+        if chosen and here.place.community in self.audit.refusing:
+            notes.append(here.say("settings.audit_refused"))
         return panel_layout(
-            here.say, seen_from, group, self.shown_catalog, nsfw=here.nsfw, said=said
+            here.say,
+            seen_from,
+            group,
+            self.shown_catalog,
+            nsfw=here.nsfw,
+            said="\n".join(notes) or None,
         )
 
     @property

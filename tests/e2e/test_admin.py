@@ -28,7 +28,7 @@ from playground.state import COMMAND, COMPONENT
 from tests.e2e.acting import BUTTON, ROW, answer, forged, outcome
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import LORAS, MODELS, Bot, Home
-from tests.e2e.results import gallery, job_of
+from tests.e2e.results import gallery, job_of, parts
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 from tests.e2e.test_queue import said
@@ -505,6 +505,15 @@ async def test_a_refusing_channel_is_said_and_told_later(court: Court) -> None:
     await until(lambda: "takes no messages" in bot.log)
     assert str(court.hall.guild.id) in await court.admin("status")  # type: ignore[union-attr]
     assert "takes no messages in its audit channel" in await court.admin("server list")
+    hall = court.hall.guild
+    assert hall is not None
+    hall.members[mod.id].role_ids.append(
+        playground.add_role("chief", "manage_guild", guild=hall).id
+    )
+    shown = await answer(await mod.slash("settings server", channel=court.hall))
+    [select] = [p for p in parts(shown) if p.get("custom_id") == "settinggroup:server"]
+    await mod.select(shown, select["custom_id"], ["messages"])
+    assert "audit channel takes no messages from me" in shown.text
     # A note to every server, and an end in the middle of it.
     for n in range(4):
         guild = playground.add_guild(f"noted {n}")

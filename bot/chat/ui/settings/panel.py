@@ -80,7 +80,7 @@ def panel_layout(
     nsfw: bool,
     said: str | None = None,
 ) -> discord.ui.LayoutView:
-    """The settings of a level in one group. said: what was just changed."""
+    """The settings of a level in one group. said: what was just changed, or does not work."""
     level = seen_from.level
     names = names_of(level, group)
     lines = [
