@@ -20,7 +20,7 @@ AWAY = http_error(503)
 
 def forgetter_of(desk: Desk, folder: Path) -> Forgetter:
     async def withdraw(job_id: str) -> None:
-        await desk.queue.withdraw(job_id)
+        await desk.store.cancel(await desk.store.job(job_id))
 
     forgetter = Forgetter(
         desk.store,
