@@ -9,12 +9,12 @@ from discord.app_commands import Choice, locale_str
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.markdown import code, seen
-from bot.chat.ui.words import action_text, as_typed, found_words, word_list
+from bot.chat.ui.words import action_text, found_words, word_list
 from bot.moderation.owner_file import typed_entry
 from bot.moderation.texts import Checked
-from bot.moderation.word_list import ACTIONS, Action, Blocked, EntryKind
+from bot.moderation.word_list import ACTIONS, Action, Blocked, EntryKind, as_typed
 from bot.moderation.words import Words
-from bot.store import OWNER, ActKind, Store, discord_person
+from bot.store import OWNER, discord_person
 from bot.texts.language import Texts
 
 Interaction = discord.Interaction[ImagenBot]
@@ -37,9 +37,8 @@ def action_choices(texts: Texts) -> list[Choice[str]]:
 class Blocking:
     """Answers privately: what is blocked is nobody else's business."""
 
-    def __init__(self, words: Words, store: Store) -> None:
+    def __init__(self, words: Words) -> None:
         self._words = words
-        self._store = store
 
     async def add(
         self, interaction: Interaction, community: str, word: str, action: str | None
@@ -48,7 +47,6 @@ class Blocking:
         entry = typed_entry(word, chosen)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._words.add(community, entry, discord_person(interaction.user.id))
-        await self._record(interaction, community, entry, added=True)
         say = here_of(interaction).say
         what = action_text(say, entry.action)
         await _answer(
@@ -58,8 +56,7 @@ class Blocking:
     async def remove(self, interaction: Interaction, community: str, word: str) -> None:
         entry = typed_entry(word, ACTIONS[0])
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await self._words.remove(community, entry)
-        await self._record(interaction, community, entry, added=False)
+        await self._words.remove(community, entry, discord_person(interaction.user.id))
         say = here_of(interaction).say
         await _answer(interaction, say("words.panel.removed", entry=code(as_typed(entry))))
 
@@ -95,18 +92,6 @@ class Blocking:
             Blocked(row.text, cast("EntryKind", row.kind), cast("Action", row.action))
             for row in rows
         ]
-
-    async def _record(
-        self, interaction: Interaction, community: str, entry: Blocked, *, added: bool
-    ) -> None:
-        await self._store.acts.record(
-            kind=ActKind.WORDS_CHANGED,
-            actor=discord_person(interaction.user.id),
-            community=community or None,
-            word=as_typed(entry),
-            action=entry.action if added else None,
-            added=added,
-        )
 
 
 async def _answer(interaction: Interaction, text: str) -> None:

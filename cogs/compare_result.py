@@ -118,9 +118,10 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
             raise Refused("compare.no_cell")
         hidden = self._results.hides(interaction, job)
         await self._delivery.defer(interaction, hidden=hidden)
+        request = replace(found.request, added=job.request.added)
         asked = asked_by(
             interaction,
-            found.request,
+            request,
             kind="cell",
             parent=job,
             hidden=hidden,

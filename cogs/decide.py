@@ -56,12 +56,15 @@ class Deciding(Component[DecideId]):
         job = await self._store.find(report.job_id) if report else None
         if report is None or job is None:
             raise Refused("report.gone")
+        again = await self._deleting.results.shown_again(interaction, job)
+        there = job.community == here_of(interaction).place.community
+        shown_at = None if there else next(iter(again), None)
         within, channels = await self._within(interaction, job, custom_id.decision)
         await interaction.response.defer()
         won = await self._decide(interaction, report, job, custom_id.decision, within, channels)
         decided = await self._store.reports.find(report.id) or report
         say = await self._audit.say_in(interaction.guild if within else None)
-        text = report_text(say, decided, job)
+        text = report_text(say, decided, job, shown_at)
         await interaction.edit_original_response(content=text, view=report_view(say, decided))
         if not won:
             by = person(say, decided.decided_by or "")

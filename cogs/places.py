@@ -16,6 +16,7 @@ from bot.errors import AnsweredElsewhere, Refused
 from bot.progress import Notice
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, Kind, NewJob
+from bot.store.sent_again import Shown
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,22 @@ def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
 
 
 def as_asked_in(
-    interaction: discord.Interaction[Any], asked: Discord, channel_id: int
+    interaction: discord.Interaction[Any], asked: Discord, shown: Shown
 ) -> Discord | None:
-    """`asked`, as if that was in a channel in which it is shown again; None if the channel is not
-    known to be one of this server."""
-    guild = interaction.guild
+    """`asked`, as if the result's message was the one that shows it again; None if that is not
+    known to be in this server."""
+    guild, channel_id = interaction.guild, shown.channel_id
     if guild is None or (
         channel_id != interaction.channel_id and guild.get_channel_or_thread(channel_id) is None
     ):
         return None
-    return replace(asked, guild_id=interaction.guild_id, channel_id=channel_id, hidden=False)
+    return replace(
+        asked,
+        guild_id=interaction.guild_id,
+        channel_id=channel_id,
+        message_id=shown.message_id,
+        hidden=False,
+    )
 
 
 def moderates_server(interaction: discord.Interaction[Any]) -> bool:

@@ -29,9 +29,9 @@ class Reports:
         await interaction.response.defer(ephemeral=True, thinking=True)
         # Shown again in another server, it is for the moderators there.
         here = here_of(interaction).place.community
-        again = here != job.community and await self.results.shown_again(interaction, job)
-        community = here if again else job.community
-        if not await reports.add(job, reporter, reason, community):  # forms can be sent at once
+        again = await self.results.shown_again(interaction, job) if here != job.community else []
+        shown = next(iter(again), None)
+        if not await reports.add(job, reporter, reason, shown):  # forms can be sent at once
             raise Refused("report.twice")
         await interaction.followup.send(here_of(interaction).say("report.done"))
 

@@ -156,7 +156,7 @@ class Results:
         """Where in this server the result was shown again: its origin, as if asked for there."""
         origin = Discord.of(job.origin)
         shown = await self.store.sent_again.of(job.id)
-        places = (as_asked_in(interaction, origin, each.channel_id) for each in shown)
+        places = (as_asked_in(interaction, origin, each) for each in shown)
         return [place for place in places if place is not None]
 
     async def shown_by(

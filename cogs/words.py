@@ -75,4 +75,4 @@ async def setup(bot: ImagenBot) -> None:
     backend, texts = bot.services.backend, bot.services.texts
     choices = app_commands.choices(action=action_choices(texts))
     choices(WordsCog.add)
-    await bot.add_cog(WordsCog(Blocking(backend.words, backend.store)))
+    await bot.add_cog(WordsCog(Blocking(backend.words)))

@@ -19,6 +19,8 @@ ASK_AGAIN: Final = 600.0
 """Seconds for which an answer holds."""
 PATIENCE: Final = 1.5
 """Seconds for which an answer is waited for, of the three that Discord allows for its own."""
+FAILED_FOR: Final = 10.0
+"""Seconds for which nobody is asked again after no answer came."""
 REMEMBERED: Final = 10_000
 """People whose roles are remembered."""
 
@@ -38,22 +40,25 @@ class KnownRoles:
         self._client = client
         self._wanted = frozenset(wanted)
         self._clock = clock
-        self._known: dict[int, tuple[float, frozenset[int]]] = {}
+        self._known: dict[int, tuple[float, frozenset[int]]] = {}  # until when
 
     async def of(self, user_id: int) -> frozenset[int]:
         """Those that the person has in the bot's servers; none if Discord does not say in time."""
         if not self._wanted:
             return frozenset()
-        at, roles = self._known.get(user_id, (-ASK_AGAIN, frozenset()))
-        if self._clock() - at < ASK_AGAIN:
+        until, roles = self._known.get(user_id, (float("-inf"), frozenset()))
+        if self._clock() < until:
             return roles
         try:
             async with asyncio.timeout(PATIENCE):
                 roles = await self._ask(user_id)
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("a person's roles are not known: %s", type(error).__name__)
-            return frozenset()
-        self._known[user_id] = self._clock(), roles
+            return self._remember(user_id, frozenset(), FAILED_FOR)
+        return self._remember(user_id, roles, ASK_AGAIN)
+
+    def _remember(self, user_id: int, roles: frozenset[int], seconds: float) -> frozenset[int]:
+        self._known[user_id] = self._clock() + seconds, roles
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         return roles

@@ -105,7 +105,8 @@ class Housekeeping:
     async def prune(self) -> int:
         """Delete the files of old images but keep their rows. Returns how many were deleted.
 
-        What is not delivered yet, and what it is made from, is never deleted. Favourites go last.
+        What is not delivered yet, and what it is made from, is never deleted. What people keep of
+        their own goes last.
         """
         files = await self._inputs.stored()
         uses = await self._store.input_uses.of_all({file.sha256 for file in files})
@@ -133,7 +134,7 @@ class Housekeeping:
         return len(gone)
 
     async def _prune_favourites(self, total: int, limit: int | None) -> list[Kept]:
-        """What somebody keeps goes only if there is nothing else left to delete, whatever its age.
+        """What people keep of their own goes only if nothing else is left, whatever its age.
 
         total: bytes of all that is left.
         """

@@ -61,6 +61,8 @@ class Thumbnails:
         data = small(self._images_dir / image.path)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, data)
+        if not (self._images_dir / image.path).exists():
+            file.unlink(missing_ok=True)  # deleted meanwhile, and its thumbnail before it was there
         return data
 
 

@@ -11,7 +11,7 @@ from bot.levels.rules import Rules
 from bot.progress import Notice
 from bot.request import GenerationRequest, emphasis
 from bot.settings.image_check import stricter_check
-from bot.store import Discord, Job, NewJob, Store
+from bot.store import Discord, Job, NewAct, NewJob, Store
 from catalog import Catalog
 
 ADDED: Final = "levels.negative_added"
@@ -30,10 +30,11 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A job as it may be stored, and the rules by which it may."""
+    """A job as it may be stored, and the rules by which it may. acts: to be kept with it."""
 
     new: NewJob
     rules: Rules
+    acts: tuple[NewAct, ...] = ()
 
 
 Admit: TypeAlias = Callable[[NewJob], Awaitable[Admitted]]

@@ -31,10 +31,12 @@ that may stand for a letter. W: WEAK, and where a text begins and ends."""
 _SIGNS: Final = "@$!"
 _WEAK_SIGNS: Final = frozenset(",;，、؛،")
 _BLANKS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-_UNSPACED: Final = re.compile(
+_UNSPACED_LETTER: Final = (
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+_UNSPACED: Final = re.compile(_UNSPACED_LETTER)
+_ALONE: Final = re.compile(rf"(?<![^\W_]){_UNSPACED_LETTER}(?:\s+{_UNSPACED_LETTER}(?![^\W_]))+")
 _GENERIC_MARKS: Final = re.compile(
     "[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff"
     "\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
@@ -45,6 +47,8 @@ _PASSES: Final = re.compile(r"(?<!\s)\s*+\b(?:BREAK|AND)\b\s*+")
 _WORD: Final = re.compile(r"[^\W_]+")
 # One letter and a number are the name of a lens or a car rather than a word.
 _NAME: Final = re.compile(r"(?<![^\W_])[^\W\d_][0-9]{2,}(?![^\W_])")
+# A comma between letters, as hardly anyone writes it.
+_COMMA: Final = re.compile(f"(?<=[^\\W_])[{''.join(sorted(_WEAK_SIGNS))}](?=[^\\W_])")
 _DIGIT: Final = re.compile("[0-9]")
 _WORDLIKE: Final = 2
 """So many letters without a blank make a digit among them one that may stand for a letter."""
@@ -207,7 +211,15 @@ def _symbols(text: str, *, begins: bool = True, ends: bool = True) -> str:
 
     if _DIGIT.search(text):
         text = _RUN.sub(numbered, _NAME.sub(lambda name: name[0].translate(_IN_NUMBERS), text))
+    text = _COMMA.sub(STRONG, text)
+    if not text.isascii():
+        text = _spelt_out(text)
     return text.translate(_SYMBOLS)
+
+
+def _spelt_out(text: str) -> str:
+    """`text` without the blanks between letters that stand alone, of scripts that have none."""
+    return _ALONE.sub(lambda letters: "".join(letters[0].split()), text)
 
 
 class _Symbols(dict[int, str]):

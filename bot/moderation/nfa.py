@@ -19,11 +19,9 @@ class SymbolSet:
     negated: bool = False
 
     def has(self, symbol: str, of: SymbolClass) -> bool:
-        inside = (
-            symbol in self.symbols
-            or of in self.classes
-            or any(low <= symbol <= high for low, high in self.ranges)
-        )
+        inside = symbol in self.symbols or of in self.classes
+        if not inside and self.ranges:
+            inside = any(low <= symbol <= high for low, high in self.ranges)
         return inside is not self.negated
 
 
@@ -68,17 +66,16 @@ class Nfa:
         links = self.at_boundary if boundary else self.free
         links[start] = (*links[start], end)
 
-    def closure(self, states: Iterable[int], *, boundary: bool) -> list[int]:
+    def closure(self, states: Iterable[int], *, boundary: bool) -> set[int]:
         """These states and what is reached with them, where `boundary` says what place it is."""
-        reached = dict.fromkeys(states)
+        reached = set(states)
         waiting = list(reached)
+        links, free = self.at_boundary, self.free
         while waiting:
             state = waiting.pop()
-            ends = self.free[state]
-            if boundary:
-                ends = (*ends, *self.at_boundary[state])
+            ends = (*free[state], *links[state]) if boundary else free[state]
             for end in ends:
                 if end not in reached:
-                    reached[end] = None
+                    reached.add(end)
                     waiting.append(end)
-        return list(reached)
+        return reached

@@ -1,23 +1,32 @@
 """Screening: blocked words, and what only age-restricted channels may have, in every job."""
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from bot.errors import JobFailed, Refused
 from bot.levels import Admit, Admitted, Levels
-from bot.moderation.texts import checked
+from bot.moderation.texts import checked, remembering
 from bot.moderation.words import Finding, Words
 from bot.request import GenerationRequest, is_gated
-from bot.store import ActKind, Api, CommandLine, Discord, Job, NewJob, Origin, Previewing, Store
+from bot.store import (
+    ActKind,
+    Api,
+    CommandLine,
+    Discord,
+    Job,
+    NewAct,
+    NewJob,
+    Origin,
+    Previewing,
+    Store,
+)
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
 
 WORD_SHOWN: Final = 100
-_REMEMBERED: Final = 1_000
-"""Of how many jobs it is known that what they have was reported."""
 
 
 class Screening:
@@ -43,46 +52,58 @@ class Screening:
         self._store = store
         self._catalog = catalog
         self._negatives = negatives
-        self._reported: OrderedDict[tuple[str, str | None], None] = OrderedDict()
 
     async def __call__(self, new: NewJob) -> Admitted:
-        """See Admit. Raises Refused: words.refused, words.restricted, repeat.gated."""
+        """See Admit. Raises Refused: words.refused, words.restricted, words.too_complex,
+        repeat.gated."""
         admitted = await self._admit(new)
         if isinstance(new.origin, CommandLine):
             return admitted
         restricted = await self._restricted(new.origin, new.request)
         if not restricted and is_gated(new.request, self._catalog()):
             raise Refused("repeat.gated")
-        finding = await self._find(new.request, new.origin, admitted.rules.forced_negative)
+        new = admitted.new
+        added = (*admitted.rules.forced_negative, *await self._added_before(new))
+        new = replace(new, request=remembering(new.request, self._catalog(), added))
+        finding = await self._find(new.request, new.origin)
         if finding.has("refuse"):
             raise Refused("words.refused")
         if finding.has("restrict") and not restricted:
             raise Refused("words.restricted")
-        if finding.has("report"):
-            await self._report(new, finding)
-        return admitted
+        return replace(admitted, new=new, acts=(*admitted.acts, *_reports(new, finding)))
 
     async def recheck(self, job: Job) -> None:
         """Raise JobFailed if it may not be generated any more: a list has changed meanwhile."""
         if isinstance(job.origin, CommandLine):
             return
-        finding = await self.found_in(job)
+        try:
+            finding = await self.found_in(job)
+        except Refused as refused:
+            raise JobFailed(refused.code, **refused.params) from None
         if finding.has("refuse"):
             raise JobFailed("words.changed")
         if finding.has("restrict") and not await self._restricted(job.origin, job.request):
             raise JobFailed("words.changed_restricted")
 
     async def flags(self, job: Job) -> bool:
-        """Whether it has words that are only for age-restricted channels by now."""
-        return (await self.found_in(job)).has("restrict")
+        """Whether it has words that are only for age-restricted channels by now, or may have."""
+        try:
+            return (await self.found_in(job)).has("restrict")
+        except Refused:
+            return True
 
     async def found_in(self, job: Job) -> Finding:
-        """What the lists find in a stored job."""
+        """What the lists find in a stored job. Raises Refused as Words.find does."""
         rules = await self._levels.rules_of(job.origin)
         return await self._find(job.request, job.origin, rules.forced_negative)
 
+    async def _added_before(self, new: NewJob) -> tuple[str, ...]:
+        """What was added to the job that this one goes on from."""
+        parent = await self._store.find(new.parent_id) if new.parent_id else None
+        return parent.request.added if parent is not None else ()
+
     async def _find(
-        self, request: GenerationRequest, origin: Origin, added: Iterable[str]
+        self, request: GenerationRequest, origin: Origin, added: Iterable[str] = ()
     ) -> Finding:
         texts = checked(request, self._catalog(), negatives=self._negatives, added=added)
         return await self._words.find(texts, origin.community)
@@ -103,24 +124,19 @@ class Screening:
         used = (catalog.models.get(request.model), *adapters)
         return any(entry is not None and entry.nsfw for entry in used)
 
-    async def _report(self, new: NewJob, finding: Finding) -> None:
-        """Tell each list's moderators, once for a job and where it is to be shown."""
-        what = (new.id, new.origin.community)
-        if what in self._reported:
-            return
-        self._reported[what] = None
-        if len(self._reported) > _REMEMBERED:
-            self._reported.popitem(last=False)
-        for entries, community in (
-            (finding.of_owner, None),
-            (finding.of_server, new.origin.community),
-        ):
-            words = [entry.text for entry in entries if entry.action == "report"]
-            if words:
-                await self._store.acts.record(
-                    kind=ActKind.WORDS_FOUND,
-                    actor=new.origin.person,
-                    community=community,
-                    subject=new.id,
-                    words=", ".join(words)[:WORD_SHOWN],
-                )
+
+def _reports(new: NewJob, finding: Finding) -> Iterator[NewAct]:
+    """What each list's moderators are told once the job is accepted."""
+    for entries, community in (
+        (finding.of_owner, None),
+        (finding.of_server, new.origin.community),
+    ):
+        words = [entry.text for entry in entries if entry.action == "report"]
+        if words:
+            yield NewAct(
+                kind=ActKind.WORDS_FOUND,
+                actor=new.origin.person,
+                community=community,
+                subject=new.id,
+                details={"words": ", ".join(words)[:WORD_SHOWN]},
+            )

@@ -21,6 +21,7 @@ FULLY_FROM: Final = 3
 _SELDOM_DOUBLED: Final = frozenset("ahijkquvwxy")
 """One of them more is a stretched word; of other letters, two may make another word."""
 _STRETCHED: Final = 3
+_DOUBLED: Final = 2
 
 _SIGNS_READ: Final = str.maketrans({"@": "a", "$": "s", "!": WEAK, STRONG: WEAK})
 _SEPARATORS: Final = SymbolSet(classes="SW")
@@ -34,6 +35,7 @@ class Spelling:
         self._starts: dict[bool, int] = {}
         self._after: dict[tuple[int, str, int, bool], int] = {}
         self._spelt: dict[tuple[int, str], int] = {}
+        self._doubled: dict[tuple[int, str], int] = {}
 
     def add(self, text: str, number: int) -> None:
         """Look for `text`, as `number`. A `*` at its beginning or end stands for more of a word.
@@ -58,6 +60,11 @@ class Spelling:
             for n, symbol in enumerate(symbols.replace(WEAK, "")):
                 state = self._spelt_next(state, symbol, first=n == 0)
             nfa.link(state, accepting, boundary=True)
+            if all(class_of(symbol) == "L" for symbol in symbols):
+                state = start
+                for symbol, run in groupby(symbols):
+                    state = self._doubled_next(state, symbol, len(list(run)))
+                nfa.link(state, accepting, boundary=ends)
 
     def _start(self, *, boundary: bool) -> int:
         if boundary not in self._starts:
@@ -95,6 +102,14 @@ class Spelling:
         end = self._nfa.state()
         self._nfa.on(state, symbols, end)
         return end
+
+    def _doubled_next(self, state: int, symbol: str, count: int) -> int:
+        """The state after `count` of `symbol`, each of them doubled, or more."""
+        for _ in range(_DOUBLED * count):
+            if (state, symbol) not in self._doubled:
+                self._doubled[state, symbol] = self._step(state, spellings(symbol, stand_ins=True))
+            state = self._doubled[state, symbol]
+        return state
 
     def _spelt_next(self, state: int, symbol: str, *, first: bool) -> int:
         """The state after `symbol` with something between it and the one before."""

@@ -8,24 +8,28 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from bot.errors import InvalidRequest, Refused
+from bot.moderation.automaton import TooComplex
 from bot.moderation.owner_file import OwnerFile
 from bot.moderation.texts import Checked
 from bot.moderation.word_list import (
+    PATTERN_STATES_MAX,
     PATTERNS_MAX,
+    STATES_MAX,
     WORDS_MAX,
     Action,
     Blocked,
     EntryKind,
     WordList,
+    as_typed,
     check_entry,
 )
-from bot.store import OWNER, BlockedWord, Store
+from bot.store import OWNER, BlockedWord, Detail, Store
 from catalog import Catalog
 
 log = logging.getLogger(__name__)
 
-REMEMBERED: Final = 100
-"""Of how many servers the compiled lists are kept in memory."""
+KEPT_MAX: Final = 200_000
+"""States of all the compiled lists that are kept in memory, about 80 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,24 @@ class Words:
         self._file = file
         self._lists: OrderedDict[str, WordList] = OrderedDict()
         self._changes = 0
+        self._changing = asyncio.Lock()
+        self._searching = asyncio.Lock()  # one thread at a time: others have files to save
         self._owner: tuple[Sequence[Blocked], Sequence[Blocked], WordList] | None = None
 
     async def find(self, texts: Checked, community: str | None) -> Finding:
-        """What of the owner's list and of that server's the texts have, or can turn out to have."""
-        stored = await self._listed(OWNER)
-        server = await self._listed(community) if community else WordList()
-        return await asyncio.to_thread(self._find, texts, stored, server)
+        """What of the owner's list and of that server's the texts have, or can turn out to have.
+
+        Raises Refused if searching the server's list would take too long.
+        """
+        async with self._searching:
+            stored = await self._listed(OWNER)
+            server = await self._listed(community) if community else WordList()
+            try:
+                finding = await asyncio.to_thread(self._find, texts, stored, server)
+            except TooComplex:
+                raise Refused("words.too_complex") from None
+            self._make_room()
+            return finding
 
     async def check(self, texts: Checked, community: str | None, *, restricted: bool) -> None:
         """Raise Refused if what is to be kept has a blocked word.
@@ -81,23 +96,42 @@ class Words:
         """What the owner has blocked in the file."""
         return await asyncio.to_thread(self._file.entries)
 
-    async def add(self, community: str, entry: Blocked, by: str) -> None:
-        """Raises InvalidRequest if it is no word or pattern, Refused if the list is full."""
-        await asyncio.to_thread(check_entry, entry)
-        most = WORDS_MAX if entry.kind == "word" else PATTERNS_MAX
-        added = await self._store.words.add(
-            community, entry.text, kind=entry.kind, action=entry.action, by=by, most=most
-        )
-        if not added:
-            code = "words.full_word" if entry.kind == "word" else "words.full_pattern"
-            raise Refused(code, max=most)
-        self.forget(community)
+    async def add(self, community: str, entry: Blocked, by: str) -> bool:
+        """Returns False if it is in the list already, with the same action.
 
-    async def remove(self, community: str, entry: Blocked) -> None:
+        Raises InvalidRequest if it is no word or pattern, Refused if the list is full.
+        """
+        await asyncio.to_thread(check_entry, entry)
+        async with self._changing:
+            if community != OWNER:
+                rows = await self._store.words.of(community)
+                others = [_entry(row) for row in rows if (row.kind, row.text) != _key(entry)]
+                await asyncio.to_thread(_check_size, [*others, entry], entry.kind)
+            most = WORDS_MAX if entry.kind == "word" else PATTERNS_MAX
+            added = await self._store.words.add(
+                community,
+                entry.text,
+                kind=entry.kind,
+                action=entry.action,
+                by=by,
+                most=most,
+                act={"word": as_typed(entry), "action": entry.action, "added": True},
+            )
+            if added is None:
+                code = "words.full_word" if entry.kind == "word" else "words.full_pattern"
+                raise Refused(code, max=most)
+            self.forget(community)
+        return added
+
+    async def remove(self, community: str, entry: Blocked, by: str) -> None:
         """Raises Refused if it is not blocked."""
-        if not await self._store.words.remove(community, entry.text, kind=entry.kind):
-            raise Refused("words.not_listed")
-        self.forget(community)
+        act: dict[str, Detail] = {"word": as_typed(entry), "added": False}
+        async with self._changing:
+            if not await self._store.words.remove(
+                community, entry.text, kind=entry.kind, by=by, act=act
+            ):
+                raise Refused("words.not_listed")
+            self.forget(community)
 
     def forget(self, community: str) -> None:
         """What that server, or OWNER, has blocked was changed in the store."""
@@ -110,12 +144,19 @@ class Words:
             return known
         changes = self._changes
         entries = [_entry(row) for row in await self._store.words.of(community)]
-        compiled = await asyncio.to_thread(_compiled, entries)
+        compiled = await asyncio.to_thread(_compiled, entries, bounded=community != OWNER)
         if changes == self._changes:
             self._lists[community] = compiled
-            if len(self._lists) > REMEMBERED:
-                self._lists.popitem(last=False)
         return compiled
+
+    def _make_room(self) -> None:
+        """Of all but the owner's, drop those that were not needed for longest."""
+        kept = sum(words.size for words in self._lists.values())
+        for community in list(self._lists):
+            if kept <= KEPT_MAX:
+                break
+            if community != OWNER:
+                kept -= self._lists.pop(community).size
 
     def _find(self, texts: Checked, stored: WordList, server: WordList) -> Finding:
         owner = self._with_file(stored)
@@ -139,14 +180,28 @@ class Words:
         return known[2]
 
 
+def _key(entry: Blocked) -> tuple[str, str]:
+    return entry.kind, entry.text
+
+
+def _check_size(entries: Sequence[Blocked], kind: EntryKind) -> None:
+    """Raise Refused if a server's list with these, of which one of the kind is new, is too large
+    to be searched for everyone who asks there."""
+    words = _compiled(entries)
+    if kind == "pattern" and words.pattern_states > PATTERN_STATES_MAX:
+        raise Refused("words.full_places", value=words.pattern_states, max=PATTERN_STATES_MAX)
+    if words.states > STATES_MAX:
+        raise Refused("words.full_size", percent=100 * words.states // STATES_MAX)
+
+
 def _entry(row: BlockedWord) -> Blocked:
     return Blocked(row.text, cast("EntryKind", row.kind), cast("Action", row.action))
 
 
-def _compiled(entries: Sequence[Blocked]) -> WordList:
+def _compiled(entries: Sequence[Blocked], *, bounded: bool = False) -> WordList:
     """Without those that an earlier version took and this one does not."""
     try:
-        return WordList(entries)
+        return WordList(entries, bounded=bounded)
     except InvalidRequest:
         valid = []
         for entry in entries:
@@ -156,4 +211,4 @@ def _compiled(entries: Sequence[Blocked]) -> WordList:
                 log.error("a blocked %s is left out (%s)", entry.kind, error.code)
             else:
                 valid.append(entry)
-        return WordList(valid)
+        return WordList(valid, bounded=bounded)

@@ -147,7 +147,8 @@ class JobQueue:
             if not self._line.knows(person):
                 served = await self._store.last_served([person])
             new = replace(new, priority=self._admission.priority(new, rules))
-            job = await self._store.accept(new, self._admission.recheck(new, rules))
+            recheck = self._admission.recheck(new, rules)
+            job = await self._store.accept(new, recheck, admitted.acts)
             self._line.serve_all(served)
             self._admission.accepted(job)
             self._arrivals += 1

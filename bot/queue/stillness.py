@@ -8,7 +8,7 @@ from math import ceil
 from typing import Final, Never
 
 from bot.queue.quiet import QuietHours
-from bot.store import Store
+from bot.store import ActKind, Store
 
 PAUSED: Final = "paused"
 QUIET: Final = "quiet hours"
@@ -56,9 +56,17 @@ class Stillness:
         self.paused = paused
         self._changed()
 
-    async def keep_quiet(self, quiet: QuietHours | None) -> None:
-        """From now on, every day; None for no longer."""
-        await self._store.set_setting(QUIET, json.dumps(quiet.clock) if quiet else "")
+    async def keep_quiet(self, quiet: QuietHours | None, actor: str) -> None:
+        """From now on, every day; None for no longer. actor: who wants it, as of a job."""
+        start, end, zone = quiet.clock if quiet else ("off", None, None)
+        await self._store.acts.record(
+            kind=ActKind.QUIET_HOURS,
+            actor=actor,
+            setting=(QUIET, json.dumps(quiet.clock) if quiet else ""),
+            start=start,
+            end=end,
+            zone=zone or None,
+        )
         self.quiet = quiet
         self._set.set()
         self._changed()

@@ -112,6 +112,8 @@ class GenerationRequest:
     comparison: the cells to generate instead of one image; the other fields are then those of the
         first cell, and only shown.
     upscale: the image to enlarge; width and height are then its own.
+    added: what places and models, rather than a person, have put into the negative prompts, as it
+        was then; of a comparison, into those of its cells.
     """
 
     prompt: str = field(repr=False)
@@ -139,6 +141,7 @@ class GenerationRequest:
     edits: bool = False
     comparison: Comparison | None = None
     upscale: Upscale | None = None
+    added: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -294,7 +297,7 @@ class GenerationRequest:
         """The request as JSON types; `from_dict` reads it back."""
         data = asdict(replace(self, comparison=None))
         del data["comparison"]
-        for name in ("embeddings", "template", "others", "edits", "upscale"):
+        for name in ("embeddings", "template", "others", "edits", "upscale", "added"):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
         if self.comparison is not None:
@@ -313,6 +316,7 @@ class GenerationRequest:
         parts: dict[str, Any] = {
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
+            "added": tuple(data.get("added", ())),
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
             "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }

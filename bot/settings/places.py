@@ -25,9 +25,9 @@ class PlaceSettings(PrivacySettings):
         "use this GPU, unless a role is required. With `DISCORD_GUILD_ID`, they never can.",
     )
     welcome: Literal["inviter", "channel", "none"] = Field(
-        default="inviter",
+        default="channel",
         alias="IMAGEN_WELCOME",
-        description="Who gets a first message when the bot joins a server: its `inviter` (if the "
-        "bot may read the audit log, else the channel), the server's `channel` for system "
-        "messages, or `none`.",
+        description="Who gets a first message when the bot joins a server: the server's "
+        "`channel` for system messages; its `inviter`, which takes the permission *View Audit Log* "
+        "and is the channel without it; or `none`.",
     )

@@ -228,7 +228,7 @@ class Settings(ResultSettings):
         alias="IMAGEN_KEEP_DAYS",
         description="Days to keep generated images, and the images they were made from, on disk; 0 "
         "means forever. Posts in Discord, and each job's history and seed in the database, are not "
-        "affected. What somebody keeps with ⭐ has no age limit.",
+        "affected. What people keep of their own with ⭐ has no age limit.",
     )
     keep_gb: float = Field(
         default=50,

@@ -1,6 +1,6 @@
 """Persistent storage: jobs, images and settings in SQLite."""
 
-from bot.store.acts import Act, ActKind
+from bot.store.acts import Act, ActKind, Detail, NewAct
 from bot.store.api_keys import ApiKey
 from bot.store.blocks import EVERYWHERE, Block
 from bot.store.comparisons import (
@@ -75,6 +75,7 @@ __all__ = [
     "BlockedWord",
     "CommandLine",
     "Decision",
+    "Detail",
     "Discord",
     "Erasable",
     "Failure",
@@ -90,6 +91,7 @@ __all__ = [
     "Kind",
     "LevelChange",
     "LevelKey",
+    "NewAct",
     "NewJob",
     "Origin",
     "Painted",

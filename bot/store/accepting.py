@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from bot.store.acts import NewAct
 from bot.store.blocks import check_not_blocked
 from bot.store.database import Row
 from bot.store.history.index import add
@@ -20,9 +21,10 @@ def accept(
     check: Callable[[Usage], None] | None,
     write: sqlite3.Connection,
     spent: Sequence[Row] = (),
+    acts: Sequence[NewAct] = (),
 ) -> Job:
     """Within a transaction: check and insert. request: as JSON. asked_at: in milliseconds. spent:
-    what the person has asked for and had forgotten."""
+    what the person has asked for and had forgotten. acts: to be kept with it."""
     origin = new.origin
     origin.check_new(write)
     check_not_blocked(write, origin.person, origin.community)
@@ -46,5 +48,7 @@ def accept(
         ),
     )
     origin.insert(write, new.id)
+    for act in acts:
+        act.insert(write)
     add(write, new.id, origin.person, new.kind, asked_at, new.request)
     return Job.from_row(write.execute(f"{SELECT_JOBS} WHERE id = ?", (new.id,)).fetchone())

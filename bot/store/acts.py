@@ -44,6 +44,21 @@ class ActKind(StrEnum):
     REPORT_GONE = "report_gone"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAct:
+    """An act that is kept once what it is about is stored. See Act."""
+
+    kind: ActKind
+    actor: str
+    community: str | None = None
+    subject: str | None = None
+    details: Mapping[str, Detail] = field(default_factory=dict, repr=False)
+
+    def insert(self, write: sqlite3.Connection) -> None:
+        """Within a transaction. `Acts.recorded` is to be called after."""
+        insert_act(write, self.kind, self.actor, self.community, self.subject, self.details)
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """actor: a person as of a job, such as `discord:7`. community: the server that it concerns;
@@ -92,12 +107,21 @@ class Acts:
         actor: str,
         community: str | None = None,
         subject: str | None = None,
+        setting: tuple[str, str] | None = None,
         **details: Detail,
     ) -> int:
-        """Keep an act, to be told; returns its id. details: never a prompt."""
-        act = await self._database.write(
-            lambda write: insert_act(write, kind, actor, community, subject, details)
-        )
+        """Keep an act, to be told; returns its id.
+
+        setting: of the bot, as its key and value, that is changed by it at once. details: never a
+        prompt.
+        """
+
+        def record(write: sqlite3.Connection) -> int:
+            if setting is not None:
+                put_setting(write, *setting)
+            return insert_act(write, kind, actor, community, subject, details)
+
+        act = await self._database.write(record)
         self.recorded()
         return act
 
@@ -141,6 +165,24 @@ class Acts:
         if announced:
             self.recorded()
         return announced
+
+    async def keep(self, acts: Sequence[NewAct]) -> None:
+        """Keep those of which there is none yet of the kind, about the same, in that server."""
+
+        def keep(write: sqlite3.Connection) -> bool:
+            kept = False
+            for act in acts:
+                sql = "SELECT 1 FROM acts WHERE subject = ? AND kind = ? AND community IS ?"
+                if not write.execute(sql, (act.subject, act.kind, act.community)).fetchone():
+                    act.insert(write)
+                    kept = True
+            return kept
+
+        if not acts:
+            return
+        kept = await self._database.write(keep)
+        if kept:
+            self.recorded()
 
     def recorded(self) -> None:
         """To be called once acts that were inserted with other rows are committed."""

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from bot.store.database import Database, Row
 
@@ -49,9 +49,13 @@ class Tally:
                 self.waits[max(0, round((row["started_at"] - row["created_at"]) / 1000))] += 1
             if row["state"] not in ("done", "delivered"):
                 continue
-            self.images += row["images"]
-            self.days[(row["created_at"] - since) // DAY_MS] += row["images"]
-            self._add_names(row["request"])
+            asked = _read(row["request"])
+            images = row["images"]
+            if asked.get("comparison") and images:
+                images -= 1  # the sheet
+            self.images += images
+            self.days[(row["created_at"] - since) // DAY_MS] += images
+            self._add_names(asked)
 
     def waited(self, share: float) -> int | None:
         """The seconds within which this share of the jobs began; None if none did. Sorts."""
@@ -62,13 +66,20 @@ class Tally:
                 return seconds
         return None
 
-    def _add_names(self, request: str) -> None:
+    def _add_names(self, asked: dict[str, Any]) -> None:
         try:
-            asked = json.loads(request)
             self.models[str(asked["model"] or asked["upscale"]["upscaler"])] += 1
             self.loras.update({str(use["key"]) for use in asked["adapters"]})
-        except (ValueError, TypeError, LookupError):
+        except (TypeError, LookupError):
             return  # reported by whoever reads the job itself
+
+
+def _read(request: str) -> dict[str, Any]:
+    try:
+        asked = json.loads(request)
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
 
 
 class Figures:

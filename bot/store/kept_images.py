@@ -54,7 +54,7 @@ class KeptImages:
     ) -> AsyncIterator[list[KeptImage]]:
         """The images in the order they were made, at most `size` at a time.
 
-        favourites: those that somebody keeps, instead of all others.
+        favourites: those that the one who asked for them keeps, instead of all others.
         """
         last, kept = 0, "" if favourites else "NOT "
         while True:
@@ -64,7 +64,8 @@ class KeptImages:
                 " state IN ('delivered', 'failed', 'cancelled') AS deletable"
                 " FROM images JOIN jobs ON jobs.id = job_id"
                 " WHERE pruned_at IS NULL AND images.rowid > ?"
-                f" AND {kept}EXISTS (SELECT 1 FROM favourites WHERE job_id = images.job_id)"
+                f" AND {kept}EXISTS (SELECT 1 FROM favourites WHERE job_id = images.job_id"
+                " AND favourites.person = jobs.person)"
                 " ORDER BY images.rowid LIMIT ?",
                 (last, size),
             )

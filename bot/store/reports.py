@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from bot.store.acts import ActKind, Acts, insert_act
+from bot.store.acts import ActKind, Acts, Detail, insert_act
 from bot.store.blocks import insert_block
 from bot.store.database import Database, Row
 from bot.store.deletions import BEGIN
 from bot.store.history.index import remove
 from bot.store.jobs import Job, new_id, now_ms
+from bot.store.origins import Discord
 
 
 class Decision(StrEnum):
@@ -57,10 +58,10 @@ class Reports:
         self._database = database
         self._acts = acts
 
-    async def add(self, job: Job, reporter: str, reason: str, community: str | None) -> bool:
+    async def add(self, job: Job, reporter: str, reason: str, shown: Discord | None = None) -> bool:
         """Keep a report; returns False if that person has reported the result before.
 
-        community: the server whose moderators are told; None for the owners.
+        shown: where it was seen, if that is another server, whose moderators are told.
         """
         report_id = new_id()
         values = (report_id, job.id, reporter, reason, now_ms())
@@ -72,7 +73,11 @@ class Reports:
                 values,
             )
             if cursor.rowcount:
-                details = {"report": report_id}
+                details: dict[str, Detail] = {"report": report_id}
+                community = job.community
+                if shown is not None:
+                    community = shown.community
+                    details |= {"channel": shown.channel_id, "message": shown.message_id}
                 insert_act(write, ActKind.REPORTED, reporter, community, job.id, details)
             return bool(cursor.rowcount)
 

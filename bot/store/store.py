@@ -16,6 +16,7 @@ from bot.errors import Loss, StoreError
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.store.accepting import accept
+from bot.store.acts import NewAct
 from bot.store.backup import aside_of, back_up, kept_until
 from bot.store.boot import boot_id
 from bot.store.crashes import WITNESS, lost, put_back, suspect
@@ -73,8 +74,9 @@ class Store(Rooms):
         self,
         new: NewJob,
         check: Callable[[Usage], None] | None = None,
+        acts: Sequence[NewAct] = (),
     ) -> Job:
-        """Insert `new` as pending, unless `check` raises Refused.
+        """Insert `new` as pending, unless `check` raises Refused. acts: to be kept with it.
 
         `check` gets what the person has asked for in the last day, in the same transaction as the
         insert, so that two requests cannot both use up a quota. It runs in another thread. Also
@@ -83,7 +85,12 @@ class Store(Rooms):
         request = _json(new.request.to_dict())
         now = now_ms()
         spent = self._spent.of(new.origin.person, now - DAY * 1000)
-        return await self._database.write(partial(accept, new, request, now, check, spent=spent))
+        job = await self._database.write(
+            partial(accept, new, request, now, check, spent=spent, acts=acts)
+        )
+        if acts:
+            self.acts.recorded()
+        return job
 
     async def check_new(self, origin: Origin) -> None:
         """Raise what `accept` would if the same was accepted before."""

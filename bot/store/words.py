@@ -1,9 +1,11 @@
 """The words and patterns that servers and the owner have blocked."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from bot.store.acts import ActKind, Acts, Detail, insert_act
 from bot.store.database import Database, Row
 from bot.store.jobs import now_ms
 
@@ -32,8 +34,9 @@ class BlockedWord:
 class Words:
     """By the server that blocks them, or OWNER."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, acts: Acts) -> None:
         self._database = database
+        self._acts = acts
 
     async def of(self, community: str) -> list[BlockedWord]:
         """In the order of the texts."""
@@ -43,18 +46,35 @@ class Words:
         return [BlockedWord.from_row(row) for row in rows]
 
     async def add(
-        self, community: str, text: str, *, kind: str, action: str, by: str, most: int
-    ) -> bool:
-        """Block it, or change what is done about it; False if there are `most` of the kind."""
+        self,
+        community: str,
+        text: str,
+        *,
+        kind: str,
+        action: str,
+        by: str,
+        most: int,
+        act: Mapping[str, Detail],
+    ) -> bool | None:
+        """Block it, or change what is done about it, and keep that as an act with these details.
+
+        Returns False if nothing changes, None if there are `most` of the kind.
+        """
         now = now_ms()
 
-        def insert(write: sqlite3.Connection) -> bool:
+        def insert(write: sqlite3.Connection) -> bool | None:
+            known = write.execute(
+                "SELECT action FROM blocked_words WHERE community = ? AND kind = ? AND text = ?",
+                (community, kind, text),
+            ).fetchone()
+            if known is not None and known["action"] == action:
+                return False
             [count] = write.execute(
                 "SELECT count(*) FROM blocked_words WHERE community = ? AND kind = ? AND text <> ?",
                 (community, kind, text),
             ).fetchone()
             if count >= most:
-                return False
+                return None
             write.execute(
                 "INSERT INTO blocked_words (community, text, kind, action, added_by, added_at)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -62,15 +82,30 @@ class Words:
                 " added_at = excluded.added_at",
                 (community, text, kind, action, by, now),
             )
+            insert_act(write, ActKind.WORDS_CHANGED, by, community or None, None, act)
             return True
 
-        return await self._database.write(insert)
+        added = await self._database.write(insert)
+        if added:
+            self._acts.recorded()
+        return added
 
-    async def remove(self, community: str, text: str, *, kind: str) -> bool:
-        """Whether it was blocked."""
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
+    async def remove(
+        self, community: str, text: str, *, kind: str, by: str, act: Mapping[str, Detail]
+    ) -> bool:
+        """Whether it was blocked. That it is no more is kept as an act with these details."""
+
+        def delete(write: sqlite3.Connection) -> bool:
+            cursor = write.execute(
                 "DELETE FROM blocked_words WHERE community = ? AND kind = ? AND text = ?",
                 (community, kind, text),
             )
-            return cursor.rowcount > 0
+            if not cursor.rowcount:
+                return False
+            insert_act(write, ActKind.WORDS_CHANGED, by, community or None, None, act)
+            return True
+
+        removed = await self._database.write(delete)
+        if removed:
+            self._acts.recorded()
+        return removed

@@ -38,13 +38,13 @@ class Switches:
 
     async def disable(self, kind: EntryKind, key: str, actor: str) -> None:
         """Raises InvalidRequest for an unknown one, Refused for the last model or a repeat."""
-        catalog = self.catalog.current
-        if key not in entries_of(catalog, kind):
-            raise InvalidRequest("key", "admin.entry.unknown", value=key)
-        others = (model.key for model in catalog.offered_models(nsfw=True) if model.key != key)
-        if kind == "model" and not any(others):
-            raise Refused("admin.entry.last")
         async with self._switching:
+            catalog = self.catalog.current
+            if key not in entries_of(catalog, kind):
+                raise InvalidRequest("key", "admin.entry.unknown", value=key)
+            others = (model.key for model in catalog.offered_models(nsfw=True) if model.key != key)
+            if kind == "model" and not any(others):
+                raise Refused("admin.entry.last")
             if not await self._store.disabled_entries.disable(kind, key, actor):
                 raise Refused("admin.entry.off_already")
             await self._apply()

@@ -10,7 +10,7 @@ from bot.chat.draining import Draining
 from bot.chat.ui.choices import CHOICES_MAX
 from bot.queue import JobQueue
 from bot.queue.quiet import QuietHours
-from bot.store import ActKind, Store, discord_person
+from bot.store import discord_person
 from cogs.admin.group import (
     Commands,
     Interaction,
@@ -24,10 +24,9 @@ from cogs.admin.group import (
 class QuietCommands(OwnersGroup):
     """/admin quiet set, off and show. Requests are accepted all the same, and wait."""
 
-    def __init__(self, queue: JobQueue, store: Store) -> None:
+    def __init__(self, queue: JobQueue) -> None:
         super().__init__(name="quiet", description="command.admin.quiet.description")
         self._queue = queue
-        self._store = store
         self._zones = sorted(available_timezones())
 
     @app_commands.command(name="set", description="command.admin.quiet.set.description")
@@ -59,15 +58,7 @@ class QuietCommands(OwnersGroup):
 
     async def _keep(self, interaction: Interaction, quiet: QuietHours | None) -> None:
         if quiet != self._queue.still.quiet:
-            await self._queue.still.keep_quiet(quiet)
-            start, end, zone = quiet.clock if quiet else ("off", None, None)
-            await self._store.acts.record(
-                kind=ActKind.QUIET_HOURS,
-                actor=discord_person(interaction.user.id),
-                start=start,
-                end=end,
-                zone=zone or None,
-            )
+            await self._queue.still.keep_quiet(quiet, discord_person(interaction.user.id))
         await self._answer(interaction)
 
     async def _answer(self, interaction: Interaction) -> None:
@@ -112,5 +103,5 @@ class DrainCommands(OwnersGroup):
 
 def commands(bot: ImagenBot) -> Commands:
     services = bot.services
-    queue, store = services.backend.queue, services.backend.store
-    return QuietCommands(queue, store), DrainCommands(queue, services.draining)
+    queue = services.backend.queue
+    return QuietCommands(queue), DrainCommands(queue, services.draining)

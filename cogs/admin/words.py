@@ -45,4 +45,4 @@ class OwnersWords(OwnersGroup):
 def commands(bot: ImagenBot) -> Commands:
     backend, texts = bot.services.backend, bot.services.texts
     app_commands.choices(action=action_choices(texts))(OwnersWords.add)
-    return (OwnersWords(Blocking(backend.words, backend.store)),)
+    return (OwnersWords(Blocking(backend.words)),)

@@ -17,6 +17,7 @@ from bot.request import find_model
 from bot.request.dates import day_of
 from bot.store import Kind
 from bot.store.history import Query
+from bot.store.history.words import PIECES_MAX, pieces
 from catalog import Catalog
 from cogs.completing import Completing
 from cogs.history.lists import Lists
@@ -62,7 +63,9 @@ class History(commands.Cog):
         kind: str | None = None,
     ) -> None:
         self._results.check_not_blocked(interaction)
-        first, end = span(since, until)
+        first, end = span(since, until, here_of(interaction).locale)
+        if (count := len(pieces(words or ""))) > PIECES_MAX:
+            raise InvalidRequest("words", "history.words_many", value=count, max=PIECES_MAX)
         catalog, nsfw = self._results.catalog.whole, here_of(interaction).nsfw
         query = Query(
             words=words or "",
@@ -91,11 +94,11 @@ class History(commands.Cog):
         return await self._completing.lora(interaction, text)
 
 
-def span(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+def span(since: str | None, until: str | None, locale: str) -> tuple[int | None, int | None]:
     """In milliseconds since the epoch: the beginning of the first day and the end of the last."""
     now = datetime.now(UTC)
-    first = None if since is None else day_of(since, "from", now)
-    last = None if until is None else day_of(until, "to", now)
+    first = None if since is None else day_of(since, "from", now, locale)
+    last = None if until is None else day_of(until, "to", now, locale)
     if first is not None and last is not None and first > last:
         raise InvalidRequest("from", "history.span", value=str(since), to=str(until))
     try:

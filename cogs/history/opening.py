@@ -53,7 +53,9 @@ class ComparePicked:
             draw = partial(draw_pair, (paths[0], paths[1]))
             if (data := await asyncio.to_thread(draw)) is not None:
                 picture, files = PAIR_FILE, [discord.File(BytesIO(data), PAIR_FILE)]
-        differences = pair_differences(say, jobs[0].request, jobs[1].request)
+        differences = pair_differences(
+            say, jobs[0].request, jobs[1].request, self._results.catalog.whole
+        )
         view = pair_layout(say, jobs, picture, differences)
         await interaction.followup.send(view=view, files=files, ephemeral=True)
 

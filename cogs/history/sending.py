@@ -14,7 +14,7 @@ from bot.chat.here import here_of
 from bot.chat.ui.history import SendId
 from bot.errors import Refused
 from bot.levels import Admit
-from bot.store import Discord, ImageRecord, Job, NewJob, Store, discord_person
+from bot.store import Discord, ImageRecord, Job, NewAct, NewJob, Store, discord_person
 from bot.store.comparisons import sheet_number
 from bot.worker.image_check import Inspector
 from cogs.places import asked_by, check_may_repeat
@@ -49,8 +49,9 @@ class Showing:
         origin = Discord.of(job.origin)
         if origin.withheld:
             raise Refused("publish.withheld")
-        there = await self._origin(new)
+        there, acts = await self._there(new)
         blurred = await self._blurred(there, await self._checked(job))
+        await self._store.acts.keep(acts)
         return replace(origin, spoiler=origin.spoiler or blurred)
 
     async def cell(self, new: NewJob, job: Job, n: int) -> Discord:
@@ -59,17 +60,20 @@ class Showing:
 
         Raises UserError if it may not be shown there. One that is withheld is for its person alone.
         """
-        there = await self._origin(new)
-        if there.withheld:
-            return there
-        images = [image for image in await self._store.images(job.id) if image.n == n]
-        return replace(there, spoiler=await self._blurred(there, images))
+        there, acts = await self._there(new)
+        if not there.withheld:
+            images = [image for image in await self._store.images(job.id) if image.n == n]
+            there = replace(there, spoiler=await self._blurred(there, images))
+        await self._store.acts.keep(acts)
+        return there
 
-    async def _origin(self, new: NewJob) -> Discord:
-        admitted = (await self._admit(new)).new
-        if admitted.request != new.request:
+    async def _there(self, new: NewJob) -> tuple[Discord, tuple[NewAct, ...]]:
+        """Where it is shown, and what is to be told about it."""
+        admitted = await self._admit(new)
+        request = replace(admitted.new.request, added=new.request.added)
+        if request != new.request:
             raise Refused("history.not_as_here")
-        return Discord.of(admitted.origin)
+        return Discord.of(admitted.new.origin), admitted.acts
 
     async def _blurred(self, there: Discord, images: Sequence[ImageRecord]) -> bool:
         paths = [self._images_dir / image.path for image in images if image.pruned_at is None]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,7 +20,7 @@ from bot.store import Act, ActKind, Job, Store
 from catalog import Catalog
 from tests.chat.delivery.discord_fakes import http_error
 from tests.chat.found import TEXTS
-from tests.store.factories import done, in_channel
+from tests.store.factories import done, in_channel, origin_of
 
 SERVER = "discord:100"
 
@@ -174,7 +175,7 @@ async def test_a_report_finds_someone(desk: Desk, chosen: bool) -> None:
     job = await done(desk.store, in_channel(guild_id=100))
     desk.places.chosen = chosen
     desk.places.server.refuses = http_error(403, 50001)
-    await desk.store.reports.add(job, "discord:8", "it shows me", job.community)
+    await desk.store.reports.add(job, "discord:8", "it shows me")
     await desk.tell()
     [sent] = desk.places.owners.sent.values()
     assert "it shows me" in sent["content"]
@@ -184,9 +185,18 @@ async def test_a_report_finds_someone(desk: Desk, chosen: bool) -> None:
     assert list(desk.audit.refusing) == ([SERVER] if chosen else [])
 
 
+async def test_a_report_of_what_is_shown_again_is_for_those_who_see_it(desk: Desk) -> None:
+    job = await done(desk.store, in_channel(guild_id=200))
+    shown = replace(origin_of(job), guild_id=100, channel_id=5, message_id=6)
+    await desk.store.reports.add(job, "discord:8", "it shows me", shown)
+    await desk.tell()
+    [text] = desk.places.server.texts
+    assert "channels/100/5/6" in text
+
+
 async def test_the_moderators_of_the_server_go_and_look_themselves(desk: Desk) -> None:
     job = await done(desk.store, in_channel(guild_id=100))
-    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.store.reports.add(job, "discord:8", "it shows me", origin_of(job))
     await desk.tell()
     assert len(desk.places.server.texts) == 1
     assert desk.pictures == {}

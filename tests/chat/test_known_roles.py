@@ -5,7 +5,7 @@ from typing import Any
 
 import discord
 
-from bot.chat.known_roles import ASK_AGAIN, KnownRoles
+from bot.chat.known_roles import ASK_AGAIN, FAILED_FOR, KnownRoles
 from tests.chat.delivery.discord_fakes import http_error
 
 MEMBER, OTHER = 5, 6
@@ -47,12 +47,15 @@ async def test_only_servers_with_such_a_role_are_asked_and_once_in_a_while() -> 
     assert await roles.of(MEMBER) == frozenset()
 
 
-async def test_what_is_not_known_is_not_granted_nor_remembered() -> None:
+async def test_what_is_not_known_is_not_granted_and_soon_asked_again() -> None:
     server = Server({1}, {MEMBER: {1}})
-    roles, _ = known(server)
-    for error in (http_error(503), TimeoutError(), OSError()):
+    roles, now = known(server)
+    for number, error in enumerate((http_error(503), TimeoutError(), OSError()), 1):
         server.error = error
-        assert await roles.of(MEMBER) == frozenset()
+        for _ in range(3):  # as with each key that is typed
+            assert await roles.of(MEMBER) == frozenset()
+        assert server.asked == number
+        now[0] += FAILED_FOR
     server.error = None
     assert await roles.of(MEMBER) == {1}
 

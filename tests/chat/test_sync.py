@@ -30,9 +30,9 @@ class Tree:
     client = SimpleNamespace(application_id=1)
 
     def __init__(self, **servers: str) -> None:
-        self.commands = {None: [Command("imagine")]}
+        self.commands: dict[int | None, list[Command]] = {None: [Command("imagine")]}
         for server, name in servers.items():
-            self.commands[int(server[1:])] = [Command(name)]  # type: ignore[index]
+            self.commands[int(server[1:])] = [Command(name)]
         self.registered: dict[int | None, list[str]] = {}
         self.refused: set[int | None] = set()
 

@@ -61,8 +61,8 @@ def test_a_lora_too(typed: str, nsfw: bool, key: str) -> None:
 
 
 def test_after_the_last_day_there_is_nothing() -> None:
-    assert span(None, "9999-12-31") == (None, None)
-    first, end = span("2026-11-01", "2026-11-01")
+    assert span(None, "9999-12-31", "en-US") == (None, None)
+    first, end = span("2026-11-01", "01/11/2026", "fr")
     assert first is not None
     assert end is not None
     assert end - first == 24 * 60 * 60 * 1000

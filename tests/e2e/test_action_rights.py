@@ -310,6 +310,11 @@ async def test_what_is_shown_again_can_be_reported_and_taken_down(hall: Hall) ->
         {**making, **reporting, **dict.fromkeys((*DELETING, "erase"), FOREIGN)},
         result=shown,
     )
+    await bea.react(shown, "⭐")
+    kept = f"SELECT 1 FROM favourites WHERE person = 'discord:{bea.id}' AND job_id = '{job_id}'"
+    await playground.wait_for(lambda: bool(hall.bot.home.rows(kept)))
+    assert CANARY in await outcome(await bea.slash("favourites", channel=gallery))
+    assert CANARY in await outcome(forged(playground, bea, gallery, shown, "historypick", job_id))
     # From where it is not shown, there is none.
     looking = dict.fromkeys(("delete", "erase", "report"), GONE)
     await hall.check(

@@ -28,7 +28,7 @@ from playground.state import COMMAND, COMPONENT
 from tests.e2e.acting import BUTTON, ROW, answer, forged, outcome
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import LORAS, MODELS, Bot, Home
-from tests.e2e.results import job_of
+from tests.e2e.results import gallery, job_of
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 from tests.e2e.test_queue import said
@@ -404,8 +404,7 @@ async def test_a_moderators_deletion_and_block_reach_the_audit_channel(court: Co
     about_mod = await court.reported("rob-m", own, court.log)
     for judge, why in ((mod, "yourself"), (court.mod("mod-e"), "moderates this server")):
         press = await judge.click(about_mod, "Block")
-        await playground.wait_for(lambda press=press: press.followups)
-        assert why in press.followups[0].content
+        assert why in (await press.wait_followup()).content
     assert about_mod.components
     await mod.click(report, "Block")
     await court.told(f"<@{mod.id}> blocked <@{ada.id}>", court.log)
@@ -461,12 +460,23 @@ async def test_in_quiet_hours_requests_wait(court: Court) -> None:
     waiting = await ada.slash("imagine", **QUICK, channel=court.office)
     await waiting.wait(lambda m: "Quiet hours" in m.text and "I'll go on" in m.text)
     assert "Quiet hours" in await embed_of(ada, court.office)
+    # What is set meanwhile holds for what waits already.
+    told = {}
+    for name, value in (("paint", "no"), ("forced_spoiler", "yes")):
+        place = court.playground.add_channel(f"quiet-{name}", court.office.guild)
+        told[name] = await ada.slash("imagine", **QUICK, channel=place)
+        await told[name].wait(lambda m: "Quiet hours" in m.text)
+        options = {"level": "channel", "name": name, "value": value}
+        await answer(await court.tess.slash("settings set", channel=place, **options))
     wrong = await court.tess.slash_options(
         "admin quiet set", {"start": "25:00", "end": "7:00"}, channel=court.office
     )
     assert "isn't a time" in (await answer(wrong)).text
     assert "no quiet hours" in await court.admin("quiet off")
     await waiting.wait(lambda m: bool(m.attachments))
+    await told["paint"].wait(lambda m: "is turned off in this channel" in m.text)
+    blurred = await told["forced_spoiler"].wait(lambda m: bool(m.attachments))
+    assert gallery(blurred)[0]["spoiler"]
 
 
 async def embed_of(user: User, channel: Channel) -> str:

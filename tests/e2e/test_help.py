@@ -107,10 +107,10 @@ async def joined(playground: Playground, guild: Guild) -> None:
     await user.slash("queue", channel=next(iter(guild.channels.values())))
 
 
-async def test_who_invites_the_bot_is_told_once(playground: Playground, ada: User) -> None:
-    guild = playground.add_guild("greeted", invited_by=ada, welcome=True)
+async def test_the_channel_is_told_once_by_default(playground: Playground, ada: User) -> None:
+    guild = playground.add_guild("greeted", invited_by=ada, welcome=True, trusted=True)
     hello = await playground.wait_message(lambda m: "greeted" in m.text)
-    # Without the permission to read the audit log, nobody knows who it was.
+    # The invitation does not ask for the audit log, which says who it was.
     assert hello.channel is guild.system_channel
     assert {"imagine", "help"} <= named(hello)
     playground.remove_guild(guild)
@@ -131,6 +131,7 @@ async def trusted(tmp_path: Path, models_dir: Path) -> AsyncIterator[Bot]:
             "IMAGEN_ALLOWED_ROLES": str(role.id),
             "IMAGEN_USER_INSTALL": "true",
             "IMAGEN_DIRECT_MESSAGES": "false",
+            "IMAGEN_WELCOME": "inviter",
         }
         async with Bot(home, playground, **settings) as bot:
             await until(lambda: "online in" in bot.log)

@@ -115,6 +115,8 @@ async def test_it_is_narrowed_and_a_wrong_day_says_what_is_allowed(ada: User) ->
     assert "no day 2026-02-30" in said(await ada.slash_options("history", {"to": "2026-02-30"}))
     wrong = said(await ada.slash_options("history", {"from": "today", "to": "3d"}))
     assert "from: today is after 3d" in wrong
+    many = " ".join(f"word{n}" for n in range(13))
+    assert "words: 13 words are too many" in said(await ada.slash("history", words=many))
 
 
 async def test_one_is_opened_and_used_again(playground: Playground, ada: User) -> None:

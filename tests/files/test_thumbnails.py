@@ -4,8 +4,10 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from bot.files import thumbnails
 from bot.files.erasing import erase
 from bot.files.thumbnails import SIDE, Thumbnails, prune_thumbnails, thumbnail_of
 from bot.store import Store
@@ -67,7 +69,7 @@ async def test_they_go_with_their_images(store: Store, tmp_path: Path) -> None:
 async def test_favourites_are_pruned_after_everything_else(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     kept, old, new = [await painted(store, folder, days) for days in (100, 91, 1)]
-    await store.favourites.keep("discord:8", kept.id)
+    await store.favourites.keep("discord:7", kept.id)
 
     async def prune(*, days: float = 0, images: float | None = None) -> set[str]:
         sizes = [each.bytes for job in (kept, old, new) for each in await store.images(job.id)]
@@ -78,3 +80,28 @@ async def test_favourites_are_pruned_after_everything_else(store: Store, tmp_pat
     assert await prune(days=90) == {kept.id, new.id}
     assert await prune(images=2) == {kept.id}
     assert await prune(images=0) == set()
+
+
+async def test_the_star_of_another_keeps_no_file(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    own, others = [await painted(store, folder, 91) for _ in range(2)]
+    await store.favourites.keep(own.person, own.id)
+    await store.favourites.keep("discord:8", others.id)
+    assert await housekeeping(store, folder, days=90, gib=0).prune() == 2
+    assert {path.parent.name for path in folder.rglob("*.png")} == {own.id}
+
+
+async def test_none_stays_of_what_is_deleted_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = picture(tmp_path)
+    make = thumbnails.small
+
+    def deleted_meanwhile(file: Path) -> bytes:
+        data = make(file)
+        path.unlink()
+        return data
+
+    monkeypatch.setattr(thumbnails, "small", deleted_meanwhile)
+    assert await Thumbnails(tmp_path).of("abc", record(path="a/a.png")) is not None
+    assert not thumbnail_of(tmp_path, "abc", 0).exists()

@@ -4,7 +4,9 @@ import pytest
 
 from tests.moderation.lists import drawn_hits, hits, listed
 
-WORDS = listed("zork", "ass", "cock", "sex", "red apple", "hent*", "вор", "裸", "42zork", "smør")
+WORDS = listed(
+    *("zork", "ass", "cock", "sex", "red apple", "hent*", "вор", "裸", "山水", "42zork", "smør")
+)
 
 BYPASSES = {
     "as it is": "a zork here",
@@ -43,6 +45,10 @@ BYPASSES = {
     "blanks": "z o r k",
     "commas": "z, o, r, k",
     "lines": "z\no\nr\nk",
+    "a comma": "zo,rk",
+    "an ideographic comma": "zo、rk",
+    "each letter doubled": "zzoorrkk",
+    "each letter doubled, with digits": "ZZ00rrkk",
     "underscores": "z_o_r_k",
     "mixed": "z.o r-k",
     "brackets": "z(o)r[k]",
@@ -65,6 +71,8 @@ BYPASSES = {
     "Cyrillic word": "это ВОР",
     "Cyrillic word with Latin letters": "вoр",
     "without blanks between words": "全裸体",
+    "blanks between letters that have none": "一 (山　水) 画",
+    "blanks between three of them": "全 裸 体, fox",
     "with its digits": "42zork",
     "with its stroke": "smør",
     "without its stroke": "smor",
@@ -117,6 +125,9 @@ INNOCENTS = (
     "(masterpiece:1.2), [red:green:0.5], BREAK, embedding:fine-hands",
     "enthralled, then sent",
     "воротник, договор",
+    "1girl,solo,red hair,as,simple,so,rk800,class",
+    "高山 水, 山 水色, 山, 水",
+    "zzoork, zoorrkk, sseexy",
     "bedroom, good food, a moose",
 )
 

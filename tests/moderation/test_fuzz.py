@@ -1,17 +1,26 @@
 """Whatever is put around and between the letters of a blocked word, it is found, in linear time."""
 
+import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.moderation.automaton import Automaton
+from bot.moderation.automaton import HELD_MAX, Automaton, TooComplex
 from bot.moderation.folding import folded
 from bot.moderation.nfa import Nfa
 from bot.moderation.patterns import add_pattern
 from bot.moderation.spelling import Spelling
-from tests.moderation.lists import drawn_hits, hits, listed
+from bot.moderation.word_list import (
+    PATTERN_STATES_MAX,
+    STATES_MAX,
+    STEPS_MIN,
+    Blocked,
+    WordList,
+)
+from tests.moderation.lists import WILDCARDS, drawn_hits, hits, listed
 
 WORD = "zork"
 LIST = listed(WORD, "quux", "/bl(u|o)rb+/")
@@ -110,7 +119,7 @@ def test_a_thousand_words_take_few_states_at_a_time() -> None:
 
 
 def test_what_is_known_is_forgotten_before_it_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.moderation.automaton.KNOWN_MAX", 10)
+    monkeypatch.setattr("bot.moderation.automaton.HELD_MAX", 60)
     words = listed("zork", "frob", "quux")
     for _ in range(3):
         assert hits(words, "some zork, much frob, and the quux of it all") == [
@@ -118,5 +127,60 @@ def test_what_is_known_is_forgotten_before_it_grows(monkeypatch: pytest.MonkeyPa
             "frob",
             "quux",
         ]
-    automaton = words._automaton
-    assert sum(len(each.steps) for each in automaton._reached.values()) <= 10
+        assert held(words) <= 60
+
+
+def held(words: WordList) -> int:
+    """States of all places that are known, counted."""
+    known = words._automaton._reached
+    assert words._automaton.held >= sum(len(each.steps) for each in known.values())
+    return sum(len(states) for states, _ in known)
+
+
+WORST = [
+    "[ab]" + ".{50}" * 14 + "q1",
+    "[a-z].{0,50}" * 10 + "q1",
+    r"\w{1,50}" * 10 + "q1",
+    "(a|b|c|[^d]){25}" * 3 + "q1",
+]
+
+
+@pytest.mark.parametrize("pattern", WORST)
+def test_a_servers_list_takes_bounded_time_and_memory(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a prompt of the greatest length, counted in states."""
+    through = [0]
+    closure = Nfa.closure
+
+    def counted(nfa: Nfa, states: Any, *, boundary: bool) -> set[int]:
+        reached = closure(nfa, states, boundary=boundary)
+        through[0] += len(reached)
+        return reached
+
+    monkeypatch.setattr(Nfa, "closure", counted)
+    entries = [Blocked(pattern.replace("q1", f"q{n}"), "pattern") for n in range(2)]
+    words = WordList(entries, bounded=True)
+    draw = random.Random(1)
+    for _ in range(3):
+        text = "".join(draw.choice("abcdefghijklmnop  ") for _ in range(4_000))
+        through[0] = 0
+        with suppress(TooComplex):
+            words.find([text], [text], WILDCARDS)
+        assert through[0] < 130_000
+        assert held(words) <= HELD_MAX
+    assert hits(words, "a fox") == []
+
+
+def test_a_usual_list_takes_a_fraction_of_what_it_may() -> None:
+    draw = random.Random(1)
+    syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+    names = {"".join(draw.choices(syllables, k=draw.randint(2, 5))) for _ in range(1_000)}
+    patterns = ["/young (girl|boy)s?/", r"/\bred.{0,20}apple/", "/[ab]c?d+/", "/x.*y/"]
+    words = listed(*names, *patterns * 10)
+    assert words.states < STATES_MAX
+    assert words.pattern_states < PATTERN_STATES_MAX
+    text = " ".join(draw.choice([*names])[: draw.randint(2, 9)] for _ in range(600))[:4_000]
+    words._automaton.left = 10**9
+    hits(words, text)
+    assert 10**9 - words._automaton.left < STEPS_MIN

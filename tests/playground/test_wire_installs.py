@@ -199,6 +199,7 @@ async def test_slowmode_is_for_users(pg: Playground, start: Start, ada: User) ->
     await asyncio.sleep(0)
     pg.set_slowmode(pg.channel, 30)
     _, after = await changed
+    assert isinstance(after, discord.TextChannel)
     assert after.slowmode_delay == 30
     await bot.get_partial_messageable(pg.channel.id).send("one")
     await bot.get_partial_messageable(pg.channel.id).send("two")

@@ -280,7 +280,7 @@ async def test_before_an_update_it_waits_and_nothing_counts_as_failed(
     bench.engine.work = gate
     previews = previews_of(bench, models)
     async with running(previews):
-        await previews.start()
+        await previews.start(OWNER)
         await gate.entered()
         bench.queue.blocked.close(closing=True)
         gate.go_on.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from bot.errors import Refused, StoreError
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import Job, JobState, NewJob, Store, Usage
+from bot.store.acts import NewAct
 from bot.store.usage import DAY
 from tests.queue.lanes import ORIGINS, next_of, of, queue_of
 from tests.request.test_compare import compared
@@ -66,7 +67,12 @@ class Untouchable(Store):
 
     def __init__(self) -> None: ...
 
-    async def accept(self, new: NewJob, check: Callable[[Usage], None] | None = None) -> Job:
+    async def accept(
+        self,
+        new: NewJob,
+        check: Callable[[Usage], None] | None = None,
+        acts: Sequence[NewAct] = (),
+    ) -> Job:
         raise AssertionError
 
     async def usage(self, person: str, now: float, noticed: float | None = None) -> Usage:

@@ -1,6 +1,7 @@
 """Quiet hours: when they are, that nothing starts in them, and that the forecast waits them out."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest
 from bot.queue.quiet import QuietHours
-from bot.store import Store
+from bot.store import ActKind, Store
 from tests.queue.lanes import ORIGINS, entered, lanes, next_of, of, queue_of
 from tests.queue.test_forecast import WARM, lined_up, taught
 
@@ -109,10 +110,35 @@ def test_what_is_wrong_is_named(given: tuple[str, str, str | None], code: str) -
     assert error.value.code == code
 
 
+OWNER = "discord:1"
+
+
+async def test_they_change_with_their_act_or_not_at_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = queue_of(store).still
+
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("bot.store.acts.insert_act", broken)
+        with pytest.raises(sqlite3.OperationalError):
+            await still.keep_quiet(NIGHT, OWNER)
+    hours = still.quiet
+    assert hours is None
+    await still.restore()
+    await still.keep_quiet(NIGHT, OWNER)
+    await still.restore()
+    assert still.quiet == NIGHT
+    [act] = await store.acts.untold()
+    assert (act.kind, act.actor) == (ActKind.QUIET_HOURS, OWNER)
+
+
 async def test_nothing_starts_in_them_even_after_a_restart(store: Store) -> None:
     clock = Clock(at("2026-01-05T23:00:00"))
     queue = queue_of(store, clock=clock)
-    await queue.still.keep_quiet(NIGHT)
+    await queue.still.keep_quiet(NIGHT, OWNER)
     [job_id] = await entered(queue, of(1))
     place = queue.places()[job_id]
     assert (place.paused, place.resumes_at) == (False, at("2026-01-06T07:00:00"))
@@ -125,7 +151,7 @@ async def test_nothing_starts_in_them_even_after_a_restart(store: Store) -> None
     for _ in range(10):
         await asyncio.sleep(0)
     assert not waiting.done()
-    await queue.still.keep_quiet(None)
+    await queue.still.keep_quiet(None, OWNER)
     assert (await waiting).id == job_id
     assert moved
 
@@ -136,7 +162,7 @@ async def test_the_queue_goes_on_when_they_end(
     monkeypatch.setattr("bot.queue.stillness.LOOK", 0.01)
     clock = Clock(at("2026-01-06T06:59:59"))
     queue = queue_of(store, clock=clock)
-    await queue.still.keep_quiet(NIGHT)
+    await queue.still.keep_quiet(NIGHT, OWNER)
     watching = asyncio.create_task(queue.still.watch())
     [job_id] = await entered(queue, of(1))
     waiting = asyncio.create_task(next_of(queue))

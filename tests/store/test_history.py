@@ -270,3 +270,14 @@ def test_comparisons_and_drawn_prompts_are_in_it_once() -> None:
     assert prompt == "cli_canary cli_prompt cli_7f3a"
     assert negative == "cli_low cli_quality"
     assert tags == "cli_ cli_=kind=imagine cli_=model=demo cli_=lora=ink"
+
+
+@pytest.mark.parametrize("text", ["!!!", "\U0001f431", '"" ...'])
+async def test_signs_alone_find_nothing(store: Store, text: str) -> None:
+    await painted(store, "a cat!!!")
+    assert await found(store, text) == []
+    assert await found(store, "  ") == ["a cat!!!"]
+
+
+def test_what_is_looked_for_twice_counts_once() -> None:
+    assert words.pieces('fox "red fox" Fox fox "red fox"') == [["fox"], ["red", "fox"]]

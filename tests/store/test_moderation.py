@@ -70,7 +70,7 @@ async def test_a_block_is_made_and_lifted_once(store: Store) -> None:
 
 async def test_a_person_reports_a_result_once(store: Store) -> None:
     job = await done(store, in_channel(guild_id=100))
-    added = await asyncio.gather(*(store.reports.add(job, ANNA, "why", SERVER) for _ in range(3)))
+    added = await asyncio.gather(*(store.reports.add(job, ANNA, "why") for _ in range(3)))
     assert sorted(added) == [False, False, True]
     assert await store.reports.made(job.id, ANNA)
     assert not await store.reports.made(job.id, BEN)
@@ -88,8 +88,8 @@ async def test_of_two_who_decide_one_wins(store: Store, decision: Decision, left
     done_job = await done(store, in_channel(guild_id=100))
     job = await store.deliver(done_job, 20, 30)
     assert job is not None
-    await store.reports.add(job, ANNA, "why", job.community)
-    await store.reports.add(job, BEN, "why too", job.community)
+    await store.reports.add(job, ANNA, "why")
+    await store.reports.add(job, BEN, "why too")
     first = await store.reports.find(str((await store.acts.untold())[0].details["report"]))
     assert first is not None
     decided = await asyncio.gather(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.request import Options
-from bot.store import Erasable, JobState, Span, Store
+from bot.store import ActKind, Erasable, JobState, NewAct, Span, Store
 from bot.store.history import Query
 from bot.store.presets import SavedPreset
 from tests.queue.lanes import ORIGINS
@@ -64,9 +64,14 @@ ASKED: dict[str, Ask] = {
     "form": lambda store: store.forms.find("x", "discord:7"),
     "words": lambda store: store.words.of("discord:1"),
     "add_word": lambda store: store.words.add(
-        "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9
+        "discord:1", "zork", kind="word", action="refuse", by="discord:7", most=9, act={}
     ),
-    "remove_word": lambda store: store.words.remove("discord:1", "zork", kind="word"),
+    "keep_acts": lambda store: store.acts.keep(
+        [NewAct(kind=ActKind.WORDS_FOUND, actor="discord:7", subject="x")]
+    ),
+    "remove_word": lambda store: store.words.remove(
+        "discord:1", "zork", kind="word", by="discord:7", act={}
+    ),
     "uses of a person": lambda store: store.uses.of_person("discord:7", 0, 500),
     "uses of all": lambda store: store.uses.page(1_000, 0, 2_000),
     "presets": lambda store: store.presets.of("discord:7", "discord:1"),

@@ -24,7 +24,7 @@ from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
 from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
-from catalog import EntryKind
+from catalog import Catalog, EntryKind
 from cogs.settings.desk import LEVELS
 from tests.store.factories import REQUEST
 
@@ -63,7 +63,7 @@ EXPANSIONS = {
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
     "history.kinds.": get_args(Kind),
-    "history.differs.": [*pair_values(REQUEST)],
+    "history.differs.": [*pair_values(REQUEST, Catalog({}, {}, ""))],
     "command.stats.last.": ["7", "30", "90"],
     **dict.fromkeys(
         (

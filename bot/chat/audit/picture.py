@@ -42,7 +42,7 @@ class ReportedPictures:
     async def _send(self, channel_id: int, job: Job, say: Say, nonce: str) -> None:
         origin = Discord.of(job.origin)
         if origin.withheld is not None:
-            raise Refused("origin.withheld")
+            raise Refused("publish.withheld")
         afterwards = self._delivery.afterwards
         if not age_restricted(self._client.get_channel(channel_id)):
             await afterwards.check_elsewhere(job)

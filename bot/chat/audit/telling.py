@@ -5,6 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Never
 
 import discord
@@ -17,7 +18,7 @@ from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.ui.acts import act_line, maintenance, report_text, report_view
 from bot.errors import StoreError
 from bot.levels import Levels, Place
-from bot.store import Act, ActKind, Store, discord_community, now_ms
+from bot.store import Act, ActKind, Discord, Job, Store, discord_community, now_ms
 from bot.texts.language import Say, Texts
 from catalog import LiveCatalog
 
@@ -202,7 +203,7 @@ class Audit:
         job = await self._store.find(act.subject or "")
         if report is None or job is None:
             return None
-        return report_text(say, report, job), report_view(say, report)
+        return report_text(say, report, job, _shown_at(act, job)), report_view(say, report)
 
     async def say_in(self, guild: discord.Guild | None) -> Say:
         """The language of what is told there; None for the owners. Raises StoreError."""
@@ -211,6 +212,16 @@ class Audit:
         place = Place(person="", community=discord_community(guild.id))
         language = (await self._levels.rules(place)).public_language
         return self._texts.speaker(language or str(guild.preferred_locale), place.community)
+
+
+def _shown_at(act: Act, job: Job) -> Discord | None:
+    """Where a result was seen that someone reported; None if that is where it was asked for."""
+    channel, message = act.details.get("channel"), act.details.get("message")
+    if not isinstance(channel, int) or not isinstance(message, int) or act.community is None:
+        return None
+    guild_id = int(act.community.rpartition(":")[2])
+    origin = Discord.of(job.origin)
+    return replace(origin, guild_id=guild_id, channel_id=channel, message_id=message)
 
 
 def _nonce(act: Act, channel_id: int, part: str = "") -> str:

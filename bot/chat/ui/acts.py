@@ -61,9 +61,10 @@ def maintenance(say: Say, text: str) -> str:
     return cut_off(f"{say('acts.maintenance')}\n{text}", CONTENT_MAX)
 
 
-def report_text(say: Say, report: Report, job: Job) -> str:
-    """Who reported what, why, and what was decided."""
-    origin = Discord.of(job.origin)
+def report_text(say: Say, report: Report, job: Job, shown_at: Discord | None = None) -> str:
+    """Who reported what, why, and what was decided. shown_at: where it was seen, if that is not
+    where it was asked for."""
+    origin = shown_at or Discord.of(job.origin)
     place = f"https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}"
     text = say(
         "report.text",

@@ -1,7 +1,7 @@
 """/history and /favourites: a page of results, and one of them opened again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import discord
@@ -22,9 +22,10 @@ from bot.chat.ui.actions import (
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import cut_off, one_line, seen, shortened
 from bot.chat.ui.result import cut_at_word
-from bot.request import GenerationRequest
+from bot.request import AdapterUse, GenerationRequest, Upscale
 from bot.store import Discord, Job
 from bot.texts.language import Say
+from catalog import Catalog
 
 SIZE: Final = 6
 """Results on a page. Discord takes 40 components in a message, and three are needed for each."""
@@ -226,15 +227,19 @@ def pair_layout(
     return view
 
 
-def pair_differences(say: Say, one: GenerationRequest, two: GenerationRequest) -> list[str]:
-    """What differs between two requests, a line for each."""
-    both = [pair_values(request) for request in (one, two)]
+def pair_differences(
+    say: Say, one: GenerationRequest, two: GenerationRequest, catalog: Catalog
+) -> list[str]:
+    """What differs between two requests, a line for each. catalog: has the names of entries."""
+    both = [pair_values(request, catalog) for request in (one, two)]
     found = []
     for name in both[0]:
         a, b = (values[name] for values in both)
         if a != b:
             label = say(f"history.differs.{name}")
             found.append(f"**{label}**\nA: {_shown(a)}\nB: {_shown(b)}")
+    if not found and replace(one, kernels=None) != replace(two, kernels=None):
+        found.append(say("history.differs_else"))
     return found
 
 
@@ -242,17 +247,57 @@ def _shown(value: str) -> str:
     return cut_at_word(value, 400) if value else "–"
 
 
-def pair_values(request: GenerationRequest) -> dict[str, str]:
+def pair_values(request: GenerationRequest, catalog: Catalog) -> dict[str, str]:
     """What is compared, by name."""
     width, height = request.final_size
+    painted = bool(request.model)
     return {
-        "prompt": request.prompt,
-        "negative": request.negative,
-        "model": request.made_with,
-        "lora": ", ".join(map(str, request.adapters)),
+        "prompt": " / ".join(each.prompt for each in request.prompts),
+        "negative": " / ".join(each.negative for each in request.prompts),
+        "model": _model_name(request, catalog),
+        "lora": ", ".join(_lora_name(use, catalog) for use in request.adapters),
         "size": f"{width}×{height}",
-        "steps": str(request.steps) if request.model else "",
-        "guidance": f"{request.guidance:g}" if request.model else "",
-        "scheduler": request.scheduler if request.model else "",
-        "seed": str(request.seed) if request.model else "",
+        "steps": str(request.steps) if painted else "",
+        "guidance": f"{request.guidance:g}" if painted else "",
+        "scheduler": " ".join(filter(None, (request.scheduler, request.spacing)))
+        if painted
+        else "",
+        "seed": str(request.seed) if painted else "",
+        **_further_values(request),
     }
+
+
+def _further_values(request: GenerationRequest) -> dict[str, str]:
+    hires, image, reference = request.hires, request.init_image, request.reference
+    upscale, comparison = request.upscale, request.comparison
+    skip = request.clip_skip
+    axes = () if comparison is None else comparison.axes
+    return {
+        "count": str(request.count),
+        "clip_skip": "" if skip is None else str(skip),
+        "preset": request.preset or "",
+        "hires": f"{hires.scale:g}× · {hires.strength:g} · {hires.steps}" if hires else "",
+        "image": f"{image.sha256[:8]} · {image.strength:g}" if image else "",
+        "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
+        "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),
+        "upscale": _upscale_value(upscale) if upscale else "",
+        "compared": "; ".join(f"{axis.name}: {', '.join(axis.values)}" for axis in axes),
+    }
+
+
+def _upscale_value(upscale: Upscale) -> str:
+    parts = (upscale.sha256[:8], f"{upscale.scale:g}×", upscale.mode)
+    strength = () if upscale.strength is None else (f"{upscale.strength:g}",)
+    return " · ".join((*parts, *strength))
+
+
+def _model_name(request: GenerationRequest, catalog: Catalog) -> str:
+    key = request.made_with
+    entry = catalog.models.get(key) or catalog.upscalers.entries.get(key)
+    return entry.name if entry else key
+
+
+def _lora_name(use: AdapterUse, catalog: Catalog) -> str:
+    entry = catalog.adapters.get(use.key)
+    weights = str(use).removeprefix(use.key)
+    return f"{entry.name}{weights}" if entry else str(use)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.chat.ui.markdown import code, seen
-from bot.moderation.word_list import Action, Blocked
+from bot.moderation.word_list import Action, Blocked, as_typed
 from bot.moderation.words import Finding
 from bot.texts.language import Say
 
@@ -19,11 +19,6 @@ class WordsPage:
 
     text: str
     file: str | None = None
-
-
-def as_typed(entry: Blocked) -> str:
-    """An entry as it is entered: a pattern between slashes."""
-    return f"/{entry.text}/" if entry.kind == "pattern" else entry.text
 
 
 def action_text(say: Say, action: Action) -> str:

@@ -102,6 +102,8 @@ class History:
 
         before: only those with a smaller number. after: the nearest of those with a greater one.
         """
+        if query.words.strip() and not words.pieces(query.words):
+            return []  # signs alone, which no word has
         first = 0 if query.since is None else index.first_of(query.since + 999)
         end = _END if query.until is None else index.first_of(query.until + 999)
         if before is not None:

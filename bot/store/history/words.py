@@ -29,7 +29,7 @@ PREFIX_MIN: Final = 2
 BETWEEN: Final = "."
 """Stands between two texts, so that no phrase goes across."""
 PIECES_MAX: Final = 12
-"""Words and phrases of a search that count."""
+"""Words and phrases of a search, at most."""
 
 _ASCII: Final = re.compile("[a-z0-9]+")
 _PIECE: Final = re.compile(r'"([^"]*)"|(\S+)')
@@ -107,12 +107,12 @@ def _row(person: str, every: Iterable[str]) -> str:
 
 
 def pieces(text: str) -> list[list[str]]:
-    """What a person looks for: words, and phrases of several, of which all must be found.
+    """What a person looks for, each once: words, and phrases of several, all to be found.
 
     Quotes keep words together; so does what is written without a space between.
     """
     found = [words(quoted or single) for quoted, single in _PIECE.findall(text)]
-    return [piece for piece in found if piece][:PIECES_MAX]
+    return [list(piece) for piece in dict.fromkeys(map(tuple, found)) if piece]
 
 
 def is_prefix(piece: list[str]) -> bool:

@@ -20,7 +20,7 @@ AWAY = http_error(503)
 
 def forgetter_of(desk: Desk, folder: Path) -> Forgetter:
     async def withdraw(job_id: str) -> None:
-        await desk.store.cancel(await desk.store.job(job_id))
+        raise AssertionError(job_id)  # nothing waits or runs
 
     forgetter = Forgetter(
         desk.store,

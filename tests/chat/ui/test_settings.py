@@ -90,8 +90,9 @@ def line(
 def test_each_value_that_holds_is_shown_with_its_level(
     name: str, server: dict[str, Any], channel: dict[str, Any], said: str
 ) -> None:
-    caps = {"quota": 50, "cooldown": 3.0}
-    assert line(name, ServerFields(**server), ChannelFields(**channel), **caps) == said
+    assert (
+        line(name, ServerFields(**server), ChannelFields(**channel), quota=50, cooldown=3.0) == said
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,5 +134,5 @@ def test_the_longest_lists_can_be_shown_and_changed() -> None:
     seen_from = SeenFrom(Level.SERVER, resolve(Caps()), fields, Caps())
     shown = seen_from.shown("roles")
     assert len(changed_line(SAY, Level.SERVER, "roles", shown, CATALOG, nsfw=False)) < 2_000
-    view = choose_layout(SAY, seen_from, "roles", "use", (), CATALOG, nsfw=False)
+    view: Any = choose_layout(SAY, seen_from, "roles", "use", (), CATALOG, nsfw=False)
     assert str(view.to_components()).count("'type': 'role'") == ROLES_MAX

@@ -1,0 +1,74 @@
+"""What /history says about two results."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from bot.chat.ui.history import pair_differences
+from bot.request import (
+    AdapterUse,
+    Axis,
+    Comparison,
+    EmbeddingUse,
+    Hires,
+    InitImage,
+    Reference,
+    Template,
+    Upscale,
+)
+from bot.request.parts import DrawnPrompts
+from catalog import AdapterEntry, Catalog, ModelEntry
+from tests.chat.found import TEXTS
+from tests.store.factories import REQUEST
+
+SAY = TEXTS.speaker()
+CATALOG = Catalog(
+    {"other": ModelEntry(key="other", name="The other", path="a/b")},
+    {"ink": AdapterEntry(key="ink", name="Ink wash", path="a/b")},
+    "other",
+)
+OTHERS: dict[str, Any] = {
+    "prompt": "another",
+    "negative": "",
+    "model": "other",
+    "adapters": (AdapterUse("ink", 0.8),),
+    "trigger_words": (),
+    "steps": 11,
+    "guidance": 5.0,
+    "seed": 1,
+    "width": 128,
+    "height": 128,
+    "count": 2,
+    "scheduler": "DDIM",
+    "clip_skip": 3,
+    "preset": "draft",
+    "spacing": "AYS",
+    "hires": Hires(1.5, 0.5, 10),
+    "init_image": InitImage("a" * 64, 0.5),
+    "reference": Reference("a" * 64, 0.5),
+    "embeddings": (EmbeddingUse("fine", "embedding:fine"),),
+    "template": Template("{a|b}", None, 1),
+    "others": (DrawnPrompts("b", ""),),
+    "edits": True,
+    "comparison": Comparison((Axis("steps", ("10",)),), (REQUEST,)),
+    "upscale": Upscale("a" * 64, "crisp", 2.0, "crisp"),
+}
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(REQUEST) if each.name != "kernels"])
+def test_whatever_differs_is_said(name: str) -> None:
+    other = replace(REQUEST, **{name: OTHERS[name]})
+    assert pair_differences(SAY, REQUEST, other, CATALOG)
+
+
+def test_nothing_is_said_of_what_is_the_same() -> None:
+    assert pair_differences(SAY, REQUEST, replace(REQUEST, kernels="eager"), CATALOG) == []
+
+
+def test_models_and_loras_have_their_names() -> None:
+    other = replace(REQUEST, model="other", adapters=(AdapterUse("ink", 0.8),))
+    assert pair_differences(SAY, REQUEST, other, CATALOG) == [
+        "**Model**\nA: demo\nB: The other",
+        "**LoRAs**\nA: Ink wash:0.6\nB: Ink wash:0.8",
+    ]
