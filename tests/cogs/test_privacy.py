@@ -8,8 +8,9 @@ from typing import Any, cast
 import discord
 import pytest
 
-from bot.errors import StoreError
-from bot.privacy import Contents, Part
+from bot.chat.ui.privacy import ForgetId
+from bot.errors import Refused, StoreError
+from bot.privacy import Contents, Exporter, Part
 from bot.store import Span
 from cogs.privacy import Privacy
 from tests.chat.delivery.discord_fakes import http_error
@@ -106,3 +107,12 @@ async def test_without_direct_messages_it_is_said_that_the_rest_is_missing(tmp_p
     await export(asked, exporter(tmp_path, 7))
     assert len(asked.files) == 5
     assert asked.said[-1].startswith("5 files came, and then it broke off. Discord doesn't take")
+
+
+async def test_nobody_is_forgotten_while_their_export_is_sent(tmp_path: Path) -> None:
+    nothing = cast("Any", None)
+    sending = Exporter(nothing, images_dir=tmp_path, inputs=nothing, folder=tmp_path)
+    cog = Privacy(nothing, nothing, nothing, sending)
+    asked = cast("Any", Discord(5, direct=True))
+    with sending.alone("discord:7"), pytest.raises(Refused, match=r"export\.running"):
+        await cog.carry_out(asked, ForgetId(0, 9, 0))

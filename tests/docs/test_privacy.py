@@ -48,14 +48,12 @@ done, and that they are blocked; the keys
 of callers over HTTP; and what is yet to be deleted elsewhere, which names nobody."""
 
 NOT_EXPORTED = {
-    *("tokens", "sent_again", "forgettings", "forgotten_inputs", "forgotten_messages"),
+    *("tokens", "forgettings", "forgotten_inputs", "forgotten_messages"),
     *("api_jobs", "api_keys", "api_uploads"),
     *("history", "history_terms", "history_entries"),
-    *("blocked_words", "disabled_entries"),
 }
 """Tables that say nothing about a person which the others do not: secrets; what the bot still has
-to do; callers over HTTP, who are no one on Discord; an index of what is in `jobs`; and what was
-decided for others, except by whom."""
+to do; callers over HTTP, who are no one on Discord; and an index of what is in `jobs`."""
 
 
 def schema() -> dict[str, set[str]]:

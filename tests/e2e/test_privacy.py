@@ -137,6 +137,8 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
     assert {"word", "id", "number", "image 0"} <= {
         kind for kinds in found_of(home, ada, images).values() for kind in kinds
     }
+    waited_for = running.message
+    assert waited_for is not None
     before = rows_of(home, bea)
     jobs = [row[0] for row in rows_of(home, ada)["jobs"]]
     assert len(jobs) == 5
@@ -153,8 +155,7 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
     [(parent,)] = home.rows(f"SELECT parent_id FROM jobs WHERE id = '{job_of(made)}'")
     [(person, origin)] = home.rows(f"SELECT person, origin FROM jobs WHERE id = '{parent}'")
     assert (person, origin) == ("", "forgotten")
-    assert running.message is not None
-    for message in (*results, running.message):
+    for message in (*results, waited_for):
         await gone(playground, message)
     # The button of what was made from it finds that there is nothing to compare with.
     again = await result(await press(bea, made, "same"))
@@ -171,11 +172,13 @@ async def test_only_a_span_is_forgotten(shared: Bot, playground: Playground, ada
         day = 1_700_000_000_000
         database.execute("UPDATE jobs SET created_at = ? WHERE id = ?", (day, job_of(old)))
     confirmed = await forget(ada, span="The last hour")
+    meanwhile = await painted(ada, prompt=WORD, seed=3)
     await confirmed.wait(lambda m: m.content.startswith("Done"), timeout=60)
     ids = {row[0] for row in rows_of(shared.home, ada)["jobs"]}
-    assert ids == {job_of(old)}
+    assert ids == {job_of(old), job_of(meanwhile)}
     await forget_all(ada, **{"from": "2023-11-14", "to": "2023-11-14"})
-    assert rows_of(shared.home, ada)["jobs"] == []
+    assert [row[0] for row in rows_of(shared.home, ada)["jobs"]] == [job_of(meanwhile)]
+    assert not meanwhile.deleted
     wrong = await ada.slash_options("forget", {"from": "yesterday"})
     assert "isn't a date" in said(wrong)
     both = await ada.slash("forget", span="The last hour", to="2026-11-30")
@@ -199,11 +202,13 @@ async def test_it_is_finished_after_a_crash(home: Home) -> None:
         kept = await painted(bea, prompt="wombatstays", seed=4)
         images = [await playground.download(m.attachments[0]) for m in results]
         await ada.slash("imagine", prompt=WORD, steps=100, size="512x512", count=4)
-        await forget(ada)
+        confirmed = await forget(ada)
         await bot.end(signal.SIGKILL)
         await bot.start()
         for message in results:
             await gone(playground, message)
+        # The next process tells it, in the answer that the last one gave.
+        await confirmed.wait(lambda m: m.content.startswith("Done"), timeout=60)
         while left_to_do(home):  # noqa: ASYNC110 – in another process
             await asyncio.sleep(0.05)
         assert found_of(home, ada, images) == {}
@@ -277,7 +282,7 @@ async def test_privacy_says_what_the_settings_say(ada: User) -> None:
     assert call.ephemeral
     assert call.message is not None
     text = json.dumps(call.message.embeds[0])
-    for expected in ("kept for 90 days", "at most 50 GiB", "Kept until you use /forget"):
+    for expected in ("kept for 90 days", "at most 50 GiB", "Kept until you use </forget:"):
         assert expected in text
 
 

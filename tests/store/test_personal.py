@@ -302,7 +302,7 @@ async def test_whoever_was_to_decide_a_report_is_told_that_it_is_gone(store: Sto
     decided = await asked(store, WHO, SECRET, 2)
     told: list[str] = []
     for job_id, reporter in ((reported, OTHER), (others, WHO), (decided, OTHER)):
-        await store.reports.add(await store.job(job_id), f"discord:{reporter}", "why")
+        await store.reports.add(await store.job(job_id), f"discord:{reporter}", "why", "discord:5")
     execute(store, "UPDATE reports SET decision = 'dismissed' WHERE job_id = ?", decided)
     store.acts.on_recorded(lambda: told.append("acts"))
     await forget(store)

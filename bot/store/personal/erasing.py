@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from bot.store.acts import ActKind, insert_act
 from bot.store.history.index import remove
@@ -57,12 +57,7 @@ def erase_jobs(
             f" FROM sent_again WHERE job_id IN {_THESE}",
             jobs,
         )
-    _tell_of_reports(
-        write,
-        f"SELECT community FROM reports JOIN jobs ON jobs.id = job_id"  # noqa: S608
-        f" WHERE job_id IN {_THESE} AND decision IS NULL",
-        jobs,
-    )
+    _tell_of_reports(write, f"job_id IN {_THESE}", jobs)
     for table in _OF_JOBS:
         write.execute(f"DELETE FROM {table} WHERE job_id IN {_THESE}", jobs)  # noqa: S608
     write.execute(
@@ -82,9 +77,17 @@ def erase_jobs(
     )
 
 
-def _tell_of_reports(write: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> None:
-    """Whoever was to decide an open report is told that it is gone."""
-    for (community,) in write.execute(sql, values).fetchall():
+def _tell_of_reports(
+    write: sqlite3.Connection, which: str, values: Mapping[str, str | int | None]
+) -> None:
+    """Whoever was to decide an open report is told that it is gone. which: SQL of a condition."""
+    rows = write.execute(
+        "SELECT (SELECT community FROM acts WHERE subject = job_id AND kind = 'reported'"  # noqa: S608
+        " AND json_extract(details, '$.report') = reports.id)"
+        f" FROM reports WHERE decision IS NULL AND {which}",
+        values,
+    ).fetchall()
+    for (community,) in rows:
         insert_act(write, ActKind.REPORT_GONE, NOBODY, community, None, {})
 
 
@@ -103,20 +106,20 @@ def erase_rest(write: sqlite3.Connection, person: str, span: Span, *, hand_over:
     hand_over: whether presets shared with a server stay there, without a name. What has no time is
     deleted with a span that goes back to the beginning.
     """
-    values = {"person": person, "since": span.since, "until": span.until, "nobody": NOBODY}
+    values: dict[str, str | int | None] = {
+        "person": person,
+        "since": span.since,
+        "until": span.until,
+        "nobody": NOBODY,
+    }
     if hand_over:
         write.execute(
             "UPDATE presets SET person = :nobody WHERE person = :person AND community IS NOT NULL"
             " AND saved_at >= :since AND saved_at < :until",
             values,
         )
-    _tell_of_reports(
-        write,
-        "SELECT community FROM reports JOIN jobs ON jobs.id = job_id"
-        " WHERE reporter = :person AND made_at >= :since AND made_at < :until"
-        " AND decision IS NULL",
-        values,
-    )
+    mine = "reporter = :person AND made_at >= :since AND made_at < :until"
+    _tell_of_reports(write, mine, values)
     for table, who, when in (
         ("favourites", "person", "kept_at"),
         ("presets", "person", "saved_at"),
