@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.store import ActKind, Failure, Span, Store, Usage, now_ms
 from bot.store.forms import Entered
 from bot.store.history import Query
-from tests.store.factories import done, new_job, request, running
+from tests.store.factories import discord_origin, done, new_job, request, running
 
 SECRET = "zyzzyvaprompt"
 WHO, OTHER = 1_234_567_890_123_456_789, 77
@@ -300,9 +300,9 @@ async def test_whoever_was_to_decide_a_report_is_told_that_it_is_gone(store: Sto
     reported = await asked(store, WHO, SECRET, 1)
     others = await asked(store, OTHER, "otherword", 1)
     decided = await asked(store, WHO, SECRET, 2)
-    told: list[str] = []
+    told, place = list[str](), discord_origin(guild_id=5, channel_id=20)
     for job_id, reporter in ((reported, OTHER), (others, WHO), (decided, OTHER)):
-        await store.reports.add(await store.job(job_id), f"discord:{reporter}", "why", "discord:5")
+        await store.reports.add(await store.job(job_id), f"discord:{reporter}", "why", place)
     execute(store, "UPDATE reports SET decision = 'dismissed' WHERE job_id = ?", decided)
     store.acts.on_recorded(lambda: told.append("acts"))
     await forget(store)
