@@ -520,8 +520,7 @@ async def test_a_refusing_channel_is_said_and_told_later(court: Court) -> None:
         playground.set_system_channel(playground.add_channel("system", guild))
     playground.set_system_channel(court.hall)
     opened = await court.tess.slash("admin broadcast", channel=court.office)
-    shown = await court.tess.submit(opened, {"text": "Back at nine."})
-    preview = await answer(shown)
+    preview = await answer(await court.tess.submit(opened, {"text": "Back at nine."}))
     assert "Back at nine." in preview.content
     send = preview.components[0]["components"][0]["custom_id"]
     sent = await court.tess.click(preview, send)
