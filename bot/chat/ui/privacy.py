@@ -200,6 +200,7 @@ def readme(say: Say, *, pruned: int, too_large: int, left_out: int) -> str:
         say("export.readme.jobs"),
         say("export.readme.images"),
         say("export.readme.others"),
+        say("export.readme.moderation"),
         say("export.readme.columns"),
         say("export.readme.missing"),
     ]
