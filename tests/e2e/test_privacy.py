@@ -203,6 +203,7 @@ async def test_it_is_finished_after_a_crash(home: Home) -> None:
         images = [await playground.download(m.attachments[0]) for m in results]
         await ada.slash("imagine", prompt=WORD, steps=100, size="512x512", count=4)
         confirmed = await forget(ada)
+        await confirmed.wait(lambda m: m.content.startswith("Deleting"))
         await bot.end(signal.SIGKILL)
         await bot.start()
         for message in results:

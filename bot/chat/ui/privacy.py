@@ -201,6 +201,7 @@ def readme(say: Say, *, pruned: int, too_large: int, left_out: int) -> str:
         say("export.readme.images"),
         say("export.readme.others"),
         say("export.readme.moderation"),
+        say("export.readme.lists"),
         say("export.readme.columns"),
         say("export.readme.missing"),
     ]
