@@ -9,7 +9,7 @@ from discord.app_commands import Choice
 
 from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
 from bot.chat.ui.custom_id import CustomId
-from bot.chat.ui.markdown import codes, one_line, seen, shortened, shown
+from bot.chat.ui.markdown import codes, cut_off, one_line, seen, shortened, shown
 from bot.chat.ui.messages import BLURPLE
 from bot.chat.ui.pages import VALUE_MAX, cut
 from bot.request import Options
@@ -23,6 +23,7 @@ from catalog.search import fold
 SEARCH_MAX: Final = 50
 """Characters of what is searched for, which the buttons carry."""
 DESCRIPTION_MAX: Final = 200
+TEXT_SHOWN: Final = 160
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,24 @@ def presets_page(
     if not entries:
         embed.description = say("presets.nothing")
     for name, text, options in listed:
-        values = codes((f"{key}: {value}" for key, value in options.given.items()), VALUE_MAX // 2)
-        lines = [shown(text, DESCRIPTION_MAX), values]
-        embed.add_field(name=one_line(name), value="\n".join(filter(None, lines)), inline=False)
+        lines = [shown(text, DESCRIPTION_MAX), *_option_lines(options)]
+        value = cut_off("\n".join(filter(None, lines)), VALUE_MAX)
+        embed.add_field(name=one_line(name), value=value, inline=False)
     hint = say("presets.hint")
     counter = say("pages.page", page=page + 1, pages=pages)
     embed.set_footer(text=f"{hint} · {counter}" if pages > 1 else hint)
     return embed, page, pages
+
+
+def _option_lines(options: Options) -> list[str]:
+    """What a preset sets, in small print: its texts on lines of their own."""
+    given = dict(options.given)
+    texts = {key: str(given.pop(key)) for key in ("prompt", "negative") if key in given}
+    lines = [f"-# {key}: {one_line(text, TEXT_SHOWN)}" for key, text in texts.items()]
+    if given:
+        others = (f"{key}: {value}" for key, value in given.items())
+        lines.append(f"-# {codes(others, VALUE_MAX // 3)}")
+    return lines
 
 
 def whose(preset: SavedPreset, say: Say) -> str:
