@@ -7,7 +7,7 @@ REQUIREMENTS ?= requirements.txt
 PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo demo-paint test run serve check docs lock bench bench-gpu audit chaos soak screenshots \
+.PHONY: demo demo-paint test test-all run serve check docs lock bench bench-gpu audit chaos soak screenshots \
 	demo-model-report
 
 # The bot on a page in the browser; a single image where no browser window can be opened.
@@ -38,6 +38,10 @@ serve: .venv/installed
 # so that tests that start bots do not all come last, on a single worker.
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# What takes long as well: about twice the time
+test-all: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --long
 
 check: .venv/installed-dev
 	$(BIN)/ruff check

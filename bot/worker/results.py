@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -88,7 +88,7 @@ class PaintedSheet:
         return ()  # each cell was, before it was kept
 
     def save(self) -> tuple[ImageRecord, ...]:
-        request = self.job.request
+        request = replace(self.job.request, added=())
         sheet = draw_sheet(request, [self._content(n) for n in range(request.images)])
         png = describe_sheet(compress_png(sheet), self.job.id, request, self.first, self.images)
         pixels = hashlib.sha256(sheet.tobytes()).hexdigest()

@@ -177,7 +177,7 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
         ("gone:1", "This button or menu no longer works. Please use the command again."),
         ("browse:loras:1e9:", "This button or menu no longer works. Please use the command again."),
         ("cancel:abc", "There's no job “abc” in the queue."),
-        ("lighter:abc", "I no longer know what this was about. Please use /imagine again."),
+        ("lighter:abc", "I no longer know what this was about. Please use </imagine:"),
     ],
 )
 async def test_a_message_with_an_outdated_button_is_answered(

@@ -54,7 +54,7 @@ async def test_one_is_saved_from_values_and_used_in_three_ways(
 ) -> None:
     values: dict[str, Any] = {"lora": "ember:0.5", "steps": 10, "model": "second"}
     said = await save(ada, "Moódy", prompt="{prompt} in the {rain|rain}", negative="sun", **values)
-    assert said == "Saved. Use **Moódy** as preset of /imagine, or with /preset use."
+    assert said.startswith("Saved. Use **Moódy** as preset of </imagine:")
     # Fewer steps than the model takes: named at once, and nothing is kept.
     wrong = await save(ada, "wrong", steps=500)
     assert wrong.startswith("steps: 500 won't work.")
@@ -123,9 +123,8 @@ async def test_one_is_saved_from_a_result_and_mistakes_can_be_mended(
     assert "already have a preset called “dusk”" in told(taken)
     assert taken.message is not None
     form = await bea.click(taken.message, "Open the form again")
-    assert told(await bea.submit(form, {"replace": ["replace"], "parts": bad["parts"]})) == (
-        "Saved. Use **dusk** as preset of /imagine, or with /preset use."
-    )
+    replaced = await bea.submit(form, {"replace": ["replace"], "parts": bad["parts"]})
+    assert told(replaced).startswith("Saved. Use **dusk** as preset of </imagine:")
 
     used = await painted(bea, **QUICK, preset="dusk", lora="frost:0.4")
     stored = shared.home.requests()[-1]
