@@ -245,7 +245,10 @@ class TestWhatWasDeletedSinceTheBackup:
         self, database: Path
     ) -> None:
         async with Store.open(database) as store:
-            execute(store, "INSERT INTO forgettings VALUES ('f', 'discord:5', 0, 9, 0, 9)")
+            columns = "(id, person, since, until, hand_over, asked_at)"
+            execute(
+                store, f"INSERT INTO forgettings {columns} VALUES ('f', 'discord:5', 0, 9, 0, 9)"
+            )
             await store.back_up(TODAY)
             execute(store, "DELETE FROM forgettings")
         wreck(database, "jobs_of_person")
