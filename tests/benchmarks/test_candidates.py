@@ -20,6 +20,8 @@ from bot.engine.weights import Part
 from tests.benchmarks.fake_cuda import FakeCuda
 from tests.benchmarks.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 BY_NAME = {candidate.name: candidate for candidate in CANDIDATES}
 
 

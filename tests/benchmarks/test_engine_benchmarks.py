@@ -26,6 +26,8 @@ from bot.errors import JobFailed
 from bot.progress import Progress, Stage
 from tests.benchmarks.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 several_adapters = pytest.mark.filterwarnings(
     # Plain diffusers is given several adapters on purpose.
     "ignore:Already found a `peft_config` attribute:UserWarning:peft"

@@ -17,6 +17,8 @@ from bot.engine.kernels import KernelChoice, Kernels, Shape
 from tests.benchmarks.fake_cuda import FakeCuda
 from tests.benchmarks.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:

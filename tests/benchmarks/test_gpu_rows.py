@@ -15,6 +15,8 @@ from benchmarks.gpu import requests, wheels
 from benchmarks.gpu.__main__ import main
 from bot.engine import environment, kernels
 
+pytestmark = pytest.mark.long
+
 
 def test_plain_is_measured_with_torchs_own_settings() -> None:
     found = subprocess.run(

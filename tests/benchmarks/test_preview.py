@@ -8,6 +8,8 @@ from benchmarks import preview, sdxl_weights
 from benchmarks.preview import AS_THE_BOT, EVERY_STEP, NONE, Measured
 from tests.benchmarks.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

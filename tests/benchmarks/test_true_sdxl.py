@@ -14,6 +14,8 @@ from bot.engine.families.sdxl.adapter_names import targets
 from catalog import read_catalog
 from tests.benchmarks.tiny import TINY
 
+pytestmark = pytest.mark.long
+
 PUBLISHED = {
     "text_encoder": 123_060_480,
     "text_encoder_2": 694_659_840,

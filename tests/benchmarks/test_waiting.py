@@ -1,6 +1,10 @@
 """benchmarks/waiting.py, with few jobs and a moment's watch."""
 
+import pytest
+
 from benchmarks.waiting import start_with
+
+pytestmark = pytest.mark.long
 
 
 def test_a_start_is_watched() -> None:

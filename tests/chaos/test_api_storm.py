@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.api_storm import ApiPlan, api_storm
 from tests.chaos.harness import ChaosHome
 from tests.conftest import TALLY
+
+pytestmark = pytest.mark.long
 
 
 async def test_each_job_over_http_is_done_once(

@@ -153,6 +153,7 @@ async def test_what_needs_too_much_memory_can_be_tried_lighter(
     assert "Traceback" not in bot.log
 
 
+@pytest.mark.long
 async def test_kills_from_outside_cost_nobody_an_image(
     bot: LightBot, home: ChaosHome, playground: Playground
 ) -> None:

@@ -290,6 +290,7 @@ async def test_what_is_in_ones_history_is_ones_own(hall: Hall) -> None:
         await hall.check(user, expected, channel=channel, result=message, tells=True)
 
 
+@pytest.mark.long
 async def test_what_is_shown_again_can_be_reported_and_taken_down(hall: Hall) -> None:
     playground, ada = hall.playground, hall.ada
     away = playground.add_channel("away")

@@ -292,6 +292,7 @@ async def test_each_key_has_its_own_jobs_and_checkpoint(home: Home) -> None:
         assert (await painting)[1]["images"] == []
 
 
+@pytest.mark.long
 async def test_a_job_outlives_the_process_though_its_caller_does_not(home: Home) -> None:
     body = {"prompt": CANARY, "steps": 100, "width": 320, "height": 320}
     async with Server(home) as server:

@@ -232,7 +232,10 @@ def files(models_dir: Path, tmp_path: Path) -> Callable[[random.Random], Files]:
     return make
 
 
-@pytest.mark.parametrize("memory", ["full", "11gb", "8gb"])
+@pytest.mark.parametrize(
+    "memory",
+    ["full", *(pytest.param(each, marks=pytest.mark.long) for each in ("11gb", "8gb"))],
+)
 def test_nothing_that_was_done_before_shows(
     files: Callable[[random.Random], Files], tmp_path: Path, memory: str
 ) -> None:

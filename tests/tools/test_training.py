@@ -14,6 +14,8 @@ from catalog.headers import HeaderCache
 from catalog.weight_files import read_header
 from tests.engine.factories import paint, request
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> Any:

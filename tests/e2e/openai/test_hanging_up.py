@@ -82,6 +82,7 @@ async def test_one_who_can_come_back(
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.long
 async def test_a_server_that_ends_is_not_a_caller_who_hangs_up(home: Home, stream: bool) -> None:
     async with Server(home) as server, client_of(server) as client:
 
