@@ -57,6 +57,7 @@ async def test_the_same_seed_is_the_same_image_wherever_it_is_asked_for(home: Ho
         assert "Traceback" not in bot.log
 
 
+@pytest.mark.long
 async def test_a_bot_without_the_interface_finishes_what_was_asked_over_http(home: Home) -> None:
     """They are in the one queue: a bot without the interface generates them, too."""
     port = free_port()

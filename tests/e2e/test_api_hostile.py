@@ -115,6 +115,7 @@ async def test_no_request_is_smuggled_within_another(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.long
 async def test_slow_requests_are_cut_off_and_a_thousand_connections_keep_no_one_out(
     server: Server,
 ) -> None:

@@ -126,6 +126,7 @@ async def test_without_a_folder_images_are_saved_where_one_is(server: Server, ho
         ("--image", __file__),
     ],
 )
+@pytest.mark.long
 async def test_what_is_wrong_is_said_in_the_same_words(
     server: Server, home: Home, options: tuple[str, ...]
 ) -> None:
