@@ -34,7 +34,7 @@ from tests.e2e.test_life import until
 from tests.e2e.test_queue import said
 from tests.e2e.test_rights import GATED_LORA, SMALL
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 QUICK: dict[str, Any] = {"prompt": CANARY, "seed": 7}
 NOT_ALLOWED = "You're not allowed to use this here."

@@ -271,6 +271,7 @@ async def test_the_catalog(server: Server) -> None:
     assert models["demo"]["base"] == "SDXL"  # as LoRAs name it
 
 
+@pytest.mark.long
 async def test_a_job_outlives_the_process(home: Home) -> None:
     async with Server(home) as server:
         accepted = await server.generate(prompt=CANARY, steps=100, width=256, height=256, seed=5)

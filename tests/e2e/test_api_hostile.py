@@ -16,7 +16,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home, call, free_port
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 HOST = b"Host: localhost\r\n"
 LAST = HOST + b"Connection: close\r\n"

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.e2e.home import Home
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 EXAMPLES = 15
 """For each operation, and for each of right and wrong values."""

@@ -20,7 +20,7 @@ from tests.e2e.home import Home, call
 from tests.e2e.server import Server
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -21,7 +21,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.home import Home, call
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

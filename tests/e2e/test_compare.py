@@ -84,6 +84,7 @@ async def test_values_are_offered_by_axis(ada: User) -> None:
     assert await offered("weight", "", lora="ember") == ["0, 0.4, 0.7, 1"]
 
 
+@pytest.mark.long
 async def test_killed_in_the_middle_it_goes_on_with_what_is_missing(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

@@ -15,7 +15,7 @@ from tests.e2e.results import parts
 from tests.e2e.test_life import until
 from tests.e2e.test_where import abroad, group
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 EVERYONE = ["first", "prompts", "models", "results", "privacy"]
 

@@ -13,7 +13,7 @@ from tests.e2e.test_imagine import painted
 from tests.e2e.test_pictures import picture
 from tests.engine.safety import FOLDER, build, pictures
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 REASON = "may not be for everyone"
 

@@ -22,7 +22,7 @@ from tests.e2e.processes import start
 from tests.e2e.server import Server
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

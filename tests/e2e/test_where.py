@@ -14,7 +14,7 @@ from tests.e2e.results import buttons, job_of
 from tests.e2e.test_actions import bytes_of, press, result, said
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 Place = Callable[[Playground, User], Channel]
 QUICK: dict[str, Any] = {"prompt": CANARY, "seed": 7}

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bot.engine import Engine
 from bot.request import AdapterUse, paint_order
 from tests.engine import factories
 from tests.engine.factories import catalog, digests, paint, request
 
 
+@pytest.mark.long
 def test_a_cell_does_not_depend_on_those_before_it(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:

@@ -182,6 +182,7 @@ def any_request(chance: random.Random) -> GenerationRequest:
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("memory", ["full", "11gb", "8gb"])
+@pytest.mark.long
 def test_any_sequence_gives_the_bytes_and_the_notices_of_no_memory(
     painters: Any, models_dir: Path, tmp_path: Path, memory: str, seed: int
 ) -> None:

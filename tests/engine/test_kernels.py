@@ -107,6 +107,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return evaluations
 
 
+@pytest.mark.long
 def test_nothing_is_compiled_again_over_fifty_switches(
     traced: Engine, engine: Engine, tmp_path: Path, ran: list[object], asked: list[object]
 ) -> None:

@@ -10,7 +10,7 @@ from tests.e2e.home import Home, call
 from tests.e2e.openai.clients import SMALL, client_of
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 class TestErrors:

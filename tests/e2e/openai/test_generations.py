@@ -12,7 +12,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.openai.clients import SMALL, files_of, opened
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 class TestGenerations:

@@ -12,7 +12,7 @@ from tests.e2e.home import Home
 from tests.e2e.openai.clients import client_of, files_of
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 LONG: Any = {"prompt": CANARY, "size": "512x512", "n": 4, "extra_body": {"steps": 100}}
 SHORT: Any = {"prompt": CANARY, "size": "256x256", "extra_body": {"steps": 40}}

@@ -13,7 +13,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.openai.clients import opened, picture
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 HEADERS = {
     "Authorization": "Bearer sk-none",
