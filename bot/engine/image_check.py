@@ -1,7 +1,7 @@
 """ImageCheck: whether images are for everyone. Importing it does not import torch.
 
-It runs on the CPU, in 32 bits and in a thread of its own: the GPU paints meanwhile, and what it says
-depends on nothing but the image.
+It runs on the CPU, in 32 bits and in a thread of its own: the GPU paints meanwhile, and what it
+says depends on nothing but the image.
 """
 
 from collections.abc import Sequence
