@@ -337,6 +337,16 @@ def _text(before: str, after: str, piece: str, length: int) -> str:
     return before + piece * max(1, length // len(piece)) + after
 
 
+SLOW = {
+    "completion of scheduler",
+    "names in a prompt",
+    "prompt: any dialect",
+    "prompt: embeddings",
+    "prompt: emphasis",
+    "prompt: trigger words",
+}
+
+
 def seconds(read: Reader, text: str, runs: int) -> float:
     """CPU time of this thread, the least of `runs`."""
     least = float("inf")
@@ -364,7 +374,10 @@ def _no_collection_in_between() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in READERS],
+)
 def test_the_time_is_in_proportion_to_the_length(name: str) -> None:
     read = READERS[name]
     found = [make(8) for make in hostile() if grows_too_much(read, make)]

@@ -7,6 +7,7 @@ import pytest
 
 from playground import Playground, User
 from tests.chaos.harness import ChaosHome, LightBot, until
+from tests.parameters import mostly_long
 
 OPEN = "Unclosed"
 TRIES = 6
@@ -24,7 +25,9 @@ def tried(bot: LightBot, what: str) -> int:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [(r"/users/@me$", 403), (r"/oauth2/applications/@me$", 404), (r"/gateway$", 403)],
+    mostly_long(
+        [(r"/users/@me$", 403), (r"/oauth2/applications/@me$", 404), (r"/gateway$", 403)], usual=1
+    ),
 )
 async def test_failed_logins_leave_nothing_open(
     home: ChaosHome, playground: Playground, ada: User, path: str, status: int

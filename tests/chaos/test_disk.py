@@ -12,6 +12,7 @@ import pytest
 from playground import Interaction, Playground, User
 from tests.chaos.harness import ChaosHome, LightBot, until
 from tests.e2e.home import call
+from tests.parameters import mostly_long
 
 UNSHARE = shutil.which("unshare")
 needs_namespaces = pytest.mark.skipif(
@@ -114,7 +115,7 @@ async def test_a_locked_database_is_said_and_waited_for(
     assert "Traceback" not in bot.log
 
 
-@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("large", mostly_long([False, True], usual=1))
 async def test_a_damaged_database_is_said_and_repaired(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User, large: bool
 ) -> None:

@@ -110,6 +110,7 @@ async def test_the_first_gateway_handshake_may_fail(
         assert await bot.end() == 0
 
 
+@pytest.mark.long
 async def test_while_the_gateway_is_silent_it_can_be_stopped_and_starts_anew(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:

@@ -31,6 +31,7 @@ def open_files(pid: int) -> set[int]:
     return {int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir()}
 
 
+@pytest.mark.long
 async def test_more_requests_than_the_process_may_open_files(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:

@@ -75,6 +75,7 @@ async def hidden_of(user: User) -> Message:
     return await result(call)
 
 
+@pytest.mark.long
 async def test_twenty_presses_at_once_are_all_answered(discord: Playground, ada: User) -> None:
     original = await painted(ada, **QUICK)
     admin = discord.user("admin")
@@ -101,6 +102,7 @@ def discord_is_done(discord: Playground) -> bool:
     return not waiting
 
 
+@pytest.mark.long
 async def test_what_is_done_twice_at_once_is_done_once(discord: Playground, ada: User) -> None:
     hidden = await hidden_of(ada)
     before = len(discord.messages(discord.channel))
@@ -141,6 +143,7 @@ async def erase(user: User, message: Message) -> None:
     await until(lambda: question.content in ("Deleted.", STILL_SHOWN))
 
 
+@pytest.mark.long
 async def test_a_deletion_races_with_everything_else(
     bot: Bot, discord: Playground, ada: User
 ) -> None:

@@ -171,7 +171,7 @@ async def test_a_body_that_is_no_json_is_refused(
 
 
 async def test_events_bring_progress_previews_and_the_end(server: Server) -> None:
-    accepted = await server.generate(prompt=CANARY, steps=60, width=512, height=512)
+    accepted = await server.generate(prompt=CANARY, steps=40, width=256, height=256)
     events: list[tuple[str, dict[str, Any]]] = []
     async with server.client.stream("GET", f"/events/{accepted['job_id']}") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")

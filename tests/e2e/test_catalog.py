@@ -256,6 +256,7 @@ async def test_what_is_for_age_restricted_channels_appears_nowhere_else(own: Bot
     assert sorted(colours(there.message)) == ["blue", "red"]
 
 
+@pytest.mark.long
 async def test_previews_are_painted_also_after_a_crash(own: Bot) -> None:
     tess = own.playground.user("tess")
     folder = own.home.data_dir / "previews"

@@ -84,6 +84,7 @@ async def test_a_bad_request_exits_with_2_and_says_why(
     assert "Traceback" not in err
 
 
+@pytest.mark.long
 async def test_old_code_pages_and_bad_folders_do_not_matter(home: Home) -> None:
     arguments = ["imagine", "雪の狐", "--steps", "1", "--json"]
     code, out, err = await call(home, *arguments, PYTHONIOENCODING="cp1252")

@@ -95,6 +95,7 @@ async def test_ctrl_c_cancels_and_a_kill_leaves_the_job_behind(home: Home) -> No
         assert "traceback" not in bot.log.lower()
 
 
+@pytest.mark.long
 async def test_it_waits_for_a_bot_that_is_restarted(home: Home) -> None:
     async with Playground() as playground, ImpatientBot(home, playground) as bot:
         line = imagine(home, "--steps", "100", "--size", "256x256")

@@ -359,6 +359,7 @@ async def forged(
     if kind == BUTTON:
         component |= {"style": 2, "label": "it"}
     if kind == SELECT:
+        component |= {"min_values": 1, "max_values": 1}
         component["options"] = [{"label": "it", "value": job_id}]
     page.components.append({"type": 1, "id": 91, "components": [component]})
     if kind == SELECT:

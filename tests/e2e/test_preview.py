@@ -36,6 +36,7 @@ async def files(playground: Playground, message: Message) -> list[bytes]:
     return [await playground.download(attachment) for attachment in message.attachments]
 
 
+@pytest.mark.long
 async def test_a_preview_is_shown_and_then_gone_and_changes_no_byte(home: Home) -> None:
     async with Playground() as playground:
         ada = playground.user("ada")

@@ -180,6 +180,7 @@ async def test_a_repeated_reaction_is_one_request(town: Town) -> None:
     assert town.jobs() == jobs + 7
 
 
+@pytest.mark.long
 async def test_a_job_does_not_wait_for_an_acknowledgement_that_discord_holds_up(
     town: Town,
 ) -> None:

@@ -46,6 +46,7 @@ def composed(offered: Catalog, **fields: Any) -> GenerationRequest:
     return compose(draft, offered, nsfw=False)
 
 
+@pytest.mark.long
 def test_image_n_of_a_batch_is_the_image_drawn_alone(engine: Engine, offered: Catalog) -> None:
     fields = {"lora": "ink", "negative": "{bad|worse {fox|hare}|}", "hires": 1.5}
     # A seed with which all four lines are drawn.

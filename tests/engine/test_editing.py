@@ -14,6 +14,7 @@ from tests.engine import factories
 from tests.engine.factories import TINY, digests, kohya_lora, paint, picture, plain_pipeline
 from tests.engine.test_encodings import learned
 from tests.engine.test_pictures import CONFIG, KINDS
+from tests.parameters import mostly_long
 
 FOX, CASTLE = "a fox in the snow", "a castle in the snow"
 LONG = ", ".join(["castle"] * 60)
@@ -121,7 +122,7 @@ LATER = "a [fox:castle:1.5] in the snow"
 TURNING = "a [fox|castle] in the snow"
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", mostly_long(SCHEDULERS, usual=4))
 def test_each_step_has_one_text_with_every_scheduler(said: Watch, scheduler: str) -> None:
     heun = scheduler == "Heun"
     texts = said(request(prompt=EDITED, scheduler=scheduler))

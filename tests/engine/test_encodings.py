@@ -25,6 +25,7 @@ from tests.engine.factories import (
     resident,
     save,
 )
+from tests.parameters import mostly_long
 
 ENCODERS = ("text_encoder", "text_encoder_2")
 WIDTHS = (32, 48)
@@ -120,7 +121,7 @@ DIFFERENT: Mapping[str, tuple[GenerationRequest, GenerationRequest]] = {
 """What a text's encoding depends on → two requests that differ in nothing else."""
 
 
-@pytest.mark.parametrize("what", DIFFERENT)
+@pytest.mark.parametrize("what", mostly_long(DIFFERENT, usual=4))
 def test_everything_that_it_depends_on_counts(
     painters: Any, models_dir: Path, tmp_path: Path, what: str
 ) -> None:

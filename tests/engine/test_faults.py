@@ -43,6 +43,7 @@ LOOKS = [*((path, ()) for path in (*FOLDERS, *FILES)), *((path, ("open",)) for p
 """What fails, and at which calls."""
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_be_read_now_is_tried_again(own: tuple[Engine, Path]) -> None:
     engine, folder = own
     for path, calls in LOOKS:

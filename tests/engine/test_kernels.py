@@ -135,6 +135,7 @@ def test_nothing_is_compiled_again_over_fifty_switches(
     assert digests(paint(traced, request(), offered)) == digests(first)
 
 
+@pytest.mark.long
 def test_other_sizes_and_earlier_pictures_get_torchs_own(traced: Engine) -> None:
     offered = catalog([model("other-size", "tiny")])
     before = graphs()
@@ -254,6 +255,7 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
     assert len(asked) == kernels.TRIES
 
 
+@pytest.mark.long
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when the compiler finishes between two of its images."""
     from bot.engine import passes, pipeline

@@ -27,6 +27,7 @@ from tests.engine.factories import (
     request,
     single_file,
 )
+from tests.parameters import mostly_long
 
 MEAN = [-1.5, 1.75, -1.25, 2.5]
 DEVIATION = [8.5, 6.0, 6.5, 5.25]
@@ -127,7 +128,7 @@ def marked(models_dir: Path, tmp_path: Path) -> Marked:
     return write
 
 
-@pytest.mark.parametrize("scheduler", EDM_KINDS)
+@pytest.mark.parametrize("scheduler", mostly_long(EDM_KINDS, usual=1))
 def test_playground_is_painted_as_diffusers_does(
     engine: Engine, models_dir: Path, marked: Marked, scheduler: str
 ) -> None:
@@ -142,7 +143,7 @@ def test_playground_is_painted_as_diffusers_does(
     assert painting.recipe.scheduler["sigma_data"] == 0.5
 
 
-@pytest.mark.parametrize("scheduler", EDM_KINDS)
+@pytest.mark.parametrize("scheduler", mostly_long(EDM_KINDS, usual=1))
 def test_cosxl_is_painted_as_diffusers_does(
     engine: Engine, models_dir: Path, marked: Marked, scheduler: str
 ) -> None:
@@ -155,7 +156,7 @@ def test_cosxl_is_painted_as_diffusers_does(
     assert painting.images[0].image.tobytes() == by_hand(models_dir, built(kind, config)).tobytes()
 
 
-@pytest.mark.parametrize("scheduler", FLOW_KINDS)
+@pytest.mark.parametrize("scheduler", mostly_long(FLOW_KINDS, usual=2))
 def test_a_flow_is_painted_as_diffusers_does(
     engine: Engine, models_dir: Path, tmp_path: Path, scheduler: str
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from bot.engine import Engine
 from bot.progress import Progress, Stage
 from tests.engine.factories import digests, paint, request
+from tests.parameters import mostly_long
 
 TRAINED = {
     "num_train_timesteps": 1000,
@@ -153,7 +154,7 @@ def test_the_estimate_is_what_a_solver_keeps(models_dir: Path, name: str, kind: 
 SCHEDULERS = ["DPM++ 2M Karras", "DPM++ SDE Karras", "Euler a", "Heun", "UniPC", "LCM", "TCD"]
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", mostly_long(SCHEDULERS, usual=1))
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 def test_previews_change_no_byte(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, scheduler: str, guidance: float

@@ -22,6 +22,7 @@ from tests.engine.factories import (
     save,
     single_file,
 )
+from tests.parameters import mostly_long
 
 Tensors = dict[str, Any]
 Quantised = Callable[[str, Any], Tensors]
@@ -77,7 +78,7 @@ def both(engine: Engine, stored: Path, meant: Path, **fields: Any) -> tuple[list
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("style", ["first", "second", "rows"])
+@pytest.mark.parametrize("style", mostly_long(["first", "second", "rows"], usual=1))
 def test_a_scaled_checkpoint_is_painted_as_what_it_stands_for(
     engine: Engine, models_dir: Path, tmp_path: Path, style: str
 ) -> None:
@@ -94,7 +95,7 @@ def test_a_scaled_checkpoint_is_painted_as_what_it_stands_for(
     assert eight != digests(paint(engine, request()))
 
 
-@pytest.mark.parametrize("style", ["first", "second", "rows"])
+@pytest.mark.parametrize("style", mostly_long(["first", "second", "rows"], usual=1))
 @pytest.mark.parametrize("part", ["unet", "text_encoder_2"])
 def test_a_folder_with_scaled_weights_is_painted_as_what_it_stands_for(
     engine: Engine, models_dir: Path, tmp_path: Path, part: str, style: str

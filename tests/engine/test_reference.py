@@ -353,6 +353,7 @@ def test_a_reference_without_an_adapter_or_a_picture_is_said(
         assert failure.value.code == code
 
 
+@pytest.mark.long
 def test_it_comes_from_the_hub_and_nothing_else_does(
     engine: Engine,
     models_dir: Path,

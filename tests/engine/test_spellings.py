@@ -20,6 +20,7 @@ from tests.engine.factories import (
     save,
     single_file,
 )
+from tests.parameters import mostly_long
 
 ASKED = request(model="x")
 Tensors = dict[str, Any]
@@ -102,7 +103,7 @@ SPELLINGS: dict[str, Callable[[Tensors], Tensors]] = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("spelling", mostly_long(SPELLINGS, usual=4))
 def test_a_single_file_in_another_spelling(
     engine: Engine, models_dir: Path, tmp_path: Path, spelling: str
 ) -> None:

@@ -232,6 +232,7 @@ def files(models_dir: Path, tmp_path: Path) -> Callable[[random.Random], Files]:
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "memory",
     ["full", *(pytest.param(each, marks=pytest.mark.long) for each in ("11gb", "8gb"))],

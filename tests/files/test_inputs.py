@@ -202,6 +202,7 @@ async def test_a_jpeg_of_endless_passes_is_refused(
     assert (await refusal(inputs, bomb))[0] == "picture.broken"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keyword", ["workflow", "XML:com.adobe.xmp", "Raw profile type exif"])
 async def test_texts_of_any_length_are_not_read(inputs: Inputs, keyword: str) -> None:
     """Nor are they a reason to refuse it: ComfyUI writes its graph into each image."""

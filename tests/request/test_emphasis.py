@@ -173,6 +173,7 @@ def test_no_text_breaks_it(text: str) -> None:
     assert all(char in rest for span in spans for char in span.text), "something was made up"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "piece", ["(a", "[a", "(:", "a)", "(a:1.1)", "((a))", " ", ": ", ":1 ", "\\", " BREAK "]
 )

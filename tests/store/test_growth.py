@@ -166,6 +166,7 @@ async def test_no_cost_grows_faster_than_the_logarithm_of_the_history(
     assert within_log(found), found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("index", "ask"),
     [

@@ -107,6 +107,7 @@ def test_french_is_understood(painter: Painter) -> None:
     assert (judge.colour_of(image, star), judge.shape_of(star)) == ("yellow", "star")
 
 
+@pytest.mark.long
 def test_the_seed_decides_the_place(painter: Painter) -> None:
     words = "a red circle and a green square on a white background"
     images = [painter.paint(words, seed) for seed in range(6)]
@@ -114,6 +115,7 @@ def test_the_seed_decides_the_place(painter: Painter) -> None:
     assert painter.paint(words, 0).tobytes() == images[0].tobytes()
 
 
+@pytest.mark.long
 def test_the_other_checkpoint_paints_in_its_own_style(painter: Painter) -> None:
     words = say("heart", "red", "white")
     flat, ink = painter.paint(words, 1), painter.paint(words, 1, "demo-ink")
@@ -121,6 +123,7 @@ def test_the_other_checkpoint_paints_in_its_own_style(painter: Painter) -> None:
     assert dark[1] > dark[0] + 0.02, "ink has thick dark outlines"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.style)
 def test_an_adapter_changes_the_picture_in_proportion(painter: Painter, plan: object) -> None:
     from bot.request import AdapterUse
@@ -144,6 +147,7 @@ def test_an_adapter_changes_the_picture_in_proportion(painter: Painter, plan: ob
     assert apart[2] > STYLED
 
 
+@pytest.mark.long
 def test_an_adapter_without_its_word_changes_less(painter: Painter) -> None:
     from bot.request import AdapterUse
 
@@ -158,12 +162,14 @@ def test_an_adapter_without_its_word_changes_less(painter: Painter) -> None:
     assert without < called
 
 
+@pytest.mark.long
 def test_guidance_matters(painter: Painter) -> None:
     words = say("moon", "yellow", "blue")
     one, eight = (painter.paint(words, 1, guidance=guidance) for guidance in (1.0, 8.0))
     assert distance(one, eight) > VISIBLE
 
 
+@pytest.mark.long
 def test_a_negative_prompt_takes_away(painter: Painter) -> None:
     words = "a star on a white background"
     plain, without = (painter.paint(words, 1, negative=negative) for negative in ("", "black"))

@@ -89,6 +89,7 @@ def test_a_caption_says_what_is_there() -> None:
     assert any("étoile verte" in words for words in said)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_judge_tells_every_shape_and_colour(colour: str) -> None:
     ground = next(name for name in ("black", "white") if name != colour)

@@ -27,6 +27,7 @@ from catalog.weight_files import (
 from tests.engine.factories import SHAPES, kohya, save
 from tests.engine.patches import make
 from tests.engine.patches.reading import BASES, NAME, SHAPE, read, refused, subject
+from tests.parameters import mostly_long
 
 
 def one(name: str, *shape: int) -> dict[str, Any]:
@@ -224,7 +225,7 @@ def test_a_shape_that_tells_another_base_says_so(
     assert (failure.params["family"], failure.params["total"]) == (base, 2)
 
 
-@pytest.mark.parametrize("family", make.fitting((8, 8, 3, 3)))
+@pytest.mark.parametrize("family", mostly_long(make.fitting((8, 8, 3, 3)), usual=4))
 def test_no_family_accepts_other_shapes(known: dict[str, Any], tmp_path: Path, family: str) -> None:
     """Or a norm, or a convolution with another kernel. Never a crash, never wrong broadcasting."""
     convolution = "lora_unet_down_blocks_2_resnets_0_conv1"  # 96×64×3×3
@@ -239,7 +240,7 @@ def test_no_family_accepts_other_shapes(known: dict[str, Any], tmp_path: Path, f
     assert codes <= {"adapter.other_shape", "adapter.broken"}
 
 
-@pytest.mark.parametrize("family", sorted(make.ALGORITHMS))
+@pytest.mark.parametrize("family", mostly_long(sorted(make.ALGORITHMS), usual=4))
 def test_a_missing_or_misshapen_tensor_is_an_error(
     known: dict[str, Any], tmp_path: Path, family: str
 ) -> None:

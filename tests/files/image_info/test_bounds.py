@@ -163,6 +163,7 @@ def test_a_graph_with_very_many_samplers(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked < 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keyword", ["Lora hashes", "Lora weights", "Size", "Model hash"])
 def test_the_time_for_a_setting_is_in_proportion_to_its_length(keyword: str) -> None:
     def read_setting(text: str) -> None:
