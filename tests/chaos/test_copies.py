@@ -51,6 +51,7 @@ def finished(*bots: LightBot) -> bool:
     return not {"pending", "running", "done"} & {s for bot in bots for s in bot.home.states()}
 
 
+@pytest.mark.long
 async def test_each_request_is_painted_once_and_one_copy_says_so(
     bot: LightBot, second: LightBot, playground: Playground, ada: User
 ) -> None:

@@ -76,6 +76,7 @@ def forgetful(home: ChaosHome, playground: Playground) -> LightBot:
     return LightBot(home, playground, CHAOS_FORGETS_NONCES="yes")
 
 
+@pytest.mark.long
 async def test_a_kill_at_each_request_leaves_one_message(
     bot: LightBot, playground: Playground, ada: User
 ) -> None:

@@ -25,6 +25,7 @@ async def again(bot: Bot, number: signal.Signals) -> None:
     await bot.start()
 
 
+@pytest.mark.long
 async def test_a_restart_between_two_steps_changes_nothing(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

@@ -12,6 +12,7 @@ from tests.browsing import opened
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Home
 from tests.e2e.server import Server
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,7 +25,7 @@ async def server(
         yield server
 
 
-@pytest.mark.parametrize("width", [1180, 400])
+@pytest.mark.parametrize("width", mostly_long([1180, 400], usual=1))
 async def test_it_shows_every_route_and_asks_no_one_else(
     server: Server, browser: Browser, width: int
 ) -> None:

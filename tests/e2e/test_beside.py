@@ -26,6 +26,7 @@ def stored(home: Home) -> list[str]:
         return []
 
 
+@pytest.mark.long
 async def test_two_bots_and_a_command_line_do_not_meddle(home: Home) -> None:
     # A command line that is killed while it generates …
     dying = await asyncio.create_subprocess_exec(

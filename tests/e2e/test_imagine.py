@@ -167,6 +167,7 @@ async def test_an_adapter_that_cannot_fit_fails_kindly(playground: Playground, a
     await painted(ada, prompt=CANARY)
 
 
+@pytest.mark.long
 async def test_full_queue_and_the_share_of_one_user(playground: Playground, ada: User) -> None:
     slow: dict[str, Any] = {"prompt": CANARY, "size": "128x128", "steps": 100}
     calls = [await ada.slash("imagine", **slow) for _ in range(3)]

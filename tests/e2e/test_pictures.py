@@ -21,6 +21,7 @@ from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 from tests.e2e.test_queue import is_cancelled
 from tests.e2e.test_reroll import answer
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -210,17 +211,20 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
-    [
-        (["--image", "nowhere.png"], ["image: I couldn't read nowhere.png", "PNG, JPEG"]),
-        (["--image", "."], ["I couldn't read"]),
-        (["--image", "catalog/models.toml"], ["image", "PNG, JPEG, or WebP"]),
-        (["--strength", "0.5"], ["strength", "0.5", "image"]),
-        (["--reference", "a.png"], ["owner needs to add [reference]"]),
-        (["--hires", "3"], ["hires", "3", "1.25, 1.5, or 2"]),
-        (["--hires", "x"], ["--hires", "x"]),
-        (["--preset", "quick"], ["quick", "draft or fast"]),
-        (["--scheduler", "eular a"], ["eular a", "Euler a"]),
-    ],
+    mostly_long(
+        [
+            (["--image", "nowhere.png"], ["image: I couldn't read nowhere.png", "PNG, JPEG"]),
+            (["--image", "."], ["I couldn't read"]),
+            (["--image", "catalog/models.toml"], ["image", "PNG, JPEG, or WebP"]),
+            (["--strength", "0.5"], ["strength", "0.5", "image"]),
+            (["--reference", "a.png"], ["owner needs to add [reference]"]),
+            (["--hires", "3"], ["hires", "3", "1.25, 1.5, or 2"]),
+            (["--hires", "x"], ["--hires", "x"]),
+            (["--preset", "quick"], ["quick", "draft or fast"]),
+            (["--scheduler", "eular a"], ["eular a", "Euler a"]),
+        ],
+        usual=4,
+    ),
 )
 async def test_the_command_line_exits_with_2_and_says_why(
     home: Home, arguments: list[str], parts: list[str]

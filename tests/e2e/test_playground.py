@@ -20,6 +20,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browsing import Camera, opened
 from tests.e2e.home import ROOT, Home, call
+from tests.parameters import mostly_long
 from tools.demo import judge
 from tools.demo.report import distance
 
@@ -229,7 +230,7 @@ async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", mostly_long([signal.SIGTERM, signal.SIGHUP], usual=1))
 async def test_it_ends_with_its_terminal_too(home: Home, number: signal.Signals) -> None:
     process, _ = await start(home)
     assert process.stdout is not None

@@ -97,6 +97,7 @@ def is_cancelled(message: Message) -> bool:
     return message.embeds[0].get("title") == "Cancelled" and not message.components
 
 
+@pytest.mark.long
 async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restart(
     club: Club,
 ) -> None:

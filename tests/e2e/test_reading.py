@@ -66,6 +66,7 @@ def painted(message: Message) -> bool:
     return any(attachment.filename.endswith(".png") for attachment in message.attachments)
 
 
+@pytest.mark.long
 async def test_it_answers_before_all_is_read_and_goes_on_after_a_crash(home: Home) -> None:
     async with Playground() as playground, ReadingBot(home, playground) as bot:
         ada = playground.user("ada")

@@ -261,6 +261,7 @@ def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
     del memory
 
 
+@pytest.mark.long
 def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,6 +544,7 @@ def test_after_less_memory_sufficed_another_model_is_painted(
     assert digests(paint(small, request(model="other"))) == expected
 
 
+@pytest.mark.long
 def test_out_of_memory_in_the_second_pass_names_the_final_size(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -555,6 +557,7 @@ def test_out_of_memory_in_the_second_pass_names_the_final_size(
     assert failure.value.params == {"width": 96, "height": 96}
 
 
+@pytest.mark.long
 def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
     keeping: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from tests.engine.factories import (
     request,
     single_file,
 )
+from tests.parameters import mostly_long
 
 SDXL = {
     "beta_start": 0.00085,
@@ -209,7 +210,8 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in SCHEDULERS if name not in {"DPM++ SDE Karras", "Heun"}]
+    "name",
+    mostly_long([name for name in SCHEDULERS if name not in {"DPM++ SDE Karras", "Heun"}], usual=4),
 )
 def test_noise_alone_is_painted_to_a_picture(engine: Engine, name: str) -> None:
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}

@@ -10,6 +10,7 @@ import pytest
 from bot.engine import Engine
 from bot.errors import JobFailed
 from tests.engine.factories import TINY, catalog, digests, model, paint, request
+from tests.parameters import mostly_long
 
 ASKED = request(model="x")
 
@@ -129,7 +130,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("file", "field", "value"), REFUSED)
+@pytest.mark.parametrize(("file", "field", "value"), mostly_long(REFUSED, usual=8))
 def test_what_would_change_the_result_is_refused_by_name(
     engine: Engine, folder: Path, file: str, field: str, value: object
 ) -> None:
