@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import PIL.Image
 
@@ -166,5 +167,5 @@ def _until_stopped(check_stop: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    child.Engine = LightEngine  # type: ignore[assignment, misc]
-    child.main()
+    with patch.object(child, "Engine", LightEngine):
+        child.main()
