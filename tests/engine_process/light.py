@@ -119,7 +119,7 @@ class LightEngine:
         threading.Event().wait()
 
     def _flood(self, _: str, order: Order, report: Any, *__: Any) -> None:
-        for _ in range(10_000):
+        for _number in range(10_000):
             report(_step(1, 0, order))
 
     def _die(self, how: str, *_: Any) -> None:
