@@ -3,17 +3,20 @@
 import os
 import signal
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from bot.engine_process import ProcessEngine
+from bot.engine_process.process import TICK
 from bot.errors import EngineLost, Loss
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import InitImage
 from tests.engine_process.conftest import MODULE, PATIENCE, build, order, paint, until
+from tests.engine_process.light import FLOOD
 
 
 def alive(pid: int) -> bool:
@@ -143,6 +146,18 @@ def test_renewing_frees_one_that_reports_faster_than_anybody_listens(
         paint(engine, "flood", report)
     assert pids[0] is not None
     until_gone(pids[0])
+
+
+def test_reports_wait_for_one_who_listens_slowly(shared: ProcessEngine) -> None:
+    seen: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        if not seen:
+            time.sleep(5 * TICK)
+        seen.append(progress)
+
+    assert paint(shared, "flood", report).images
+    assert len(seen) == FLOOD + 3
 
 
 def test_closing_does_not_wait_for_one_that_does_not_listen(engine: ProcessEngine) -> None:
