@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.errors import StoreError
 from bot.queue import JobQueue, Lane
-from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, _missing
+from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
 from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, of
 
@@ -121,8 +121,8 @@ def test_a_model_in_place_is_kept_for_those_who_want_it(
     """A lane switches models only if no one who may go first fits any free lane."""
     for decision in played(coming, lanes):
         chosen = decision.choice.job
-        assert _missing(chosen, decision.lane) == min(_missing(chosen, h) for h in decision.free)
-        if _missing(chosen, decision.lane) < SWITCH or chosen.waited_enough(decision.now):
+        assert missing(chosen, decision.lane) == min(missing(chosen, h) for h in decision.free)
+        if missing(chosen, decision.lane) < SWITCH or chosen.waited_enough(decision.now):
             continue
         heads: dict[str, Waiting] = {}
         for job in sorted(decision.waiting, key=lambda job: job.arrived):
@@ -130,7 +130,7 @@ def test_a_model_in_place_is_kept_for_those_who_want_it(
         top = max(job.priority for job in heads.values())
         peers = [job for job in heads.values() if job.priority == top]
         assert len(peers) <= LOOKAHEAD
-        assert all(_missing(p, h) >= SWITCH for p in peers for h in decision.free)
+        assert all(missing(p, h) >= SWITCH for p in peers for h in decision.free)
 
 
 @given(arrivals(), LANES)
@@ -140,7 +140,7 @@ def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
 ) -> None:
     for decision in played(coming, lanes):
         chosen, lane = decision.choice.job, decision.lane
-        if _missing(chosen, lane) == SWITCH and lane.model is not None:
+        if missing(chosen, lane) == SWITCH and lane.model is not None:
             assert all(here.model is not None for here in decision.free)
 
 
