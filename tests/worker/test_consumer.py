@@ -494,7 +494,7 @@ class TestFailing:
     async def test_a_file_that_cannot_be_read_now_is_waited_for(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (0, 0))
         left = [errno.EMFILE, errno.EIO]
 
         def work(asked: GenerationRequest, *_: Any) -> Painting:
@@ -509,7 +509,7 @@ class TestFailing:
         assert "Too many open files" in caplog.text
 
     async def test_but_not_for_ever(self, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (0, 0))
 
         def work(*_: Any) -> Painting:
             raise OSError(errno.EIO, "Input/output error")
@@ -522,7 +522,7 @@ class TestFailing:
     async def test_who_cancels_meanwhile_does_not_wait(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (1_000,))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (1_000,))
 
         def work(*_: Any) -> Painting:
             raise OSError(errno.EMFILE, "Too many open files")
