@@ -106,7 +106,7 @@ class GpuConsumer:
         self._stopping = self._leaving = False
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
-        self.draining = False  # whether `run` takes jobs
+        self.taking_jobs = False  # whether `run` takes jobs
 
     def warm_up(self) -> None:
         """Load torch and the default model in the engine thread, ahead of the first job."""
@@ -135,11 +135,11 @@ class GpuConsumer:
 
     async def run(self) -> None:
         """Run jobs, one at a time in the queue's order, until `stop` and `end`."""
-        self.draining = True
+        self.taking_jobs = True
         try:
             await self._drain()
         finally:
-            self.draining = False
+            self.taking_jobs = False
 
     async def _drain(self) -> None:
         while not self._stopping:

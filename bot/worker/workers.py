@@ -65,13 +65,13 @@ class Workers:
         self._changed = asyncio.Event()
 
     @property
-    def draining(self) -> bool:
+    def taking_jobs(self) -> bool:
         """Whether every lane takes jobs from the queue."""
-        return all(consumer.draining for consumer in self._consumers.values())
+        return all(consumer.taking_jobs for consumer in self._consumers.values())
 
     def problem(self) -> str | None:
         """Why no job can be started, in a few words; None if some lane takes jobs."""
-        taking = [lane for lane, consumer in self._consumers.items() if consumer.draining]
+        taking = [lane for lane, consumer in self._consumers.items() if consumer.taking_jobs]
         if any(lane.state is LaneState.READY for lane in taking):
             return None
         states = [f"{lane.name} is {lane.state.value}" for lane in taking]

@@ -102,7 +102,7 @@ def shorten_pauses() -> None:
     from bot.process import restart
     from bot.serve import discord_bot
     from bot.store import database, retrying
-    from bot.worker import attempt, consumer
+    from bot.worker import attempt, painter
 
     async def at_once(*_: Any, **__: Any) -> None: ...
 
