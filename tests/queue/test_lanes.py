@@ -2,9 +2,10 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -252,12 +253,12 @@ async def test_when_one_lane_cannot_start_a_job_another_does(
     really = store.start
     refused = 0
 
-    async def start(job_id: str, passed: object = (), saving: Collection[Job] = ()) -> Job | None:
+    async def start(*arguments: Any, **options: Any) -> Job | None:
         nonlocal refused
         if not refused:
             refused += 1
             raise StoreError("the disk is full")
-        return await really(job_id, (), saving)
+        return await really(*arguments, **options)
 
     monkeypatch.setattr(store, "start", start)
     asked = [asyncio.create_task(queue.next(lane)) for lane in (first, second)]
@@ -304,12 +305,10 @@ async def test_what_is_released_while_another_starts_stays_in_line(
     [later] = await entered(queue, of(1))
     really, starting, go_on = store.start, asyncio.Event(), asyncio.Event()
 
-    async def start(
-        job_id: str, passed: tuple[str, ...] = (), saving: Collection[Job] = ()
-    ) -> Job | None:
+    async def start(*arguments: Any, **options: Any) -> Job | None:
         starting.set()
         await go_on.wait()
-        return await really(job_id, passed, saving)
+        return await really(*arguments, **options)
 
     monkeypatch.setattr(store, "start", start)
     next_job = asyncio.create_task(queue.next(queue.lanes[0]))
@@ -333,13 +332,11 @@ async def test_a_job_withdrawn_as_it_begins_leaves_no_lane_asleep(
     really = store.start
     withdrawn: list[str] = []
 
-    async def start(
-        job_id: str, passed: tuple[str, ...] = (), saving: Collection[Job] = ()
-    ) -> Job | None:
+    async def start(job_id: str, *others: Any, **options: Any) -> Job | None:
         if not withdrawn:
             withdrawn.append(job_id)
             await store.cancel(await store.job(job_id))
-        return await really(job_id, passed, saving)
+        return await really(job_id, *others, **options)
 
     monkeypatch.setattr(store, "start", start)
     ids = await entered(queue, of(1, "b"), of(2, "a"))
