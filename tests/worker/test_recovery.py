@@ -11,7 +11,7 @@ import pytest
 
 from bot.process.lock import Claims
 from bot.queue.outlook import PART
-from bot.store import CRASHES_MAX, OWN_CRASHES_MAX, Failure, Job, JobState, Store
+from bot.store import BLAMELESS_MAX, CRASHES_MAX, OWN_CRASHES_MAX, Failure, Job, JobState, Store
 from bot.store.database import Row
 from bot.worker.observers import Kept
 from bot.worker.recovery import LastEnd, LeftBehind, recover, tell
