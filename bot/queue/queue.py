@@ -311,7 +311,8 @@ class JobQueue(Fleet):
 
     def leave(self, job_id: str) -> None:
         """Remove a job that has ended; those behind it move up."""
-        self._leaves(job_id)
+        for lane in self.lanes:
+            lane.leave(job_id)
         self._held.pop(job_id, None)
         self._line.remove(job_id)
         self._forecast.forget(job_id)
@@ -389,7 +390,6 @@ class JobQueue(Fleet):
 
     def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
-        self._enters(job, avoiding)
         needs = self._forecast.expect(job)
         return as_waiting(
             job, arrived, needs, self._clock(), avoids="" if avoiding is None else avoiding.name
