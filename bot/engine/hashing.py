@@ -39,20 +39,24 @@ def of_listing(digests: Iterable[tuple[str, str]]) -> str:
 
 
 class HashCache:
-    """Digests of files, kept in one JSON file; losing it only costs time. Any thread may use it."""
+    """Digests of files, kept in one JSON file; losing it only costs time. Any thread may use it,
+    and several processes may keep theirs in the same file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._known = self._read()
+        self._seen = self._written()
 
     def of_file(self, path: Path, tick: Tick) -> str:
         """Hex digest of the whole file."""
         before = path.stat()
         key, stamp = _keys(path)[0], _stamp(before)
-        stamped, _, digest = self._known.get(key, "").partition("=")
-        if stamped == stamp:
-            return digest
+        for _ in range(2):
+            stamped, _, digest = self._known.get(key, "").partition("=")
+            if stamped == stamp:
+                return digest
+            self._look()  # another process may have read it meanwhile
         running = hashlib.sha256()
         with path.open("rb") as file:
             done = 0
@@ -112,9 +116,26 @@ class HashCache:
         return digest
 
     def _note(self, found: Mapping[str, str]) -> None:
+        self._look()
         with self._lock:
             self._known |= found
             self._write()
+            self._seen = self._written()
+
+    def _look(self) -> None:
+        """Take in what other processes have noted since."""
+        with self._lock:
+            if (now := self._written()) != self._seen:
+                self._seen = now
+                self._known = {**self._known, **self._read()}
+
+    def _written(self) -> tuple[int, int] | None:
+        """What changes when the file is written; None if it is not there."""
+        try:
+            status = self._file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
 
     def _read(self) -> dict[str, str]:
         try:
