@@ -141,7 +141,7 @@ def _memory_of(device: str, cards: Sequence[Card]) -> int | None:
     return cards[int(number or 0)].memory
 
 
-def _cards_for(settings: Settings) -> tuple[Card, ...]:
+def cards_for(settings: Settings) -> tuple[Card, ...]:
     """This machine's cards, where something depends on them. Blocks."""
     several = sum(device.startswith("cuda") for device in settings.devices) > 1
     automatic = not settings.devices and settings.device in ("auto", "cuda")
@@ -209,7 +209,7 @@ class Backend:
 
         Raises StoreError or CatalogError if the store or the catalog cannot be read.
         """
-        finding = asyncio.ensure_future(asyncio.to_thread(_cards_for, settings))
+        finding = asyncio.ensure_future(asyncio.to_thread(cards_for, settings))
         catalog = await asyncio.to_thread(
             LiveCatalog,
             settings.catalog_dir.absolute(),
@@ -283,12 +283,9 @@ class Backend:
         """Keys of the LoRAs on the GPUs."""
         return frozenset(key for lane in self.queue.lanes for key in lane.in_place.adapters)
 
-    def gpu_memory(self) -> dict[str, int]:
-        """Bytes by kind, summed over all GPUs of this machine; see Engine.gpu_memory."""
-        total: Counter[str] = Counter()
-        for _, engine in self.lanes:
-            total.update(engine.gpu_memory())
-        return dict(total)
+    def gpu_memory(self) -> dict[str, dict[str, int]]:
+        """Bytes by kind for each lane of this machine; see Engine.gpu_memory."""
+        return {lane.name: engine.gpu_memory() for lane, engine in self.lanes}
 
     def workers(self, observer: JobObserver) -> Workers:
         """Workers that drain the queue once run; `observer` is notified about every job."""

@@ -64,6 +64,7 @@ class JobQueue(Fleet):
         self._lookout = Lookout(self._foreseen, self._forecast.jobs, clock)
         self._held: dict[str, Waiting] = {}
         self._arrivals = 0
+        self._places: dict[str, int] = {}  # when those that run arrived
         self._free: dict[Lane, asyncio.Event] = {}  # set to make it look again
         self._starting = asyncio.Lock()
         self._newcomers: asyncio.Queue[str] = asyncio.Queue()
@@ -294,7 +295,9 @@ class JobQueue(Fleet):
         now, here = self._clock(), lane.in_place
         beside = saving_on(self.lanes)
         starting = asyncio.ensure_future(
-            self._store.start(choice.job.id, choice.passed, beside, lane.name)
+            self._store.start(
+                choice.job.id, choice.passed, beside, lane.name, isolated=lane.isolated
+            )
         )
         try:
             job = await asyncio.shield(starting)
@@ -307,6 +310,7 @@ class JobQueue(Fleet):
             self._forecast.begin(job, here, now)
             lane.last = here.then(choice.job.needs)
             lane.running = job
+            self._places[job.id] = choice.job.arrived
         return job
 
     async def _start_no_more(self, starting: asyncio.Future[Job | None]) -> None:
@@ -331,10 +335,12 @@ class JobQueue(Fleet):
 
     def leave(self, job_id: str) -> None:
         """Remove a job that has ended; those behind it move up."""
-        self._leaves(job_id)
+        for lane in self.lanes:
+            lane.leave(job_id)
         self._held.pop(job_id, None)
         self._line.remove(job_id)
         self._forecast.forget(job_id)
+        self._places.pop(job_id, None)
         self._admission.leave(job_id)
         self._lookout.drop(job_id)
         self._look_again()  # a suspect waits until no other job is there
@@ -342,10 +348,13 @@ class JobQueue(Fleet):
 
     def put_back(self, job: Job, avoiding: Lane | None = None) -> None:
         """A job that ran is *pending* again, and waits. avoiding: the lane that it was lost on; it
-        goes to another, if one is ready that can run it."""
+        goes to another, if one is ready that can run it. Nothing happens if it has left the queue,
+        as when it was cancelled just now."""
+        if job.id not in self:
+            return
+        arrived = self._places.get(job.id, 0)
         self.leave(job.id)
-        self._arrivals += 1
-        self._line.add(self._waiting(job, self._arrivals, avoiding))
+        self._line.add(self._waiting(job, arrived, avoiding))
         self._changed()
 
     def _changed(self) -> None:
@@ -405,9 +414,8 @@ class JobQueue(Fleet):
 
     def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
-        self._enters(job, avoiding)
         needs = self._forecast.expect(job)
-        return as_waiting(job, arrived, needs, self._clock())
+        return as_waiting(job, arrived, needs, self._clock(), avoiding.name if avoiding else "")
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

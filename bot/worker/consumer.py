@@ -22,7 +22,7 @@ from bot.log import concerning
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
 from bot.recipe import environment_id
-from bot.store import Job, Store, now_ms
+from bot.store import BLAMELESS_MAX, Job, Store, now_ms
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.comparing import Comparing
@@ -108,9 +108,9 @@ class GpuConsumer:
         self._losing = asyncio.Event()
         self.taking_jobs = False  # whether `run` takes jobs
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> asyncio.Future[None]:
         """Load torch and the default model in the engine thread, ahead of the first job."""
-        self._engine.warm_up()
+        return self._engine.warm_up()
 
     def prefetch(self, job: Job) -> None:
         """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
@@ -334,14 +334,15 @@ class GpuConsumer:
     async def _save(self, running: Attempt, result: Result) -> None:
         """Leave it to the saver, and the lane to the next job.
 
-        One that was tried before keeps the lane until it is saved. If it is the saving that ends
-        the process, no other job must be blamed again and again; and a suspect runs alone.
+        One that was tried before, or twice before if it was generated in another process, keeps the
+        lane until it is saved. If it is the saving that ends the process, no other job must be
+        blamed again and again; and a suspect runs alone.
         """
         self._running = None
         self.lane.environment = environment_id(result.recipe.environment)
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
-        if job.attempt == 1:
+        if job.attempt <= (BLAMELESS_MAX if job.isolated else 1):
             self._queue.hand_over(job)
         else:
             await self._saver.idle()

@@ -306,7 +306,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory(code)]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: job_id in lanes.queue.places() and bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
             place = lanes.queue.places()[job_id]
             assert place.larger_gpu
             stored = await lanes.store.job(job_id)
@@ -333,7 +333,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], works) as lanes:
             lanes.queue.drain(large)
             first = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[first].larger_gpu)
             lanes.queue.resume(large)
             assert (await lanes.ended(first)).lane == "large"
             for _ in range(2):
@@ -345,7 +345,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
         small, large = self.lanes()
         async with lanes_of(tmp_path, [small, large]) as lanes:
             await lanes.queue.line_up([await lanes.store.job(job_id)])
@@ -360,7 +360,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
             await lanes.workers.remove(large)
             job = await lanes.ended(job_id)
         assert job.state is S.FAILED
