@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from bot.distributed import fetching as fetching_module
-from bot.distributed.fetched import PARTIAL, Fetched
+from bot.distributed.fetched import PARTIAL, Fetched, SentFile
 from bot.distributed.fetching import Fetcher, FetchFailed, check_address
 from bot.distributed.localising import SCHEME, addressed
 from bot.distributed.parts import Kind
@@ -511,7 +511,7 @@ class TestRoom:
 
     @staticmethod
     def keep(fetched: Fetched, digest: str, size: int) -> None:
-        sent = fetching_module.SentFile("model.safetensors", size, "0" * 64)
+        sent = SentFile("model.safetensors", size, "0" * 64)
         path = fetched.partial(sent.sha256)
         path.write_bytes(b"x" * size)
         fetched.keep(digest, Kind.MODEL, [(sent, path)])
