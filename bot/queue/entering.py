@@ -7,7 +7,7 @@ from bot.request import COUNT_MAX, GenerationRequest
 from bot.store import Job
 
 
-def as_waiting(job: Job, arrived: int, needs: InPlace, now: float, avoids: str = "") -> Waiting:
+def as_waiting(job: Job, arrived: int, needs: InPlace, now: float, *, avoids: str = "") -> Waiting:
     """`job` as it enters the queue at `now` seconds. arrived, avoids: see Waiting."""
     return Waiting(
         job.id,

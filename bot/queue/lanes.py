@@ -68,8 +68,8 @@ class Lane:
 
     @property
     def in_place(self) -> InPlace:
-        model = self.last.model if self.loaded is None else self.loaded()
-        adapters = self.last.adapters if model == self.last.model else ()
+        here, model = self.last, self.last.model if self.loaded is None else self.loaded()
+        adapters = here.adapters if model == here.model else ()
         return InPlace(model, adapters, self.environment)
 
     def has_room(self, memory_above: int) -> bool:

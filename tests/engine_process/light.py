@@ -118,6 +118,10 @@ class LightEngine:
         report(_step(1, 0, order))
         threading.Event().wait()
 
+    def _flood(self, _: str, order: Order, report: Any, *__: Any) -> None:
+        for _number in range(10_000):
+            report(_step(1, 0, order))
+
     def _die(self, how: str, *_: Any) -> None:
         if how == "SEGV":
             faulthandler._sigsegv()  # type: ignore[attr-defined]

@@ -362,22 +362,28 @@ async def test_a_job_withdrawn_as_it_begins_leaves_no_lane_asleep(
     await asyncio.wait(asked)
 
 
-async def test_two_lanes_that_leave_a_job_to_each_other_look_again(store: Store) -> None:
-    """As when what they hold changes between their looks."""
-    queue = queue_with(store, "a", "b")
+async def test_what_happens_costs_one_decision_however_many_lanes_are_free(
+    store: Store,
+) -> None:
+    queue = queue_with(store, *["a"] * 40)
     asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
     await settled()
-    really, others = queue._choose, [1, 0]
+    decisions: list[int] = []
+    really = queue._dispatcher._choose
 
     def choose(free: Sequence[Lane]) -> Next | None:
-        choice = really(free)
-        return replace(choice, lane=others.pop(0)) if choice and others else choice
+        decisions.append(len(free))
+        return really(free)
 
-    queue._choose = choose  # type: ignore[method-assign]
-    [job_id] = await entered(queue, of(1, "a"))
-    done, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
-    assert others == []
-    assert [task.result().id for task in done] == [job_id]
+    queue._dispatcher._choose = choose
+    for number in range(3):
+        [job_id] = await entered(queue, of(number, "a"))
+        done, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result().id for task in done] == [job_id]
+        asked = [task for task in asked if task not in done]
+        await settled()
+    # One that finds the job, and one that finds no other, for each.
+    assert decisions == [40, 39, 39, 38, 38, 37]
     for task in asked:
         task.cancel()
     await asyncio.wait(asked)
@@ -422,7 +428,9 @@ async def test_a_suspect_runs_alone(store: Store) -> None:
     await _settled()
     assert not still.done()
     queue.leave(first.id)
-    resting = next(lane for lane in queue.lanes if lane.running is None and lane not in queue._free)
+    resting = next(
+        lane for lane in queue.lanes if lane.running is None and lane not in queue._dispatcher
+    )
     third = asyncio.create_task(queue.next(resting))
     [found], [idle] = await asyncio.wait({still, third}, return_when=asyncio.FIRST_COMPLETED)
     assert found.result().id == last

@@ -17,7 +17,7 @@ from bot.store import JobState as S
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
-from tests.worker.fakes import CheckStop, FakeEngine, Report, eventually
+from tests.worker.fakes import CheckStop, FakeEngine, Report, Work, eventually
 from tests.worker.fleet import MortalEngine, lanes_of
 
 GIB = 2**30
@@ -201,7 +201,7 @@ class TestLosing:
     ) -> None:
         gate, again = Gate(), Gate()
         first, second, third = apart("a", "b", "c")
-        works = [gate, Dies(), again]
+        works: list[Work] = [gate, Dies(), again]
         async with lanes_of(tmp_path, [first, second, third], works) as lanes:
             lanes.queue.drain(second)
             lanes.queue.drain(third)

@@ -1,10 +1,9 @@
 """The free lanes by what they have loaded: the best one for a job, without looking at each."""
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Final, TypeAlias
-
-from sortedcontainers import SortedList
+from typing import Final, TypeAlias, TypeVar
 
 from bot.queue.policy.jobs import SWITCH, InPlace, Waiting
 
@@ -13,6 +12,8 @@ Able: TypeAlias = Callable[[Waiting, int], bool]
 suspects among themselves and others among themselves."""
 NOWHERE: Final = (2 * SWITCH + 1, -1)
 """More than any job costs, and no lane: for a job that no lane is able to run."""
+
+Loaded = TypeVar("Loaded", InPlace, str | None)
 
 
 class Places:
@@ -71,40 +72,28 @@ class Places:
 
 
 class _Loaded:
-    """Lanes by what they have loaded.
+    """Lanes by what they have loaded, each list in order.
 
     _crowds: each model with how many lanes have it, the most common first.
     """
 
     def __init__(self) -> None:
-        self._exactly: dict[InPlace, SortedList[int]] = {}
-        self._model: dict[str | None, SortedList[int]] = {}
-        self._crowds: SortedList[tuple[int, str]] = SortedList()
+        self._exactly: dict[InPlace, list[int]] = {}
+        self._model: dict[str | None, list[int]] = {}
+        self._crowds: list[tuple[int, str]] | None = None  # sorted when it is asked for
 
     def __bool__(self) -> bool:
         return bool(self._model)
 
     def add(self, lane: int, here: InPlace) -> None:
-        self._exactly.setdefault(here, SortedList()).add(lane)
-        alike = self._model.setdefault(here.model, SortedList())
-        if here.model is not None:
-            if alike:
-                self._crowds.remove((-len(alike), here.model))
-            self._crowds.add((-len(alike) - 1, here.model))
-        alike.add(lane)
+        insort(self._exactly.setdefault(here, []), lane)
+        insort(self._model.setdefault(here.model, []), lane)
+        self._crowds = None
 
     def remove(self, lane: int, here: InPlace) -> None:
-        self._exactly[here].remove(lane)
-        if not self._exactly[here]:
-            del self._exactly[here]
-        alike = self._model[here.model]
-        alike.remove(lane)
-        if here.model is not None:
-            self._crowds.remove((-len(alike) - 1, here.model))
-            if alike:
-                self._crowds.add((-len(alike), here.model))
-        if not alike:
-            del self._model[here.model]
+        _take_out(self._exactly, here, lane)
+        _take_out(self._model, here.model, lane)
+        self._crowds = None
 
     def best(self, job: Waiting, able: Able | None) -> tuple[int, int]:
         """As Places.best, in whatever environment."""
@@ -119,6 +108,16 @@ class _Loaded:
         if job.model:
             yield 0, self._exactly.get(job.needs, ())
             yield 1, self._model.get(job.model, ())
-        empty = self._model.get(None, ())
+        yield SWITCH if job.model else 0, self._model.get(None, ())
+        if self._crowds is None:
+            crowds = ((-len(lanes), model) for model, lanes in self._model.items() if model)
+            self._crowds = sorted(crowds)
         crowded = (self._model[model] for _, model in self._crowds)
-        yield SWITCH if job.model else 0, chain(empty, chain.from_iterable(crowded))
+        yield SWITCH if job.model else 0, chain.from_iterable(crowded)
+
+
+def _take_out(lanes_by: dict[Loaded, list[int]], loaded: Loaded, lane: int) -> None:
+    lanes = lanes_by[loaded]
+    del lanes[bisect_left(lanes, lane)]
+    if not lanes:
+        del lanes_by[loaded]
