@@ -30,6 +30,9 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
     if not name.isprintable() or not 1 <= len(name) <= NAME_MAX:
         print(f"NAME: 1 to {NAME_MAX} printable characters, got {options.name!r}", file=sys.stderr)
         return NOT_DONE
+    if options.worker and (given := _given(options)):
+        print(f"--worker: such a key does nothing else; leave out {given}", file=sys.stderr)
+        return NOT_DONE
     secret = await store.api_keys.add(
         name,
         rate=options.rate,
@@ -37,6 +40,7 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
         nsfw=options.nsfw,
         admin=options.admin,
         priority=options.priority,
+        worker=options.worker,
     )
     if secret is None:
         print(f"there is a key for {name} already; revoke it first", file=sys.stderr)
@@ -44,6 +48,12 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
     print(secret)
     print("Keep it: it is not shown again.", file=sys.stderr)
     return DONE
+
+
+def _given(options: argparse.Namespace) -> str:
+    """The options that say what a caller may do."""
+    names = ("rate", "daily", "nsfw", "admin", "priority")
+    return ", ".join(f"--{name}" for name in names if getattr(options, name))
 
 
 async def _revoke(store: Store, name: str) -> int:
@@ -61,5 +71,6 @@ def _line(key: ApiKey) -> str:
     notes += [f"priority {key.priority}"] if key.priority else []
     notes += ["nsfw"] if key.nsfw else []
     notes += ["admin"] if key.admin else []
+    notes += ["worker"] if key.worker else []
     notes += ["revoked"] if key.revoked_at is not None else []
     return "  ".join([key.name, ", ".join(notes)])

@@ -16,6 +16,7 @@ from bot.store.input_uses import InputUse
 from bot.store.jobs import (
     BLAMELESS_MAX,
     CRASHES_MAX,
+    ELSEWHERE,
     OWN_CRASHES_MAX,
     Failure,
     ImageRecord,
@@ -64,6 +65,7 @@ __all__ = [
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "ELSEWHERE",
     "EVERYWHERE",
     "ORIGINS",
     "OWNER",

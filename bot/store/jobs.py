@@ -33,6 +33,8 @@ BLAMELESS_MAX = 2
 the bot's. From then on it is: saving its images may have."""
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
 """What people are told about such a job."""
+ELSEWHERE = "result.elsewhere"
+"""The code of a job's warning that it was generated in another environment than what it repeats."""
 ADD_IMAGE = (
     "INSERT OR REPLACE INTO images (job_id, n, seed, path, bytes, width, height, sha256,"
     " pixels_sha256)"
