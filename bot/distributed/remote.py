@@ -1,0 +1,128 @@
+"""RemoteEngine: the engine of a worker on another machine, as if it were here."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Sequence
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from bot.distributed.announcement import DeviceState
+from bot.distributed.broker import Broker
+from bot.distributed.exchange import Exchange, hints_of
+from bot.distributed.pace import Pace
+from bot.order import Order
+from bot.painting import OnPainted, Painting
+from bot.progress import Progress
+from bot.texts.language import Texts
+from catalog import AdapterEntry, ModelEntry
+
+
+class RemoteEngine:
+    """See `bot.worker.engine.ImageEngine`. It has an event loop of its own in the lane's thread, so
+    that whatever a worker sends is read there and never holds up the bot's.
+
+    queue: of the worker's device. state: of it, as last announced.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        queue: str,
+        state: DeviceState,
+        texts: Texts,
+        pace: Pace,
+        preview_interval: float | None = None,
+    ) -> None:
+        self.preview_interval = preview_interval
+        self.queue = queue
+        self.state = state
+        self._broker = broker
+        self._texts = texts
+        self._pace = pace
+        self._gone: str | None = None
+        self._given_up = False
+        self._runner = asyncio.Runner()
+        self._client: Redis | None = None
+        self._hints: PubSub | None = None
+
+    @property
+    def loaded(self) -> str | None:
+        return self.state.loaded
+
+    def gpu_memory(self) -> dict[str, int]:
+        """Nothing: those of a worker are its owner's to watch."""
+        return {}
+
+    def warm_up(self) -> None:
+        """A worker does so when it starts."""
+
+    def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
+        """A worker loads the default model of its own catalog when it starts."""
+
+    def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
+        """A worker reads its files itself."""
+
+    def rest(self) -> None:
+        """A worker rests by its own IMAGEN_IDLE_MINUTES."""
+
+    def lose(self, why: str) -> None:
+        """The worker is gone, and will not be back under this queue. Any thread."""
+        self._gone = why
+
+    def renew(self) -> bool:
+        """Give up the order that is waited for; the next one may do better. Any thread."""
+        self._given_up = True
+        return True
+
+    def close(self) -> None:
+        self._runner.run(self._close())
+        self._runner.close()
+
+    async def _close(self) -> None:
+        if self._hints is not None:
+            await self._hints.aclose()  # type: ignore[no-untyped-call]
+        if self._client is not None:
+            await self._client.aclose()
+
+    def paint(
+        self,
+        order: Order,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+        painted: OnPainted,
+    ) -> Painting:
+        """As `bot.engine.Engine.paint`. Raises EngineLost with Loss.WORKER if the worker or the way
+        to it is lost, if it gives the job back, and if what it sends is not what was asked for."""
+        self._given_up = False
+        check_stop()
+        work = self._paint(order, report, check_stop, painted)
+        return self._runner.run(work, context=contextvars.copy_context())
+
+    async def _paint(
+        self,
+        order: Order,
+        report: Callable[[Progress], None],
+        check_stop: Callable[[], None],
+        painted: OnPainted,
+    ) -> Painting:
+        if self._client is None:
+            self._client = self._broker.client(self._pace)
+        if self._hints is None:
+            self._hints = await hints_of(self._client, self.queue)
+        exchange = Exchange(
+            client=self._client,
+            hints=self._hints,
+            queue=self.queue,
+            order=order,
+            texts=self._texts,
+            pace=self._pace,
+            report=report,
+            check_stop=check_stop,
+            why_lost=self._why_lost,
+            previews=self.preview_interval,
+        )
+        return await exchange.run(painted)
+
+    def _why_lost(self) -> str | None:
+        return self._gone or ("it was given up" if self._given_up else None)
