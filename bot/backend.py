@@ -25,6 +25,7 @@ from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
+from bot.wire.options import EngineOptions
 from bot.worker.consumer import GpuConsumer
 from bot.worker.image_check import CheckedInputs, Inspector
 from bot.worker.notices import Notices
@@ -36,9 +37,9 @@ from catalog import Demos, KeptFacts, LiveCatalog, Pace
 GIB = 2**30
 
 
-def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
+def engine_options(settings: Settings, preview_interval: float | None = None) -> EngineOptions:
     """preview_interval: seconds between two previews of an image; None for no previews."""
-    return Engine(
+    return EngineOptions(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.hashes_file.absolute(),
         device=settings.device,
@@ -50,6 +51,11 @@ def build_engine(settings: Settings, preview_interval: float | None = None) -> E
         preview_interval=preview_interval,
         hub_token=settings.hub_token.get_secret_value().strip() if settings.hub_token else None,
     )
+
+
+def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
+    """preview_interval: see engine_options."""
+    return Engine(**engine_options(settings, preview_interval).arguments())
 
 
 def build_image_check(settings: Settings) -> ImageCheck:

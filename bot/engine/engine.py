@@ -213,6 +213,10 @@ class Engine:
         if self._pipeline:
             self._pipeline.rest()
 
+    def renew(self) -> bool:
+        """Whether it can be used again after EngineLost: not in this process. Any thread."""
+        return False
+
     def device_report(self) -> DeviceReport:
         """The device that this engine runs on, and whether it can. Imports torch."""
         place = self._place()
