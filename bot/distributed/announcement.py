@@ -19,7 +19,11 @@ FILES_MAX: Final = 100_000
 """Files of which a worker can say that it has them."""
 DIGEST: Final = 64
 
-Short = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Device = Annotated[str, StringConstraints(pattern=r"^[a-z0-9:]{1,20}$")]
+Card = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ()/._@+-]{0,100}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,100}$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+_-]{0,40}$")]
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
 Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 
@@ -33,11 +37,11 @@ class DeviceState:
     besides the weights; "" before it was first used.
     """
 
-    device: Short
-    name: Short = ""
+    device: Device
+    name: Card = ""
     memory: Annotated[int, Field(ge=0, le=2**50)] | None = None
-    loaded: Short | None = None
-    environment: Short = ""
+    loaded: Key | None = None
+    environment: Id = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,11 @@ class Announcement:
     """
 
     wire: int
-    version: Short
+    version: Version
     session: Hex
     beat: Annotated[int, Field(ge=0, le=2**53)]
     devices: Annotated[tuple[DeviceState, ...], Field(min_length=1, max_length=DEVICES_MAX)]
-    libraries: Annotated[dict[Short, Short], Field(max_length=LIBRARIES_MAX)]
+    libraries: Annotated[dict[Key, Version], Field(max_length=LIBRARIES_MAX)]
     files: Digest = ""
     leaving: bool = False
 
@@ -64,7 +68,7 @@ class OtherVersion:
     """What can be said of a worker with another WIRE."""
 
     wire: int
-    version: Short = ""
+    version: Version = ""
 
 
 _CODEC: Final = Codec(Announcement, "announcement", JSON_MAX)

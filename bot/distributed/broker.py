@@ -110,7 +110,7 @@ class Broker:
                 "ssl_check_hostname": True,
                 "ssl_ca_certs": str(self.authority) if self.authority else None,
             }
-        return Redis(connection_pool=ConnectionPool(**options))
+        return Redis.from_pool(ConnectionPool(**options))
 
     @property
     def _is_here(self) -> bool:

@@ -37,6 +37,8 @@ ORDER_MAX = 2**20
 """Bytes of an order without its pictures."""
 POLL = 1.0
 """Seconds that the thread of SAQ's worker waits for a job before it looks whether to end."""
+TIMERS = PartialTimersDict(schedule=60, worker_info=10, sweep=60, abort=1)
+"""Seconds, of SAQ's worker. It neither schedules nor sweeps, see DeviceQueue."""
 LEASE_MAX = 255
 ABORTING = Status.ABORTING.value.encode()
 NOT_MINE = EngineLost(Loss.WORKER, "the worker takes no more jobs", sure=False)
@@ -79,6 +81,8 @@ class Device:
         self.engine = engine
         self.describe = describe
         self.leaving = False
+        self.idle = asyncio.Event()
+        self.idle.set()
         self._client = client
         self._queue = queue
         self._local = local
@@ -92,14 +96,10 @@ class Device:
             [(FUNCTION, self._job)],
             id=queue,
             concurrency=1,
-            timers=PartialTimersDict(abort=1, worker_info=10),
+            timers=TIMERS,
             dequeue_timeout=min(POLL, pace.silence / 4),
             cancellation_hard_deadline_s=pace.silence,
         )
-
-    @property
-    def busy(self) -> bool:
-        return self._running is not None
 
     def warm_up(self, preload: Callable[[], None]) -> None:
         """Call `preload` in the engine's thread, ahead of the first job."""
@@ -122,18 +122,24 @@ class Device:
         """SAQ's function. It returns nothing and raises nothing: the result has a key of its own,
         so that SAQ, which logs and rewrites its jobs, never has a prompt."""
         job: Job = context["job"]
+        self.idle.clear()
+        try:
+            await self._answer(job.key, await self._handle(job, previews))
+        finally:
+            self.idle.set()
+
+    async def _handle(self, job: Job, previews: float | None) -> Answer | None:
+        """What to answer; None if nobody waits for it any more."""
         try:
             data = await self._client.getrange(keys.order(job.key), 0, ORDER_MAX)
             sent = orders.decode(data)
         except WireError as error:
             log.error("an order was refused: %s", error)
-            await self._answer(job.key, failure_of(EngineLost(Loss.WORKER, str(error), sure=False)))
-            return
+            return failure_of(EngineLost(Loss.WORKER, str(error), sure=False))
         with concerning(sent.name.partition(":")[0]):
-            await self._answer(job.key, await self._outcome(job, sent, previews))
+            return await self._outcome(job, sent, previews)
 
     async def _outcome(self, job: Job, sent: SentOrder, previews: float | None) -> Answer | None:
-        """What to answer; None if nobody waits for it any more."""
         running = _Running(seconds_for(sent.request, self._timeout))
         if self.leaving:
             return failure_of(NOT_MINE)

@@ -40,8 +40,9 @@ class Exchange:
     queue, a key that expires: a worker that finds it gone, or another's, stops. So of every job at
     most one machine's result is wanted, whatever becomes of the bot, the worker or the broker.
 
-    hints: tells that something has happened in the queue, see `hints_of`. texts: that what a worker wants people to be told must be one of. why_lost: why the worker is
-    given up; None if it is not. previews: seconds between two previews; None for none.
+    hints: tells that something has happened in the queue, see `hints_of`. texts: what a worker
+    wants people to be told must be one of them. why_lost: why the worker is given up; None if it is
+    not. previews: seconds between two previews; None for none.
     """
 
     def __init__(
@@ -92,9 +93,9 @@ class Exchange:
             answer = await self._wait()
             return await self._fetch(answer, painted)
         except RedisError as error:
-            raise _lost(f"the broker cannot be reached ({type(error).__name__})") from error
+            raise lost(f"the broker cannot be reached ({type(error).__name__})") from error
         except WireError as error:
-            raise _lost(f"the worker sent what is refused: {error}") from error
+            raise lost(f"the worker sent what is refused: {error}") from error
         finally:
             await self._clean_up()
 
@@ -112,7 +113,7 @@ class Exchange:
             await self._look()
             if (why := self._why_lost()) is not None:
                 await self._abort()
-                raise self._stop or _lost(why)
+                raise self._stop or lost(why)
             now = time.monotonic()
             try:
                 if self._stop is None and now - self._leased_at > self._pace.beat:
@@ -163,7 +164,7 @@ class Exchange:
         # The result is there before the end, if there is any.
         if data := await self._result():
             return data
-        raise self._stop or _lost(f"the worker left no result ({job.status.value})")
+        raise self._stop or lost(f"the worker left no result ({job.status.value})")
 
     async def _result(self) -> bytes:
         key = keys.result(self._job.key)
@@ -189,7 +190,7 @@ class Exchange:
         except PaintStopped as stopped:
             if stopped.reason is StopReason.TIMEOUT:
                 raise
-            raise _lost("the worker gave the job back") from stopped
+            raise lost("the worker gave the job back") from stopped
 
     async def _fetch(self, answer: SentPainting, painted: OnPainted) -> Painting:
         """The images. Each is checked before it is passed on."""
@@ -237,5 +238,6 @@ async def hints_of(client: Redis, queue: str) -> PubSub:
     return hints
 
 
-def _lost(why: str) -> EngineLost:
+def lost(why: str) -> EngineLost:
+    """The worker, or the way to it: nothing that the job is to blame for."""
     return EngineLost(Loss.WORKER, why, sure=False)

@@ -4,12 +4,13 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Sequence
 
+from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from bot.distributed.announcement import DeviceState
 from bot.distributed.broker import Broker
-from bot.distributed.exchange import Exchange, hints_of
+from bot.distributed.exchange import Exchange, hints_of, lost
 from bot.distributed.pace import Pace
 from bot.order import Order
 from bot.painting import OnPainted, Painting
@@ -109,7 +110,10 @@ class RemoteEngine:
         if self._client is None:
             self._client = self._broker.client(self._pace)
         if self._hints is None:
-            self._hints = await hints_of(self._client, self.queue)
+            try:
+                self._hints = await hints_of(self._client, self.queue)
+            except RedisError as error:
+                raise lost(f"the broker cannot be reached ({type(error).__name__})") from error
         exchange = Exchange(
             client=self._client,
             hints=self._hints,
