@@ -14,7 +14,7 @@ again, others go first until they have had as many.
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -226,15 +226,25 @@ class Line:
             return other.priority > job.priority
         return self._turn(other) < turn
 
-    def choose(self, lanes: Sequence[InPlace], now: float, *, busy: bool = False) -> Next | None:
+    def choose(
+        self,
+        lanes: Sequence[InPlace],
+        now: float,
+        *,
+        busy: bool = False,
+        able: Callable[[Waiting, int], bool] | None = None,
+    ) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
 
         lanes: what each free lane has loaded. busy: whether any other lane is running a job.
+        able: whether a job may run on one of `lanes`; None: all may on each.
         Returns None if there is no job or no free lane, or if a suspect waits for the others to
         end.
         """
         if not lanes:
             return None
+        if able is not None:
+            return self._choose_able(lanes, now, busy, able)
         if self._suspects:
             suspect = self._suspects[0]
             if not self._turns or suspect.waited_enough(now):
@@ -243,6 +253,24 @@ class Line:
         if choice is None or not self._suspects:
             return choice
         return replace(choice, passed=(*choice.passed, self._suspects[0].id))
+
+    def _choose_able(
+        self,
+        lanes: Sequence[InPlace],
+        now: float,
+        busy: bool,
+        able: Callable[[Waiting, int], bool],
+    ) -> Next | None:
+        """`choose` among the jobs that some of `lanes` may run."""
+        where = {job.id: [n for n in range(len(lanes)) if able(job, n)] for job in self}
+        line = self.copy()
+        for job_id in [job_id for job_id, those in where.items() if not those]:
+            line.remove(job_id)
+        choice = line.choose(lanes, now, busy=busy)
+        if choice is None:
+            return None
+        those = where[choice.job.id]
+        return replace(choice, lane=those[_best_lane(choice.job, [lanes[n] for n in those])])
 
     def _fair_choice(self, lanes: Sequence[InPlace], now: float) -> Next | None:
         """The next of the jobs that are no suspects."""

@@ -13,8 +13,9 @@ from bot.progress import Progress
 from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.entering import as_waiting
+from bot.queue.fleet import Fleet, able_on
 from bot.queue.forecast import Forecast
-from bot.queue.lanes import Lane, running_on, saving_on
+from bot.queue.lanes import Lane, LaneState, running_on, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Lookout, Ticket
 from bot.queue.policy import Line, Next, Waiting
@@ -29,7 +30,7 @@ SLOW = 1.5
 """Seconds after which accepting a job counts as slow: half of what Discord allows for an answer."""
 
 
-class JobQueue:
+class JobQueue(Fleet):
     """The pending jobs in the order of bot.queue.policy, kept in step with the store.
 
     A job is accepted first, and released once its person was told, or `held` seconds later: where
@@ -50,9 +51,9 @@ class JobQueue:
         admit: Admit = admitted_as_it_is,
         accepted: Callable[[Job], None] | None = None,
     ) -> None:
-        self.lanes = tuple(lanes)
+        super().__init__(lanes, self._changed)
         self.blocked = Blocked(self._moved)
-        self.still = Stillness(store, clock, self._still_or_not)
+        self.still = Stillness(store, clock, self._changed)
         self._store = store
         self._admission = Admission(store, limits, clock, self.blocked, accepted)
         self._admit = admit
@@ -249,7 +250,7 @@ class JobQueue:
                 look_again.clear()
                 # One lane at a time: until the job has started, others would choose it too.
                 async with self._starting:
-                    free = list(self._free)
+                    free = [lane for lane in self._free if lane.state is LaneState.READY]
                     choice = self._choose(free)
                     if choice is not None and free[choice.lane] is lane:
                         if (job := await self._start(choice, lane)) is not None:
@@ -276,18 +277,25 @@ class JobQueue:
             look_again.set()
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        beside = running_on([lane for lane in self.lanes if lane not in free])
-        if self.still.now or any(job.suspect for job in beside):
-            # A suspect runs alone.
+        if self.still.now:
             return None
+        taken = [lane for lane in self.lanes if lane not in free]
+        if any(job.suspect for job in running_on([each for each in taken if not each.isolated])):
+            # A suspect runs alone, unless what it does ends no other job.
+            return None
+        busy = bool(running_on(taken) or saving_on(free))
+        able = able_on(self, free, alone=not busy)
         here = [lane.in_place for lane in free]
-        return self._line.choose(here, self._clock(), busy=bool(beside or saving_on(free)))
+        busy = busy and not any(lane.isolated for lane in free)
+        return self._line.choose(here, self._clock(), busy=busy, able=able)
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
         beside = saving_on(self.lanes)
-        starting = asyncio.ensure_future(self._store.start(choice.job.id, choice.passed, beside))
+        starting = asyncio.ensure_future(
+            self._store.start(choice.job.id, choice.passed, beside, lane.name)
+        )
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -323,8 +331,7 @@ class JobQueue:
 
     def leave(self, job_id: str) -> None:
         """Remove a job that has ended; those behind it move up."""
-        for lane in self.lanes:
-            lane.leave(job_id)
+        self._leaves(job_id)
         self._held.pop(job_id, None)
         self._line.remove(job_id)
         self._forecast.forget(job_id)
@@ -333,7 +340,15 @@ class JobQueue:
         self._look_again()  # a suspect waits until no other job is there
         self._moved()
 
-    def _still_or_not(self) -> None:
+    def put_back(self, job: Job, avoiding: Lane | None = None) -> None:
+        """A job that ran is *pending* again, and waits. avoiding: the lane that it was lost on; it
+        goes to another, if one is ready that can run it."""
+        self.leave(job.id)
+        self._arrivals += 1
+        self._line.add(self._waiting(job, self._arrivals, avoiding))
+        self._changed()
+
+    def _changed(self) -> None:
         self._look_again()
         self._moved()
 
@@ -366,7 +381,7 @@ class JobQueue:
             line.add(waiting)
         still = self.still
         return self._forecast.places(
-            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet
+            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet, fleet=self
         )
 
     async def standings(self) -> tuple[Ticket, ...]:
@@ -388,8 +403,9 @@ class JobQueue:
             outlook.drop(job.id)
         return ticket
 
-    def _waiting(self, job: Job, arrived: int) -> Waiting:
+    def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
+        self._enters(job, avoiding)
         needs = self._forecast.expect(job)
         return as_waiting(job, arrived, needs, self._clock())
 

@@ -140,6 +140,8 @@ class Job:
     another job is started, or it is done.
     told_at: when the person was told that it failed or was cancelled.
     deleted_at: when someone deleted its images.
+    lane: the name of the lane that last started it. memory_above: bytes of the largest GPU on which
+    it ran out of memory; it is generated on a larger one, if there is one.
     """
 
     id: str
@@ -168,6 +170,8 @@ class Job:
     boot: str | None = None
     painted_at: int | None = None
     deleted_at: int | None = None
+    lane: str | None = None
+    memory_above: int = 0
 
     @property
     def suspect(self) -> bool:

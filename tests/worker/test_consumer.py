@@ -494,7 +494,7 @@ class TestFailing:
     async def test_a_file_that_cannot_be_read_now_is_waited_for(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (0, 0))
         left = [errno.EMFILE, errno.EIO]
 
         def work(asked: GenerationRequest, *_: Any) -> Painting:
@@ -509,7 +509,7 @@ class TestFailing:
         assert "Too many open files" in caplog.text
 
     async def test_but_not_for_ever(self, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (0, 0))
 
         def work(*_: Any) -> Painting:
             raise OSError(errno.EIO, "Input/output error")
@@ -522,7 +522,7 @@ class TestFailing:
     async def test_who_cancels_meanwhile_does_not_wait(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (1_000,))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (1_000,))
 
         def work(*_: Any) -> Painting:
             raise OSError(errno.EMFILE, "Too many open files")
@@ -623,7 +623,7 @@ class TestLosing:
         async with build(work) as bench:
             first, second = await bench.take(), await bench.take()
             lost = await bench.workers.lost()
-            await eventually(lambda: not bench.workers.draining)
+            await eventually(lambda: not bench.workers.taking_jobs)
             job, waiting = [await bench.store.job(job_id) for job_id in (first, second)]
         assert (lost.loss, str(lost)) == (Loss.DEVICE, "the GPU failed: ECC")
         assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.DEVICE)
@@ -646,7 +646,7 @@ class TestLosing:
         async with build(work) as bench:
             job_id = await bench.take()
             lost = await bench.workers.lost()
-            await eventually(lambda: not bench.workers.draining)
+            await eventually(lambda: not bench.workers.taking_jobs)
             hangs.set()
             job = await bench.store.job(job_id)
         assert lost.loss is Loss.HUNG
@@ -686,7 +686,7 @@ class TestRobustness:
             bench.engine.work = raise_job_failed
             assert (await bench.ended(await bench.take())).state is S.FAILED
             await bench.watcher.until(lambda: bench.watcher.places)
-            assert bench.workers.draining
+            assert bench.workers.taking_jobs
         for what in ("moved", "progressed", "finished", "failed"):
             assert f"RuntimeError: {what}" in caplog.text
 
@@ -717,14 +717,14 @@ class TestShutdown:
     async def test_it_says_whether_it_takes_jobs(self, build: Build) -> None:
         async with build() as bench:
             await bench.ended(await bench.take())
-            assert bench.workers.draining
+            assert bench.workers.taking_jobs
             await bench.stop()
-            assert not bench.workers.draining
+            assert not bench.workers.taking_jobs
 
     async def test_an_idle_consumer_ends(self, build: Build) -> None:
         async with build() as bench:
             await bench.stop()
-            assert not bench.workers.draining
+            assert not bench.workers.taking_jobs
             assert bench.engine.closed
 
     async def test_the_running_job_stops_at_its_step_and_waits_again(self, build: Build) -> None:
@@ -752,7 +752,7 @@ class TestShutdown:
                 job_id = await bench.take()
                 await gate.entered()
                 await bench.stop()
-                assert not bench.workers.draining
+                assert not bench.workers.taking_jobs
                 assert (await bench.store.job(job_id)).state is S.PENDING
                 assert not bench.engine.closed
         finally:
