@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from bot.distributed.pace import Pace
 from bot.errors import SettingsError
+from bot.settings import Settings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -129,6 +130,17 @@ class Broker:
                 "machine, or IMAGEN_BROKER_TUNNEL says that something else encrypts the way there, "
                 f"got {shown}"
             )
+
+
+def broker_of(settings: Settings) -> Broker | None:
+    """None if there is none. Raises SettingsError."""
+    if settings.broker is None:
+        return None
+    return Broker.at(
+        settings.broker.get_secret_value().strip(),
+        authority=settings.broker_ca,
+        tunnel=settings.broker_tunnel,
+    )
 
 
 def _database(parts: SplitResult) -> int | None:

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -35,6 +36,12 @@ def _ids(text: object) -> object:
     if not all(re.fullmatch(r"[0-9]{1,19}", part) for part in parts):
         raise ValueError("must be IDs separated by commas, such as 123, 456")
     return tuple(int(part) for part in parts)
+
+
+def passwords_in(url: str) -> tuple[str, ...]:
+    """What stands for a password in `url`, as written and as it is sent."""
+    _, _, password = url.rpartition("@")[0].partition("://")[2].partition(":")
+    return (password, unquote(password)) if password else ()
 
 
 Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ids)]
