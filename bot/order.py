@@ -5,7 +5,7 @@ to an engine on another machine as JSON and bytes, since it refers to no catalog
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
@@ -73,8 +73,8 @@ def order_of(
     reference.none, job.files; and OSError if a picture may be read later, see
     `catalog.disk.may_pass`.
     """
-    # The same image has the same recipe, whoever it was that put a word into it.
-    request = replace(request, added=())
+    # The same image has the same recipe, whoever put a word into it, and wherever it was wanted.
+    request = request.bare()
     if request.model and request.model not in catalog.models:
         raise JobFailed("model.gone", model=request.model)
     try:

@@ -1,9 +1,31 @@
 """Recipe: a request and all that was resolved for it, enough to generate the same bytes again."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from bot.request import GenerationRequest
+
+OF_THE_MACHINE: Final = frozenset(
+    {
+        *("torch", "diffusers", "transformers", "cuda", "cudnn", "engine"),
+        *("device", "device_name", "dtype", "cpu_capability", "threads", "attention", "noise"),
+    }
+)
+"""Names in a recipe's environment that are the same for all images of one lane. The others depend
+on the image, too, such as `kernels`, or on how much memory was free."""
+
+
+def environment_id(environment: Mapping[str, str]) -> str:
+    """12 hex digits that name the machine of a recipe's environment: of two images with the same
+    one, the second repeats the first to the byte if all else is the same.
+
+    Empty if `environment` says nothing about the machine.
+    """
+    own = {name: environment[name] for name in sorted(OF_THE_MACHINE & environment.keys())}
+    return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12] if own else ""
 
 
 @dataclass(frozen=True, slots=True)

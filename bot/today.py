@@ -1,6 +1,6 @@
 """Whether an image would come out the same today, as far as can be told without generating it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +9,7 @@ from typing import Final
 
 from bot.engine.hashing import HashCache
 from bot.engine.subject import public
-from bot.recipe import Recipe, Weights
+from bot.recipe import Recipe, Weights, environment_id
 from catalog import Catalog, locate
 
 LIBRARIES: Final = ("torch", "diffusers", "transformers")
@@ -50,11 +50,14 @@ def today(
     models_dir: Path,
     hashes_file: Path,
     environment: Mapping[str, str],
+    machines: Collection[str] = (),
 ) -> Today:
     """Compare a recipe with what is there now. Blocks on disk; reads no weights.
 
     painted_at: when the image was generated, in milliseconds since the epoch. environment: of the
     latest image that this installation generated; the versions of the libraries are looked up.
+    machines: the `environment_id` of each lane; where the recipe's is among them, it can be
+    generated in the same environment again.
     """
     hashes = HashCache(hashes_file)
     gone, changed, unsure = [], [], []
@@ -68,11 +71,12 @@ def today(
                 changed.append(weights.name)
         elif max(_changed_at(file) for file in files) > _time(painted_at):
             unsure.append(weights.name)
-    now = {**environment, **_versions()}
     then = recipe.environment
-    # A repetition asks for the kernels of the original.
-    known = {name for name in then if name in now and name != "kernels"}
-    changed += sorted(name for name in known if now[name] != then[name])
+    if environment_id(then) not in machines:
+        now = {**environment, **_versions()}
+        # A repetition asks for the kernels of the original.
+        known = {name for name in then if name in now and name != "kernels"}
+        changed += sorted(name for name in known if now[name] != then[name])
     return Today(tuple(gone), tuple(changed), tuple(unsure))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Self
 
 import discord
@@ -20,6 +21,7 @@ from bot.chat.ui.forms import ReopenId
 from bot.errors import Refused, UserError
 from bot.progress import Notice
 from bot.queue import JobQueue
+from bot.recipe import environment_id
 from bot.request import GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
@@ -41,10 +43,11 @@ def repeated(
     """
     if not same_seed:
         return varied(job.request, catalog, nsfw=nsfw, seed=draw_seed()), "vary"
-    # Other kernels round differently. A comparison's recipe has those of each cell.
-    kernels = job.recipe.environment.get("kernels") if job.recipe else None
+    # Other kernels and machines round differently. A comparison's recipe has each cell's kernels.
+    environment = job.recipe.environment if job.recipe else {}
     request = job.recipe.request if job.recipe else job.request
-    return request.with_kernels(kernels), "reroll"
+    request = request.with_kernels(environment.get("kernels"))
+    return replace(request, environment=environment_id(environment) or None), "reroll"
 
 
 class Results:

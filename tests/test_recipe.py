@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.recipe import Recipe, Weights
+from bot.recipe import OF_THE_MACHINE, Recipe, Weights, environment_id
 from tests.store.factories import CANARY, recipe, request
 
 WEIGHTS = st.builds(Weights, st.text(), st.text(), st.text())
@@ -53,6 +53,20 @@ def test_what_changed_is_named() -> None:
     assert after.changed_since(before) == ("demo", "vae", "ink", "scheduler", "device", "torch")
     # Another seed is another request, not another install.
     assert replace(before, request=request(seed=1)).changed_since(before) == ()
+
+
+def test_a_machine_is_known_by_its_environment() -> None:
+    here = {"torch": "2.13", "device_name": "H200", "device": "cuda", "engine": "3"}
+    same = environment_id(here)
+    assert len(same) == 12
+    # What differs between two images of one machine does not count, nor does the order.
+    image = {"kernels": "compiled", "memory": "8gb", "decoding": "tiled", "pillow": "13"}
+    assert environment_id(dict(reversed([*here.items(), *image.items()]))) == same
+    others = [{**here, name: "other"} for name in sorted(OF_THE_MACHINE)]
+    ids = {environment_id(other) for other in others}
+    assert len(ids) == len(others)
+    assert same not in ids
+    assert environment_id(image) == environment_id({}) == ""
 
 
 def test_another_adapter_for_references_is_named() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.engine.hashing import HashCache
-from bot.recipe import Recipe, Weights
+from bot.recipe import Recipe, Weights, environment_id
 from bot.today import Today, today
 from catalog import AdapterEntry, Catalog, ModelEntry
 from tests.store.factories import recipe
@@ -51,9 +51,10 @@ def compared(
     offered: Catalog | None = None,
     painted_at: int = LATER,
     environment: Mapping[str, str] = THEN,
+    machines: tuple[str, ...] = (),
 ) -> Today:
     hashes = models_dir / "hashes"
-    return today(of, painted_at, offered or catalog(), models_dir, hashes, environment)
+    return today(of, painted_at, offered or catalog(), models_dir, hashes, environment, machines)
 
 
 def test_nothing_has_changed(models_dir: Path) -> None:
@@ -84,6 +85,17 @@ def test_what_has_changed(models_dir: Path) -> None:
     assert compared(models_dir, other).changed == ("ink",)
     updated = replace(painted, environment={"torch": "0"})
     assert compared(models_dir, updated).changed == ("torch",)
+
+
+def test_a_lane_with_the_same_environment_is_enough(models_dir: Path) -> None:
+    """The latest image may come from another machine, with libraries of its own."""
+    then = {"torch": "1.0", "device_name": "A100"}
+    painted = replace(made(models_dir), environment=then)
+    other = {"torch": "2.0", "device_name": "H200"}
+    assert compared(models_dir, painted, environment=other).changed == ("device_name", "torch")
+    machines = (environment_id(other), environment_id(then))
+    assert compared(models_dir, painted, environment=other, machines=machines).same
+    assert not compared(models_dir, painted, environment=other, machines=machines[:1]).same
 
 
 def test_what_is_newer_and_unread(models_dir: Path) -> None:

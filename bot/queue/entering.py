@@ -21,6 +21,7 @@ def as_waiting(job: Job, arrived: int, needs: InPlace, now: float) -> Waiting:
         passed=job.passed,
         due_at=None if job.due_at is None else min(job.due_at / 1000, now),
         turns=turns_of(job.request),
+        prefers=job.request.environment or "",
     )
 
 

@@ -60,6 +60,7 @@ class Waiting:
     crashes: how often the process died while it ran; if ever, it goes behind all others.
     passed, due_at: how often, and since when (seconds), others went ahead when it was its turn.
     turns: how many of its person's turns it takes.
+    prefers: the environment in which it is rather generated; "" for any.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Waiting:
     passed: int = 0
     due_at: float | None = None
     turns: int = 1
+    prefers: str = ""
 
     @property
     def suspect(self) -> bool:

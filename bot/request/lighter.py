@@ -19,7 +19,7 @@ def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationR
         return None  # its size is that of the image
     pixels, grid = math.prod(family.size), family.bucket_step
     if request.hires is not None:
-        return replace(request, hires=None, kernels=None)
+        return replace(request, hires=None, kernels=None, environment=None)
     if request.width * request.height > pixels:
         shrink = math.sqrt(pixels / (request.width * request.height))
         width, height = (
@@ -28,7 +28,7 @@ def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationR
         )
         while width * height > pixels:
             width, height = (width - grid, height) if width >= height else (width, height - grid)
-        return replace(request, width=width, height=height, kernels=None)
+        return replace(request, width=width, height=height, kernels=None, environment=None)
     if request.adapters:
-        return replace(request, adapters=request.adapters[:-1], kernels=None)
+        return replace(request, adapters=request.adapters[:-1], kernels=None, environment=None)
     return None

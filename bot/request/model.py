@@ -102,6 +102,8 @@ class GenerationRequest:
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
+    environment: where the image was generated that this repeats, see
+        `bot.recipe.environment_id`; rather there than elsewhere. None: anywhere.
     embeddings: of both prompts, so that later ones of the same names change nothing.
     template: what the prompts were drawn from; None if they are as typed. They were drawn when it
     was asked for, so wildcard files that change later change nothing.
@@ -135,6 +137,7 @@ class GenerationRequest:
     init_image: InitImage | None = None
     reference: Reference | None = None
     kernels: str | None = None
+    environment: str | None = None
     embeddings: tuple[EmbeddingUse, ...] = ()
     template: Template | None = None
     others: tuple[DrawnPrompts, ...] = ()
@@ -281,23 +284,32 @@ class GenerationRequest:
         return self.alone(n if n < self.count else 0)
 
     def with_seed(self, seed: int) -> Self:
-        """The same with another seed. It repeats no earlier image, so either kernels will do.
+        """The same with another seed. It repeats no earlier image, so either kernels will do, and
+        any machine.
 
         The texts stay as they are; `bot.request.drawing.varied` draws them from the template.
         """
         comparison = self.comparison and self.comparison.with_seed(self.seed, seed)
-        return replace(self, seed=seed, kernels=None, comparison=comparison)
+        return replace(self, seed=seed, kernels=None, environment=None, comparison=comparison)
 
     def with_kernels(self, kernels: str | None) -> Self:
         """The same, to be generated with the kernels of an earlier image."""
         comparison = self.comparison and self.comparison.with_kernels(kernels)
         return replace(self, kernels=kernels, comparison=comparison)
 
+    def bare(self) -> Self:
+        """The same without what changes no image: who added its words, and where it is rather
+        generated."""
+        return replace(self, added=(), environment=None)
+
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
         data = asdict(replace(self, comparison=None))
         del data["comparison"]
-        for name in ("embeddings", "template", "others", "edits", "upscale", "added"):
+        for name in (
+            *("embeddings", "template", "others", "edits", "upscale", "added"),
+            "environment",
+        ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
         if self.comparison is not None:

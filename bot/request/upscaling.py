@@ -206,5 +206,6 @@ def _over(request: GenerationRequest, upscale: Upscale, image: Picture) -> Gener
         init_image=None,
         reference=None,
         kernels=None,
+        environment=None,
         upscale=upscale,
     )

@@ -15,6 +15,7 @@ from bot.store.faults import files_error, files_unread
 from bot.store.input_uses import InputUse
 from bot.store.jobs import (
     CRASHES_MAX,
+    ELSEWHERE,
     OWN_CRASHES_MAX,
     Failure,
     ImageRecord,
@@ -62,6 +63,7 @@ __all__ = [
     "COPY_NOTICED",
     "CRASHES_MAX",
     "DEFAULT_UPLOAD_LIMIT",
+    "ELSEWHERE",
     "EVERYWHERE",
     "ORIGINS",
     "OWNER",

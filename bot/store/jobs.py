@@ -30,6 +30,8 @@ OWN_CRASHES_MAX = 2
 """Nor is one that has surely caused this many of them."""
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
 """What people are told about such a job."""
+ELSEWHERE = "result.elsewhere"
+"""The code of a job's warning that it was generated in another environment than what it repeats."""
 ADD_IMAGE = (
     "INSERT OR REPLACE INTO images (job_id, n, seed, path, bytes, width, height, sha256,"
     " pixels_sha256)"

@@ -229,7 +229,7 @@ class Comparing:
         return PaintedSheet(
             job,
             self._images_dir,
-            replace(recipe, request=_as_painted(replace(job.request, added=()), found)),
+            replace(recipe, request=_as_painted(job.request.bare(), found)),
             recipe,
             dict(sheet.images),
             dict(sheet.failures),

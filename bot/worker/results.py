@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +15,9 @@ from bot.files.sheets.drawing import Content, Failed, draw_sheet
 from bot.files.sheets.metadata import describe_sheet
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
-from bot.recipe import Recipe
-from bot.store import Failure, ImageRecord, Job, sheet_number
+from bot.recipe import Recipe, environment_id
+from bot.request import GenerationRequest
+from bot.store import ELSEWHERE, Failure, ImageRecord, Job, sheet_number
 from bot.texts.language import Say, Texts
 
 
@@ -88,7 +89,7 @@ class PaintedSheet:
         return ()  # each cell was, before it was kept
 
     def save(self) -> tuple[ImageRecord, ...]:
-        request = replace(self.job.request, added=())
+        request = self.job.request.bare()
         sheet = draw_sheet(request, [self._content(n) for n in range(request.images)])
         png = describe_sheet(compress_png(sheet), self.job.id, request, self.first, self.images)
         pixels = hashlib.sha256(sheet.tobytes()).hexdigest()
@@ -106,6 +107,14 @@ class PaintedSheet:
         # Always in English: the same comparison has the same sheet.
         sentence = _english()(failure.code, **failure.params)
         return Failed(sentence.replace("`", "").replace("**", ""))
+
+
+def made_elsewhere(request: GenerationRequest, recipe: Recipe) -> tuple[Notice, ...]:
+    """That an image which was to be repeated was generated in another environment than before."""
+    if request.environment in {None, environment_id(recipe.environment)}:
+        return ()
+    device = recipe.environment.get("device_name") or recipe.environment.get("device", "?")
+    return (Notice(ELSEWHERE, {"device": device}),)
 
 
 @cache

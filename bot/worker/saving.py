@@ -12,7 +12,7 @@ from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.image_check import Inspector
 from bot.worker.outcomes import Outcomes
-from bot.worker.results import Result
+from bot.worker.results import Result, made_elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,8 @@ class Saver:
                 raise files_error(self._images_dir, error) from error
 
         async def finish() -> Job | None:
-            warnings = (*result.warnings, *notices)
+            elsewhere = made_elsewhere(job.request, result.recipe)
+            warnings = (*result.warnings, *elsewhere, *notices)
             return await self._store.finish(job, result.recipe, images, warnings)
 
         what = f"job {job.id}: generated, but its result cannot be saved"

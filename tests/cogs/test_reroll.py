@@ -1,9 +1,11 @@
 """What a reaction requests, without Discord."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.recipe import environment_id
 from bot.request import GenerationRequest
 from bot.store import Job, Store
 from catalog import Catalog
@@ -29,8 +31,23 @@ async def test_a_repetition_is_painted_with_the_kernels_of_the_original(
             written.environment["kernels"] = kernels
         done = await store.finish(running, written, [record()], [])
         assert done
-        assert again(done) == request(kernels=kernels)
+        assert replace(again(done), environment=None) == request(kernels=kernels)
+
+
+async def test_a_repetition_asks_for_the_machine_of_the_original(tmp_path: Path) -> None:
+    """And only for where it was generated: what it asked for itself does not count."""
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        job = await store.accept(new_job(request=request(environment="f" * 12)))
+        running = await store.start(job.id)
+        assert running
+        written = replace(recipe(job.request.bare()), environment={"device_name": "H200"})
+        done = await store.finish(running, written, [record()], [])
+        assert done
+        assert again(done).environment == environment_id(written.environment)
+        unknown = replace(done, recipe=replace(written, environment={}))
+        assert again(unknown).environment is None
 
 
 def test_a_variation_may_be_painted_with_any() -> None:
-    assert request(kernels="eager").with_seed(7) == request(seed=7)
+    repeated = request(kernels="eager", environment="0123456789ab")
+    assert repeated.with_seed(7) == request(seed=7)

@@ -40,6 +40,7 @@ FULL = replace(
     init_image=InitImage("a" * 64, 0.6),
     reference=Reference("b" * 64, 0.8),
     kernels="eager",
+    environment="0123456789ab",
     embeddings=(EmbeddingUse("hands", "embedding:Hands"),),
 )
 NEW = ("preset", "spacing", "hires", "init_image", "reference", "kernels")
@@ -57,6 +58,12 @@ def test_a_request_that_was_stored_before_the_new_fields_still_loads() -> None:
         del stored[name]
     del stored["adapters"][0]["text_weight"]
     assert GenerationRequest.from_dict(stored) == PLAIN
+
+
+def test_what_changes_no_image_is_left_out() -> None:
+    asked = replace(FULL, added=("blurry",))
+    assert asked.bare() == replace(FULL, environment=None)
+    assert "environment" not in PLAIN.to_dict()  # requests that repeat nothing are as ever
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ from bot.log import job_of
 from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
+from bot.recipe import environment_id
 from bot.request import AdapterUse, GenerationRequest, InitImage
-from bot.store import Failure, Job, JobState
+from bot.store import ELSEWHERE, Failure, Job, JobState
 from bot.worker import consumer as consumer_module
 from bot.worker import results as results_module
 from bot.worker import workers as workers_module
@@ -140,6 +141,20 @@ class TestPainting:
             assert hashlib.sha256(data).hexdigest() == image.sha256
         assert [done.id for done in bench.watcher.finished_jobs] == [job.id]
         assert bench.watcher.failed_jobs == []
+
+    @pytest.mark.parametrize("torch", ["2.13.0", "2.12.0"])
+    async def test_a_repetition_says_that_it_was_generated_elsewhere(
+        self, build: Build, torch: str
+    ) -> None:
+        """The engine is not asked for another image because of where it is wanted."""
+        asked = request(environment=environment_id({"torch": torch}))
+        async with build() as bench:
+            job = await bench.ended(await bench.take(new_job(request=asked, kind="reroll")))
+        here = torch == painting(asked).recipe.environment["torch"]
+        elsewhere = Notice(ELSEWHERE, {"device": "?"})
+        assert job.warnings == (() if here else (elsewhere,))
+        assert [order.request for order in bench.engine.orders] == [request()]
+        assert job.request == asked
 
     async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
         seeds: list[int] = []

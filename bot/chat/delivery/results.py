@@ -125,9 +125,11 @@ class Results:
                 raise files_unread(self._images_dir, error) from error
             log.error("job %s: its files cannot be read (%s)", job.id, type(error).__name__)
             raise JobFailed("delivery.files_gone") from error
-        notes = sentences(say, shown_warnings(job))
+        warnings = shown_warnings(job)
         if job.kind == "reroll":
-            notes.append(await verdict(self._store, say, job, images))
+            notes = await verdict(self._store, say, job, images, warnings)
+        else:
+            notes = sentences(say, warnings)
         return uploads, partial(
             result_layout,
             say,

@@ -238,7 +238,7 @@ def pair_differences(
         if a != b:
             label = say(f"history.differs.{name}")
             found.append(f"**{label}**\nA: {_shown(a)}\nB: {_shown(b)}")
-    one, two = (replace(request, kernels=None, added=()) for request in (one, two))
+    one, two = (replace(request.bare(), kernels=None) for request in (one, two))
     if not found and one != two:
         found.append(say("history.differs_else"))
     return found

@@ -17,7 +17,7 @@ from bot.chat.delivery.refusals import Refusal, refusal
 from bot.chat.delivery.status import StatusBoard
 from bot.errors import AnsweredElsewhere
 from bot.progress import Notice, Progress, Stage
-from bot.store import Failure, Job, JobState, Store
+from bot.store import ELSEWHERE, Failure, Job, JobState, Store
 from bot.texts.language import Texts
 from tests.chat.delivery.desk import Desk, bring, until_edited
 from tests.chat.delivery.discord_fakes import (
@@ -647,6 +647,35 @@ class TestVerdicts:
         assert "torch" in said
         assert "scheduler" in said
         assert image.sha256
+
+    async def test_other_pixels_of_another_machine(self, desk: Desk) -> None:
+        """That is said once, with what is different."""
+        parent = await desk.asked_and_painted()
+        job = await self.reroll_of(desk, parent)
+        other = replace(recipe(), environment={"device_name": "A100"})
+        changed = await self.changed(desk, job, recipe=other, pixels="0" * 64)
+        notice = Notice(ELSEWHERE, {"device": "A100"})
+        said = await self.said(desk, replace(changed, warnings=(notice,)))
+        assert "was available" in said
+        assert "name and torch." in said
+        assert said.count("A100") == 0
+
+    async def test_another_machine_with_the_same_pixels(self, desk: Desk) -> None:
+        parent = await desk.asked_and_painted()
+        job = await self.reroll_of(desk, parent)
+        said = await self.said(
+            desk, replace(job, warnings=(Notice(ELSEWHERE, {"device": "A100"}),))
+        )
+        assert "Identical to the original" in said
+        assert "A100" not in said
+
+    async def test_another_machine_where_nothing_can_be_compared(self, desk: Desk) -> None:
+        job = await self.reroll_of(desk, (await desk.accepted()).job)
+        said = await self.said(
+            desk, replace(job, warnings=(Notice(ELSEWHERE, {"device": "A100"}),))
+        )
+        assert "can't compare" in said
+        assert "This was generated on A100" in said
 
     async def test_other_pixels_for_no_known_reason(self, desk: Desk) -> None:
         parent = await desk.asked_and_painted()

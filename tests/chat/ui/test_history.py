@@ -55,7 +55,7 @@ OTHERS: dict[str, Any] = {
     "upscale": Upscale("a" * 64, "crisp", 2.0, "crisp"),
 }
 
-UNSEEN = ("kernels", "added")
+UNSEEN = ("kernels", "environment", "added")
 """What makes no other image, or is part of the negative prompt."""
 
 
@@ -66,7 +66,7 @@ def test_whatever_differs_is_said(name: str) -> None:
 
 
 def test_nothing_is_said_of_what_is_the_same() -> None:
-    other = replace(REQUEST, kernels="eager", added=("blurry",))
+    other = replace(REQUEST, kernels="eager", environment="f" * 12, added=("blurry",))
     assert pair_differences(SAY, REQUEST, other, CATALOG) == []
 
 
