@@ -50,7 +50,8 @@ class Announcement:
 
     wire: see WIRE. version: of the bot's code there. session: another with every start. beat:
     another with every announcement. libraries: versions by name. files: the sha256 of the list of
-    files that it has; "" if it names none. leaving: whether it takes no more jobs.
+    files that it has; "" if it has none. fetches: whether it gets from the bot what it lacks.
+    leaving: whether it takes no more jobs.
     """
 
     wire: int
@@ -60,6 +61,7 @@ class Announcement:
     devices: Annotated[tuple[DeviceState, ...], Field(min_length=1, max_length=DEVICES_MAX)]
     libraries: Annotated[dict[Key, Version], Field(max_length=LIBRARIES_MAX)]
     files: Digest = ""
+    fetches: bool = False
     leaving: bool = False
 
 

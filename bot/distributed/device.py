@@ -6,8 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis import RedisError
 from redis.asyncio import Redis
@@ -15,21 +16,20 @@ from saq import Job, Status
 from saq.types import PartialTimersDict
 
 from bot.distributed import keys
+from bot.distributed.announcement import DeviceState
 from bot.distributed.answers import Answer, failure_of, result_of
 from bot.distributed.pace import Pace
 from bot.distributed.saq_parts import FUNCTION, DeviceQueue, DeviceWorker
-from bot.errors import EngineLost, Loss, PaintStopped, StopReason, WireError
+from bot.errors import EngineLost, ImagenError, Loss, PaintStopped, StopReason, WireError
 from bot.log import concerning, here
 from bot.order import Order
 from bot.painting import Painting, unheard
 from bot.progress import Progress
+from bot.recipe import environment_id
 from bot.wire import orders, reports
 from bot.wire.orders import PICTURE_MAX, SentOrder
 from bot.worker.attempt import Watch, seconds_for
 from bot.worker.engine import ImageEngine
-
-if TYPE_CHECKING:
-    from bot.distributed.announcement import DeviceState
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +44,21 @@ ABORTING = Status.ABORTING.value.encode()
 NOT_MINE = EngineLost(Loss.WORKER, "the worker takes no more jobs", sure=False)
 
 
+Complete = Callable[[Order, Callable[[Progress], None], Callable[[], None]], Order]
+
+
 class _Running(Watch):
-    """One order while it is generated. `check` and `heard` are called in the engine's thread."""
+    """One order while it is generated. `check` and `heard` are called in the engine's thread.
+
+    latest: report of the engine's. told: the last that the broker has.
+    """
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self.news = asyncio.Event()
         self.ended = asyncio.Event()
         self.latest: Progress | None = None
+        self.told: Progress | None = None
 
     def end(self) -> None:
         self.ended.set()
@@ -61,9 +68,10 @@ class _Running(Watch):
 class Device:
     """Runs the orders of one queue, one at a time, in a thread of its own.
 
-    local: the order with the files of this machine; raises WireError for one that cannot be
-    generated here. describe: what the device is now; any thread. timeout: see
-    `bot.worker.attempt.seconds_for`. lost: is told when only a new process can generate again.
+    complete: gives an order the files of this machine, and fetches what it lacks; called in the
+    engine's thread, raises ImagenError if it cannot. describe: what the device is now; any thread.
+    timeout: see `bot.worker.attempt.seconds_for`. lost: is told when only a new process can
+    generate again.
     """
 
     def __init__(
@@ -72,20 +80,21 @@ class Device:
         client: Redis,
         queue: str,
         engine: ImageEngine,
-        describe: Callable[[], "DeviceState"],
-        local: Callable[[Order], Order],
+        describe: Callable[[], DeviceState],
+        complete: Complete,
         timeout: float,
         pace: Pace,
         lost: Callable[[EngineLost], None],
     ) -> None:
         self.engine = engine
-        self.describe = describe
+        self._describe = describe
         self.leaving = False
         self.idle = asyncio.Event()
         self.idle.set()
         self._client = client
         self._queue = queue
-        self._local = local
+        self._complete = complete
+        self._environment = ""
         self._timeout = timeout
         self._pace = pace
         self._lost = lost
@@ -96,10 +105,15 @@ class Device:
             [(FUNCTION, self._job)],
             id=queue,
             concurrency=1,
+            after_process=self._after,
             timers=TIMERS,
             dequeue_timeout=min(POLL, pace.silence / 4),
             cancellation_hard_deadline_s=pace.silence,
         )
+
+    def state(self) -> DeviceState:
+        """As it is now. Any thread; may wait for the driver."""
+        return replace(self._describe(), environment=self._environment)
 
     def warm_up(self, preload: Callable[[], None]) -> None:
         """Call `preload` in the engine's thread, ahead of the first job."""
@@ -123,10 +137,11 @@ class Device:
         so that SAQ, which logs and rewrites its jobs, never has a prompt."""
         job: Job = context["job"]
         self.idle.clear()
-        try:
-            await self._answer(job.key, await self._handle(job, previews))
-        finally:
-            self.idle.set()
+        await self._answer(job.key, await self._handle(job, previews))
+
+    async def _after(self, _: dict[str, Any]) -> None:
+        """Only now is it over for SAQ: a job that is interrupted before would be queued again."""
+        self.idle.set()
 
     async def _handle(self, job: Job, previews: float | None) -> Answer | None:
         """What to answer; None if nobody waits for it any more."""
@@ -147,10 +162,11 @@ class Device:
         telling = asyncio.create_task(self._tell(job, running))
         listening = asyncio.create_task(self._listen(job, running))
         try:
-            order = await self._complete(sent)
+            order = await self._with_pictures(sent)
             self.engine.preview_interval = previews
             log.info("attempt %s begins", sent.name)
             painting = await self._paint(order, running)
+            self._environment = environment_id(painting.recipe.environment)
             return result_of(painting)
         except PaintStopped as stopped:
             log.info("attempt %s: stopped (%s)", sent.name, stopped.reason.value)
@@ -158,7 +174,7 @@ class Device:
             return None if stopped.reason is StopReason.CANCELLED else failure_of(stopped)
         except EngineLost as error:
             log.error("%s", error)
-            if not self.engine.renew():
+            if error.loss is not Loss.WORKER and not self.engine.renew():
                 self.leaving = True
                 self._lost(error)
             return failure_of(error)
@@ -175,12 +191,12 @@ class Device:
             listening.cancel()
             await asyncio.wait([listening])
 
-    async def _complete(self, sent: SentOrder) -> Order:
+    async def _with_pictures(self, sent: SentOrder) -> Order:
         pictures = {}
         for sha256 in dict.fromkeys(sent.request.inputs):
             key = keys.picture(self._queue, sha256)
             pictures[sha256] = await self._client.getrange(key, 0, PICTURE_MAX)
-        return await asyncio.to_thread(lambda: self._local(sent.with_pictures(pictures)))
+        return await asyncio.to_thread(sent.with_pictures, pictures)
 
     async def _paint(self, order: Order, running: _Running) -> Painting:
         """Raises what the engine raises, and EngineLost if it hangs."""
@@ -193,7 +209,14 @@ class Device:
 
         def work() -> Painting:
             running.check()
-            return self.engine.paint(order, report, running.check, unheard)
+            try:
+                complete = self._complete(order, report, running.check)
+            except (PaintStopped, EngineLost):
+                raise
+            except ImagenError as error:
+                # Another worker, or the bot itself, may have what is missing here.
+                raise EngineLost(Loss.WORKER, f"files are missing: {error}", sure=False) from error
+            return self.engine.paint(complete, report, running.check, unheard)
 
         painting = loop.run_in_executor(self._thread, here(partial(work)))
         while not painting.done():
@@ -254,17 +277,19 @@ class Device:
                 await channel.aclose()  # type: ignore[no-untyped-call]
 
     async def _report(self, job: Job, running: _Running, beat: int) -> None:
-        latest, running.latest = running.latest, None
+        """Every report is told until there is a newer one: none is missed that was the last."""
+        latest = running.latest
         running.news.clear()
-        meta: dict[str, Any] = {"beat": beat}
-        if latest is not None:
+        meta: dict[str, Any] = {**job.meta, "beat": beat}
+        if latest is not None and latest is not running.told:
             report, preview = reports.encode(latest)
             if preview:
                 key = keys.preview(job.key)
                 await self._client.set(key, preview, px=self._pace.kept_ms)
                 meta["preview"] = beat
-            meta["report"] = report.decode()
+            meta |= {"report": report.decode(), "reported": beat}
         await job.update(meta=meta)
+        running.told = latest
 
     async def _answer(self, job: str, answer: Answer | None) -> None:
         """Leave it for the bot: the images first, so that what is named is there. If the broker

@@ -84,7 +84,7 @@ class Exchange:
         self._aborted_at = self._leased_at = 0.0
         self._heard_at = time.monotonic()
         self._seen: object = None
-        self._previews_seen = 0
+        self._reported: object = None
 
     async def run(self, painted: OnPainted) -> Painting:
         """Raises what `check_stop` raises, what the engine raised there, and EngineLost."""
@@ -172,12 +172,11 @@ class Exchange:
         return data
 
     async def _pass_on(self, job: Job) -> None:
-        report, at = job.meta.get("report"), job.meta.get("preview")
-        if self._stop is not None or not isinstance(report, str):
+        report, number = job.meta.get("report"), job.meta.get("reported")
+        if self._stop is not None or not isinstance(report, str) or number == self._reported:
             return
-        preview = b""
-        if isinstance(at, int) and at > self._previews_seen:
-            self._previews_seen = at
+        self._reported, preview = number, b""
+        if job.meta.get("preview") == number:
             key = keys.preview(self._job.key)
             preview = await self._client.getrange(key, 0, reports.PREVIEW_MAX)
         self._report(reports.decode(report.encode(), preview))

@@ -64,6 +64,7 @@ class _Known:
     posts: list[_Post] = field(default_factory=list)
     files: frozenset[str] = frozenset()
     listed: str = ""
+    fetches: bool = False
     leaving: bool = False
 
 
@@ -194,7 +195,7 @@ class Roster:
         if known.beat != said.beat:
             known.beat, known.heard_at = said.beat, time.monotonic()
         await self._list_files(client, name, known, said)
-        known.leaving = said.leaving
+        known.leaving, known.fetches = said.leaving, said.fetches
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
             post.engine.state = state
@@ -230,7 +231,7 @@ class Roster:
         has_files = self._has_files
         if has_files is None:
             return None
-        return lambda job: not known.listed or has_files(known.files, job)
+        return lambda job: known.fetches or has_files(known.files, job)
 
     async def _list_files(
         self, client: Redis, name: str, known: _Known, said: Announcement

@@ -17,12 +17,10 @@ from bot.backoff import Backoff
 from bot.distributed import announcement, keys
 from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.broker import VARIABLE, Broker
-from bot.distributed.device import Device
-from bot.distributed.inventory import Inventory
+from bot.distributed.device import Complete, Device
 from bot.distributed.pace import Pace
 from bot.distributed.saq_parts import keep_quiet
 from bot.errors import EngineLost, SettingsError, StopReason, WireError
-from bot.order import Order
 from bot.worker.engine import ImageEngine
 
 log = logging.getLogger(__name__)
@@ -52,9 +50,9 @@ class Equipment:
 class Worker:
     """One worker with all its devices, each with a queue of its own.
 
-    name: unique among the bot's workers. local: an order with the files of this machine; raises
-    WireError for one that cannot be generated here. libraries: versions by name. timeout: seconds
-    that one job may run, see `bot.worker.attempt.seconds_for`.
+    name: unique among the bot's workers. complete: see Device. digests: of the files that are here,
+    by which the bot tells what can be generated; called in a thread. fetches: whether `complete` fetches. libraries: versions by name.
+    timeout: seconds that one job may run, see `bot.worker.attempt.seconds_for`.
     """
 
     def __init__(
@@ -63,8 +61,9 @@ class Worker:
         name: str,
         broker: Broker,
         equipment: Sequence[Equipment],
-        inventory: Inventory,
-        local: Callable[[Order], Order],
+        complete: Complete,
+        digests: Callable[[], frozenset[str]],
+        fetches: bool,
         libraries: dict[str, str],
         timeout: float,
         pace: Pace,
@@ -72,8 +71,9 @@ class Worker:
         self._name = name
         self._broker = broker
         self._equipment = equipment
-        self._inventory = inventory
-        self._local = local
+        self._complete = complete
+        self._digests = digests
+        self._fetches = fetches
         self._libraries = libraries
         self._timeout = timeout
         self._pace = pace
@@ -115,7 +115,7 @@ class Worker:
             queue=keys.queue(self._name, self._session, number),
             engine=equipment.engine,
             describe=equipment.describe,
-            local=self._local,
+            complete=self._complete,
             timeout=self._timeout,
             pace=self._pace,
             lost=self._lose,
@@ -224,10 +224,9 @@ class Worker:
 
     async def _say(self, client: Redis, devices: Sequence[Device]) -> None:
         self._beat += 1
-        describe = [asyncio.to_thread(device.describe) for device in devices]
+        describe = [asyncio.to_thread(device.state) for device in devices]
         states = tuple(await asyncio.gather(*describe))
-        digests = await asyncio.to_thread(lambda: self._inventory.digests)
-        files = announcement.encode_files(digests)
+        files = announcement.encode_files(await asyncio.to_thread(self._digests))
         digest = announcement.digest_of(files)
         said = Announcement(
             wire=WIRE,
@@ -237,6 +236,7 @@ class Worker:
             devices=states,
             libraries=self._libraries,
             files=digest,
+            fetches=self._fetches,
             leaving=self._leaving,
         )
         # They expire as well, so that a broker which was started again has them again.

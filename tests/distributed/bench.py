@@ -15,7 +15,7 @@ from PIL import Image
 from bot.distributed import announcement, keys
 from bot.distributed.announcement import Announcement, DeviceState
 from bot.distributed.broker import Broker
-from bot.distributed.inventory import Unlisted
+from bot.distributed.device import Complete
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
 from bot.distributed.worker import Equipment, Worker
@@ -107,8 +107,12 @@ class SteppingEngine:
     def close(self) -> None: ...
 
 
-def as_it_is(order: Order) -> Order:
+def as_it_is(order: Order, _: object, __: object) -> Order:
     return order
+
+
+def none() -> frozenset[str]:
+    return frozenset()
 
 
 def worker(
@@ -116,7 +120,9 @@ def worker(
     *engines: SteppingEngine,
     name: str = "one",
     pace: Pace = PACE,
-    local: Callable[[Order], Order] = as_it_is,
+    complete: Complete = as_it_is,
+    digests: Callable[[], frozenset[str]] = none,
+    fetches: bool = False,
 ) -> Worker:
     def equipment(engine: SteppingEngine) -> Equipment:
         return Equipment(engine, lambda: DeviceState("cpu", loaded=engine.loaded), lambda: None)
@@ -125,8 +131,9 @@ def worker(
         name=name,
         broker=Broker.at(url),
         equipment=[equipment(engine) for engine in engines],
-        inventory=Unlisted(),
-        local=local,
+        complete=complete,
+        digests=digests,
+        fetches=fetches,
         libraries={"torch": "2.13.0"},
         timeout=600,
         pace=pace,
@@ -201,7 +208,12 @@ async def lane_to(
     """The bot's end of a worker's device. url: the bot may have another way to the broker."""
     said = await announced(url, name)
     queue = keys.queue(name, said.session, number)
-    engine = RemoteEngine(Broker.at(url), queue, STATE, TEXTS, pace, previews)
+    async with as_lane(RemoteEngine(Broker.at(url), queue, STATE, TEXTS, pace, previews)) as lane:
+        yield lane
+
+
+@asynccontextmanager
+async def as_lane(engine: RemoteEngine) -> AsyncIterator[Lane]:
     lane = Lane(engine)
     try:
         yield lane
@@ -211,5 +223,3 @@ async def lane_to(
 
 def expected(asked: GenerationRequest) -> list[str]:
     return [each.pixels_sha256 for each in painting(asked).images]
-
-

@@ -9,7 +9,7 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """cut: whether nothing passes. Connections then stay open, as they do when a cable is pulled."""
+    """While it is cut, nothing passes; connections stay open, as they do if a cable is pulled."""
 
     def __init__(self, target: int) -> None:
         self.port = 0

@@ -150,7 +150,9 @@ async def test_input_pictures_cross_with_the_order(server: Server) -> None:
     picture = png()
     sha256 = hashlib.sha256(picture).hexdigest()
     asked = order(init_image=InitImage(sha256, 0.5))
-    asked = Order(asked.request, asked.model, asked.adapters, pictures={sha256: picture}, name="a:1")
+    asked = Order(
+        asked.request, asked.model, asked.adapters, pictures={sha256: picture}, name="a:1"
+    )
     engine = SteppingEngine()
     async with working(worker(server.url, engine)), lane_to(server.url) as lane:
         await lane.paint(asked)

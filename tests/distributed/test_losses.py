@@ -110,14 +110,17 @@ async def test_a_network_that_stutters_costs_nothing(server: Server) -> None:
 
 async def test_a_bot_that_is_cut_off_gives_the_job_up(server: Server) -> None:
     engine = SteppingEngine(0.05)
-    async with Proxy.before(server.port) as network, working(worker(server.url, engine, pace=BRIEF)):
-        async with lane_to(server.at(network.port), pace=BRIEF) as lane:
-            painting = asyncio.create_task(lane.paint(order(steps=LONG)))
-            await asyncio.to_thread(engine.began.wait, 30)
-            network.cut()
-            await lost(painting)
-            assert await asyncio.to_thread(engine.ended.wait, 30)
-            network.mend()
+    async with (
+        Proxy.before(server.port) as network,
+        working(worker(server.url, engine, pace=BRIEF)),
+        lane_to(server.at(network.port), pace=BRIEF) as lane,
+    ):
+        painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+        await asyncio.to_thread(engine.began.wait, 30)
+        network.cut()
+        await lost(painting)
+        assert await asyncio.to_thread(engine.ended.wait, 30)
+        network.mend()
 
 
 async def test_a_broker_that_is_started_again_empty_loses_no_job(server: Server) -> None:

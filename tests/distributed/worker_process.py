@@ -1,7 +1,7 @@
-"""A worker in a process of its own, which tests can kill and stall: its engine only takes its time.
+"""A worker in a process of its own, which tests can kill and stall; its engine takes its time.
 
-`python -m tests.distributed.worker_process NAME SECONDS_PER_STEP CLOCK_AHEAD BEAT SILENCE`, with the
-broker's URL in IMAGEN_BROKER. It prints a line for every step, which says whose it is.
+`python -m tests.distributed.worker_process NAME SECONDS_PER_STEP CLOCK_AHEAD BEAT SILENCE`, with
+the broker's URL in IMAGEN_BROKER. It prints a line for every step, which says whose it is.
 """
 
 import asyncio
@@ -19,6 +19,11 @@ from bot.progress import Progress
 from tests.distributed.bench import SteppingEngine, worker
 
 
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 class Printing(SteppingEngine):
     def paint(
         self,
@@ -28,13 +33,13 @@ class Printing(SteppingEngine):
         painted: OnPainted,
     ) -> Painting:
         def said(progress: Progress) -> None:
-            print(order.name, progress.step, flush=True)
+            tell(f"{order.name} {progress.step}")
             report(progress)
 
         try:
             return super().paint(order, said, check_stop, painted)
         finally:
-            print(order.name, "ended", flush=True)
+            tell(f"{order.name} ended")
 
 
 async def main(name: str, seconds: float, pace: Pace) -> None:
