@@ -34,8 +34,8 @@ class Engine:
 
     models_dir: the owner's files, and `hub/` below it, which the engine downloads to.
     hashes_file: where digests of weights are stored.
-    device: `auto`, `cuda`, `cuda:1` and so on, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
-        `float16`, `bfloat16` or `float32`.
+    device: `auto`, `cuda`, `cuda:1` and so on, `mps` or `cpu`.
+    dtype: `auto` (16 bits on a GPU, 32 on the CPU), `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
         `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is half of the

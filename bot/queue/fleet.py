@@ -110,9 +110,7 @@ class Fleet:
         """Bytes of the largest GPU that is known not to be enough for the job; 0 if none is."""
         return max(self._above.get(job_id, 0), self._models_above.get(model, 0))
 
-    def _other(
-        self, waiting: Waiting, lane: Lane, above: int, *states: LaneState
-    ) -> bool:
+    def _other(self, waiting: Waiting, lane: Lane, above: int, *states: LaneState) -> bool:
         """Whether another lane can run it. states: that count; all, if none is given."""
         return any(
             other is not lane

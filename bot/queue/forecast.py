@@ -205,7 +205,6 @@ class _Free:
         self.ready = self.until if self.known else None
 
 
-
 def _for_any(_: Job) -> bool:
     """Where any lane may run any job, none waits for a larger GPU."""
     return False

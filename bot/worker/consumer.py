@@ -16,7 +16,6 @@ from bot.errors import (
     PaintStopped,
     StopReason,
     StoreError,
-    UserError,
 )
 from bot.files.images import Compressed
 from bot.log import concerning
@@ -144,9 +143,8 @@ class GpuConsumer:
     async def _drain(self) -> None:
         while not self._stopping:
             try:
-                await self._engine.ready()
-                if self._stopping:
-                    break
+                if not await self._engine.ready():
+                    continue
                 with self._resting_when_idle():
                     job = await self._queue.next(self.lane)
             except StoreError as error:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-AGAIN: Final = Backoff(0, 1, 5, 15, 60, 300)
+AGAIN = Backoff(0, 1, 5, 15, 60, 300)
 """Seconds before another engine is started, by how many were lost since one has worked."""
 PATIENCE: Final = 30.0
 """Seconds within which a call must end whose engine was given up."""
@@ -38,14 +38,12 @@ class EngineThread:
         engine: ImageEngine,
         catalog: LiveCatalog,
         lost: Callable[[EngineLost], None],
-        again: Backoff = AGAIN,
     ) -> None:
         self._lane = lane
         self._queue = queue
         self._engine = engine
         self._catalog = catalog
         self._tell_lost = lost
-        self._again = again
         self._losses = 0
         self._stopping = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
@@ -105,11 +103,14 @@ class EngineThread:
                 call.exception()  # so that it is not reported as never looked at
         return True
 
-    async def ready(self) -> None:
-        """Wait until there is an engine; at once, unless it was given up. Errors other than another
-        loss are left to the next job, which tells its person of them."""
-        while self._lane.lost:
-            seconds = self._again.after(self._losses - 1)
+    async def ready(self) -> bool:
+        """Wait until there is an engine; at once, unless it was given up. Returns False if it is to
+        stop instead.
+
+        Errors other than another loss are left to the next job, which tells its person of them.
+        """
+        while self._lane.lost and not self._stopping:
+            seconds = AGAIN.after(self._losses - 1)
             log.warning("%s: starting another engine in %.0f s", self._lane.name, seconds)
             await asyncio.sleep(seconds)
             try:
@@ -119,12 +120,12 @@ class EngineThread:
                 self._losses += 1
                 if not self._engine.renew():
                     self._tell_lost(error)
-                    return
                 continue
             except Exception:
                 log.exception("%s: its new engine cannot be warmed up", self._lane.name)
             self._queue.lose(self._lane, lost=False)
             log.info("%s: ready again", self._lane.name)
+        return not self._stopping
 
     # In the thread
 

@@ -61,7 +61,8 @@ class TestOrdering:
             job = await bench.ended(await bench.take(new_job(request=asked)))
         assert job.state is S.DONE
         pictures = {"a" * 64: b"a" * 64}
-        assert bench.engine.orders == [Order(asked, MODEL, (ADAPTERS["ink"],), None, pictures)]
+        expected = Order(asked, MODEL, (ADAPTERS["ink"],), None, pictures, name=f"{job.id}:1")
+        assert bench.engine.orders == [expected]
         assert threads == bench.engine.threads  # never on the event loop
 
     async def test_what_is_gone_fails_the_job(self, build: Build) -> None:
@@ -79,7 +80,7 @@ class TestUnreadFiles:
     @pytest.fixture
     def catalog(self, monkeypatch: pytest.MonkeyPatch) -> Fixed:
         """Of a bot that has read nothing yet."""
-        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        monkeypatch.setattr("bot.worker.painter.WATCH", 0.01)
         return Fixed(Catalog({}, {}, "", unread=(Unread("adapter", ("any.safetensors",)),)))
 
     async def waiting(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -90,7 +91,7 @@ class TestUnreadFiles:
     async def test_a_job_waits_for_what_it_names(
         self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         async with build(catalog=cast("LiveCatalog", catalog)) as bench:
             job_id = await bench.take()
             await self.waiting(caplog)
@@ -102,7 +103,7 @@ class TestUnreadFiles:
     async def test_it_fails_once_all_is_read_and_it_is_in_no_file(
         self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         async with build(catalog=cast("LiveCatalog", catalog)) as bench:
             job_id = await bench.take()
             await self.waiting(caplog)
@@ -114,7 +115,7 @@ class TestUnreadFiles:
     async def test_it_can_be_cancelled_meanwhile(
         self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         async with build(catalog=cast("LiveCatalog", catalog)) as bench:
             job_id = await bench.take()
             await self.waiting(caplog)
@@ -648,7 +649,7 @@ class TestLosing:
     async def test_a_step_that_hangs_is_noticed(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        monkeypatch.setattr("bot.worker.painter.WATCH", 0.01)
         monkeypatch.setattr("bot.worker.attempt.STEP_MIN", 0.0)
         hangs = threading.Event()
 
