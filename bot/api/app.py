@@ -52,6 +52,11 @@ def application(parts: Parts, texts: Texts, settings: Settings) -> ASGIApp:
         app.include_router(interface.routes(parts))
     app.include_router(records.routes(parts))
     app.include_router(docs.routes())
+    if parts.inventory is not None:
+        # Imported here because most bots have no workers elsewhere.
+        from bot.api import sending
+
+        app.include_router(sending.routes(parts, parts.inventory))
     app.openapi = documented(app)  # type: ignore[method-assign]
     refusals = Refusals(interface.FORM for interface in INTERFACES)
     _answer_errors(app, parts, refusals)

@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import Request
 
-from bot.api.errors import NoValidKey, TooManyCalls
+from bot.api.errors import Forbidden, NoValidKey, TooManyCalls
 from bot.api.loopback import is_loopback
 from bot.store import ApiKey, Store
 
@@ -46,10 +46,29 @@ class Callers:
         self._failed: dict[str, tuple[float, float]] = {}
 
     async def of(self, request: Request) -> ApiKey:
-        """Raises NoValidKey; TooManyCalls for yet another invalid key from the same address.
+        """Raises NoValidKey; TooManyCalls for yet another invalid key from the same address;
+        Forbidden for the key of a worker, which may do nothing but `worker`.
 
         Where no key is needed, any is as good as none: clients of OpenAI cannot do without one.
         """
+        caller = await self._known(request)
+        if caller.worker:
+            raise Forbidden("api.key.worker")
+        return caller
+
+    async def worker(self, request: Request) -> ApiKey:
+        """The worker that calls. Raises as `of`, and Forbidden for every other key.
+
+        Not even this machine's owner is one without a key: model files are not for everyone.
+        """
+        caller = await self._known(request)
+        if caller is LOCAL:
+            raise NoValidKey("api.key.missing")
+        if not caller.worker:
+            raise Forbidden("api.key.not_worker")
+        return caller
+
+    async def _known(self, request: Request) -> ApiKey:
         known: ApiKey | None = getattr(request.state, "caller", None)
         if known is None:
             request.state.caller = known = await self._find(request)

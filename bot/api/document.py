@@ -17,11 +17,14 @@ Basic.
 Errors have `detail`, a sentence in the language of `Accept-Language` (English, French, German), and
 a `code` that stays the same.
 """
+WORKERS: Final = "workers"
+"""The tag of what is only there where there are workers."""
 TAGS: Final = {
     "original": "Generating images, and what there is to choose from.",
     "records": "All there is to know about a job and about the catalog.",
     "OpenAI": "OpenAI's interface for images, for its clients.",
     "automatic1111": "AUTOMATIC1111's interface, for its clients.",
+    WORKERS: "Model files for workers on other machines.",
 }
 KEYS: Final[dict[str, dict[str, str]]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, as a bearer token."},
@@ -55,8 +58,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
         summary=app.summary,
         description=DESCRIPTION,
         routes=app.routes,
-        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
+    used = {tag for _, operation in _operations(document) for tag in operation.get("tags", ())}
+    document["tags"] = [
+        {"name": name, "description": text} for name, text in TAGS.items() if name in used
+    ]
     document.setdefault("components", {})["securitySchemes"] = KEYS
     document["security"] = [{}, *({name: []} for name in KEYS)]
     for path, operation in _operations(document):

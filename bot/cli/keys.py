@@ -37,6 +37,7 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
         nsfw=options.nsfw,
         admin=options.admin,
         priority=options.priority,
+        worker=options.worker,
     )
     if secret is None:
         print(f"there is a key for {name} already; revoke it first", file=sys.stderr)
@@ -61,5 +62,6 @@ def _line(key: ApiKey) -> str:
     notes += [f"priority {key.priority}"] if key.priority else []
     notes += ["nsfw"] if key.nsfw else []
     notes += ["admin"] if key.admin else []
+    notes += ["worker"] if key.worker else []
     notes += ["revoked"] if key.revoked_at is not None else []
     return "  ".join([key.name, ", ".join(notes)])

@@ -51,8 +51,9 @@ class Worker:
     """One worker with all its devices, each with a queue of its own.
 
     name: unique among the bot's workers. complete: see Device. digests: of the files that are here,
-    by which the bot tells what can be generated; called in a thread. fetches: whether `complete` fetches. libraries: versions by name.
-    timeout: seconds that one job may run, see `bot.worker.attempt.seconds_for`.
+    by which the bot tells what can be generated; called in a thread. fetches: whether `complete`
+    fetches what is missing. libraries: versions by name. timeout: seconds that one job may run, see
+    `bot.worker.attempt.seconds_for`.
     """
 
     def __init__(

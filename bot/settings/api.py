@@ -53,8 +53,25 @@ class ApiSettings(BaseSettings):
     key: SecretStr | None = Field(
         default=None,
         alias="IMAGEN_KEY",
-        description="Key that the command line presents to the server named by `--server`. Other "
-        "users of a machine can see the options of commands, but not this.",
+        description="Key that the command line presents to the server named by `--server`, and a "
+        "worker to the one of `IMAGEN_FETCH_FROM`. Other users of a machine can see the options of "
+        "commands, but not this.",
+    )
+    fetch_from: str | None = Field(
+        default=None,
+        alias="IMAGEN_FETCH_FROM",
+        description="On a worker: address of the bot's HTTP interface, such as "
+        "`https://imagen.example.org`, to fetch model files from that the worker lacks. It needs "
+        "`IMAGEN_KEY`, made with `python main.py keys add NAME --worker`. If unset, it only takes "
+        "jobs for what it has.",
+    )
+    fetched_gb: float = Field(
+        default=100,
+        gt=0,
+        le=1_000_000,
+        alias="IMAGEN_FETCHED_GB",
+        description="On a worker: GiB of fetched model files to keep, in `fetched/` of the models "
+        "folder; beyond that, what was not used for longest is deleted.",
     )
 
     @field_validator("key")
@@ -63,6 +80,13 @@ class ApiSettings(BaseSettings):
         if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
             raise ValueError("must be a key as `main.py keys add` prints it")
         return key
+
+    @field_validator("fetch_from")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError("must be a URL such as https://imagen.example.org")
+        return url
 
     @field_validator("api_hosts", "api_origins", mode="before")
     @classmethod

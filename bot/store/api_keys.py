@@ -20,7 +20,8 @@ class ApiKey:
     id: names its person in the queue. rate: requests a minute; daily: images in any 24 hours; None
     for no limit. nsfw: whether it may use entries that are only for age-restricted channels.
     admin: whether it may see and cancel the jobs of other keys. priority: of its jobs; a higher one
-    goes first. revoked_at: in ms; None if valid.
+    goes first. worker: whether it may fetch the catalog's files, and do nothing else.
+    revoked_at: in ms; None if valid.
     """
 
     id: str
@@ -30,6 +31,7 @@ class ApiKey:
     nsfw: bool = False
     admin: bool = False
     priority: int = 0
+    worker: bool = False
     created_at: int = 0
     revoked_at: int | None = None
 
@@ -43,6 +45,7 @@ class ApiKey:
             nsfw=bool(row["nsfw"]),
             admin=bool(row["admin"]),
             priority=row["priority"],
+            worker=bool(row["worker"]),
             created_at=row["created_at"],
             revoked_at=row["revoked_at"],
         )
@@ -63,16 +66,18 @@ class ApiKeys:
         nsfw: bool = False,
         admin: bool = False,
         priority: int = 0,
+        worker: bool = False,
     ) -> str | None:
         """Make a key and return it; None if a valid key has that name."""
         secret = PREFIX + secrets.token_urlsafe(32)
-        values = (new_id(), name, _digest(secret), now_ms(), rate, daily, nsfw, admin, priority)
+        limits = (rate, daily, nsfw, admin, priority, worker)
+        values = (new_id(), name, _digest(secret), now_ms(), *limits)
 
         def insert(write: sqlite3.Connection) -> bool:
             try:
                 write.execute(
                     "INSERT INTO api_keys (id, name, digest, created_at, rate, daily, nsfw, admin,"
-                    " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " priority, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
             except sqlite3.IntegrityError:

@@ -34,6 +34,11 @@ def add_to(subparsers: "Subparsers") -> None:
         default=0,
         help="1 to 99: jobs with a higher one go first, as those of IMAGEN_PRIORITY_ROLES",
     )
+    add.add_argument(
+        "--worker",
+        action="store_true",
+        help="for a worker on another machine: it may fetch model files, and do nothing else",
+    )
     actions.add_parser("list", help="list the keys, without the keys themselves")
     revoke = actions.add_parser("revoke", help="make a key useless at once")
     revoke.add_argument("name", metavar="NAME", help="whose")

@@ -1,0 +1,305 @@
+"""Inventory: the digest of each part of a catalog, and where the part with a digest is here.
+
+Files are hashed in the background, one after the other and never more than half of the time; what
+is known of a file is kept for the next start, and for as long as the file does not change.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Never
+
+from bot.distributed.fetched import Fetched, SentFile
+from bot.distributed.parts import (
+    Bundle,
+    Kind,
+    Member,
+    Part,
+    bundle_of,
+    digest_of,
+    is_digest,
+    is_sound,
+    part_of,
+    parts_of_catalog,
+    parts_of_model,
+)
+from bot.engine.hashing import HashCache
+from bot.request import GenerationRequest
+from catalog import Catalog, LiveCatalog
+from catalog.disk import reason_of
+from catalog.locate import locate
+
+log = logging.getLogger(__name__)
+
+UNKNOWN: Final = ""
+"""Stands among the digests that an order needs for one that is not known yet. Nobody has it."""
+EVERY: Final = 2.0
+"""Seconds between two looks at whether the catalog has changed."""
+AGAIN: Final = 60.0
+"""Seconds after which the files are looked at although the catalog is the same."""
+REST_MAX: Final = 1.0
+"""Seconds of rest at most, after as much hashing."""
+
+
+class Stopped(Exception):
+    """Hashing was told to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How a part is opened on this machine.
+
+    opened: what stands in an entry for it. bundle: its files; None for what the engine finds in the
+    hub's cache, or downloads.
+    """
+
+    opened: Part
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part as a worker is told of it. hub: its digest is that of its name on the hub."""
+
+    hub: bool
+    files: tuple[SentFile, ...]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one catalog.
+
+    digests: of its parts; UNKNOWN where it is not known yet, and no entry where the files are not
+    there. holdings, sent: by the digest of the part. files: by their own digest. hashing: the parts
+    that wait for each file.
+    """
+
+    digests: dict[Part, str] = field(default_factory=dict)
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    sent: dict[str, SentPart] = field(default_factory=dict)
+    files: dict[str, Member] = field(default_factory=dict)
+    bundles: dict[Part, Bundle] = field(default_factory=dict)
+    hashing: dict[Path, list[Part]] = field(default_factory=dict)
+
+
+class Inventory:
+    """Of one machine. Any thread may use it; `update` and `hash_next` block.
+
+    hashes: keeps the digests of files. fetched: what was fetched from elsewhere; None for none.
+    """
+
+    def __init__(self, models_dir: Path, hashes: HashCache, fetched: Fetched | None = None) -> None:
+        self._models_dir = models_dir
+        self._hashes = hashes
+        self._fetched = fetched
+        self._known = _Known()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._wanted: dict[Part, None] = {}  # those that orders wait for
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of all parts that orders can use here."""
+        with self._lock:
+            own = frozenset(self._known.holdings)
+        return own if self._fetched is None else own | self._fetched.digests
+
+    @property
+    def unhashed(self) -> int:
+        """How many files are still to be hashed."""
+        return len(self._known.hashing)
+
+    def digest_of(self, part: Part) -> str | None:
+        """UNKNOWN if it is not known yet, None if the catalog has no such part, or it is not there.
+
+        One that is not known yet is hashed before others.
+        """
+        digest = self._known.digests.get(part)
+        if digest == UNKNOWN:
+            self._wanted[part] = None
+        return digest
+
+    def needs_of(self, request: GenerationRequest, catalog: Catalog) -> tuple[str, ...]:
+        """The digests of all that `request` needs; UNKNOWN among them if one is not known yet.
+
+        What the catalog does not have, or is not there, is left out: the job fails for that reason
+        wherever it runs. Reads only memory.
+        """
+        found = {self.digest_of(part): None for part in _parts_of(request, catalog)}
+        return tuple(digest for digest in found if digest is not None)
+
+    def holding(self, digest: str) -> Holding | None:
+        """The part with this digest, if it is here. Blocks briefly: only if its files are still as
+        they were when they were hashed."""
+        with self._lock:
+            found = self._known.holdings.get(digest)
+        if found is not None and (found.bundle is None or found.bundle.intact()):
+            return found
+        fetched = self._fetched and self._fetched.find(digest)
+        if not fetched:
+            return None
+        kind, bundle = fetched
+        return Holding(bundle.opened(kind), bundle)
+
+    def sent(self, digest: str) -> SentPart | None:
+        """The files of a part of the catalog; None if they are not here, or cannot be sent."""
+        return self._known.sent.get(digest)
+
+    def file(self, sha256: str) -> Member | None:
+        """A file of a part of the catalog, by its own digest."""
+        return self._known.files.get(sha256)
+
+    async def keep(self, catalog: LiveCatalog) -> Never:
+        """Keep up with the catalog and hash what is not known yet, until cancelled."""
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="inventory")
+        self._stop.clear()
+        last, at = None, 0.0
+        try:
+            while True:
+                now, busy = catalog.current, False
+                try:
+                    if now is not last or time.monotonic() - at > AGAIN:
+                        await loop.run_in_executor(thread, self.update, now)
+                        last, at = now, time.monotonic()
+                    busy = await loop.run_in_executor(thread, self.hash_next)
+                except Exception:
+                    log.exception("the files of the catalog cannot be looked at")
+                if not busy:
+                    await asyncio.sleep(EVERY)
+        finally:
+            self._stop.set()
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    def update(self, catalog: Catalog) -> None:
+        """Look where the parts of `catalog` are. Blocks; reads no weights."""
+        known = _Known()
+        for part in dict.fromkeys(parts_of_catalog(catalog)):
+            try:
+                self._look(part, known)
+            except OSError as error:
+                known.digests[part] = UNKNOWN  # it may be readable the next time
+                log.debug("%s cannot be looked at: %s", part.path, reason_of(error))
+        with self._lock:
+            self._known = known
+
+    def hash_next(self) -> bool:
+        """Hash one file that is not known yet; returns whether there was one. Blocks for long."""
+        known = self._known
+        if not known.hashing:
+            return False
+        first = (p for p, parts in known.hashing.items() if any(e in self._wanted for e in parts))
+        path = next(first, None) or next(iter(known.hashing))
+        try:
+            self._hashes.of_file(path, _Sparing(self._stop))
+        except Stopped:
+            return False
+        except OSError as error:
+            log.warning("%s cannot be read: %s", path, reason_of(error))
+            del known.hashing[path]
+            return True
+        for part in known.hashing.pop(path):
+            self._settle(part, known)
+        return True
+
+    def _look(self, part: Part, known: _Known) -> None:
+        found = locate(part.path, self._models_dir, part.weight_name, part.revision)
+        if found.error is not None:
+            raise found.error
+        if found.kind == "missing":
+            return
+        if found.kind in {"cached", "download"}:
+            known.digests[part] = part.hub_digest
+            known.holdings.setdefault(part.hub_digest, Holding(part))
+            if found.kind == "download":
+                return
+        else:
+            known.digests[part] = UNKNOWN
+        bundle = bundle_of(part, found)
+        if bundle is None:
+            if known.digests[part] == UNKNOWN:
+                del known.digests[part]
+            return
+        known.bundles[part] = bundle
+        self._settle(part, known)
+
+    def _settle(self, part: Part, known: _Known) -> None:
+        """Note the digest of a part, if those of all its files are known."""
+        bundle = known.bundles[part]
+        digests = [self._digest(member) for member in bundle.members]
+        if missing := [m for m, d in zip(bundle.members, digests, strict=True) if d is None]:
+            for member in missing:
+                waiting = known.hashing.setdefault(member.path, [])
+                if part not in waiting:
+                    waiting.append(part)
+            return
+        found = [digest for digest in digests if digest is not None]
+        names = [member.name for member in bundle.members]
+        own = digest_of(names, found, folder=bundle.folder)
+        on_hub = known.digests[part] != UNKNOWN
+        digest = known.digests[part] if on_hub else own
+        if len(names) == 1 and not bundle.folder:
+            names = [_ALONE]
+        with self._lock:
+            known.digests[part] = digest
+            if not on_hub:
+                known.holdings.setdefault(digest, Holding(bundle.opened(part.kind), bundle))
+            weights = part.kind is Kind.CONFIG or any(n.endswith(".safetensors") for n in names)
+            if weights and all(map(is_sound, names)):
+                for member, sha256 in zip(bundle.members, found, strict=True):
+                    known.files.setdefault(sha256, member)
+                sent = (
+                    SentFile(name, member.size, sha256)
+                    for name, member, sha256 in zip(names, bundle.members, found, strict=True)
+                )
+                known.sent[digest] = SentPart(on_hub, tuple(sent))
+        self._wanted.pop(part, None)
+
+    def _digest(self, member: Member) -> str | None:
+        """The digest of a file, if it is known."""
+        try:
+            # The hub's cache calls a large file by its digest.
+            blob = member.path.readlink() if member.path.is_symlink() else None
+            if blob is not None and blob.parent.name == "blobs" and is_digest(blob.name):
+                return blob.name
+            return self._hashes.whole(member.path)
+        except OSError:
+            return None
+
+
+_ALONE: Final = "model.safetensors"
+"""What a file is called that was fetched and has no others beside it."""
+
+
+def _parts_of(request: GenerationRequest, catalog: Catalog) -> Iterator[Part]:
+    for each in request.each:
+        if each.model in catalog.models:
+            yield from parts_of_model(catalog.models[each.model])
+        if each.upscale and each.upscale.upscaler in catalog.upscalers.entries:
+            yield part_of(catalog.upscalers.entries[each.upscale.upscaler])
+        for use in each.adapters:
+            if use.key in catalog.adapters:
+                yield part_of(catalog.adapters[use.key])
+        for key in each.embedding_keys:
+            if key in catalog.embeddings.entries:
+                yield part_of(catalog.embeddings.entries[key])
+        if each.reference is not None and catalog.reference is not None:
+            yield part_of(catalog.reference)
+
+
+class _Sparing:
+    """A `Tick` that leaves others half of the time, and raises Stopped when it is to end."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._since = time.monotonic()
+
+    def __call__(self, fraction: float) -> None:
+        if self._stop.wait(min(REST_MAX, time.monotonic() - self._since)):
+            raise Stopped
+        self._since = time.monotonic()

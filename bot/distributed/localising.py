@@ -1,0 +1,188 @@
+"""Orders with digests in place of paths, and back: the bot's paths mean nothing to a worker.
+
+What comes over the wire is never used to open anything. A worker looks its digest up among the
+parts that it has, and opens those where they are.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Final, Literal, TypeVar
+
+from bot.distributed.inventory import UNKNOWN, Inventory
+from bot.distributed.parts import Kind, Part, config_of, is_digest, part_of
+from bot.engine.subject import Subject, public
+from bot.errors import ImagenError, JobFailed
+from bot.order import Order
+from bot.recipe import Recipe
+from catalog import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, UpscalerEntry
+
+SCHEME: Final = "sha256:"
+"""What the path of an entry begins with that names a digest."""
+_SOME_FILE: Final = "part.safetensors"
+_SOME_FOLDER: Final = "encoder"
+"""Stand for names that an entry must have, and that a worker has its own for."""
+
+_SUBJECTS: Final[Mapping[Kind, Literal["adapter", "embedding", "reference", "upscaler"]]] = {
+    Kind.ADAPTER: "adapter",
+    Kind.EMBEDDING: "embedding",
+    Kind.REFERENCE: "reference",
+    Kind.UPSCALER: "upscaler",
+}
+"""What people call the entries of parts; the others are a model's."""
+
+Place = Callable[[Part, str], Part]
+"""A part as an entry says it, and the entry's key → what stands in the entry instead."""
+_One = TypeVar("_One", AdapterEntry, EmbeddingEntry, UpscalerEntry, ReferenceEntry)
+
+
+class NotHashed(ImagenError):
+    """An order needs a file whose digest is not known yet; the text names the entry."""
+
+
+class NotAnAddress(ImagenError):
+    """An order from elsewhere has something else than a digest where one belongs."""
+
+
+class PartMissing(JobFailed):
+    """This machine lacks a part of an order. digest: the part's, of this kind."""
+
+    def __init__(self, kind: Kind, key: str, digest: str) -> None:
+        super().__init__("part.missing", name=key)
+        self.kind = kind
+        self.key = key
+        self.digest = digest
+
+
+def addressed(order: Order, inventory: Inventory) -> Order:
+    """The order with digests in place of paths, for any machine.
+
+    Raises NotHashed if one is not known yet, and JobFailed if a file is not there.
+    """
+    place = addressing(inventory)
+    return _with_parts(order, place, lambda entry: addressed_model(entry, place))
+
+
+def addressed_model(entry: ModelEntry, place: Place) -> ModelEntry:
+    """The model's entry, and its configuration, also if that is its family's usual one."""
+    return _with_places(entry, config_of(entry), place)
+
+
+def addressing(inventory: Inventory) -> Place:
+    """What puts digests in place of paths; raises as `addressed`."""
+
+    def address(part: Part, key: str) -> Part:
+        digest = inventory.digest_of(part)
+        if digest == UNKNOWN:
+            raise NotHashed(f"{part.kind} {key}: its files are not hashed yet")
+        if digest is None:
+            raise _missing(part, key)
+        named = _SOME_FILE if part.kind is Kind.REFERENCE else None
+        beside = {Kind.REFERENCE: _SOME_FOLDER, Kind.EMBEDDING: _SOME_FILE}.get(part.kind, "")
+        return Part(part.kind, SCHEME + digest, named, beside=beside if part.beside else "")
+
+    return address
+
+
+def localise(order: Order, inventory: Inventory) -> Order:
+    """An order from elsewhere with this machine's own files. Blocks briefly.
+
+    Raises PartMissing for the first that is not here, and NotAnAddress.
+    """
+    place = localising(inventory)
+    return _with_parts(order, place, lambda entry: _with_places(entry, entry.config, place))
+
+
+def localised_model(entry: ModelEntry, inventory: Inventory) -> ModelEntry:
+    """The same for the entry of a model. Raises as `localise`."""
+    return _with_places(entry, entry.config, localising(inventory))
+
+
+def localised_adapter(entry: AdapterEntry, inventory: Inventory) -> AdapterEntry:
+    """The same for the entry of a LoRA. Raises as `localise`."""
+    return _with_place(entry, localising(inventory))
+
+
+def localising(inventory: Inventory) -> Place:
+    def local(part: Part, key: str) -> Part:
+        digest = digest_in(part.path)
+        if (held := inventory.holding(digest)) is None:
+            raise PartMissing(part.kind, key, digest)
+        return held.opened
+
+    return local
+
+
+def digest_in(path: str) -> str:
+    """The digest that stands for a path. Raises NotAnAddress."""
+    digest = path.removeprefix(SCHEME)
+    if digest == path or not is_digest(digest):
+        raise NotAnAddress("an order names a path, where a digest belongs")
+    return digest
+
+
+def named_as(recipe: Recipe, order: Order) -> Recipe:
+    """A recipe from a worker with the names that the bot's own engine would have given.
+
+    Some are those of files, which may be called otherwise there.
+    """
+    vae, reference = recipe.vae, recipe.reference
+    if vae is not None and order.model is not None and order.model.vae_path:
+        vae = replace(vae, name=public(order.model.vae_path))
+    if order.reference is not None:
+        names = (order.reference.weight_name, order.reference.encoder)
+        reference = tuple(
+            replace(weights, name=PurePath(name).name)
+            for weights, name in zip(reference, names, strict=False)
+        )
+    return replace(recipe, vae=vae, reference=reference)
+
+
+def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelEntry]) -> Order:
+    return replace(
+        order,
+        model=order.model and model(order.model),
+        adapters=tuple(_with_place(entry, place) for entry in order.adapters),
+        reference=order.reference and _with_place(order.reference, place),
+        embeddings=tuple(_with_place(entry, place) for entry in order.embeddings),
+        upscaler=order.upscaler and _with_place(order.upscaler, place),
+    )
+
+
+def _with_places(entry: ModelEntry, config: str | None, place: Place) -> ModelEntry:
+    """The entry of a model with other places for its three parts."""
+    key = entry.key
+    main = place(Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision), key)
+    vae = place(Part(Kind.VAE, entry.vae_path), key).path if entry.vae_path else None
+    config = place(Part(Kind.CONFIG, config), key).path if config else None
+    named = {"path": main.path, "weight_name": main.weight_name, "revision": main.revision}
+    return entry.model_copy(update={**named, "vae_path": vae, "config": config})
+
+
+def _with_place(entry: _One, place: Place) -> _One:
+    part = part_of(entry)
+    found = place(part, _key_of(entry))
+    named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
+    match entry:
+        case EmbeddingEntry():
+            named["second"] = found.beside or None
+        case ReferenceEntry():
+            named["encoder"] = found.beside
+    return entry.model_copy(update=named)
+
+
+def _key_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry) -> str:
+    return public(entry.path) if isinstance(entry, ReferenceEntry) else entry.key
+
+
+def _missing(part: Part, key: str) -> JobFailed:
+    """What the engine here would say."""
+    subject = Subject(_SUBJECTS.get(part.kind, "model"), key, lambda _: None, lambda: None)
+    return subject.failed(
+        "model.missing",
+        "adapter.missing",
+        "embedding.missing",
+        "upscaler.missing",
+        "reference.missing",
+        path=public(part.path),
+    )

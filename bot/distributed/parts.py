@@ -1,0 +1,270 @@
+"""Parts: what the entries of a catalog need of the disk, as files that other machines can have too.
+
+A part is a checkpoint, a VAE, a LoRA and so on: one file, or a folder of which the loader reads
+several. Its digest is that of its only file, or of the lines `<digest>  <name>` of all; so two
+machines with the same digest generate the same. One that is downloaded from the hub is known by its
+repository, revision and file instead, before any of it is there.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from bot.engine.hashing import of_listing
+from catalog import (
+    AdapterEntry,
+    Catalog,
+    EmbeddingEntry,
+    ModelEntry,
+    ReferenceEntry,
+    UpscalerEntry,
+)
+from catalog.disk import is_file, is_folder, names_in
+from catalog.families import FAMILIES
+from catalog.locate import Location, second_file, weight_file
+from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
+from catalog.weight_files.peft_config import config_file
+
+SUFFIXES: Final = (".safetensors", ".json", ".txt", ".yaml", ".yml")
+"""What the names of files end in that may be sent to a worker."""
+_DEPTH_MAX: Final = 4
+"""Folders and file in the name of a file below its part's root."""
+_NAME: Final = re.compile(r"\w(?:[\w .,+()&'-]{0,126}[\w)'&+])?")
+_RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_MAIN: Final = "model"
+"""What a checkpoint is called that has files beside it, which go by its name."""
+
+
+class Kind(StrEnum):
+    MODEL = "model"
+    VAE = "vae"
+    CONFIG = "config"
+    ADAPTER = "adapter"
+    EMBEDDING = "embedding"
+    UPSCALER = "upscaler"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a part is, as an entry of a catalog says it.
+
+    beside: the other file of an embedding, or the folder of a reference's image encoder.
+    """
+
+    kind: Kind
+    path: str
+    weight_name: str | None = None
+    revision: str | None = None
+    beside: str = ""
+
+    @property
+    def hub_digest(self) -> str:
+        """The digest of a part that is on the hub.
+
+        Exact only with a commit as revision: else each machine has what it once downloaded.
+        """
+        named = (self.kind, self.path, self.revision or "main", self.weight_name, self.beside)
+        return hashlib.sha256("\n".join(map(str, ("hub", *named))).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of a part. name: below the part's root, with slashes. size: in bytes.
+
+    stamp: of size and modification time; changes when the file does.
+    """
+
+    name: str
+    path: Path
+    size: int
+    stamp: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The files of a part on this machine, below `root`.
+
+    folder: it is opened as a folder; else as its first file, beside which the others are.
+    """
+
+    root: Path
+    members: tuple[Member, ...]
+    folder: bool
+
+    def opened(self, kind: Kind) -> Part:
+        """What stands in an entry to open these files."""
+        first, *others = self.members
+        if not self.folder:
+            second = others[0].name if others and kind is Kind.EMBEDDING else ""
+            return Part(kind, str(first.path), beside=second)
+        if kind is not Kind.REFERENCE:
+            return Part(kind, str(self.root))
+        encoder = next((m.name for m in others if m.name.endswith("/config.json")), "/")
+        return Part(kind, str(self.root), first.name, beside=encoder.rpartition("/")[0])
+
+    def intact(self) -> bool:
+        """Whether the files are still those that they were. Blocks."""
+        try:
+            return all(stamp_of(member.path.stat()) == member.stamp for member in self.members)
+        except OSError:
+            return False
+
+
+def digest_of(names: Iterable[str], digests: Iterable[str], *, folder: bool) -> str:
+    """Of a part with these files. digests: of the files, in the order of their names."""
+    found = [*zip(names, digests, strict=True)]
+    return found[0][1] if len(found) == 1 and not folder else of_listing(found)
+
+
+def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
+    """Whether a part with these files is opened as a folder."""
+    if kind is Kind.REFERENCE:
+        return True
+    configured = any(name in names for name in ("model_index.json", "config.json"))
+    return _is_layout(kind) and (configured or "vae/config.json" in names)
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_sound(name: str) -> bool:
+    """Whether a file of a part may have this name on any machine: it leads nowhere else."""
+    steps = name.split("/")
+    return (
+        len(steps) <= _DEPTH_MAX
+        and name.lower().endswith(SUFFIXES)
+        and all(_NAME.fullmatch(step) and not _RESERVED.fullmatch(step) for step in steps)
+    )
+
+
+def parts_of_model(entry: ModelEntry) -> tuple[Part, ...]:
+    """The model itself, then its VAE and its configuration, where it needs them."""
+    found = [Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision)]
+    if entry.vae_path:
+        found.append(Part(Kind.VAE, entry.vae_path))
+    if config := config_of(entry):
+        found.append(Part(Kind.CONFIG, config))
+    return tuple(found)
+
+
+def config_of(entry: ModelEntry) -> str | None:
+    """The configuration that completes a single-file checkpoint; None if it is not known to be
+    one."""
+    single = entry.weight_name is not None or entry.path.lower().endswith(".safetensors")
+    return entry.config or (entry.family.config if single else None)
+
+
+def part_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry) -> Part:
+    match entry:
+        case AdapterEntry():
+            return Part(Kind.ADAPTER, entry.path, entry.weight_name, entry.revision)
+        case EmbeddingEntry():
+            second = entry.second or ""
+            return Part(Kind.EMBEDDING, entry.path, entry.weight_name, entry.revision, second)
+        case UpscalerEntry():
+            return Part(Kind.UPSCALER, entry.path, entry.weight_name, entry.revision)
+        case ReferenceEntry():
+            named = (entry.weight_name, entry.revision, entry.encoder)
+            return Part(Kind.REFERENCE, entry.path, *named)
+
+
+def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
+    """All parts that orders for this catalog may need; some more than once."""
+    for model in catalog.models.values():
+        yield from parts_of_model(model)
+    for family in FAMILIES.values():
+        yield Part(Kind.CONFIG, family.config)
+    others = (catalog.upscalers.entries, catalog.embeddings.entries, catalog.adapters)
+    for entries in others:
+        yield from map(part_of, entries.values())
+    if catalog.reference is not None:
+        yield part_of(catalog.reference)
+
+
+def bundle_of(part: Part, found: Location) -> Bundle | None:
+    """The files of a part. found: where `part.path` is.
+
+    None if they are not there or cannot be told apart. Raises OSError. Reads no file.
+    """
+    root = found.path
+    if root is None:
+        return None
+    if part.kind is Kind.REFERENCE:
+        names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
+        return _bundle(root, names)
+    if found.kind != "file" and part.weight_name is None and _is_layout(part.kind):
+        return _bundle(root, _layout(part.kind, root))
+    if (main := weight_file(found, part.weight_name)) is None:
+        return None
+    return _of_file(part, main)
+
+
+def _is_layout(kind: Kind) -> bool:
+    return kind in {Kind.MODEL, Kind.VAE, Kind.CONFIG}
+
+
+def _layout(kind: Kind, root: Path) -> list[str]:
+    """The names of the files in diffusers' layout."""
+    if kind is Kind.VAE:
+        return _flat(root, "" if is_file(root / "config.json") else "vae", SUFFIXES)
+    suffixes = (".json", ".txt") if kind is Kind.CONFIG else SUFFIXES
+    names = _flat(root, "", suffixes)
+    for name in names_in(root):
+        if is_folder(root / name):
+            names += _flat(root, name, suffixes)
+    return names
+
+
+def _flat(root: Path, folder: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The files directly in a folder below `root`, by their names from there."""
+    before = f"{folder}/" if folder else ""
+    names = (f"{before}{name}" for name in names_in(root / folder))
+    return [n for n in names if is_sound(n) and n.lower().endswith(suffixes) and is_file(root / n)]
+
+
+def _of_file(part: Part, main: Path) -> Bundle | None:
+    """`main` and what is read with it."""
+    files = {main: main.name}
+    match part.kind:
+        case Kind.MODEL:
+            beside = (main.with_suffix(suffix) for suffix in BESIDE_CHECKPOINTS)
+            files |= {
+                path: _MAIN + path.name.removeprefix(main.stem) for path in beside if is_file(path)
+            }
+            if len(files) > 1:
+                files[main] = f"{_MAIN}.safetensors"
+        case Kind.ADAPTER if config := config_file(main):
+            files[config] = config.name
+        case Kind.EMBEDDING if part.beside:
+            files[second_file(main, part.beside)] = part.beside
+    members = [_member(path, name) for path, name in files.items()]
+    if None in members:
+        return None
+    return Bundle(main.parent, tuple(filter(None, members)), folder=False)
+
+
+def _bundle(root: Path, names: list[str]) -> Bundle | None:
+    members = [_member(root / name, name) for name in dict.fromkeys(names)]
+    if not members or None in members:
+        return None
+    return Bundle(root, tuple(filter(None, members)), folder=True)
+
+
+def _member(path: Path, name: str) -> Member | None:
+    if not is_file(path):
+        return None
+    status = path.stat()
+    return Member(name, path, status.st_size, stamp_of(status))
+
+
+def stamp_of(status: os.stat_result) -> tuple[int, int]:
+    """What changes when a file does: its size and modification time."""
+    return status.st_size, status.st_mtime_ns
