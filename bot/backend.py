@@ -141,7 +141,7 @@ def _memory_of(device: str, cards: Sequence[Card]) -> int | None:
     return cards[int(number or 0)].memory
 
 
-def _cards_for(settings: Settings) -> tuple[Card, ...]:
+def cards_for(settings: Settings) -> tuple[Card, ...]:
     """This machine's cards, where something depends on them. Blocks."""
     several = sum(device.startswith("cuda") for device in settings.devices) > 1
     automatic = not settings.devices and settings.device in ("auto", "cuda")
@@ -209,7 +209,7 @@ class Backend:
 
         Raises StoreError or CatalogError if the store or the catalog cannot be read.
         """
-        finding = asyncio.ensure_future(asyncio.to_thread(_cards_for, settings))
+        finding = asyncio.ensure_future(asyncio.to_thread(cards_for, settings))
         catalog = await asyncio.to_thread(
             LiveCatalog,
             settings.catalog_dir.absolute(),

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "IMAGEN_BROKER"
 PORT: Final = 6379
 EXAMPLE: Final = "rediss://:PASSWORD@broker.example.org:6379"
+PACKAGES: Final = ("redis", "saq", "typing_extensions")
 MISSING: Final = (
     f"{VARIABLE}: the packages for it are missing; install them with "
     "`pip install -r requirements-distributed.txt`"
@@ -81,18 +83,21 @@ class Broker:
         """The URL with which another logs in to it."""
         return str(self).replace("://", f"://{username}:{password}@", 1)
 
+    @staticmethod
+    def demand_packages() -> None:
+        """Raise SettingsError if the packages for it are missing."""
+        if not all(map(find_spec, PACKAGES)):
+            raise SettingsError(MISSING)
+
     def client(self, pace: Pace) -> "Redis":
         """A client for one event loop; close it with `aclose`.
 
-        Each call fails within half of what counts as silence. Raises SettingsError if the packages
-        are missing.
+        Each call fails within half of what counts as silence.
         """
-        try:
-            from redis.asyncio import ConnectionPool, Redis, SSLConnection
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-        except ImportError:
-            raise SettingsError(MISSING) from None
+        from redis.asyncio import ConnectionPool, Redis, SSLConnection
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
         options: dict[str, Any] = {
             "host": self.host,
             "port": self.port,
@@ -132,10 +137,12 @@ class Broker:
             )
 
 
-def broker_of(settings: Settings) -> Broker | None:
-    """None if there is none. Raises SettingsError."""
+def broker_of(settings: Settings) -> Broker:
+    """Raises SettingsError, also if there is none."""
     if settings.broker is None:
-        return None
+        raise SettingsError(
+            f"{VARIABLE}: not set; it is the address of a broker, such as {EXAMPLE}"
+        )
     return Broker.at(
         settings.broker.get_secret_value().strip(),
         authority=settings.broker_ca,

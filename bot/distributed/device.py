@@ -40,6 +40,8 @@ POLL = 1.0
 TIMERS = PartialTimersDict(schedule=60, worker_info=10, sweep=60, abort=1)
 """Seconds, of SAQ's worker. It neither schedules nor sweeps, see DeviceQueue."""
 LEASE_MAX = 255
+CLOSE_WITHIN = 3.0
+"""Seconds, for the engine."""
 ABORTING = Status.ABORTING.value.encode()
 NOT_MINE = EngineLost(Loss.WORKER, "the worker takes no more jobs", sure=False)
 
@@ -71,7 +73,8 @@ class Device:
     complete: gives an order the files of this machine, and fetches what it lacks; called in the
     engine's thread, raises ImagenError if it cannot. describe: what the device is now; any thread.
     timeout: see `bot.worker.attempt.seconds_for`. lost: is told when only a new process can
-    generate again.
+    generate again. idle_for: seconds without a job after which the device's memory is freed; None:
+    never.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Device:
         timeout: float,
         pace: Pace,
         lost: Callable[[EngineLost], None],
+        idle_for: float | None = None,
     ) -> None:
         self.engine = engine
         self._describe = describe
@@ -98,6 +102,8 @@ class Device:
         self._timeout = timeout
         self._pace = pace
         self._lost = lost
+        self._idle_for = idle_for
+        self._resting: asyncio.TimerHandle | None = None
         self._running: _Running | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{queue}")
         self._worker = DeviceWorker(
@@ -128,8 +134,12 @@ class Device:
         if self._running is not None:
             self._running.stop(reason)
 
-    def shut_down(self) -> None:
-        """Abandon the engine's thread, even if it is busy."""
+    async def close(self) -> None:
+        """Close the engine, and abandon its thread if it is busy."""
+        if self._resting is not None:
+            self._resting.cancel()
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self.engine.close)
+        await asyncio.wait([closing], timeout=CLOSE_WITHIN)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _job(self, context: dict[str, Any], previews: float | None = None) -> None:
@@ -137,11 +147,17 @@ class Device:
         so that SAQ, which logs and rewrites its jobs, never has a prompt."""
         job: Job = context["job"]
         self.idle.clear()
+        if self._resting is not None:
+            self._resting.cancel()
         await self._answer(job.key, await self._handle(job, previews))
 
     async def _after(self, _: dict[str, Any]) -> None:
         """Only now is it over for SAQ: a job that is interrupted before would be queued again."""
         self.idle.set()
+        if self._idle_for is not None:
+            loop = asyncio.get_running_loop()
+            rest = partial(loop.run_in_executor, self._thread, self.engine.rest)
+            self._resting = loop.call_later(self._idle_for, rest)
 
     async def _handle(self, job: Job, previews: float | None) -> Answer | None:
         """What to answer; None if nobody waits for it any more."""

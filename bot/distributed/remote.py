@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from redis import RedisError
 from redis.asyncio import Redis
@@ -11,6 +13,8 @@ from redis.asyncio.client import PubSub
 from bot.distributed.announcement import DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.exchange import Exchange, hints_of, lost
+from bot.distributed.inventory import Inventory
+from bot.distributed.localising import NotHashed, addressed, named_as
 from bot.distributed.pace import Pace
 from bot.order import Order
 from bot.painting import OnPainted, Painting
@@ -23,7 +27,8 @@ class RemoteEngine:
     """See `bot.worker.engine.ImageEngine`. It has an event loop of its own in the lane's thread, so
     that whatever a worker sends is read there and never holds up the bot's.
 
-    queue: of the worker's device. state: of it, as last announced.
+    queue: of the worker's device. state: of it, as it was announced. inventory: of the bot's files,
+    with whose digests orders are sent; None: with their paths.
     """
 
     def __init__(
@@ -33,11 +38,17 @@ class RemoteEngine:
         state: DeviceState,
         texts: Texts,
         pace: Pace,
+        *,
         preview_interval: float | None = None,
+        inventory: Inventory | None = None,
     ) -> None:
         self.preview_interval = preview_interval
         self.queue = queue
-        self.state = state
+        self._state = state
+        self._inventory = inventory
+        self._painted_with: str | None = None
+        self._heard_at = time.monotonic()
+        self._lost_at: float | None = None
         self._broker = broker
         self._texts = texts
         self._pace = pace
@@ -49,14 +60,19 @@ class RemoteEngine:
 
     @property
     def loaded(self) -> str | None:
-        return self.state.loaded
+        return self._state.loaded if self._painted_with is None else self._painted_with
 
     def gpu_memory(self) -> dict[str, int]:
         """Nothing: those of a worker are its owner's to watch."""
         return {}
 
     def warm_up(self) -> None:
-        """A worker does so when it starts."""
+        """A worker does so when it starts. Raises EngineLost if one that was lost has said nothing
+        since."""
+        if self._gone is not None:
+            raise lost(self._gone)
+        if self._lost_at is not None and self._heard_at < self._lost_at:
+            raise lost("nothing was heard of the worker since it was lost")
 
     def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
         """A worker loads the default model of its own catalog when it starts."""
@@ -67,13 +83,17 @@ class RemoteEngine:
     def rest(self) -> None:
         """A worker rests by its own IMAGEN_IDLE_MINUTES."""
 
+    def heard(self, state: DeviceState) -> None:
+        """What the worker says of the device now. Any thread."""
+        self._state, self._heard_at, self._painted_with = state, time.monotonic(), None
+
     def lose(self, why: str) -> None:
         """The worker is gone, and will not be back under this queue. Any thread."""
         self._gone = why
 
     def renew(self) -> bool:
         """Give up the order that is waited for; the next one may do better. Any thread."""
-        self._given_up = True
+        self._given_up, self._lost_at = True, time.monotonic()
         return True
 
     def close(self) -> None:
@@ -114,11 +134,12 @@ class RemoteEngine:
                 self._hints = await hints_of(self._client, self.queue)
             except RedisError as error:
                 raise lost(f"the broker cannot be reached ({type(error).__name__})") from error
+        inventory = self._inventory
         exchange = Exchange(
             client=self._client,
             hints=self._hints,
             queue=self.queue,
-            order=order,
+            order=order if inventory is None else _addressed(order, inventory),
             texts=self._texts,
             pace=self._pace,
             report=report,
@@ -126,7 +147,18 @@ class RemoteEngine:
             why_lost=self._why_lost,
             previews=self.preview_interval,
         )
-        return await exchange.run(painted)
+        painting = await exchange.run(painted)
+        self._painted_with = order.request.model or None
+        if inventory is None:
+            return painting
+        return replace(painting, recipe=named_as(painting.recipe, order))
 
     def _why_lost(self) -> str | None:
         return self._gone or ("it was given up" if self._given_up else None)
+
+
+def _addressed(order: Order, inventory: Inventory) -> Order:
+    try:
+        return addressed(order, inventory)
+    except NotHashed as error:
+        raise lost(str(error)) from error

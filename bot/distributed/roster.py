@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from bot.distributed import announcement, keys
 from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
+from bot.distributed.inventory import Inventory
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
 from bot.distributed.saq_parts import keep_quiet
@@ -42,8 +43,8 @@ class Lanes(Protocol):
     async def remove(self, lane: Lane) -> None: ...
 
 
-HasFiles = Callable[[frozenset[str], Waiting], bool]
-"""Whether a machine with these files has what a job needs."""
+Fits = Callable[[frozenset[str], bool, Waiting], bool]
+"""Whether a worker with these files can generate a job; and whether it fetches what it lacks."""
 
 
 @dataclass
@@ -71,8 +72,9 @@ class _Known:
 class Roster:
     """Looks for workers in the broker as long as it runs.
 
-    has_files: asked before a worker that names its files is given a job. previews: seconds between
-    two previews; None for none.
+    fitting: asked before a worker is given a job; None: each can generate all. inventory: of the
+    bot's files, with whose digests orders are sent; None: with their paths. previews: seconds
+    between two previews; None for none.
     """
 
     def __init__(
@@ -82,14 +84,16 @@ class Roster:
         texts: Texts,
         pace: Pace,
         *,
-        has_files: HasFiles | None = None,
+        fitting: Fits | None = None,
+        inventory: Inventory | None = None,
         previews: float | None = None,
     ) -> None:
         self._broker = broker
         self._lanes = lanes
         self._texts = texts
         self._pace = pace
-        self._has_files = has_files
+        self._fitting = fitting
+        self._inventory = inventory
         self._previews = previews
         self._session = secrets.token_hex(4)
         self._beat = 0
@@ -127,7 +131,7 @@ class Roster:
         if not await self._is_only_bot(client):
             return
         begin = time.monotonic()
-        said = [name async for name in self._announced(client)]
+        said = await names_of(client)
         for name in said:
             data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
             if data:
@@ -164,18 +168,6 @@ class Roster:
             await self._tidy(client)
         return True
 
-    async def _announced(self, client: Redis) -> AsyncIterator[str]:
-        """Names of the workers that the broker knows of."""
-        found = 0
-        async for key in _keys(client, f"{keys.WORKERS}*"):
-            name = key.removeprefix(keys.WORKERS)
-            if keys.is_name(name):
-                found += 1
-                if found > WORKERS_MAX:
-                    log.warning("there are more than %d workers", WORKERS_MAX)
-                    return
-                yield name
-
     async def _hear(self, client: Redis, name: str, data: bytes) -> None:
         try:
             said = announcement.decode(data)
@@ -198,7 +190,7 @@ class Roster:
         known.leaving, known.fetches = said.leaving, said.fetches
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
-            post.engine.state = state
+            post.engine.heard(state)
             post.lane.memory, post.lane.environment = state.memory, state.environment
             if post.lane.draining != drained:
                 self._lanes.drain(post.lane, drained=drained)
@@ -211,7 +203,13 @@ class Roster:
             # Whatever an earlier bot process has left there is not waited for any more.
             await client.set(keys.lease(queue), keys.NOBODY, px=self._pace.silence_ms)
             engine = RemoteEngine(
-                self._broker, queue, state, self._texts, self._pace, self._previews
+                self._broker,
+                queue,
+                state,
+                self._texts,
+                self._pace,
+                preview_interval=self._previews,
+                inventory=self._inventory,
             )
             lane = Lane(
                 name=f"{name}.{number}",
@@ -228,10 +226,10 @@ class Roster:
         return known
 
     def _able(self, known: _Known) -> Callable[[Waiting], bool] | None:
-        has_files = self._has_files
-        if has_files is None:
+        fitting = self._fitting
+        if fitting is None:
             return None
-        return lambda job: known.fetches or has_files(known.files, job)
+        return lambda job: fitting(known.files, known.fetches, job)
 
     async def _list_files(
         self, client: Redis, name: str, known: _Known, said: Announcement
@@ -278,7 +276,7 @@ class Roster:
 
     async def _tidy(self, client: Redis) -> None:
         """Delete what SAQ keeps for queues that nobody serves any more."""
-        said = [name async for name in self._announced(client)]
+        said = await names_of(client)
         async for key in _keys(client, "saq:*"):
             rest = key.removeprefix("saq:").removeprefix("job:").removeprefix("abort:")
             if keys.worker_of(rest.partition(":")[0]) not in (None, *said):
@@ -295,3 +293,17 @@ async def _keys(client: Redis, pattern: str) -> AsyncIterator[str]:
         looked += SCAN
         if cursor == 0 or looked >= SCANNED_MAX:
             return
+
+
+async def names_of(client: Redis) -> list[str]:
+    """Of the workers that the broker knows of, WORKERS_MAX at most. Raises RedisError."""
+    names: list[str] = []
+    async for key in _keys(client, f"{keys.WORKERS}*"):
+        if keys.is_name(name := key.removeprefix(keys.WORKERS)):
+            names.append(name)
+            if len(names) == WORKERS_MAX:
+                log.warning(
+                    "there are %d workers or more; the others are not looked at", WORKERS_MAX
+                )
+                break
+    return names

@@ -53,7 +53,7 @@ class Worker:
     name: unique among the bot's workers. complete: see Device. digests: of the files that are here,
     by which the bot tells what can be generated; called in a thread. fetches: whether `complete`
     fetches what is missing. libraries: versions by name. timeout: seconds that one job may run, see
-    `bot.worker.attempt.seconds_for`.
+    `bot.worker.attempt.seconds_for`. idle_for: see Device.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Worker:
         libraries: dict[str, str],
         timeout: float,
         pace: Pace,
+        idle_for: float | None = None,
     ) -> None:
         self._name = name
         self._broker = broker
@@ -78,6 +79,7 @@ class Worker:
         self._libraries = libraries
         self._timeout = timeout
         self._pace = pace
+        self._idle_for = idle_for
         self._session = secrets.token_hex(4)
         self._beat = 0
         self._leaving = False
@@ -104,8 +106,7 @@ class Worker:
             log.info("worker %s is at %s with %d devices", self._name, self._broker, len(devices))
             await self._work(client, devices, stop)
         finally:
-            for device in devices:
-                device.shut_down()
+            await asyncio.gather(*(device.close() for device in devices))
             await client.aclose()
         if self._lost is not None:
             raise self._lost
@@ -120,6 +121,7 @@ class Worker:
             timeout=self._timeout,
             pace=self._pace,
             lost=self._lose,
+            idle_for=self._idle_for,
         )
 
     def _lose(self, error: EngineLost) -> None:

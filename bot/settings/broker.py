@@ -27,8 +27,8 @@ class BrokerSettings(PrivacySettings):
         default=False,
         alias="IMAGEN_BROKER_TUNNEL",
         description="`true` allows an address of another machine to begin with `redis://` (no "
-        "TLS), because something else encrypts the way there: WireGuard, Tailscale, or a network of "
-        "containers on one machine.",
+        "TLS), because something else encrypts the way there: WireGuard, Tailscale, or a network "
+        "of containers on one machine.",
     )
 
     @field_validator("broker_ca")

@@ -208,7 +208,9 @@ async def lane_to(
     """The bot's end of a worker's device. url: the bot may have another way to the broker."""
     said = await announced(url, name)
     queue = keys.queue(name, said.session, number)
-    async with as_lane(RemoteEngine(Broker.at(url), queue, STATE, TEXTS, pace, previews)) as lane:
+    async with as_lane(
+        RemoteEngine(Broker.at(url), queue, STATE, TEXTS, pace, preview_interval=previews)
+    ) as lane:
         yield lane
 
 

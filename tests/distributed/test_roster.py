@@ -13,7 +13,7 @@ from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
-from bot.distributed.roster import HasFiles, Roster
+from bot.distributed.roster import Fits, Roster
 from bot.queue import Lane
 from bot.queue.policy import InPlace, Waiting
 from bot.worker.engine import ImageEngine
@@ -60,10 +60,10 @@ class FakeLanes:
 
 @asynccontextmanager
 async def watching(
-    url: str, *, pace: Pace = PACE, has_files: HasFiles | None = None
+    url: str, *, pace: Pace = PACE, fitting: Fits | None = None
 ) -> AsyncIterator[FakeLanes]:
     lanes = FakeLanes()
-    roster = Roster(Broker.at(url), lanes, TEXTS, pace, has_files=has_files)
+    roster = Roster(Broker.at(url), lanes, TEXTS, pace, fitting=fitting)
     task = asyncio.create_task(roster.run())
     try:
         yield lanes
@@ -212,13 +212,13 @@ async def test_what_is_no_announcement_is_refused(
 async def test_jobs_go_where_their_files_are(server: Server) -> None:
     asked: list[frozenset[str]] = []
 
-    def has_files(files: frozenset[str], job: Waiting) -> bool:
+    def fitting(files: frozenset[str], fetches: bool, job: Waiting) -> bool:
         asked.append(files)
         return SHA256 in files
 
     job = Waiting("a", "p", 1, "demo")
     lists = worker(server.url, SteppingEngine(), digests=lambda: frozenset({SHA256}))
-    async with watching(server.url, has_files=has_files) as lanes, working(lists):
+    async with watching(server.url, fitting=fitting) as lanes, working(lists):
         await lanes.until(lambda: lanes.lanes)
         lane, _ = lanes.lanes["one.0"]
         assert lane.able is not None
@@ -235,7 +235,7 @@ async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(
     )
     await put(server, keys.announced("evil"), announcement.encode(said))
     await put(server, keys.files("evil"), b"b" * 64)
-    async with watching(server.url, has_files=lambda files, _: bool(files)) as lanes:
+    async with watching(server.url, fitting=lambda files, _, __: bool(files)) as lanes:
         await lanes.until(lambda: "another sha256" in caplog.text)
         lane, _ = lanes.lanes["evil.0"]
         assert lane.able is not None
