@@ -103,7 +103,7 @@ class Worker:
                 return
             for device, equipment in zip(devices, self._equipment, strict=True):
                 device.warm_up(equipment.preload)
-            log.info("worker %s is at %s with %d devices", self._name, self._broker, len(devices))
+            log.info("worker %s is at %s (devices: %d)", self._name, self._broker, len(devices))
             await self._work(client, devices, stop)
         finally:
             await asyncio.gather(*(device.close() for device in devices))
