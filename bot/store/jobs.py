@@ -28,7 +28,12 @@ CRASHES_MAX = 4
 """A job during which the process died this often is not tried again, whatever the reason."""
 OWN_CRASHES_MAX = 2
 """Nor is one that has surely caused this many of them."""
-LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
+LOST = {
+    Loss.DIED: "job.died",
+    Loss.DEVICE: "job.device",
+    Loss.HUNG: "job.hung",
+    Loss.WORKER: "job.worker",
+}
 """What people are told about such a job."""
 ELSEWHERE = "result.elsewhere"
 """The code of a job's warning that it was generated in another environment than what it repeats."""
