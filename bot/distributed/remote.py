@@ -5,8 +5,8 @@ import contextvars
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
@@ -129,15 +129,10 @@ class RemoteEngine:
     ) -> Painting:
         if self._client is None:
             self._client = self._broker.client(self._pace)
-        if self._hints is None:
-            try:
-                self._hints = await hints_of(self._client, self.queue)
-            except RedisError as error:
-                raise lost(f"the broker cannot be reached ({type(error).__name__})") from error
         inventory = self._inventory
         exchange = Exchange(
             client=self._client,
-            hints=self._hints,
+            hints=partial(self._hear, self._client),
             queue=self.queue,
             order=order if inventory is None else _addressed(order, inventory),
             texts=self._texts,
@@ -152,6 +147,11 @@ class RemoteEngine:
         if inventory is None:
             return painting
         return replace(painting, recipe=named_as(painting.recipe, order))
+
+    async def _hear(self, client: Redis) -> PubSub:
+        if self._hints is None:
+            self._hints = await hints_of(client, self.queue)
+        return self._hints
 
     def _why_lost(self) -> str | None:
         return self._gone or ("it was given up" if self._given_up else None)
