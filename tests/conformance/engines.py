@@ -11,7 +11,6 @@ from typing import Final
 
 import pytest
 
-from bot.backoff import Backoff
 from bot.engine import Engine
 from bot.engine_process import ProcessEngine
 from bot.errors import Loss
@@ -41,7 +40,7 @@ def in_a_thread(options: EngineOptions) -> Iterator[ImageEngine]:
 
 @contextmanager
 def in_a_process(options: EngineOptions) -> Iterator[ImageEngine]:
-    engine = ProcessEngine(options, "gpu-1", module=faulty.__name__, pauses=Backoff(0))
+    engine = ProcessEngine(options, "gpu-1", module=faulty.__name__)
     yield engine
     engine.close()
 
