@@ -43,9 +43,9 @@ class Exchange:
     queue, a key that expires: a worker that finds it gone, or another's, stops. So of every job at
     most one machine's result is wanted, whatever becomes of the bot, the worker or the broker.
 
-    hints: returns what tells that something has happened in the queue, see `hints_of`. texts: what a worker
-    wants people to be told must be one of them. why_lost: why the worker is given up; None if it is
-    not. previews: seconds between two previews; None for none.
+    hints: returns what tells that something has happened in the queue, see `hints_of`. texts: what
+    a worker wants people to be told must be one of them. why_lost: why the worker is given up; None
+    if it is not. previews: seconds between two previews; None for none.
     """
 
     def __init__(

@@ -68,11 +68,16 @@ class RemoteEngine:
 
     def warm_up(self) -> None:
         """A worker does so when it starts. Raises EngineLost if one that was lost has said nothing
-        since."""
+        since, or is still at what it was told to stop."""
         if self._gone is not None:
             raise lost(self._gone)
-        if self._lost_at is not None and self._heard_at < self._lost_at:
+        if self._lost_at is None:
+            return
+        if self._heard_at < self._lost_at:
             raise lost("nothing was heard of the worker since it was lost")
+        if self._state.busy:
+            raise lost("the worker has not yet stopped what it was told to")
+        self._lost_at = None
 
     def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
         """A worker loads the default model of its own catalog when it starts."""

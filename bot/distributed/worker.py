@@ -154,7 +154,7 @@ class Worker:
         finally:
             for task in (announcing, *running, *waits):
                 task.cancel()
-            await asyncio.wait((announcing, *running, *waits))
+            await asyncio.wait((announcing, *running, *waits), timeout=HAND_BACK_WITHIN)
 
     async def _leave(self, client: Redis, devices: Sequence[Device]) -> None:
         """Take no more jobs; finish those that were begun, or hand them back."""

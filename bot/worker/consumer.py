@@ -21,7 +21,7 @@ from bot.files.images import Compressed
 from bot.log import concerning
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
-from bot.store import Job, Store, now_ms
+from bot.store import BLAMELESS_MAX, Job, Store, now_ms
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.comparing import Comparing
@@ -103,13 +103,14 @@ class GpuConsumer:
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
         self._stopping = self._leaving = False
+        self._returned: set[str] = set()  # jobs that wait again while something is stuck in them
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
         self.taking_jobs = False  # whether `run` takes jobs
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> asyncio.Future[None]:
         """Load torch and the default model in the engine thread, ahead of the first job."""
-        self._engine.warm_up()
+        return self._engine.warm_up()
 
     def prefetch(self, job: Job) -> None:
         """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
@@ -166,6 +167,8 @@ class GpuConsumer:
                     self._leave(job.id)
 
     def _leave(self, job_id: str) -> None:
+        if job_id in self._returned:
+            return
         self._withdrawn.discard(job_id)
         self._queue.leave(job_id)
 
@@ -228,7 +231,8 @@ class GpuConsumer:
         for attempt in self._attempts:
             where = "inside one long call" if attempt is stuck else "being saved"
             log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            self._waits_again(await self._outcomes.put_back(attempt.job))
+            if self._waits_again(await self._outcomes.put_back(attempt.job)):
+                self._returned.add(attempt.job.id)
         task.cancel()
         await asyncio.wait([task])
         await self._saver.abandon()
@@ -333,13 +337,14 @@ class GpuConsumer:
     async def _save(self, running: Attempt, result: Result) -> None:
         """Leave it to the saver, and the lane to the next job.
 
-        One that was tried before keeps the lane until it is saved. If it is the saving that ends
-        the process, no other job must be blamed again and again; and a suspect runs alone.
+        One that was tried before, or twice before if it was generated in another process, keeps the
+        lane until it is saved. If it is the saving that ends the process, no other job must be
+        blamed again and again; and a suspect runs alone.
         """
         self._running = None
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
-        if job.attempt == 1:
+        if job.attempt <= (BLAMELESS_MAX if job.isolated else 1):
             self._queue.hand_over(job)
         else:
             await self._saver.idle()

@@ -17,7 +17,7 @@ from bot.store import JobState as S
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
-from tests.worker.fakes import CheckStop, FakeEngine, Report, eventually
+from tests.worker.fakes import CheckStop, FakeEngine, Report, Work, eventually
 from tests.worker.fleet import MortalEngine, lanes_of
 
 GIB = 2**30
@@ -201,7 +201,7 @@ class TestLosing:
     ) -> None:
         gate, again = Gate(), Gate()
         first, second, third = apart("a", "b", "c")
-        works = [gate, Dies(), again]
+        works: list[Work] = [gate, Dies(), again]
         async with lanes_of(tmp_path, [first, second, third], works) as lanes:
             lanes.queue.drain(second)
             lanes.queue.drain(third)
@@ -259,6 +259,45 @@ class TestComingAndGoing:
         assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
         assert lanes.engines[0].closed
 
+    async def test_so_does_the_one_whose_engine_is_lost_with_its_lane(self, tmp_path: Path) -> None:
+        """As when the machine that it is on has gone."""
+        gate = Gate()
+
+        def die(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            gate(asked, report, lambda: None)
+            raise EngineLost(Loss.DIED, "the machine has gone")
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [die]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            removing = asyncio.create_task(lanes.workers.remove(first))
+            await asyncio.sleep(0)
+            gate.go_on.set()
+            await removing
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+
+    async def test_so_does_the_one_that_does_not_stop(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.01)
+        monkeypatch.setattr("bot.worker.workers.GRACE", 0.01)
+        gate = Gate()
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [gate]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            await lanes.workers.remove(first)
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+            gate.go_on.set()
+        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+        assert len(lanes.watcher.finished_jobs) == 1
+
     async def test_a_lane_that_comes_takes_what_waits(self, tmp_path: Path) -> None:
         first, second = apart("a", "b")
         async with lanes_of(tmp_path, [first]) as lanes:
@@ -306,7 +345,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory(code)]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: job_id in lanes.queue.places() and bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
             place = lanes.queue.places()[job_id]
             assert place.larger_gpu
             stored = await lanes.store.job(job_id)
@@ -333,19 +372,28 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], works) as lanes:
             lanes.queue.drain(large)
             first = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[first].larger_gpu)
             lanes.queue.resume(large)
             assert (await lanes.ended(first)).lane == "large"
             for _ in range(2):
                 assert (await lanes.ended(await lanes.take())).lane == "large"
         assert len(lanes.engines[0].orders) == 1
 
+    async def test_where_the_larger_one_may_not_take_it_it_fails_at_the_second_try(
+        self, tmp_path: Path
+    ) -> None:
+        small, large = self.lanes()
+        large.able = lambda waiting: False
+        async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.lane) == (S.FAILED, 2, "small")
+
     async def test_it_is_known_after_a_restart(self, tmp_path: Path) -> None:
         small, large = self.lanes()
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
         small, large = self.lanes()
         async with lanes_of(tmp_path, [small, large]) as lanes:
             await lanes.queue.line_up([await lanes.store.job(job_id)])
@@ -360,7 +408,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
             await lanes.workers.remove(large)
             job = await lanes.ended(job_id)
         assert job.state is S.FAILED
