@@ -21,6 +21,7 @@ from bot.files.images import Compressed
 from bot.log import concerning
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
+from bot.recipe import environment_id
 from bot.store import BLAMELESS_MAX, Job, Store, now_ms
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
@@ -342,6 +343,7 @@ class GpuConsumer:
         blamed again and again; and a suspect runs alone.
         """
         self._running = None
+        self.lane.environment = environment_id(result.recipe.environment)
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
         if job.attempt <= (BLAMELESS_MAX if job.isolated else 1):

@@ -145,6 +145,15 @@ def test_caches_of_several_processes_lose_nothing_to_each_other(tmp_path: Path) 
     assert len(json.loads(book.read_text())) == 120
 
 
+def test_what_was_hashed_elsewhere_is_not_hashed_again(tmp_path: Path) -> None:
+    file, book = tmp_path / "weights", tmp_path / "hashes.json"
+    file.write_bytes(b"first")
+    HashCache(book).note_file(file, "elsewhere")
+    assert HashCache(book).of_file(file, never) == "elsewhere"
+    os.utime(file, ns=(1, 1))
+    assert HashCache(book).whole(file) is None
+
+
 def test_hashing_can_be_stopped(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"first")

@@ -16,6 +16,7 @@ from bot.queue import JobQueue, Lane
 from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
 from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, of
+from tests.store.factories import new_job, request
 
 MODELS = ("a", "b", "c", "d")
 LANES = st.integers(1, 8)
@@ -196,6 +197,20 @@ async def test_each_job_goes_to_the_lane_that_has_its_model(store: Store) -> Non
     assert [job.request.model for job in jobs] == ["a", "b", "c"]
     assert queue.running == tuple(jobs)
     assert [place.position for place in queue.places().values()] == [1, 2, 3]
+
+
+async def test_what_is_repeated_goes_where_it_was_generated(store: Store) -> None:
+    """Unless that lane is not free, and no one knows when it will be."""
+    queue = queue_with(store, "a", "a")
+    for lane, environment in zip(queue.lanes, ("new", "old"), strict=True):
+        lane.environment = environment
+    asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
+    again = new_job(user_id=1, kind="reroll", request=request(model="a", environment="old"))
+    await entered(queue, again)
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    assert done == {asked[1]}
+    await entered(queue, replace(again, id="elsewhere"))
+    assert (await asyncio.wait_for(asked[0], 10)).request.environment == "old"
 
 
 async def test_a_lane_without_the_model_takes_it_when_no_other_is_free(store: Store) -> None:

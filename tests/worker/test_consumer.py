@@ -155,6 +155,10 @@ class TestPainting:
         assert job.warnings == (() if here else (elsewhere,))
         assert [order.request for order in bench.engine.orders] == [request()]
         assert job.request == asked
+        # From now on, the queue knows where to repeat what was generated here.
+        assert [lane.environment for lane in bench.queue.lanes] == [
+            environment_id({"torch": "2.13.0"})
+        ]
 
     async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
         seeds: list[int] = []
