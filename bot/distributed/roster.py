@@ -101,7 +101,7 @@ class Roster:
         self._refused: dict[str, str] = {}
         self._rival: tuple[bytes, float] | None = None
         self._reached_at = time.monotonic()
-        self._removing: set[asyncio.Task[None]] = set()
+        self._removing: dict[asyncio.Task[None], str] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -183,6 +183,8 @@ class Roster:
             self._forget(name, "it was started again")
             known = None
         if known is None:
+            if name in self._removing.values():
+                return  # its lanes are still there from before; they have the same names
             known = await self._welcome(client, name, said)
         if known.beat != said.beat:
             known.beat, known.heard_at = said.beat, time.monotonic()
@@ -197,7 +199,7 @@ class Roster:
 
     async def _welcome(self, client: Redis, name: str, said: Announcement) -> _Known:
         self._refused.pop(name, None)
-        self._known[name] = known = _Known(said.session, -1, time.monotonic())
+        known = _Known(said.session, -1, time.monotonic())
         for number, state in enumerate(said.devices):
             queue = keys.queue(name, said.session, number)
             # Whatever an earlier bot process has left there is not waited for any more.
@@ -222,6 +224,7 @@ class Roster:
             )
             known.posts.append(_Post(lane, engine))
             self._lanes.add(lane, engine)
+        self._known[name] = known
         log.info("worker %s is here: %s", name, ", ".join(s.device for s in said.devices))
         return known
 
@@ -266,11 +269,11 @@ class Roster:
             post.engine.lose(why)
             # It takes as long as its job takes to go back to the queue.
             removing = asyncio.create_task(self._lanes.remove(post.lane))
-            self._removing.add(removing)
+            self._removing[removing] = name
             removing.add_done_callback(self._removed)
 
     def _removed(self, task: asyncio.Task[None]) -> None:
-        self._removing.discard(task)
+        self._removing.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a lane could not be removed", exc_info=error)
 

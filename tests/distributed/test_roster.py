@@ -36,12 +36,15 @@ SHA256 = "ab" * 32
 
 @dataclass
 class FakeLanes:
-    """What the roster has asked for."""
+    """What the roster has asked for. takes: seconds that removing a lane takes."""
 
     lanes: dict[str, tuple[Lane, RemoteEngine]] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    takes: float = 0.0
 
     def add(self, lane: Lane, engine: ImageEngine) -> None:
+        if lane.name in self.lanes:
+            raise ValueError(f"there is a lane {lane.name!r} already")
         assert isinstance(engine, RemoteEngine)
         self.lanes[lane.name] = lane, engine
 
@@ -49,6 +52,7 @@ class FakeLanes:
         lane.draining = drained
 
     async def remove(self, lane: Lane) -> None:
+        await asyncio.sleep(self.takes)
         self.removed.append(lane.name)
         del self.lanes[lane.name]
 
@@ -119,8 +123,10 @@ async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCapt
     assert "worker one is gone: nothing was heard of it" in caplog.text
 
 
-async def test_one_that_was_started_again_is_another(server: Server) -> None:
+@pytest.mark.parametrize("takes", [0.0, 1.0])
+async def test_one_that_was_started_again_is_another(server: Server, takes: float) -> None:
     async with watching(server.url) as lanes:
+        lanes.takes = takes
         async with worker_process(server.url) as first:
             await lanes.until(lambda: lanes.lanes)
             _, before = lanes.lanes["one.0"]
