@@ -42,6 +42,8 @@ GIB = 2**30
 
 def devices_of(settings: Settings, cards: Sequence[Card]) -> tuple[str, ...]:
     """The device of each lane, as torch names it or `auto`. cards: of this machine."""
+    if settings.devices == ("none",):
+        return ()
     if settings.devices:
         return settings.devices
     if settings.device in ("auto", "cuda") and len(cards) > 1:

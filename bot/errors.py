@@ -102,6 +102,7 @@ class Loss(StrEnum):
     DIED = "died"  # killed, or crashed
     DEVICE = "device"
     HUNG = "hung"
+    WORKER = "worker"  # on another machine, which was lost or gave its job back
 
 
 class EngineLost(ImagenError):

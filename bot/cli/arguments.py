@@ -12,9 +12,11 @@ from bot.cli.subcommands import (
     run,
     serve,
     sync,
+    worker,
+    workers,
 )
 
-SUBCOMMANDS = (run, serve, imagine, info, listing, playground, sync, check, keys)
+SUBCOMMANDS = (run, serve, imagine, info, listing, playground, sync, check, keys, worker, workers)
 """In the order of `--help`."""
 
 

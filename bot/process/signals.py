@@ -15,8 +15,9 @@ CLOSE_WITHIN = 4.5
 """Seconds from a signal, or from losing the engine, to the end of the process."""
 
 
-def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
-    """An event that the first signal sets. The process ends CLOSE_WITHIN later, or at a second one.
+def stop_on_signals(exit_code: int = 0, within: float = CLOSE_WITHIN) -> asyncio.Event:
+    """An event that the first signal sets. The process ends `within` seconds later, or at a second
+    signal.
 
     The signals are SIGINT, SIGTERM and, unless it is ignored (`nohup`), SIGHUP of a terminal that
     closes.
@@ -31,7 +32,7 @@ def stop_on_signals(exit_code: int = 0) -> asyncio.Event:
             end(exit_code)
         log.info("stopping")
         stop.set()
-        at_the_latest(lambda: end(exit_code))
+        at_the_latest(lambda: end(exit_code), within)
 
     on_signals(asked, signal.SIGINT, signal.SIGTERM, *_hang_up())
     return stop
@@ -47,9 +48,9 @@ def _hang_up() -> Iterator[signal.Signals]:
         yield signal.SIGHUP
 
 
-def at_the_latest(finish: Callable[[], object]) -> None:
-    """Call `finish` in a thread after CLOSE_WITHIN, unless the process has ended before."""
-    deadline = threading.Timer(CLOSE_WITHIN, finish)
+def at_the_latest(finish: Callable[[], object], within: float = CLOSE_WITHIN) -> None:
+    """Call `finish` in a thread after `within` seconds, unless the process has ended before."""
+    deadline = threading.Timer(within, finish)
     deadline.daemon = True
     deadline.start()
 

@@ -348,6 +348,10 @@ class JobQueue(Fleet):
         """How many jobs wait or run."""
         return len(self._forecast.jobs)
 
+    def find(self, job_id: str) -> Job | None:
+        """A job that is in the queue."""
+        return self._forecast.jobs.get(job_id)
+
     def __contains__(self, job_id: object) -> bool:
         """Whether the job waits or runs."""
         return job_id in self._forecast.jobs

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from bot.backend import Backend
 from bot.errors import EngineLost, StoreError
@@ -31,6 +31,9 @@ from bot.worker.recovery import LastEnd, recover, tell
 from bot.worker.workers import Workers
 from catalog import Demos
 
+if TYPE_CHECKING:
+    from bot.distributed.elsewhere import Elsewhere
+
 log = logging.getLogger(__name__)
 
 CANCEL_AGAIN = 0.2
@@ -43,6 +46,7 @@ class Core:
 
     following: of the jobs of command lines and callers over HTTP.
     last_crash: what the process before this one left, see bot.process.crash.
+    elsewhere: machines that work for this bot; None without a broker.
     """
 
     settings: Settings
@@ -57,6 +61,7 @@ class Core:
     forgetter: Forgetter
     handover: Handover
     last_crash: Trace
+    elsewhere: "Elsewhere | None"
 
     @classmethod
     @asynccontextmanager
@@ -65,15 +70,16 @@ class Core:
     ) -> AsyncIterator[Self]:
         """preview_interval: seconds between two previews of an image, if there are any.
 
-        demos: as Backend.open. Raises StoreError or CatalogError.
+        demos: as Backend.open. Raises StoreError, CatalogError and SettingsError.
         """
+        shown = preview_interval if settings.preview else None
         texts, observers = Texts.read(), Observers()
         async with (
             crashes_recorded(settings.data_dir.absolute()) as last_crash,
             Backend.open(
                 settings,
                 limits=limits_of(settings),
-                preview_interval=preview_interval if settings.preview else None,
+                preview_interval=shown,
                 demos=demos,
             ) as backend,
         ):
@@ -103,6 +109,7 @@ class Core:
                 forgetter=forgetter_of(settings, backend, workers),
                 handover=Handover(backend, workers, following, texts.speaker()),
                 last_crash=last_crash,
+                elsewhere=_elsewhere(settings, backend, workers, texts, shown),
             )
 
     def checks(self) -> dict[str, Check]:
@@ -154,6 +161,7 @@ class Core:
                 self._tend_history(online),
                 self._warm_up(online),
                 self._preview(online),
+                self._work_elsewhere(),
                 store.watch(),
             )
             try:
@@ -183,6 +191,11 @@ class Core:
         await online.wait()
         await self.previews.run()
 
+    async def _work_elsewhere(self) -> None:
+        """Give jobs to workers on other machines, if there is a broker."""
+        if self.elsewhere is not None:
+            await self.elsewhere.run()
+
     async def _tend_history(self, online: asyncio.Event) -> None:
         """Make the jobs of earlier versions findable, and keep the index small."""
         await online.wait()
@@ -204,6 +217,17 @@ class Core:
             outdated=self.forgetter.outdated,
             by_community=self.backend.store.levels.keep_days,
         )
+
+
+def _elsewhere(
+    settings: Settings, backend: Backend, workers: Workers, texts: Texts, previews: float | None
+) -> "Elsewhere | None":
+    if settings.broker is None:
+        return None
+    # Imported here because most bots run without it.
+    from bot.distributed.elsewhere import Elsewhere
+
+    return Elsewhere.of(settings, backend.catalog, backend.queue, workers, texts, previews)
 
 
 def previews_of(settings: Settings, backend: Backend, workers: Workers) -> Previews:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 from bot.api.app import application
 from bot.api.callers import Callers
@@ -14,9 +13,6 @@ from bot.api.server import served
 from bot.health import Check, Health
 from bot.serve.core import Core
 
-if TYPE_CHECKING:
-    from bot.distributed.inventory import Inventory
-
 
 @asynccontextmanager
 async def http_served(
@@ -24,18 +20,15 @@ async def http_served(
     host: str,
     port: int,
     checks: Mapping[str, Check],
-    inventory: "Inventory | None" = None,
 ) -> AsyncIterator[None]:
-    """Serve while the block lasts. checks: what `/healthz` reports. inventory: of the files that
-    workers may fetch. Raises SettingsError.
-    """
+    """Serve while the block lasts. checks: what `/healthz` reports. Raises SettingsError."""
     callers = Callers(core.backend.store)
     parts = Parts(
         desk=Desk(core.backend, core.workers, core.following, callers),
         callers=callers,
         health=Health(checks),
         speaker=partial(speaker_for, core.texts),
-        inventory=inventory,
+        inventory=None if core.elsewhere is None else core.elsewhere.inventory,
     )
     settings = core.settings.model_copy(update={"api_host": host})
     app = application(parts, core.texts, settings)

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.settings.privacy import PrivacySettings
+from bot.settings.broker import BrokerSettings
 
 
-class PlaceSettings(PrivacySettings):
+class PlaceSettings(BrokerSettings):
     """See docs/settings.md."""
 
     direct_messages: bool = Field(

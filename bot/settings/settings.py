@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
 from bot.settings.results import ResultSettings
-from bot.settings.values import Devices, Ids, as_written, parts_of
+from bot.settings.values import Devices, Ids, as_written, parts_of, passwords_in
 from bot.variables import misspelled
 from catalog import Demos
 
@@ -99,7 +99,8 @@ class Settings(ResultSettings):
         alias="IMAGEN_DEVICES",
         description="Devices that generate at the same time, one job each: `auto` (every CUDA card "
         "there is, where IMAGEN_DEVICE is `auto` or `cuda`), or a list such as `cuda:0, cuda:1`, "
-        "which IMAGEN_DEVICE then has no part in.",
+        "which IMAGEN_DEVICE then has no part in. `none`: only workers generate, see "
+        "IMAGEN_BROKER.",
     )
     engine: Literal["auto", "thread", "process"] = Field(
         default="auto",
@@ -337,7 +338,8 @@ class Settings(ResultSettings):
         """Values that must never appear in a log."""
         # discord.py strips the token, so this is the form that could end up in a log.
         tokens = [t.get_secret_value().strip() for t in (self.token, self.hub_token, self.key) if t]
-        return tuple(secret for secret in (*tokens, self.proxy or "") if secret)
+        broker = self.broker.get_secret_value() if self.broker else ""
+        return tuple(filter(None, (*tokens, self.proxy or "", broker, *passwords_in(broker))))
 
     def variables(self) -> dict[str, str]:
         """The environment from which `load` restores these settings, secrets included."""
@@ -383,7 +385,7 @@ def described() -> Iterator[tuple[str, str]]:
         yield str(field.alias), str(field.description)
 
 
-SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN", "IMAGEN_KEY")
+SECRET = ("DISCORD_TOKEN", "DISCORD_PROXY", "HF_TOKEN", "IMAGEN_KEY", "IMAGEN_BROKER")
 
 
 def _sentence(name: str, error: ErrorDetails) -> str:

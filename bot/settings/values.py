@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -37,6 +38,12 @@ def _ids(text: object) -> object:
     return tuple(int(part) for part in parts)
 
 
+def passwords_in(url: str) -> tuple[str, ...]:
+    """What stands for a password in `url`, as written and as it is sent."""
+    _, _, password = url.rpartition("@")[0].partition("://")[2].partition(":")
+    return (password, unquote(password)) if password else ()
+
+
 Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ids)]
 """Discord IDs, separated by commas."""
 
@@ -50,10 +57,12 @@ def _devices(text: object) -> object:
     parts = [part.lower() for part in parts_of(text)]
     if parts == ["auto"]:
         return ()
+    if parts == ["none"]:
+        return ("none",)
     known = all(re.fullmatch(r"cuda(:(0|[1-9][0-9]?))?|mps|cpu", part) for part in parts)
     if not known or len(parts) > DEVICES_MAX:
         raise ValueError(
-            "must be auto, or devices separated by commas, such as cuda:0, cuda:1"
+            "must be auto, none, or devices separated by commas, such as cuda:0, cuda:1"
             f" (at most {DEVICES_MAX})"
         )
     return tuple(parts)

@@ -31,7 +31,12 @@ OWN_CRASHES_MAX = 2
 BLAMELESS_MAX = 2
 """Up to this attempt, a job that is generated in another process is not suspected of having ended
 the bot's. From then on it is: saving its images may have."""
-LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
+LOST = {
+    Loss.DIED: "job.died",
+    Loss.DEVICE: "job.device",
+    Loss.HUNG: "job.hung",
+    Loss.WORKER: "job.worker",
+}
 """What people are told about such a job."""
 ELSEWHERE = "result.elsewhere"
 """The code of a job's warning that it was generated in another environment than what it repeats."""

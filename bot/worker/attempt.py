@@ -1,4 +1,5 @@
-"""Attempt: a running job's state, shared by the event loop and the engine thread."""
+"""Attempt: a running job's state, shared by the event loop and the engine thread; and Watch, which
+is all of it that a worker elsewhere needs."""
 
 import time
 from math import prod
@@ -38,23 +39,18 @@ def _steps(request: GenerationRequest) -> float:
     return steps * request.count
 
 
-class Attempt:
-    """`check` and `heard` are called in the engine thread, all other methods in the event loop."""
+class Watch:
+    """`check` and `heard` are called in the engine thread, all other methods in the event loop.
 
-    def __init__(self, job: Job, timeout: float) -> None:
-        self.job = job
-        self.seconds = seconds_for(job.request, timeout)
+    seconds: until the deadline.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._deadline = time.monotonic() + self.seconds
         self._stop: StopReason | None = None
         self._step_at: float | None = None
         self._longest = 0.0
-        self._calls = 0
-
-    def next_name(self) -> str:
-        """A name for the engine's next order, which no other has: `<job>:<attempt>`, and then
-        `<job>:<attempt>:1` and so on."""
-        number, self._calls = self._calls, self._calls + 1
-        return f"{self.job.id}:{self.job.attempt}" + (f":{number}" if number else "")
 
     def stop(self, reason: StopReason) -> None:
         self._stop = self._stop or reason
@@ -96,3 +92,18 @@ class Attempt:
             if now > step_at + allowed:
                 return f"a step takes longer than {allowed:.0f} s; none before took so long"
         return None
+
+
+class Attempt(Watch):
+    """Of a job. timeout: see `seconds_for`."""
+
+    def __init__(self, job: Job, timeout: float) -> None:
+        super().__init__(seconds_for(job.request, timeout))
+        self.job = job
+        self._calls = 0
+
+    def next_name(self) -> str:
+        """A name for the engine's next order, which no other has: `<job>:<attempt>`, and then
+        `<job>:<attempt>:1` and so on."""
+        number, self._calls = self._calls, self._calls + 1
+        return f"{self.job.id}:{self.job.attempt}" + (f":{number}" if number else "")

@@ -17,16 +17,19 @@ from bot.errors import Loss
 from bot.wire.options import EngineOptions
 from bot.worker.engine import ImageEngine
 from tests.conformance import faults, faulty
+from tests.conformance.elsewhere import on_another_machine
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """opened: with the engine, ready to be called. killed: what is lost when what generates is
-    killed; None if that is this process, which nothing can renew."""
+    killed; None if that is this process, which nothing can renew. remote: whether it is on another
+    machine, which tells of the latest step alone, and loads and rests by itself."""
 
     name: str
     opened: Callable[[EngineOptions], AbstractContextManager[ImageEngine]]
     killed: Loss | None
+    remote: bool = False
 
 
 @contextmanager
@@ -48,4 +51,5 @@ def in_a_process(options: EngineOptions) -> Iterator[ImageEngine]:
 ENGINES: Final = (
     Row("thread", in_a_thread, killed=None),
     Row("process", in_a_process, killed=Loss.DIED),
+    Row("saq", on_another_machine, killed=Loss.WORKER, remote=True),
 )

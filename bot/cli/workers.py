@@ -1,0 +1,61 @@
+"""`main.py workers`: the machines that generate for the bot, as its owner sees them."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bot.distributed import keys
+from bot.distributed.broker import broker_of
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.distributed.manage import Seen
+
+DONE, NOT_DONE = 0, 1
+GIB = 2**30
+
+
+async def workers(options: argparse.Namespace, settings: Settings) -> int:
+    """Returns the exit code. Raises SettingsError."""
+    broker = broker_of(settings)
+    broker.demand_packages()
+    name: str = getattr(options, "name", "")
+    if name and not keys.is_name(name):
+        print(f"NAME: 1 to 32 of a-z, 0-9 and -, got {name!r}", file=sys.stderr)
+        return NOT_DONE
+    # Imported here because it needs the packages for the broker.
+    from bot.distributed import manage
+    from bot.distributed.access import AccessError
+
+    try:
+        match options.action:
+            case "drain" | "resume":
+                await manage.drain(broker, name, drained=options.action == "drain")
+            case "allow":
+                print(await manage.allow(broker, name))
+                print("Keep it: it is not shown again.", file=sys.stderr)
+            case "remove":
+                if not await manage.remove(broker, name):
+                    print(f"there is no login for {name}", file=sys.stderr)
+                    return NOT_DONE
+            case _:
+                for seen in await manage.listed(broker):
+                    print(_line(seen))
+    except AccessError as error:
+        print(error, file=sys.stderr)
+        return NOT_DONE
+    return DONE
+
+
+def _line(seen: "Seen") -> str:
+    notes = ["drained"] if seen.drained else []
+    if seen.said is None:
+        return "  ".join([seen.name, ", ".join([f"refused: {seen.trouble}", *notes])])
+    notes += ["leaving"] if seen.said.leaving else []
+    for state in seen.said.devices:
+        memory = "" if state.memory is None else f" {state.memory / GIB:.0f} GiB"
+        notes.append(f"{state.device}{memory} {state.loaded or 'nothing loaded'}")
+    torch = seen.said.libraries.get("torch", "?")
+    return "  ".join(
+        [seen.name, ", ".join([*notes, f"imagen {seen.said.version}", f"torch {torch}"])]
+    )

@@ -1,0 +1,222 @@
+"""Workers, networks, brokers and bots fail in every way, and of each job one result is wanted."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from bot.distributed.broker import Broker
+from bot.distributed.pace import Pace
+from bot.errors import EngineLost, Loss
+from tests.distributed.bench import (
+    PACE,
+    Painted,
+    SteppingEngine,
+    announced,
+    expected,
+    lane_to,
+    order,
+    worker,
+    working,
+)
+from tests.distributed.processes import program, worker_process
+from tests.distributed.proxy import Proxy
+from tests.distributed.server import Server
+
+BRIEF = Pace(beat=0.2, silence=1.5, refresh=0.05, kept=60.0)
+"""For what is to be lost."""
+LONG = 2_000
+"""Steps of a job that does not end by itself."""
+
+
+async def lost(painting: "asyncio.Task[object]") -> EngineLost:
+    with pytest.raises(EngineLost) as error:
+        async with asyncio.timeout(30):
+            await painting
+    assert error.value.loss is Loss.WORKER
+    assert not error.value.sure
+    return error.value
+
+
+async def test_a_killed_worker_is_noticed_and_the_job_can_go_on_elsewhere(server: Server) -> None:
+    async with (
+        worker_process(server.url, pace=BRIEF) as first,
+        working(worker(server.url, SteppingEngine(), name="two")),
+        lane_to(server.url, pace=BRIEF) as lane,
+        lane_to(server.url, "two") as other,
+    ):
+        painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+        await first.said("a1b2:1 3")
+        begin = time.monotonic()
+        first.send(signal.SIGKILL)
+        assert "nothing was heard" in str(await lost(painting))
+        # Silence, and a beat at most; the rest is a busy machine's.
+        assert time.monotonic() - begin > BRIEF.silence - BRIEF.beat
+        done = await other.paint(order("a1b2:2"))
+    assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+
+
+async def test_a_stalled_worker_that_comes_back_late_is_fenced_off(server: Server) -> None:
+    async with (
+        worker_process(server.url, pace=BRIEF) as first,
+        lane_to(server.url, pace=BRIEF) as lane,
+    ):
+        painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+        await first.said("a1b2:1 3")
+        first.send(signal.SIGSTOP)
+        await lost(painting)
+        first.send(signal.SIGCONT)
+        await first.said("a1b2:1 ended")
+        # Whatever it wrote meanwhile, the next attempt has a key of its own.
+        done = await lane.paint(order("a1b2:2", steps=2))
+    assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+
+
+async def test_a_cut_network_stops_both_ends(server: Server) -> None:
+    engine = SteppingEngine(0.05)
+    async with Proxy.before(server.port) as network:
+        way = server.at(network.port)
+        async with (
+            working(worker(way, engine, pace=BRIEF)),
+            lane_to(server.url, pace=BRIEF) as lane,
+        ):
+            painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+            await asyncio.to_thread(engine.began.wait, 30)
+            network.cut()
+            await lost(painting)
+            # The worker paints for nobody.
+            assert await asyncio.to_thread(engine.ended.wait, 30)
+            network.mend()
+            await announced(server.url)
+            engine.steps = 0
+            done = await lane.paint(order("a1b2:2", steps=2))
+    assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+
+
+async def test_a_network_that_stutters_costs_nothing(server: Server) -> None:
+    engine = SteppingEngine(0.05)
+    async with Proxy.before(server.port) as network:
+        way = server.at(network.port)
+        async with working(worker(way, engine)), lane_to(server.url) as lane:
+            painting = asyncio.create_task(lane.paint(order(steps=40)))
+            await asyncio.to_thread(engine.began.wait, 30)
+            network.cut()
+            await asyncio.sleep(PACE.silence / 4)
+            network.mend()
+            await painting
+    assert len(engine.orders) == 1
+
+
+async def test_a_bot_that_is_cut_off_gives_the_job_up(server: Server) -> None:
+    engine = SteppingEngine(0.05)
+    async with (
+        Proxy.before(server.port) as network,
+        working(worker(server.url, engine, pace=BRIEF)),
+        lane_to(server.at(network.port), pace=BRIEF) as lane,
+    ):
+        painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+        await asyncio.to_thread(engine.began.wait, 30)
+        network.cut()
+        await lost(painting)
+        assert await asyncio.to_thread(engine.ended.wait, 30)
+        network.mend()
+
+
+async def test_a_broker_that_is_started_again_empty_loses_no_job(server: Server) -> None:
+    engine, heard = SteppingEngine(0.05), Painted()
+    async with working(worker(server.url, engine)), lane_to(server.url) as lane:
+        painting = asyncio.create_task(lane.paint(order(steps=60), heard))
+        await asyncio.to_thread(engine.began.wait, 30)
+        server.kill()
+        await asyncio.sleep(PACE.beat)
+        server.start()
+        done = await painting
+        assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+        await lane.paint(order("c3d4:1"))
+    assert len(engine.orders) == 2
+
+
+async def test_a_broker_that_is_gone_for_long_gives_the_job_back(server: Server) -> None:
+    engine = SteppingEngine(0.05)
+    async with (
+        working(worker(server.url, engine, pace=BRIEF)),
+        lane_to(server.url, pace=BRIEF) as lane,
+    ):
+        painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+        await asyncio.to_thread(engine.began.wait, 30)
+        server.kill()
+        await lost(painting)
+        assert await asyncio.to_thread(engine.ended.wait, 30)
+        server.start()
+        await announced(server.url)
+        await lane.paint(order("a1b2:2", steps=2))
+
+
+@pytest.mark.parametrize("ahead", [-86_400, 86_400])
+async def test_clocks_may_differ_by_a_day(server: Server, ahead: float) -> None:
+    # For longer than SAQ would bear without a heartbeat, by a clock that is right.
+    async with worker_process(server.url, ahead=ahead, pace=BRIEF) as other:
+        async with lane_to(server.url, pace=BRIEF) as lane:
+            done = await lane.paint(order(steps=60))
+        assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+        other.send(signal.SIGTERM)
+        assert await other.ended() == 0
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(server: Server) -> None:
+    async with worker_process(server.url) as one, lane_to(server.url) as lane:
+        painting = asyncio.create_task(lane.paint(order(steps=20)))
+        await one.said("a1b2:1 3")
+        one.send(signal.SIGTERM)
+        done = await painting
+        assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+        assert await one.ended() == 0
+    client = Broker.at(server.url).client(PACE)
+    assert await client.keys("imagen:worker:*") == []
+    await client.aclose()
+
+
+async def test_what_it_cannot_finish_it_hands_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.distributed.worker.FINISH_WITHIN", 0.3)
+    engine = SteppingEngine(0.05)
+    async with working(worker(server.url, engine)) as stop, lane_to(server.url) as lane:
+        painting = asyncio.create_task(lane.paint(order(steps=LONG)))
+        await asyncio.to_thread(engine.began.wait, 30)
+        stop.set()
+        assert "gave the job back" in str(await lost(painting))
+
+
+async def test_a_bot_that_is_killed_stops_its_worker(server: Server) -> None:
+    engine = SteppingEngine(0.05)
+    async with working(worker(server.url, engine, pace=BRIEF)):
+        await announced(server.url)
+        async with program(server.url, "tests.distributed.bot_process") as bot:
+            await asyncio.to_thread(engine.began.wait, 30)
+            bot.send(signal.SIGKILL)
+            assert await asyncio.to_thread(engine.ended.wait, 30)
+        # And the next one has the job made once.
+        engine.steps = 0
+        async with lane_to(server.url) as lane:
+            await lane.paint(order("a1b2:2", steps=2))
+    assert [each.name for each in engine.orders] == ["a1b2:1", "a1b2:2"]
+
+
+async def test_two_workers_of_a_name_are_one_too_many(server: Server) -> None:
+    async with working(worker(server.url, SteppingEngine())):
+        await announced(server.url)
+        with pytest.raises(Exception, match="another worker is called 'one' already"):
+            await worker(server.url, SteppingEngine()).run(asyncio.Event())
+
+
+async def test_a_killed_worker_can_come_back_at_once(server: Server) -> None:
+    async with worker_process(server.url, pace=BRIEF) as first:
+        before = await announced(server.url)
+        await first.kill()
+        async with working(worker(server.url, SteppingEngine(), pace=BRIEF)):
+            after = await announced(server.url, after=before.session)
+            assert after.session != before.session
+            async with lane_to(server.url) as lane:
+                await lane.paint(order())
