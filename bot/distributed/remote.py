@@ -133,7 +133,8 @@ class RemoteEngine:
             try:
                 self._hints = await hints_of(self._client, self.queue)
             except RedisError as error:
-                raise lost(f"the broker cannot be reached ({type(error).__name__})") from error
+                why = f"the broker cannot be reached ({type(error).__name__})"
+                raise lost(why, innocent=True) from error
         inventory = self._inventory
         exchange = Exchange(
             client=self._client,

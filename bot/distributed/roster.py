@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 WORKERS_MAX: Final = 1_000
 SCANNED_MAX: Final = 100_000
 """Keys that are looked through for workers, and for what they have left."""
+LEAVE_WITHIN: Final = 1.0
+"""Seconds that lanes which are being removed have when the bot stops."""
 SCAN: Final = 1_000
 """Keys at once."""
 
@@ -101,7 +103,7 @@ class Roster:
         self._refused: dict[str, str] = {}
         self._rival: tuple[bytes, float] | None = None
         self._reached_at = time.monotonic()
-        self._removing: set[asyncio.Task[None]] = set()
+        self._removing: dict[asyncio.Task[None], str] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -124,7 +126,8 @@ class Roster:
                     log.exception("the workers cannot be looked for")
                 await asyncio.sleep(self._pace.beat)
         finally:
-            await asyncio.gather(*self._removing, return_exceptions=True)
+            if self._removing:  # else what they have is taken up at the next start
+                await asyncio.wait(self._removing, timeout=LEAVE_WITHIN)
             await client.aclose()
 
     async def _round(self, client: Redis) -> None:
@@ -183,14 +186,18 @@ class Roster:
             self._forget(name, "it was started again")
             known = None
         if known is None:
+            if name in self._removing.values():
+                return  # until its lanes of before, which have the same names, are gone
             known = await self._welcome(client, name, said)
-        if known.beat != said.beat:
+        fresh = known.beat != said.beat
+        if fresh:
             known.beat, known.heard_at = said.beat, time.monotonic()
         await self._list_files(client, name, known, said)
         known.leaving, known.fetches = said.leaving, said.fetches
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
-            post.engine.heard(state)
+            if fresh:  # else it may be all that is left of it
+                post.engine.heard(state)
             post.lane.memory, post.lane.environment = state.memory, state.environment
             if post.lane.draining != drained:
                 self._lanes.drain(post.lane, drained=drained)
@@ -266,11 +273,11 @@ class Roster:
             post.engine.lose(why)
             # It takes as long as its job takes to go back to the queue.
             removing = asyncio.create_task(self._lanes.remove(post.lane))
-            self._removing.add(removing)
+            self._removing[removing] = name
             removing.add_done_callback(self._removed)
 
     def _removed(self, task: asyncio.Task[None]) -> None:
-        self._removing.discard(task)
+        del self._removing[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a lane could not be removed", exc_info=error)
 

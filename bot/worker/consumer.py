@@ -201,6 +201,11 @@ class GpuConsumer:
         """The one that is being saved, and the one that is being generated."""
         return tuple(one for one in (self._saver.attempt, self._running) if one is not None)
 
+    @property
+    def _ends(self) -> bool:
+        """Whether the bot stops, and not just this lane."""
+        return self._stopping and not self._leaving
+
     def stop(self) -> None:
         """Take no more jobs, and stop the running one at its next step. What is being saved is
         given up only if that fails."""
@@ -210,9 +215,12 @@ class GpuConsumer:
             attempt.stop(StopReason.SHUTDOWN)
 
     def leave(self) -> None:
-        """As `stop`, while the other lanes go on: the job goes back into the queue."""
-        self._leaving = True
-        self.stop()
+        """As `stop`, while the other lanes go on: the job goes back into the queue. What is being
+        saved needs no engine, so it is not given up."""
+        self._leaving = self._stopping = True
+        self._engine.stop()
+        if self._running is not None:
+            self._running.stop(StopReason.SHUTDOWN)
 
     async def end(self, task: asyncio.Task[None]) -> asyncio.Future[None] | None:
         """After `stop`: end `task`, which runs `run`; unfinished jobs go back to pending.
@@ -224,14 +232,17 @@ class GpuConsumer:
                 if self._running is not None:
                     await asyncio.wait([task])
                 await self._saver.idle()
-        stuck = self._running
-        for attempt in self._attempts:
-            where = "inside one long call" if attempt is stuck else "being saved"
-            log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            self._waits_again(await self._outcomes.put_back(attempt.job))
+        if self._leaving:
+            await self._saver.idle()
+        stuck, unfinished = self._running, self._attempts
         task.cancel()
         await asyncio.wait([task])
         await self._saver.abandon()
+        # Only now, as both have the queue forget the job that they had.
+        for attempt in unfinished:
+            where = "inside one long call" if attempt is stuck else "being saved"
+            log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
+            self._waits_again(await self._outcomes.put_back(attempt.job))
         if stuck is not None or self._lost is not None:
             return None
         return self._engine.close()
@@ -288,7 +299,7 @@ class GpuConsumer:
     def _waits_again(self, job: Job | None, *, avoiding: bool = False) -> bool:
         """Have `job`, if it is pending, wait in the queue, unless the bot stops; returns whether it
         does. avoiding: it goes to another lane, if there is one."""
-        if job is None or (self._stopping and not self._leaving):
+        if job is None or self._ends:
             return False
         self._queue.put_back(job, self.lane if avoiding else None)
         return True
@@ -296,7 +307,7 @@ class GpuConsumer:
     async def _engine_lost(self, running: Attempt, lost: EngineLost) -> bool:
         """Returns whether the job waits again, because another engine takes this one's place."""
         if await self._engine.give_up(self._painter.call):
-            again = await self._outcomes.lost(running, lost)
+            again = await self._outcomes.lost(running, lost, ends=self._ends)
             return self._waits_again(again, avoiding=True)
         lose = partial(self._store.lose, running.job, lost.loss, sure=lost.sure)
         await self._outcomes.record(lose, running.job)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,6 +14,7 @@ from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
 from bot.distributed.roster import Fits, Roster
+from bot.errors import EngineLost
 from bot.queue import Lane
 from bot.queue.policy import InPlace, Waiting
 from bot.worker.engine import ImageEngine
@@ -40,15 +41,24 @@ class FakeLanes:
 
     lanes: dict[str, tuple[Lane, RemoteEngine]] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    removing: asyncio.Event = field(default_factory=asyncio.Event)
+    removal: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.removal.set()
 
     def add(self, lane: Lane, engine: ImageEngine) -> None:
         assert isinstance(engine, RemoteEngine)
+        if lane.name in self.lanes:
+            raise ValueError(f"there is a lane {lane.name!r} already")
         self.lanes[lane.name] = lane, engine
 
     def drain(self, lane: Lane, *, drained: bool) -> None:
         lane.draining = drained
 
     async def remove(self, lane: Lane) -> None:
+        self.removing.set()
+        await self.removal.wait()
         self.removed.append(lane.name)
         del self.lanes[lane.name]
 
@@ -129,6 +139,41 @@ async def test_one_that_was_started_again_is_another(server: Server) -> None:
         async with working(worker(server.url, SteppingEngine())):
             await announced(server.url, after=said.session)
             await lanes.until(lambda: lanes.lanes and lanes.lanes["one.0"][1] is not before)
+
+
+async def test_one_that_is_back_before_its_lane_has_gone_has_one_again(server: Server) -> None:
+    async with watching(server.url) as lanes:
+        lanes.removal.clear()
+        async with worker_process(server.url) as first:
+            await lanes.until(lambda: lanes.lanes)
+            _, before = lanes.lanes["one.0"]
+            said = await announced(server.url)
+            await first.kill()
+        async with working(worker(server.url, SteppingEngine())):
+            await announced(server.url, after=said.session)
+            await asyncio.wait_for(lanes.removing.wait(), 20)
+            await asyncio.sleep(2 * PACE.beat)
+            lanes.removal.set()
+            await lanes.until(lambda: lanes.lanes and lanes.lanes["one.0"][1] is not before)
+            async with as_lane(lanes.lanes["one.0"][1]) as lane:
+                await lane.paint(order())
+
+
+async def test_the_last_words_of_one_that_was_killed_are_no_sign_of_life(server: Server) -> None:
+    async with (
+        worker_process(server.url, pace=BRIEF) as first,
+        watching(server.url, pace=replace(BRIEF, silence=60.0)) as lanes,
+    ):
+        await lanes.until(lambda: lanes.lanes)
+        _, engine = lanes.lanes["one.0"]
+        await first.kill()
+        said = await announced(server.url)
+        await put(server, keys.announced("one"), announcement.encode(said))
+        await asyncio.sleep(2 * BRIEF.beat)
+        assert engine.renew()
+        await asyncio.sleep(3 * BRIEF.beat)
+        with pytest.raises(EngineLost, match="nothing was heard"):
+            engine.warm_up()
 
 
 async def test_the_owner_can_drain_one(server: Server) -> None:
