@@ -42,6 +42,8 @@ GIB = 2**30
 
 def devices_of(settings: Settings, cards: Sequence[Card]) -> tuple[str, ...]:
     """The device of each lane, as torch names it or `auto`. cards: of this machine."""
+    if settings.devices == ("none",):
+        return ()
     if settings.devices:
         return settings.devices
     if settings.device in ("auto", "cuda") and len(cards) > 1:
@@ -283,12 +285,9 @@ class Backend:
         """Keys of the LoRAs on the GPUs."""
         return frozenset(key for lane in self.queue.lanes for key in lane.in_place.adapters)
 
-    def gpu_memory(self) -> dict[str, int]:
-        """Bytes by kind, summed over all GPUs of this machine; see Engine.gpu_memory."""
-        total: Counter[str] = Counter()
-        for _, engine in self.lanes:
-            total.update(engine.gpu_memory())
-        return dict(total)
+    def gpu_memory(self) -> dict[str, dict[str, int]]:
+        """Bytes by kind for each lane of this machine; see Engine.gpu_memory."""
+        return {lane.name: engine.gpu_memory() for lane, engine in self.lanes}
 
     def workers(self, observer: JobObserver) -> Workers:
         """Workers that drain the queue once run; `observer` is notified about every job."""

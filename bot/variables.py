@@ -11,7 +11,12 @@ from typing import Final
 from rapidfuzz.distance import OSA
 
 PREFIX: Final = "IMAGEN_"
-COMPOSE: Final = frozenset({"IMAGEN_COMMAND", "IMAGEN_UID", "IMAGEN_GID", "IMAGEN_RAM"})
+COMPOSE: Final = frozenset(
+    {
+        *("IMAGEN_COMMAND", "IMAGEN_UID", "IMAGEN_GID", "IMAGEN_RAM"),
+        *("IMAGEN_LOCK", "IMAGEN_BROKER_PASSWORD"),
+    }
+)
 """Read by deploy/compose.yaml."""
 TYPOS_MAX: Final = 2
 """Letters that are missing, added, wrong or swapped in a misspelled name."""

@@ -53,6 +53,7 @@ class Details:
             settings.models_dir.absolute(),
             settings.hashes_file.absolute(),
             await self._backend.store.known_weights.environment(),
+            [lane.environment for lane in self._backend.queue.lanes],
         )
         return await asyncio.to_thread(look)
 

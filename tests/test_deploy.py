@@ -53,7 +53,8 @@ class TestDockerfile:
 
     def test_it_installs_what_is_locked_and_checks_it(self) -> None:
         [install] = [rest for rest in all_of("RUN") if "pip install" in rest]
-        assert install == "pip install --require-hashes --requirement requirements.lock"
+        assert install == 'pip install --require-hashes --requirement "$LOCK"'
+        assert all_of("ARG") == ["LOCK=requirements.lock"]
 
     def test_it_runs_as_nobody_in_particular_and_stops_by_its_signal(self) -> None:
         order = [name for name, _ in instructions()]
@@ -91,7 +92,7 @@ class TestCompose:
         assert (ROOT / service["build"]["dockerfile"]) == DEPLOY / "Dockerfile"
         assert service["restart"] == "unless-stopped"
         [device] = service["deploy"]["resources"]["reservations"]["devices"]
-        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
     def test_what_the_bot_keeps_is_kept_outside(self, service: Any) -> None:
         inside = {}
@@ -139,15 +140,80 @@ class TestCompose:
     def test_it_has_limits(self, service: Any) -> None:
         assert service["pids_limit"] == 2048
         assert service["ulimits"] == {"nofile": OPEN_FILES}
-        variables = re.findall(r"\$\{(\w+):-(\w+)\}", str(service))
+        variables = re.findall(r"\$\{(\w+):-([\w.]+)\}", str(service))
         assert dict(variables) == {
             "IMAGEN_COMMAND": "run",
             "IMAGEN_UID": "1000",
             "IMAGEN_GID": "1000",
             "IMAGEN_RAM": "24g",
+            "IMAGEN_LOCK": "requirements.lock",
         }
         # Compose reads them from the same `.env`.
-        assert dict(variables).keys() == COMPOSE
+        assert {*dict(variables), "IMAGEN_BROKER_PASSWORD"} == COMPOSE
+
+
+class TestDistributed:
+    @pytest.fixture
+    def services(self) -> Any:
+        services = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
+        assert services.keys() == {"imagen", "broker", "worker"}
+        return services
+
+    def test_it_is_only_there_if_it_is_asked_for(self, services: Any) -> None:
+        assert "profiles" not in services["imagen"]
+        for name in ("broker", "worker"):
+            assert services[name]["profiles"] == ["distributed"]
+
+    def test_nothing_of_it_can_be_reached_from_outside(self, services: Any) -> None:
+        assert services["worker"]["ports"] == []
+        assert "ports" not in services["broker"]
+        for name in ("broker", "worker"):
+            service = services[name]
+            assert service["cap_drop"] == ["ALL"]
+            assert service["security_opt"] == ["no-new-privileges:true"]
+            assert service["read_only"] is True
+            assert "privileged" not in service
+            assert service["mem_limit"]
+            assert service["pids_limit"]
+
+    def test_the_worker_is_the_program_and_has_no_card_less(self, services: Any) -> None:
+        worker, imagen = services["worker"], services["imagen"]
+        assert parser().parse_args(worker["command"]).call == "worker"
+        for key in ("image", "build", "env_file", "deploy", "user", "restart"):
+            assert worker[key] == imagen[key]
+        assert worker["healthcheck"] == {"disable": True}
+        assert settings_in(" ".join(worker["environment"])) <= set(names_of())
+        own = [volume.split(":")[0] for volume in worker["volumes"]]
+        assert "../data" not in own
+        # It may finish its job: see bot.distributed.worker.
+        assert worker["stop_grace_period"] == "40s"
+
+    @pytest.mark.parametrize("password", ["", "kept-secret"])
+    def test_the_broker_has_a_password_and_keeps_nothing(
+        self, services: Any, tmp_path: Path, password: str
+    ) -> None:
+        [shell, flag, script] = services["broker"]["command"]
+        assert password == "" or password not in script
+        read = tmp_path / "valkey-server"
+        read.write_text('#!/bin/sh\necho "arguments: $*"\ncat\n')
+        read.chmod(0o700)
+        done = subprocess.run(
+            [shell, flag, script.replace("$$", "$")],
+            env={"PATH": f"{tmp_path}:/bin:/usr/bin", "IMAGEN_BROKER_PASSWORD": password},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not password:
+            assert done.returncode == 78
+            return
+        assert done.stdout.splitlines() == [
+            "arguments: -",
+            f"requirepass {password}",
+            'save ""',
+            "appendonly no",
+            "maxmemory 1gb",
+        ]
 
 
 class TestUnit:

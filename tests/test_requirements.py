@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+DISTRIBUTED = (ROOT / "requirements-distributed.lock").read_text("utf-8")
 PINNED = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?")
 
@@ -29,9 +30,9 @@ def _pins(file: str) -> dict[str, str]:
     return pins
 
 
-def _locked() -> Iterator[tuple[str, str, list[str]]]:
+def _locked(lock: str = LOCK) -> Iterator[tuple[str, str, list[str]]]:
     """Name, version and hash lines of each entry of the lock."""
-    for entry in re.split(r"\n(?=[A-Za-z])", LOCK)[1:]:
+    for entry in re.split(r"\n(?=[A-Za-z])", lock)[1:]:
         head, *rest = [line for line in entry.splitlines() if not line.lstrip().startswith("#")]
         found = PINNED.match(head)
         assert found, f"requirements.lock: {head!r} is not pinned with =="
@@ -71,3 +72,19 @@ def test_the_lock_fits_every_build_and_names_no_index() -> None:
     # A local version such as 2.13.0+cpu is on one index only, and for one kind of machine.
     assert [name for name, version, _ in _locked() if "+" in version] == []
     assert not re.search(r"://|^ *--(?!hash=)", LOCK, re.MULTILINE)
+
+
+def test_workers_have_the_same_packages_and_those_for_the_broker() -> None:
+    own, others = set(_entries(LOCK)), set(_entries(DISTRIBUTED))
+    assert own <= others, "run `make lock`"
+    assert set(_pins("requirements-distributed.txt").items()) <= {each[:2] for each in others}
+    added = {name for name, _, _ in others - own}
+    assert {"redis", "saq"} <= added
+    assert len(added) < 10
+    for name, _, hashes in others - own:
+        assert hashes, f"{name} has no hash"
+        assert all(HASH.fullmatch(line) for line in hashes)
+
+
+def _entries(lock: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    return ((name, version, tuple(hashes)) for name, version, hashes in _locked(lock))

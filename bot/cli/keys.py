@@ -30,6 +30,9 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
     if not name.isprintable() or not 1 <= len(name) <= NAME_MAX:
         print(f"NAME: 1 to {NAME_MAX} printable characters, got {options.name!r}", file=sys.stderr)
         return NOT_DONE
+    if options.worker and (given := _given(options)):
+        print(f"--worker: such a key does nothing else; leave out {given}", file=sys.stderr)
+        return NOT_DONE
     secret = await store.api_keys.add(
         name,
         rate=options.rate,
@@ -45,6 +48,12 @@ async def _add(store: Store, options: argparse.Namespace) -> int:
     print(secret)
     print("Keep it: it is not shown again.", file=sys.stderr)
     return DONE
+
+
+def _given(options: argparse.Namespace) -> str:
+    """The options that say what a caller may do."""
+    names = ("rate", "daily", "nsfw", "admin", "priority")
+    return ", ".join(f"--{name}" for name in names if getattr(options, name))
 
 
 async def _revoke(store: Store, name: str) -> int:

@@ -20,7 +20,7 @@ COMMANDS: Final = (
     # what its device and its announcements need
     *("getrange", "unsubscribe", "punsubscribe", "info"),
     # what every client says
-    *("auth", "hello", "ping", "select", "client|setinfo", "client|setname", "reset", "discard"),
+    *("auth", "hello", "ping", "select", "client|setname", "reset", "discard"),
 )
 PREFIX: Final = "imagen-worker-"
 """What precedes a worker's name in that of its login."""

@@ -34,7 +34,7 @@ class DeviceState:
 
     device: as its owner names it, such as `cuda:0`. name: of the card. memory: bytes; None if it is
     not known. loaded: key of the model in memory. environment: the id of what its images depend on
-    besides the weights; "" before it was first used.
+    besides the weights; "" before it was first used. busy: whether a job is there.
     """
 
     device: Device
@@ -42,6 +42,7 @@ class DeviceState:
     memory: Annotated[int, Field(ge=0, le=2**50)] | None = None
     loaded: Key | None = None
     environment: Id = ""
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,8 @@ class Broker:
             "socket_connect_timeout": pace.silence / 2,
             # A connection that was idle may have been closed by the other side.
             "retry": Retry(NoBackoff(), 1),
+            # Not told what connects: a login for a worker has no right to say so.
+            "driver_info": None,
         }
         if self.tls:
             options |= {

@@ -62,7 +62,7 @@ class Elsewhere:
 
         roster = Roster(
             self.broker,
-            _QueueLanes(self.queue, self.workers),
+            QueueLanes(self.queue, self.workers),
             self.texts,
             self.pace,
             fitting=Fitting(self.inventory, self.catalog, self.queue.find),
@@ -72,7 +72,7 @@ class Elsewhere:
         await asyncio.gather(self.inventory.keep(self.catalog), roster.run())
 
 
-class _QueueLanes:
+class QueueLanes:
     """See `bot.distributed.roster.Lanes`."""
 
     def __init__(self, queue: JobQueue, workers: Workers) -> None:

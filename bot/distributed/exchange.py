@@ -5,8 +5,9 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
 
 from redis import RedisError
 from redis.asyncio import Redis
@@ -25,6 +26,8 @@ from bot.texts.language import Texts
 from bot.wire import orders, paintings, reports
 from bot.wire.paintings import CHANNELS, SentPainting
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 LOOK: Final = 0.1
@@ -40,16 +43,16 @@ class Exchange:
     queue, a key that expires: a worker that finds it gone, or another's, stops. So of every job at
     most one machine's result is wanted, whatever becomes of the bot, the worker or the broker.
 
-    hints: tells that something has happened in the queue, see `hints_of`. texts: what a worker
-    wants people to be told must be one of them. why_lost: why the worker is given up; None if it is
-    not. previews: seconds between two previews; None for none.
+    hints: returns what tells that something has happened in the queue, see `hints_of`. texts: what
+    a worker wants people to be told must be one of them. why_lost: why the worker is given up; None
+    if it is not. previews: seconds between two previews; None for none.
     """
 
     def __init__(
         self,
         *,
         client: Redis,
-        hints: PubSub,
+        hints: Callable[[], Awaitable[PubSub]],
         queue: str,
         order: Order,
         texts: Texts,
@@ -60,7 +63,8 @@ class Exchange:
         previews: float | None,
     ) -> None:
         self._client = client
-        self._hints = hints
+        self._get_hints = hints
+        self._hints: PubSub | None = None
         self._queue = queue
         self._saq = DeviceQueue(client, queue)
         self._order = order
@@ -90,24 +94,39 @@ class Exchange:
     async def run(self, painted: OnPainted) -> Painting:
         """Raises what `check_stop` raises, what the engine raised there, and EngineLost."""
         try:
-            await self._send()
+            await self._insist(self._send)
+            self._heard_at = time.monotonic()
             answer = await self._wait()
             return await self._fetch(answer, painted)
-        except RedisError as error:
-            why = f"the broker cannot be reached ({type(error).__name__})"
-            raise lost(why, innocent=True) from error
         except WireError as error:
             raise lost(f"the worker sent what is refused: {error}") from error
         finally:
             await self._clean_up()
 
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call as long as the broker cannot be reached, and that may pass."""
+        begin = time.monotonic()
+        while True:
+            try:
+                return await call()
+            except RedisError as error:
+                self._cut_off = True
+                if (why := self._why_given_up()) is not None:
+                    raise self._lost(why) from error
+                if time.monotonic() - begin > self._pace.silence:
+                    reason = type(error).__name__
+                    raise self._lost(f"the broker cannot be reached ({reason})") from error
+            self._check_stop()
+            await asyncio.sleep(LOOK)
+
     async def _send(self) -> None:
         job, kept = self._job, self._pace.kept_ms
+        self._hints = await self._get_hints()
         for sha256, data in self._order.pictures.items():
             await self._client.set(keys.picture(self._queue, sha256), data, px=kept)
         await self._client.set(keys.order(job.key), orders.encode(self._order), px=kept)
         await self._lease(job.key)
-        # None says that it is there already: the answer to a first try was lost on the way.
+        # It may be there already, if the answer to an earlier try was lost on the way.
         await self._saq.enqueue(job)
 
     async def _wait(self) -> SentPainting:
@@ -140,7 +159,7 @@ class Exchange:
         begin = time.monotonic()
         # Without hints it takes longer, no more.
         with contextlib.suppress(RedisError):
-            if await self._hints.get_message(timeout=LOOK) is not None:
+            if self._hints and await self._hints.get_message(timeout=LOOK) is not None:
                 return
         await asyncio.sleep(max(0.0, begin + LOOK - time.monotonic()))
 
@@ -216,11 +235,15 @@ class Exchange:
             for begin in range(0, size, PIECE):
                 self._check_stop()
                 last = min(begin + PIECE, size) - 1
-                pieces.append(await self._client.getrange(key, begin, last))
+                pieces.append(await self._insist(partial(self._piece, key, begin, last)))
             image = paintings.decode_image(header, b"".join(pieces))
             images[header.pixels_sha256] = image
             painted(image)
         return answer.with_images(images)
+
+    async def _piece(self, key: str, begin: int, last: int) -> bytes:
+        data: bytes = await self._client.getrange(key, begin, last)
+        return data
 
     async def _lease(self, holder: str) -> None:
         await self._client.set(keys.lease(self._queue), holder, px=self._pace.silence_ms)

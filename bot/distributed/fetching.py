@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from bot.distributed.fetched import Fetched, SentFile
 from bot.distributed.inventory import Inventory
-from bot.distributed.localising import PartMissing, localise
+from bot.distributed.localising import PartMissing, digests_of, localise
 from bot.distributed.parts import Kind, digest_of, is_folder_of, is_sound, stamp_of
 from bot.errors import JobFailed, SettingsError
 from bot.order import Order
@@ -136,6 +136,7 @@ class Fetcher:
         Raises FetchFailed if it cannot be had, what `check_stop` raises, OSError, NotAnAddress.
         """
         tried: set[str] = set()
+        needed = digests_of(order)
         while True:
             try:
                 return localise(order, self._inventory)
@@ -144,7 +145,7 @@ class Fetcher:
                     raise
                 tried.add(missing.digest)
                 job = _Job(missing.key, report, check_stop)
-                self._fetch(missing.kind, missing.digest, job, tried)
+                self._fetch(missing.kind, missing.digest, job, needed)
 
     def _fetch(self, kind: Kind, digest: str, job: _Job, needed: Collection[str]) -> None:
         with self._alone(job):
@@ -160,7 +161,8 @@ class Fetcher:
                 path = self._linked(sent) or self._load(sent, done, max(total, 1), job)
                 placed.append((sent, path))
                 done += sent.size
-            self._fetched.keep(digest, kind, placed)
+            bundle = self._fetched.keep(digest, kind, placed)
+            self._inventory.verified(bundle, [sent.sha256 for sent in files])
 
     @contextmanager
     def _alone(self, job: _Job) -> Iterator[None]:

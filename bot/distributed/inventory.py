@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +153,11 @@ class Inventory:
     def file(self, sha256: str) -> Member | None:
         """A file of a part of the catalog, by its own digest."""
         return self._known.files.get(sha256)
+
+    def verified(self, bundle: Bundle, digests: Sequence[str]) -> None:
+        """Note the digests of files that were fetched: the engine needs not hash them again."""
+        for member, digest in zip(bundle.members, digests, strict=True):
+            self._hashes.note_file(member.path, digest)
 
     async def keep(self, catalog: LiveCatalog) -> Never:
         """Keep up with the catalog and hash what is not known yet, until cancelled."""

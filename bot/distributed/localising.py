@@ -113,6 +113,18 @@ def localising(inventory: Inventory) -> Place:
     return local
 
 
+def digests_of(order: Order) -> frozenset[str]:
+    """All that an order from elsewhere needs. Raises NotAnAddress."""
+    found: set[str] = set()
+
+    def note(part: Part, _: str) -> Part:
+        found.add(digest_in(part.path))
+        return part
+
+    _with_parts(order, note, lambda entry: _with_places(entry, entry.config, note))
+    return frozenset(found)
+
+
 def digest_in(path: str) -> str:
     """The digest that stands for a path. Raises NotAnAddress."""
     digest = path.removeprefix(SCHEME)

@@ -5,8 +5,8 @@ import contextvars
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
@@ -68,11 +68,16 @@ class RemoteEngine:
 
     def warm_up(self) -> None:
         """A worker does so when it starts. Raises EngineLost if one that was lost has said nothing
-        since."""
+        since, or is still at what it was told to stop."""
         if self._gone is not None:
             raise lost(self._gone)
-        if self._lost_at is not None and self._heard_at < self._lost_at:
+        if self._lost_at is None:
+            return
+        if self._heard_at < self._lost_at:
             raise lost("nothing was heard of the worker since it was lost")
+        if self._state.busy:
+            raise lost("the worker has not yet stopped what it was told to")
+        self._lost_at = None
 
     def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
         """A worker loads the default model of its own catalog when it starts."""
@@ -129,16 +134,10 @@ class RemoteEngine:
     ) -> Painting:
         if self._client is None:
             self._client = self._broker.client(self._pace)
-        if self._hints is None:
-            try:
-                self._hints = await hints_of(self._client, self.queue)
-            except RedisError as error:
-                why = f"the broker cannot be reached ({type(error).__name__})"
-                raise lost(why, innocent=True) from error
         inventory = self._inventory
         exchange = Exchange(
             client=self._client,
-            hints=self._hints,
+            hints=partial(self._hear, self._client),
             queue=self.queue,
             order=order if inventory is None else _addressed(order, inventory),
             texts=self._texts,
@@ -153,6 +152,11 @@ class RemoteEngine:
         if inventory is None:
             return painting
         return replace(painting, recipe=named_as(painting.recipe, order))
+
+    async def _hear(self, client: Redis) -> PubSub:
+        if self._hints is None:
+            self._hints = await hints_of(client, self.queue)
+        return self._hints
 
     def _why_lost(self) -> str | None:
         return self._gone or ("it was given up" if self._given_up else None)

@@ -187,7 +187,7 @@ class Roster:
             known = None
         if known is None:
             if name in self._removing.values():
-                return  # until its lanes of before, which have the same names, are gone
+                return  # its lanes are still there from before; they have the same names
             known = await self._welcome(client, name, said)
         fresh = known.beat != said.beat
         if fresh:
@@ -204,7 +204,7 @@ class Roster:
 
     async def _welcome(self, client: Redis, name: str, said: Announcement) -> _Known:
         self._refused.pop(name, None)
-        self._known[name] = known = _Known(said.session, -1, time.monotonic())
+        known = _Known(said.session, -1, time.monotonic())
         for number, state in enumerate(said.devices):
             queue = keys.queue(name, said.session, number)
             # Whatever an earlier bot process has left there is not waited for any more.
@@ -229,6 +229,7 @@ class Roster:
             )
             known.posts.append(_Post(lane, engine))
             self._lanes.add(lane, engine)
+        self._known[name] = known
         log.info("worker %s is here: %s", name, ", ".join(s.device for s in said.devices))
         return known
 
@@ -277,7 +278,7 @@ class Roster:
             removing.add_done_callback(self._removed)
 
     def _removed(self, task: asyncio.Task[None]) -> None:
-        del self._removing[task]
+        self._removing.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a lane could not be removed", exc_info=error)
 

@@ -4,7 +4,7 @@ import logging
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from saq import Job, Worker
+from saq import Job, Status, Worker
 from saq.queue.redis import RedisQueue
 
 from bot.errors import WireError
@@ -15,6 +15,12 @@ SAQ_JOB_MAX: Final = 65_536
 """Bytes of a job as SAQ keeps it; what is large has keys of its own."""
 HEARTBEAT: Final = 15
 """Seconds, for whoever looks at the broker with SAQ's own page."""
+
+
+_ENDING: Final = (
+    "Some tasks did not finish within the shutdown grace period, requesting cancellation"
+)
+"""What SAQ warns of whenever it ends: by then, its tasks only sleep."""
 
 
 class DeviceQueue(RedisQueue):
@@ -42,9 +48,12 @@ class DeviceQueue(RedisQueue):
         if len(data) > SAQ_JOB_MAX:
             raise WireError(f"job: more than {SAQ_JOB_MAX} bytes")
         try:
-            return self.deserialize(data)
+            job = self.deserialize(data)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise WireError(f"job: not as SAQ writes it ({type(error).__name__})") from None
+        if job is not None and not (isinstance(job.meta, dict) and isinstance(job.status, Status)):
+            raise WireError("job: not as SAQ writes it (meta or status)")
+        return job
 
 
 class DeviceWorker(Worker[Any]):
@@ -63,6 +72,8 @@ def keep_quiet() -> None:
 
 
 def _plain(record: logging.LogRecord) -> bool:
+    if record.msg == _ENDING:
+        return False
     if isinstance(record.args, tuple):
         record.args = tuple(each.key if isinstance(each, Job) else each for each in record.args)
     return without_messages(record)

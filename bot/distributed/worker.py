@@ -103,7 +103,7 @@ class Worker:
                 return
             for device, equipment in zip(devices, self._equipment, strict=True):
                 device.warm_up(equipment.preload)
-            log.info("worker %s is at %s with %d devices", self._name, self._broker, len(devices))
+            log.info("worker %s is at %s (devices: %d)", self._name, self._broker, len(devices))
             await self._work(client, devices, stop)
         finally:
             await asyncio.gather(*(device.close() for device in devices))
@@ -154,7 +154,7 @@ class Worker:
         finally:
             for task in (announcing, *running, *waits):
                 task.cancel()
-            await asyncio.wait((announcing, *running, *waits))
+            await asyncio.wait((announcing, *running, *waits), timeout=HAND_BACK_WITHIN)
 
     async def _leave(self, client: Redis, devices: Sequence[Device]) -> None:
         """Take no more jobs; finish those that were begun, or hand them back."""

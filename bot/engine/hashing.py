@@ -89,6 +89,10 @@ class HashCache:
         pairs = zip(_keys(path), digests, strict=True)
         self._note({key: f"{stamp}={digest}" for key, digest in pairs})
 
+    def note_file(self, path: Path, digest: str) -> None:
+        """Keep the hex digest of a whole file that was just computed elsewhere. Raises OSError."""
+        self._note({_keys(path)[0]: f"{_stamp(path.stat())}={digest}"})
+
     def of_files(self, root: Path, files: Iterable[Path], tick: Tick) -> str:
         """What `of_listing` returns for these files and their paths below `root`."""
         paths = list(files)

@@ -1,15 +1,13 @@
 """ProcessEngine: an engine in a process of its own, with the interface of one in this."""
 
 import logging
-import time
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final, TypeVar
 
-from bot.backoff import Backoff
 from bot.engine_process.frames import ENDING, Frame, Kind
 from bot.engine_process.messages import ADAPTERS, CALL, MODEL, Call
-from bot.engine_process.process import TICK, Ended, EngineProcess
+from bot.engine_process.process import Ended, EngineProcess
 from bot.errors import EngineLost, Loss, PaintStopped, WireError
 from bot.log import current_job
 from bot.order import Order
@@ -23,10 +21,8 @@ from catalog import AdapterEntry, ModelEntry
 log = logging.getLogger(__name__)
 
 MODULE: Final = "bot.engine_process"
-PAUSES: Final = Backoff(0, 0, 1, 5, 15, 60)
-"""Seconds before a process is started, by how many in a row ended before they had answered."""
-GRACE: Final = 2.0
-"""Seconds that a process has to end by itself."""
+GRACE: Final = 0.5
+"""Seconds that a process has to end by itself. It has nothing to save."""
 
 T = TypeVar("T")
 
@@ -47,20 +43,17 @@ def _done(frame: Frame) -> None:
 class ProcessEngine:
     """Like `bot.engine.Engine`, but it can be renewed.
 
-    Its process is started when it is first needed, and again after it has ended. name: of its lane.
-    module: what is run as the process. pauses: see PAUSES.
+    Its process is started when it is first needed, and again by the next call after it has ended;
+    how soon to call it again is for the caller to say. name: of its lane. module: what is run as
+    the process.
     """
 
-    def __init__(
-        self, options: EngineOptions, name: str, *, module: str = MODULE, pauses: Backoff = PAUSES
-    ) -> None:
+    def __init__(self, options: EngineOptions, name: str, *, module: str = MODULE) -> None:
         self.preview_interval = options.preview_interval
         self._options = options
         self._name = name
         self._module = module
-        self._pauses = pauses
         self._process: EngineProcess | None = None
-        self._deaths = 0
         self._renewed: EngineProcess | None = None
 
     @property
@@ -95,7 +88,7 @@ class ProcessEngine:
         check_stop: Callable[[], None],
         painted: OnPainted = unheard,
     ) -> Painting:
-        """As of an Engine, with `check_stop` called every TICK and with each report.
+        """As of an Engine, with `check_stop` called ten times a second and with each report.
 
         Raises EngineLost if the process ends, or sends what makes no sense, and RaisedElsewhere for
         what nobody expected there.
@@ -183,8 +176,8 @@ class ProcessEngine:
         result: of the frame that ends the call. take: gets each one before it. What `take` and
         `check_stop` raise stops the call, and is raised once it has stopped.
         """
-        process = self._started(check_stop)
-        process.begin(texts)
+        process = self._started()
+        process.begin(current_job(), texts)
         stopped: BaseException | None = None
         try:
             process.send(kind, self._who(), body)
@@ -203,7 +196,6 @@ class ProcessEngine:
             if stopped is None:
                 raise
         else:
-            self._deaths = 0
             # It may have come to its end before it heard that it should stop.
             if stopped is None or isinstance(stopped, PaintStopped):
                 return returned
@@ -233,17 +225,13 @@ class ProcessEngine:
                     process.send(Kind.STOP)
                     stopped = error
 
-    def _started(self, check_stop: Callable[[], None]) -> EngineProcess:
+    def _started(self) -> EngineProcess:
         """Its process; a new one if there is none, or the one before has ended."""
         process = self._process
         if process is not None and process.over:
             log.warning("%s: %s; another is started", self._name, process.ended())
             self._give_up(process)
         if self._process is None:
-            at = time.monotonic() + self._pauses.after(self._deaths)
-            while (left := at - time.monotonic()) > 0:
-                check_stop()
-                time.sleep(min(TICK, left))
             self._process = EngineProcess(self._name, self._module, self._options)
         return self._process
 
@@ -257,5 +245,4 @@ class ProcessEngine:
 
     def _give_up(self, process: EngineProcess) -> None:
         process.kill()
-        self._deaths += 1
         self._process = None

@@ -12,18 +12,16 @@ from queue import Empty, Full, Queue
 from typing import IO, BinaryIO, Final, cast
 
 from bot.engine_process import frames, logs
-from bot.engine_process.environment import environment
+from bot.engine_process.environment import environment, placed
 from bot.engine_process.frames import ENDING, OF_A_CALL, Frame, Kind
 from bot.engine_process.messages import BEGIN, LOADED, MEASURED, Begin, Measured
 from bot.errors import WireError
-from bot.log import without_texts
+from bot.log import concerning, without_texts
 from bot.wire.failures import RaisedElsewhere
 from bot.wire.options import EngineOptions
 
 log = logging.getLogger(__name__)
 
-PIPE: Final = 2**20
-"""Bytes of a pipe's buffer: unprivileged processes may have so many on Linux."""
 AHEAD: Final = 8
 """Frames that wait to be taken; further ones wait in the pipe."""
 LINE_MAX: Final = 2_000
@@ -63,7 +61,7 @@ class EngineProcess:
     def __init__(self, name: str, module: str, options: EngineOptions) -> None:
         self.loaded: str | None = None
         self._name = name
-        self._texts: Collection[str] = ()
+        self._job, self._texts = "", tuple[str, ...]()
         self._answers: Queue[Frame | None] = Queue(AHEAD)
         self._measured: Queue[Measured] = Queue(1)
         self._measuring = threading.Lock()
@@ -73,15 +71,15 @@ class EngineProcess:
         self._dying = threading.Lock()
         self._given_up = threading.Event()
         self._over = threading.Event()
+        options, variables = placed(options, environment())
         self._process = subprocess.Popen(  # noqa: S603
             # -P: not whatever module is in the current folder
             [sys.executable, "-P", "-m", module, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(),
+            env=variables,
             start_new_session=True,  # the terminal's signals are for the bot alone
-            pipesize=PIPE,
         )
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin is not None  # noqa: S101
@@ -102,10 +100,10 @@ class EngineProcess:
         """Whether it has ended."""
         return self._over.is_set()
 
-    def begin(self, texts: Collection[str]) -> None:
-        """A call begins, which lasts until a frame of ENDING. texts: what no line that is logged
-        from now on may have."""
-        self._texts = texts
+    def begin(self, job: str, texts: Collection[str]) -> None:
+        """A call begins, which lasts until a frame of ENDING. job: whose it is, which what it
+        prints concerns. texts: what no line that is logged from now on may have."""
+        self._job, self._texts = job, tuple(texts)
         self._in_call = True
 
     def send(self, kind: Kind, head: bytes = b"", body: bytes = b"") -> None:
@@ -150,12 +148,13 @@ class EngineProcess:
             self._dying.release()
 
     def end(self, grace: float) -> None:
-        """Have it end by itself within `grace` seconds, or else kill it; waits until it has."""
+        """Have it end by itself within `grace` seconds, or else kill it; waits as long again."""
         self._given_up.set()
-        self._close(grace)
-        self._over.wait(grace)
-        self.kill()
-        self._over.wait()
+        self._close(TICK)
+        if not self._over.wait(grace):
+            self.kill()
+            if not self._over.wait(grace):
+                log.error("%s: its engine process %d cannot be ended", self._name, self.pid)
 
     def ended(self) -> Ended:
         """How it ended. One that does not end by itself now is killed."""
@@ -241,4 +240,5 @@ class EngineProcess:
             while line := stream.readline(LINE_MAX):
                 text = without_texts(line.decode(errors="replace").rstrip(), self._texts)
                 if text:
-                    log.warning("%s: its engine process printed: %s", self._name, text)
+                    with concerning(self._job):
+                        log.warning("%s: its engine process printed: %s", self._name, text)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from bot.progress import Progress, Stage
+from bot.queue import Lane
 from bot.store import Api, Job
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class Metrics:
 
     queue_length: pending and running jobs. outbox_length: results and notices not yet delivered to
     Discord. loaded: keys of the models in memory. latency: seconds of a heartbeat's round trip to
-    Discord. gpu_memory: bytes by kind; called in another thread. key_name: the name of a key for
+    Discord. gpu_memory: bytes by kind, for each lane; called in another thread. lanes: all of them.
+    key_name: the name of a key for
     HTTP by its id, if jobs are to be counted by it.
     """
 
@@ -53,12 +55,14 @@ class Metrics:
         outbox_length: Callable[[], int],
         loaded: Callable[[], Collection[str]],
         latency: Callable[[], float],
-        gpu_memory: Callable[[], Mapping[str, int]],
+        gpu_memory: Callable[[], Mapping[str, Mapping[str, int]]],
+        lanes: Callable[[], Sequence[Lane]] = tuple,
         key_name: Callable[[str], Awaitable[str | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loaded = loaded
         self._gpu_memory = gpu_memory
+        self._lanes = lanes
         self._key_name = key_name
         # Not the loop's own executor, which it waits for at the end: the driver may hang for ever.
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="gpu-memory")
@@ -78,7 +82,19 @@ class Metrics:
         self._memory = Gauge(
             "imagen_gpu_memory_bytes",
             "Of the GPU: allocated and reserved by the bot, free, and total.",
-            ["kind"],
+            ["lane", "kind"],
+            registry=self._registry,
+        )
+        self._lane_info = Gauge(
+            "imagen_lane_info",
+            "1 for each GPU: its device, its model, and whether it is ready, lost or draining.",
+            ["lane", "device", "model", "state"],
+            registry=self._registry,
+        )
+        self._busy = Gauge(
+            "imagen_lane_busy",
+            "Whether the GPU generates a job.",
+            ["lane"],
             registry=self._registry,
         )
         self._waits = self._histogram(
@@ -160,8 +176,15 @@ class Metrics:
             log.warning("the GPU's memory cannot be read: %s", type(error).__name__)
             memory = {}
         self._memory.clear()
-        for kind, size in memory.items():
-            self._memory.labels(kind).set(size)
+        for lane, sizes in memory.items():
+            for kind, size in sizes.items():
+                self._memory.labels(lane, kind).set(size)
+        self._lane_info.clear()
+        self._busy.clear()
+        for each in self._lanes():
+            model = each.in_place.model or ""
+            self._lane_info.labels(each.name, each.device, model, each.state.value).set(1)
+            self._busy.labels(each.name).set(each.running is not None)
         return generate_latest(self._registry)
 
     def _started(self, job: Job) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.queue.lanes import Lane, LaneState
-from bot.queue.policy import Waiting
+from bot.queue.policy import Able, Waiting
 from bot.store import Job
 
 
@@ -11,13 +11,14 @@ class Fleet:
     """What lanes there are.
 
     changed: called, and must return at once, whenever other jobs may start than before.
+    choosy: whether it matters which lane a job is given to. Once it does, it does for good: what
+    the policy has put aside for other lanes has to be asked about again.
     """
 
     def __init__(self, lanes: Iterable[Lane], changed: Callable[[], None]) -> None:
         self.lanes: tuple[Lane, ...] = tuple(lanes)
+        self.choosy = len(self.lanes) != 1 or self.lanes[0].able is not None
         self._lanes_changed = changed
-        self._avoided: dict[str, Lane] = {}
-        self._above: dict[str, int] = {}  # by the id of a job
         self._models_above: dict[str, int] = {}
 
     def add_lane(self, lane: Lane) -> None:
@@ -25,12 +26,12 @@ class Fleet:
         if any(other.name == lane.name for other in self.lanes):
             raise ValueError(f"there is a lane {lane.name!r} already; each needs a name of its own")
         self.lanes = (*self.lanes, lane)
+        self.choosy = True
         self._lanes_changed()
 
     def remove_lane(self, lane: Lane) -> None:
         """It is gone, and what it had is put back or ended. Nothing happens if it was before."""
         self.lanes = tuple(other for other in self.lanes if other is not lane)
-        self._avoided = {job: other for job, other in self._avoided.items() if other is not lane}
         self._lanes_changed()
 
     def drain(self, lane: Lane) -> None:
@@ -51,12 +52,13 @@ class Fleet:
     # Which job may go where
 
     def too_small(self, lane: Lane, job: Job, *, model: bool) -> bool:
-        """`job` ran out of memory there; returns whether there is a larger lane.
+        """`job` ran out of memory there; returns whether it is to wait for a larger lane. It does
+        so once: if it was given to this one all the same, no larger one could take it.
 
         model: whether its model alone did not fit. Then no job with it is given to that lane or to
         smaller ones, as long as there is a larger one.
         """
-        if lane.memory is None:
+        if lane.memory is None or lane.memory <= job.memory_above:
             return False
         if model and job.request.model:
             known = self._models_above.get(job.request.model, 0)
@@ -65,7 +67,7 @@ class Fleet:
 
     def waits_for_memory(self, job: Job) -> bool:
         """Whether some lanes are too small for it, and others are not."""
-        above = self._memory_above(job.id, job.request.model)
+        above = max(job.memory_above, self._models_above.get(job.request.model, 0))
         room = [lane.has_room(above) for lane in self.lanes] if above else []
         return any(room) and not all(room)
 
@@ -75,40 +77,12 @@ class Fleet:
             return False
         if waiting.suspect and not lane.isolated and not alone:
             return False
-        above = self._memory_above(waiting.id, waiting.model)
+        above = max(waiting.memory_above, self._models_above.get(waiting.model, 0))
         if above and not lane.has_room(above) and self._other(waiting, lane, above):
             return False
-        if self._avoided.get(waiting.id) is not lane:
+        if waiting.avoids != lane.name:
             return True
         return not self._other(waiting, lane, above, LaneState.READY)
-
-    def choosy(self) -> bool:
-        """Whether any lane may not be given any job."""
-        return bool(
-            self._avoided
-            or self._above
-            or self._models_above
-            or any(lane.able is not None for lane in self.lanes)
-            or len({lane.isolated for lane in self.lanes}) > 1
-        )
-
-    def _enters(self, job: Job, avoiding: Lane | None = None) -> None:
-        """`job` waits. avoiding: the lane that it was lost on."""
-        if job.memory_above:
-            self._above[job.id] = job.memory_above
-        if avoiding is not None:
-            self._avoided[job.id] = avoiding
-
-    def _leaves(self, job_id: str) -> None:
-        """The job has ended, or is put back."""
-        for lane in self.lanes:
-            lane.leave(job_id)
-        self._avoided.pop(job_id, None)
-        self._above.pop(job_id, None)
-
-    def _memory_above(self, job_id: str, model: str) -> int:
-        """Bytes of the largest GPU that is known not to be enough for the job; 0 if none is."""
-        return max(self._above.get(job_id, 0), self._models_above.get(model, 0))
 
     def _other(self, waiting: Waiting, lane: Lane, above: int, *states: LaneState) -> bool:
         """Whether another lane can run it. states: that count; all, if none is given."""
@@ -121,10 +95,9 @@ class Fleet:
         )
 
 
-def able_on(
-    fleet: Fleet, lanes: Sequence[Lane], *, alone: bool
-) -> Callable[[Waiting, int], bool] | None:
-    """Which job may run on which of `lanes`, as the policy asks; None if all may everywhere."""
-    if not fleet.choosy():
+def able_on(fleet: Fleet, lanes: Sequence[Lane], *, alone: bool) -> Able | None:
+    """Which job may run on which of `lanes`, as the policy asks; None if there never was more than
+    one lane, which may run all."""
+    if not fleet.choosy:
         return None
     return lambda waiting, n: fleet.may_run(waiting, lanes[n], alone=alone)

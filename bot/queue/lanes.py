@@ -68,10 +68,9 @@ class Lane:
 
     @property
     def in_place(self) -> InPlace:
-        if self.loaded is None:
-            return self.last
-        model = self.loaded()
-        return self.last if model == self.last.model else InPlace(model)
+        here, model = self.last, self.last.model if self.loaded is None else self.loaded()
+        adapters = here.adapters if model == here.model else ()
+        return InPlace(model, adapters, self.environment)
 
     def has_room(self, memory_above: int) -> bool:
         """Whether its memory is larger than `memory_above` bytes, as far as is known."""

@@ -132,6 +132,7 @@ async def _watched(
         loaded=core.backend.loaded,
         latency=latency,
         gpu_memory=core.backend.gpu_memory,
+        lanes=lambda: core.backend.queue.lanes,
         key_name=core.backend.store.api_keys.name if core.settings.metrics_keys else None,
     )
     core.observers.subscribe(metrics)

@@ -99,7 +99,8 @@ class Settings(ResultSettings):
         alias="IMAGEN_DEVICES",
         description="Devices that generate at the same time, one job each: `auto` (every CUDA card "
         "there is, where IMAGEN_DEVICE is `auto` or `cuda`), or a list such as `cuda:0, cuda:1`, "
-        "which IMAGEN_DEVICE then has no part in.",
+        "which IMAGEN_DEVICE then has no part in. `none`: only workers generate, see "
+        "IMAGEN_BROKER.",
     )
     engine: Literal["auto", "thread", "process"] = Field(
         default="auto",

@@ -57,10 +57,12 @@ def _devices(text: object) -> object:
     parts = [part.lower() for part in parts_of(text)]
     if parts == ["auto"]:
         return ()
+    if parts == ["none"]:
+        return ("none",)
     known = all(re.fullmatch(r"cuda(:(0|[1-9][0-9]?))?|mps|cpu", part) for part in parts)
     if not known or len(parts) > DEVICES_MAX:
         raise ValueError(
-            "must be auto, or devices separated by commas, such as cuda:0, cuda:1"
+            "must be auto, none, or devices separated by commas, such as cuda:0, cuda:1"
             f" (at most {DEVICES_MAX})"
         )
     return tuple(parts)

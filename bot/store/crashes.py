@@ -10,7 +10,7 @@ from typing import Final
 import aiosqlite
 
 from bot.errors import Loss
-from bot.store.jobs import Job, now_ms
+from bot.store.jobs import BLAMELESS_MAX, Job, now_ms
 from bot.store.settings import set_setting
 
 DEVICE_LOST: Final = "device lost"
@@ -26,8 +26,11 @@ _RUNNING: Final = (
     "state IN ('pending', 'running', 'done') AND state = 'running'"
     " AND origin IN (SELECT value FROM json_each(?))"
 )
-_PAINTING: Final = f"{_RUNNING} AND painted_at IS NULL"
-"""Without those that were only being saved while another job was generated."""
+_PAINTING: Final = (
+    f"{_RUNNING} AND painted_at IS NULL AND NOT (isolated AND attempt <= {BLAMELESS_MAX})"
+)
+"""Without those that were only being saved while another job was generated, or that were generated
+in another process."""
 
 
 async def lost(write: aiosqlite.Connection, job: Job, loss: Loss, *, sure: bool = True) -> bool:
@@ -60,7 +63,8 @@ async def suspect(
     """A process died while it ran these jobs.
 
     boot: the machine's current one; jobs from before it are not to blame. own: a job caused it.
-    Those that were only being saved while another was generated are put back without blame.
+    Those that were only being saved while another was generated, or were generated in another
+    process, are put back without blame.
     """
     those = json.dumps(origins)
     alone = f"(SELECT count(*) FROM jobs WHERE {_PAINTING}) = 1"  # noqa: S608

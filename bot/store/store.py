@@ -104,9 +104,11 @@ class Store(Rooms):
         passed: Collection[str] = (),
         saving: Collection[Job] = (),
         lane: str | None = None,
+        *,
+        isolated: bool = False,
     ) -> Job | None:
         """pending → running, as a new attempt. passed: ids of jobs that it goes ahead of. lane: the
-        name of the one that generates it.
+        name of the one that generates it; isolated: whether it does so in another process.
 
         saving: attempts whose images only have to be saved, with when they were painted. From then
         on they are not to blame if the process dies; it costs no transaction of its own.
@@ -115,8 +117,9 @@ class Store(Rooms):
         async with self._database.transaction() as write:
             cursor = await write.execute(
                 "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?,"
-                " boot = ?, lane = ?, painted_at = NULL WHERE state = 'pending' AND id = ?",
-                (now, self._boot, lane, job_id),
+                " boot = ?, lane = ?, isolated = ?, painted_at = NULL"
+                " WHERE state = 'pending' AND id = ?",
+                (now, self._boot, lane, isolated, job_id),
             )
             if cursor.rowcount == 0:
                 return None

@@ -21,7 +21,8 @@ from bot.files.images import Compressed
 from bot.log import concerning
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
-from bot.store import Job, Store, now_ms
+from bot.recipe import environment_id
+from bot.store import BLAMELESS_MAX, Job, Store, now_ms
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
 from bot.worker.comparing import Comparing
@@ -103,13 +104,14 @@ class GpuConsumer:
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
         self._stopping = self._leaving = False
+        self._kept: set[str] = set()  # jobs that stay in the queue although they are abandoned
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
         self.taking_jobs = False  # whether `run` takes jobs
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> asyncio.Future[None]:
         """Load torch and the default model in the engine thread, ahead of the first job."""
-        self._engine.warm_up()
+        return self._engine.warm_up()
 
     def prefetch(self, job: Job) -> None:
         """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
@@ -166,6 +168,8 @@ class GpuConsumer:
                     self._leave(job.id)
 
     def _leave(self, job_id: str) -> None:
+        if job_id in self._kept:
+            return
         self._withdrawn.discard(job_id)
         self._queue.leave(job_id)
 
@@ -235,14 +239,16 @@ class GpuConsumer:
         if self._leaving:
             await self._saver.idle()
         stuck, unfinished = self._running, self._attempts
+        self._kept = {attempt.job.id for attempt in unfinished}
         task.cancel()
         await asyncio.wait([task])
         await self._saver.abandon()
-        # Only now, as both have the queue forget the job that they had.
+        self._kept.clear()
         for attempt in unfinished:
             where = "inside one long call" if attempt is stuck else "being saved"
             log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            self._waits_again(await self._outcomes.put_back(attempt.job))
+            if not self._waits_again(await self._outcomes.put_back(attempt.job)):
+                self._leave(attempt.job.id)
         if stuck is not None or self._lost is not None:
             return None
         return self._engine.close()
@@ -344,13 +350,15 @@ class GpuConsumer:
     async def _save(self, running: Attempt, result: Result) -> None:
         """Leave it to the saver, and the lane to the next job.
 
-        One that was tried before keeps the lane until it is saved. If it is the saving that ends
-        the process, no other job must be blamed again and again; and a suspect runs alone.
+        One that was tried before, or twice before if it was generated in another process, keeps the
+        lane until it is saved. If it is the saving that ends the process, no other job must be
+        blamed again and again; and a suspect runs alone.
         """
         self._running = None
+        self.lane.environment = environment_id(result.recipe.environment)
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
-        if job.attempt == 1:
+        if job.attempt <= (BLAMELESS_MAX if job.isolated else 1):
             self._queue.hand_over(job)
         else:
             await self._saver.idle()

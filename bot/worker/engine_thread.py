@@ -48,10 +48,11 @@ class EngineThread:
         self._stopping = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
 
-    def warm_up(self) -> None:
-        """Load torch and the default model, ahead of the first job."""
+    def warm_up(self) -> asyncio.Future[None]:
+        """Load torch and the default model, ahead of the first job. The future ends when that has,
+        whether or not it could be done."""
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._thread, self._guarded, loop, self._preload)
+        return loop.run_in_executor(self._thread, self._guarded, loop, self._preload)
 
     def rest(self) -> None:
         """Free the GPU's memory once the current job is done."""

@@ -12,7 +12,6 @@ from typing import TypeAlias
 from bot.errors import EngineLost
 from bot.log import concerning, here
 from bot.queue import JobQueue, Lane, LaneState
-from bot.queue.outlook import FEW
 from bot.store import Failure, Job, JobState, Store
 from bot.worker.consumer import GRACE, GpuConsumer
 from bot.worker.engine import ImageEngine
@@ -24,8 +23,7 @@ log = logging.getLogger(__name__)
 TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
 SHARE = 20
-"""In a long queue at least so many times as long as the last report took, which forecasts all
-places."""
+"""At least so many times as long as the last report took, which forecasts all places."""
 
 
 BuildConsumer: TypeAlias = Callable[[Lane, ImageEngine], GpuConsumer]
@@ -59,6 +57,7 @@ class Workers:
         self._build = build
         self._tasks: dict[Lane, asyncio.Task[None]] | None = None
         self._came = asyncio.Event()
+        self._warming: asyncio.Task[None] | None = None
         self._withdrawn = withdrawn
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         queue.stop_with(self._stop)
@@ -88,7 +87,7 @@ class Workers:
             yield
         finally:
             unsubscribe()
-            for task in beside:
+            for task in (*beside, *([self._warming] if self._warming else [])):
                 task.cancel()
             consumers, tasks, self._tasks = [*self._consumers.values()], self._tasks, None
             for consumer in consumers:
@@ -110,6 +109,8 @@ class Workers:
         if self._tasks is not None:
             self._tasks[lane] = asyncio.create_task(consumer.run())
         self._came.set()
+        if self._warming is not None and not self._queue.still.now:
+            consumer.warm_up()
         log.info("lane %s: added (%s)", lane.name, lane.device)
 
     async def remove(self, lane: Lane) -> None:
@@ -128,9 +129,14 @@ class Workers:
         log.info("lane %s: removed", lane.name)
 
     def warm_up(self) -> None:
-        """Load torch and the default model on every lane, ahead of the first job."""
-        for consumer in self._consumers.values():
-            consumer.warm_up()
+        """Load torch and the default model on every lane, ahead of the first job: on one after the
+        other, since they read the same files from the same disk."""
+        self._warming = asyncio.create_task(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        for lane in self._queue.lanes:
+            if (consumer := self._consumers.get(lane)) is not None:
+                await consumer.warm_up()
 
     async def lost(self) -> EngineLost:
         """Wait until a consumer can no longer generate in this process; returns the reason."""
@@ -202,8 +208,7 @@ class Workers:
         took = 0.0
         while True:
             await self._changed.wait()
-            long = len(self._queue) > FEW
-            await asyncio.sleep(max(TELL_AFTER, SHARE * took) if long else TELL_AFTER)
+            await asyncio.sleep(max(TELL_AFTER, SHARE * took))
             self._changed.clear()
             took, begin = 0.0, time.monotonic()
             for places in self._queue.parts():

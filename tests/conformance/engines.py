@@ -11,23 +11,25 @@ from typing import Final
 
 import pytest
 
-from bot.backoff import Backoff
 from bot.engine import Engine
 from bot.engine_process import ProcessEngine
 from bot.errors import Loss
 from bot.wire.options import EngineOptions
 from bot.worker.engine import ImageEngine
 from tests.conformance import faults, faulty
+from tests.conformance.elsewhere import on_another_machine
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """opened: with the engine, ready to be called. killed: what is lost when what generates is
-    killed; None if that is this process, which nothing can renew."""
+    killed; None if that is this process, which nothing can renew. remote: whether it is on another
+    machine, which tells of the latest step alone, and loads and rests by itself."""
 
     name: str
     opened: Callable[[EngineOptions], AbstractContextManager[ImageEngine]]
     killed: Loss | None
+    remote: bool = False
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def in_a_thread(options: EngineOptions) -> Iterator[ImageEngine]:
 
 @contextmanager
 def in_a_process(options: EngineOptions) -> Iterator[ImageEngine]:
-    engine = ProcessEngine(options, "gpu-1", module=faulty.__name__, pauses=Backoff(0))
+    engine = ProcessEngine(options, "gpu-1", module=faulty.__name__)
     yield engine
     engine.close()
 
@@ -49,4 +51,5 @@ def in_a_process(options: EngineOptions) -> Iterator[ImageEngine]:
 ENGINES: Final = (
     Row("thread", in_a_thread, killed=None),
     Row("process", in_a_process, killed=Loss.DIED),
+    Row("saq", on_another_machine, killed=Loss.WORKER, remote=True),
 )

@@ -66,7 +66,7 @@ def test_it_generates_the_same_bytes(engine: ImageEngine, expected: Expected, lo
         assert engine.loaded == wanted.model
 
 
-def test_reports_previews_and_images_come_in_order(engine: ImageEngine) -> None:
+def test_reports_previews_and_images_come_in_order(engine: ImageEngine, row: Row) -> None:
     seen: list[Progress] = []
     images: list[tuple[int, PaintedImage]] = []
 
@@ -76,15 +76,17 @@ def test_reports_previews_and_images_come_in_order(engine: ImageEngine) -> None:
     wanted = ordered(request(steps=3, count=2))
     painting = engine.paint(wanted, seen.append, never, painted)
     steps = [(p.image, p.step) for p in seen if p.stage is Stage.PAINTING]
-    assert list(dict.fromkeys(steps)) == [(i, s) for i in (1, 2) for s in range(4)]
+    every = [(i, s) for i in (1, 2) for s in range(4)]
+    assert set(steps) <= set(every) if row.remote else list(dict.fromkeys(steps)) == every
     assert steps == sorted(steps)
     previews = [(p.image, p.preview) for p in seen if p.preview]
-    assert [image for image, _ in previews] == [1, 1, 2, 2]
+    assert row.remote or [image for image, _ in previews] == [1, 1, 2, 2]
     for _, preview in previews:
         with PIL.Image.open(io.BytesIO(preview or b"")) as jpeg:
             assert (jpeg.format, jpeg.size) == ("JPEG", (256, 256))
     assert tuple(image for _, image in images) == painting.images
-    assert seen[images[0][0] - 1].image == 1, "the first is there before the second is begun"
+    if not row.remote:
+        assert seen[images[0][0] - 1].image == 1, "the first is there before the second is begun"
 
 
 def test_previews_can_be_turned_off_between_two_jobs(engine: ImageEngine, order: Order) -> None:
@@ -178,11 +180,11 @@ def test_what_is_fetched_ahead_changes_nothing(
 
 
 def test_a_rest_frees_the_model_and_the_next_job_has_it_again(
-    engine: ImageEngine, expected: Expected, order: Order
+    engine: ImageEngine, row: Row, expected: Expected, order: Order
 ) -> None:
     assert order.model is not None
     engine.preload(order.model, never)
-    assert engine.loaded == order.model.key
+    assert row.remote or engine.loaded == order.model.key
     engine.rest()
     assert digests(paint(engine, order)) == digests(expected(order))
     assert engine.gpu_memory() == {}, "there is no GPU here"

@@ -23,6 +23,10 @@ class Program:
         self._news = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
+    @property
+    def dead(self) -> bool:
+        return self._process.returncode is not None
+
     async def said(self, part: str) -> None:
         """Wait until it has printed a line with `part`."""
         async with asyncio.timeout(20):

@@ -16,10 +16,11 @@ import pytest
 import pytest_asyncio
 
 from bot.distributed import fetching as fetching_module
-from bot.distributed.fetched import PARTIAL, Fetched
+from bot.distributed.fetched import PARTIAL, Fetched, SentFile
 from bot.distributed.fetching import Fetcher, FetchFailed, check_address
 from bot.distributed.localising import SCHEME, addressed
 from bot.distributed.parts import Kind
+from bot.engine.hashing import HashCache
 from bot.errors import PaintStopped, SettingsError, StopReason
 from bot.order import Order
 from bot.progress import Progress, Stage
@@ -216,6 +217,14 @@ class TestComing:
         assert local.model is not None
         assert read(local.model.path) == BOT[weights]
         assert (site.worker.models / "mine.safetensors").read_bytes() == BOT[weights]
+
+    async def test_the_engine_need_not_hash_it_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        local = await site.complete()
+        assert local.model is not None
+        kept = HashCache(site.worker.home / "hashes.json")
+        assert kept.whole(Path(local.model.path)) == DIGEST
 
     async def test_two_orders_fetch_it_once(self, site: Site) -> None:
         fetcher, order = site.fetcher(), site.order()
@@ -477,6 +486,18 @@ class TestRoom:
         assert read(first.model.path) == BOT[FILE]
         assert len(fetched.digests) == 2
 
+    @WITH_A_SERVER
+    async def test_no_part_of_an_order_makes_room_for_another(self, site: Site) -> None:
+        """Although it was fetched last week."""
+        with_ink = replace(PLAIN, adapters=everything().adapters[:1])
+        await site.complete()
+        os.utime(site.folder / f"{DIGEST}.json", (1, 1))
+        site.worker.fetched.limit = len(BOT[FILE]) + 100  # type: ignore[union-attr]
+        with pytest.raises(FetchFailed) as failed:
+            await site.complete(site.order(with_ink))
+        assert failed.value.code == "part.too_large"
+        assert site.worker.fetched.digests == {DIGEST}  # type: ignore[union-attr]
+
     def test_what_an_order_needs_stays(self, tmp_path: Path) -> None:
         fetched = Fetched(tmp_path, 20)
         self.keep(fetched, "a" * 64, 10)
@@ -511,7 +532,7 @@ class TestRoom:
 
     @staticmethod
     def keep(fetched: Fetched, digest: str, size: int) -> None:
-        sent = fetching_module.SentFile("model.safetensors", size, "0" * 64)
+        sent = SentFile("model.safetensors", size, "0" * 64)
         path = fetched.partial(sent.sha256)
         path.write_bytes(b"x" * size)
         fetched.keep(digest, Kind.MODEL, [(sent, path)])

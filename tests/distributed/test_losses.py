@@ -60,10 +60,12 @@ async def test_a_killed_worker_is_noticed_and_the_job_can_go_on_elsewhere(server
 
 
 async def test_a_job_that_a_worker_never_took_did_not_end_it(server: Server) -> None:
-    async with worker_process(server.url, pace=BRIEF) as first:
-        async with lane_to(server.url, pace=BRIEF) as lane:
-            await first.kill()
-            error = await lost(asyncio.create_task(lane.paint(order())))
+    async with (
+        worker_process(server.url, pace=BRIEF) as first,
+        lane_to(server.url, pace=BRIEF) as lane,
+    ):
+        await first.kill()
+        error = await lost(asyncio.create_task(lane.paint(order())))
     assert "nothing was heard" in str(error)
     assert error.innocent
 

@@ -37,28 +37,23 @@ SHA256 = "ab" * 32
 
 @dataclass
 class FakeLanes:
-    """What the roster has asked for."""
+    """What the roster has asked for. takes: seconds that removing a lane takes."""
 
     lanes: dict[str, tuple[Lane, RemoteEngine]] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
-    removing: asyncio.Event = field(default_factory=asyncio.Event)
-    removal: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.removal.set()
+    takes: float = 0.0
 
     def add(self, lane: Lane, engine: ImageEngine) -> None:
-        assert isinstance(engine, RemoteEngine)
         if lane.name in self.lanes:
             raise ValueError(f"there is a lane {lane.name!r} already")
+        assert isinstance(engine, RemoteEngine)
         self.lanes[lane.name] = lane, engine
 
     def drain(self, lane: Lane, *, drained: bool) -> None:
         lane.draining = drained
 
     async def remove(self, lane: Lane) -> None:
-        self.removing.set()
-        await self.removal.wait()
+        await asyncio.sleep(self.takes)
         self.removed.append(lane.name)
         del self.lanes[lane.name]
 
@@ -129,8 +124,10 @@ async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCapt
     assert "worker one is gone: nothing was heard of it" in caplog.text
 
 
-async def test_one_that_was_started_again_is_another(server: Server) -> None:
+@pytest.mark.parametrize("takes", [0.0, 1.0])
+async def test_one_that_was_started_again_is_another(server: Server, takes: float) -> None:
     async with watching(server.url) as lanes:
+        lanes.takes = takes
         async with worker_process(server.url) as first:
             await lanes.until(lambda: lanes.lanes)
             _, before = lanes.lanes["one.0"]
@@ -139,24 +136,6 @@ async def test_one_that_was_started_again_is_another(server: Server) -> None:
         async with working(worker(server.url, SteppingEngine())):
             await announced(server.url, after=said.session)
             await lanes.until(lambda: lanes.lanes and lanes.lanes["one.0"][1] is not before)
-
-
-async def test_one_that_is_back_before_its_lane_has_gone_has_one_again(server: Server) -> None:
-    async with watching(server.url) as lanes:
-        lanes.removal.clear()
-        async with worker_process(server.url) as first:
-            await lanes.until(lambda: lanes.lanes)
-            _, before = lanes.lanes["one.0"]
-            said = await announced(server.url)
-            await first.kill()
-        async with working(worker(server.url, SteppingEngine())):
-            await announced(server.url, after=said.session)
-            await asyncio.wait_for(lanes.removing.wait(), 20)
-            await asyncio.sleep(2 * PACE.beat)
-            lanes.removal.set()
-            await lanes.until(lambda: lanes.lanes and lanes.lanes["one.0"][1] is not before)
-            async with as_lane(lanes.lanes["one.0"][1]) as lane:
-                await lane.paint(order())
 
 
 async def test_the_last_words_of_one_that_was_killed_are_no_sign_of_life(server: Server) -> None:

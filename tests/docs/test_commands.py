@@ -13,7 +13,7 @@ COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
     *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
     "info",
-    "keys",
+    *("keys", "worker", "workers"),
 }
 OTHERS = ("curl ", "docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
 """Programs that are not ours, with their own flags."""

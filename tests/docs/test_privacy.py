@@ -21,7 +21,7 @@ POLICY = (ROOT / "PRIVACY.md").read_text(encoding="utf-8")
 
 IMPERSONAL: dict[str, set[str]] = {
     "settings": {"key", "value"},
-    "api_keys": {"rate", "daily", "nsfw", "admin", "priority"},
+    "api_keys": {"rate", "daily", "nsfw", "admin", "priority", "worker"},
     "blocked_words": {"community", "text", "kind", "action", "added_at"},
     "disabled_entries": {"kind", "name", "at"},
     "greetings": {"guild_id", "greeted_at"},

@@ -1,12 +1,12 @@
 """An engine process without torch, which starts in a second."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.backoff import Backoff
 from bot.engine_process import ProcessEngine
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
@@ -51,7 +51,19 @@ def build(**options: Any) -> ProcessEngine:
     wanted = EngineOptions(
         models_dir=folder, hashes_file=folder / "hashes.json", hub_token=TOKEN, **options
     )
-    return ProcessEngine(wanted, "gpu-1", module=MODULE, pauses=Backoff(0))
+    return ProcessEngine(wanted, "gpu-1", module=MODULE)
+
+
+PATIENCE = 60.0
+"""Seconds that something may take that takes a moment."""
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread or process does."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begun + PATIENCE, "it does not happen"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

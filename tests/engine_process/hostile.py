@@ -21,7 +21,7 @@ def main() -> None:
     with open(os.environ[SAYS], "rb") as file:  # noqa: PTH123 – quicker without pathlib
         sys.stdout.buffer.write(file.read())
     sys.stdout.buffer.flush()
-    time.sleep(30)
+    time.sleep(600)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Whatever an engine process sends that makes no sense ends it, and not the bot."""
 
-import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +15,7 @@ from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.wire import paintings, reports
 from tests.engine_process import hostile
-from tests.engine_process.conftest import build, order, paint
+from tests.engine_process.conftest import build, order, paint, until
 from tests.engine_process.light import image_of, painting_of
 
 Say = Callable[[bytes], ProcessEngine]
@@ -110,6 +109,5 @@ def test_nothing_of_it_is_in_the_next_call(saying: Say) -> None:
     engine = saying(IMAGE + PAINTED + framed(Kind.DONE))
     painting: Painting = paint(engine)
     assert painting == painting_of(order())
-    while engine.pid is not None:  # the frame too many has ended it
-        time.sleep(0.01)
+    until(lambda: engine.pid is None)  # the frame too many has ended it
     assert paint(engine) == painting_of(order())

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.backoff import Backoff
 from bot.engine_process import ProcessEngine
-from bot.errors import EngineLost, Loss, PaintStopped, StopReason
+from bot.engine_process.process import TICK
+from bot.errors import EngineLost, Loss
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import InitImage
-from tests.engine_process.conftest import MODULE, build, order, paint
+from tests.engine_process.conftest import MODULE, PATIENCE, build, order, paint, until
+from tests.engine_process.light import FLOOD
 
 
 def alive(pid: int) -> bool:
@@ -61,8 +62,7 @@ def test_a_lost_device_is_lost_with_its_process(engine: ProcessEngine) -> None:
 
 
 def until_gone(pid: int) -> None:
-    while alive(pid):
-        time.sleep(0.01)
+    until(lambda: not alive(pid))
 
 
 def blocked(
@@ -75,7 +75,7 @@ def blocked(
         begun.set()
 
     call = thread.submit(paint, engine, prompt, report)
-    begun.wait()
+    assert begun.wait(PATIENCE)
     assert engine.pid is not None
     return call, engine.pid
 
@@ -88,7 +88,7 @@ def test_renewing_frees_a_call_that_hangs(engine: ProcessEngine, stopped: bool) 
             os.kill(pid, signal.SIGSTOP)
         assert engine.renew()
         with pytest.raises(EngineLost, match="given up") as lost:
-            call.result()
+            call.result(PATIENCE)
         assert lost.value.loss is Loss.HUNG
         assert thread.submit(paint, engine).result().images
         until_gone(pid)
@@ -105,11 +105,10 @@ def test_renewing_frees_a_call_that_cannot_be_written(engine: ProcessEngine) -> 
         call = thread.submit(engine.paint, wanted, lambda _: None, lambda: None)
         process = engine._process
         assert process is not None
-        while not process._writing.locked():
-            time.sleep(0.01)
+        until(process._writing.locked)
         engine.renew()
         with pytest.raises(EngineLost) as lost:
-            call.result()
+            call.result(PATIENCE)
     assert lost.value.loss is Loss.HUNG
 
 
@@ -121,28 +120,6 @@ def test_a_process_that_died_while_nobody_asked_is_replaced(engine: ProcessEngin
     assert engine.pid not in {pid, None}
 
 
-def test_processes_that_die_at_once_are_started_ever_more_slowly() -> None:
-    engine = build()
-    engine._pauses = Backoff(0, 3600)
-    checks = 0
-
-    def stop_later() -> None:
-        nonlocal checks
-        checks += 1
-        if checks > 2:
-            raise PaintStopped(StopReason.CANCELLED)
-
-    with pytest.raises(EngineLost):
-        paint(engine, "die exit")
-    with pytest.raises(PaintStopped):
-        paint(engine, check_stop=stop_later)
-    assert engine.pid is None, "none was started, and waiting for it could be stopped"
-    engine._deaths = 0
-    assert paint(engine).images
-    assert engine._deaths == 0
-    engine.close()
-
-
 def test_one_that_cannot_even_begin_says_so() -> None:
     engine = build()
     engine._module = "tests.engine_process.no_such_module"
@@ -152,3 +129,39 @@ def test_one_that_cannot_even_begin_says_so() -> None:
     engine._module = MODULE
     engine.warm_up()
     engine.close()
+
+
+def test_renewing_frees_one_that_reports_faster_than_anybody_listens(
+    engine: ProcessEngine,
+) -> None:
+    pids: list[int | None] = []
+
+    def report(_: Progress) -> None:
+        if not pids:
+            pids.append(engine.pid)
+            engine.renew()
+            until(lambda: engine.pid is None)
+
+    with pytest.raises(EngineLost):
+        paint(engine, "flood", report)
+    assert pids[0] is not None
+    until_gone(pids[0])
+
+
+def test_reports_wait_for_one_who_listens_slowly(shared: ProcessEngine) -> None:
+    seen: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        if not seen:
+            time.sleep(5 * TICK)
+        seen.append(progress)
+
+    assert paint(shared, "flood", report).images
+    assert len(seen) == FLOOD + 3
+
+
+def test_closing_does_not_wait_for_one_that_does_not_listen(engine: ProcessEngine) -> None:
+    pid = pid_of(engine)
+    os.kill(pid, signal.SIGSTOP)
+    engine.close()
+    assert not alive(pid)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.engine_process import ProcessEngine
-from bot.engine_process.environment import ROOT, environment
+from bot.engine_process.environment import ROOT, environment, placed
+from bot.wire.options import EngineOptions
 from tests.engine_process.conftest import TOKEN, paint
 from tests.engine_process.test_losing import alive, pid_of, until_gone
 
@@ -31,6 +32,29 @@ def test_what_is_for_everybody_is_kept() -> None:
     kept = environment({**SECRET, **FOR_ALL, "PYTHONPATH": "/mine"})
     assert kept == {**FOR_ALL, "PYTHONPATH": os.pathsep.join([str(ROOT), "/mine"])}
     assert environment({})["PYTHONPATH"] == str(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "then", "visible"),
+    [
+        ("cuda:1", None, "cuda", "1"),
+        ("cuda:0", "3, GPU-a1b2", "cuda", "3"),
+        ("cuda:1", "3, GPU-a1b2", "cuda", "GPU-a1b2"),
+        ("cuda:2", "3, GPU-a1b2", "cuda:2", "3, GPU-a1b2"),
+        ("cuda", "3", "cuda", "3"),
+        ("auto", None, "auto", None),
+        ("cpu", "3", "cpu", "3"),
+    ],
+)
+def test_it_sees_its_own_card_alone(
+    device: str, seen: str | None, then: str, visible: str | None
+) -> None:
+    variables = {} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}
+    options, got = placed(
+        EngineOptions(models_dir=ROOT, hashes_file=ROOT, device=device), variables
+    )
+    assert options.device == then
+    assert got.get("CUDA_VISIBLE_DEVICES") == visible
 
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -180,11 +180,13 @@ class FailingOnce(Store):
         passed: Collection[str] = (),
         saving: Collection[Job] = (),
         lane: str | None = None,
+        *,
+        isolated: bool = False,
     ) -> Job | None:
         if self.fails:
             self.fails = False
             raise sqlite3.OperationalError("database is locked")
-        return await super().start(job_id, passed, saving, lane)
+        return await super().start(job_id, passed, saving, lane, isolated=isolated)
 
 
 async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -156,6 +155,10 @@ class TestPainting:
         assert job.warnings == (() if here else (elsewhere,))
         assert [order.request for order in bench.engine.orders] == [request()]
         assert job.request == asked
+        # From now on, the queue knows where to repeat what was generated here.
+        assert [lane.environment for lane in bench.queue.lanes] == [
+            environment_id({"torch": "2.13.0"})
+        ]
 
     async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
         seeds: list[int] = []
@@ -295,6 +298,7 @@ class TestPainting:
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(workers_module, "TELL_AFTER", 0)
+        monkeypatch.setattr(workers_module, "SHARE", 0)
         gate = Gate()
         async with build(gate) as bench:
             first, second, third = [await bench.take() for _ in range(3)]
@@ -425,11 +429,9 @@ class TestStopping:
         async with build() as bench:
             really = bench.store.start
 
-            async def start(
-                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
-            ) -> Job | None:
+            async def start(*arguments: Any, **options: Any) -> Job | None:
                 """The store says *running*, but the consumer does not know it yet."""
-                started: Job | None = await really(job_id, passed, saving)
+                started: Job | None = await really(*arguments, **options)
                 began.set()
                 await go_on.wait()
                 return started
@@ -713,12 +715,10 @@ class TestRobustness:
         async with build() as bench:
             really, failures = bench.store.start, iter([True, True])
 
-            async def start(
-                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
-            ) -> Job | None:
+            async def start(*arguments: Any, **options: Any) -> Job | None:
                 if next(failures, False):
                     raise sqlite3.OperationalError("database is locked")
-                started: Job | None = await really(job_id, passed, saving)
+                started: Job | None = await really(*arguments, **options)
                 return started
 
             monkeypatch.setattr(bench.store, "start", start)

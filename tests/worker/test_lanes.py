@@ -21,7 +21,7 @@ from bot.worker import results
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
-from tests.worker.fakes import CheckStop, FakeEngine, Report, eventually
+from tests.worker.fakes import CheckStop, FakeEngine, Report, Work, eventually
 from tests.worker.fleet import MortalEngine, lanes_of
 
 GIB = 2**30
@@ -216,7 +216,7 @@ class TestLosing:
     ) -> None:
         gate, again = Gate(), Gate()
         first, second, third = apart("a", "b", "c")
-        works = [gate, Dies(), again]
+        works: list[Work] = [gate, Dies(), again]
         async with lanes_of(tmp_path, [first, second, third], works) as lanes:
             lanes.queue.drain(second)
             lanes.queue.drain(third)
@@ -392,7 +392,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory(code)]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: job_id in lanes.queue.places() and bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
             place = lanes.queue.places()[job_id]
             assert place.larger_gpu
             stored = await lanes.store.job(job_id)
@@ -419,19 +419,28 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], works) as lanes:
             lanes.queue.drain(large)
             first = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[first].larger_gpu)
             lanes.queue.resume(large)
             assert (await lanes.ended(first)).lane == "large"
             for _ in range(2):
                 assert (await lanes.ended(await lanes.take())).lane == "large"
         assert len(lanes.engines[0].orders) == 1
 
+    async def test_where_the_larger_one_may_not_take_it_it_fails_at_the_second_try(
+        self, tmp_path: Path
+    ) -> None:
+        small, large = self.lanes()
+        large.able = lambda waiting: False
+        async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.lane) == (S.FAILED, 2, "small")
+
     async def test_it_is_known_after_a_restart(self, tmp_path: Path) -> None:
         small, large = self.lanes()
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
         small, large = self.lanes()
         async with lanes_of(tmp_path, [small, large]) as lanes:
             await lanes.queue.line_up([await lanes.store.job(job_id)])
@@ -446,7 +455,7 @@ class TestMixedCards:
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             lanes.queue.drain(large)
             job_id = await lanes.take()
-            await eventually(lambda: bool(lanes.queue._above))
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
             await lanes.workers.remove(large)
             job = await lanes.ended(job_id)
         assert job.state is S.FAILED

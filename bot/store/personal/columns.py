@@ -32,6 +32,7 @@ JOBS: Final[Mapping[str, str]] = {
     "recipe": "everything that is needed to generate the same images again",
     "warnings": "what the person was told about the result",
     "lane": "on which of the bot's GPUs it was last started",
+    "isolated": "whether it was generated in another process than the bot's",
     "memory_above": "bytes of the largest GPU whose memory was not enough for it",
     "boot": "a random ID of the time since the computer was started",
 }
