@@ -109,13 +109,14 @@ class EngineLost(ImagenError):
     """An engine can no longer generate. `loss` is the kind of reason, the text explains it.
 
     sure: whether it was surely the job that ended it. One that was killed may have been killed by
-    anybody.
+    anybody. innocent: whether it surely was not.
     """
 
-    def __init__(self, loss: Loss, text: str, *, sure: bool = True) -> None:
+    def __init__(self, loss: Loss, text: str, *, sure: bool = True, innocent: bool = False) -> None:
         super().__init__(text)
         self.loss = loss
         self.sure = sure
+        self.innocent = innocent
 
 
 class WireError(ImagenError):

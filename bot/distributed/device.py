@@ -43,7 +43,6 @@ LEASE_MAX = 255
 CLOSE_WITHIN = 3.0
 """Seconds, for the engine."""
 ABORTING = Status.ABORTING.value.encode()
-NOT_MINE = EngineLost(Loss.WORKER, "the worker takes no more jobs", sure=False)
 
 
 Complete = Callable[[Order, Callable[[Progress], None], Callable[[], None]], Order]
@@ -174,7 +173,7 @@ class Device:
     async def _outcome(self, job: Job, sent: SentOrder, previews: float | None) -> Answer | None:
         running = _Running(seconds_for(sent.request, self._timeout))
         if self.leaving:
-            return failure_of(NOT_MINE)
+            return failure_of(PaintStopped(StopReason.SHUTDOWN))
         self._running = running
         telling = asyncio.create_task(self._tell(job, running))
         listening = asyncio.create_task(self._listen(job, running))

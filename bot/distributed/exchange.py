@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from saq import Job
+from saq import Job, Status
 from saq.job import TERMINAL_STATUSES
 
 from bot.distributed import answers, keys
@@ -87,6 +87,7 @@ class Exchange:
         self._stop: Exception | None = None
         self._aborted_at = self._leased_at = 0.0
         self._heard_at = time.monotonic()
+        self._cut_off = self._taken = False
         self._seen: object = None
         self._reported: object = None
 
@@ -109,11 +110,12 @@ class Exchange:
             try:
                 return await call()
             except RedisError as error:
+                self._cut_off = True
                 if (why := self._why_given_up()) is not None:
-                    raise lost(why) from error
+                    raise self._lost(why) from error
                 if time.monotonic() - begin > self._pace.silence:
                     reason = type(error).__name__
-                    raise lost(f"the broker cannot be reached ({reason})") from error
+                    raise self._lost(f"the broker cannot be reached ({reason})") from error
             self._check_stop()
             await asyncio.sleep(LOOK)
 
@@ -132,7 +134,7 @@ class Exchange:
             await self._look()
             if (why := self._why_lost()) is not None:
                 await self._abort()
-                raise self._stop or lost(why)
+                raise self._end(why)
             now = time.monotonic()
             try:
                 if self._stop is None and now - self._leased_at > self._pace.beat:
@@ -141,6 +143,7 @@ class Exchange:
                     await self._abort()
                 answer = await self._answer()
             except RedisError:
+                self._cut_off = True
                 continue  # until it counts as lost
             if answer is not None:
                 return self._read(answer)
@@ -177,13 +180,26 @@ class Exchange:
         seen = (job.status, job.started, job.meta.get("beat"))
         if seen != self._seen:
             self._seen, self._heard_at = seen, time.monotonic()
+            self._taken = self._taken or job.status is not Status.QUEUED
             await self._pass_on(job)
         if job.status not in TERMINAL_STATUSES:
             return None
         # The result is there before the end, if there is any.
         if data := await self._result():
             return data
-        raise self._stop or lost(f"the worker left no result ({job.status.value})")
+        raise self._stop or self._lost(f"the worker left no result ({job.status.value})")
+
+    def _end(self, why: str) -> Exception:
+        """What is raised when the worker is given up. That its lane goes as well says nothing of
+        what became of the job."""
+        stop = self._stop
+        leaves = isinstance(stop, PaintStopped) and stop.reason is StopReason.SHUTDOWN
+        return self._lost(why) if stop is None or leaves else stop
+
+    def _lost(self, why: str) -> EngineLost:
+        """A job that the worker has not taken has not ended it; nor has one that ran while the
+        broker was away, as far as anybody can tell."""
+        return lost(why, innocent=self._cut_off or not self._taken)
 
     async def _result(self) -> bytes:
         key = keys.result(self._job.key)
@@ -208,7 +224,7 @@ class Exchange:
         except PaintStopped as stopped:
             if stopped.reason is StopReason.TIMEOUT:
                 raise
-            raise lost("the worker gave the job back") from stopped
+            raise lost("the worker gave the job back", innocent=True) from stopped
 
     async def _fetch(self, answer: SentPainting, painted: OnPainted) -> Painting:
         """The images. Each is checked before it is passed on."""
@@ -260,6 +276,7 @@ async def hints_of(client: Redis, queue: str) -> PubSub:
     return hints
 
 
-def lost(why: str) -> EngineLost:
-    """The worker, or the way to it: nothing that the job is to blame for."""
-    return EngineLost(Loss.WORKER, why, sure=False)
+def lost(why: str, *, innocent: bool = False) -> EngineLost:
+    """The worker, or the way to it: nothing that the job is surely to blame for. innocent: surely
+    not even that."""
+    return EngineLost(Loss.WORKER, why, sure=False, innocent=innocent)

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 WORKERS_MAX: Final = 1_000
 SCANNED_MAX: Final = 100_000
 """Keys that are looked through for workers, and for what they have left."""
+LEAVE_WITHIN: Final = 1.0
+"""Seconds that lanes which are being removed have when the bot stops."""
 SCAN: Final = 1_000
 """Keys at once."""
 
@@ -124,7 +126,8 @@ class Roster:
                     log.exception("the workers cannot be looked for")
                 await asyncio.sleep(self._pace.beat)
         finally:
-            await asyncio.gather(*self._removing, return_exceptions=True)
+            if self._removing:  # else what they have is taken up at the next start
+                await asyncio.wait(self._removing, timeout=LEAVE_WITHIN)
             await client.aclose()
 
     async def _round(self, client: Redis) -> None:
@@ -186,13 +189,15 @@ class Roster:
             if name in self._removing.values():
                 return  # its lanes are still there from before; they have the same names
             known = await self._welcome(client, name, said)
-        if known.beat != said.beat:
+        fresh = known.beat != said.beat
+        if fresh:
             known.beat, known.heard_at = said.beat, time.monotonic()
         await self._list_files(client, name, known, said)
         known.leaving, known.fetches = said.leaving, said.fetches
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
-            post.engine.heard(state)
+            if fresh:  # else it may be all that is left of it
+                post.engine.heard(state)
             post.lane.memory, post.lane.environment = state.memory, state.environment
             if post.lane.draining != drained:
                 self._lanes.drain(post.lane, drained=drained)

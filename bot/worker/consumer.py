@@ -104,7 +104,7 @@ class GpuConsumer:
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
         self._stopping = self._leaving = False
-        self._returned: set[str] = set()  # jobs that wait again while something is stuck in them
+        self._kept: set[str] = set()  # jobs that stay in the queue although they are abandoned
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
         self.taking_jobs = False  # whether `run` takes jobs
@@ -168,7 +168,7 @@ class GpuConsumer:
                     self._leave(job.id)
 
     def _leave(self, job_id: str) -> None:
-        if job_id in self._returned:
+        if job_id in self._kept:
             return
         self._withdrawn.discard(job_id)
         self._queue.leave(job_id)
@@ -205,6 +205,11 @@ class GpuConsumer:
         """The one that is being saved, and the one that is being generated."""
         return tuple(one for one in (self._saver.attempt, self._running) if one is not None)
 
+    @property
+    def _ends(self) -> bool:
+        """Whether the bot stops, and not just this lane."""
+        return self._stopping and not self._leaving
+
     def stop(self) -> None:
         """Take no more jobs, and stop the running one at its next step. What is being saved is
         given up only if that fails."""
@@ -214,9 +219,12 @@ class GpuConsumer:
             attempt.stop(StopReason.SHUTDOWN)
 
     def leave(self) -> None:
-        """As `stop`, while the other lanes go on: the job goes back into the queue."""
-        self._leaving = True
-        self.stop()
+        """As `stop`, while the other lanes go on: the job goes back into the queue. What is being
+        saved needs no engine, so it is not given up."""
+        self._leaving = self._stopping = True
+        self._engine.stop()
+        if self._running is not None:
+            self._running.stop(StopReason.SHUTDOWN)
 
     async def end(self, task: asyncio.Task[None]) -> asyncio.Future[None] | None:
         """After `stop`: end `task`, which runs `run`; unfinished jobs go back to pending.
@@ -228,15 +236,19 @@ class GpuConsumer:
                 if self._running is not None:
                     await asyncio.wait([task])
                 await self._saver.idle()
-        stuck = self._running
-        for attempt in self._attempts:
-            where = "inside one long call" if attempt is stuck else "being saved"
-            log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            if self._waits_again(await self._outcomes.put_back(attempt.job)):
-                self._returned.add(attempt.job.id)
+        if self._leaving:
+            await self._saver.idle()
+        stuck, unfinished = self._running, self._attempts
+        self._kept = {attempt.job.id for attempt in unfinished}
         task.cancel()
         await asyncio.wait([task])
         await self._saver.abandon()
+        self._kept.clear()
+        for attempt in unfinished:
+            where = "inside one long call" if attempt is stuck else "being saved"
+            log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
+            if not self._waits_again(await self._outcomes.put_back(attempt.job)):
+                self._leave(attempt.job.id)
         if stuck is not None or self._lost is not None:
             return None
         return self._engine.close()
@@ -293,7 +305,7 @@ class GpuConsumer:
     def _waits_again(self, job: Job | None, *, avoiding: bool = False) -> bool:
         """Have `job`, if it is pending, wait in the queue, unless the bot stops; returns whether it
         does. avoiding: it goes to another lane, if there is one."""
-        if job is None or (self._stopping and not self._leaving):
+        if job is None or self._ends:
             return False
         self._queue.put_back(job, self.lane if avoiding else None)
         return True
@@ -301,7 +313,7 @@ class GpuConsumer:
     async def _engine_lost(self, running: Attempt, lost: EngineLost) -> bool:
         """Returns whether the job waits again, because another engine takes this one's place."""
         if await self._engine.give_up(self._painter.call):
-            again = await self._outcomes.lost(running, lost)
+            again = await self._outcomes.lost(running, lost, ends=self._ends)
             return self._waits_again(again, avoiding=True)
         lose = partial(self._store.lose, running.job, lost.loss, sure=lost.sure)
         await self._outcomes.record(lose, running.job)

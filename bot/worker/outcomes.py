@@ -73,27 +73,22 @@ class Outcomes:
             log.error("%s", error)
             return None
 
-    async def lost(self, running: Attempt, error: EngineLost) -> Job | None:
+    async def lost(self, running: Attempt, error: EngineLost, *, ends: bool) -> Job | None:
         """Its engine was lost, and another will take its place. Returns the job if it is pending
-        now; it fails if it has ended too many of them. Nothing is put down to one that is stopped.
-        """
+        now; it fails if it has ended too many of them. ends: whether the bot stops."""
         job = running.job
-        try:
-            running.check_stop()
-        except PaintStopped as stopped:
-            if stopped.reason is StopReason.SHUTDOWN:
-                return await self.put_back(job)
-            await self._stopped(running, stopped.reason)
+        if (reason := _reason(running)) is StopReason.CANCELLED or ends:
+            await self._stopped(running, reason or StopReason.SHUTDOWN)
             return None
         log.warning("job %s: %s (%s)", job.id, error, error.loss.value)
-        lose = partial(self._store.lose, job, error.loss, sure=error.sure)
+        if error.innocent:
+            lose = partial(self._store.requeue, job)
+        else:
+            lose = partial(self._store.lose, job, error.loss, sure=error.sure)
         again = await self.record(lose, job)
-        try:
-            running.check_stop()
-        except PaintStopped as stopped:  # while that was written
-            if stopped.reason is not StopReason.SHUTDOWN:
-                await self._stopped(running, stopped.reason)
-                return None
+        if _reason(running) is StopReason.CANCELLED:  # while that was written
+            await self._stopped(running, StopReason.CANCELLED)
+            return None
         if again is not None and (poison := again.poison) is not None:
             log.warning("job %s: given up: %s (%d crashes)", job.id, poison.code, again.crashes)
             await self._fail(again, poison)
@@ -134,6 +129,15 @@ class Outcomes:
     async def _fail(self, job: Job, failure: Failure) -> None:
         if failed := await self.record(lambda: self._store.fail(job, failure), job):
             self._notices.send(self._observer.failed(failed))
+
+
+def _reason(running: Attempt) -> StopReason | None:
+    """Why it was told to stop; None if it was not."""
+    try:
+        running.check_stop()
+    except PaintStopped as stopped:
+        return stopped.reason
+    return None
 
 
 def _without_prompts(notice: Notice) -> dict[str, str | int | float]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from playground import Playground
 from tests.chaos.api_storm import ApiPlan, ApiTally, api_storm
-from tests.chaos.harness import Chaos, ChaosHome, HurriedBot, LightBot, Plan, Tally
+from tests.chaos.harness import Chaos, ChaosHome, HurriedBot, LightBot
+from tests.chaos.plans import Plan, Tally
 
 COLD_START = 1.5
 """The most seconds from its start to a kill before it is online."""

@@ -1,22 +1,25 @@
 """Chaos: the real process is killed again and again; at the end every job is accounted for."""
 
 import asyncio
+import io
 import json
 import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from PIL import Image
 
 from bot.store import CRASHES_MAX
-from playground import Channel, Interaction, NotAcknowledged, Playground, User
+from playground import Channel, Interaction, Message, NotAcknowledged, Playground, User
 from playground.faults import Storm
+from tests.chaos.plans import Plan, Tally
+from tests.chaos.victims import Victim, engines_of
 from tests.e2e.home import Bot, Home
 from tests.e2e.results import job_of
 
@@ -31,6 +34,8 @@ steps = {min = 1, default = 4, max = 100}
 """
 LONG = 60
 """Seconds after which an awaited event counts as lost."""
+COMPARED = 40
+"""Images whose pixels are looked at."""
 EXPECTED = (
     "40060",  # sent twice: discord.py repeats an acknowledgement whose response was lost
     "10062",  # the acknowledgement came too late, because the process was killed meanwhile
@@ -110,57 +115,25 @@ def _stands_still(pid: int) -> bool:
     return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to happen. storm: how many of all requests fail at random.
+class Chaos:
+    """One plan, one home, one Discord.
 
-    forgetful: nonces prevent no duplicates, as after a long absence; and half of the messages are
-        deleted once their interaction has expired, so that the results need new messages.
-    starting: the most seconds from its start to a kill before it is online.
-    working: the most seconds from being online to a kill at work.
-    settings: people and the server's manager change settings meanwhile, none of which refuses jobs.
+    others: what is killed besides the bot, while it runs. pixels: what the image of a seed is, in
+    64x64; None: they are not compared.
     """
 
-    seed: int
-    jobs: int
-    kills: int
-    storm: float = 0.0
-    forgetful: bool = False
-    users: int = 7
-    starting: float = 0.4
-    working: float = 0.4
-    settings: bool = False
-
-
-@dataclass
-class Tally:
-    """What became of the jobs. unstored: acknowledged but not in the store."""
-
-    stored: int = 0
-    delivered: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    unstored: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        how = ", ".join(f"{count} {what}" for what, count in sorted(self.kills.items()))
-        return (
-            f"{self.stored} jobs, {self.kills.total()} kills ({how}): {self.delivered} delivered, "
-            f"{len(self.lost) + self.unstored} lost, {len(self.doubled)} doubled"
-        )
-
-    @property
-    def perfect(self) -> bool:
-        return not (self.lost or self.doubled or self.unstored or self.violations)
-
-
-class Chaos:
-    """One plan, one home, one Discord."""
-
-    def __init__(self, plan: Plan, playground: Playground, bot: Bot) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        playground: Playground,
+        bot: Bot,
+        others: Sequence[Victim] = (),
+        pixels: Callable[[int], bytes] | None = None,
+    ) -> None:
         self.plan = plan
+        self._others = others
+        self._turns: list[Victim | None] = []
+        self._pixels = pixels
         self.tally = Tally()
         self._playground = playground
         self._bot = bot
@@ -177,14 +150,16 @@ class Chaos:
         playground.ack_deadline = 2.0
         if plan.forgetful:
             playground.forget_nonces()
+        alive = False
         for life in range(1, plan.kills + 1):
-            await self._bot.start(online=False)
             due = plan.jobs * life // plan.kills
-            if self._chance.random() < 0.25 and life > 1:
-                await asyncio.sleep(self._chance.uniform(0, plan.starting))
-                await self._kill("while starting")
-                continue
-            await playground.wait_online()
+            if not alive:
+                await self._bot.start(online=False)
+                if self._chance.random() < 0.25 and life > 1:
+                    await asyncio.sleep(self._chance.uniform(0, plan.starting))
+                    await self._kill("while starting")
+                    continue
+                await playground.wait_online()
             if life == 1:
                 await playground.wait_commands("imagine")
                 if plan.storm:
@@ -195,17 +170,34 @@ class Chaos:
             if plan.storm and self._chance.random() < 0.3:
                 playground.expire_interactions()
             await asyncio.sleep(self._chance.uniform(0, plan.working))
+            if (victim := self._victim()) is not None:
+                alive = True
+                await self._strike(victim)
+                await asking
+                continue
+            alive = False
             await self._kill("at work")
             asking.cancel()
             with suppress(asyncio.CancelledError, NotAcknowledged):
                 await asking
-        await self._bot.start(online=False)
-        await playground.wait_online()
+        if not alive:
+            await self._bot.start(online=False)
+            await playground.wait_online()
         await self._ask(plan.jobs)
         playground.set_weather(None)
-        await playground.wait_for(self._settled, timeout=15)
+        await playground.wait_for(self._settled, timeout=15 + plan.jobs)
         await self._bot.end(signal.SIGTERM)
+        await self._compare()
         return self._count()
+
+    def _victim(self) -> Victim | None:
+        """What is killed next: each as often as the others, in any order. None: the bot."""
+        if not self._others:
+            return None
+        if not self._turns:
+            self._turns = [None, *self._others]
+            self._chance.shuffle(self._turns)
+        return self._turns.pop()
 
     async def _ask(self, due: int) -> None:
         """Request jobs until `due` are stored."""
@@ -218,7 +210,9 @@ class Chaos:
                 if self.plan.settings:
                     await self._change_a_setting(user, channel)
                 with suppress(NotAcknowledged):
-                    call = await user.slash("imagine", prompt=prompt, seed=seed, channel=channel)
+                    call = await user.slash(
+                        "imagine", prompt=prompt, seed=seed, steps=self.plan.steps, channel=channel
+                    )
                     self._calls.append(call)
                     if self.plan.forgetful and self._chance.random() < 0.5:
                         call.dead = True
@@ -251,11 +245,35 @@ class Chaos:
         ]
 
     async def _kill(self, when: str) -> None:
-        """SIGKILL, but not so often during the same job that it would be given up as poison.
+        """SIGKILL of the bot."""
+        await self._stand_still()
+        painting = self._query("SELECT 1 FROM jobs WHERE state = 'running'")
+        painted = self._query("SELECT 1 FROM jobs WHERE state = 'done'")
+        detail = "painting" if painting else "delivering" if painted else "idle"
+        self.tally.kills[when if when == "while starting" else detail] += 1
+        engines = [pid for pid, _ in engines_of(self._bot.pid)]
+        await self._bot.end(signal.SIGKILL)
+        # They end with it, or they would keep the GPU's memory.
+        await until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in engines))
 
-        The process is stopped while the database is read, so nothing changes meanwhile.
+    async def _strike(self, victim: Victim) -> None:
+        """SIGKILL of something else, and soon another in its place."""
+        await self._stand_still(victim.lanes)
+        running = f"SELECT 1 FROM jobs WHERE state = 'running' AND {victim.lanes}"
+        when = "painting" if self._query(running) else "idle"
+        if victim.kill():
+            self.tally.kills[f"{victim.name} {when}"] += 1
+        self._bot.send(signal.SIGCONT)
+        await victim.replace(self._chance)
+
+    async def _stand_still(self, lanes: str = "1") -> None:
+        """Stop the bot, so that nothing changes meanwhile, as soon as no job that runs on `lanes`
+        would be given up as poison if it were lost once more.
         """
-        poison = f"SELECT 1 FROM jobs WHERE state = 'running' AND crashes >= {CRASHES_MAX - 1}"
+        poison = (
+            f"SELECT 1 FROM jobs WHERE state = 'running' AND crashes >= {CRASHES_MAX - 1}"
+            f" AND {lanes}"
+        )
         async with asyncio.timeout(LONG):
             while True:
                 self._bot.send(signal.SIGSTOP)
@@ -266,11 +284,6 @@ class Chaos:
                         break
                 self._bot.send(signal.SIGCONT)
                 await asyncio.sleep(0.05)
-        painting = self._query("SELECT 1 FROM jobs WHERE state = 'running'")
-        painted = self._query("SELECT 1 FROM jobs WHERE state = 'done'")
-        detail = "painting" if painting else "delivering" if painted else "idle"
-        self.tally.kills[when if when == "while starting" else detail] += 1
-        await self._bot.end(signal.SIGKILL)
 
     def _settled(self) -> bool:
         return not self._query(
@@ -303,9 +316,11 @@ class Chaos:
                 tally.doubled.append(str(job_id))
             else:
                 tally.lost.append(f"{job_id} ({state}, {why}, seen {seen} times)")
+        [[again]] = self._query("SELECT coalesce(sum(attempt) - count(*), 0) FROM jobs")
+        tally.again = int(again)
         known = {found for (found,) in self._query("SELECT interaction_id FROM discord_jobs")}
         tally.unstored = sum(call.id not in known for call in self._calls)
-        tally.violations = [
+        tally.violations += [
             violation
             for violation in self._playground.violations
             if not any(code in violation for code in EXPECTED)
@@ -313,9 +328,25 @@ class Chaos:
         tally.violations += self._settings_lost()
         return tally
 
-    def _results(self) -> Iterator[str]:
-        """The job of each message that has an image."""
+    def _shown(self) -> Iterator[Message]:
+        """Each message that has an image."""
         for channel in self._channels:
             for message in self._playground.messages(channel):
                 if message.attachments and not message.ephemeral:
-                    yield job_of(message)
+                    yield message
+
+    def _results(self) -> Iterator[str]:
+        return map(job_of, self._shown())
+
+    async def _compare(self) -> None:
+        """Whether the images are what they are in a run that nothing disturbs."""
+        if self._pixels is None:
+            return
+        seeds = dict(self._query("SELECT id, json_extract(request, '$.seed') FROM jobs"))
+        shown = [*self._shown()]
+        for message in self._chance.sample(shown, min(COMPARED, len(shown))):
+            data = await self._playground.download(message.attachments[0])
+            with Image.open(io.BytesIO(data)) as image:
+                self.tally.compared += 1
+                if image.tobytes() != self._pixels(seeds[job_of(message)]):
+                    self.tally.violations.append(f"other pixels: {job_of(message)}")

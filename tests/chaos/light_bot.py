@@ -1,8 +1,10 @@
-"""main.py with a light engine and short pauses; everything else is the bot as it is shipped.
+"""main.py with a light engine and short pauses; everything else is the bot as it is shipped, and so
+is everything else of a worker: it runs whatever main.py is told to run.
 
 The process, the store, the queue, the consumer and its thread, the files, the delivery and
 discord.py are the real ones. The engine is replaced in the one place that builds it
-(`bot.backend.build_engine`), because importing torch and loading a model on each of many starts
+(`bot.backend.build_engine`), and in the process that it has of its own, if it has one
+(light_process.py), because importing torch and loading a model on each of many starts
 would take nearly all of the time. The long form of the chaos (`make chaos`) runs hurried_bot.py,
 which changes nothing but the pauses.
 """
@@ -14,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 STEP = 0.02
 """Seconds per step of a light image."""
+SILENCE = 3.0
+"""Seconds without a sign of life after which a worker counts as lost."""
 
 
 def pixels(seed: int, width: int, height: int) -> bytes:
@@ -34,6 +39,8 @@ class LightEngine:
 
     loaded = "demo"
     preview_interval: float | None = None
+
+    def __init__(self, **_: Any) -> None: ...
 
     def warm_up(self) -> None: ...
 
@@ -86,6 +93,7 @@ class LightEngine:
             data = pixels(seed, request.width, request.height)
             image = Image.frombytes("RGB", (request.width, request.height), data)
             images.append(PaintedImage(seed, image, hashlib.sha256(data).hexdigest()))
+            painted(images[-1])
         recipe = Recipe(
             request=request,
             checkpoint=Weights("demo", "a" * 64, "a" * 10),
@@ -160,9 +168,46 @@ def stand_still_once(mark: Path) -> None:
     ImagenBot.on_ready = stuck  # type: ignore[method-assign, assignment]
 
 
+def run_engines_apart() -> None:
+    """Have the light engine run in processes of their own, as the real one would."""
+    from bot import engine_process
+    from bot.backoff import Backoff
+    from bot.worker import engine_thread
+
+    engine_process.ProcessEngine = partial(  # type: ignore[assignment, misc]
+        engine_process.ProcessEngine,
+        module="tests.chaos.light_process",
+        pauses=Backoff(0, 0.1, 0.5),
+    )
+    engine_thread.AGAIN = Backoff(0, 0.1, 0.5)
+
+
+def hurry_over_the_broker() -> None:
+    """Have bot and workers hear of each other more often, and lose patience sooner."""
+    from bot.backoff import Backoff
+    from bot.cli import worker
+    from bot.distributed import elsewhere, pace
+    from bot.worker import engine_thread
+
+    brief = pace.Pace(beat=0.4, silence=SILENCE, refresh=0.1, kept=60.0)
+    really = elsewhere.Elsewhere.run
+
+    def run(self: elsewhere.Elsewhere) -> Any:
+        self.pace = brief
+        return really(self)
+
+    elsewhere.Elsewhere.run = run  # type: ignore[assignment, method-assign]
+    worker.Pace = lambda: brief  # type: ignore[assignment, misc]
+    engine_thread.AGAIN = Backoff(0, 0.5, 1)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     shorten_pauses()
+    if os.environ.get("IMAGEN_ENGINE") == "process":
+        run_engines_apart()
+    if "IMAGEN_BROKER" in os.environ:
+        hurry_over_the_broker()
     if "CHAOS_STANDS_STILL_ONCE" in os.environ:
         stand_still_once(Path(os.environ["CHAOS_STANDS_STILL_ONCE"]))
     if "CHAOS_HOLDS_IMAGES" in os.environ:
@@ -170,4 +215,6 @@ if __name__ == "__main__":
     from bot import backend
 
     backend.build_engine = lambda *_: LightEngine()  # type: ignore[assignment]
+    if "CHAOS_HAS_NO_DEVICE" in os.environ:
+        backend.devices_of = lambda *_: ()
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

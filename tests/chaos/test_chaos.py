@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from playground import Playground
-from tests.chaos.harness import Chaos, ChaosHome, LightBot, Plan, Tally
+from tests.chaos.harness import Chaos, ChaosHome, LightBot
+from tests.chaos.plans import Plan, Tally
 from tests.conftest import TALLY, pytest_terminal_summary
 
 

@@ -12,6 +12,8 @@ import pytest
 
 PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
 """Either will do."""
+KEPT = "kept"
+"""The folder in which it keeps what it has been told."""
 
 
 def needed() -> str:
@@ -31,7 +33,7 @@ def free_port() -> int:
 
 
 class Server:
-    """It keeps nothing on disk: whenever it is started, it is empty."""
+    """It is empty whenever it is started, unless `start` is told otherwise."""
 
     def __init__(self, folder: Path) -> None:
         self.password = secrets.token_hex(16)
@@ -46,12 +48,16 @@ class Server:
     def at(self, port: int) -> str:
         return f"redis://:{self.password}@127.0.0.1:{port}/0"
 
-    def start(self) -> None:
+    def start(self, *, with_data: bool = False) -> None:
+        """with_data: that it had when it was killed."""
+        if not with_data:
+            shutil.rmtree(self._folder / KEPT, ignore_errors=True)
         config = self._folder / "redis.conf"
         # Not as an argument, which everybody on the machine could read.
         config.write_text(
             f"port {self.port}\nbind 127.0.0.1\nrequirepass {self.password}\n"
-            f'save ""\nappendonly no\ndir {self._folder}\nloglevel warning\n'
+            f'save ""\nappendonly yes\nappendfsync always\nappenddirname {KEPT}\n'
+            f"dir {self._folder}\nloglevel warning\n"
         )
         config.chmod(0o600)
         self._process = subprocess.Popen([needed(), str(config)], stdout=subprocess.DEVNULL)

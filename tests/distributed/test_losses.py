@@ -50,11 +50,24 @@ async def test_a_killed_worker_is_noticed_and_the_job_can_go_on_elsewhere(server
         await first.said("a1b2:1 3")
         begin = time.monotonic()
         first.send(signal.SIGKILL)
-        assert "nothing was heard" in str(await lost(painting))
+        error = await lost(painting)
+        assert "nothing was heard" in str(error)
+        assert not error.innocent  # it may be what killed the worker
         # Silence, and a beat at most; the rest is a busy machine's.
         assert time.monotonic() - begin > BRIEF.silence - BRIEF.beat
         done = await other.paint(order("a1b2:2"))
     assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+
+
+async def test_a_job_that_a_worker_never_took_did_not_end_it(server: Server) -> None:
+    async with (
+        worker_process(server.url, pace=BRIEF) as first,
+        lane_to(server.url, pace=BRIEF) as lane,
+    ):
+        await first.kill()
+        error = await lost(asyncio.create_task(lane.paint(order())))
+    assert "nothing was heard" in str(error)
+    assert error.innocent
 
 
 async def test_a_stalled_worker_that_comes_back_late_is_fenced_off(server: Server) -> None:
@@ -146,7 +159,7 @@ async def test_a_broker_that_is_gone_for_long_gives_the_job_back(server: Server)
         painting = asyncio.create_task(lane.paint(order(steps=LONG)))
         await asyncio.to_thread(engine.began.wait, 30)
         server.kill()
-        await lost(painting)
+        assert (await lost(painting)).innocent
         assert await asyncio.to_thread(engine.ended.wait, 30)
         server.start()
         await announced(server.url)
@@ -186,7 +199,9 @@ async def test_what_it_cannot_finish_it_hands_back(
         painting = asyncio.create_task(lane.paint(order(steps=LONG)))
         await asyncio.to_thread(engine.began.wait, 30)
         stop.set()
-        assert "gave the job back" in str(await lost(painting))
+        error = await lost(painting)
+        assert "gave the job back" in str(error)
+        assert error.innocent
 
 
 async def test_a_bot_that_is_killed_stops_its_worker(server: Server) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,6 +14,7 @@ from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
 from bot.distributed.roster import Fits, Roster
+from bot.errors import EngineLost
 from bot.queue import Lane
 from bot.queue.policy import InPlace, Waiting
 from bot.worker.engine import ImageEngine
@@ -135,6 +136,23 @@ async def test_one_that_was_started_again_is_another(server: Server, takes: floa
         async with working(worker(server.url, SteppingEngine())):
             await announced(server.url, after=said.session)
             await lanes.until(lambda: lanes.lanes and lanes.lanes["one.0"][1] is not before)
+
+
+async def test_the_last_words_of_one_that_was_killed_are_no_sign_of_life(server: Server) -> None:
+    async with (
+        worker_process(server.url, pace=BRIEF) as first,
+        watching(server.url, pace=replace(BRIEF, silence=60.0)) as lanes,
+    ):
+        await lanes.until(lambda: lanes.lanes)
+        _, engine = lanes.lanes["one.0"]
+        await first.kill()
+        said = await announced(server.url)
+        await put(server, keys.announced("one"), announcement.encode(said))
+        await asyncio.sleep(2 * BRIEF.beat)
+        assert engine.renew()
+        await asyncio.sleep(3 * BRIEF.beat)
+        with pytest.raises(EngineLost, match="nothing was heard"):
+            engine.warm_up()
 
 
 async def test_the_owner_can_drain_one(server: Server) -> None:

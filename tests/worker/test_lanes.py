@@ -1,6 +1,9 @@
 """Lanes that lose their engine, come and go, and have GPUs of different sizes."""
 
 import asyncio
+import errno
+import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,13 @@ from typing import Any
 import pytest
 
 from bot.backoff import Backoff
-from bot.errors import EngineLost, JobFailed, Loss
+from bot.errors import EngineLost, JobFailed, Loss, PaintStopped
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
+from bot.worker import results
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
@@ -40,12 +44,15 @@ class Dies:
     times: int = 1
     loss: Loss = Loss.DIED
     sure: bool = False
+    innocent: bool = False
     seeds: list[int] = field(default_factory=list)
 
     def __call__(self, asked: GenerationRequest, *_: Any) -> Painting:
         self.seeds.append(asked.seed)
         if len(self.seeds) <= self.times:
-            raise EngineLost(self.loss, "the engine has died", sure=self.sure)
+            raise EngineLost(
+                self.loss, "the engine has died", sure=self.sure, innocent=self.innocent
+            )
         return painting(asked)
 
 
@@ -124,6 +131,14 @@ class TestLosing:
         assert job.error is not None
         assert job.error.code == code
         assert len(dies.seeds) == deaths + 1
+
+    async def test_one_that_surely_did_not_end_them_is_tried_as_often_as_it_takes(
+        self, tmp_path: Path
+    ) -> None:
+        dies = Dies(times=6, loss=Loss.WORKER, innocent=True)
+        async with lanes_of(tmp_path, apart(), [dies]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.crashes) == (S.DONE, 7, 0)
 
     async def test_one_that_hangs_is_given_up_and_its_job_tried_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -276,44 +291,76 @@ class TestComingAndGoing:
         assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
         assert lanes.engines[0].closed
 
-    async def test_so_does_the_one_whose_engine_is_lost_with_its_lane(self, tmp_path: Path) -> None:
-        """As when the machine that it is on has gone."""
-        gate = Gate()
-
+    async def test_an_engine_that_is_lost_while_its_lane_is_removed_loses_no_job(
+        self, tmp_path: Path
+    ) -> None:
         def die(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
-            gate(asked, report, lambda: None)
-            raise EngineLost(Loss.DIED, "the machine has gone")
+            began.append(asked.seed)
+            with suppress(PaintStopped):
+                while True:
+                    check()
+            raise EngineLost(Loss.WORKER, "the worker is gone", sure=False)
 
+        began: list[int] = []
         first, second = apart("a", "b")
         async with lanes_of(tmp_path, [first, second], [die]) as lanes:
             lanes.queue.drain(second)
             job_id = await lanes.take()
-            await gate.entered()
-            removing = asyncio.create_task(lanes.workers.remove(first))
-            await asyncio.sleep(0)
-            gate.go_on.set()
-            await removing
+            await eventually(lambda: bool(began))
             lanes.queue.resume(second)
+            await lanes.workers.remove(first)
             job = await lanes.ended(job_id)
-        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+        # Or a job that ends each of its workers would never be found out.
+        assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 1)
 
-    async def test_so_does_the_one_that_does_not_stop(
+    async def test_the_job_of_a_lane_that_does_not_stop_goes_to_another(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.01)
-        monkeypatch.setattr("bot.worker.workers.GRACE", 0.01)
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
         gate = Gate()
+
+        def deaf(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            return gate(asked, report, lambda: None)
+
         first, second = apart("a", "b")
-        async with lanes_of(tmp_path, [first, second], [gate]) as lanes:
+        async with lanes_of(tmp_path, [first, second], [deaf]) as lanes:
             lanes.queue.drain(second)
             job_id = await lanes.take()
             await gate.entered()
-            await lanes.workers.remove(first)
             lanes.queue.resume(second)
+            await lanes.workers.remove(first)
             job = await lanes.ended(job_id)
             gate.go_on.set()
-        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
-        assert len(lanes.watcher.finished_jobs) == 1
+            assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 0)
+
+    async def test_what_is_being_saved_when_its_lane_is_removed_is_saved_all_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        really, saving, disk_full = results.save_images, threading.Event(), threading.Event()
+        disk_full.set()
+
+        def save_images(*arguments: Any) -> Any:
+            saving.set()
+            if disk_full.is_set():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return really(*arguments)
+
+        monkeypatch.setattr(results, "save_images", save_images)
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(saving.is_set)
+            lanes.queue.resume(second)
+            removing = asyncio.create_task(lanes.workers.remove(first))
+            await asyncio.sleep(0.2)
+            disk_full.clear()
+            await removing
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane, job.attempt) == (S.DONE, "a", 1)
+        assert not lanes.engines[1].orders
 
     async def test_a_lane_that_comes_takes_what_waits(self, tmp_path: Path) -> None:
         first, second = apart("a", "b")
