@@ -8,6 +8,7 @@ ImagenError
 │   └── JobFailed        an accepted job cannot be generated (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
 ├── EngineLost           this process can no longer generate; a new one can
+├── Outgrown             this process has too few connections to Discord; a new one begins more
 ├── SettingsError        a setting is wrong; its text is the message
 └── StoreError           the database cannot be used; its text is the message
 
@@ -109,6 +110,10 @@ class EngineLost(ImagenError):
     def __init__(self, loss: Loss, text: str) -> None:
         super().__init__(text)
         self.loss = loss
+
+
+class Outgrown(ImagenError):
+    """This process has too few connections to Discord, and only a new one can begin more."""
 
 
 class SettingsError(ImagenError):

@@ -41,9 +41,9 @@ class Metrics:
     """A JobObserver that keeps the metrics. For use in the event loop only.
 
     queue_length: pending and running jobs. outbox_length: results and notices not yet delivered to
-    Discord. loaded: keys of the models in memory. latency: seconds of a heartbeat's round trip to
-    Discord. gpu_memory: bytes by kind; called in another thread. key_name: the name of a key for
-    HTTP by its id, if jobs are to be counted by it.
+    Discord. loaded: keys of the models in memory. heartbeats: seconds of a heartbeat's round trip
+    to Discord, by shard; None while it is not connected. gpu_memory: bytes by kind; called in
+    another thread. key_name: the name of a key for HTTP by its id, if jobs are to be counted by it.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class Metrics:
         queue_length: Callable[[], int],
         outbox_length: Callable[[], int],
         loaded: Callable[[], Collection[str]],
-        latency: Callable[[], float],
+        heartbeats: Callable[[], Mapping[int, float | None]],
         gpu_memory: Callable[[], Mapping[str, int]],
         key_name: Callable[[str], Awaitable[str | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loaded = loaded
+        self._heartbeats = heartbeats
         self._gpu_memory = gpu_memory
         self._key_name = key_name
         # Not the loop's own executor, which it waits for at the end: the driver may hang for ever.
@@ -71,8 +72,11 @@ class Metrics:
         self._gauge("outbox_length", "Results and notices on their way to Discord.").set_function(
             outbox_length
         )
-        self._gauge("gateway_latency_seconds", "A heartbeat's round trip to Discord.").set_function(
-            latency
+        self._latency = self._by_shard(
+            "gateway_latency_seconds", "A heartbeat's round trip to Discord."
+        )
+        self._connected = self._by_shard(
+            "gateway_connected", "Whether the shard is connected to Discord."
         )
         self._speed = self._gauge("steps_per_second", "Of the current image, or the last one.")
         self._memory = Gauge(
@@ -159,6 +163,11 @@ class Metrics:
             # The driver fails after a fatal error, which is when the other metrics matter most.
             log.warning("the GPU's memory cannot be read: %s", type(error).__name__)
             memory = {}
+        self._latency.clear()
+        for shard, seconds in self._heartbeats().items():
+            self._connected.labels(shard).set(seconds is not None)
+            if seconds is not None:
+                self._latency.labels(shard).set(seconds)
         self._memory.clear()
         for kind, size in memory.items():
             self._memory.labels(kind).set(size)
@@ -186,6 +195,9 @@ class Metrics:
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"imagen_{name}", what, registry=self._registry)
+
+    def _by_shard(self, name: str, what: str) -> Gauge:
+        return Gauge(f"imagen_{name}", what, ["shard"], registry=self._registry)
 
     def _histogram(self, name: str, what: str, bounds: tuple[float, ...]) -> Histogram:
         return Histogram(f"imagen_{name}", what, buckets=bounds, registry=self._registry)
