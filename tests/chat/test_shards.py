@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,9 +14,9 @@ import yarl
 from discord.ext import commands
 
 from bot.backoff import Backoff
-from bot.chat import connection, turns
+from bot.chat import connection, shards, turns
 from bot.chat.connection import connected, refused_for_good
-from bot.chat.shards import ShardedBot
+from bot.chat.shards import TURN, ShardedBot
 from bot.chat.turns import Turns
 from bot.errors import Outgrown, SettingsError
 from playground import Guild, Playground
@@ -201,6 +203,49 @@ async def test_a_refused_token_is_no_lack_of_shards(pg: Playground, three: Runni
 async def test_a_closed_bot_stops_connecting(three: Running) -> None:
     await three.bot.close()
     await asyncio.wait_for(three.connecting, 10)
+
+
+async def test_garbage_is_not_looked_for_among_many_servers(
+    pg: Playground, guilds: dict[int, Guild], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until they are read anew, when the old ones are garbage themselves."""
+    gc.unfreeze()
+    monkeypatch.setattr(shards, "MANY", len(guilds) - 1)
+    try:
+        async with running(pg) as found:
+            await asyncio.wait_for(found.bot.complete.wait(), 10)
+            assert gc.get_freeze_count() > 0
+            pg.drop_gateway(1)
+            await resumed(pg, 1)
+            assert gc.get_freeze_count() > 0
+            pg.invalidate_session(1)
+            await pg.wait_for(lambda: pg.gateway_identifies == SHARDS + 1 and pg.online, timeout=10)
+            await until_up(found.bot)
+            assert gc.get_freeze_count() == 0
+    finally:
+        gc.unfreeze()
+
+
+async def test_many_events_at_once_keep_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of all servers at the start: the connection has the next one each time it is asked."""
+    read = 0
+
+    async def poll_event() -> None:
+        nonlocal read
+        read += 1
+        if read == 100:
+            raise discord.gateway.ReconnectWebSocket(0)
+        time.sleep(TURN / 4)  # noqa: ASYNC251 – as parsing it does
+
+    async def others() -> int:
+        return read
+
+    async with ShardedBot(commands.when_mentioned, intents=discord.Intents.none()) as bot:
+        turn = asyncio.create_task(others())
+        shard = cast("Any", SimpleNamespace(ws=SimpleNamespace(poll_event=poll_event)))
+        assert await bot._read(shard)
+        assert read == 100
+        assert await turn < 100
 
 
 class FakeSocket:
