@@ -42,6 +42,8 @@ WAYS: Final = ("imagine", "suggest", "queue")
 ASKED: dict[str, Any] = {"prompt": "a lighthouse in heavy rain", "steps": 30}
 CARRIED: Final = 10
 """Messages a minute in a server, of which it is computed how many servers a core carries."""
+TICK: Final = 0.01
+"""The least processor time that the system tells apart, in seconds."""
 LAG: Final = "imagen_event_loop_lag_seconds_bucket"
 
 
@@ -188,10 +190,10 @@ async def measure(
             gc.freeze()  # so that this process's own garbage collections do not count as the bot's
             memory, lags, used = bot.memory, await bot.lags(), bot.used
             took = await _ask(people, channels, keys, size.calls)
-            per_call = (bot.used - used) / size.calls
+            per_call = max(TICK, bot.used - used) / size.calls
             used = bot.used
             await _write(pg, people, channels, size.messages)
-            per_message = (bot.used - used) / size.messages
+            per_message = max(TICK, bot.used - used) / size.messages
             late = worst(lags, await bot.lags())
     return Front(
         shards,
