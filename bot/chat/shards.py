@@ -87,16 +87,15 @@ class ShardedBot(commands.AutoShardedBot):
         # Where discord.py looks for what the shard's connection is and how it is.
         vars(self)["_AutoShardedClient__shards"][shard_id] = shard
         while True:
-            resume = await self._read(shard)
+            await self._read(shard)
             if self.is_closed():
                 return
             self.dispatch("disconnect")
             self.dispatch("shard_disconnect", shard_id)
-            before = shard.ws if resume else None
-            shard.ws = await connected(self, self._turns, shard_id, None, before)
+            shard.ws = await connected(self, self._turns, shard_id, None, before=shard.ws)
 
-    async def _read(self, shard: discord.shard.Shard) -> bool:
-        """Read events until the connection is lost; returns whether its session may be resumed."""
+    async def _read(self, shard: discord.shard.Shard) -> None:
+        """Read events until the connection is lost. It has no session then if that is invalid."""
         turn = self.loop.time()
         try:
             while True:
@@ -105,15 +104,14 @@ class ShardedBot(commands.AutoShardedBot):
                 if self.loop.time() - turn > TURN:
                     await asyncio.sleep(0)
                     turn = self.loop.time()
-        except ReconnectWebSocket as lost:
-            return lost.resume
+        except ReconnectWebSocket:
+            return
         except LOST as error:
             if isinstance(error, discord.ConnectionClosed) and error.code != CLOSED_WELL:
                 raise
             log.warning("shard %d: connection lost (%s)", shard.id, type(error).__name__)
             with suppress(*LOST):
                 await shard.ws.close()
-            return True
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """discord.py's own sleeps; here, it was waited for before connecting."""

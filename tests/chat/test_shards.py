@@ -152,6 +152,18 @@ async def test_a_session_that_cannot_be_reached_is_given_up(pg: Playground, thre
     assert pg.gateway_resumes == 0
 
 
+async def test_a_connection_that_discord_does_not_answer_is_none(
+    pg: Playground, three: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket is open, but nothing will ever come."""
+    asked = asyncio.Event()
+    monkeypatch.setattr(pg.gateway, "_resume", lambda *_: asked.set())
+    pg.drop_gateway(1)
+    await asyncio.wait_for(asked.wait(), 10)
+    assert not three.bot.shards[1].is_closed()
+    assert three.bot.heartbeats[1] is None
+
+
 async def test_people_can_ask_before_the_last_shard_is_there(
     pg: Playground, guilds: dict[int, Guild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,7 +255,7 @@ async def test_many_events_at_once_keep_nobody_waiting(monkeypatch: pytest.Monke
     async with ShardedBot(commands.when_mentioned, intents=discord.Intents.none()) as bot:
         turn = asyncio.create_task(others())
         shard = cast("Any", SimpleNamespace(ws=SimpleNamespace(poll_event=poll_event)))
-        assert await bot._read(shard)
+        await bot._read(shard)
         assert read == 100
         assert await turn < 100
 
