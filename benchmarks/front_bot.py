@@ -12,7 +12,7 @@ def main() -> None:
     def nothing(_: Workers) -> None:
         """torch would be loaded meanwhile, which is no work of the front."""
 
-    Workers.warm_up = nothing  # type: ignore[method-assign]
+    Workers.warm_up = nothing  # type: ignore[method-assign, assignment]
     sys.argv[:] = [str(MAIN), "run"]
     runpy.run_path(str(MAIN), run_name="__main__")
 
