@@ -72,11 +72,17 @@ class Metrics:
         self._gauge("outbox_length", "Results and notices on their way to Discord.").set_function(
             outbox_length
         )
-        self._latency = self._by_shard(
-            "gateway_latency_seconds", "A heartbeat's round trip to Discord."
+        self._latency = Gauge(
+            "imagen_gateway_latency_seconds",
+            "A heartbeat's round trip to Discord, by shard.",
+            ["shard"],
+            registry=self._registry,
         )
-        self._connected = self._by_shard(
-            "gateway_connected", "Whether the shard is connected to Discord."
+        self._connected = Gauge(
+            "imagen_gateway_connected",
+            "1 if the shard is connected to Discord.",
+            ["shard"],
+            registry=self._registry,
         )
         self._speed = self._gauge("steps_per_second", "Of the current image, or the last one.")
         self._memory = Gauge(
@@ -195,9 +201,6 @@ class Metrics:
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"imagen_{name}", what, registry=self._registry)
-
-    def _by_shard(self, name: str, what: str) -> Gauge:
-        return Gauge(f"imagen_{name}", what, ["shard"], registry=self._registry)
 
     def _histogram(self, name: str, what: str, bounds: tuple[float, ...]) -> Histogram:
         return Histogram(f"imagen_{name}", what, buckets=bounds, registry=self._registry)
