@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from benchmarks.spread import percentile
 from bot.backend import Backend
-from bot.engine import Engine
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
 from bot.request import Draft, compose
 from bot.settings import Settings
 from bot.store import CommandLine, Job, NewJob
+from bot.worker.engine import ImageEngine
 from catalog import AdapterEntry, ModelEntry
 
 TICK = 0.005
@@ -81,7 +81,7 @@ class Ticker:
 class TimedEngine:
     """The engine, with a future of the times when the import of torch began and ended."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: ImageEngine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self.importing: asyncio.Future[tuple[float, float]] = self._loop.create_future()
@@ -97,6 +97,18 @@ class TimedEngine:
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         self._engine.prefetch(adapters)
+
+    preview_interval: float | None = None
+
+    @property
+    def loaded(self) -> str | None:
+        return self._engine.loaded
+
+    def gpu_memory(self) -> dict[str, int]:
+        return self._engine.gpu_memory()
+
+    def renew(self) -> bool:
+        return self._engine.renew()
 
     def rest(self) -> None:
         self._engine.rest()
@@ -138,8 +150,9 @@ async def measure(settings: Settings, seconds: float) -> Lags:
     ticker, audience = Ticker(), Audience()
     ticking = asyncio.create_task(ticker.run())
     async with Backend.open(settings) as opened:
-        engine = TimedEngine(opened.engines[0])
-        backend = replace(opened, engines=(cast("Engine", engine),))
+        [(lane, own)] = opened.lanes
+        engine = TimedEngine(own)
+        backend = replace(opened, lanes=((lane, engine),))
         workers = backend.workers(audience)
         async with backend.generating(workers):
             await asyncio.sleep(QUIET)

@@ -6,15 +6,17 @@ The bot and the command line both build theirs here, so both generate in the sam
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from bot.cards import Card, find_cards
 from bot.choosing import ADAPTER, Kind, Uses, ranked
 from bot.engine import Engine
 from bot.engine.image_check import ImageCheck
+from bot.engine.ram import usable_ram
 from bot.files.inputs import Inputs
 from bot.levels import Caps, Enforcing, Levels, Rechecking
 from bot.moderation.owner_file import NAME as BLOCKED_WORDS
@@ -25,7 +27,9 @@ from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
+from bot.wire.options import EngineOptions
 from bot.worker.consumer import GpuConsumer
+from bot.worker.engine import ImageEngine
 from bot.worker.image_check import CheckedInputs, Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
@@ -36,20 +40,112 @@ from catalog import Demos, KeptFacts, LiveCatalog, Pace
 GIB = 2**30
 
 
-def build_engine(settings: Settings, preview_interval: float | None = None) -> Engine:
-    """preview_interval: seconds between two previews of an image; None for no previews."""
-    return Engine(
+def devices_of(settings: Settings, cards: Sequence[Card]) -> tuple[str, ...]:
+    """The device of each lane, as torch names it or `auto`. cards: of this machine."""
+    if settings.devices:
+        return settings.devices
+    if settings.device in ("auto", "cuda") and len(cards) > 1:
+        return tuple(f"cuda:{number}" for number in range(len(cards)))
+    return (settings.device,)
+
+
+def lane_names(devices: Sequence[str]) -> tuple[str, ...]:
+    """`gpu` for the only one; else after the devices, such as `gpu-1` for `cuda:1`, and numbered
+    where a device has several lanes."""
+    if len(devices) == 1:
+        return ("gpu",)
+    plain = [device.replace("cuda:", "gpu-").replace("cuda", "gpu") for device in devices]
+    seen = Counter[str]()
+    names = []
+    for name in plain:
+        seen[name] += 1
+        names.append(f"{name}-{seen[name]}" if plain.count(name) > 1 else name)
+    return tuple(names)
+
+
+def engine_options(
+    settings: Settings,
+    preview_interval: float | None = None,
+    device: str | None = None,
+    sharing: int = 1,
+) -> EngineOptions:
+    """preview_interval: seconds between two previews of an image; None for no previews. device:
+    None for the one of the settings. sharing: engines that share this machine's RAM."""
+    device = device or settings.device
+    cache = None if settings.model_cache is None else int(settings.model_cache * GIB) // sharing
+    if cache is None and sharing > 1 and device != "cpu":
+        cache = usable_ram() // 2 // sharing
+    return EngineOptions(
         models_dir=settings.models_dir.absolute(),
         hashes_file=settings.hashes_file.absolute(),
-        device=settings.device,
+        device=device,
         dtype=settings.dtype,
         memory=settings.memory,
         compiled=settings.compiled,
-        model_cache=None if settings.model_cache is None else int(settings.model_cache * GIB),
+        model_cache=cache,
         adapter_cache=int(settings.adapter_cache * GIB),
         preview_interval=preview_interval,
         hub_token=settings.hub_token.get_secret_value().strip() if settings.hub_token else None,
     )
+
+
+def build_engine(
+    settings: Settings,
+    preview_interval: float | None = None,
+    device: str | None = None,
+    sharing: int = 1,
+) -> Engine:
+    """An engine in a thread of this process; see engine_options."""
+    return Engine(**engine_options(settings, preview_interval, device, sharing).arguments())
+
+
+def build_lanes(
+    settings: Settings,
+    devices: Sequence[str],
+    cards: Sequence[Card],
+    preview_interval: float | None,
+) -> tuple[tuple[Lane, ImageEngine], ...]:
+    """A lane with its engine for each of `devices`."""
+    count = len(devices)
+    apart = settings.engine == "process" or (settings.engine == "auto" and count > 1)
+    built = []
+    for device, name in zip(devices, lane_names(devices), strict=True):
+        engine: ImageEngine
+        if apart:
+            # Imported here because a bot with one device has no use for it.
+            from bot.engine_process import ProcessEngine
+
+            engine = ProcessEngine(engine_options(settings, preview_interval, device, count), name)
+        else:
+            engine = build_engine(settings, preview_interval, device, count)
+        lane = Lane(
+            name,
+            device,
+            loaded=partial(_loaded, engine),
+            memory=_memory_of(device, cards),
+            isolated=apart,
+        )
+        built.append((lane, engine))
+    return tuple(built)
+
+
+def _loaded(engine: ImageEngine) -> str | None:
+    return engine.loaded
+
+
+def _memory_of(device: str, cards: Sequence[Card]) -> int | None:
+    """Bytes of the card's memory, if it is known which one and how large it is."""
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or int(number or 0) >= len(cards):
+        return None
+    return cards[int(number or 0)].memory
+
+
+def cards_for(settings: Settings) -> tuple[Card, ...]:
+    """This machine's cards, where something depends on them. Blocks."""
+    several = sum(device.startswith("cuda") for device in settings.devices) > 1
+    automatic = not settings.devices and settings.device in ("auto", "cuda")
+    return find_cards() if several or automatic else ()
 
 
 def build_image_check(settings: Settings) -> ImageCheck:
@@ -70,7 +166,7 @@ def caps_of(settings: Settings) -> Caps:
     )
 
 
-def _shows_previews(engine: Engine) -> bool:
+def _shows_previews(engine: ImageEngine) -> bool:
     return engine.preview_interval is not None
 
 
@@ -78,7 +174,7 @@ def _shows_previews(engine: Engine) -> bool:
 class Backend:
     """The parts that generate images. Use as `async with Backend.open(settings) as backend`.
 
-    engines: one for each lane of the queue, in the same order. levels: what servers, channels and
+    lanes: of this machine, with their engines. levels: what servers, channels and
     people have set, which the queue enforces. words: that are blocked, which screening looks for.
     permits: are asked before a job is generated. uses: what people have used.
     """
@@ -87,7 +183,7 @@ class Backend:
     catalog: LiveCatalog
     store: Store
     levels: Levels
-    engines: tuple[Engine, ...]
+    lanes: tuple[tuple[Lane, ImageEngine], ...]
     queue: JobQueue
     inputs: Inputs
     words: Words
@@ -105,12 +201,15 @@ class Backend:
         limits: Limits | None = None,
         preview_interval: float | None = None,
         demos: Demos = "hidden",
+        one_lane: bool = False,
     ) -> AsyncIterator[Self]:
-        """limits: see JobQueue. preview_interval: see build_engine.
+        """limits: see JobQueue. preview_interval: see engine_options.
         demos: how to treat the demo models if the owner's settings do not say.
+        one_lane: use one device only, for what generates one job.
 
         Raises StoreError or CatalogError if the store or the catalog cannot be read.
         """
+        finding = asyncio.ensure_future(asyncio.to_thread(cards_for, settings))
         catalog = await asyncio.to_thread(
             LiveCatalog,
             settings.catalog_dir.absolute(),
@@ -125,7 +224,9 @@ class Backend:
         async with Store.open(settings.database.absolute()) as store:
             if off := await store.disabled_entries.all():
                 await asyncio.to_thread(catalog.switch_off, off)
-            engine = build_engine(settings, preview_interval)
+            cards = await finding
+            devices = devices_of(settings, cards)[: 1 if one_lane else None]
+            lanes = build_lanes(settings, devices, cards, preview_interval)
             inspector = Inspector(
                 store, build_image_check(settings), lambda: catalog.current, settings.image_check
             )
@@ -145,15 +246,20 @@ class Backend:
             permits.add(screening.recheck)
             inputs = Inputs(settings.inputs_dir.absolute())
             permits.add(CheckedInputs(inspector, inputs.path))
-            lanes = (Lane("gpu", settings.device, loaded=lambda: engine.loaded),)
             uses = Uses(store)
             yield cls(
                 settings=settings,
                 catalog=catalog,
                 store=store,
                 levels=levels,
-                engines=(engine,),
-                queue=JobQueue(store, lanes, limits, admit=screening, accepted=uses.accepted),
+                lanes=lanes,
+                queue=JobQueue(
+                    store,
+                    [lane for lane, _ in lanes],
+                    limits,
+                    admit=screening,
+                    accepted=uses.accepted,
+                ),
                 inputs=inputs,
                 words=words,
                 screening=screening,
@@ -164,7 +270,9 @@ class Backend:
 
     def loaded(self) -> frozenset[str]:
         """Keys of the models on the GPUs."""
-        return frozenset(key for engine in self.engines if (key := engine.loaded) is not None)
+        return frozenset(
+            key for lane in self.queue.lanes if (key := lane.in_place.model) is not None
+        )
 
     async def first_for(self, person: str, kind: Kind) -> tuple[str, ...]:
         """Keys of the models or LoRAs that the person is offered first."""
@@ -175,19 +283,17 @@ class Backend:
         """Keys of the LoRAs on the GPUs."""
         return frozenset(key for lane in self.queue.lanes for key in lane.in_place.adapters)
 
-    def gpu_memory(self) -> dict[str, int]:
-        """Bytes by kind, summed over all GPUs; see Engine.gpu_memory."""
-        total: Counter[str] = Counter()
-        for engine in self.engines:
-            total.update(engine.gpu_memory())
-        return dict(total)
+    def gpu_memory(self) -> dict[str, dict[str, int]]:
+        """Bytes by kind for each lane of this machine; see Engine.gpu_memory."""
+        return {lane.name: engine.gpu_memory() for lane, engine in self.lanes}
 
     def workers(self, observer: JobObserver) -> Workers:
         """Workers that drain the queue once run; `observer` is notified about every job."""
         notices, withdrawn = Notices(), set[str]()
         settings = self.settings
-        consumers = [
-            GpuConsumer(
+
+        def build(lane: Lane, engine: ImageEngine) -> GpuConsumer:
+            return GpuConsumer(
                 lane=lane,
                 queue=self.queue,
                 store=self.store,
@@ -204,9 +310,9 @@ class Backend:
                 previews=partial(_shows_previews, engine),
                 permit=self.permits,
             )
-            for lane, engine in zip(self.queue.lanes, self.engines, strict=True)
-        ]
-        return Workers(self.queue, self.store, observer, notices, consumers, withdrawn)
+
+        consumers = [build(lane, engine) for lane, engine in self.lanes]
+        return Workers(self.queue, self.store, observer, notices, consumers, withdrawn, build)
 
     @asynccontextmanager
     async def generating(self, workers: Workers) -> AsyncIterator[None]:

@@ -7,8 +7,9 @@ ImagenError
 │   ├── Refused          the request is valid but cannot be accepted now (queue full, not offered)
 │   └── JobFailed        an accepted job cannot be generated (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
-├── EngineLost           this process can no longer generate; a new one can
+├── EngineLost           an engine can no longer generate; a new one can
 ├── Outgrown             this process has too few connections to Discord; a new one begins more
+├── WireError            what came from a process or machine elsewhere is not what it should be
 ├── SettingsError        a setting is wrong; its text is the message
 └── StoreError           the database cannot be used; its text is the message
 
@@ -105,11 +106,21 @@ class Loss(StrEnum):
 
 
 class EngineLost(ImagenError):
-    """This process can no longer generate. `loss` is the kind of reason, the text explains it."""
+    """An engine can no longer generate. `loss` is the kind of reason, the text explains it.
 
-    def __init__(self, loss: Loss, text: str) -> None:
+    sure: whether it was surely the job that ended it. One that was killed may have been killed by
+    anybody.
+    """
+
+    def __init__(self, loss: Loss, text: str, *, sure: bool = True) -> None:
         super().__init__(text)
         self.loss = loss
+        self.sure = sure
+
+
+class WireError(ImagenError):
+    """What another process or machine sent is refused. The text names the field and what is
+    allowed; of texts that people typed it has nothing."""
 
 
 class Outgrown(ImagenError):

@@ -48,6 +48,11 @@ def here(work: Callable[[], Result]) -> Callable[[], Result]:
     return partial(contextvars.copy_context().run, work)
 
 
+def current_job() -> str:
+    """The id of the job that lines logged here concern; '' if none."""
+    return _job.get()
+
+
 def job_of(record: logging.LogRecord) -> str:
     """The id of the job that a line concerns; '' if none."""
     arguments = record.args
@@ -102,7 +107,11 @@ def traceback_without(error: BaseException, texts: Iterable[str]) -> str:
 
     Texts of one or two characters are not, as that would leave the traceback unreadable.
     """
-    written = "".join(traceback.format_exception(error))
+    return without_texts("".join(traceback.format_exception(error)), texts)
+
+
+def without_texts(written: str, texts: Iterable[str]) -> str:
+    """`written` with `texts` redacted, except those of one or two characters."""
     for text in sorted(texts, key=len, reverse=True):
         for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1]):
             if len(text) > 2:

@@ -30,6 +30,8 @@ class Order:
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
+    name: which attempt at which job it is for, such as `a1b2:1`; "" if it is for none. An engine
+        elsewhere tells its orders apart by it.
     """
 
     request: GenerationRequest
@@ -39,6 +41,7 @@ class Order:
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     embeddings: tuple[EmbeddingEntry, ...] = ()
     upscaler: UpscalerEntry | None = None
+    name: str = ""
 
 
 def _none_kept(sha256: str) -> bytes:

@@ -32,6 +32,7 @@ class Progress:
     paused: whether the queue is paused (QUEUED).
     resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not quiet
         (QUEUED).
+    larger_gpu: whether it needs a GPU with more memory than some have (QUEUED).
     """
 
     stage: Stage
@@ -47,6 +48,7 @@ class Progress:
     ready_at: int | None = None
     paused: bool = False
     resumes_at: int | None = None
+    larger_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

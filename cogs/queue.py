@@ -11,7 +11,9 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
+from bot.chat.ui.admin import may_be_named
 from bot.chat.ui.buttons import CancelId
+from bot.chat.ui.lanes import LaneView
 from bot.chat.ui.queue import job_choices, queue_embed
 from bot.errors import Refused
 from bot.queue import JobQueue
@@ -47,6 +49,7 @@ class Queue(commands.Cog):
             nsfw=here_of(interaction).nsfw,
             paused=self._queue.still.paused,
             resumes_at=self._queue.still.resumes_at,
+            lanes=self._lanes(interaction),
         )
         await interaction.response.send_message(embed=embed, ephemeral=True)
 
@@ -85,6 +88,16 @@ class Queue(commands.Cog):
         waiting = len(self._queue) - len(self._queue.running)
         say = here_of(interaction).say
         await interaction.response.send_message(say("resume.done", count=waiting), ephemeral=True)
+
+    def _lanes(self, interaction: Interaction) -> list[LaneView]:
+        """Every lane, with the name of its model where that may stand here."""
+        catalog, nsfw = self._catalog.current, here_of(interaction).nsfw
+
+        def shown(model: str | None) -> str | None:
+            named = model is not None and may_be_named(catalog, "model", model, nsfw=nsfw)
+            return model if named else None
+
+        return [LaneView.of(lane, shown(lane.in_place.model)) for lane in self._queue.lanes]
 
     def _gated(self, interaction: Interaction) -> Callable[[Job], bool]:
         """Whether what a job uses may not be named in the channel of `interaction`."""

@@ -66,6 +66,10 @@ def test_the_defaults() -> None:
         ("IMAGEN_CATALOG_DIR", "c", "catalog_dir", Path("c")),
         ("IMAGEN_MODELS_DIR", "m", "models_dir", Path("m")),
         *[("IMAGEN_DEVICE", v, "device", v) for v in ("auto", "cuda", "mps", "cpu")],
+        ("IMAGEN_DEVICES", "auto", "devices", ()),
+        ("IMAGEN_DEVICES", "cuda:1", "devices", ("cuda:1",)),
+        ("IMAGEN_DEVICES", " CUDA:0 , cuda:11,cpu", "devices", ("cuda:0", "cuda:11", "cpu")),
+        *[("IMAGEN_ENGINE", v, "engine", v) for v in ("auto", "thread", "process")],
         *[("IMAGEN_DTYPE", v, "dtype", v) for v in ("auto", "float16", "bfloat16", "float32")],
         ("IMAGEN_JOB_TIMEOUT", "0.5", "job_timeout", 0.5),
         ("IMAGEN_JOB_TIMEOUT", "86400", "job_timeout", 86_400),
@@ -103,6 +107,12 @@ def test_what_is_allowed(
         ("DISCORD_GUILD_ID", "0", "greater than or equal to 1"),
         ("DISCORD_GUILD_ID", "my server", "a valid integer"),
         ("IMAGEN_DEVICE", "gpu", "'auto', 'cuda', 'mps' or 'cpu'"),
+        *[
+            ("IMAGEN_DEVICES", wrong, "such as cuda:0, cuda:1")
+            for wrong in ("gpu", "0,1", "cuda:0, auto", "cuda:01", "cuda:-1", "cpu " * 2)
+        ],
+        ("IMAGEN_DEVICES", ",".join(["cpu"] * 65), "at most 64"),
+        ("IMAGEN_ENGINE", "fork", "'auto', 'thread' or 'process'"),
         ("IMAGEN_DTYPE", "fp16", "'auto', 'float16', 'bfloat16' or 'float32'"),
         ("IMAGEN_JOB_TIMEOUT", "0", "greater than 0"),
         ("IMAGEN_JOB_TIMEOUT", "-1", "greater than 0"),
@@ -174,7 +184,7 @@ FOREIGN = [
 
 
 class TestUnknownNames:
-    @pytest.mark.parametrize("name", ["IMAGEN_QUEUE", "IMAGEN_DEVICES", "imagen_xyz"])
+    @pytest.mark.parametrize("name", ["IMAGEN_QUEUE", "IMAGEN_GPUS", "imagen_xyz"])
     def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         said = refusal(monkeypatch, {name: "1"})
         assert name in said

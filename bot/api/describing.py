@@ -68,6 +68,8 @@ def status(
         "steps": (progress.steps if progress else 0) or job.request.steps,
         "stage": progress.stage.value if progress else None,
         "eta": eta(progress),
+        "lane": None if waiting else job.lane,
+        "larger_gpu": place is not None and place.larger_gpu,
         "error": job.error and say(job.error.code, **job.error.params),
         "images": [image_entry(job, image) for image in images],
         "warnings": [say(notice.code, **notice.params) for notice in job.warnings],

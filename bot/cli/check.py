@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.api.loopback import is_loopback
-from bot.backend import build_engine
+from bot.backend import build_engine, cards_for, devices_of
 from bot.cli.reading import read
 from bot.errors import SettingsError, StoreError
 from bot.settings import ENV_FILE, Settings
@@ -85,7 +85,7 @@ def _findings() -> Iterator[Finding]:
     yield asyncio.run(_database(settings))
     yield from asyncio.run(_copies(settings))
     yield from asyncio.run(_http(settings))
-    yield _device(settings)
+    yield from _devices(settings)
     yield from _catalog(settings)
 
 
@@ -166,14 +166,22 @@ async def _http(settings: Settings) -> list[Finding]:
     return [Finding(text, mend, fatal=port is not None)]
 
 
-def _device(settings: Settings) -> Finding:
+def _devices(settings: Settings) -> Iterator[Finding]:
+    """What each lane would run on."""
+    for device in dict.fromkeys(devices_of(settings, cards_for(settings))):
+        yield _device(settings, device)
+
+
+def _device(settings: Settings, device: str) -> Finding:
     try:
-        report = build_engine(settings).device_report()
+        report = build_engine(settings, None, device).device_report()
     except (ImportError, OSError) as error:
         mend = "reinstall torch with the build for this machine, see docs/hardware.md"
         return Finding(f"device: torch cannot be imported ({error})", mend, fatal=True)
     if report.problem:
-        return Finding(f"device: {report.problem}", "set IMAGEN_DEVICE=auto", fatal=True)
+        return Finding(
+            f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
+        )
     text = f"device: {report.device} ({report.name}), {report.dtype}"
     if report.total_memory is None:
         if report.device == "cpu":

@@ -28,7 +28,7 @@ async def generate_here(
     Raises InvalidRequest, Refused, NotDone.
     """
     async with (
-        Backend.open(settings, demos="offered") as backend,
+        Backend.open(settings, demos="offered", one_lane=True) as backend,
         AsyncExitStack() as until_the_end,
     ):
         try:

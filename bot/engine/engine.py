@@ -34,8 +34,8 @@ class Engine:
 
     models_dir: the owner's files, and `hub/` below it, which the engine downloads to.
     hashes_file: where digests of weights are stored.
-    device: `auto`, `cuda`, `mps` or `cpu`. dtype: `auto` (16 bits on a GPU, 32 on the CPU),
-        `float16`, `bfloat16` or `float32`.
+    device: `auto`, `cuda`, `cuda:1` and so on, `mps` or `cpu`.
+    dtype: `auto` (16 bits on a GPU, 32 on the CPU), `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
         `11gb` or `8gb`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is half of the
@@ -213,6 +213,10 @@ class Engine:
         if self._pipeline:
             self._pipeline.rest()
 
+    def renew(self) -> bool:
+        """Whether it can be used again after EngineLost: not in this process. Any thread."""
+        return False
+
     def device_report(self) -> DeviceReport:
         """The device that this engine runs on, and whether it can. Imports torch."""
         place = self._place()
@@ -248,6 +252,7 @@ class Engine:
                 from bot.engine.pipeline import Pipeline
                 from bot.engine.weights import WeightCache
 
+            place.enter()
             hub = Hub(self._models_dir / "hub", self._hub_endpoint, self._hub_token)
             self._pipeline = Pipeline(
                 self._models_dir,
@@ -255,7 +260,9 @@ class Engine:
                 place,
                 hub,
                 profile=profile_for(self._memory, place.capacity),
-                cache=WeightCache(self._cache_limit(place), pinned=place.device == "cuda"),
+                cache=WeightCache(
+                    self._cache_limit(place), gpu=place.device if place.kind == "cuda" else None
+                ),
                 adapters_limit=self._adapter_cache,
                 kernels=Kernels("inductor" if self._compiled else None),
                 new_preview=self._new_preview,

@@ -22,7 +22,9 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 class Place:
     """The device and dtype that the engine computes with.
 
-    asked_device: `auto`, `cuda`, `mps` or `cpu`. asked_dtype: `auto` or a key of DTYPES.
+    asked_device: `auto`, `cuda`, `cuda:1` and so on, `mps` or `cpu`. asked_dtype: `auto` or a key
+    of DTYPES.
+    device: as torch's calls take it. kind: the same without a card's number.
     """
 
     def __init__(self, asked_device: str, asked_dtype: str) -> None:
@@ -33,8 +35,11 @@ class Place:
         }
         best = next(name for name, here in present.items() if here)
         self.device = best if asked_device == "auto" else asked_device
-        self.present = present.get(self.device, False)
-        automatic = "float32" if self.device == "cpu" else "float16"
+        self.kind, _, number = self.device.partition(":")
+        self.present = present.get(self.kind, False)
+        if number and self.present:
+            self.present = int(number) < torch.cuda.device_count()
+        automatic = "float32" if self.kind == "cpu" else "float16"
         self.dtype_name = automatic if asked_dtype == "auto" else asked_dtype
         self.dtype = DTYPES[self.dtype_name]
 
@@ -43,9 +48,9 @@ class Place:
         """Bytes that a model may be planned for, as a card that computes in 16 bits has them."""
         if not self.present:
             return 0
-        if self.device == "cuda":
-            return int(torch.cuda.get_device_properties().total_memory)
-        if self.device == "mps":
+        if self.kind == "cuda":
+            return int(torch.cuda.get_device_properties(self.device).total_memory)
+        if self.kind == "mps":
             return int(torch.mps.recommended_max_memory())
         return self.ram * torch.float16.itemsize // self.dtype.itemsize
 
@@ -59,11 +64,20 @@ class Place:
         if not self.present:
             raise JobFailed("device.absent", device=self.device)
 
+    def enter(self) -> None:
+        """Make it this thread's device, for calls that name none, if it was chosen by its number.
+
+        torch keeps for each thread which device that is.
+        """
+        if self.present and ":" in self.device:
+            torch.cuda.set_device(self.device)
+
     def empty_cache(self) -> None:
         """Return unused device memory to the driver, or to the operating system."""
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-        elif self.device == "mps":
+        if self.kind == "cuda":
+            with torch.cuda.device(self.device):
+                torch.cuda.empty_cache()
+        elif self.kind == "mps":
             torch.mps.empty_cache()
         elif sys.platform == "linux":
             _trim_heap()
@@ -73,22 +87,23 @@ class Place:
         name, total, free, problem = _processor_name(), None, None, None
         if not self.present:
             name = "none"
-            problem = f"IMAGEN_DEVICE is {self.device}, but torch finds no such device here"
-        elif self.device == "cuda":
-            name = torch.cuda.get_device_name()
-            free, total = torch.cuda.mem_get_info()
-        elif self.device == "mps":
+            problem = f"{self.device} is set, but torch finds no such device here"
+        elif self.kind == "cuda":
+            name = torch.cuda.get_device_name(self.device)
+            free, total = torch.cuda.mem_get_info(self.device)
+        elif self.kind == "mps":
             total = torch.mps.recommended_max_memory()
             free = total - torch.mps.driver_allocated_memory()
         return DeviceReport(self.device, name, self.dtype_name, total, free, problem)
 
     def memory(self) -> dict[str, int]:
         """Bytes of a GPU's memory by kind; empty where there is none."""
-        if self.device == "cuda":
-            free, total = torch.cuda.mem_get_info()
-            allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+        if self.kind == "cuda":
+            free, total = torch.cuda.mem_get_info(self.device)
+            allocated = torch.cuda.memory_allocated(self.device)
+            reserved = torch.cuda.memory_reserved(self.device)
             return {"allocated": allocated, "reserved": reserved, "free": free, "total": total}
-        if self.device == "mps":
+        if self.kind == "mps":
             allocated, reserved = (
                 torch.mps.current_allocated_memory(),
                 torch.mps.driver_allocated_memory(),
@@ -103,7 +118,7 @@ class Place:
             "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,
-            "device": self.device,
+            "device": self.kind,  # cards of one kind compute alike
             "device_name": self.report().name,
             "dtype": self.dtype_name,
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -111,7 +126,7 @@ class Place:
             "attention": "torch scaled_dot_product_attention",
             "noise": f"torch.Generator cpu {self.dtype_name}",
         }
-        if self.device == "cuda":
+        if self.kind == "cuda":
             facts["cuda"] = str(torch.version.cuda)
             facts["cudnn"] = str(cast("Any", torch.backends.cudnn).version())
         return facts

@@ -1,10 +1,13 @@
 """Downloads from the Hugging Face Hub into the cache below the models folder."""
 
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx2
+from filelock import FileLock, Timeout
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -17,6 +20,9 @@ from huggingface_hub.errors import (
 from bot.engine.subject import Subject
 from bot.progress import Stage
 from catalog.disk import is_scarce, passing_fault
+
+LOOK: Final = 0.5
+"""Seconds between two looks at what another engine is downloading."""
 
 
 class Hub:
@@ -52,18 +58,19 @@ class Hub:
             chosen = select(sizes)
             commit = str(found.sha)
             total, done = max(sum(sizes[name] for name in chosen), 1), 0
-            for name in chosen:
-                subject.tick(Stage.DOWNLOADING, done / total)
-                path = hf_hub_download(
-                    repository,
-                    name,
-                    revision=commit,
-                    cache_dir=self._cache,
-                    endpoint=self._endpoint,
-                    token=self._token,
-                    tqdm_class=_meter(subject, done, total),
-                )
-                done += sizes[name]
+            with self._alone(repository, total, subject):
+                for name in chosen:
+                    subject.tick(Stage.DOWNLOADING, done / total)
+                    path = hf_hub_download(
+                        repository,
+                        name,
+                        revision=commit,
+                        cache_dir=self._cache,
+                        endpoint=self._endpoint,
+                        token=self._token,
+                        tqdm_class=_meter(subject, done, total),
+                    )
+                    done += sizes[name]
         except GatedRepoError:
             raise subject.failed(
                 "model.gated",
@@ -117,12 +124,44 @@ class Hub:
         # Without the network's error as its cause, which would pass for one of a file.
         raise unreached
 
+    @contextmanager
+    def _alone(self, repository: str, total: int, subject: Subject) -> Iterator[None]:
+        """Download from `repository` in no other engine while the block lasts.
+
+        huggingface_hub would wait for the other as well, but say nothing meanwhile, so that the job
+        could not be stopped and would count as hung. total: bytes that are to be there.
+        """
+        name = f"models--{repository.replace('/', '--')}"
+        file = self._cache / ".locks" / name / "download.lock"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file, thread_local=False, fallback_to_soft=False)
+        while not lock.is_locked:
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                there = sum(_size(blob) for blob in (self._cache / name / "blobs").glob("*"))
+                subject.tick(Stage.DOWNLOADING, min(1.0, there / total))
+                time.sleep(LOOK)
+            except NotImplementedError:  # this file system has no locks
+                break
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _remember(self, snapshot: Path, revision: str) -> None:
         """Record which snapshot a branch or tag stands for, so that it is found offline."""
         reference = snapshot.parents[1] / "refs" / revision
         if revision != snapshot.name and ".." not in revision:
             reference.parent.mkdir(parents=True, exist_ok=True)
             reference.write_text(snapshot.name, encoding="ascii")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it was renamed just now
+        return 0
 
 
 def _meter(subject: Subject, before: int, total: int) -> Any:

@@ -5,6 +5,7 @@ import gc
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,26 +24,32 @@ LIBRARY_SETTINGS: Final = {
 """Environment variables that the libraries read when they are imported."""
 
 
+_IMPORTING: Final = threading.Lock()
+"""Engines of several lanes, and the image check, import the same modules in threads of their own.
+Where modules import each other in a circle, two threads would find some of them half imported."""
+
+
 @contextmanager
 def sparing_the_event_loop() -> Iterator[None]:
-    """Wrap the first import of torch, in a thread other than the event loop's.
+    """Wrap the first import of torch, in a thread other than the event loop's. One at a time.
 
     The import holds the interpreter lock in two places where it need not: 0.2 s and more while
     torch's libraries are linked, and 0.1 to 0.2 s in each of several garbage collections that find
     nothing. Imported objects are never freed, so later collections skip them too.
     """
-    if "torch" in sys.modules:
-        yield
-        return
-    _link_torch()
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if collecting:
-            gc.enable()
+    with _IMPORTING:
+        if "torch" in sys.modules:
+            yield
+            return
+        _link_torch()
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.freeze()
+            if collecting:
+                gc.enable()
 
 
 def prepare_libraries() -> None:

@@ -24,6 +24,7 @@ from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionMode
 from bot.engine import networks
 from bot.engine.configurations import CLIP_VISION, known
 from bot.engine.environment import Place, is_the_devices
+from bot.engine.residency import BUILDING
 from bot.engine.sources import ReferenceFiles, Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
@@ -164,14 +165,15 @@ class References:
             for name, tensor in stored.items()
             if name.startswith("image_proj.")
         }
-        with init_empty_weights():
-            attentions = {
-                name: IPAdapterAttnProcessor2_0(inner, context)
-                for name, (inner, context) in wanted.items()
-            }
         # Only by accident a method of the UNet; tensor names differ between kinds of IP-Adapter.
         convert = unet._convert_ip_adapter_image_proj_to_diffusers  # noqa: SLF001
-        projection = convert(image_proj, low_cpu_mem_usage=False)
+        with BUILDING:
+            with init_empty_weights():
+                attentions = {
+                    name: IPAdapterAttnProcessor2_0(inner, context)
+                    for name, (inner, context) in wanted.items()
+                }
+            projection = convert(image_proj, low_cpu_mem_usage=False)
         module = Layers(projection, attentions)
         tensors = {name: tensor.detach() for name, tensor in module.named_parameters()}
         for number in range(len(wanted)):
@@ -211,7 +213,7 @@ class References:
         config = CLIPVisionConfig.from_dict(
             known("image_encoder", json.loads(text), CLIP_VISION, subject)
         )
-        with init_empty_weights(include_buffers=False):
+        with BUILDING, init_empty_weights(include_buffers=False):
             module = CLIPVisionModelWithProjection(config)
         part = Part(module, self._place.dtype, self._place.device)
         tensors = networks.fitting(

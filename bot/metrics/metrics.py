@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from bot.progress import Progress, Stage
+from bot.queue import Lane
 from bot.store import Api, Job
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,9 @@ class Metrics:
 
     queue_length: pending and running jobs. outbox_length: results and notices not yet delivered to
     Discord. loaded: keys of the models in memory. heartbeats: seconds of a heartbeat's round trip
-    to Discord, by shard; None while it is not connected. gpu_memory: bytes by kind; called in
-    another thread. key_name: the name of a key for HTTP by its id, if jobs are to be counted by it.
+    to Discord, by shard; None while it is not connected. gpu_memory: bytes by kind, for each lane;
+    called in another thread. lanes: all of them. key_name: the name of a key for HTTP by its id, if
+    jobs are to be counted by it.
     """
 
     def __init__(
@@ -53,13 +55,15 @@ class Metrics:
         outbox_length: Callable[[], int],
         loaded: Callable[[], Collection[str]],
         heartbeats: Callable[[], Mapping[int, float | None]],
-        gpu_memory: Callable[[], Mapping[str, int]],
+        gpu_memory: Callable[[], Mapping[str, Mapping[str, int]]],
+        lanes: Callable[[], Sequence[Lane]] = tuple,
         key_name: Callable[[str], Awaitable[str | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loaded = loaded
         self._heartbeats = heartbeats
         self._gpu_memory = gpu_memory
+        self._lanes = lanes
         self._key_name = key_name
         # Not the loop's own executor, which it waits for at the end: the driver may hang for ever.
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="gpu-memory")
@@ -88,7 +92,19 @@ class Metrics:
         self._memory = Gauge(
             "imagen_gpu_memory_bytes",
             "Of the GPU: allocated and reserved by the bot, free, and total.",
-            ["kind"],
+            ["lane", "kind"],
+            registry=self._registry,
+        )
+        self._lane_info = Gauge(
+            "imagen_lane_info",
+            "1 for each GPU: its device, its model, and whether it is ready, lost or draining.",
+            ["lane", "device", "model", "state"],
+            registry=self._registry,
+        )
+        self._busy = Gauge(
+            "imagen_lane_busy",
+            "Whether the GPU generates a job.",
+            ["lane"],
             registry=self._registry,
         )
         self._waits = self._histogram(
@@ -175,8 +191,15 @@ class Metrics:
             if seconds is not None:
                 self._latency.labels(shard).set(seconds)
         self._memory.clear()
-        for kind, size in memory.items():
-            self._memory.labels(kind).set(size)
+        for lane, sizes in memory.items():
+            for kind, size in sizes.items():
+                self._memory.labels(lane, kind).set(size)
+        self._lane_info.clear()
+        self._busy.clear()
+        for each in self._lanes():
+            model = each.in_place.model or ""
+            self._lane_info.labels(each.name, each.device, model, each.state.value).set(1)
+            self._busy.labels(each.name).set(each.running is not None)
         return generate_latest(self._registry)
 
     def _started(self, job: Job) -> None:

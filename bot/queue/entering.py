@@ -7,8 +7,8 @@ from bot.request import COUNT_MAX, GenerationRequest
 from bot.store import Job
 
 
-def as_waiting(job: Job, arrived: int, needs: InPlace, now: float) -> Waiting:
-    """`job` as it enters the queue at `now` seconds. arrived: see Waiting."""
+def as_waiting(job: Job, arrived: int, needs: InPlace, now: float, *, avoids: str = "") -> Waiting:
+    """`job` as it enters the queue at `now` seconds. arrived, avoids: see Waiting."""
     return Waiting(
         job.id,
         job.person,
@@ -21,6 +21,8 @@ def as_waiting(job: Job, arrived: int, needs: InPlace, now: float) -> Waiting:
         passed=job.passed,
         due_at=None if job.due_at is None else min(job.due_at / 1000, now),
         turns=turns_of(job.request),
+        memory_above=job.memory_above,
+        avoids=avoids,
     )
 
 

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
+from bot.queue.fleet import Fleet, able_on
 from bot.queue.lanes import Lane, saving_on
 from bot.queue.policy import InPlace, Line
 from bot.queue.quiet import QuietHours
@@ -72,11 +73,12 @@ class Forecast:
         *,
         paused: bool,
         quiet: QuietHours | None = None,
+        fleet: Fleet | None = None,
     ) -> Iterator[tuple[str, Progress]]:
         """Id, position and time of every job that is there now; consumes `line`.
 
         Times are None while they cannot be estimated; those of waiting jobs also while paused.
-        Quiet hours are waited out.
+        Quiet hours are waited out. fleet: knows which job may run on which lane; None: all on each.
         """
         quiet_until = quiet.until(now) if quiet else None
         resumes_at = None if quiet_until is None else ceil(quiet_until)
@@ -97,8 +99,11 @@ class Forecast:
                     position=len(running) + 1,
                     ready_at=None if at is None else round(at),
                 )
-            free.append(_Free(now if at is None else at, here, at is not None, quiet))
-        in_order = self._in_order(line, free, dict(self.jobs))
+            if not lane.draining:
+                free.append(_Free(lane, now if at is None else at, here, at is not None, quiet))
+        jobs = dict(self.jobs)
+        in_order = self._in_order(line, free, jobs, fleet)
+        for_larger = fleet.waits_for_memory if fleet else _for_any
         waiting = (
             (
                 job_id,
@@ -108,6 +113,7 @@ class Forecast:
                     ready_at=None if at is None or paused else round(at),
                     paused=paused,
                     resumes_at=resumes_at,
+                    larger_gpu=for_larger(jobs[job_id]),
                 ),
             )
             for position, (job_id, at) in enumerate(in_order, start=len(running) + 1)
@@ -123,16 +129,30 @@ class Forecast:
         return max(min(began, now) + seconds, now + seconds * AT_LEAST)
 
     def _in_order(
-        self, line: Line, lanes: Sequence["_Free"], jobs: Mapping[str, Job]
+        self,
+        line: Line,
+        lanes: Sequence["_Free"],
+        jobs: Mapping[str, Job],
+        fleet: Fleet | None,
     ) -> Iterator[tuple[str, float | None]]:
         """Ids of the waiting `jobs` in the expected order, with when each will be ready; None:
         unknown."""
+        if not lanes:
+            yield from ((waiting.id, None) for waiting in line.rounds())
+            return
         for _ in range(EXACT):
             now = min(lane.until for lane in lanes)
             first_free = [lane for lane in lanes if lane.until <= now]
-            choice = line.choose([lane.here for lane in first_free], now)
+            able = able_on(fleet, [each.lane for each in first_free], alone=True) if fleet else None
+            choice = line.choose([lane.here for lane in first_free], now, able=able)
             if choice is None:
-                return
+                later = [lane.until for lane in lanes if lane.until > now]
+                if not len(line) or not later:
+                    break
+                # What is left is for those that are busy until then.
+                for lane in first_free:
+                    lane.until = min(later)
+                continue
             lane = first_free[choice.lane]
             seconds = self.seconds(jobs[choice.job.id], lane.here)
             line.take(choice, now)
@@ -160,12 +180,13 @@ class Forecast:
 
 @dataclass(slots=True)
 class _Free:
-    """A lane in the forecast: free from `until` on, with `here` loaded by then.
+    """A `lane` in the forecast: free from `until` on, with `here` loaded by then.
 
     known: whether `until` is an estimate at all; False once a job cannot be estimated. quiet: when
     none begins.
     """
 
+    lane: Lane
     until: float
     here: InPlace
     known: bool
@@ -182,6 +203,11 @@ class _Free:
             start = self.quiet.open_at(self.until) if self.quiet else self.until
             self.until = start + seconds
         self.ready = self.until if self.known else None
+
+
+def _for_any(_: Job) -> bool:
+    """Where any lane may run any job, none waits for a larger GPU."""
+    return False
 
 
 _until = attrgetter("until")

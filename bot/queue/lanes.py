@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from bot.queue.policy import InPlace
+from bot.queue.policy import InPlace, Waiting
 from bot.store import Job
+
+
+class LaneState(StrEnum):
+    """READY: it takes jobs. LOST: its engine has died, and another is being started. DRAINING: it
+    finishes what it has and takes no more."""
+
+    READY = "ready"
+    LOST = "lost"
+    DRAINING = "draining"
 
 
 @dataclass(eq=False)
@@ -14,6 +24,13 @@ class Lane:
     name: for the log and for threads. device: where its engine computes, as the owner set it.
     loaded: returns the key of the model that the GPU holds; without it,
     the last job's model is assumed.
+    memory: bytes of the GPU's own memory; None if unknown, or if it has none.
+    isolated: whether its engine's end ends no other job.
+    able: whether it has what a job needs; None: it has everything.
+    environment: a short id of what the recipes of its images say of where they were generated; ""
+    if unknown.
+    draining: whether it is to take no more jobs. lost: whether its engine has died, and the next is
+    not there yet.
     running: the job that it generates now. saving: the one before, if its files are still being
     saved meanwhile. last: what the last job there needed.
     """
@@ -21,6 +38,12 @@ class Lane:
     name: str = "gpu"
     device: str = "auto"
     loaded: Callable[[], str | None] | None = None
+    memory: int | None = None
+    isolated: bool = False
+    able: Callable[[Waiting], bool] | None = None
+    environment: str = ""
+    draining: bool = field(default=False, init=False)
+    lost: bool = field(default=False, init=False)
     running: Job | None = field(default=None, init=False)
     saving: Job | None = field(default=None, init=False)
     last: InPlace = field(default=InPlace(), init=False)
@@ -38,11 +61,20 @@ class Lane:
             self.saving = None
 
     @property
+    def state(self) -> LaneState:
+        if self.draining:
+            return LaneState.DRAINING
+        return LaneState.LOST if self.lost else LaneState.READY
+
+    @property
     def in_place(self) -> InPlace:
-        if self.loaded is None:
-            return self.last
-        model = self.loaded()
-        return self.last if model == self.last.model else InPlace(model)
+        here, model = self.last, self.last.model if self.loaded is None else self.loaded()
+        adapters = here.adapters if model == here.model else ()
+        return InPlace(model, adapters, self.environment)
+
+    def has_room(self, memory_above: int) -> bool:
+        """Whether its memory is larger than `memory_above` bytes, as far as is known."""
+        return self.memory is None or self.memory > memory_above
 
 
 def saving_on(lanes: Iterable[Lane]) -> tuple[Job, ...]:

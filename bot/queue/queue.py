@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from bot.errors import AnsweredElsewhere, StoreError
@@ -12,7 +12,9 @@ from bot.levels import Admit, admitted_as_it_is
 from bot.progress import Progress
 from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
+from bot.queue.dispatcher import Dispatcher
 from bot.queue.entering import as_waiting
+from bot.queue.fleet import Fleet, able_on
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
@@ -29,7 +31,7 @@ SLOW = 1.5
 """Seconds after which accepting a job counts as slow: half of what Discord allows for an answer."""
 
 
-class JobQueue:
+class JobQueue(Fleet):
     """The pending jobs in the order of bot.queue.policy, kept in step with the store.
 
     A job is accepted first, and released once its person was told, or `held` seconds later: where
@@ -50,9 +52,9 @@ class JobQueue:
         admit: Admit = admitted_as_it_is,
         accepted: Callable[[Job], None] | None = None,
     ) -> None:
-        self.lanes = tuple(lanes)
+        super().__init__(lanes, self._changed)
         self.blocked = Blocked(self._moved)
-        self.still = Stillness(store, clock, self._still_or_not)
+        self.still = Stillness(store, clock, self._changed)
         self._store = store
         self._admission = Admission(store, limits, clock, self.blocked, accepted)
         self._admit = admit
@@ -63,8 +65,8 @@ class JobQueue:
         self._lookout = Lookout(self._foreseen, self._forecast.jobs, clock)
         self._held: dict[str, Waiting] = {}
         self._arrivals = 0
-        self._free: dict[Lane, asyncio.Event] = {}  # set to make it look again
-        self._starting = asyncio.Lock()
+        self._places: dict[str, int] = {}  # when those that run arrived
+        self._dispatcher = Dispatcher(self._choose)
         self._newcomers: asyncio.Queue[str] = asyncio.Queue()
         self._subscribers: list[Callable[[], None]] = []
         self._stop: Callable[[str], None] = lambda _: None
@@ -186,7 +188,7 @@ class JobQueue:
             return
         self._line.add(waiting)
         self._newcomers.put_nowait(job_id)
-        self._look_again()
+        self._dispatcher.look_again()
         self._moved()
 
     async def abandon(self, ticket: Ticket) -> None:
@@ -233,7 +235,7 @@ class JobQueue:
         self._line.serve_all(await self._store.last_served({job.person for job in jobs}))
         before = self._arrivals
         self._arrivals += len(jobs)
-        async with self._starting:  # none starts before all are there
+        with self._dispatcher.held():  # none starts before all are there
             for number, job in enumerate(jobs, 1):
                 self._held[job.id] = self._waiting(job, before + number)
                 self.release(job.id)
@@ -244,50 +246,35 @@ class JobQueue:
 
     async def next(self, lane: Lane) -> Job:
         """Wait for the next job for `lane` and start it; it is *running* when this returns."""
-        with self._offered(lane) as look_again:
-            while True:
-                look_again.clear()
-                # One lane at a time: until the job has started, others would choose it too.
-                async with self._starting:
-                    free = list(self._free)
-                    choice = self._choose(free)
-                    if choice is not None and free[choice.lane] is lane:
-                        if (job := await self._start(choice, lane)) is not None:
-                            return job
-                        self.leave(choice.job.id)
-                        continue
-                    if choice is not None:
-                        # That lane may have looked when this was not so.
-                        self._free[free[choice.lane]].set()
-                await look_again.wait()
-
-    @contextmanager
-    def _offered(self, lane: Lane) -> Iterator[asyncio.Event]:
-        """`lane` may be chosen while the block lasts; afterwards, the other lanes choose again."""
-        self._free[lane] = asyncio.Event()
-        try:
-            yield self._free[lane]
-        finally:
-            del self._free[lane]
-            self._look_again()
-
-    def _look_again(self) -> None:
-        for look_again in self._free.values():
-            look_again.set()
+        while True:
+            with self._dispatcher.offered(lane) as given:
+                choice = await given
+                if (job := await self._start(choice, lane)) is not None:
+                    return job
+            self.leave(choice.job.id)
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        beside = running_on([lane for lane in self.lanes if lane not in free])
-        if self.still.now or any(job.suspect for job in beside):
-            # A suspect runs alone.
+        if self.still.now:
             return None
+        taken = [*set(self.lanes).difference(free)]
+        if any(job.suspect for job in running_on([each for each in taken if not each.isolated])):
+            # A suspect runs alone, unless what it does ends no other job.
+            return None
+        busy = bool(running_on(taken) or saving_on(free))
+        able = able_on(self, free, alone=not busy)
+        busy = busy and not any(lane.isolated for lane in free)
         here = [lane.in_place for lane in free]
-        return self._line.choose(here, self._clock(), busy=bool(beside or saving_on(free)))
+        return self._line.choose(here, self._clock(), busy=busy, able=able)
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
         beside = saving_on(self.lanes)
-        starting = asyncio.ensure_future(self._store.start(choice.job.id, choice.passed, beside))
+        starting = asyncio.ensure_future(
+            self._store.start(
+                choice.job.id, choice.passed, beside, lane.name, isolated=lane.isolated
+            )
+        )
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -299,6 +286,7 @@ class JobQueue:
             self._forecast.begin(job, here, now)
             lane.last = here.then(choice.job.needs)
             lane.running = job
+            self._places[job.id] = choice.job.arrived
         return job
 
     async def _start_no_more(self, starting: asyncio.Future[Job | None]) -> None:
@@ -328,13 +316,25 @@ class JobQueue:
         self._held.pop(job_id, None)
         self._line.remove(job_id)
         self._forecast.forget(job_id)
+        self._places.pop(job_id, None)
         self._admission.leave(job_id)
         self._lookout.drop(job_id)
-        self._look_again()  # a suspect waits until no other job is there
+        self._dispatcher.look_again()  # a suspect waits until no other job is there
         self._moved()
 
-    def _still_or_not(self) -> None:
-        self._look_again()
+    def put_back(self, job: Job, avoiding: Lane | None = None) -> None:
+        """A job that ran is *pending* again, and waits. avoiding: the lane that it was lost on; it
+        goes to another, if one is ready that can run it. Nothing happens if it has left the queue,
+        as when it was cancelled just now."""
+        if job.id not in self:
+            return
+        arrived = self._places.get(job.id, 0)
+        self.leave(job.id)
+        self._line.add(self._waiting(job, arrived, avoiding))
+        self._changed()
+
+    def _changed(self) -> None:
+        self._dispatcher.look_again()
         self._moved()
 
     # Reading
@@ -366,7 +366,7 @@ class JobQueue:
             line.add(waiting)
         still = self.still
         return self._forecast.places(
-            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet
+            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet, fleet=self
         )
 
     async def standings(self) -> tuple[Ticket, ...]:
@@ -388,10 +388,12 @@ class JobQueue:
             outlook.drop(job.id)
         return ticket
 
-    def _waiting(self, job: Job, arrived: int) -> Waiting:
+    def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
         needs = self._forecast.expect(job)
-        return as_waiting(job, arrived, needs, self._clock())
+        return as_waiting(
+            job, arrived, needs, self._clock(), avoids="" if avoiding is None else avoiding.name
+        )
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -120,7 +120,7 @@ class Core:
             return None
 
         async def painting() -> str | None:
-            return None if self.workers.draining else "not taking jobs"
+            return self.workers.problem()
 
         return {"database": stored, "painting": painting}
 

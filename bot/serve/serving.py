@@ -133,6 +133,7 @@ async def _watched(
         loaded=core.backend.loaded,
         heartbeats=heartbeats,
         gpu_memory=core.backend.gpu_memory,
+        lanes=lambda: core.backend.queue.lanes,
         key_name=core.backend.store.api_keys.name if core.settings.metrics_keys else None,
     )
     core.observers.subscribe(metrics)

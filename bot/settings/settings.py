@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
 from bot.settings.results import ResultSettings
-from bot.settings.values import Ids, parts_of
+from bot.settings.values import Devices, Ids, as_written, parts_of
 from bot.variables import misspelled
 from catalog import Demos
 
@@ -21,19 +21,6 @@ DISCORD_API_URL = "https://discord.com/api/v10"
 ENV_FILE = Path(".env")
 SHARED = ("HF_TOKEN",)
 """Settings that other programs read as well."""
-
-
-def _as_written(value: object) -> str:
-    """A setting's value as written in the environment."""
-    match value:
-        case SecretStr():
-            return value.get_secret_value()
-        case tuple():
-            return ", ".join(map(str, value))
-        case dict():
-            return ", ".join(f"{key}:{number}" for key, number in value.items())
-        case _:
-            return str(value)
 
 
 class Settings(ResultSettings):
@@ -104,7 +91,22 @@ class Settings(ResultSettings):
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         default="auto",
         alias="IMAGEN_DEVICE",
-        description="Device to generate on: `auto`, `cuda`, `mps` or `cpu`.",
+        description="Kind of device to generate on: `auto`, `cuda`, `mps` or `cpu`. "
+        "IMAGEN_DEVICES says which of them.",
+    )
+    devices: Devices = Field(
+        default=(),
+        alias="IMAGEN_DEVICES",
+        description="Devices that generate at the same time, one job each: `auto` (every CUDA card "
+        "there is, where IMAGEN_DEVICE is `auto` or `cuda`), or a list such as `cuda:0, cuda:1`, "
+        "which IMAGEN_DEVICE then has no part in.",
+    )
+    engine: Literal["auto", "thread", "process"] = Field(
+        default="auto",
+        alias="IMAGEN_ENGINE",
+        description="Where each device's engine runs: in a `thread` of the bot, or in a `process` "
+        "of its own, which takes nothing else along when it crashes and is then started anew. "
+        "`auto`: a thread for one device, processes for several.",
     )
     dtype: Literal["auto", "float16", "bfloat16", "float32"] = Field(
         default="auto",
@@ -130,15 +132,16 @@ class Settings(ResultSettings):
         ge=0,
         le=4096,
         alias="IMAGEN_MODEL_CACHE",
-        description="GiB of RAM for models that are not in use, which makes switching fast. If "
-        "unset, half of the RAM (on a CPU, none).",
+        description="GiB of RAM for models that are not in use, which makes switching fast; "
+        "several devices share it evenly. If unset, half of the RAM (on a CPU, none).",
     )
     adapter_cache: float = Field(
         default=1,
         ge=0,
         le=1024,
         alias="IMAGEN_ADAPTER_CACHE",
-        description="GiB of RAM for recently used LoRAs, not counting those in use.",
+        description="GiB of RAM for recently used LoRAs, not counting those in use, for each "
+        "device.",
     )
     preview: bool = Field(
         default=True,
@@ -342,7 +345,7 @@ class Settings(ResultSettings):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if value != field.default:
-                given[str(field.alias)] = _as_written(value)
+                given[str(field.alias)] = as_written(value)
         return given
 
     @classmethod

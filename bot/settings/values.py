@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -13,6 +13,19 @@ Names = Annotated[tuple[str, ...], NoDecode]
 def parts_of(text: str) -> list[str]:
     """What stands between the commas of `text`, without what is empty."""
     return [part for part in map(str.strip, text.split(",")) if part]
+
+
+def as_written(value: object) -> str:
+    """A setting's value as written in the environment."""
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case tuple():
+            return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{key}:{number}" for key, number in value.items())
+        case _:
+            return str(value)
 
 
 def _ids(text: object) -> object:
@@ -26,3 +39,25 @@ def _ids(text: object) -> object:
 
 Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ids)]
 """Discord IDs, separated by commas."""
+
+
+DEVICES_MAX = 64
+
+
+def _devices(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    parts = [part.lower() for part in parts_of(text)]
+    if parts == ["auto"]:
+        return ()
+    known = all(re.fullmatch(r"cuda(:(0|[1-9][0-9]?))?|mps|cpu", part) for part in parts)
+    if not known or len(parts) > DEVICES_MAX:
+        raise ValueError(
+            "must be auto, or devices separated by commas, such as cuda:0, cuda:1"
+            f" (at most {DEVICES_MAX})"
+        )
+    return tuple(parts)
+
+
+Devices = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_devices)]
+"""Names of devices, separated by commas; empty for `auto`."""

@@ -14,6 +14,7 @@ from bot.store.comparisons import (
 from bot.store.faults import files_error, files_unread
 from bot.store.input_uses import InputUse
 from bot.store.jobs import (
+    BLAMELESS_MAX,
     CRASHES_MAX,
     OWN_CRASHES_MAX,
     Failure,
@@ -56,6 +57,7 @@ from bot.store.usage import Usage
 from bot.store.words import OWNER, BlockedWord
 
 __all__ = [
+    "BLAMELESS_MAX",
     "CELL",
     "CELL_FAILED",
     "COLUMNS",

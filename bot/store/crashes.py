@@ -1,4 +1,5 @@
-"""Crashes: what becomes of the jobs during which a process died, and which of them caused it.
+"""Crashes: what becomes of the jobs during which a process died, be it the bot's or that of one
+engine, and which of them caused it.
 
 Within a transaction each. A job with a crash is a suspect: it goes to the back of the line.
 """
@@ -9,11 +10,12 @@ from typing import Final
 import aiosqlite
 
 from bot.errors import Loss
-from bot.store.jobs import Job, now_ms
+from bot.store.jobs import BLAMELESS_MAX, Job, now_ms
 from bot.store.settings import set_setting
 
 DEVICE_LOST: Final = "device lost"
-"""The key of the setting that keeps when a job last lost its device, in ms."""
+"""The key of the setting that keeps when a job last lost its device, in ms; followed by the name of
+the lane, if the job has one."""
 _TO_THE_BACK: Final = "state = 'pending', passed = 0, due_at = NULL"
 _SINCE_BOOT: Final = "coalesce(boot = ?, 1)"
 """Whether a job began in the given boot of the machine; if unknown, it counts as if it did."""
@@ -24,24 +26,28 @@ _RUNNING: Final = (
     "state IN ('pending', 'running', 'done') AND state = 'running'"
     " AND origin IN (SELECT value FROM json_each(?))"
 )
-_PAINTING: Final = f"{_RUNNING} AND painted_at IS NULL"
-"""Without those that were only being saved while another job was generated."""
+_PAINTING: Final = (
+    f"{_RUNNING} AND painted_at IS NULL AND NOT (isolated AND attempt <= {BLAMELESS_MAX})"
+)
+"""Without those that were only being saved while another job was generated, or that were generated
+in another process."""
 
 
-async def lost(write: aiosqlite.Connection, job: Job, loss: Loss) -> bool:
-    """The attempt made its process unusable; returns whether it was still running.
+async def lost(write: aiosqlite.Connection, job: Job, loss: Loss, *, sure: bool = True) -> bool:
+    """The attempt made its engine unusable; returns whether it was still running.
 
-    The crash is the job's own, unless the device failed and nothing has been generated since it
-    failed before: then the device itself may be broken.
+    sure: whether it surely did. The crash is then the job's own, unless the device failed and
+    nothing has been generated on its lane since it failed before: then the device itself may be
+    broken.
     """
-    own = loss is not Loss.DEVICE or await _works(write)
+    own = sure and (loss is not Loss.DEVICE or await _works(write, job.lane))
     cursor = await write.execute(
         f"UPDATE jobs SET {_TO_THE_BACK}, lost_to = ?, crashes = crashes + 1,"  # noqa: S608
         " own_crashes = own_crashes + ? WHERE state = 'running' AND attempt = ? AND id = ?",
         (loss.value, own, job.attempt, job.id),
     )
     if loss is Loss.DEVICE and cursor.rowcount:
-        await set_setting(write, DEVICE_LOST, str(now_ms()))
+        await set_setting(write, _device_lost(job.lane), str(now_ms()))
     return cursor.rowcount > 0
 
 
@@ -57,7 +63,8 @@ async def suspect(
     """A process died while it ran these jobs.
 
     boot: the machine's current one; jobs from before it are not to blame. own: a job caused it.
-    Those that were only being saved while another was generated are put back without blame.
+    Those that were only being saved while another was generated, or were generated in another
+    process, are put back without blame.
     """
     those = json.dumps(origins)
     alone = f"(SELECT count(*) FROM jobs WHERE {_PAINTING}) = 1"  # noqa: S608
@@ -69,13 +76,20 @@ async def suspect(
     await put_back(write, origins)  # the rest
 
 
-async def _works(write: aiosqlite.Connection) -> bool:
-    """Whether the device has generated anything since it last failed, or has never failed."""
+def _device_lost(lane: str | None) -> str:
+    return f"{DEVICE_LOST} {lane}" if lane else DEVICE_LOST
+
+
+async def _works(write: aiosqlite.Connection, lane: str | None) -> bool:
+    """Whether the lane's device has generated anything since it last failed, or never failed."""
     sql = "SELECT CAST(value AS INTEGER) AS at FROM settings WHERE key = ?"
-    async with write.execute(sql, (DEVICE_LOST,)) as cursor:
+    async with write.execute(sql, (_device_lost(lane),)) as cursor:
         row = await cursor.fetchone()
     if row is None:
         return True
-    sql = "SELECT 1 FROM jobs WHERE state IN ('done', 'delivered') AND started_at >= ? LIMIT 1"
-    async with write.execute(sql, (row["at"],)) as cursor:
+    sql = (
+        "SELECT 1 FROM jobs WHERE state IN ('done', 'delivered') AND started_at >= ?"
+        " AND lane IS ? LIMIT 1"
+    )
+    async with write.execute(sql, (row["at"], lane)) as cursor:
         return await cursor.fetchone() is not None

@@ -28,6 +28,9 @@ CRASHES_MAX = 4
 """A job during which the process died this often is not tried again, whatever the reason."""
 OWN_CRASHES_MAX = 2
 """Nor is one that has surely caused this many of them."""
+BLAMELESS_MAX = 2
+"""Up to this attempt, a job that is generated in another process is not suspected of having ended
+the bot's. From then on it is: saving its images may have."""
 LOST = {Loss.DIED: "job.died", Loss.DEVICE: "job.device", Loss.HUNG: "job.hung"}
 """What people are told about such a job."""
 ADD_IMAGE = (
@@ -140,6 +143,9 @@ class Job:
     another job is started, or it is done.
     told_at: when the person was told that it failed or was cancelled.
     deleted_at: when someone deleted its images.
+    lane: the name of the lane that last started it. isolated: whether that generates in another
+    process than the bot's. memory_above: bytes of the largest GPU on which
+    it ran out of memory; it is generated on a larger one, if there is one.
     """
 
     id: str
@@ -168,6 +174,9 @@ class Job:
     boot: str | None = None
     painted_at: int | None = None
     deleted_at: int | None = None
+    lane: str | None = None
+    isolated: bool = False
+    memory_above: int = 0
 
     @property
     def suspect(self) -> bool:
@@ -216,6 +225,7 @@ class Job:
                 "recipe": _read(row, "recipe", _recipe, None),
                 "warnings": _read(row, "warnings", _notices, ()),
                 "lost_to": Loss(lost_to) if lost_to else None,
+                "isolated": bool(values["isolated"]),
             }
         )
 

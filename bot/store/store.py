@@ -99,9 +99,16 @@ class Store(Rooms):
     # Transitions: each returns the updated job, or None if it was not in the expected state.
 
     async def start(
-        self, job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+        self,
+        job_id: str,
+        passed: Collection[str] = (),
+        saving: Collection[Job] = (),
+        lane: str | None = None,
+        *,
+        isolated: bool = False,
     ) -> Job | None:
-        """pending → running, as a new attempt. passed: ids of jobs that it goes ahead of.
+        """pending → running, as a new attempt. passed: ids of jobs that it goes ahead of. lane: the
+        name of the one that generates it; isolated: whether it does so in another process.
 
         saving: attempts whose images only have to be saved, with when they were painted. From then
         on they are not to blame if the process dies; it costs no transaction of its own.
@@ -110,8 +117,9 @@ class Store(Rooms):
         async with self._database.transaction() as write:
             cursor = await write.execute(
                 "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?,"
-                " boot = ?, painted_at = NULL WHERE state = 'pending' AND id = ?",
-                (now, self._boot, job_id),
+                " boot = ?, lane = ?, isolated = ?, painted_at = NULL"
+                " WHERE state = 'pending' AND id = ?",
+                (now, self._boot, lane, isolated, job_id),
             )
             if cursor.rowcount == 0:
                 return None
@@ -125,16 +133,22 @@ class Store(Rooms):
             )
             return await _written(write, job_id)
 
-    async def requeue(self, job: Job) -> Job | None:
-        """running → pending, after a shutdown interrupted this attempt."""
+    async def requeue(self, job: Job, memory_above: int = 0) -> Job | None:
+        """running → pending, after a shutdown interrupted this attempt, or because it needs a
+        larger GPU than one with `memory_above` bytes."""
         return await self._transition(
-            job.id, "state = 'pending' WHERE state = 'running' AND attempt = ?", (job.attempt,)
+            job.id,
+            "state = 'pending', memory_above = max(memory_above, ?)"
+            " WHERE state = 'running' AND attempt = ?",
+            (memory_above, job.attempt),
         )
 
-    async def lose(self, job: Job, loss: Loss) -> Job | None:
-        """running → pending, and one more crash: this attempt made the process unusable."""
+    async def lose(self, job: Job, loss: Loss, *, sure: bool = True) -> Job | None:
+        """running → pending, and one more crash: this attempt made its engine unusable. sure: see
+        EngineLost."""
         async with self._database.transaction() as write:
-            return await _written(write, job.id) if await lost(write, job, loss) else None
+            gone = await lost(write, job, loss, sure=sure)
+            return await _written(write, job.id) if gone else None
 
     async def finish(
         self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]

@@ -125,6 +125,10 @@ class Texts:
         named = (field for field in fields if field and field.startswith(SLASH))
         return frozenset(field.removeprefix(SLASH) for field in named)
 
+    def has(self, code: str) -> bool:
+        """Whether there is a sentence of this code."""
+        return code in self._languages[ENGLISH]
+
     def codes(self, table: str) -> tuple[str, ...]:
         """The codes of the sentences in a table, such as `help.first`, in its order."""
         return tuple(code for code in self._languages[ENGLISH] if code.startswith(f"{table}."))

@@ -48,6 +48,13 @@ class Attempt:
         self._stop: StopReason | None = None
         self._step_at: float | None = None
         self._longest = 0.0
+        self._calls = 0
+
+    def next_name(self) -> str:
+        """A name for the engine's next order, which no other has: `<job>:<attempt>`, and then
+        `<job>:<attempt>:1` and so on."""
+        number, self._calls = self._calls, self._calls + 1
+        return f"{self.job.id}:{self.job.attempt}" + (f":{number}" if number else "")
 
     def stop(self, reason: StopReason) -> None:
         self._stop = self._stop or reason

@@ -13,33 +13,29 @@ from typing import Any
 from bot.errors import (
     EngineLost,
     JobFailed,
-    Loss,
     PaintStopped,
     StopReason,
     StoreError,
-    UserError,
 )
 from bot.files.images import Compressed
-from bot.log import concerning, here
-from bot.order import knows, order_of
-from bot.painting import OnPainted, Painting
+from bot.log import concerning
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
-from bot.request import GenerationRequest
-from bot.store import Job, Store, now_ms
+from bot.store import BLAMELESS_MAX, Job, Store, now_ms
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
-from bot.worker.comparing import Adapt, Comparing
+from bot.worker.comparing import Comparing
 from bot.worker.engine import ImageEngine
+from bot.worker.engine_thread import EngineThread
 from bot.worker.image_check import CheckedPreviews, Inspector
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.outcomes import Outcomes
+from bot.worker.painter import Painter
 from bot.worker.permits import Permit, permitted
 from bot.worker.results import PaintedImages, Result
 from bot.worker.saving import Saver
-from catalog import Catalog, LiveCatalog
-from catalog.disk import may_pass
+from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +43,8 @@ GRACE = 3.0
 """Seconds that a shutdown waits for the current step to end."""
 PAUSE = 1.0
 """Seconds before retrying when the store cannot be used (locked, disk full)."""
-PAUSES = (1, 2, 5, 10, 20)
-"""Seconds before trying again when files cannot be read at the moment: too many are open, or a disk
-or share is away."""
-WATCH = 1.0
-"""Seconds between two checks for a hung engine."""
+OUT_OF_MEMORY = ("memory.out", "memory.model")
+"""The reasons for which a job fails that a GPU with more memory may have enough for."""
 
 
 def _as_is(progress: Progress) -> Progress:
@@ -93,42 +86,38 @@ class GpuConsumer:
         self.lane = lane
         self._queue = queue
         self._store = store
-        self._engine = engine
-        self._catalog = catalog
-        self._picture = picture
+        self._engine = EngineThread(lane, queue, engine, catalog, self._lose)
         self._observer = observer
         self._images_dir = images_dir
         self._outcomes = Outcomes(store, observer, notices, images_dir)
         self._previews = CheckedPreviews(inspector, self._report)
+        self._painter = Painter(self._engine, engine, catalog, picture, self._previews.report)
         self._saver = Saver(queue, store, self._outcomes, inspector, images_dir, self._leave)
         self._timeout = timeout
         self._permit = permit
         self._idle = idle
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
         self._comparing = Comparing(
-            store, images_dir, self._compressor, self._paint_patiently, lane, inspector, previews
+            store, images_dir, self._compressor, self._painter.paint, lane, inspector, previews
         )
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
-        self._stopping = False
+        self._stopping = self._leaving = False
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
-        self.draining = False  # whether `run` takes jobs
+        self.taking_jobs = False  # whether `run` takes jobs
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> asyncio.Future[None]:
         """Load torch and the default model in the engine thread, ahead of the first job."""
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._thread, self._warm_up, loop)
+        return self._engine.warm_up()
 
     def prefetch(self, job: Job) -> None:
         """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
-        known, names = self._catalog.current.adapters, job.request.names
-        self._engine.prefetch([known[key] for key in names if key in known])
+        self._engine.prefetch(job)
 
     def rest(self) -> None:
         """Free the GPU's memory once the current job is done."""
-        asyncio.get_running_loop().run_in_executor(self._thread, self._engine.rest)
+        self._engine.rest()
 
     async def lost(self) -> EngineLost:
         """Wait until this process can no longer generate; returns the reason."""
@@ -140,38 +129,22 @@ class GpuConsumer:
         log.critical("%s; this process has to end", error)
         self._lost = self._lost or error
         self._stopping = True
+        self._engine.stop()
         self._losing.set()
-
-    def _warm_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._engine.warm_up()
-        try:
-            catalog = self._catalog.current
-            if model := catalog.models.get(catalog.default):
-                self._engine.preload(model, self._check_stopping)
-        except PaintStopped:
-            log.info("stopped while the default model was loading")
-        except EngineLost as error:
-            loop.call_soon_threadsafe(self._lose, error)
-        except UserError as error:
-            log.warning("the default model cannot be loaded: %s", error)
-        except Exception:
-            log.exception("the default model cannot be loaded")
-
-    def _check_stopping(self) -> None:
-        if self._stopping:
-            raise PaintStopped(StopReason.SHUTDOWN)
 
     async def run(self) -> None:
         """Run jobs, one at a time in the queue's order, until `stop` and `end`."""
-        self.draining = True
+        self.taking_jobs = True
         try:
             await self._drain()
         finally:
-            self.draining = False
+            self.taking_jobs = False
 
     async def _drain(self) -> None:
         while not self._stopping:
             try:
+                if not await self._engine.ready():
+                    continue
                 with self._resting_when_idle():
                     job = await self._queue.next(self.lane)
             except StoreError as error:
@@ -182,14 +155,14 @@ class GpuConsumer:
                 log.exception("the next job could not be started")
                 await asyncio.sleep(PAUSE)
                 continue
-            handed_over = False
+            stays = False
             try:
                 with concerning(job.id):
-                    handed_over = await self._handle(job)
+                    stays = await self._handle(job)
             except Exception:
                 log.exception("job %s: its result could not be handled", job.id)
             finally:
-                if not handed_over:
+                if not stays:
                     self._leave(job.id)
 
     def _leave(self, job_id: str) -> None:
@@ -232,8 +205,14 @@ class GpuConsumer:
         """Take no more jobs, and stop the running one at its next step. What is being saved is
         given up only if that fails."""
         self._stopping = True
+        self._engine.stop()
         for attempt in self._attempts:
             attempt.stop(StopReason.SHUTDOWN)
+
+    def leave(self) -> None:
+        """As `stop`, while the other lanes go on: the job goes back into the queue."""
+        self._leaving = True
+        self.stop()
 
     async def end(self, task: asyncio.Task[None]) -> asyncio.Future[None] | None:
         """After `stop`: end `task`, which runs `run`; unfinished jobs go back to pending.
@@ -249,21 +228,22 @@ class GpuConsumer:
         for attempt in self._attempts:
             where = "inside one long call" if attempt is stuck else "being saved"
             log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            await self._outcomes.put_back(attempt.job)
+            self._waits_again(await self._outcomes.put_back(attempt.job))
         task.cancel()
         await asyncio.wait([task])
         await self._saver.abandon()
         if stuck is not None or self._lost is not None:
             return None
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
+        return self._engine.close()
 
     def shut_down(self) -> None:
         """Abandon the thread, even if it is busy."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._engine.shut_down()
         self._compressor.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, job: Job) -> bool:
-        """Have it generated; returns whether the saver has taken it over."""
+        """Have it generated; returns whether it stays in the queue: it is being saved, or waits
+        again."""
         lane, model = self.lane, job.request.made_with
         log.info(
             "job %s: attempt %d with %s on %s (%s)",
@@ -278,19 +258,24 @@ class GpuConsumer:
         if job.id in self._withdrawn:
             running.stop(StopReason.CANCELLED)
         self._previews.report(job, Progress(Stage.STARTING))
+        stays = False
         try:
             result = await self._result(running)
             self._previews.report(job, Progress(Stage.SAVING))
             await self._saver.idle(running.check_stop)
         except EngineLost as lost:
-            await self._outcomes.record(partial(self._store.lose, job, lost.loss), job)
-            self._lose(lost)
+            stays = await self._engine_lost(running, lost)
         except PaintStopped as stopped:
-            await self._outcomes.raised(running, stopped)
+            if self._leaving and stopped.reason is StopReason.SHUTDOWN:
+                stays = self._waits_again(await self._outcomes.put_back(job))
+            else:
+                await self._outcomes.raised(running, stopped)
         except Exception as error:
             # People are told in the order of their jobs.
             await self._saver.idle()
-            await self._outcomes.raised(running, error)
+            stays = await self._for_larger(running, error)
+            if not stays:
+                await self._outcomes.raised(running, error)
         else:
             await self._save(running, result)
             return True
@@ -298,7 +283,36 @@ class GpuConsumer:
             self._running = None
         if result is not None:
             result.drop()
+        return stays
+
+    def _waits_again(self, job: Job | None, *, avoiding: bool = False) -> bool:
+        """Have `job`, if it is pending, wait in the queue, unless the bot stops; returns whether it
+        does. avoiding: it goes to another lane, if there is one."""
+        if job is None or (self._stopping and not self._leaving):
+            return False
+        self._queue.put_back(job, self.lane if avoiding else None)
+        return True
+
+    async def _engine_lost(self, running: Attempt, lost: EngineLost) -> bool:
+        """Returns whether the job waits again, because another engine takes this one's place."""
+        if await self._engine.give_up(self._painter.call):
+            again = await self._outcomes.lost(running, lost)
+            return self._waits_again(again, avoiding=True)
+        lose = partial(self._store.lose, running.job, lost.loss, sure=lost.sure)
+        await self._outcomes.record(lose, running.job)
+        self._lose(lost)
         return False
+
+    async def _for_larger(self, running: Attempt, error: Exception) -> bool:
+        """Returns whether the job waits again, because it ran out of memory and a larger GPU is
+        there."""
+        memory = self.lane.memory
+        if memory is None or not isinstance(error, JobFailed) or error.code not in OUT_OF_MEMORY:
+            return False
+        whole_model = error.code == "memory.model"
+        if not self._queue.too_small(self.lane, running.job, model=whole_model):
+            return False
+        return self._waits_again(await self._outcomes.for_larger(running, memory))
 
     async def _result(self, running: Attempt) -> Result:
         """Generate all that the job asks for, if it may be by now."""
@@ -310,7 +324,7 @@ class GpuConsumer:
             return await self._comparing.run(running)
         compressed = Compressed(self._compressor)
         try:
-            painting = await self._paint_patiently(running, job.request, _as_is, compressed.begin)
+            painting = await self._painter.paint(running, job.request, _as_is, compressed.begin)
         except BaseException:
             compressed.drop()
             raise
@@ -319,74 +333,17 @@ class GpuConsumer:
     async def _save(self, running: Attempt, result: Result) -> None:
         """Leave it to the saver, and the lane to the next job.
 
-        One that was tried before keeps the lane until it is saved. If it is the saving that ends
-        the process, no other job must be blamed again and again; and a suspect runs alone.
+        One that was tried before, or twice before if it was generated in another process, keeps the
+        lane until it is saved. If it is the saving that ends the process, no other job must be
+        blamed again and again; and a suspect runs alone.
         """
         self._running = None
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
-        if job.attempt == 1:
+        if job.attempt <= (BLAMELESS_MAX if job.isolated else 1):
             self._queue.hand_over(job)
         else:
             await self._saver.idle()
-
-    async def _paint_patiently(
-        self, running: Attempt, request: GenerationRequest, adapt: Adapt, each: OnPainted
-    ) -> Painting:
-        """As `_paint`, and again for as long as PAUSES if files cannot be read at the moment.
-
-        Raises JobFailed if they still cannot.
-        """
-        for pause in (*PAUSES, 0):
-            try:
-                return await self._paint(running, request, adapt, each)
-            except OSError as error:
-                if not may_pass(error):
-                    raise
-                fault = error
-            log.error("job %s: a file cannot be read now: %s", running.job.id, fault)
-            for _ in range(pause):
-                await asyncio.sleep(1)
-                running.check()
-        raise JobFailed("job.files", reason=fault.strerror or type(fault).__name__)
-
-    async def _paint(
-        self, running: Attempt, request: GenerationRequest, adapt: Adapt, each: OnPainted
-    ) -> Painting:
-        """Generate `request`, which is the job's or one cell of it.
-
-        adapt: changes each report. each: is told of each image. Both are called in the engine
-        thread. Raises EngineLost if that hangs.
-        """
-        loop = asyncio.get_running_loop()
-
-        def report(progress: Progress) -> None:
-            running.heard(progress)
-            loop.call_soon_threadsafe(self._previews.report, running.job, adapt(progress))
-
-        def work(catalog: Catalog) -> Painting:
-            running.check()
-            order = order_of(request, catalog, self._picture)
-            return self._engine.paint(order, report, running.check, each)
-
-        catalog = await self._catalog_for(running, request)
-        painting = loop.run_in_executor(self._thread, here(partial(work, catalog)))
-        while not painting.done():
-            await asyncio.wait([painting], timeout=WATCH)
-            if not painting.done() and (why := running.hung()) is not None:
-                raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
-        return await painting
-
-    async def _catalog_for(self, running: Attempt, request: GenerationRequest) -> Catalog:
-        """As soon as it has what the request names, or every model file has been read."""
-        catalog = await self._catalog.knowing(*request.names)
-        if catalog.unread and not knows(catalog, request):
-            log.info("job %s: waiting until the model files are read", running.job.id)
-        while catalog.unread and not knows(catalog, request):
-            running.check()
-            await asyncio.sleep(WATCH)
-            catalog = self._catalog.current
-        return catalog
 
     def _report(self, job: Job, progress: Progress) -> None:
         if self._running is not None and self._running.job.id == job.id:

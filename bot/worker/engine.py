@@ -12,8 +12,16 @@ from catalog import AdapterEntry, ModelEntry
 class ImageEngine(Protocol):
     """The interface of `bot.engine.Engine`, which documents each method.
 
-    All methods are called in the same thread, except `prefetch`.
+    All methods are called in the same thread, except `prefetch`, `gpu_memory` and `renew`.
+    preview_interval: may change between two jobs.
     """
+
+    preview_interval: float | None
+
+    @property
+    def loaded(self) -> str | None: ...
+
+    def gpu_memory(self) -> dict[str, int]: ...
 
     def warm_up(self) -> None: ...
 
@@ -30,5 +38,14 @@ class ImageEngine(Protocol):
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None: ...
 
     def rest(self) -> None: ...
+
+    def renew(self) -> bool:
+        """After EngineLost, or when a call hangs: make the engine usable again.
+
+        One that is elsewhere is given up there: a call that is still waiting for it raises
+        EngineLost, and the next call gets a new one. Returns whether that is so; False for one in
+        this process, which only a new process can replace. Any thread; returns at once.
+        """
+        ...
 
     def close(self) -> None: ...

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import PaintStopped, StopReason, StoreError, UserError
+from bot.errors import EngineLost, PaintStopped, StopReason, StoreError, UserError
 from bot.files.images import discard_images
 from bot.log import traceback_without
 from bot.progress import Notice
@@ -63,13 +64,45 @@ class Outcomes:
                 log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
                 await self._fail(job, Failure("job.unexpected", {"id": job.id}))
 
-    async def put_back(self, job: Job) -> None:
-        """The process ends before it is done. An error of the store is only logged: the next start
-        recovers the job anyway."""
+    async def put_back(self, job: Job) -> Job | None:
+        """The process or the lane ends before it is done. An error of the store is only logged: the
+        next start recovers the job anyway. Returns the job if it is pending now."""
         try:
-            await self._store.requeue(job)
+            return await self._store.requeue(job)
         except StoreError as error:
             log.error("%s", error)
+            return None
+
+    async def lost(self, running: Attempt, error: EngineLost) -> Job | None:
+        """Its engine was lost, and another will take its place. Returns the job if it is pending
+        now; it fails if it has ended too many of them."""
+        job = running.job
+        try:
+            running.check_stop()
+        except PaintStopped as stopped:
+            await self._stopped(running, stopped.reason)
+            return None
+        log.warning("job %s: %s (%s)", job.id, error, error.loss.value)
+        lose = partial(self._store.lose, job, error.loss, sure=error.sure)
+        again = await self.record(lose, job)
+        try:
+            running.check_stop()
+        except PaintStopped as stopped:  # while that was written
+            if stopped.reason is StopReason.CANCELLED:
+                await self._stopped(running, stopped.reason)
+            return None
+        if again is not None and (poison := again.poison) is not None:
+            log.warning("job %s: given up: %s (%d crashes)", job.id, poison.code, again.crashes)
+            await self._fail(again, poison)
+            return None
+        return again
+
+    async def for_larger(self, running: Attempt, memory: int) -> Job | None:
+        """It ran out of memory on a GPU that has `memory` bytes, and a larger one is there. Returns
+        the job if it is pending now."""
+        job = running.job
+        log.info("job %s: put back for a GPU with more than %d MiB", job.id, memory >> 20)
+        return await self.record(partial(self._store.requeue, job, memory), job)
 
     async def record(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
         """Make a `change` of the job's state, retrying until it succeeds."""

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TypeAlias
 
 from bot.errors import EngineLost
 from bot.log import concerning, here
-from bot.queue import JobQueue
-from bot.queue.outlook import FEW
+from bot.queue import JobQueue, Lane, LaneState
 from bot.store import Failure, Job, JobState, Store
 from bot.worker.consumer import GRACE, GpuConsumer
+from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 
@@ -22,12 +23,21 @@ log = logging.getLogger(__name__)
 TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
 SHARE = 20
-"""In a long queue at least so many times as long as the last report took, which forecasts all
-places."""
+"""At least so many times as long as the last report took, which forecasts all places."""
+
+
+BuildConsumer: TypeAlias = Callable[[Lane, ImageEngine], GpuConsumer]
+"""Makes the consumer of a lane and its engine."""
 
 
 class Workers:
-    """Drains the queue while `running`, and finds the lane that has a job to be cancelled."""
+    """Drains the queue while `running`, and finds the lane that has a job to be cancelled.
+
+    Lanes come and go: those with which it begins are of this machine's devices.
+
+    consumers: of the queue's lanes. build: makes those of lanes that are added. withdrawn: ids of
+    jobs that were cancelled just as they started; shared with the consumers.
+    """
 
     def __init__(
         self,
@@ -37,62 +47,115 @@ class Workers:
         notices: Notices,
         consumers: Sequence[GpuConsumer],
         withdrawn: set[str],
+        build: BuildConsumer | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
         self._observer = observer
         self._notices = notices
-        self._consumers = tuple(consumers)
+        self._consumers = {consumer.lane: consumer for consumer in consumers}
+        self._build = build
+        self._tasks: dict[Lane, asyncio.Task[None]] | None = None
+        self._came = asyncio.Event()
+        self._warming: asyncio.Task[None] | None = None
         self._withdrawn = withdrawn
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         queue.stop_with(self._stop)
         self._changed = asyncio.Event()
 
     @property
-    def draining(self) -> bool:
+    def taking_jobs(self) -> bool:
         """Whether every lane takes jobs from the queue."""
-        return all(consumer.draining for consumer in self._consumers)
+        return all(consumer.taking_jobs for consumer in self._consumers.values())
+
+    def problem(self) -> str | None:
+        """Why no job can be started, in a few words; None if some lane takes jobs."""
+        taking = [lane for lane, consumer in self._consumers.items() if consumer.taking_jobs]
+        if any(lane.state is LaneState.READY for lane in taking):
+            return None
+        states = [f"{lane.name} is {lane.state.value}" for lane in taking]
+        return ": ".join(["not taking jobs", *filter(None, [", ".join(states)])])
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run jobs while the block lasts."""
         unsubscribe = self._queue.subscribe(self._changed.set)
-        tasks = [asyncio.create_task(consumer.run()) for consumer in self._consumers]
+        self._tasks = {lane: asyncio.create_task(c.run()) for lane, c in self._consumers.items()}
         works = (self._fetch_ahead(), self._tell_places(), self._queue.still.watch())
         beside = [asyncio.create_task(work) for work in works]
         try:
             yield
         finally:
             unsubscribe()
-            for task in beside:
+            for task in (*beside, *([self._warming] if self._warming else [])):
                 task.cancel()
-            for consumer in self._consumers:
+            consumers, tasks, self._tasks = [*self._consumers.values()], self._tasks, None
+            for consumer in consumers:
                 consumer.stop()
-            ends = (c.end(task) for c, task in zip(self._consumers, tasks, strict=True))
+            ends = (consumer.end(tasks[consumer.lane]) for consumer in consumers)
             closing = [future for future in await asyncio.gather(*ends) if future is not None]
             await self._notices.finish(closing, GRACE / 2)
-            for consumer in self._consumers:
+            for consumer in consumers:
                 consumer.shut_down()
             self._reader.shutdown(wait=False, cancel_futures=True)
 
-    def warm_up(self) -> None:
-        """Load torch and the default model ahead of the first job."""
-        for consumer in self._consumers:
+    def add(self, lane: Lane, engine: ImageEngine) -> None:
+        """From now on, `lane` takes jobs and has `engine` generate them. Raises ValueError if its
+        name is taken."""
+        if self._build is None:
+            raise ValueError("these workers have no way to build a consumer")
+        self._queue.add_lane(lane)
+        self._consumers[lane] = consumer = self._build(lane, engine)
+        if self._tasks is not None:
+            self._tasks[lane] = asyncio.create_task(consumer.run())
+        self._came.set()
+        if self._warming is not None and not self._queue.still.now:
             consumer.warm_up()
+        log.info("lane %s: added (%s)", lane.name, lane.device)
+
+    async def remove(self, lane: Lane) -> None:
+        """End it within seconds: its job stops and waits for another lane. To have it finish its
+        job first, drain it. Nothing happens if it is gone already."""
+        consumer = self._consumers.pop(lane, None)
+        if consumer is None:
+            return
+        consumer.leave()
+        task = None if self._tasks is None else self._tasks.pop(lane, None)
+        closing = None if task is None else await consumer.end(task)
+        self._queue.remove_lane(lane)
+        if closing is not None:
+            await asyncio.wait([closing], timeout=GRACE)
+        consumer.shut_down()
+        log.info("lane %s: removed", lane.name)
+
+    def warm_up(self) -> None:
+        """Load torch and the default model on every lane, ahead of the first job: on one after the
+        other, since they read the same files from the same disk."""
+        self._warming = asyncio.create_task(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        for lane in self._queue.lanes:
+            if (consumer := self._consumers.get(lane)) is not None:
+                await consumer.warm_up()
 
     async def lost(self) -> EngineLost:
         """Wait until a consumer can no longer generate in this process; returns the reason."""
-        waits = [asyncio.create_task(consumer.lost()) for consumer in self._consumers]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
-        finally:
-            for wait in waits:
-                wait.cancel()
+        while True:
+            self._came.clear()
+            losing = [asyncio.create_task(each.lost()) for each in self._consumers.values()]
+            coming = asyncio.create_task(self._came.wait())
+            try:
+                await asyncio.wait([*losing, coming], return_when=asyncio.FIRST_COMPLETED)
+                for each in losing:
+                    if each.done():
+                        return each.result()
+            finally:
+                for wait in (*losing, coming):
+                    wait.cancel()
 
     def cancel(self, job_id: str) -> bool:
         """Stop the job at its next step if a lane is running it; returns whether one is."""
-        return any(consumer.cancel(job_id) for consumer in self._consumers)
+        return any(consumer.cancel(job_id) for consumer in self._consumers.values())
 
     async def withdraw(self, job_id: str, why: Failure | None = None) -> Job | None:
         """Cancel a waiting job, or stop a running one at its next step.
@@ -133,7 +196,7 @@ class Workers:
         """Start no more jobs until `unpause`, and free the GPUs' memory after the running ones."""
         await self._queue.still.pause(paused=True)
         log.info("paused")
-        for consumer in self._consumers:
+        for consumer in self._consumers.values():
             consumer.rest()
 
     async def unpause(self) -> None:
@@ -145,8 +208,7 @@ class Workers:
         took = 0.0
         while True:
             await self._changed.wait()
-            long = len(self._queue) > FEW
-            await asyncio.sleep(max(TELL_AFTER, SHARE * took) if long else TELL_AFTER)
+            await asyncio.sleep(max(TELL_AFTER, SHARE * took))
             self._changed.clear()
             took, begin = 0.0, time.monotonic()
             for places in self._queue.parts():
@@ -165,15 +227,17 @@ class Workers:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                if job := await self._queue.newcomer():
-                    work: Callable[[], None] = partial(self._likely(job).prefetch, job)
+                job = await self._queue.newcomer()
+                if job and (likely := self._likely(job)):
+                    work: Callable[[], None] = partial(likely.prefetch, job)
                     with concerning(job.id):
                         await loop.run_in_executor(self._reader, here(work))
             except Exception:
                 # A failure only costs the time that it would have saved.
                 log.exception("reading ahead failed")
 
-    def _likely(self, job: Job) -> GpuConsumer:
+    def _likely(self, job: Job) -> GpuConsumer | None:
         """The consumer that will probably run it: one with its model loaded, or else the first."""
-        fitting = (c for c in self._consumers if c.lane.in_place.model == job.request.model)
-        return next(fitting, self._consumers[0])
+        ready = [c for c in self._consumers.values() if c.lane.state is LaneState.READY]
+        fitting = (c for c in ready if c.lane.in_place.model == job.request.model)
+        return next(fitting, ready[0] if ready else None)

@@ -8,6 +8,7 @@ from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.ui.admin import Status, status_text
+from bot.chat.ui.lanes import LaneView
 from bot.queue import JobQueue
 from bot.store import Store, now_ms
 from bot.store.usage import DAY
@@ -27,9 +28,7 @@ class StatusCommand:
         await interaction.response.defer(ephemeral=True, thinking=True)
         disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
         status = Status(
-            lanes=tuple(
-                (lane.name, lane.in_place.model, lane.running) for lane in self._queue.lanes
-            ),
+            lanes=tuple(LaneView.of(lane, lane.in_place.model) for lane in self._queue.lanes),
             waiting=len(self._queue) - len(self._queue.running),
             sending=self._bot.services.delivery.on_the_way,
             paused=self._queue.still.paused,

@@ -100,7 +100,7 @@ def shorten_pauses() -> None:
     from bot.process import restart
     from bot.serve import discord_bot
     from bot.store import database, retrying
-    from bot.worker import attempt, consumer
+    from bot.worker import attempt, painter
 
     turns.APART = 0.3
     connection.RETRY_AFTER = Backoff(0.05, 0.1, 0.2)
@@ -113,7 +113,7 @@ def shorten_pauses() -> None:
     if "CHAOS_WATCHES_CLOSELY" in os.environ:
         # A step that takes longer than half a second counts as hanging.
         attempt.GRACE = attempt.STEP_MIN = 0.5
-        consumer.WATCH = 0.05
+        painter.WATCH = 0.05
     if "CHAOS_DATABASES_ARE_LARGE" in os.environ:
         database.LOOKED_OVER_MAX = 0
     if "CHAOS_FORGETS_NONCES" in os.environ:

@@ -558,8 +558,8 @@ def test_check_tells_what_the_cards_profile_wants(
     gib = 2**30
     report = DeviceReport("cuda", "a card", "float16", 11 * gib, int(free * gib), None, "11gb")
     engine = SimpleNamespace(device_report=lambda: report)
-    monkeypatch.setattr("bot.cli.check.build_engine", lambda _: engine)
-    finding = _device(Settings.model_construct())
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
+    finding = _device(Settings.model_construct(), "auto")
     assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
     assert (finding.mend == "") is fine
     assert not finding.fatal

@@ -5,14 +5,17 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
+from bot.order import order_of
 from bot.progress import Progress, Stage
 from bot.request import EmbeddingUse
 from catalog import AdapterEntry, EmbeddingEntry, Embeddings
@@ -96,6 +99,38 @@ def test_a_repository_is_downloaded_once_with_progress(
 def contents_wanted(hub: HubServer) -> list[str]:
     kept = (".json", ".txt", "model.safetensors")
     return [name for name in hub.repositories["org/model"] if name.endswith(kept)]
+
+
+def test_one_engine_waits_for_what_another_downloads(
+    own: Engine, hub: HubServer, tmp_path: Path
+) -> None:
+    """With reports meanwhile, or its job would count as hung; and it can be stopped."""
+    file = tmp_path / "models/hub/.locks/models--org--model/download.lock"
+    file.parent.mkdir(parents=True)
+    seen: list[Progress] = []
+
+    def enough() -> None:
+        if len([p for p in seen if p.stage is Stage.DOWNLOADING]) >= 2:
+            raise PaintStopped(StopReason.CANCELLED)
+
+    with FileLock(file), pytest.raises(PaintStopped):
+        own.paint(order_of(ASKED, catalog([REMOTE])), seen.append, enough, lambda _: None)
+    assert hub.fetched() == []
+    assert paint(own, ASKED, catalog([REMOTE])).images
+    assert hub.fetched()
+
+
+def test_two_engines_that_need_the_same_model_download_it_once(
+    own: Engine, hub: HubServer, tmp_path: Path
+) -> None:
+    other = engine_with(tmp_path, hub.url)
+    offered = catalog([REMOTE])
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(paint, each, ASKED, offered) for each in (own, other)]
+        first, second = [digests(each.result()) for each in both]
+    assert first == second
+    assert len(hub.fetched()) == len({*hub.fetched()})
+    other.close()
 
 
 def test_a_branch_is_found_again_without_network(

@@ -169,7 +169,7 @@ def test_changes_are_of_the_pristine_weights_whatever_was_added_before(models_di
     through = (some(16, 4), some(4, 16))
     reading = WeightChange("unet", "weight", 0, GLoRA(through, LoRA(down, up, None, 1.0)))
     part = Part(torch.nn.Linear(16, 32, bias=False, device="meta"), torch.float32, "cpu")
-    cache = WeightCache(2**20, pinned=False)
+    cache = WeightCache(2**20, gpu=None)
     part.hold(cache.take("pristine", part.layout, lambda: {"weight": base}, lambda: None))
     for applied in ([product], [product, reading], [product, product], [reading, product], []):
         part.set_changes({"weight": [(0.5, change) for change in applied]} if applied else {})

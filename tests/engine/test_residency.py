@@ -254,7 +254,7 @@ def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
 
     monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
     monkeypatch.setattr(torch, "ones", launch)
-    memory = HostMemory(2**20, pinned=True)
+    memory = HostMemory(2**20, gpu="cuda")
     assert launched == ["cuda"]
     assert "could not be pinned" in caplog.text
     assert memory.buffer.nbytes == 2**20
@@ -270,9 +270,9 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
     made: list[int] = []
     real = HostMemory
 
-    def counted(size: int, *, pinned: bool) -> Any:
+    def counted(size: int, *, gpu: str | None) -> Any:
         made.append(size)
-        return real(size, pinned=pinned)
+        return real(size, gpu=gpu)
 
     monkeypatch.setattr(cache, "HostMemory", counted)
     generous = keeping(9 * MODEL)
@@ -292,7 +292,7 @@ def test_memory_that_somebody_holds_is_not_taken_over() -> None:
 
     module = torch.nn.Linear(64, 64)
     layout = Layout.of(module, torch.float32)
-    cache = WeightCache(layout.size, pinned=False)
+    cache = WeightCache(layout.size, gpu=None)
 
     def take(number: float) -> Any:
         tensors = {name: torch.full(slot.shape, number) for name, slot in layout.slots.items()}

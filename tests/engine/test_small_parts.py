@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from bot.engine.hashing import HashCache
 from catalog import SCHEDULERS
 from tests.engine.factories import TINY
+
+ROOT = Path(__file__).parents[2]
 
 SDXL = {
     "beta_start": 0.00085,
@@ -73,7 +77,7 @@ def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path) -> None:
     assert HashCache(book).of_file(file, never) == digest
     file.write_bytes(b"other bytes")
     assert HashCache(book).of_file(file, ignore) == hashlib.sha256(b"other bytes").hexdigest()
-    assert [path.name for path in book.parent.iterdir()] == ["hashes.json"]
+    assert {path.name for path in book.parent.iterdir()} == {"hashes.json", "hashes.json.lock"}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', "\x00"])
@@ -110,6 +114,35 @@ def test_the_digests_of_an_adapter_are_kept_until_it_changes(tmp_path: Path) -> 
     assert HashCache(book).of_file(file, never) == "whole"
     os.utime(file, ns=(1, 1))
     assert HashCache(book).known(file, file.stat()) is None
+
+
+def test_what_one_cache_finds_the_others_know(tmp_path: Path) -> None:
+    """Several engines keep their digests in one file: none writes over what another found."""
+    book = tmp_path / "hashes.json"
+    files = [tmp_path / name for name in ("a", "b")]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    first, second = HashCache(book), HashCache(book)
+    first.of_file(files[0], ignore)
+    second.of_file(files[1], ignore)
+    for cache in (first, second, HashCache(book)):
+        for file in files:
+            assert cache.whole(file) == hashlib.sha256(file.name.encode()).hexdigest()
+
+
+def test_caches_of_several_processes_lose_nothing_to_each_other(tmp_path: Path) -> None:
+    note = (
+        "import sys; from pathlib import Path; from bot.engine.hashing import HashCache\n"
+        "cache = HashCache(Path(sys.argv[1]))\n"
+        "for n in range(60): cache._note({f'{sys.argv[2]}{n}': 'stamp=digest'})\n"
+    )
+    book = tmp_path / "hashes.json"
+    running = [
+        subprocess.Popen([sys.executable, "-c", note, str(book), name], cwd=ROOT)
+        for name in ("a", "b")
+    ]
+    assert [process.wait(60) for process in running] == [0, 0]
+    assert len(json.loads(book.read_text())) == 120
 
 
 def test_hashing_can_be_stopped(tmp_path: Path) -> None:

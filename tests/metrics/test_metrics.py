@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.metrics import Metrics
 from bot.progress import Progress, Stage
+from bot.queue import Lane
 from bot.store import Api, Failure, Job, JobState
 from tests.store.factories import REQUEST, any_job
 
@@ -34,7 +35,8 @@ class Watched:
         self.clock = Clock()
         self.length = 0
         self.models: set[str] = set()
-        self.memory: Callable[[], dict[str, int]] = dict
+        self.lanes: tuple[Lane, ...] = ()
+        self.memory: Callable[[], dict[str, dict[str, int]]] = dict
 
         async def named(key_id: str) -> str | None:
             return (keys or {}).get(key_id)
@@ -45,6 +47,7 @@ class Watched:
             loaded=lambda: self.models,
             heartbeats=lambda: {0: 0.05, 1: None},
             gpu_memory=lambda: self.memory(),
+            lanes=lambda: self.lanes,
             key_name=None if keys is None else named,
             clock=self.clock,
         )
@@ -186,18 +189,33 @@ async def test_callers_over_http_are_counted_by_name_only_if_asked() -> None:
 
 async def test_the_memory_of_a_gpu_where_there_is_one(watched: Watched) -> None:
     assert not [name for name in await watched.figures() if "gpu" in name]
-    watched.memory = lambda: {"allocated": 5, "free": 7}
+    watched.memory = lambda: {"gpu-1": {"allocated": 5, "free": 7}}
     figures = await watched.figures()
-    assert figures['imagen_gpu_memory_bytes{kind="allocated"}'] == 5
-    assert figures['imagen_gpu_memory_bytes{kind="free"}'] == 7
+    assert figures['imagen_gpu_memory_bytes{kind="allocated",lane="gpu-1"}'] == 5
+    assert figures['imagen_gpu_memory_bytes{kind="free",lane="gpu-1"}'] == 7
 
-    def lost() -> dict[str, int]:
+    def lost() -> dict[str, dict[str, int]]:
         raise RuntimeError("CUDA error: unspecified launch failure")
 
     watched.memory = lost
     figures = await watched.figures()
     assert not [name for name in figures if "gpu" in name]
     assert "imagen_queue_length" in figures
+
+
+async def test_what_each_lane_does(watched: Watched) -> None:
+    free, busy = Lane("gpu-0", "cuda:0", loaded=lambda: "demo"), Lane("gpu-1", "cuda:1")
+    busy.running = any_job()
+    busy.draining = True
+    watched.lanes = (free, busy)
+    figures = await watched.figures()
+    ready = 'imagen_lane_info{device="cuda:0",lane="gpu-0",model="demo",state="ready"}'
+    draining = 'imagen_lane_info{device="cuda:1",lane="gpu-1",model="",state="draining"}'
+    assert figures[ready] == figures[draining] == 1
+    assert figures['imagen_lane_busy{lane="gpu-0"}'] == 0
+    assert figures['imagen_lane_busy{lane="gpu-1"}'] == 1
+    watched.lanes = (free,)
+    assert not [name for name in await watched.figures() if "gpu-1" in name]
 
 
 async def test_how_late_the_loop_was(watched: Watched) -> None:
@@ -221,7 +239,7 @@ async def test_nobody_is_named(watched: Watched) -> None:
 def test_a_driver_that_never_answers_does_not_keep_the_loop_from_its_end() -> None:
     entered, released = threading.Event(), threading.Event()
 
-    def gpu_memory() -> dict[str, int]:
+    def gpu_memory() -> dict[str, dict[str, int]]:
         entered.set()
         released.wait()
         return {}

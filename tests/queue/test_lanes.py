@@ -2,9 +2,10 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.errors import StoreError
 from bot.queue import JobQueue, Lane
-from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, _missing
+from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
 from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, of
 
@@ -121,8 +122,8 @@ def test_a_model_in_place_is_kept_for_those_who_want_it(
     """A lane switches models only if no one who may go first fits any free lane."""
     for decision in played(coming, lanes):
         chosen = decision.choice.job
-        assert _missing(chosen, decision.lane) == min(_missing(chosen, h) for h in decision.free)
-        if _missing(chosen, decision.lane) < SWITCH or chosen.waited_enough(decision.now):
+        assert missing(chosen, decision.lane) == min(missing(chosen, h) for h in decision.free)
+        if missing(chosen, decision.lane) < SWITCH or chosen.waited_enough(decision.now):
             continue
         heads: dict[str, Waiting] = {}
         for job in sorted(decision.waiting, key=lambda job: job.arrived):
@@ -130,7 +131,7 @@ def test_a_model_in_place_is_kept_for_those_who_want_it(
         top = max(job.priority for job in heads.values())
         peers = [job for job in heads.values() if job.priority == top]
         assert len(peers) <= LOOKAHEAD
-        assert all(_missing(p, h) >= SWITCH for p in peers for h in decision.free)
+        assert all(missing(p, h) >= SWITCH for p in peers for h in decision.free)
 
 
 @given(arrivals(), LANES)
@@ -140,7 +141,7 @@ def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
 ) -> None:
     for decision in played(coming, lanes):
         chosen, lane = decision.choice.job, decision.lane
-        if _missing(chosen, lane) == SWITCH and lane.model is not None:
+        if missing(chosen, lane) == SWITCH and lane.model is not None:
             assert all(here.model is not None for here in decision.free)
 
 
@@ -252,12 +253,12 @@ async def test_when_one_lane_cannot_start_a_job_another_does(
     really = store.start
     refused = 0
 
-    async def start(job_id: str, passed: object = (), saving: Collection[Job] = ()) -> Job | None:
+    async def start(*arguments: Any, **options: Any) -> Job | None:
         nonlocal refused
         if not refused:
             refused += 1
             raise StoreError("the disk is full")
-        return await really(job_id, (), saving)
+        return await really(*arguments, **options)
 
     monkeypatch.setattr(store, "start", start)
     asked = [asyncio.create_task(queue.next(lane)) for lane in (first, second)]
@@ -304,12 +305,10 @@ async def test_what_is_released_while_another_starts_stays_in_line(
     [later] = await entered(queue, of(1))
     really, starting, go_on = store.start, asyncio.Event(), asyncio.Event()
 
-    async def start(
-        job_id: str, passed: tuple[str, ...] = (), saving: Collection[Job] = ()
-    ) -> Job | None:
+    async def start(*arguments: Any, **options: Any) -> Job | None:
         starting.set()
         await go_on.wait()
-        return await really(job_id, passed, saving)
+        return await really(*arguments, **options)
 
     monkeypatch.setattr(store, "start", start)
     next_job = asyncio.create_task(queue.next(queue.lanes[0]))
@@ -333,13 +332,11 @@ async def test_a_job_withdrawn_as_it_begins_leaves_no_lane_asleep(
     really = store.start
     withdrawn: list[str] = []
 
-    async def start(
-        job_id: str, passed: tuple[str, ...] = (), saving: Collection[Job] = ()
-    ) -> Job | None:
+    async def start(job_id: str, *others: Any, **options: Any) -> Job | None:
         if not withdrawn:
             withdrawn.append(job_id)
             await store.cancel(await store.job(job_id))
-        return await really(job_id, passed, saving)
+        return await really(job_id, *others, **options)
 
     monkeypatch.setattr(store, "start", start)
     ids = await entered(queue, of(1, "b"), of(2, "a"))
@@ -350,22 +347,28 @@ async def test_a_job_withdrawn_as_it_begins_leaves_no_lane_asleep(
     await asyncio.wait(asked)
 
 
-async def test_two_lanes_that_leave_a_job_to_each_other_look_again(store: Store) -> None:
-    """As when what they hold changes between their looks."""
-    queue = queue_with(store, "a", "b")
+async def test_what_happens_costs_one_decision_however_many_lanes_are_free(
+    store: Store,
+) -> None:
+    queue = queue_with(store, *["a"] * 40)
     asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
     await settled()
-    really, others = queue._choose, [1, 0]
+    decisions: list[int] = []
+    really = queue._dispatcher._choose
 
     def choose(free: Sequence[Lane]) -> Next | None:
-        choice = really(free)
-        return replace(choice, lane=others.pop(0)) if choice and others else choice
+        decisions.append(len(free))
+        return really(free)
 
-    queue._choose = choose  # type: ignore[method-assign]
-    [job_id] = await entered(queue, of(1, "a"))
-    done, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
-    assert others == []
-    assert [task.result().id for task in done] == [job_id]
+    queue._dispatcher._choose = choose
+    for number in range(3):
+        [job_id] = await entered(queue, of(number, "a"))
+        done, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result().id for task in done] == [job_id]
+        asked = [task for task in asked if task not in done]
+        await settled()
+    # One that finds the job, and one that finds no other, for each.
+    assert decisions == [40, 39, 39, 38, 38, 37]
     for task in asked:
         task.cancel()
     await asyncio.wait(asked)
@@ -410,7 +413,9 @@ async def test_a_suspect_runs_alone(store: Store) -> None:
     await _settled()
     assert not still.done()
     queue.leave(first.id)
-    resting = next(lane for lane in queue.lanes if lane.running is None and lane not in queue._free)
+    resting = next(
+        lane for lane in queue.lanes if lane.running is None and lane not in queue._dispatcher
+    )
     third = asyncio.create_task(queue.next(resting))
     [found], [idle] = await asyncio.wait({still, third}, return_when=asyncio.FIRST_COMPLETED)
     assert found.result().id == last

@@ -175,12 +175,18 @@ class FailingOnce(Store):
     fails = True
 
     async def start(
-        self, job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
+        self,
+        job_id: str,
+        passed: Collection[str] = (),
+        saving: Collection[Job] = (),
+        lane: str | None = None,
+        *,
+        isolated: bool = False,
     ) -> Job | None:
         if self.fails:
             self.fails = False
             raise sqlite3.OperationalError("database is locked")
-        return await super().start(job_id, passed, saving)
+        return await super().start(job_id, passed, saving, lane, isolated=isolated)
 
 
 async def test_a_job_that_could_not_be_started_is_not_forgotten(tmp_path: Path) -> None:

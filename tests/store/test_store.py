@@ -439,3 +439,39 @@ class TestABrokenDevice:
             lost = await store.lose(await running(store), Loss.HUNG)
             assert lost is not None
             assert lost.own_crashes == 1
+
+
+class TestLanes:
+    async def test_a_device_that_keeps_failing_is_told_from_one_that_works(
+        self, store: Store
+    ) -> None:
+        """Another lane that generates says nothing about the one that fails."""
+        first, second, third = [await store.accept(new_job()) for _ in range(3)]
+        ended = await store.start(first.id, lane="gpu-1")
+        assert ended is not None
+        lost = await store.lose(ended, Loss.DEVICE)
+        assert lost is not None
+        assert lost.own_crashes == 1  # it is the first that it fails at
+        other = await store.start(second.id, lane="gpu-0")
+        assert other is not None
+        assert await store.finish(other, recipe(), [record()], [])
+        next_there = await store.start(third.id, lane="gpu-1")
+        assert next_there is not None
+        lost = await store.lose(next_there, Loss.DEVICE)
+        assert lost is not None
+        assert (lost.crashes, lost.own_crashes, lost.lane) == (1, 0, "gpu-1")
+
+    async def test_a_kill_from_outside_is_not_surely_the_jobs(self, store: Store) -> None:
+        lost = await store.lose(await running(store), Loss.DIED, sure=False)
+        assert lost is not None
+        assert (lost.crashes, lost.own_crashes) == (1, 0)
+
+    async def test_the_largest_gpu_that_was_too_small_is_kept(self, store: Store) -> None:
+        job = await running(store)
+        for size, kept in ((8, 8), (24, 24), (16, 24), (0, 24)):
+            again = await store.requeue(job, size)
+            assert again is not None
+            assert (again.state, again.memory_above, again.crashes) == (S.PENDING, kept, 0)
+            started = await store.start(job.id)
+            assert started is not None
+            job = started

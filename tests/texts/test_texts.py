@@ -19,6 +19,7 @@ from bot.levels.entering import KINDS
 from bot.levels.fields import Buttons
 from bot.moderation.word_list import ACTIONS
 from bot.progress import Stage
+from bot.queue import LaneState
 from bot.request import AXES, UPSCALE_MODES
 from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
@@ -48,6 +49,7 @@ SETTINGS = {
 EXPANSIONS = {
     "form.preset.parts.": list(Part),
     "title.": get_args(Kind),
+    "line.lane.": [state.value for state in LaneState if state is not LaneState.READY],
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],

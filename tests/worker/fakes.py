@@ -31,6 +31,9 @@ def paint_at_once(asked: GenerationRequest, report: Report, check_stop: CheckSto
 class FakeEngine:
     """`work` is what the next paint does, in the engine thread."""
 
+    loaded: str | None = None
+    preview_interval: float | None = None
+
     def __init__(self, work: Work = paint_at_once) -> None:
         self.work = work
         self.threads: list[str] = []
@@ -65,6 +68,12 @@ class FakeEngine:
     def rest(self) -> None:
         self.threads.append(threading.current_thread().name)
         self.rested.set()
+
+    def gpu_memory(self) -> dict[str, int]:
+        return {}
+
+    def renew(self) -> bool:
+        return False
 
     def close(self) -> None:
         self.closed = True

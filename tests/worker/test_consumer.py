@@ -7,7 +7,6 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -60,7 +59,8 @@ class TestOrdering:
             job = await bench.ended(await bench.take(new_job(request=asked)))
         assert job.state is S.DONE
         pictures = {"a" * 64: b"a" * 64}
-        assert bench.engine.orders == [Order(asked, MODEL, (ADAPTERS["ink"],), None, pictures)]
+        expected = Order(asked, MODEL, (ADAPTERS["ink"],), None, pictures, name=f"{job.id}:1")
+        assert bench.engine.orders == [expected]
         assert threads == bench.engine.threads  # never on the event loop
 
     async def test_what_is_gone_fails_the_job(self, build: Build) -> None:
@@ -78,7 +78,7 @@ class TestUnreadFiles:
     @pytest.fixture
     def catalog(self, monkeypatch: pytest.MonkeyPatch) -> Fixed:
         """Of a bot that has read nothing yet."""
-        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        monkeypatch.setattr("bot.worker.painter.WATCH", 0.01)
         return Fixed(Catalog({}, {}, "", unread=(Unread("adapter", ("any.safetensors",)),)))
 
     async def waiting(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,7 +89,7 @@ class TestUnreadFiles:
     async def test_a_job_waits_for_what_it_names(
         self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         async with build(catalog=cast("LiveCatalog", catalog)) as bench:
             job_id = await bench.take()
             await self.waiting(caplog)
@@ -101,7 +101,7 @@ class TestUnreadFiles:
     async def test_it_fails_once_all_is_read_and_it_is_in_no_file(
         self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         async with build(catalog=cast("LiveCatalog", catalog)) as bench:
             job_id = await bench.take()
             await self.waiting(caplog)
@@ -113,7 +113,7 @@ class TestUnreadFiles:
     async def test_it_can_be_cancelled_meanwhile(
         self, build: Build, catalog: Fixed, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "bot.worker.consumer")
+        caplog.set_level(logging.INFO, "bot.worker")
         async with build(catalog=cast("LiveCatalog", catalog)) as bench:
             job_id = await bench.take()
             await self.waiting(caplog)
@@ -409,11 +409,9 @@ class TestStopping:
         async with build() as bench:
             really = bench.store.start
 
-            async def start(
-                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
-            ) -> Job | None:
+            async def start(*arguments: Any, **options: Any) -> Job | None:
                 """The store says *running*, but the consumer does not know it yet."""
-                started: Job | None = await really(job_id, passed, saving)
+                started: Job | None = await really(*arguments, **options)
                 began.set()
                 await go_on.wait()
                 return started
@@ -494,7 +492,7 @@ class TestFailing:
     async def test_a_file_that_cannot_be_read_now_is_waited_for(
         self, build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (0, 0))
         left = [errno.EMFILE, errno.EIO]
 
         def work(asked: GenerationRequest, *_: Any) -> Painting:
@@ -509,7 +507,7 @@ class TestFailing:
         assert "Too many open files" in caplog.text
 
     async def test_but_not_for_ever(self, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (0, 0))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (0, 0))
 
         def work(*_: Any) -> Painting:
             raise OSError(errno.EIO, "Input/output error")
@@ -522,7 +520,7 @@ class TestFailing:
     async def test_who_cancels_meanwhile_does_not_wait(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.worker.consumer.PAUSES", (1_000,))
+        monkeypatch.setattr("bot.worker.painter.PAUSES", (1_000,))
 
         def work(*_: Any) -> Painting:
             raise OSError(errno.EMFILE, "Too many open files")
@@ -623,7 +621,7 @@ class TestLosing:
         async with build(work) as bench:
             first, second = await bench.take(), await bench.take()
             lost = await bench.workers.lost()
-            await eventually(lambda: not bench.workers.draining)
+            await eventually(lambda: not bench.workers.taking_jobs)
             job, waiting = [await bench.store.job(job_id) for job_id in (first, second)]
         assert (lost.loss, str(lost)) == (Loss.DEVICE, "the GPU failed: ECC")
         assert (job.state, job.crashes, job.lost_to) == (S.PENDING, 1, Loss.DEVICE)
@@ -633,7 +631,7 @@ class TestLosing:
     async def test_a_step_that_hangs_is_noticed(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(consumer_module, "WATCH", 0.01)
+        monkeypatch.setattr("bot.worker.painter.WATCH", 0.01)
         monkeypatch.setattr("bot.worker.attempt.STEP_MIN", 0.0)
         hangs = threading.Event()
 
@@ -646,7 +644,7 @@ class TestLosing:
         async with build(work) as bench:
             job_id = await bench.take()
             lost = await bench.workers.lost()
-            await eventually(lambda: not bench.workers.draining)
+            await eventually(lambda: not bench.workers.taking_jobs)
             hangs.set()
             job = await bench.store.job(job_id)
         assert lost.loss is Loss.HUNG
@@ -686,7 +684,7 @@ class TestRobustness:
             bench.engine.work = raise_job_failed
             assert (await bench.ended(await bench.take())).state is S.FAILED
             await bench.watcher.until(lambda: bench.watcher.places)
-            assert bench.workers.draining
+            assert bench.workers.taking_jobs
         for what in ("moved", "progressed", "finished", "failed"):
             assert f"RuntimeError: {what}" in caplog.text
 
@@ -697,12 +695,10 @@ class TestRobustness:
         async with build() as bench:
             really, failures = bench.store.start, iter([True, True])
 
-            async def start(
-                job_id: str, passed: Collection[str] = (), saving: Collection[Job] = ()
-            ) -> Job | None:
+            async def start(*arguments: Any, **options: Any) -> Job | None:
                 if next(failures, False):
                     raise sqlite3.OperationalError("database is locked")
-                started: Job | None = await really(job_id, passed, saving)
+                started: Job | None = await really(*arguments, **options)
                 return started
 
             monkeypatch.setattr(bench.store, "start", start)
@@ -717,14 +713,14 @@ class TestShutdown:
     async def test_it_says_whether_it_takes_jobs(self, build: Build) -> None:
         async with build() as bench:
             await bench.ended(await bench.take())
-            assert bench.workers.draining
+            assert bench.workers.taking_jobs
             await bench.stop()
-            assert not bench.workers.draining
+            assert not bench.workers.taking_jobs
 
     async def test_an_idle_consumer_ends(self, build: Build) -> None:
         async with build() as bench:
             await bench.stop()
-            assert not bench.workers.draining
+            assert not bench.workers.taking_jobs
             assert bench.engine.closed
 
     async def test_the_running_job_stops_at_its_step_and_waits_again(self, build: Build) -> None:
@@ -752,7 +748,7 @@ class TestShutdown:
                 job_id = await bench.take()
                 await gate.entered()
                 await bench.stop()
-                assert not bench.workers.draining
+                assert not bench.workers.taking_jobs
                 assert (await bench.store.job(job_id)).state is S.PENDING
                 assert not bench.engine.closed
         finally:

@@ -11,7 +11,7 @@ import pytest
 
 from bot.process.lock import Claims
 from bot.queue.outlook import PART
-from bot.store import CRASHES_MAX, OWN_CRASHES_MAX, Failure, Job, JobState, Store
+from bot.store import BLAMELESS_MAX, CRASHES_MAX, OWN_CRASHES_MAX, Failure, Job, JobState, Store
 from bot.store.database import Row
 from bot.worker.observers import Kept
 from bot.worker.recovery import LastEnd, LeftBehind, recover, tell
@@ -267,3 +267,31 @@ async def test_thousands_of_results_are_told_in_parts(store: Store) -> None:
     looking.cancel()
     assert told == [job.id for job in jobs[1:]]
     assert {PART - 1, 2 * PART - 1} <= {*begun, len(told)}
+
+
+async def test_a_job_in_another_process_is_not_suspected_of_having_ended_the_bot(
+    store: Store,
+) -> None:
+    """A bot with fifty lanes would otherwise have fifty suspects, one after the other."""
+    job = await store.accept(new_job())
+    for attempt in range(1, BLAMELESS_MAX + 1):
+        started = await store.start(job.id, isolated=True)
+        assert started is not None
+        assert started.attempt == attempt
+        await recovered(store, queue_of(store), LastEnd(crashed=True))
+        assert (await store.job(job.id)).crashes == 0
+    # Saving its images may have done it each time.
+    await store.start(job.id, isolated=True)
+    await recovered(store, queue_of(store))
+    again = await store.job(job.id)
+    assert (again.crashes, again.own_crashes) == (1, 0)
+
+
+async def test_it_makes_no_other_job_less_suspect(store: Store) -> None:
+    """If one of the bot's threads ended it, that was the job in such a thread."""
+    apart, inside = [await store.accept(new_job()) for _ in range(2)]
+    await store.start(apart.id, isolated=True)
+    await store.start(inside.id)
+    await recovered(store, queue_of(store), LastEnd(crashed=True))
+    assert (await store.job(apart.id)).crashes == 0
+    assert (await store.job(inside.id)).own_crashes == 1

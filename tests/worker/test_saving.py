@@ -311,7 +311,7 @@ class TestShutdown:
                 else:
                     await eventually(lambda: disk.given == [1])
                 await bench.stop()
-                assert not bench.workers.draining
+                assert not bench.workers.taking_jobs
                 assert await states(bench, job_ids) == [S.PENDING] * len(job_ids)
                 assert bench.engine.closed is not painting_too
                 # Nothing outlives the store.

@@ -118,7 +118,7 @@ async def test_a_stop_ends_both_and_their_jobs_wait_again(tmp_path: Path) -> Non
         ids = await entered(lanes.queue, of(1), of(2))
         await eventually(lambda: len(held.began) == 2)
         await lanes.stop()
-        assert not lanes.workers.draining
+        assert not lanes.workers.taking_jobs
         assert [(await lanes.store.job(job_id)).state for job_id in ids] == [JobState.PENDING] * 2
         assert all(engine.closed for engine in lanes.engines)
 

@@ -179,6 +179,12 @@ class Status(BaseModel):
     eta: int | None = Field(
         description="Seconds until it will probably be ready; null if unknown.", examples=[5]
     )
+    lane: str | None = Field(
+        description="Name of the GPU that generates it, or did; see `/lanes`.", examples=["gpu"]
+    )
+    larger_gpu: bool = Field(
+        description="Whether it waits for a GPU with more memory than some have.", examples=[False]
+    )
     error: str | None = Field(description="Why it failed.", examples=[None])
     images: list[dict[str, Any]] = Field(
         description="One entry for each image, once the job is done.", examples=[[IMAGE]]

@@ -62,6 +62,13 @@ METADATA: Final[dict[str, Any]] = {
     "scheduler": "DPM++ 2M",
     "hashes": {"demo": "a0" * 32, "sketch": "b1" * 32},
 }
+LANE: Final = {
+    "name": "gpu-0",
+    "device": "cuda:0",
+    "state": "ready",
+    "model": "demo",
+    "busy": False,
+}
 HEALTH: Final = {"database": "ok", "painting": "ok"}
 EVENTS: Final = """\
 event: progress

@@ -15,7 +15,8 @@ from bot.api.describing import STATUS, eta, metadata, status
 from bot.api.errors import WrongMediaType
 from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
 from bot.api.original.catalog import adapters, embeddings, models
-from bot.api.original.examples import EMBEDDING, EVENTS, HEALTH, LORA, MODEL, answering
+from bot.api.original.examples import EMBEDDING, EVENTS, HEALTH, LANE, LORA, MODEL, answering
+from bot.api.original.lanes import lanes
 from bot.api.parts import Parts
 from bot.api.waiting import STILL_THERE, EventStream, news_of
 from bot.files.inputs import CONTENT_TYPES
@@ -193,6 +194,13 @@ def routes(parts: Parts) -> APIRouter:
     async def list_embeddings(request: Request) -> list[dict[str, Any]]:
         """The embeddings (textual inversions), likewise. Prompts name them by their keys."""
         return await embeddings(desk.backend, await callers.of(request))
+
+    @router.get("/lanes", responses={200: answering([LANE], "All."), **_refusals(401)})
+    async def list_lanes(request: Request) -> list[dict[str, Any]]:
+        """The GPUs that generate: whether each is ready, lost (its engine is being started again)
+        or draining (it takes nothing new), and whether it is busy."""
+        backend, caller = desk.backend, await callers.of(request)
+        return lanes(backend.queue.lanes, backend.catalog.current, caller)
 
     @router.get(
         "/healthz",

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bot.chat.ui.lanes import LaneView
 from bot.chat.ui.markdown import code, codes, cut_off, one_line
-from bot.store import Job
+from bot.queue import LaneState
 from bot.texts.language import Say
 from catalog import Catalog, CatalogChanges, EntryKind, entries_of
 
@@ -15,6 +16,7 @@ PROBLEMS_SHOWN: Final = 10
 SERVERS_SHOWN: Final = 25
 NAME_SHOWN: Final = 30
 FAILURES_SHOWN: Final = 5
+LANES_SHOWN: Final = 15
 GIB: Final = 2**30
 NAMES_ROOM: Final = 500
 """Characters for the names in one line."""
@@ -91,13 +93,13 @@ def servers_text(say: Say, servers: Sequence[tuple[int, str, int, bool, bool]]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """lanes: name, key of the loaded model, and running job of each. waiting, sending: jobs.
+    """lanes: all of them. waiting, sending: jobs.
 
     failures: of the last day, by code. reports: open ones. untold: acts. refusing: servers whose
     audit channel refuses what it is told; None stands for the owners. images, free: bytes.
     """
 
-    lanes: Sequence[tuple[str, str | None, Job | None]]
+    lanes: Sequence[LaneView]
     waiting: int
     sending: int
     paused: bool
@@ -121,11 +123,9 @@ def status_text(say: Say, status: Status) -> str:
         lines.append(say("line.paused"))
     elif status.resumes_at is not None:
         lines.append(say("line.quiet", when=status.resumes_at))
-    for name, loaded, running in status.lanes:
-        if running is not None:
-            lines.append(say("admin.status.busy", lane=name, job=running.id))
-        else:
-            lines.append(say("admin.status.loaded" if loaded else "admin.status.idle", lane=name))
+    lines += [_lane_line(say, lane) for lane in status.lanes[:LANES_SHOWN]]
+    if len(status.lanes) > LANES_SHOWN:
+        lines.append(say("line.more", count=len(status.lanes) - LANES_SHOWN))
     lines.append(say("admin.status.waiting", count=status.waiting))
     lines.append(say("admin.status.sending", count=status.sending))
     lines.append(say("admin.status.failed", count=sum(status.failures.values())))
@@ -141,3 +141,15 @@ def status_text(say: Say, status: Status) -> str:
     gib = {"images": status.images / GIB, "free": status.free / GIB}
     lines.append(say("admin.status.disk", **gib))
     return cut_off("\n".join(lines), CONTENT_MAX)
+
+
+def _lane_line(say: Say, lane: LaneView) -> str:
+    if lane.state is LaneState.LOST:
+        return say("admin.status.lost", lane=lane.label)
+    if lane.job is not None:
+        line = say("admin.status.busy", lane=lane.label, job=lane.job)
+    else:
+        line = say("admin.status.loaded" if lane.model else "admin.status.idle", lane=lane.label)
+    if lane.state is LaneState.DRAINING:
+        line += " · " + say("line.lane.draining")
+    return line

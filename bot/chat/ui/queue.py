@@ -6,6 +6,7 @@ from itertools import chain, islice
 import discord
 from discord.app_commands import Choice
 
+from bot.chat.ui.lanes import LaneView, lane_lines
 from bot.chat.ui.markdown import one_line, seen, shortened
 from bot.chat.ui.messages import BLURPLE, YELLOW
 from bot.progress import Progress
@@ -14,6 +15,7 @@ from bot.store import CommandLine, Discord, Job, Previewing, discord_person
 from bot.texts.language import Say
 
 LISTED = 10
+LANES_SHOWN = 8
 PROMPT_SHOWN = 80
 MODEL_SHOWN = 40
 CHOICES_MAX = 25
@@ -33,6 +35,7 @@ def queue_embed(
     paused: bool,
     nsfw: bool = False,
     resumes_at: int | None = None,
+    lanes: Sequence[LaneView] = (),
 ) -> discord.Embed:
     """line: the whole queue, in the order expected. running: ids of the running jobs.
 
@@ -40,7 +43,7 @@ def queue_embed(
     not see it. sees: whether the user does. gated: whether the names of a job's models and LoRAs
     may not be shown here. nsfw: whether here may be shown what was asked in an age-restricted
     channel. resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not
-    quiet.
+    quiet. lanes: all; they are shown where there are several.
     """
     still = paused or resumes_at is not None
     embed = discord.Embed(title=say("line.title"), colour=YELLOW if still else BLURPLE)
@@ -59,6 +62,9 @@ def queue_embed(
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
     embed.description = "\n".join(lines)
+    if len(lanes) > 1:
+        shown = "\n".join(lane_lines(say, lanes, LANES_SHOWN))
+        embed.add_field(name=say("line.lanes"), value=shown, inline=False)
     person = discord_person(user_id)
     own = [ticket for ticket in line if ticket.job.person == person]
     if own:

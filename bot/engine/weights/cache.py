@@ -55,12 +55,12 @@ class PristineWeights:
 class WeightCache:
     """Keeps up to `limit` bytes of weights in RAM and drops the least recently used ones.
 
-    Models whose text encoders have the same weights share them here.
+    Models whose text encoders have the same weights share them here. gpu: see HostMemory.
     """
 
-    def __init__(self, limit: int, *, pinned: bool) -> None:
+    def __init__(self, limit: int, *, gpu: str | None) -> None:
         self._limit = limit
-        self._pinned = pinned
+        self._gpu = gpu
         self._kept: OrderedDict[tuple[str, torch.dtype], PristineWeights] = OrderedDict()
 
     @property
@@ -87,7 +87,7 @@ class WeightCache:
             return from_files
         try:
             # Touching and pinning fresh memory takes longer than copying into it.
-            memory = self._make_room(layout.size) or HostMemory(layout.size, pinned=self._pinned)
+            memory = self._make_room(layout.size) or HostMemory(layout.size, gpu=self._gpu)
         except RuntimeError:  # the machine has less memory than the setting allows
             log.warning("not enough RAM to keep %d MB of weights", layout.size >> 20)
             return from_files

@@ -275,7 +275,8 @@ class _Reader:
     def _memory(self) -> torch.Tensor:
         if self._room is None:
             size = PIECE + STRIPS_MAX * ALIGNMENT
-            self._room = HostMemory(size, pinned=self._buffer.device.type == "cuda")
+            device = self._buffer.device
+            self._room = HostMemory(size, gpu=str(device) if device.type == "cuda" else None)
         return self._room.buffer
 
     def _pass_on(self, strip: _Strip, stored: torch.Tensor) -> None:

@@ -103,7 +103,8 @@ class Part:
         if self._awake is None:
             return
         memory = self._awake[0].untyped_storage()
-        if self._device in _RESIZABLE and memory.resizable():  # not if numpy has seen it
+        kind = torch.device(self._device).type
+        if kind in _RESIZABLE and memory.resizable():  # not if numpy has seen it
             memory.resize_(0)
         else:
             self._awake = None

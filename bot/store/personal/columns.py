@@ -31,6 +31,9 @@ JOBS: Final[Mapping[str, str]] = {
     "error": "why it failed",
     "recipe": "everything that is needed to generate the same images again",
     "warnings": "what the person was told about the result",
+    "lane": "on which of the bot's GPUs it was last started",
+    "isolated": "whether it was generated in another process than the bot's",
+    "memory_above": "bytes of the largest GPU whose memory was not enough for it",
     "boot": "a random ID of the time since the computer was started",
 }
 DISCORD_JOBS: Final[Mapping[str, str]] = {

@@ -1,10 +1,11 @@
 """The queue as users see it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot.chat.ui.lanes import LaneView
 from bot.chat.ui.queue import LISTED, job_choices, queue_embed
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
@@ -37,6 +38,7 @@ def shown(
     running: str = "job1",
     user: int = 1,
     gated: Callable[[Job], bool] = nothing,
+    lanes: Sequence[LaneView] = (),
 ) -> str:
     embed = queue_embed(
         SAY,
@@ -46,6 +48,7 @@ def shown(
         sees=in_guild(1),
         gated=gated,
         paused=paused,
+        lanes=lanes,
     )
     check_limits(embed)
     return "\n".join([embed.description or "", *(str(field.value) for field in embed.fields)])

@@ -64,6 +64,7 @@ class Conditioning:
 
 def rehearse(projection: int, place: Place, unet: Any, shape: Shape) -> None:
     """Call `unet` once as for an image of `shape`. projection: width of the pooled prompt."""
+    place.enter()  # it is called in a thread that only compiles
     like: dict[str, Any] = {"device": place.device, "dtype": place.dtype}
     unet(
         torch.zeros(

@@ -1,108 +1,31 @@
-"""The scheduling policy: which job is next. Pure: no clock and no IO.
-
-The fair order is round-robin: each person is represented by their oldest job, and the person who
-was served longest ago comes first. Two kinds of job may go ahead of the one whose turn it is, up to
-a bound kept per job: one with a higher priority, and one that needs less loading because its model,
-or also its LoRAs, are loaded.
-
-A suspect, a job during which the process died, comes after all others and runs alone, so that what
-it may do harms no other job. The bound holds for it, too: others may go ahead of it only so often.
-
-A job of many images, a comparison, takes several turns at once: when it would be its person's turn
-again, others go first until they have had as many.
-"""
+"""The scheduling policy in its plainest form, which looks at everyone for each decision."""
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from math import inf, nextafter
 from typing import TypeAlias
 
-LOOKAHEAD = 32
-"""How far from the head of the queue to look for a job that fits what is loaded; also how many jobs
-may go ahead of one whose turn it is. InvokeAI looks equally far (its session_queue_sqlite.py)."""
-PATIENCE = 5 * 60
-"""For how many seconds others may go ahead of a job whose turn it is."""
-SWITCH = 2
-"""The cost of loading a model, relative to 1 for loading LoRAs."""
-OWED_FOR = 60 * 60
-"""For how many seconds a person is held to the turns that a large job took in advance."""
-ADAPTERS_AHEAD = 4
-"""How many jobs may go ahead of one whose model is loaded: they only save loading LoRAs."""
+from bot.queue.policy import (
+    ADAPTERS_AHEAD,
+    LOOKAHEAD,
+    OWED_FOR,
+    SWITCH,
+    Able,
+    InPlace,
+    Next,
+    Waiting,
+)
+from bot.queue.policy.jobs import cost
 
 Turn: TypeAlias = tuple[float, int, str]
-"""When the person was last served, when the job arrived, the person. The smallest is next."""
 Rank: TypeAlias = tuple[bool, int]
-"""What lets a person's oldest job go ahead: whether it was interrupted, and its priority."""
 
 
-@dataclass(frozen=True, slots=True)
-class InPlace:
-    """What a lane's GPU has loaded: a model's key, and the LoRAs of the last job."""
-
-    model: str | None = None
-    adapters: tuple[str, ...] = ()
-
-    def then(self, needs: "InPlace") -> "InPlace":
-        """What is loaded once a job has run that needs `needs`: the same, if it needs no model."""
-        return needs if needs.model else self
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One job in the queue.
-
-    arrived: increases with each job; one person's jobs go in this order.
-    interrupted: it was started before, for instance before a restart, and goes ahead of all others.
-    crashes: how often the process died while it ran; if ever, it goes behind all others.
-    passed, due_at: how often, and since when (seconds), others went ahead when it was its turn.
-    turns: how many of its person's turns it takes.
-    """
-
-    id: str
-    person: str
-    arrived: int
-    model: str
-    adapters: tuple[str, ...] = ()
-    priority: int = 0
-    interrupted: bool = False
-    crashes: int = 0
-    passed: int = 0
-    due_at: float | None = None
-    turns: int = 1
-
-    @property
-    def suspect(self) -> bool:
-        return self.crashes > 0
-
-    @property
-    def needs(self) -> InPlace:
-        """What is loaded once it has been generated."""
-        return InPlace(self.model, self.adapters)
-
-    def waited_enough(self, now: float) -> bool:
-        """Whether nothing may go ahead of it any more when it is its turn."""
-        late = self.due_at is not None and now - self.due_at >= PATIENCE
-        return late or self.passed >= LOOKAHEAD
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """The next job, and where it runs: `lane` is an index into the free lanes.
-
-    passed: ids of the jobs whose turn it was instead: the first in the fair order, the first among
-    those of the highest priority, and the first suspect.
-    """
-
-    job: Waiting
-    lane: int = 0
-    passed: tuple[str, ...] = ()
-
-
-class Line:
+class PlainLine:
     """The waiting jobs, and when each person was last served (any increasing number).
 
     `choose` decides without changing anything; `take` applies the decision.
@@ -131,8 +54,8 @@ class Line:
             yield from jobs
         yield from self._suspects
 
-    def copy(self) -> "Line":
-        other = Line()
+    def copy(self) -> "PlainLine":
+        other = PlainLine()
         other._served = dict(self._served)
         other._latest = self._latest
         other._by_id = dict(self._by_id)
@@ -226,59 +149,62 @@ class Line:
             return other.priority > job.priority
         return self._turn(other) < turn
 
-    def choose(self, lanes: Sequence[InPlace], now: float, *, busy: bool = False) -> Next | None:
-        """The next job at `now` seconds, and the free lane for it.
+    def choose(
+        self,
+        lanes: Sequence[InPlace],
+        now: float,
+        *,
+        busy: bool = False,
+        able: Able | None = None,
+    ) -> Next | None:
+        """See Line.choose. Who cannot run on any of the free lanes is not there."""
+        able = able or (lambda job, lane: True)
+        there = self.copy()
+        for job in self:
+            if not any(able(job, lane) for lane in range(len(lanes))):
+                there.remove(job.id)
+        return there._choose(lanes, now, busy, able)
 
-        lanes: what each free lane has loaded. busy: whether any other lane is running a job.
-        Returns None if there is no job or no free lane, or if a suspect waits for the others to
-        end.
-        """
+    def _choose(self, lanes: Sequence[InPlace], now: float, busy: bool, able: Able) -> Next | None:
         if not lanes:
             return None
         if self._suspects:
             suspect = self._suspects[0]
             if not self._turns or suspect.waited_enough(now):
-                return None if busy else Next(suspect, _best_lane(suspect, lanes))
-        choice = self._fair_choice(lanes, now)
+                return None if busy else Next(suspect, _best_lane(suspect, lanes, able))
+        choice = self._fair_choice(lanes, now, able)
         if choice is None or not self._suspects:
             return choice
         return replace(choice, passed=(*choice.passed, self._suspects[0].id))
 
-    def _fair_choice(self, lanes: Sequence[InPlace], now: float) -> Next | None:
+    def _fair_choice(self, lanes: Sequence[InPlace], now: float, able: Able) -> Next | None:
         """The next of the jobs that are no suspects."""
         if not self._turns:
             return None
-        # Thousands may wait, so avoid looking at more than the first few.
         if any(interrupted for interrupted, _ in self._ranks):
             first = next(job for job in self._heads() if job.interrupted)
-            return Next(first, _best_lane(first, lanes))
+            return Next(first, _best_lane(first, lanes, able))
         due = next(self._fair_heads())
         if due.waited_enough(now):
-            return Next(due, _best_lane(due, lanes))
+            return Next(due, _best_lane(due, lanes, able))
         top = max(priority for _, priority in self._ranks)
         peers = list(islice((job for job in self._fair_heads() if job.priority == top), LOOKAHEAD))
         first = peers[0]
-        close = _to_load(first, lanes) < SWITCH and first.passed >= ADAPTERS_AHEAD
+        close = _to_load(first, lanes, able) < SWITCH and first.passed >= ADAPTERS_AHEAD
         if close or first.waited_enough(now):
             chosen = first
         else:
-            chosen = min(peers, key=lambda job: _to_load(job, lanes))  # the first of equals
+            chosen = min(peers, key=lambda job: _to_load(job, lanes, able))  # the first of equals
         turns = {due.id: due, first.id: first}
         passed = tuple(job_id for job_id in turns if job_id != chosen.id)
-        return Next(chosen, _best_lane(chosen, lanes), passed)
+        return Next(chosen, _best_lane(chosen, lanes, able), passed)
 
     def take(self, choice: Next, now: float) -> None:
         """The chosen job starts: it leaves the queue, and its person's turn is over."""
-        passed = set(choice.passed)
-        if self._suspects and self._suspects[0].id in passed:
-            self._suspects[0] = _passed(self._suspects[0], now)
-            passed.remove(self._suspects[0].id)
-        for head in self._heads():
-            if not passed:
-                break
-            if head.id in passed:
-                passed.remove(head.id)
-                self._of[head.person][0] = _passed(head, now)
+        for jobs in (self._suspects, *self._of.values()):
+            for number, job in enumerate(jobs):
+                if job.id in choice.passed:
+                    jobs[number] = job.once_more_passed(now)
         self._let_wait(choice.job, now)
         # Not simply the first: an earlier one of the same person may have come in meanwhile.
         self._take_out(choice.job)
@@ -365,28 +291,21 @@ def _suspicion(job: Waiting) -> tuple[int, int]:
     return job.crashes, job.arrived
 
 
-def _passed(job: Waiting, now: float) -> Waiting:
-    """`job` after another went ahead of it at `now`."""
-    return replace(job, passed=job.passed + 1, due_at=now if job.due_at is None else job.due_at)
+def _to_load(job: Waiting, lanes: Sequence[InPlace], able: Able) -> int:
+    """What the job costs on the lane where it costs least."""
+    return min(cost(job, here) for lane, here in enumerate(lanes) if able(job, lane))
 
 
-def _missing(job: Waiting, here: InPlace) -> int:
-    """What a lane has to load for the job: 0 nothing, 1 its LoRAs, SWITCH its model."""
-    if not job.model:
-        return 0
-    if job.model != here.model:
-        return SWITCH
-    return int(job.adapters != here.adapters)
+def _best_lane(job: Waiting, lanes: Sequence[InPlace], able: Able) -> int:
+    """The lane where the job costs least; among equals, one in the environment that it prefers,
+    then one that holds no model, or else one of those whose model most lanes hold there."""
 
+    def key(lane: int) -> tuple[int, bool, bool, int, str]:
+        here = lanes[lane]
+        elsewhere = bool(job.prefers) and here.environment != job.prefers
+        there = bool(job.prefers) and not elsewhere
+        near = [other for other in lanes if not there or other.environment == job.prefers]
+        alike = sum(other.model == here.model for other in near)
+        return cost(job, here), elsewhere, here.model is not None, -alike, here.model or ""
 
-def _to_load(job: Waiting, lanes: Sequence[InPlace]) -> int:
-    """`_missing` on the lane where it is least."""
-    return min(_missing(job, here) for here in lanes)
-
-
-def _best_lane(job: Waiting, lanes: Sequence[InPlace]) -> int:
-    """The lane with the least to load for the job; among equals, one that holds no model."""
-    return min(
-        range(len(lanes)),
-        key=lambda n: (_missing(job, lanes[n]), lanes[n].model is not None),
-    )
+    return min((lane for lane in range(len(lanes)) if able(job, lane)), key=key)

@@ -1,0 +1,30 @@
+"""Who is next, and on which free lane: see bot.queue.policy.line."""
+
+from bot.queue.policy.jobs import (
+    ADAPTERS_AHEAD,
+    LOOKAHEAD,
+    OWED_FOR,
+    PATIENCE,
+    SWITCH,
+    InPlace,
+    Next,
+    Waiting,
+    missing,
+)
+from bot.queue.policy.line import Line
+from bot.queue.policy.places import Able, Places
+
+__all__ = (
+    "ADAPTERS_AHEAD",
+    "LOOKAHEAD",
+    "OWED_FOR",
+    "PATIENCE",
+    "SWITCH",
+    "Able",
+    "InPlace",
+    "Line",
+    "Next",
+    "Places",
+    "Waiting",
+    "missing",
+)

@@ -1,0 +1,364 @@
+"""The scheduling policy: which job is next. Pure: no clock and no IO.
+
+The fair order is round-robin: each person is represented by their oldest job, and the person who
+was served longest ago comes first. Two kinds of job may go ahead of the one whose turn it is, up to
+a bound kept per job: one with a higher priority, and one that needs less loading because its model,
+or also its LoRAs, are loaded.
+
+A suspect, a job during which the process died, comes after all others and runs alone, so that what
+it may do harms no other job. The bound holds for it, too: others may go ahead of it only so often.
+
+A job of many images, a comparison, takes several turns at once: when it would be its person's turn
+again, others go first until they have had as many.
+
+A job that no free lane is able to run is passed over, as if it were not there, and its person's
+other jobs go on. Jobs of its kind are then kept aside, so that no later decision goes through them
+one by one: it costs as much as there are kinds aside, and not jobs. Before that, what its person
+asked for later, even with a higher priority, is noticed only when its turn comes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from heapq import merge
+from itertools import chain, islice, takewhile
+from math import inf, nextafter
+
+from sortedcontainers import SortedDict
+
+from bot.queue.policy.debts import Debts
+from bot.queue.policy.fair import Fair, Turn
+from bot.queue.policy.jobs import (
+    ADAPTERS_AHEAD,
+    LOOKAHEAD,
+    SWITCH,
+    InPlace,
+    Kind,
+    Next,
+    Waiting,
+)
+from bot.queue.policy.places import NOWHERE, Able, Places
+
+Best = Callable[[Waiting], tuple[int, int]]
+"""Places.best, of the free lanes."""
+
+
+class Line:
+    """The waiting jobs, and when each person was last served (any increasing number).
+
+    `choose` decides without changing what is waiting; `take` applies the decision. Adding and
+    removing a job, deciding and applying cost the logarithm of how many jobs and people wait. What
+    is put off, a turn that is owed and a job that is put aside, is paid for once by each.
+    """
+
+    def __init__(
+        self, waiting: Iterable[Waiting] = (), served: Mapping[str, float] | None = None
+    ) -> None:
+        self._served = dict(served or {})
+        self._latest = max(self._served.values(), default=-inf)
+        self._debts = Debts()
+        self._main = Fair(self._served, self._debts)
+        self._aside: dict[Kind, Fair] = {}
+        self._kind_aside: dict[str, Kind] = {}  # of the jobs that are aside
+        self._suspects: SortedDict[tuple[int, int, str], Waiting] = SortedDict()
+        self._suspicion: dict[str, tuple[int, int, str]] = {}
+        for job in sorted(waiting, key=lambda job: job.arrived):
+            self.add(job)
+
+    def __len__(self) -> int:
+        return len(self._main) + len(self._kind_aside) + len(self._suspects)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        """All jobs; only those of one person are in order."""
+        for fair in self._all:
+            yield from fair
+        yield from self._suspects.values()
+
+    def copy(self) -> "Line":
+        other = Line()
+        other._served = self._served.copy()
+        other._latest = self._latest
+        other._debts = self._debts.copy()
+        other._main = self._main.copy(other._served, other._debts)
+        other._aside = {
+            kind: fair.copy(other._served, other._debts) for kind, fair in self._aside.items()
+        }
+        other._kind_aside = self._kind_aside.copy()
+        other._suspects = self._suspects.copy()
+        other._suspicion = self._suspicion.copy()
+        return other
+
+    def add(self, job: Waiting) -> None:
+        """Add a job, behind those that the same person asked for earlier."""
+        if job.suspect:
+            self._suspicion[job.id] = suspicion = _suspicion(job)
+            self._suspects[suspicion] = job
+        elif (fair := self._aside.get(job.kind)) is not None:
+            self._kind_aside[job.id] = job.kind
+            fair.add(job)
+        else:
+            self._main.add(job)
+
+    def remove(self, job_id: str) -> Waiting | None:
+        """Take the job out of the queue; None if it is not in it."""
+        if (suspicion := self._suspicion.pop(job_id, None)) is not None:
+            return self._suspects.pop(suspicion)
+        if (kind := self._kind_aside.pop(job_id, None)) is None:
+            return self._main.remove(job_id)
+        fair = self._aside[kind]
+        job = fair.remove(job_id)
+        if not fair:
+            del self._aside[kind]
+        return job
+
+    def serve(self, person: str, when: float) -> None:
+        """Record that `person` was served at `when`, unless a later time is known."""
+        with self._rearranging(person):
+            self._served[person] = max(when, self._served.get(person, when))
+        self._latest = max(self._latest, when)
+
+    def serve_all(self, served: Mapping[str, float]) -> None:
+        """Record when each person was served, likewise."""
+        for person, when in served.items():
+            self.serve(person, when)
+
+    def knows(self, person: str) -> bool:
+        """Whether it is recorded when `person` was served."""
+        return person in self._served
+
+    def ahead(self, job: Waiting, beside: Collection[Waiting] = ()) -> int:
+        """About how many jobs go before `job`, which need not be in the queue yet.
+
+        beside: jobs that will join it, possibly `job` among them. This is the place in the fair
+        order, and among the jobs of the same or a higher priority if it is its person's oldest; it
+        takes no account of what is loaded. Unlike the whole order, it is quickly found.
+        """
+        if job.suspect:
+            before: int = self._suspects.bisect_left(_suspicion(job))
+            return len(self) - len(self._suspects) + before + len(beside)
+        number = sum(fair.own_before(job) for fair in self._all) + sum(
+            other.person == job.person and other.arrived < job.arrived for other in beside
+        )
+        count: int = number + sum(fair.before(job, number) for fair in self._all)
+        turn = self._main.turn(job)
+        for other in beside:
+            if other.person != job.person:
+                place = sum(fair.count(other.person) for fair in self._all)
+                count += place < number
+                count += place == number and self._precedes(other, job, turn, number)
+        return count
+
+    def _precedes(self, other: Waiting, job: Waiting, turn: Turn, number: int) -> bool:
+        """Whether `other` goes before `job`, which is its person's `number`th as well."""
+        if not number and other.priority != job.priority:
+            return other.priority > job.priority
+        return self._main.turn(other) < turn
+
+    def choose(
+        self,
+        lanes: Sequence[InPlace] | Places,
+        now: float,
+        *,
+        busy: bool = False,
+        able: Able | None = None,
+    ) -> Next | None:
+        """The next job at `now` seconds, and the free lane for it.
+
+        lanes: what each free lane has loaded. busy: whether any other lane is running a job.
+        able: whether that lane is able to run that job; None if every lane is able to run all.
+        Returns None if there is no job that a free lane is able to run, or if a suspect waits for
+        the others to end.
+        """
+        places = lanes if isinstance(lanes, Places) else Places(lanes)
+        if not len(places):
+            return None
+        best = _each_kind_once(places, able)
+        suspect, its_lane = self._first_suspect(best)
+        if suspect is not None and suspect.waited_enough(now):
+            return None if busy else Next(suspect, its_lane)
+        choice = self._fair_choice(best, now, all_able=able is None)
+        if suspect is None:
+            return choice
+        if choice is None:
+            return None if busy else Next(suspect, its_lane)
+        return replace(choice, passed=(*choice.passed, suspect.id))
+
+    def _first_suspect(self, best: Best) -> tuple[Waiting | None, int]:
+        """The first suspect that a free lane is able to run, and the lane."""
+        for suspect in self._suspects.values():
+            if (found := best(suspect)) != NOWHERE:
+                return suspect, found[1]
+        return None, 0
+
+    def _fair_choice(self, best: Best, now: float, *, all_able: bool) -> Next | None:
+        """The next of the jobs that are no suspects."""
+        front = _Front([self._main]) if all_able else self._able_front(best)
+        if front.interrupted is not None:
+            return _next(front.interrupted, best)
+        due = front.due
+        if due is None:
+            return None
+        if due.waited_enough(now):
+            return _next(due, best)
+        first = front.peers[0]
+        to_load = [best(job)[0] for job in front.peers]
+        close = to_load[0] < SWITCH and first.passed >= ADAPTERS_AHEAD
+        if close or first.waited_enough(now):
+            chosen = first
+        else:
+            chosen = front.peers[to_load.index(min(to_load))]  # the first of equals
+        turns = {due.id: due, first.id: first}
+        return _next(chosen, best, tuple(job_id for job_id in turns if job_id != chosen.id))
+
+    def _able_front(self, best: Best) -> "_Front":
+        """Of the jobs that free lanes are able to run; others met on the way are put aside."""
+        aside = (fair for fair in self._aside.values() if best(next(iter(fair))) != NOWHERE)
+        fairs = [self._main, *aside]
+        while True:
+            front = _Front(fairs)
+            stuck = {job.id: job for job in front if best(job) == NOWHERE}
+            if not stuck:
+                return front
+            for job in stuck.values():
+                self._put_aside(job)
+
+    def _put_aside(self, job: Waiting) -> None:
+        self._main.remove(job.id)
+        if job.kind not in self._aside:
+            self._aside[job.kind] = Fair(self._served, self._debts)
+        self._aside[job.kind].add(job)
+        self._kind_aside[job.id] = job.kind
+
+    def take(self, choice: Next, now: float) -> None:
+        """The chosen job starts: it leaves the queue, and its person's turn is over."""
+        for job_id in choice.passed:
+            if (suspicion := self._suspicion.get(job_id)) is not None:
+                self._suspects[suspicion] = self._suspects[suspicion].once_more_passed(now)
+            else:
+                kind = self._kind_aside.get(job_id)
+                fair = self._main if kind is None else self._aside[kind]
+                fair.let_pass(job_id, now)
+        self._let_wait(choice.job, now)
+        # Not simply the first: an earlier one of the same person may have come in meanwhile.
+        self.remove(choice.job.id)
+        # If the clock was set back, or a turn is in the future, turns go on from the last one.
+        if now < self._latest:
+            now = nextafter(self._latest, inf)
+        self.serve(choice.job.person, now)
+
+    def _let_wait(self, chosen: Waiting, now: float) -> None:
+        """Count the turns of those that `chosen` goes ahead of because they owe some."""
+        own = (chosen.person,) if chosen.person in self._debts else ()
+        for person in chain(own, self._debts.forgotten(now)):
+            with self._rearranging(person):
+                self._debts.forgive(person)
+        if not chosen.suspect:
+            turn = self._main.turn(chosen)
+            for person in {one for fair in self._all for one in fair.owing_before(turn)}:
+                with self._rearranging(person):
+                    self._debts.pay(person)
+                self.serve(person, now)  # it lets this turn pass
+        if chosen.turns > 1:
+            with self._rearranging(chosen.person):
+                self._debts.owe(chosen.person, chosen.turns - 1, now)
+
+    def rounds(self) -> Iterator[Waiting]:
+        """All jobs, round by round with one job per person: the fair order without exceptions.
+
+        Suspects are last. The line must not change meanwhile.
+        """
+        jobs: Iterator[Waiting] = chain.from_iterable(self._all)
+        if self._aside:
+            jobs = iter(sorted(jobs, key=lambda job: (job.person, job.arrived)))
+        rounds: defaultdict[int, list[tuple[Turn, Waiting]]] = defaultdict(list)
+        person, number = "", 0
+        for job in jobs:
+            number = number + 1 if job.person == person else 0
+            person = job.person
+            rounds[number].append((self._main.turn(job), job))
+        for _, found in sorted(rounds.items()):
+            found.sort(key=lambda pair: pair[0])
+            yield from (job for _, job in found)
+        yield from self._suspects.values()
+
+    @property
+    def _all(self) -> list[Fair]:
+        return [self._main, *self._aside.values()]
+
+    @contextmanager
+    def _rearranging(self, person: str) -> Iterator[None]:
+        """Keep all in order while the block changes what the place of `person` depends on."""
+        fairs = [fair for fair in self._all if fair.count(person)]
+        for fair in fairs:
+            fair.lift(person)
+        yield
+        for fair in fairs:
+            fair.settle(person)
+
+
+def _suspicion(job: Waiting) -> tuple[int, int, str]:
+    """Sort key of suspects: those that the process died of least often, then first come."""
+    return job.crashes, job.arrived, job.id
+
+
+def _each_kind_once(places: Places, able: Able | None) -> Best:
+    """Places.best, which is asked once for all jobs that cost the same."""
+    known: dict[tuple[Kind, str, bool], tuple[int, int]] = {}
+
+    def best(job: Waiting) -> tuple[int, int]:
+        alike = job.kind, job.prefers, job.suspect
+        if (found := known.get(alike)) is None:
+            found = known[alike] = places.best(job, able)
+        return found
+
+    return best
+
+
+def _next(job: Waiting, best: Best, passed: tuple[str, ...] = ()) -> Next:
+    return Next(job, best(job)[1], passed)
+
+
+class _Front:
+    """What a decision looks at: of the oldest jobs of each person over all of `fairs`.
+
+    interrupted: the first that was interrupted. due: the first of the others in the fair order.
+    peers: the first LOOKAHEAD of those with the highest priority.
+    """
+
+    def __init__(self, fairs: Sequence[Fair]) -> None:
+        self._fairs = fairs
+        self._older: list[Waiting] = []  # of those who have more jobs in front
+        ranked = self._oldest([fair.ranked() for fair in fairs], Fair.rank)
+        self.peers: list[Waiting] = []
+        if (first := next(ranked, None)) is not None:
+            alike = takewhile(lambda job: job.priority == first.priority, ranked)
+            self.peers = [first, *islice(alike, LOOKAHEAD - 1)]
+        self.interrupted = next(
+            self._oldest([fair.interrupted() for fair in fairs], Fair.turn), None
+        )
+        dues = [job for fair in fairs if (job := fair.due()) is not None]
+        self.due = min(dues, key=fairs[0].fair_turn, default=None)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        """All jobs that it depends on, some of them twice."""
+        yield from (job for job in (self.interrupted, self.due) if job is not None)
+        yield from self.peers
+        yield from self._older
+
+    def _oldest(
+        self,
+        heads: Sequence[Iterator[Waiting]],
+        key: Callable[[Fair, Waiting], tuple[float | str, ...]],
+    ) -> Iterator[Waiting]:
+        """Those of the `heads` of each of the fairs that are their person's oldest job, in the
+        order of `key`."""
+        if len(self._fairs) == 1:
+            yield from heads[0]
+            return
+        for job in merge(*heads, key=lambda job: key(self._fairs[0], job)):
+            own = (fair.head(job.person) for fair in self._fairs)
+            older = [one for one in own if one is not None and one.arrived < job.arrived]
+            self._older += older
+            if not older:
+                yield job

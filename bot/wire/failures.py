@@ -1,0 +1,128 @@
+"""Failures: what an engine raised, so that it can be raised again elsewhere."""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, Param, StopReason, WireError
+from bot.log import traceback_without
+from bot.texts.language import Texts
+from bot.wire.checks import in_range
+from bot.wire.codec import Codec
+from bot.wire.sentences import check_sentence
+
+JSON_MAX: Final = 2**17
+REASON_MAX: Final = 2_000
+TRACE_MAX: Final = 16_000
+"""Characters of a traceback; its end says what was raised."""
+ERRNO_MAX: Final = 100_000
+
+
+class RaisedElsewhere(Exception):
+    """An engine elsewhere raised what nobody expected. The text is its traceback, without
+    prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """JobFailed."""
+
+    code: str
+    params: dict[str, Param]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """PaintStopped."""
+
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """EngineLost."""
+
+    loss: Loss
+    reason: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """OSError, and its traceback without prompts."""
+
+    errno: int
+    file: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unexpected:
+    """Any other exception."""
+
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """One of them, under the name of its kind."""
+
+    failed: Failed | None = None
+    stopped: Stopped | None = None
+    lost: Lost | None = None
+    unread: Unread | None = None
+    unexpected: Unexpected | None = None
+
+
+_CODEC: Final = Codec(_Failure, "failure", JSON_MAX)
+
+
+def encode(error: BaseException, texts: Collection[str] = ()) -> bytes:
+    """As JSON. texts: of the request, which nothing that is logged may have."""
+    return _CODEC.encode(_told(error, texts))
+
+
+def decode(data: bytes, texts: Texts) -> Exception:
+    """The exception to raise: JobFailed, PaintStopped, EngineLost, OSError or RaisedElsewhere.
+
+    Raises WireError for anything else.
+    """
+    failure = _CODEC.decode(data)
+    match failure:
+        case _Failure(Failed(code, params), None, None, None, None):
+            check_sentence("failure", code, params, texts)
+            return JobFailed(code, **params)
+        case _Failure(None, Stopped(reason), None, None, None):
+            return PaintStopped(reason)
+        case _Failure(None, None, Lost(loss, reason, sure), None, None):
+            return EngineLost(loss, reason[:REASON_MAX], sure=sure)
+        case _Failure(None, None, None, Unread(errno, file, trace), None):
+            in_range("failure: errno", errno, 0, ERRNO_MAX)
+            # Of the class that goes with its number, such as FileNotFoundError.
+            error = OSError(errno, os.strerror(errno), file[:REASON_MAX])
+            error.__cause__ = RaisedElsewhere(trace[-TRACE_MAX:])
+            return error
+        case _Failure(None, None, None, None, Unexpected(trace)):
+            return RaisedElsewhere(trace[-TRACE_MAX:])
+        case _:
+            raise WireError("failure: allowed is exactly one kind")
+
+
+def _told(error: BaseException, texts: Collection[str]) -> _Failure:
+    match error:
+        case JobFailed():
+            return _Failure(failed=Failed(error.code, dict(error.params)))
+        case PaintStopped():
+            return _Failure(stopped=Stopped(error.reason))
+        case EngineLost():
+            return _Failure(lost=Lost(error.loss, str(error)[:REASON_MAX], error.sure))
+        case OSError(errno=int() as number):
+            file = str(error.filename or "")[:REASON_MAX]
+            return _Failure(unread=Unread(number, file, _trace(error, texts)))
+        case _:
+            return _Failure(unexpected=Unexpected(_trace(error, texts)))
+
+
+def _trace(error: BaseException, texts: Collection[str]) -> str:
+    return traceback_without(error, texts)[-TRACE_MAX:]

@@ -1,0 +1,136 @@
+"""Paintings: the images of an engine, and the recipe of all of them."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import PIL.Image
+
+from bot.errors import WireError
+from bot.painting import PaintedImage, Painting
+from bot.progress import Notice
+from bot.recipe import Recipe, Weights
+from bot.request import SEED_MAX, GenerationRequest
+from bot.texts.language import Texts
+from bot.wire.checks import is_sha256
+from bot.wire.codec import Codec
+from bot.wire.sentences import check_sentence
+
+HEADER_MAX: Final = 1_024
+CHANNELS: Final = 3
+"""Bytes per pixel."""
+WARNINGS_MAX: Final = 100
+
+_HEX: Final = re.compile(r"[0-9a-f]{0,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One image without its pixels; see `PaintedImage`."""
+
+    seed: int
+    width: int
+    height: int
+    pixels_sha256: str
+
+    @classmethod
+    def of(cls, painted: PaintedImage) -> "Header":
+        width, height = painted.image.size
+        return cls(painted.seed, width, height, painted.pixels_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class SentPainting:
+    """A painting without the pixels of its images."""
+
+    images: tuple[Header, ...]
+    recipe: Recipe
+    warnings: tuple[Notice, ...]
+
+    def with_images(self, images: Mapping[str, PaintedImage]) -> Painting:
+        """The painting that was sent.
+
+        images: by `pixels_sha256`, as `decode_image` returned them. Raises WireError if one was not
+        sent.
+        """
+        painted = []
+        for header in self.images:
+            image = images.get(header.pixels_sha256)
+            if image is None:
+                raise WireError(f"painting: image {header.pixels_sha256} was not sent")
+            # Two seeds may have the same pixels.
+            painted.append(PaintedImage(header.seed, image.image, header.pixels_sha256))
+        return Painting(tuple(painted), self.recipe, self.warnings)
+
+
+_HEADER: Final = Codec(Header, "image", HEADER_MAX)
+_PAINTING: Final = Codec(SentPainting, "painting")
+
+
+def encode_image(painted: PaintedImage) -> tuple[bytes, bytes]:
+    """Its header as JSON, and its pixels: rows from the top, three bytes each."""
+    return _HEADER.encode(Header.of(painted)), painted.image.tobytes()
+
+
+def decode_header(data: bytes, request: GenerationRequest) -> Header:
+    """Raises WireError unless it is the header of an image of `request`."""
+    header = _HEADER.decode(data)
+    _check_header(header, request)
+    return header
+
+
+def decode_image(header: Header, pixels: bytes) -> PaintedImage:
+    """Raises WireError unless `pixels` are those that the header names."""
+    expected = header.width * header.height * CHANNELS
+    if len(pixels) != expected:
+        raise WireError(f"image: {len(pixels)} bytes of pixels; allowed are {expected}")
+    if hashlib.sha256(pixels).hexdigest() != header.pixels_sha256:
+        raise WireError(f"image {header.pixels_sha256}: its pixels have another sha256")
+    image = PIL.Image.frombytes("RGB", (header.width, header.height), pixels)
+    return PaintedImage(header.seed, image, header.pixels_sha256)
+
+
+def encode(painting: Painting) -> bytes:
+    """As JSON, without pixels: they are sent image by image."""
+    headers = tuple(map(Header.of, painting.images))
+    return _PAINTING.encode(SentPainting(headers, painting.recipe, painting.warnings))
+
+
+def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPainting:
+    """Raises WireError for anything but the painting of `request`."""
+    painting = _PAINTING.decode(data)
+    if painting.recipe.request != request:
+        raise WireError("painting: recipe.request: allowed is the one that was asked for")
+    _check_weights(painting.recipe)
+    if len(painting.images) != request.count:
+        raise WireError(f"painting: {len(painting.images)} images; allowed are {request.count}")
+    for number, header in enumerate(painting.images):
+        _check_header(header, request)
+        if header.seed != (seed := request.image_seed(number)):
+            raise WireError(f"painting: seed {header.seed} of image {number}; allowed is {seed}")
+    if len(painting.warnings) > WARNINGS_MAX:
+        raise WireError(f"painting: {len(painting.warnings)} warnings; allowed are {WARNINGS_MAX}")
+    for notice in painting.warnings:
+        check_sentence("painting: warning", notice.code, notice.params, texts)
+    return painting
+
+
+def _check_header(header: Header, request: GenerationRequest) -> None:
+    if (header.width, header.height) != request.final_size:
+        width, height = request.final_size
+        raise WireError(f"image: {header.width}×{header.height}; allowed is {width}×{height}")
+    number = (header.seed - request.seed) % (SEED_MAX + 1)
+    if not 0 <= header.seed <= SEED_MAX or number >= request.count:
+        raise WireError(f"image: seed {header.seed}; allowed are those of the request's images")
+    is_sha256("image: pixels_sha256", header.pixels_sha256)
+
+
+def _check_weights(recipe: Recipe) -> None:
+    single = (recipe.checkpoint, recipe.vae, recipe.upscaler)
+    many: tuple[Weights, ...] = (*recipe.adapters, *recipe.reference, *recipe.embeddings)
+    for weights in (*filter(None, single), *many):
+        is_sha256("painting: recipe: sha256 of weights", weights.sha256)
+        if not _HEX.fullmatch(weights.short):
+            raise WireError("painting: recipe: short hash of weights: allowed are digits 0-9, a-f")

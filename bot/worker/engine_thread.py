@@ -1,0 +1,162 @@
+"""EngineThread: the thread that a lane's engine is called in, and what becomes of a lost engine."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from bot.backoff import Backoff
+from bot.errors import EngineLost, PaintStopped, StopReason, UserError
+from bot.log import here
+from bot.queue import JobQueue, Lane
+from bot.store import Job
+from bot.worker.engine import ImageEngine
+from catalog import LiveCatalog
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AGAIN = Backoff(0, 1, 5, 15, 60, 300)
+"""Seconds before another engine is started, by how many were lost since one has worked."""
+PATIENCE: Final = 30.0
+"""Seconds within which a call must end whose engine was given up."""
+
+
+class EngineThread:
+    """One engine in one thread.
+
+    lost: called in the event loop once only a new process can generate again.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        queue: JobQueue,
+        engine: ImageEngine,
+        catalog: LiveCatalog,
+        lost: Callable[[EngineLost], None],
+    ) -> None:
+        self._lane = lane
+        self._queue = queue
+        self._engine = engine
+        self._catalog = catalog
+        self._tell_lost = lost
+        self._losses = 0
+        self._stopping = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{lane.name}")
+
+    def warm_up(self) -> asyncio.Future[None]:
+        """Load torch and the default model, ahead of the first job. The future ends when that has,
+        whether or not it could be done."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, self._guarded, loop, self._preload)
+
+    def rest(self) -> None:
+        """Free the GPU's memory once the current job is done."""
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._thread, self._guarded, loop, self._engine.rest)
+
+    def prefetch(self, job: Job) -> None:
+        """Read the files that a waiting job needs from disk. Blocks; call it in another thread."""
+        known, names = self._catalog.current.adapters, job.request.names
+        self._engine.prefetch([known[key] for key in names if key in known])
+
+    def call(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Run `work` once what was asked for before is done."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, here(work))
+
+    def stop(self) -> None:
+        """Give up loading the default model."""
+        self._stopping = True
+
+    def close(self) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
+
+    def shut_down(self) -> None:
+        """Abandon the thread, even if it is busy."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    # Losing the engine
+
+    def worked(self) -> None:
+        """It has generated something: what was lost before says nothing about the next loss."""
+        self._losses = 0
+
+    async def give_up(self, call: asyncio.Future[T] | None = None) -> bool:
+        """After EngineLost or while it hangs: give the engine up, and the lane with it until
+        `ready`. Returns whether it can be replaced within this process.
+
+        call: what is still running in it; it ends, or the thread is lost with the engine.
+        """
+        if not self._engine.renew():
+            return False
+        self._queue.lose(self._lane, lost=True)
+        self._losses += 1
+        if call is not None:
+            await asyncio.wait([call], timeout=PATIENCE)
+            if not call.done():
+                log.critical("%s: a call does not end although its engine has", self._lane.name)
+                return False
+            with suppress(asyncio.CancelledError):
+                call.exception()  # so that it is not reported as never looked at
+        return True
+
+    async def ready(self) -> bool:
+        """Wait until there is an engine; at once, unless it was given up. Returns False if it is to
+        stop instead.
+
+        Errors other than another loss are left to the next job, which tells its person of them.
+        """
+        while self._lane.lost and not self._stopping:
+            seconds = AGAIN.after(self._losses - 1)
+            log.warning("%s: starting another engine in %.0f s", self._lane.name, seconds)
+            await asyncio.sleep(seconds)
+            try:
+                await self.call(self._engine.warm_up)
+            except EngineLost as error:
+                log.error("%s: its new engine was lost at once: %s", self._lane.name, error)
+                self._losses += 1
+                if not self._engine.renew():
+                    self._tell_lost(error)
+                continue
+            except Exception:
+                log.exception("%s: its new engine cannot be warmed up", self._lane.name)
+            self._queue.lose(self._lane, lost=False)
+            log.info("%s: ready again", self._lane.name)
+        return not self._stopping
+
+    # In the thread
+
+    def _preload(self) -> None:
+        self._engine.warm_up()
+        try:
+            catalog = self._catalog.current
+            if model := catalog.models.get(catalog.default):
+                self._engine.preload(model, self._check_stopping)
+        except PaintStopped:
+            log.info("stopped while the default model was loading")
+        except EngineLost:
+            raise
+        except UserError as error:
+            log.warning("the default model cannot be loaded: %s", error)
+        except Exception:
+            log.exception("the default model cannot be loaded")
+
+    def _check_stopping(self) -> None:
+        if self._stopping:
+            raise PaintStopped(StopReason.SHUTDOWN)
+
+    def _guarded(self, loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+        """Do what no job waits for. An engine that is lost meanwhile is replaced at the next call,
+        and blamed on no job."""
+        try:
+            work()
+        except EngineLost as error:
+            log.warning("%s: %s", self._lane.name, error)
+            if not self._engine.renew():
+                loop.call_soon_threadsafe(self._tell_lost, error)
+        except Exception:
+            log.exception("%s: the engine failed", self._lane.name)

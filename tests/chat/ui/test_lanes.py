@@ -1,0 +1,71 @@
+"""The lanes as people and the owner see them."""
+
+from dataclasses import replace
+from typing import Any
+
+from bot.chat.ui.admin import Status, status_text
+from bot.chat.ui.lanes import LaneView, lane_lines
+from bot.queue import Lane, LaneState
+from bot.texts.language import Texts
+from tests.chat.ui.test_queue import SAY, shown, ticket
+from tests.store.factories import any_job
+
+FREE = LaneView("gpu-0", "cuda:0", LaneState.READY, "demo")
+BUSY = LaneView("gpu-1", "cuda:1", LaneState.READY, "demo", "abc")
+LOST = LaneView("gpu-2", "cuda:2", LaneState.LOST)
+DRAINING = LaneView("pc", "cuda", LaneState.DRAINING, None, "def")
+
+
+def test_a_view_is_of_a_lane() -> None:
+    lane = Lane("gpu-1", "cuda:1")
+    lane.running = any_job(id="abc")
+    assert LaneView.of(lane, "demo") == BUSY
+
+
+def test_each_lane_has_a_line_in_the_queue() -> None:
+    assert lane_lines(SAY, [FREE, BUSY, LOST, DRAINING], 8) == [
+        "💤 gpu-0 · demo",
+        "▶️ gpu-1 · demo",
+        "💤 gpu-2 · restarting",
+        "▶️ pc · takes nothing new",
+    ]
+    assert lane_lines(SAY, [FREE] * 10, 8)[8:] == ["and 2 more"]
+
+
+def test_one_lane_is_nothing_to_tell_of() -> None:
+    assert "gpu-0" not in shown(ticket(1), lanes=[FREE])
+    assert "gpu-1" in shown(ticket(1), lanes=[FREE, BUSY])
+
+
+def status(*lanes: LaneView) -> Status:
+    numbers: dict[str, Any] = dict.fromkeys(
+        ("waiting", "sending", "reports", "untold", "servers", "images", "free"), 0
+    )
+    return Status(
+        lanes=lanes,
+        paused=False,
+        resumes_at=None,
+        draining=False,
+        failures={},
+        refusing=(),
+        **numbers,
+    )
+
+
+def test_the_owner_is_told_of_devices_and_states_but_of_no_model() -> None:
+    text = status_text(SAY, status(FREE, BUSY, LOST, DRAINING))
+    assert text.splitlines()[:4] == [
+        "💤 gpu-0 (cuda:0): idle, a model is loaded",
+        "🖼️ gpu-1 (cuda:1): generating job `abc`",
+        "🔁 gpu-2 (cuda:2): its engine has died, I'm starting another",
+        "🖼️ pc (cuda): generating job `def` · takes nothing new",
+    ]
+    assert "demo" not in text
+
+
+def test_a_thousand_lanes_fit_into_one_message() -> None:
+    many = [replace(BUSY, name=f"gpu-{number}") for number in range(1000)]
+    for locale in ("en", "de", "fr"):
+        text = status_text(Texts.read().speaker(locale), status(*many))
+        assert len(text) <= 2000
+    assert "and 985 more" in status_text(SAY, status(*many))

@@ -1,0 +1,145 @@
+"""Images and recipes come out as they went in, or are refused by name."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import PIL.Image
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import WireError
+from bot.painting import PaintedImage, Painting
+from bot.progress import Notice
+from bot.recipe import Recipe, Weights
+from bot.request import GenerationRequest, Hires
+from bot.wire import paintings
+from tests.wire.things import CANARY, TEXTS, painted, request, requests
+
+ASKED = request(count=2)
+CHECKPOINT = Weights("demo", "a" * 64, "a" * 10)
+RECIPE = Recipe(
+    request=ASKED,
+    checkpoint=CHECKPOINT,
+    adapters=(Weights("ink", "b" * 64, "b" * 12),),
+    scheduler={"class": "Euler", "steps_offset": 1, "shift": 0.5, "trained_betas": None},
+    environment={"torch": "2.13", "device": "cuda"},
+)
+IMAGES = (painted(ASKED), painted(ASKED, 1))
+WARNING = Notice("memory.lowered", {"profile": "16gb"})
+PAINTING = Painting(IMAGES, RECIPE, (WARNING,))
+
+
+@settings(max_examples=30)
+@given(requests())
+def test_pixels_come_out_as_they_went_in(asked: GenerationRequest) -> None:
+    asked = replace(asked, width=5, height=3, hires=None)
+    pixels = hashlib.shake_128(repr(asked.seed).encode()).digest(5 * 3 * 3)
+    image = PIL.Image.frombytes("RGB", (5, 3), pixels)
+    seed = asked.image_seed(asked.count - 1)
+    sent = PaintedImage(seed, image, hashlib.sha256(pixels).hexdigest())
+    data, raw = paintings.encode_image(sent)
+    got = paintings.decode_image(paintings.decode_header(data, asked), raw)
+    assert (got.seed, got.pixels_sha256) == (sent.seed, sent.pixels_sha256)
+    assert got.image.mode == "RGB"
+    assert got.image.tobytes() == pixels
+
+
+def test_an_enlarged_image_has_its_final_size() -> None:
+    asked = request(width=64, height=64, hires=Hires(1.5, 0.5, 10))
+    data, raw = paintings.encode_image(painted(asked))
+    got = paintings.decode_image(paintings.decode_header(data, asked), raw)
+    assert got.image.size == (96, 96)
+
+
+def test_a_painting_comes_out_as_it_went_in() -> None:
+    data = paintings.encode(PAINTING)
+    sent = paintings.decode(data, ASKED, TEXTS)
+    got = sent.with_images({image.pixels_sha256: image for image in IMAGES})
+    assert got == PAINTING
+
+
+@settings(max_examples=30)
+@given(requests())
+def test_so_does_every_recipe(asked: GenerationRequest) -> None:
+    recipe = replace(RECIPE, request=asked)
+    headers = [
+        PaintedImage(asked.image_seed(n), _Sized(asked), "c" * 64) for n in range(asked.count)
+    ]
+    data = paintings.encode(Painting(tuple(headers), recipe, ()))
+    assert paintings.decode(data, asked, TEXTS).recipe == recipe
+
+
+class _Sized(PIL.Image.Image):
+    """An image without pixels."""
+
+    def __init__(self, asked: GenerationRequest) -> None:
+        super().__init__()
+        self._size = asked.final_size
+
+
+@given(st.binary(max_size=100))
+def test_noise_is_refused(noise: bytes) -> None:
+    with pytest.raises(WireError, match=r"^painting: "):
+        paintings.decode(noise, ASKED, TEXTS)
+    with pytest.raises(WireError, match=r"^image: "):
+        paintings.decode_header(noise, ASKED)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"width": 17}, "17×8; allowed is 16×8"),
+        ({"seed": 9}, "seed 9"),
+        ({"seed": -1}, "seed -1"),
+        ({"seed": 2**32 + 7}, "seed"),
+        ({"pixels_sha256": "../x"}, "pixels_sha256"),
+        ({"mode": "RGBA"}, "mode"),
+    ],
+)
+def test_an_image_that_was_not_asked_for_is_refused(changed: dict[str, object], field: str) -> None:
+    data, _ = paintings.encode_image(IMAGES[0])
+    [parsed] = json.loads(data)
+    with pytest.raises(WireError, match=f"^image: .*{field}"):
+        paintings.decode_header(json.dumps([{**parsed, **changed}]).encode(), ASKED)
+
+
+@pytest.mark.parametrize("damage", [lambda p: p[:-1], lambda p: p + b"\0", lambda p: p[::-1]])
+def test_pixels_that_are_others_are_refused(damage: Callable[[bytes], bytes]) -> None:
+    data, pixels = paintings.encode_image(IMAGES[0])
+    header = paintings.decode_header(data, ASKED)
+    with pytest.raises(WireError, match="pixels"):
+        paintings.decode_image(header, damage(pixels))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        (replace(PAINTING, recipe=replace(RECIPE, request=request(seed=8))), "recipe.request"),
+        (replace(PAINTING, images=IMAGES[:1]), "1 images; allowed are 2"),
+        (replace(PAINTING, images=IMAGES[::-1]), "seed 8 of image 0; allowed is 7"),
+        (
+            replace(PAINTING, recipe=replace(RECIPE, checkpoint=Weights("demo", "x", "a"))),
+            "sha256 of weights",
+        ),
+        (
+            replace(PAINTING, recipe=replace(RECIPE, vae=Weights("demo", "a" * 64, "<b>"))),
+            "short hash",
+        ),
+        (replace(PAINTING, warnings=(WARNING,) * 101), "101 warnings"),
+        (replace(PAINTING, warnings=(Notice("no.such", {}),)), "no.such"),
+        (replace(PAINTING, warnings=(Notice("memory.lowered", {}),)), "KeyError"),
+    ],
+)
+def test_a_painting_that_was_not_asked_for_is_refused(wrong: Painting, field: str) -> None:
+    with pytest.raises(WireError, match=f"^painting: .*{field}") as refused:
+        paintings.decode(paintings.encode(wrong), ASKED, TEXTS)
+    assert CANARY not in str(refused.value)
+
+
+def test_an_image_that_was_not_sent_is_missed() -> None:
+    sent = paintings.decode(paintings.encode(PAINTING), ASKED, TEXTS)
+    with pytest.raises(WireError, match=IMAGES[1].pixels_sha256):
+        sent.with_images({IMAGES[0].pixels_sha256: IMAGES[0]})

@@ -1,0 +1,366 @@
+"""Lanes that lose their engine, come and go, and have GPUs of different sizes."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.backoff import Backoff
+from bot.errors import EngineLost, JobFailed, Loss
+from bot.painting import Painting
+from bot.progress import Progress, Stage
+from bot.queue import Lane, LaneState
+from bot.request import GenerationRequest
+from bot.store import JobState as S
+from tests.queue.lanes import of
+from tests.store.factories import painting
+from tests.worker.bench import Gate
+from tests.worker.fakes import CheckStop, FakeEngine, Report, eventually
+from tests.worker.fleet import MortalEngine, lanes_of
+
+GIB = 2**30
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.worker.engine_thread.AGAIN", Backoff(0))
+    monkeypatch.setattr("bot.worker.painter.WATCH", 0.01)
+
+
+def apart(*names: str) -> list[Lane]:
+    return [Lane(name, isolated=True) for name in names or ("a",)]
+
+
+@dataclass
+class Dies:
+    """An engine that dies at its first `times` jobs."""
+
+    times: int = 1
+    loss: Loss = Loss.DIED
+    sure: bool = False
+    seeds: list[int] = field(default_factory=list)
+
+    def __call__(self, asked: GenerationRequest, *_: Any) -> Painting:
+        self.seeds.append(asked.seed)
+        if len(self.seeds) <= self.times:
+            raise EngineLost(self.loss, "the engine has died", sure=self.sure)
+        return painting(asked)
+
+
+class TestLosing:
+    async def test_the_job_goes_to_another_lane_and_the_bot_goes_on(self, tmp_path: Path) -> None:
+        dies = Dies()
+        async with lanes_of(tmp_path, apart("a", "b"), [dies, dies]) as lanes:
+            lost = asyncio.create_task(lanes.workers.lost())
+            job = await lanes.ended(await lanes.take())
+            assert not lost.done()
+            lost.cancel()
+        assert (job.state, job.attempt, job.crashes, job.own_crashes) == (S.DONE, 2, 1, 0)
+        assert [len(engine.orders) for engine in lanes.engines] == [1, 1]
+        assert len(lanes.watcher.finished_jobs) == 1
+
+    async def test_without_another_lane_it_is_tried_there_again(self, tmp_path: Path) -> None:
+        again = Gate()
+        dies = Dies(times=9)
+
+        def die(asked: GenerationRequest, *others: Any) -> Painting:
+            if dies.seeds:
+                again(asked, *others)
+            return dies(asked)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [die]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await again.entered()
+            lanes.queue.resume(second)
+            again.go_on.set()
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 2)
+
+    async def test_the_same_lane_tries_again_where_there_is_no_other(self, tmp_path: Path) -> None:
+        async with lanes_of(tmp_path, apart(), [Dies()]) as lanes:
+            job = await lanes.ended(await lanes.take())
+            [engine] = lanes.engines
+        assert (job.state, job.attempt, job.crashes) == (S.DONE, 2, 1)
+        assert (engine.renewed, engine.started) == (1, 1)
+        assert [order.name for order in engine.orders] == [f"{job.id}:1", f"{job.id}:2"]
+
+    @pytest.mark.parametrize(
+        ("loss", "sure", "deaths", "code"),
+        [
+            (Loss.HUNG, True, 2, "job.hung"),
+            (Loss.DIED, True, 2, "job.died"),
+            (Loss.DIED, False, 4, "job.died"),
+        ],
+    )
+    async def test_a_job_that_ends_too_many_fails_and_others_go_on(
+        self, tmp_path: Path, loss: Loss, sure: bool, deaths: int, code: str
+    ) -> None:
+        dies = Dies(times=deaths, loss=loss, sure=sure)
+        async with lanes_of(tmp_path, apart(), [dies]) as lanes:
+            job = await lanes.ended(await lanes.take())
+            assert (await lanes.ended(await lanes.take())).state is S.DONE
+        assert job.state is S.FAILED
+        assert job.error is not None
+        assert job.error.code == code
+        assert len(dies.seeds) == deaths + 1
+
+    async def test_one_that_hangs_is_given_up_and_its_job_tried_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.attempt.STEP_MIN", 0.0)
+        tries = 0
+
+        def hang(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            nonlocal tries
+            tries += 1
+            if tries > 1:
+                return painting(asked)
+            for step in (1, 2):
+                report(Progress(Stage.PAINTING, step=step, steps=10))
+            assert lanes.engines[0].given_up.wait(30)
+            raise EngineLost(Loss.DIED, "it was given up")
+
+        async with lanes_of(tmp_path, apart(), [hang]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.lost_to, job.own_crashes) == (S.DONE, Loss.HUNG, 1)
+
+    async def test_a_job_that_is_cancelled_while_its_engine_dies_is_not_tried_again(
+        self, tmp_path: Path
+    ) -> None:
+        gate = Gate()
+
+        def die(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            gate(asked, report, lambda: None)
+            raise EngineLost(Loss.DIED, "the engine has died")
+
+        async with lanes_of(tmp_path, apart(), [die]) as lanes:
+            job_id = await lanes.take()
+            await gate.entered()
+            lanes.workers.cancel(job_id)
+            gate.go_on.set()
+            job = await lanes.ended(job_id)
+        assert (job.state, job.crashes) == (S.CANCELLED, 0)
+
+    async def test_engines_that_keep_dying_are_started_less_and_less_often(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits: list[int] = []
+
+        class Noted(Backoff):
+            def after(self, waits_before: int) -> float:
+                waits.append(waits_before)
+                return 0.0
+
+        monkeypatch.setattr("bot.worker.engine_thread.AGAIN", Noted(0))
+        async with lanes_of(tmp_path, apart(), [Dies()]) as lanes:
+            [engine] = lanes.engines
+            really, failing = engine.warm_up, iter([True, True])
+
+            def warm_up() -> None:
+                if next(failing, False):
+                    raise EngineLost(Loss.DIED, "it died at once")
+                really()
+
+            monkeypatch.setattr(engine, "warm_up", warm_up)
+            assert (await lanes.ended(await lanes.take())).state is S.DONE
+            assert waits == [0, 1, 2]
+            # It has generated something since.
+            engine.work = Dies()
+            assert (await lanes.ended(await lanes.take())).state is S.DONE
+        assert waits == [0, 1, 2, 0]
+
+    async def test_a_lane_without_an_engine_is_offered_nothing(self, tmp_path: Path) -> None:
+        starting = Gate()
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [Dies(), Dies(times=0)]) as lanes:
+
+            def warm_up() -> None:
+                starting.began.set()
+                assert starting.go_on.wait(30)
+
+            lanes.engines[0].warm_up = warm_up  # type: ignore[method-assign]
+            lanes.queue.drain(second)
+            lost = await lanes.take()
+            await starting.entered()
+            assert first.state is LaneState.LOST
+            assert lanes.workers.problem() == "not taking jobs: a is lost, b is draining"
+            lanes.queue.resume(second)
+            assert lanes.workers.problem() is None
+            for _ in range(2):
+                assert (await lanes.ended(await lanes.take(of(2)))).lane == "b"
+            assert (await lanes.ended(lost)).lane == "b"
+            starting.go_on.set()
+            await eventually(lambda: first.state is LaneState.READY)
+
+    async def test_a_suspect_need_not_be_alone_where_it_harms_no_other(
+        self, tmp_path: Path
+    ) -> None:
+        gate, again = Gate(), Gate()
+        first, second, third = apart("a", "b", "c")
+        works = [gate, Dies(), again]
+        async with lanes_of(tmp_path, [first, second, third], works) as lanes:
+            lanes.queue.drain(second)
+            lanes.queue.drain(third)
+            other = await lanes.take(of(1))
+            await gate.entered()
+            lanes.queue.resume(second)
+            suspect = await lanes.take(of(2))
+            await eventually(lambda: lanes.engines[1].renewed == 1)
+            lanes.queue.resume(third)
+            await again.entered()
+            assert {job.id for job in lanes.queue.running} == {other, suspect}
+            again.go_on.set()
+            gate.go_on.set()
+            job = await lanes.ended(suspect)
+        assert (job.crashes, job.lane) == (1, "c")
+
+
+class TestComingAndGoing:
+    async def test_a_draining_lane_finishes_what_it_has_and_takes_no_more(
+        self, tmp_path: Path
+    ) -> None:
+        gate = Gate()
+        [lane] = apart()
+        async with lanes_of(tmp_path, [lane], [gate]) as lanes:
+            running = await lanes.take()
+            await gate.entered()
+            waiting = await lanes.take(of(2))
+            lanes.queue.drain(lane)
+            gate.go_on.set()
+            assert (await lanes.ended(running)).state is S.DONE
+            lanes.engines[0].work = lambda asked, *_: painting(asked)
+            await asyncio.sleep(0)
+            assert (await lanes.store.job(waiting)).state is S.PENDING
+            assert lanes.queue.places()[waiting].ready_at is None
+            lanes.queue.resume(lane)
+            assert (await lanes.ended(waiting)).state is S.DONE
+
+    async def test_the_job_of_a_lane_that_is_removed_goes_to_another(self, tmp_path: Path) -> None:
+        def slow(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            began.append(asked.seed)
+            while True:
+                check()
+
+        began: list[int] = []
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [slow]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(lambda: bool(began))
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
+            job = await lanes.ended(job_id)
+            assert lanes.queue.lanes == (second,)
+            await lanes.workers.remove(first)  # as if it had not been there
+        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+        assert lanes.engines[0].closed
+
+    async def test_a_lane_that_comes_takes_what_waits(self, tmp_path: Path) -> None:
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first]) as lanes:
+            lanes.queue.drain(first)
+            job_id = await lanes.take()
+            engine = MortalEngine()
+            lanes.workers.add(second, engine)
+            assert (await lanes.ended(job_id)).lane == "b"
+            with pytest.raises(ValueError, match="'b'"):
+                lanes.workers.add(Lane("b"), engine)
+
+    async def test_the_loss_of_a_lane_that_came_later_ends_the_process_too(
+        self, tmp_path: Path
+    ) -> None:
+        def die(*_: Any) -> Painting:
+            raise EngineLost(Loss.DEVICE, "the GPU failed")
+
+        async with lanes_of(tmp_path, apart()) as lanes:
+            lost = asyncio.create_task(lanes.workers.lost())
+            await asyncio.sleep(0)
+            lanes.queue.drain(lanes.queue.lanes[0])
+            lanes.workers.add(Lane("b"), FakeEngine(die))
+            await lanes.take()
+            assert (await asyncio.wait_for(lost, 20)).loss is Loss.DEVICE
+
+
+def no_memory(code: str) -> Any:
+    def fail(*_: Any) -> Painting:
+        if code == "memory.model":
+            raise JobFailed(code, model="demo")
+        raise JobFailed(code, width=64, height=48)
+
+    return fail
+
+
+class TestMixedCards:
+    def lanes(self) -> list[Lane]:
+        return [Lane("small", memory=8 * GIB), Lane("large", memory=24 * GIB)]
+
+    @pytest.mark.parametrize("code", ["memory.out", "memory.model"])
+    async def test_what_is_too_large_for_one_goes_to_a_larger_one(
+        self, tmp_path: Path, code: str
+    ) -> None:
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [no_memory(code)]) as lanes:
+            lanes.queue.drain(large)
+            job_id = await lanes.take()
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
+            place = lanes.queue.places()[job_id]
+            assert place.larger_gpu
+            stored = await lanes.store.job(job_id)
+            assert (stored.state, stored.memory_above, stored.crashes) == (S.PENDING, 8 * GIB, 0)
+            lanes.queue.resume(large)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane) == (S.DONE, "large")
+        assert len(lanes.engines[0].orders) == 1
+
+    async def test_it_fails_where_there_is_no_larger_one(self, tmp_path: Path) -> None:
+        works = [no_memory("memory.out")] * 2
+        async with lanes_of(tmp_path, self.lanes(), works) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert job.state is S.FAILED
+        assert job.error is not None
+        assert job.error.code == "memory.out"
+        assert len(lanes.engines[1].orders) == 1
+
+    async def test_a_model_that_does_not_fit_is_offered_to_that_lane_no_more(
+        self, tmp_path: Path
+    ) -> None:
+        works = [no_memory("memory.model")]
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], works) as lanes:
+            lanes.queue.drain(large)
+            first = await lanes.take()
+            await eventually(lambda: lanes.queue.places()[first].larger_gpu)
+            lanes.queue.resume(large)
+            assert (await lanes.ended(first)).lane == "large"
+            for _ in range(2):
+                assert (await lanes.ended(await lanes.take())).lane == "large"
+        assert len(lanes.engines[0].orders) == 1
+
+    async def test_it_is_known_after_a_restart(self, tmp_path: Path) -> None:
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
+            lanes.queue.drain(large)
+            job_id = await lanes.take()
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large]) as lanes:
+            await lanes.queue.line_up([await lanes.store.job(job_id)])
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane) == (S.DONE, "large")
+        assert not lanes.engines[0].orders
+
+    async def test_when_the_larger_one_has_gone_it_is_tried_where_it_can_be(
+        self, tmp_path: Path
+    ) -> None:
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
+            lanes.queue.drain(large)
+            job_id = await lanes.take()
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
+            await lanes.workers.remove(large)
+            job = await lanes.ended(job_id)
+        assert job.state is S.FAILED
