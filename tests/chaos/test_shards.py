@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.store import ActKind, Store, discord_community
 from playground import Channel, Playground, User
 from tests.chaos.harness import LONG, ChaosHome, LightBot, until
 from tests.e2e.home import free_port
@@ -136,3 +137,28 @@ async def test_more_shards_are_begun_in_a_new_process(
     assert "Discord asks for more shards" in bot.log
     assert "Traceback" not in bot.log
     await until(lambda: bot.home.states() == ["delivered"] * 4)
+
+
+async def test_nothing_is_dropped_because_its_server_is_not_known_yet(
+    home: ChaosHome, playground: Playground, ada: User, channels: dict[int, Channel]
+) -> None:
+    """Two sessions are left for today, so the third shard cannot begin."""
+    limits = playground.gateway.limits
+    limits.concurrency, limits.remaining = 1, 2
+    await recorded(home, channels[2])
+    async with LightBot(home, playground, IMAGEN_METRICS_PORT=str(free_port())).starting() as bot:
+        await playground.wait_commands("imagine")
+        await painted(ada, channels[0], "people can ask already")
+        assert (await bot.health())[1]["discord"] == "of 3 shards, not connected: 2"
+        assert home.rows("SELECT told_at FROM acts") == [(None,)]
+    assert "allows no more new sessions today" in bot.log
+
+
+async def recorded(home: ChaosHome, channel: Channel) -> None:
+    """An act in the channel's server, of which nobody was told yet."""
+    assert channel.guild is not None
+    async with Store.open(home.database) as store:
+        community = discord_community(channel.guild.id)
+        await store.acts.record(
+            kind=ActKind.BLOCKED, actor="discord:1", community=community, subject="discord:2"
+        )
