@@ -83,7 +83,7 @@ async def test_every_shard_is_served_and_mended_on_its_own(
     for call in calls:
         await call.wait(lambda m: bool(m.attachments), timeout=LONG)
     await playground.wait_for(lambda: playground.gateway_resumes == 1 and playground.online)
-    playground.repeat_events(5)
+    playground.repeat_events(60)
 
     def all_there() -> bool:
         return all(len([m for m in playground.messages(p) if m.attachments]) == 3 for p in places)
