@@ -197,6 +197,15 @@ async def test_what_a_day_does_not_allow_waits_for_the_next(
     assert "allows no more new sessions today" in caplog.text
 
 
+async def test_a_bot_of_one_shard_begins_one_session(pg: Playground) -> None:
+    pg.gateway.limits.shards = 1
+    async with running(pg) as found:
+        await asyncio.wait_for(found.bot.complete.wait(), 10)
+        assert [session.shard for session in pg.gateway.sessions.values()] == [(0, 1)]
+        assert list(found.bot.heartbeats) == [0]
+    assert [r.path for r in pg.requests if "gateway" in r.path] == ["/gateway/bot"]
+
+
 async def test_too_few_shards_for_good(pg: Playground, three: Running) -> None:
     pg.require_shards(4)
     pg.invalidate_session(0)
