@@ -2,8 +2,8 @@
 
 `python -m benchmarks.front` starts the real bot process against a stand-in for Discord on 127.0.0.1
 (`playground/`) with 1, 4 and 16 shards and 2,000 servers, and prints a table: what an interaction
-and a message that somebody writes cost of one core, how late the event loop is meanwhile, and what
-the servers cost of memory. Nothing is generated: the queue is paused. What one core carries is
+costs of one core, and a reaction of anybody to anything; how late the event loop is meanwhile; and
+what the servers cost of memory. Nothing is generated: the queue is paused. What one core carries is
 computed from the processor time that the bot's process has used, because the stand-in is slower
 than the bot. `--write` puts the table into docs/figures.md; `--quick` only shows that it works.
 """
@@ -30,8 +30,8 @@ from benchmarks.page import FIGURES, write_into
 from benchmarks.spread import Spread
 from bot.queue.stillness import PAUSED
 from bot.store import Store
-from playground import Channel, Guild, Message, Playground, User, payloads
-from playground.gateway import GUILD_MESSAGES
+from playground import Channel, Guild, Message, Playground, User
+from playground.rest.reactions import repeat
 from playground.state import ChannelType, Role
 
 PEOPLE: Final = 16
@@ -40,8 +40,8 @@ CHANNELS, ROLES = 20, 15
 """Of each server."""
 WAYS: Final = ("imagine", "suggest", "queue")
 ASKED: dict[str, Any] = {"prompt": "a lighthouse in heavy rain", "steps": 30}
-CARRIED: Final = 10
-"""Messages a minute in a server, of which it is computed how many servers a core carries."""
+CARRIED: Final = 2
+"""Reactions a minute in a server, of which it is computed how many servers a core carries."""
 TICK: Final = 0.01
 """The least processor time that the system tells apart, in seconds."""
 LAG: Final = "imagen_event_loop_lag_seconds_bucket"
@@ -54,10 +54,10 @@ class Size:
     shards: tuple[int, ...] = (1, 4, 16)
     servers: int = 2_000
     calls: int = 600
-    messages: int = 8_000
+    reactions: int = 8_000
 
 
-QUICK: Final = Size((1, 3), servers=30, calls=12, messages=50)
+QUICK: Final = Size((1, 3), servers=30, calls=12, reactions=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Front:
     """What was measured of a bot with `shards`.
 
     online: seconds until all servers are known. answered: interactions. answer: milliseconds until
-    each was. per_call, per_message: seconds of processor time. late: within which the event loop
+    each was. per_call, per_reaction: seconds of processor time. late: within which the event loop
     always was, in seconds. memory: bytes of the process once all servers are known.
     """
 
@@ -75,7 +75,7 @@ class Front:
     answered: int
     answer: Spread
     per_call: float
-    per_message: float
+    per_reaction: float
     late: float
     memory: int
 
@@ -161,7 +161,7 @@ def worst(before: dict[float, float], after: dict[float, float]) -> float:
 async def measure(
     folder: Path, catalog: Path, keys: Sequence[str], shards: int, size: Size
 ) -> Front:
-    """Start a bot with so many shards, let people ask, then let them write to each other."""
+    """Start a bot with so many shards, let people ask, then let them react to each other."""
     home = Home(folder / f"home-{shards}", catalog)
     home.data.mkdir(parents=True)
     async with Store.open(home.data / "imagen.sqlite3") as store:
@@ -192,8 +192,8 @@ async def measure(
             took = await _ask(people, channels, keys, size.calls)
             per_call = max(TICK, bot.used - used) / size.calls
             used = bot.used
-            await _write(pg, people, channels, size.messages)
-            per_message = max(TICK, bot.used - used) / size.messages
+            await _react(pg, people, channels, size.reactions)
+            per_reaction = max(TICK, bot.used - used) / size.reactions
             late = worst(lags, await bot.lags())
     return Front(
         shards,
@@ -202,7 +202,7 @@ async def measure(
         len(took),
         Spread.of(took),
         per_call,
-        per_message,
+        per_reaction,
         late,
         memory,
     )
@@ -243,17 +243,15 @@ async def _ask(
     return took
 
 
-async def _write(
+async def _react(
     pg: Playground, people: Sequence[User], channels: Sequence[Channel], count: int
 ) -> None:
-    """Messages of people, all over the servers; waits until the bot has read them."""
+    """Reactions to others' messages, all over the servers; waits until the bot has read them."""
     for number in range(count):
         channel = channels[number * 7919 % len(channels)]
-        message = Message(
-            pg.core.world.snowflakes.next(), channel, people[number % len(people)], "Good day"
-        )
-        shown = payloads.message_event(message, pg.core.world, with_content=False)
-        pg.gateway.emit("MESSAGE_CREATE", shown, guild=channel.guild, intent=GUILD_MESSAGES)
+        person = people[number % len(people)]
+        message = Message(pg.core.world.snowflakes.next(), channel, person, "Good day")
+        repeat(pg.core, person, message, "👍")
         if number % 50 == 0:
             await asyncio.sleep(0)
     # Events and the answer to a heartbeat keep their order.
@@ -269,7 +267,7 @@ def table(found: Sequence[Front], alone: Front) -> str:
     first = found[0]
     lines = [
         "| shards | all servers known after | interactions a second of one core |"
-        " answered, p50 / p99 / max | messages a second of one core | event loop late |"
+        " answered, p50 / p99 / max | reactions a second of one core | event loop late |"
         " memory for 1,000 servers |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -279,17 +277,17 @@ def table(found: Sequence[Front], alone: Front) -> str:
             f"| {front.shards} | {front.online:.1f} s |"
             f" {1 / front.per_call:,.0f} ({first.per_call / front.per_call:.2f} ×) |"
             f" {front.answer} |"
-            f" {1 / front.per_message:,.0f} ({first.per_message / front.per_message:.2f} ×) |"
+            f" {1 / front.per_reaction:,.0f} ({first.per_reaction / front.per_reaction:.2f} ×) |"
             f" ≤ {front.late * 1000:.0f} ms | {memory / 2**20:.1f} MiB |"
         )
     last = found[-1]
-    carried = 60 / CARRIED / last.per_message
+    carried = 60 / CARRIED / last.per_reaction
     load = machine.load_average()
     lines += [
         "",
         f"{first.servers:,} servers with {CHANNELS} channels and {ROLES} roles each;"
         f" {PEOPLE} people ask all the time, a third of it `/imagine`. In brackets: as much as with"
-        f" one shard. Where each server writes {CARRIED} messages a minute, half a core reads those"
+        f" one shard. Where each server has {CARRIED} reactions a minute, half a core reads those"
         f" of {carried / 2:,.0f} servers. Measured on {machine.describe()}."
         + ("" if load is None else f" Load at the end: {load:.2f}."),
     ]
@@ -300,7 +298,7 @@ async def run(folder: Path, size: Size) -> str:
     catalog = folder / "catalog"
     keys = write_catalog(catalog, 100)
     print("one server …", file=sys.stderr, flush=True)
-    small = Size(servers=1, calls=len(WAYS), messages=PEOPLE)
+    small = Size(servers=1, calls=len(WAYS), reactions=PEOPLE)
     alone = await measure(folder / "alone", catalog, keys, 1, small)
     found = []
     for shards in size.shards:

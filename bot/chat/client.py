@@ -34,9 +34,7 @@ class ImagenBot(ShardedBot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=ImagenTree,
-            intents=discord.Intents(
-                guilds=True, guild_messages=True, guild_reactions=True, dm_reactions=True
-            ),
+            intents=discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True),
             allowed_mentions=discord.AllowedMentions.none(),
             proxy=proxy,
             max_messages=None,
@@ -113,6 +111,3 @@ class ImagenBot(ShardedBot):
         if interaction.type is discord.InteractionType.modal_submit:
             data: dict[str, Any] = {**(interaction.data or {})}
             await self.components.use(interaction, str(data.get("custom_id", "")))
-
-    async def on_message(self, message: discord.Message, /) -> None:
-        """Do nothing: this bot has no message commands."""

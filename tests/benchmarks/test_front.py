@@ -11,11 +11,11 @@ from benchmarks.spread import Spread
 from playground import Playground
 
 ONE = Front(1, 1, 1.0, 3, Spread.of([5.0]), 0.01, 0.001, 0.05, 100 * 2**20)
-MANY = replace(ONE, shards=4, servers=2_001, per_call=0.02, per_message=0.0005, memory=130 * 2**20)
+MANY = replace(ONE, shards=4, servers=2_001, per_call=0.02, per_reaction=0.0005, memory=130 * 2**20)
 
 
 def test_the_table_compares_with_one_shard() -> None:
-    alike = replace(MANY, shards=1, per_call=0.01, per_message=0.001)
+    alike = replace(MANY, shards=1, per_call=0.01, per_reaction=0.001)
     first, second = table([alike, MANY], ONE).splitlines()[2:4]
     assert "| 100 (1.00 ×) |" in first
     assert "| 50 (0.50 ×) |" in second
