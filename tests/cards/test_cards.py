@@ -99,7 +99,7 @@ class FakeDriver:
 
     def cuDeviceTotalMem_v2(self, memory: Any, device: c_int) -> int:  # noqa: N802
         assert isinstance(memory._obj, c_size_t)
-        memory._obj.value = TWO[device.value]["memory"]
+        memory._obj.value = int(str(TWO[device.value]["memory"]))
         return 0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ pytestmark = [
     pytest.mark.long,
 ]
 APART = {"IMAGEN_DEVICES": "cpu,cpu", "IMAGEN_ENGINE": "process"}
-LONG = {"size": "256x256", "steps": 60}
+LONG: dict[str, Any] = {"size": "256x256", "steps": 60}
 """Seconds of work, even on a fast machine."""
 
 

@@ -298,14 +298,11 @@ def _to_load(job: Waiting, lanes: Sequence[InPlace], able: Able) -> int:
 
 def _best_lane(job: Waiting, lanes: Sequence[InPlace], able: Able) -> int:
     """The lane where the job costs least; among equals, one in the environment that it prefers,
-    then one that holds no model, or else one of those whose model most lanes hold there."""
+    then one that holds no model, then the first."""
 
-    def key(lane: int) -> tuple[int, bool, bool, int, str]:
+    def key(lane: int) -> tuple[int, bool, bool]:
         here = lanes[lane]
         elsewhere = bool(job.prefers) and here.environment != job.prefers
-        there = bool(job.prefers) and not elsewhere
-        near = [other for other in lanes if not there or other.environment == job.prefers]
-        alike = sum(other.model == here.model for other in near)
-        return cost(job, here), elsewhere, here.model is not None, -alike, here.model or ""
+        return cost(job, here), elsewhere, here.model is not None
 
     return min((lane for lane in range(len(lanes)) if able(job, lane)), key=key)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+from collections import Counter
 from typing import Annotated, Any, Final
 
 import psutil
@@ -140,11 +141,13 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/memory", responses=examples.shown(examples.MEMORY))
     async def memory(request: Request) -> dict[str, Any]:
-        """Bytes of RAM, and of the GPU's memory once it was used."""
+        """Bytes of RAM, and of the GPUs' memory together once they were used."""
         await callers.of(request)
         used = psutil.Process(os.getpid()).memory_info().rss
-        gpu = await asyncio.to_thread(backend.gpu_memory)
-        return describing.memory(usable_ram(), used, gpu)
+        gpus = Counter[str]()
+        for sizes in (await asyncio.to_thread(backend.gpu_memory)).values():
+            gpus.update(sizes)
+        return describing.memory(usable_ram(), used, gpus)
 
     @router.get("/cmd-flags", responses=examples.shown(FLAGS))
     async def cmd_flags(request: Request) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class Line:
         the others to end.
         """
         places = lanes if isinstance(lanes, Places) else Places(lanes)
-        if not len(places):
+        if not len(places) or not len(self):
             return None
         best = _each_kind_once(places, able)
         suspect, its_lane = self._first_suspect(best)

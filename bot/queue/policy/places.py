@@ -1,8 +1,6 @@
 """The free lanes by what they have loaded: the best one for a job, without looking at each."""
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from typing import Final, TypeAlias, TypeVar
 
 from bot.queue.policy.jobs import SWITCH, InPlace, Waiting
@@ -17,9 +15,9 @@ Loaded = TypeVar("Loaded", InPlace, str | None)
 
 
 class Places:
-    """What each free lane has loaded. Lanes have numbers, of which lower ones are taken first.
+    """What each free lane has loaded. Lanes have numbers; the one that has waited longest is first.
 
-    lanes: of the lanes 0, 1, 2 and so on.
+    lanes: of the lanes 0, 1, 2 and so on, in the order in which they became free.
     """
 
     def __init__(self, lanes: Iterable[InPlace] = ()) -> None:
@@ -59,8 +57,8 @@ class Places:
     def best(self, job: Waiting, able: Able | None = None) -> tuple[int, int]:
         """The least cost of running the job (see `cost`), and the lane; NOWHERE if none is able to.
 
-        Among equals a lane of the preferred environment, then one without a model, else one of
-        those whose model most free lanes have, so that the others' stay where they are.
+        Among equals a lane of the preferred environment, then one without a model, then the one
+        that has waited longest: what it has loaded was not asked for since.
         """
         found = self._all.best(job, able)
         if not job.prefers or found == NOWHERE:
@@ -72,28 +70,25 @@ class Places:
 
 
 class _Loaded:
-    """Lanes by what they have loaded, each list in order.
-
-    _crowds: each model with how many lanes have it, the most common first.
-    """
+    """Lanes by what they have loaded, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._exactly: dict[InPlace, list[int]] = {}
-        self._model: dict[str | None, list[int]] = {}
-        self._crowds: list[tuple[int, str]] | None = None  # sorted when it is asked for
+        self._all: dict[int, None] = {}  # sets in order
+        self._exactly: dict[InPlace, dict[int, None]] = {}
+        self._model: dict[str | None, dict[int, None]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._model)
+        return bool(self._all)
 
     def add(self, lane: int, here: InPlace) -> None:
-        insort(self._exactly.setdefault(here, []), lane)
-        insort(self._model.setdefault(here.model, []), lane)
-        self._crowds = None
+        self._all[lane] = None
+        self._exactly.setdefault(here, {})[lane] = None
+        self._model.setdefault(here.model, {})[lane] = None
 
     def remove(self, lane: int, here: InPlace) -> None:
+        del self._all[lane]
         _take_out(self._exactly, here, lane)
         _take_out(self._model, here.model, lane)
-        self._crowds = None
 
     def best(self, job: Waiting, able: Able | None) -> tuple[int, int]:
         """As Places.best, in whatever environment."""
@@ -104,20 +99,17 @@ class _Loaded:
         return NOWHERE
 
     def _from_best(self, job: Waiting) -> Iterator[tuple[int, Iterable[int]]]:
-        """All lanes, those with the least to load first; some may come again later."""
+        """All lanes, those with the least to load first; some come again later."""
         if job.model:
             yield 0, self._exactly.get(job.needs, ())
             yield 1, self._model.get(job.model, ())
-        yield SWITCH if job.model else 0, self._model.get(None, ())
-        if self._crowds is None:
-            crowds = ((-len(lanes), model) for model, lanes in self._model.items() if model)
-            self._crowds = sorted(crowds)
-        crowded = (self._model[model] for _, model in self._crowds)
-        yield SWITCH if job.model else 0, chain.from_iterable(crowded)
+        most = SWITCH if job.model else 0
+        yield most, self._model.get(None, ())
+        yield most, self._all
 
 
-def _take_out(lanes_by: dict[Loaded, list[int]], loaded: Loaded, lane: int) -> None:
+def _take_out(lanes_by: dict[Loaded, dict[int, None]], loaded: Loaded, lane: int) -> None:
     lanes = lanes_by[loaded]
-    del lanes[bisect_left(lanes, lane)]
+    del lanes[lane]
     if not lanes:
         del lanes_by[loaded]
