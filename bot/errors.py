@@ -8,6 +8,7 @@ ImagenError
 │   └── JobFailed        an accepted job cannot be generated (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
 ├── EngineLost           an engine can no longer generate; a new one can
+├── Outgrown             this process has too few connections to Discord; a new one begins more
 ├── WireError            what came from a process or machine elsewhere is not what it should be
 ├── SettingsError        a setting is wrong; its text is the message
 └── StoreError           the database cannot be used; its text is the message
@@ -122,6 +123,10 @@ class EngineLost(ImagenError):
 class WireError(ImagenError):
     """What another process or machine sent is refused. The text names the field and what is
     allowed; of texts that people typed it has nothing."""
+
+
+class Outgrown(ImagenError):
+    """This process has too few connections to Discord, and only a new one can begin more."""
 
 
 class SettingsError(ImagenError):

@@ -161,10 +161,12 @@ async def _check_owner(interaction: Interaction) -> None:
     """Raise MissingPermissions unless the user owns the bot or administers its only server.
 
     Servers can grant a command to anyone, so its default permission is not enough. All servers
-    share one queue, so an administrator of one of several may not stop it.
+    share one queue, so an administrator of one of several may not stop it. Until every shard is
+    connected, there may be more than are known.
     """
     bot = interaction.client
-    alone = len(bot.guilds) == 1 and interaction.permissions.administrator
+    only_one = bot.knows_its_servers and len(bot.guilds) == 1
+    alone = only_one and interaction.permissions.administrator
     if alone or await bot.services.owners.include(interaction.user.id):
         return
     raise app_commands.MissingPermissions(["administrator"])

@@ -46,8 +46,15 @@ class Welcome(commands.Cog):
         await self._tell_channel(guild, text)
 
     @commands.Cog.listener()
+    async def on_shard_ready(self, _: int) -> None:
+        """A shard may have a new session long after the others."""
+        if self._bot.is_ready():
+            await self.on_ready()
+
+    @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """Discord tells of no server that was joined before the connection."""
+        """Discord tells of no server that was joined before the connection. All have to be known,
+        because the first time, those that are there count as greeted."""
         guilds = {guild.id: guild for guild in self._bot.guilds}
         for guild_id in await self._store.greetings.missed(guilds):
             await self.on_guild_join(guilds[guild_id])

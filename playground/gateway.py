@@ -1,21 +1,17 @@
-"""The gateway: https://docs.discord.com/developers/events/gateway.
-
-One ``Session`` per IDENTIFY; it outlives its socket so that RESUME can replay missed events.
-"""
+"""The gateway: https://docs.discord.com/developers/events/gateway."""
 
 import asyncio
 import json
-import math
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from playground import payloads, permissions
-from playground.compression import compressor
+from playground.connection import SENDS, SENDS_WINDOW, Connection, Session
+from playground.limits_sessions import SessionLimits
 from playground.state import Channel, Guild, World
 from playground.waiting import Signal
 
@@ -28,86 +24,9 @@ MESSAGE_CONTENT = 1 << 15
 KNOWN_INTENTS = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
 PRIVILEGED = GUILD_MEMBERS | PRESENCES | MESSAGE_CONTENT
 MAX_PAYLOAD = 4096
-SENDS, SENDS_WINDOW = 120, 60.0
 HEARTBEAT_ACK = 0.01
 """Seconds until a heartbeat is acknowledged. Without a delay, the ACK can arrive before discord.py
 has recorded the send time; it then warns of a latency as long as the whole interval."""
-
-
-class Connection:
-    """One socket. All writes go through one queue: a compressed stream must stay in order."""
-
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
-        self.socket = socket
-        self.session: Session | None = None
-        self.received: deque[float] = deque(maxlen=SENDS + 1)
-        self.heartbeat_due = math.inf
-        self._request = request
-        self._compressor = compressor(request.query.get("compress"))
-        self._queue: asyncio.Queue[JsonObject | int] = asyncio.Queue()
-        self._saying_goodbye = False
-        self._writer = asyncio.create_task(self._write())
-
-    def send(self, payload: JsonObject) -> None:
-        self._queue.put_nowait(payload)
-
-    def close(self, code: int) -> None:
-        """Close with ``code`` once everything queued has been sent."""
-        self._queue.put_nowait(code)
-
-    def abort(self) -> None:
-        """Kill the TCP connection without a close frame."""
-        self._writer.cancel()
-        if self._request.transport is not None:
-            self._request.transport.abort()
-
-    async def _write(self) -> None:
-        while True:
-            item = await self._queue.get()
-            if isinstance(item, int):
-                self._saying_goodbye = True
-                await self.socket.close(code=item)
-                return
-            text = json.dumps(item, separators=(",", ":"))
-            try:
-                if self._compressor is None:
-                    await self.socket.send_str(text)
-                else:
-                    await self.socket.send_bytes(self._compressor.frame(text))
-            except (ConnectionError, RuntimeError):
-                return
-
-    async def stop(self) -> None:
-        # Cancelled in the middle of closing, the other side would never get the code.
-        if not self._saying_goodbye:
-            self._writer.cancel()
-        await asyncio.gather(self._writer, return_exceptions=True)
-
-
-class Session:
-    """A session, begun by one IDENTIFY."""
-
-    def __init__(self, intents: int, shard: tuple[int, int], connection: Connection) -> None:
-        self.id = secrets.token_hex(16)
-        self.intents = intents
-        self.shard = shard
-        self.connection: Connection | None = connection
-        self.ready = False
-        self.seq = 0
-        self.events: deque[JsonObject] = deque(maxlen=2000)
-
-    def dispatch(self, event: str, data: JsonObject) -> None:
-        """Number an event, keep it for RESUME, and send it if connected."""
-        self.seq += 1
-        payload = {"op": 0, "t": event, "s": self.seq, "d": data}
-        self.events.append(payload)
-        if self.connection is not None:
-            self.connection.send(payload)
-
-    def serves(self, guild_id: int | None) -> bool:
-        """DMs belong to shard 0, a guild to shard (id >> 22) % count."""
-        number, count = self.shard
-        return number == ((guild_id >> 22) % count if guild_id else 0)
 
 
 class Gateway:
@@ -135,7 +54,7 @@ class Gateway:
         self.presence: JsonObject | None = None
         self._revoked = ""
         self.resume_url = ""
-        self.shards = 1
+        self.limits = SessionLimits()
 
     @property
     def online(self) -> bool:
@@ -187,29 +106,31 @@ class Gateway:
                     event, payloads.message_event(message, self._world, with_content=content)
                 )
 
-    # Faults.
+    # Faults. ``shard``: the number of the one that they happen to; None for all.
 
-    def drop(self) -> None:
-        """Kill all sockets abruptly; the sessions can be resumed."""
-        for connection in list(self.connections):
+    def drop(self, shard: int | None = None) -> None:
+        """Kill sockets abruptly; their sessions can be resumed."""
+        for connection in self._of(shard):
             self._detach(connection)
             connection.abort()
 
-    def ask_reconnect(self) -> None:
-        """Send op 7 on every socket."""
-        for connection in self.connections:
+    def ask_reconnect(self, shard: int | None = None) -> None:
+        """Send op 7."""
+        for connection in self._of(shard):
             connection.send({"op": 7, "d": None})
 
-    def invalidate(self, *, resumable: bool = False) -> None:
-        """Send op 9 on every socket; unless ``resumable``, drop the sessions."""
-        for connection in self.connections:
+    def invalidate(self, shard: int | None = None, *, resumable: bool = False) -> None:
+        """Send op 9; unless ``resumable``, drop the sessions."""
+        for connection in self._of(shard):
             connection.send({"op": 9, "d": resumable})
         if not resumable:
-            self.sessions.clear()
+            gone = [s.id for s in self.sessions.values() if shard in (None, s.shard[0])]
+            for identifier in gone:
+                del self.sessions[identifier]
 
-    def close_all(self, code: int) -> None:
-        """Close every socket with ``code``, as Discord does on its own errors (4000 …)."""
-        for connection in self.connections:
+    def close_all(self, code: int, shard: int | None = None) -> None:
+        """Close sockets with ``code``, as Discord does on its own errors (4000 …)."""
+        for connection in self._of(shard):
             connection.close(code)
 
     def revoke_token(self) -> None:
@@ -217,12 +138,18 @@ class Gateway:
         self._revoked, self._token = self._token, secrets.token_hex(16)
         self.close_all(4004)
 
+    def _of(self, shard: int | None) -> list[Connection]:
+        if shard is None:
+            return list(self.connections)
+        return [c for c in self.connections if c.session and c.session.shard[0] == shard]
+
     # One socket.
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """The WebSocket endpoint."""
         if self.refusals:
             self.refusals -= 1
+            self._signal.notify()
             raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(max_msg_size=1 << 20, autoping=True)
         await socket.prepare(request)
@@ -305,10 +232,15 @@ class Gateway:
             self._refuse_token(connection, data)
         elif not 0 <= shard[0] < shard[1]:
             self._fail(connection, 4010, f"shard {shard} is not [number, count]")
+        elif self.limits.refuses(shard[1]):
+            self._fail(connection, 4011, f"{shard[1]} shards are too few", expected=True)
         elif intents < 0 or intents & ~KNOWN_INTENTS:
             self._fail(connection, 4013, f"intents {intents} have unknown bits")
         elif intents & PRIVILEGED & ~self.allowed_privileged:
             self._fail(connection, 4014, f"privileged intents {intents & PRIVILEGED} are not on")
+        elif wrong := self.limits.spend(shard[0]):
+            self._violate(f"gateway: {wrong}")
+            connection.send({"op": 9, "d": False})
         else:
             self.identifies += 1
             session = Session(intents, (shard[0], shard[1]), connection)

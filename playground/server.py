@@ -53,7 +53,7 @@ class Playground(Stage):
         self._signal = signal
         gateway = Gateway(world, self.token, signal, self._violate)
         gateway.allowed_privileged = privileged_intents
-        gateway.shards = shards
+        gateway.limits.shards = shards
         super().__init__(
             Core(
                 world=world,

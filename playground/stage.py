@@ -158,9 +158,9 @@ class Stage(Places):
     def ack_deadline(self, seconds: float) -> None:
         self.core.ack_deadline = seconds
 
-    def drop_gateway(self) -> None:
-        """Kill all gateway sockets abruptly; their sessions can be resumed."""
-        self.gateway.drop()
+    def drop_gateway(self, shard: int | None = None) -> None:
+        """Kill the gateway socket of one shard, or all, abruptly; sessions can be resumed."""
+        self.gateway.drop(shard)
 
     def repeat_events(self, count: int) -> None:
         """Send every session its last ``count`` events again, as a resumed connection may."""
@@ -169,13 +169,17 @@ class Stage(Places):
                 for payload in list(session.events)[-count:]:
                     session.connection.send(payload)
 
-    def request_reconnect(self) -> None:
-        """Ask the bot to reconnect (op 7)."""
-        self.gateway.ask_reconnect()
+    def request_reconnect(self, shard: int | None = None) -> None:
+        """Ask one shard, or all, to reconnect (op 7)."""
+        self.gateway.ask_reconnect(shard)
 
-    def invalidate_session(self, *, resumable: bool = False) -> None:
-        """Tell the bot that its session is gone (op 9)."""
-        self.gateway.invalidate(resumable=resumable)
+    def invalidate_session(self, shard: int | None = None, *, resumable: bool = False) -> None:
+        """Tell one shard, or all, that its session is gone (op 9)."""
+        self.gateway.invalidate(shard, resumable=resumable)
+
+    def require_shards(self, count: int) -> None:
+        """From now on, refuse whoever identifies with fewer (4011), and recommend so many."""
+        self.gateway.limits.shards, self.gateway.limits.required = count, True
 
     def fail_next(
         self,

@@ -1,19 +1,18 @@
 """ImagenBot: discord.py's client, with our commands."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
 import discord
-import yarl
 from discord.ext import commands
 
 from bot.chat.commands import CommandTranslator, localize
 from bot.chat.components import Components
-from bot.chat.connection import CONNECTIONS, first_connection
+from bot.chat.connection import CONNECTIONS
 from bot.chat.services import Services
+from bot.chat.shards import ShardedBot
 from bot.chat.tree import ImagenTree
 from bot.chat.ui.custom_id import Routed
 from bot.texts.language import Texts
@@ -21,7 +20,7 @@ from bot.texts.language import Texts
 log = logging.getLogger(__name__)
 
 
-class ImagenBot(commands.AutoShardedBot):
+class ImagenBot(ShardedBot):
     """The Discord client. Each cog takes the parts it needs from `services` in its `setup`."""
 
     tree: ImagenTree
@@ -35,9 +34,7 @@ class ImagenBot(commands.AutoShardedBot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=ImagenTree,
-            intents=discord.Intents(
-                guilds=True, guild_messages=True, guild_reactions=True, dm_reactions=True
-            ),
+            intents=discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True),
             allowed_mentions=discord.AllowedMentions.none(),
             proxy=proxy,
             max_messages=None,
@@ -53,8 +50,6 @@ class ImagenBot(commands.AutoShardedBot):
         self._latest_reaction: dict[
             int, tuple[str | None, int]
         ] = {}  # session and sequence, by shard
-        self.online = asyncio.Event()
-        """Set at the first READY event."""
 
     async def load(self, services: Services, extensions: Sequence[str]) -> None:
         """Load the cogs, giving them `services`. Call before login."""
@@ -72,34 +67,24 @@ class ImagenBot(commands.AutoShardedBot):
             localize(command, self._texts)
 
     def on_connected(self, connected: Callable[[], None]) -> None:
-        """Call `connected` whenever the connection is established or resumed."""
+        """Call `connected` whenever a shard's connection is established or resumed."""
         self._connected.append(connected)
 
     async def on_ready(self) -> None:
-        # READY may arrive more than once.
+        await super().on_ready()
         log.info("online in %d servers", len(self.guilds))
-        self.online.set()
+
+    async def on_shard_ready(self, shard_id: int) -> None:
+        await super().on_shard_ready(shard_id)
         self._tell_connected()
 
-    async def on_resumed(self) -> None:
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        await super().on_shard_resumed(shard_id)
         self._tell_connected()
 
     def _tell_connected(self) -> None:
         for connected in self._connected:
             connected()
-
-    async def launch_shard(
-        self, gateway: yarl.URL, shard_id: int, *, initial: bool = False
-    ) -> None:
-        """Replaces discord.py's own, which recurses inside its `except` after each failure: the
-        log then grows with the square of their number, and the stack overflows at a thousand."""
-        socket = await first_connection(
-            self, gateway, shard_id, initial=initial, timeout=self.shard_connect_timeout
-        )
-        own = vars(self)
-        shard = discord.shard.Shard(socket, self, own["_AutoShardedClient__queue"].put_nowait)
-        own["_AutoShardedClient__shards"][shard_id] = shard
-        shard.launch()
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         if event.startswith("raw_reaction_") and self._is_repeated(args[0].guild_id):
@@ -126,6 +111,3 @@ class ImagenBot(commands.AutoShardedBot):
         if interaction.type is discord.InteractionType.modal_submit:
             data: dict[str, Any] = {**(interaction.data or {})}
             await self.components.use(interaction, str(data.get("custom_id", "")))
-
-    async def on_message(self, message: discord.Message, /) -> None:
-        """Do nothing: this bot has no message commands."""

@@ -11,7 +11,8 @@ import discord
 import yarl
 
 from bot.backoff import Backoff
-from bot.errors import SettingsError
+from bot.chat.turns import Turns
+from bot.errors import Outgrown, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ REFUSED_LOGIN = (
 )
 AUTHENTICATION_FAILED = 4004
 """Gateway close code: the token is invalid (docs, topics/opcodes-and-status-codes)."""
+MORE_SHARDS = 4011
+"""Gateway close code: a session would handle too many servers for one shard."""
 CLOSED_WELL = 1000
 """The one close code after which discord.py reconnects by itself with a new session."""
 RETRY_AFTER = Backoff(2, 5, 10, 30, 60)
@@ -28,6 +31,8 @@ RETRY_AFTER = Backoff(2, 5, 10, 30, 60)
 CONNECTIONS: Final = 256
 """HTTP connections to Discord at once; further requests wait. discord.py by itself has no limit, so
 that a slow Discord would use up the process's open files (1,024 on many systems)."""
+RESUMES: Final = 3
+"""Attempts at resuming a session before a new one is begun, possibly elsewhere."""
 AWAY = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound)
 
 
@@ -52,35 +57,48 @@ async def stay_connected(client: discord.Client) -> None:
     await _persistently("connect", client.connect)
 
 
-def refused_for_good(error: discord.LoginFailure | discord.ConnectionClosed) -> SettingsError:
-    """The settings error to show the owner when Discord refuses the bot permanently."""
+def refused_for_good(
+    error: discord.LoginFailure | discord.ConnectionClosed,
+) -> SettingsError | Outgrown:
+    """What it means that Discord refuses the bot: the settings error to show the owner, or that a
+    new process is needed."""
+    if isinstance(error, discord.ConnectionClosed) and error.code == MORE_SHARDS:
+        return Outgrown("Discord asks for more shards than this process began with")
     if isinstance(error, discord.LoginFailure) or error.code == AUTHENTICATION_FAILED:
         return SettingsError(REFUSED_LOGIN)
     return SettingsError(f"Discord closed the connection permanently: {error}")
 
 
-async def first_connection(
+async def connected(
     client: discord.AutoShardedClient,
-    gateway: yarl.URL,
+    turns: Turns,
     shard_id: int,
-    *,
-    initial: bool,
-    timeout: float | None,
+    gateway: yarl.URL | None,
+    before: discord.gateway.DiscordWebSocket | None = None,
 ) -> discord.gateway.DiscordWebSocket:
-    """A shard's first handshake, retried until it succeeds.
+    """A shard's connection, retried until there is one.
 
+    gateway: where to begin a session; None for where discord.py does. before: the connection whose
+    session is resumed; a new one is begun if it has none, or if it cannot be reached any more.
     Raises discord.ConnectionClosed if closed permanently.
     """
-    connect = partial(
-        discord.gateway.DiscordWebSocket.from_client,
-        client,
-        initial=initial,
-        gateway=gateway,
-        shard_id=shard_id,
-    )
-    for pause in RETRY_AFTER:
+    resumes = RESUMES if before is not None and before.session_id else 0
+    for attempt, pause in enumerate(RETRY_AFTER):
+        connect = partial(discord.gateway.DiscordWebSocket.from_client, client, shard_id=shard_id)
         try:
-            return await asyncio.wait_for(connect(), timeout)
+            if before is not None and attempt < resumes:
+                connect = partial(
+                    connect,
+                    gateway=before.gateway,
+                    session=before.session_id,
+                    sequence=before.sequence,
+                    resume=True,
+                )
+                return await asyncio.wait_for(connect(), client.shard_connect_timeout)
+            async with turns.of(shard_id):
+                return await asyncio.wait_for(
+                    connect(gateway=gateway), client.shard_connect_timeout
+                )
         except discord.ConnectionClosed as closed:
             if closed.code != CLOSED_WELL:
                 raise

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bot import log
-from bot.errors import EngineLost
+from bot.errors import EngineLost, Outgrown
 from bot.process.lock import only_bot
 from bot.process.preparation import allow_open_files, keep_files_private
 from bot.process.restart import start_over
@@ -24,10 +24,10 @@ def serve_until_stopped(settings: Settings, serve: Callable[[], Coroutine[Any, A
     with only_bot(settings.data_dir.absolute()):
         try:
             asyncio.run(serve())
-        except EngineLost:
-            lost = True
+        except (EngineLost, Outgrown):
+            over = True
         else:
-            lost = False
-    if lost:
+            over = False
+    if over:
         start_over(by_itself=settings.restart)
     return 0

@@ -42,10 +42,10 @@ class Metrics:
     """A JobObserver that keeps the metrics. For use in the event loop only.
 
     queue_length: pending and running jobs. outbox_length: results and notices not yet delivered to
-    Discord. loaded: keys of the models in memory. latency: seconds of a heartbeat's round trip to
-    Discord. gpu_memory: bytes by kind, for each lane; called in another thread. lanes: all of them.
-    key_name: the name of a key for
-    HTTP by its id, if jobs are to be counted by it.
+    Discord. loaded: keys of the models in memory. heartbeats: seconds of a heartbeat's round trip
+    to Discord, by shard; None while it is not connected. gpu_memory: bytes by kind, for each lane;
+    called in another thread. lanes: all of them. key_name: the name of a key for HTTP by its id, if
+    jobs are to be counted by it.
     """
 
     def __init__(
@@ -54,13 +54,14 @@ class Metrics:
         queue_length: Callable[[], int],
         outbox_length: Callable[[], int],
         loaded: Callable[[], Collection[str]],
-        latency: Callable[[], float],
+        heartbeats: Callable[[], Mapping[int, float | None]],
         gpu_memory: Callable[[], Mapping[str, Mapping[str, int]]],
         lanes: Callable[[], Sequence[Lane]] = tuple,
         key_name: Callable[[str], Awaitable[str | None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loaded = loaded
+        self._heartbeats = heartbeats
         self._gpu_memory = gpu_memory
         self._lanes = lanes
         self._key_name = key_name
@@ -75,8 +76,17 @@ class Metrics:
         self._gauge("outbox_length", "Results and notices on their way to Discord.").set_function(
             outbox_length
         )
-        self._gauge("gateway_latency_seconds", "A heartbeat's round trip to Discord.").set_function(
-            latency
+        self._latency = Gauge(
+            "imagen_gateway_latency_seconds",
+            "A heartbeat's round trip to Discord, by shard.",
+            ["shard"],
+            registry=self._registry,
+        )
+        self._connected = Gauge(
+            "imagen_gateway_connected",
+            "1 if the shard is connected to Discord.",
+            ["shard"],
+            registry=self._registry,
         )
         self._speed = self._gauge("steps_per_second", "Of the current image, or the last one.")
         self._memory = Gauge(
@@ -175,6 +185,11 @@ class Metrics:
             # The driver fails after a fatal error, which is when the other metrics matter most.
             log.warning("the GPU's memory cannot be read: %s", type(error).__name__)
             memory = {}
+        self._latency.clear()
+        for shard, seconds in self._heartbeats().items():
+            self._connected.labels(shard).set(seconds is not None)
+            if seconds is not None:
+                self._latency.labels(shard).set(seconds)
         self._memory.clear()
         for lane, sizes in memory.items():
             for kind, size in sizes.items():

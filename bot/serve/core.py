@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from bot.backend import Backend
-from bot.errors import EngineLost, StoreError
+from bot.errors import EngineLost, Outgrown, StoreError
 from bot.files.housekeeping import Housekeeping, InputsOfCancelled
 from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.handover import Handover
@@ -285,7 +285,8 @@ async def _unless_lost(
     looking: Coroutine[Any, Any, None],
     restart: Callable[[], NoReturn],
 ) -> None:
-    """Await `serving`. Raises EngineLost as soon as a worker can no longer generate.
+    """Await `serving`. Raises EngineLost as soon as a worker can no longer generate, and what
+    `serving` raises.
 
     looking: ends by itself; what it raises ends serving, too.
     restart: replaces or ends this process if it does not end by itself after that.
@@ -301,7 +302,12 @@ async def _unless_lost(
         if lost.done():
             at_the_latest(restart)
             raise cast("EngineLost", lost.result())
-        await served
+        try:
+            await served
+        except Outgrown as outgrown:
+            log.critical("%s; this process has to end", outgrown)
+            at_the_latest(restart)
+            raise
     finally:
         # While reconnecting a shard, discord.py may swallow a cancellation and go on.
         pending = set(tasks)

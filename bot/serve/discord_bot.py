@@ -129,14 +129,20 @@ class DiscordBot:
         """A health check."""
         if self.client.copies.seen:
             return "another copy of the bot runs with the same token; stop one of the two"
-        shards = self.client.shards.values()
-        up = self.client.is_ready() and not any(shard.is_closed() for shard in shards)
-        return None if up else "not connected"
+        heartbeats = self.client.heartbeats
+        down = [number for number, seconds in heartbeats.items() if seconds is None]
+        if len(down) == len(heartbeats):
+            return "not connected"
+        if down:
+            numbers = ", ".join(map(str, down))
+            return f"of {len(heartbeats)} shards, not connected: {numbers}"
+        return None
 
     async def connect(self) -> None:
         """Log in, then stay connected until cancelled. Results finished earlier wait for the login.
 
-        Raises SettingsError when Discord refuses the bot.
+        Raises SettingsError when Discord refuses the bot, and Outgrown when it asks for more
+        shards.
         """
         settings = self.core.settings
         if settings.token is None:

@@ -25,8 +25,9 @@ PREVIEW_INTERVAL: Final = 1.0
 async def serve(settings: Settings, extensions: Sequence[str]) -> None:
     """Serve Discord until SIGINT or SIGTERM, and HTTP beside it if a port is set.
 
-    Raises SettingsError when Discord refuses the bot, StoreError or CatalogError at start, and
-    EngineLost when only a new process can generate again.
+    Raises SettingsError when Discord refuses the bot, StoreError or CatalogError at start,
+    EngineLost when only a new process can generate again, and Outgrown when only a new one can have
+    as many connections as Discord asks for.
     """
     from bot.serve.discord_bot import DiscordBot
 
@@ -41,7 +42,7 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
             core,
             checks,
             outbox_length=lambda: bot.delivery.on_the_way,
-            latency=lambda: bot.client.latency,
+            heartbeats=lambda: bot.client.heartbeats,
         ):
             serving = core.run(
                 (Discord.name, Api.name),
@@ -51,7 +52,7 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
                 (
                     bot.register(),
                     bot.remember_copies(),
-                    bot.audit.run(bot.client.online),
+                    bot.audit.run(bot.client.complete),
                     bot.removal.run(),
                     bot.endings.run(),
                 ),
@@ -69,7 +70,7 @@ async def serve_api(settings: Settings, host: str, port: int) -> None:
     async with Core.build(settings, preview_interval=PREVIEW_INTERVAL, demos=demos) as core:
         checks, online = core.checks(), asyncio.Event()
         online.set()
-        async with _watched(core, checks, outbox_length=lambda: 0, latency=lambda: 0.0):
+        async with _watched(core, checks, outbox_length=lambda: 0):
             interface = _http(core, host, port, checks)
             serving = core.run((Api.name,), interface, _for_ever, online)
             await _until_stopped(core, serving, stop)
@@ -116,7 +117,7 @@ async def _watched(
     checks: Mapping[str, Check],
     *,
     outbox_length: Callable[[], int],
-    latency: Callable[[], float],
+    heartbeats: Callable[[], Mapping[int, float | None]] = dict,
 ) -> AsyncIterator[None]:
     """Serve health checks and metrics on the configured port, if there is one."""
     port = core.settings.metrics_port
@@ -130,7 +131,7 @@ async def _watched(
         queue_length=lambda: len(core.backend.queue),
         outbox_length=outbox_length,
         loaded=core.backend.loaded,
-        latency=latency,
+        heartbeats=heartbeats,
         gpu_memory=core.backend.gpu_memory,
         lanes=lambda: core.backend.queue.lanes,
         key_name=core.backend.store.api_keys.name if core.settings.metrics_keys else None,

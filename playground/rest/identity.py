@@ -60,12 +60,11 @@ async def get_gateway(call: Call) -> JsonObject:
 
 
 async def get_gateway_bot(call: Call) -> JsonObject:
-    limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1}
-    core = call.core
+    gateway = call.core.gateway
     return {
-        "url": core.gateway.resume_url,
-        "shards": core.gateway.shards,
-        "session_start_limit": limit,
+        "url": gateway.resume_url,
+        "shards": gateway.limits.shards,
+        "session_start_limit": gateway.limits.payload(),
     }
 
 

@@ -106,19 +106,15 @@ class LightEngine:
 
 def shorten_pauses() -> None:
     """Shortens the pauses, which can be minutes, to fractions of a second."""
-    import discord
-
     from bot.backoff import Backoff
-    from bot.chat import client, connection
+    from bot.chat import client, connection, turns
     from bot.chat.delivery import outbox, sender
     from bot.process import restart
     from bot.serve import discord_bot
     from bot.store import database, retrying
     from bot.worker import attempt, painter
 
-    async def at_once(*_: Any, **__: Any) -> None: ...
-
-    discord.Client.before_identify_hook = at_once  # type: ignore[method-assign]
+    turns.APART = 0.3
     connection.RETRY_AFTER = Backoff(0.05, 0.1, 0.2)
     discord_bot.EDIT_INTERVAL = 0.2  # type: ignore[attr-defined]
     retrying.PAUSES = Backoff(0.1, 0.3)

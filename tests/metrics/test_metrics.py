@@ -45,7 +45,7 @@ class Watched:
             queue_length=lambda: self.length,
             outbox_length=lambda: 3,
             loaded=lambda: self.models,
-            latency=lambda: 0.05,
+            heartbeats=lambda: {0: 0.05, 1: None},
             gpu_memory=lambda: self.memory(),
             lanes=lambda: self.lanes,
             key_name=None if keys is None else named,
@@ -80,7 +80,10 @@ async def test_what_is_asked_for_when_it_is_read(watched: Watched) -> None:
     watched.length = 3
     figures = await watched.figures()
     assert figures["imagen_queue_length"] == 3
-    assert figures["imagen_gateway_latency_seconds"] == 0.05
+    assert [figures[name] for name in figures if "gateway_latency" in name] == [0.05]
+    assert figures['imagen_gateway_latency_seconds{shard="0"}'] == 0.05
+    assert figures['imagen_gateway_connected{shard="0"}'] == 1
+    assert figures['imagen_gateway_connected{shard="1"}'] == 0
     watched.length = 0
     assert (await watched.figures())["imagen_queue_length"] == 0
 
@@ -245,7 +248,7 @@ def test_a_driver_that_never_answers_does_not_keep_the_loop_from_its_end() -> No
         queue_length=lambda: 0,
         outbox_length=lambda: 0,
         loaded=lambda: (),
-        latency=lambda: 0.0,
+        heartbeats=dict,
         gpu_memory=gpu_memory,
     )
 

@@ -25,7 +25,7 @@ def metrics() -> Metrics:
         queue_length=lambda: 2,
         outbox_length=lambda: 0,
         loaded=str,
-        latency=lambda: 0.1,
+        heartbeats=dict,
         gpu_memory=dict,
     )
 

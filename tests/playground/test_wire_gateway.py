@@ -103,7 +103,7 @@ async def test_members_are_chunked(pg: Playground, start: Start, ada: User) -> N
 
 
 async def test_two_shards(pg: Playground, start: Start, ada: User) -> None:
-    pg.gateway.shards = 2
+    pg.gateway.limits.shards = 2
     guilds = [pg.guild]
     while len({(guild.id >> 22) % 2 for guild in guilds}) < 2:
         guilds.append(pg.add_guild("more"))
