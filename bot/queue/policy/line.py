@@ -17,13 +17,13 @@ one by one: it costs as much as there are kinds aside, and not jobs. Before that
 asked for later, even with a higher priority, is noticed only when its turn comes.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from heapq import merge
-from itertools import chain, islice, takewhile
+from itertools import chain, count, groupby, islice, takewhile
 from math import inf, nextafter
+from operator import attrgetter
 
 from sortedcontainers import SortedDict
 
@@ -140,14 +140,14 @@ class Line:
         number = sum(fair.own_before(job) for fair in self._all) + sum(
             other.person == job.person and other.arrived < job.arrived for other in beside
         )
-        count: int = number + sum(fair.before(job, number) for fair in self._all)
+        ahead: int = number + sum(fair.before(job, number) for fair in self._all)
         turn = self._main.turn(job)
         for other in beside:
             if other.person != job.person:
                 place = sum(fair.count(other.person) for fair in self._all)
-                count += place < number
-                count += place == number and self._precedes(other, job, turn, number)
-        return count
+                ahead += place < number
+                ahead += place == number and self._precedes(other, job, turn, number)
+        return ahead
 
     def _precedes(self, other: Waiting, job: Waiting, turn: Turn, number: int) -> bool:
         """Whether `other` goes before `job`, which is its person's `number`th as well."""
@@ -277,15 +277,12 @@ class Line:
         jobs: Iterator[Waiting] = chain.from_iterable(self._all)
         if self._aside:
             jobs = iter(sorted(jobs, key=lambda job: (job.person, job.arrived)))
-        rounds: defaultdict[int, list[tuple[Turn, Waiting]]] = defaultdict(list)
-        person, number = "", 0
-        for job in jobs:
-            number = number + 1 if job.person == person else 0
-            person = job.person
-            rounds[number].append((self._main.turn(job), job))
-        for _, found in sorted(rounds.items()):
-            found.sort(key=lambda pair: pair[0])
-            yield from (job for _, job in found)
+        people = [[*own] for _, own in groupby(jobs, attrgetter("person"))]
+        for number in count():
+            people = [own for own in people if len(own) > number]
+            if not people:
+                break
+            yield from sorted((own[number] for own in people), key=self._main.turn)
         yield from self._suspects.values()
 
     @property
