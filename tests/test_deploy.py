@@ -91,7 +91,7 @@ class TestCompose:
         assert (ROOT / service["build"]["dockerfile"]) == DEPLOY / "Dockerfile"
         assert service["restart"] == "unless-stopped"
         [device] = service["deploy"]["resources"]["reservations"]["devices"]
-        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
     def test_what_the_bot_keeps_is_kept_outside(self, service: Any) -> None:
         inside = {}

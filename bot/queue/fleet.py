@@ -52,12 +52,13 @@ class Fleet:
     # Which job may go where
 
     def too_small(self, lane: Lane, job: Job, *, model: bool) -> bool:
-        """`job` ran out of memory there; returns whether there is a larger lane.
+        """`job` ran out of memory there; returns whether it is to wait for a larger lane. It does
+        so once: if it was given to this one all the same, no larger one could take it.
 
         model: whether its model alone did not fit. Then no job with it is given to that lane or to
         smaller ones, as long as there is a larger one.
         """
-        if lane.memory is None:
+        if lane.memory is None or lane.memory <= job.memory_above:
             return False
         if model and job.request.model:
             known = self._models_above.get(job.request.model, 0)

@@ -103,6 +103,7 @@ class GpuConsumer:
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
         self._stopping = self._leaving = False
+        self._returned: set[str] = set()  # jobs that wait again while something is stuck in them
         self._lost: EngineLost | None = None
         self._losing = asyncio.Event()
         self.taking_jobs = False  # whether `run` takes jobs
@@ -166,6 +167,8 @@ class GpuConsumer:
                     self._leave(job.id)
 
     def _leave(self, job_id: str) -> None:
+        if job_id in self._returned:
+            return
         self._withdrawn.discard(job_id)
         self._queue.leave(job_id)
 
@@ -228,7 +231,8 @@ class GpuConsumer:
         for attempt in self._attempts:
             where = "inside one long call" if attempt is stuck else "being saved"
             log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            self._waits_again(await self._outcomes.put_back(attempt.job))
+            if self._waits_again(await self._outcomes.put_back(attempt.job)):
+                self._returned.add(attempt.job.id)
         task.cancel()
         await asyncio.wait([task])
         await self._saver.abandon()

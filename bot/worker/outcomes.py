@@ -75,11 +75,14 @@ class Outcomes:
 
     async def lost(self, running: Attempt, error: EngineLost) -> Job | None:
         """Its engine was lost, and another will take its place. Returns the job if it is pending
-        now; it fails if it has ended too many of them."""
+        now; it fails if it has ended too many of them. Nothing is put down to one that is stopped.
+        """
         job = running.job
         try:
             running.check_stop()
         except PaintStopped as stopped:
+            if stopped.reason is StopReason.SHUTDOWN:
+                return await self.put_back(job)
             await self._stopped(running, stopped.reason)
             return None
         log.warning("job %s: %s (%s)", job.id, error, error.loss.value)
@@ -88,9 +91,9 @@ class Outcomes:
         try:
             running.check_stop()
         except PaintStopped as stopped:  # while that was written
-            if stopped.reason is StopReason.CANCELLED:
+            if stopped.reason is not StopReason.SHUTDOWN:
                 await self._stopped(running, stopped.reason)
-            return None
+                return None
         if again is not None and (poison := again.poison) is not None:
             log.warning("job %s: given up: %s (%d crashes)", job.id, poison.code, again.crashes)
             await self._fail(again, poison)

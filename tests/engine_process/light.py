@@ -27,6 +27,7 @@ from catalog import AdapterEntry, ModelEntry
 
 log = logging.getLogger("bot.engine.light")
 
+FLOOD = 1_000
 CHECKED = 0.005
 """Seconds between two checks of a prompt that waits to be stopped."""
 
@@ -88,6 +89,8 @@ class LightEngine:
     def gpu_memory(self) -> dict[str, int]:
         if self.loaded is None:
             raise RuntimeError("no driver")
+        if self.loaded == "stuck":
+            threading.Event().wait()
         return {"total": 24 * 2**30, "free": len(self.fetched)}
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
@@ -119,7 +122,7 @@ class LightEngine:
         threading.Event().wait()
 
     def _flood(self, _: str, order: Order, report: Any, *__: Any) -> None:
-        for _number in range(10_000):
+        for _number in range(FLOOD):
             report(_step(1, 0, order))
 
     def _die(self, how: str, *_: Any) -> None:

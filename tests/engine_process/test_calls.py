@@ -130,6 +130,16 @@ def test_the_memory_is_measured_when_asked_even_in_a_call(shared: ProcessEngine)
         shared.gpu_memory()
 
 
+def test_a_driver_that_does_not_answer_keeps_nothing_from_being_stopped(
+    engine: ProcessEngine,
+) -> None:
+    engine.preload(MODEL.model_copy(update={"key": "stuck"}), lambda: None)
+    assert engine.gpu_memory() == {}
+    stopper = Stopper(StopReason.CANCELLED)
+    with pytest.raises(PaintStopped):
+        paint(engine, "wait", stopper.report, stopper.check_stop)
+
+
 def test_without_a_process_there_is_nothing_to_tell(engine: ProcessEngine) -> None:
     assert (engine.loaded, engine.gpu_memory(), engine.pid) == (None, {}, None)
     engine.prefetch([])

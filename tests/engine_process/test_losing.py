@@ -3,17 +3,20 @@
 import os
 import signal
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from bot.engine_process import ProcessEngine
+from bot.engine_process.process import TICK
 from bot.errors import EngineLost, Loss
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import InitImage
 from tests.engine_process.conftest import MODULE, PATIENCE, build, order, paint, until
+from tests.engine_process.light import FLOOD
 
 
 def alive(pid: int) -> bool:
@@ -33,8 +36,9 @@ def pid_of(engine: ProcessEngine) -> int:
 @pytest.mark.parametrize(
     ("how", "said", "sure"),
     [
-        ("SEGV", "SIGSEGV", True),
-        ("KILL", "SIGKILL", False),
+        ("SEGV", "signal 11: ", True),
+        ("KILL", "signal 9: ", False),
+        ("RTMAX", "signal 64: ", False),
         ("exit", "exit code 3", False),
     ],
 )
@@ -103,10 +107,24 @@ def test_renewing_frees_a_call_that_cannot_be_written(engine: ProcessEngine) -> 
         process = engine._process
         assert process is not None
         until(process._writing.locked)
+        engine.prefetch([])  # does not wait for it
+        assert engine.gpu_memory() == {}
         engine.renew()
         with pytest.raises(EngineLost) as lost:
             call.result(PATIENCE)
     assert lost.value.loss is Loss.HUNG
+
+
+def test_one_that_was_given_up_is_not_called_again(engine: ProcessEngine) -> None:
+    """Even if it takes its time to end."""
+    pid = pid_of(engine)
+    process = engine._process
+    assert process is not None
+    with process._dying:  # as if it were being waited for
+        assert engine.renew()
+        assert paint(engine).images
+    assert engine.pid not in {pid, None}
+    process.kill()
 
 
 def test_a_process_that_died_while_nobody_asked_is_replaced(engine: ProcessEngine) -> None:
@@ -143,6 +161,18 @@ def test_renewing_frees_one_that_reports_faster_than_anybody_listens(
         paint(engine, "flood", report)
     assert pids[0] is not None
     until_gone(pids[0])
+
+
+def test_reports_wait_for_one_who_listens_slowly(shared: ProcessEngine) -> None:
+    seen: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        if not seen:
+            time.sleep(5 * TICK)
+        seen.append(progress)
+
+    assert paint(shared, "flood", report).images
+    assert len(seen) == FLOOD + 3
 
 
 def test_closing_does_not_wait_for_one_that_does_not_listen(engine: ProcessEngine) -> None:

@@ -279,6 +279,7 @@ class TestPainting:
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(workers_module, "TELL_AFTER", 0)
+        monkeypatch.setattr(workers_module, "SHARE", 0)
         gate = Gate()
         async with build(gate) as bench:
             first, second, third = [await bench.take() for _ in range(3)]

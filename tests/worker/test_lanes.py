@@ -61,6 +61,23 @@ class TestLosing:
         assert [len(engine.orders) for engine in lanes.engines] == [1, 1]
         assert len(lanes.watcher.finished_jobs) == 1
 
+    async def test_it_waits_for_the_other_lane_rather_than_go_back(self, tmp_path: Path) -> None:
+        gate = Gate()
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [Dies(), gate]) as lanes:
+            lanes.queue.drain(first)
+            other = await lanes.take(of(1))
+            await gate.entered()
+            lanes.queue.resume(first)
+            lost = await lanes.take(of(2))
+            await eventually(lambda: lanes.engines[0].started == 1)
+            # Others' jobs go on there.
+            assert (await lanes.ended(await lanes.take(of(3)))).lane == "a"
+            assert (await lanes.store.job(lost)).state is S.PENDING
+            gate.go_on.set()
+            assert (await lanes.ended(other)).lane == "b"
+            assert (await lanes.ended(lost)).lane == "b"
+
     async def test_without_another_lane_it_is_tried_there_again(self, tmp_path: Path) -> None:
         again = Gate()
         dies = Dies(times=9)
@@ -259,6 +276,45 @@ class TestComingAndGoing:
         assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
         assert lanes.engines[0].closed
 
+    async def test_so_does_the_one_whose_engine_is_lost_with_its_lane(self, tmp_path: Path) -> None:
+        """As when the machine that it is on has gone."""
+        gate = Gate()
+
+        def die(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            gate(asked, report, lambda: None)
+            raise EngineLost(Loss.DIED, "the machine has gone")
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [die]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            removing = asyncio.create_task(lanes.workers.remove(first))
+            await asyncio.sleep(0)
+            gate.go_on.set()
+            await removing
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+
+    async def test_so_does_the_one_that_does_not_stop(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.01)
+        monkeypatch.setattr("bot.worker.workers.GRACE", 0.01)
+        gate = Gate()
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [gate]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            await lanes.workers.remove(first)
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+            gate.go_on.set()
+        assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+        assert len(lanes.watcher.finished_jobs) == 1
+
     async def test_a_lane_that_comes_takes_what_waits(self, tmp_path: Path) -> None:
         first, second = apart("a", "b")
         async with lanes_of(tmp_path, [first]) as lanes:
@@ -339,6 +395,15 @@ class TestMixedCards:
             for _ in range(2):
                 assert (await lanes.ended(await lanes.take())).lane == "large"
         assert len(lanes.engines[0].orders) == 1
+
+    async def test_where_the_larger_one_may_not_take_it_it_fails_at_the_second_try(
+        self, tmp_path: Path
+    ) -> None:
+        small, large = self.lanes()
+        large.able = lambda waiting: False
+        async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.lane) == (S.FAILED, 2, "small")
 
     async def test_it_is_known_after_a_restart(self, tmp_path: Path) -> None:
         small, large = self.lanes()
