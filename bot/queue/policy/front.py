@@ -41,7 +41,7 @@ class Front:
 
     def further(self, places: Places, best: Best, within: int) -> Waiting | None:
         """The first of those behind the peers that needs no model loaded, among `within`."""
-        priority = self.peers[0].priority
+        priority, loaded = self.peers[0].priority, {"", *places.models}
         found = [
             next(
                 (
@@ -52,7 +52,7 @@ class Front:
                 None,
             )
             for fair in self._fairs
-            for model in ("", *places.models)
+            for model in fair.models & loaded
         ]
         ranked = [each for each in found if each is not None]
         return min(ranked, key=lambda each: each[0])[1] if ranked else None

@@ -20,7 +20,7 @@ asked for later, even with a higher priority, is noticed only when its turn come
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, count, groupby
+from itertools import chain, groupby
 from math import inf, nextafter
 from operator import attrgetter
 
@@ -40,9 +40,9 @@ from bot.queue.policy.jobs import (
 )
 from bot.queue.policy.places import NOWHERE, Able, Places
 
-ROUNDS = 16
-"""How often a decision looks at the front again after putting some aside: a few hundred jobs, which
-takes less than the event loop may be blocked."""
+AT_ONCE = 500
+"""How many jobs a decision puts aside before it is put off: in less time than the event loop may
+be blocked."""
 
 
 class Line:
@@ -232,13 +232,15 @@ class Line:
         """
         aside = (fair for fair in self._aside.values() if best(next(iter(fair))) != NOWHERE)
         fairs = [self._main, *aside]
-        for _ in range(ROUNDS):
+        count = 0
+        while count < AT_ONCE:
             front = Front(fairs)
             stuck = {job.id: job for job in front if best(job) == NOWHERE}
             if not stuck:
                 return front
             for job in stuck.values():
                 self._put_aside(job)
+            count += len(stuck)
         return None
 
     def _put_aside(self, job: Waiting) -> None:
@@ -290,11 +292,11 @@ class Line:
         if self._aside:
             jobs = iter(sorted(jobs, key=lambda job: (job.person, job.arrived)))
         people = [[*own] for _, own in groupby(jobs, attrgetter("person"))]
-        for number in count():
-            people = [own for own in people if len(own) > number]
-            if not people:
-                break
+        number = 0
+        while people:
             yield from sorted((own[number] for own in people), key=self._main.turn)
+            number += 1
+            people = [own for own in people if len(own) > number]
         yield from self._suspects.values()
 
     @property
