@@ -262,18 +262,18 @@ class JobQueue(Fleet):
         busy = bool(running_on(taken) or saving_on(free))
         able = able_on(self, free, alone=not busy)
         busy = busy and not any(lane.isolated for lane in free)
-        here, now = [lane.in_place for lane in free], self._clock()
-        return self._line.choose(here, now, busy=busy, able=able)
+        here, among = [lane.in_place for lane in free], len(self.lanes)
+        choice = self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
+        if self._line.put_off:
+            self._dispatcher.look_again()
+        return choice
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
-        beside = saving_on(self.lanes)
-        starting = asyncio.ensure_future(
-            self._store.start(
-                choice.job.id, choice.passed, beside, lane.name, isolated=lane.isolated
-            )
-        )
+        job_id, passed, beside = choice.job.id, choice.passed, saving_on(self.lanes)
+        start = self._store.start(job_id, passed, beside, lane.name, isolated=lane.isolated)
+        starting = asyncio.ensure_future(start)
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -282,7 +282,7 @@ class JobQueue(Fleet):
             raise
         if job is not None:
             self._line.take(choice, now)
-            self._forecast.begin(job, here, now)
+            self._forecast.begin(job, here, now, lane.name)
             lane.last = here.then(choice.job.needs)
             lane.running = job
             self._places[job.id] = choice.job.arrived
@@ -394,9 +394,8 @@ class JobQueue(Fleet):
     def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
         needs = self._forecast.expect(job)
-        return as_waiting(
-            job, arrived, needs, self._clock(), avoids="" if avoiding is None else avoiding.name
-        )
+        avoids = "" if avoiding is None else avoiding.name
+        return as_waiting(job, arrived, needs, self._clock(), avoids=avoids)
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -17,18 +17,18 @@ one by one: it costs as much as there are kinds aside, and not jobs. Before that
 asked for later, even with a higher priority, is noticed only when its turn comes.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from heapq import merge
-from itertools import chain, islice, takewhile
+from itertools import chain, groupby
 from math import inf, nextafter
+from operator import attrgetter
 
 from sortedcontainers import SortedDict
 
 from bot.queue.policy.debts import Debts
 from bot.queue.policy.fair import Fair, Turn
+from bot.queue.policy.front import Best, Front
 from bot.queue.policy.jobs import (
     ADAPTERS_AHEAD,
     LOOKAHEAD,
@@ -40,8 +40,9 @@ from bot.queue.policy.jobs import (
 )
 from bot.queue.policy.places import NOWHERE, Able, Places
 
-Best = Callable[[Waiting], tuple[int, int]]
-"""Places.best, of the free lanes."""
+AT_ONCE = 500
+"""How many jobs a decision puts aside before it is put off: in less time than the event loop may
+be blocked."""
 
 
 class Line:
@@ -57,6 +58,9 @@ class Line:
     ) -> None:
         self._served = dict(served or {})
         self._latest = max(self._served.values(), default=-inf)
+        self.put_off = False
+        """Whether the last decision met so many jobs that no free lane is able to run that it was
+        put off: then there may be others, and `choose` has to be called again."""
         self._debts = Debts()
         self._main = Fair(self._served, self._debts)
         self._aside: dict[Kind, Fair] = {}
@@ -140,14 +144,14 @@ class Line:
         number = sum(fair.own_before(job) for fair in self._all) + sum(
             other.person == job.person and other.arrived < job.arrived for other in beside
         )
-        count: int = number + sum(fair.before(job, number) for fair in self._all)
+        ahead: int = number + sum(fair.before(job, number) for fair in self._all)
         turn = self._main.turn(job)
         for other in beside:
             if other.person != job.person:
                 place = sum(fair.count(other.person) for fair in self._all)
-                count += place < number
-                count += place == number and self._precedes(other, job, turn, number)
-        return count
+                ahead += place < number
+                ahead += place == number and self._precedes(other, job, turn, number)
+        return ahead
 
     def _precedes(self, other: Waiting, job: Waiting, turn: Turn, number: int) -> bool:
         """Whether `other` goes before `job`, which is its person's `number`th as well."""
@@ -162,22 +166,29 @@ class Line:
         *,
         busy: bool = False,
         able: Able | None = None,
+        among: int = 1,
     ) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
 
         lanes: what each free lane has loaded. busy: whether any other lane is running a job.
+        among: how many lanes there are in all; the more there are, the more jobs may go ahead.
         able: whether that lane is able to run that job; None if every lane is able to run all.
-        Returns None if there is no job that a free lane is able to run, or if a suspect waits for
-        the others to end.
+        Returns None if there is no job that a free lane is able to run, if a suspect waits for the
+        others to end, or if it is put off.
         """
+        self.put_off = False
         places = lanes if isinstance(lanes, Places) else Places(lanes)
         if not len(places) or not len(self):
             return None
         best = _each_kind_once(places, able)
         suspect, its_lane = self._first_suspect(best)
-        if suspect is not None and suspect.waited_enough(now):
+        if suspect is not None and suspect.waited_enough(now, among):
             return None if busy else Next(suspect, its_lane)
-        choice = self._fair_choice(best, now, all_able=able is None)
+        front = self._able_front(best) if able or self._aside else Front([self._main])
+        if front is None:
+            self.put_off = True
+            return None
+        choice = self._fair_choice(front, places, best, now, among)
         if suspect is None:
             return choice
         if choice is None:
@@ -191,37 +202,46 @@ class Line:
                 return suspect, found[1]
         return None, 0
 
-    def _fair_choice(self, best: Best, now: float, *, all_able: bool) -> Next | None:
+    def _fair_choice(
+        self, front: Front, places: Places, best: Best, now: float, among: int
+    ) -> Next | None:
         """The next of the jobs that are no suspects."""
-        front = _Front([self._main]) if all_able else self._able_front(best)
         if front.interrupted is not None:
             return _next(front.interrupted, best)
         due = front.due
         if due is None:
             return None
-        if due.waited_enough(now):
+        if due.waited_enough(now, among):
             return _next(due, best)
         first = front.peers[0]
         to_load = [best(job)[0] for job in front.peers]
         close = to_load[0] < SWITCH and first.passed >= ADAPTERS_AHEAD
-        if close or first.waited_enough(now):
+        least = min(to_load)
+        chosen = front.peers[to_load.index(least)]  # the first of equals
+        if close or first.waited_enough(now, among):
             chosen = first
-        else:
-            chosen = front.peers[to_load.index(min(to_load))]  # the first of equals
+        elif least >= SWITCH and among > 1:
+            chosen = front.further(places, best, LOOKAHEAD * among) or chosen
         turns = {due.id: due, first.id: first}
         return _next(chosen, best, tuple(job_id for job_id in turns if job_id != chosen.id))
 
-    def _able_front(self, best: Best) -> "_Front":
-        """Of the jobs that free lanes are able to run; others met on the way are put aside."""
+    def _able_front(self, best: Best) -> Front | None:
+        """Of the jobs that free lanes are able to run; others met on the way are put aside.
+
+        None if those are too many for one decision.
+        """
         aside = (fair for fair in self._aside.values() if best(next(iter(fair))) != NOWHERE)
         fairs = [self._main, *aside]
-        while True:
-            front = _Front(fairs)
+        count = 0
+        while count < AT_ONCE:
+            front = Front(fairs)
             stuck = {job.id: job for job in front if best(job) == NOWHERE}
             if not stuck:
                 return front
             for job in stuck.values():
                 self._put_aside(job)
+            count += len(stuck)
+        return None
 
     def _put_aside(self, job: Waiting) -> None:
         self._main.remove(job.id)
@@ -271,15 +291,12 @@ class Line:
         jobs: Iterator[Waiting] = chain.from_iterable(self._all)
         if self._aside:
             jobs = iter(sorted(jobs, key=lambda job: (job.person, job.arrived)))
-        rounds: defaultdict[int, list[tuple[Turn, Waiting]]] = defaultdict(list)
-        person, number = "", 0
-        for job in jobs:
-            number = number + 1 if job.person == person else 0
-            person = job.person
-            rounds[number].append((self._main.turn(job), job))
-        for _, found in sorted(rounds.items()):
-            found.sort(key=lambda pair: pair[0])
-            yield from (job for _, job in found)
+        people = [[*own] for _, own in groupby(jobs, attrgetter("person"))]
+        number = 0
+        while people:
+            yield from sorted((own[number] for own in people), key=self._main.turn)
+            number += 1
+            people = [own for own in people if len(own) > number]
         yield from self._suspects.values()
 
     @property
@@ -317,48 +334,3 @@ def _each_kind_once(places: Places, able: Able | None) -> Best:
 
 def _next(job: Waiting, best: Best, passed: tuple[str, ...] = ()) -> Next:
     return Next(job, best(job)[1], passed)
-
-
-class _Front:
-    """What a decision looks at: of the oldest jobs of each person over all of `fairs`.
-
-    interrupted: the first that was interrupted. due: the first of the others in the fair order.
-    peers: the first LOOKAHEAD of those with the highest priority.
-    """
-
-    def __init__(self, fairs: Sequence[Fair]) -> None:
-        self._fairs = fairs
-        self._older: list[Waiting] = []  # of those who have more jobs in front
-        ranked = self._oldest([fair.ranked() for fair in fairs], Fair.rank)
-        self.peers: list[Waiting] = []
-        if (first := next(ranked, None)) is not None:
-            alike = takewhile(lambda job: job.priority == first.priority, ranked)
-            self.peers = [first, *islice(alike, LOOKAHEAD - 1)]
-        self.interrupted = next(
-            self._oldest([fair.interrupted() for fair in fairs], Fair.turn), None
-        )
-        dues = [job for fair in fairs if (job := fair.due()) is not None]
-        self.due = min(dues, key=fairs[0].fair_turn, default=None)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        """All jobs that it depends on, some of them twice."""
-        yield from (job for job in (self.interrupted, self.due) if job is not None)
-        yield from self.peers
-        yield from self._older
-
-    def _oldest(
-        self,
-        heads: Sequence[Iterator[Waiting]],
-        key: Callable[[Fair, Waiting], tuple[float | str, ...]],
-    ) -> Iterator[Waiting]:
-        """Those of the `heads` of each of the fairs that are their person's oldest job, in the
-        order of `key`."""
-        if len(self._fairs) == 1:
-            yield from heads[0]
-            return
-        for job in merge(*heads, key=lambda job: key(self._fairs[0], job)):
-            own = (fair.head(job.person) for fair in self._fairs)
-            older = [one for one in own if one is not None and one.arrived < job.arrived]
-            self._older += older
-            if not older:
-                yield job
