@@ -33,6 +33,7 @@ class LightEngine:
     """Generates instantly from the seed; for some prompts it does the worst that engines do."""
 
     loaded = "demo"
+    preview_interval: float | None = None
 
     def warm_up(self) -> None: ...
 
@@ -44,6 +45,9 @@ class LightEngine:
 
     def gpu_memory(self) -> dict[str, int]:
         return {}
+
+    def renew(self) -> bool:
+        return False
 
     def close(self) -> None: ...
 
