@@ -254,10 +254,9 @@ class JobQueue(Fleet):
             self.leave(choice.job.id)
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        if self.still.now:
-            return None
         taken = [*set(self.lanes).difference(free)]
-        if any(job.suspect for job in running_on([lane for lane in taken if not lane.isolated])):
+        inside = [lane for lane in taken if not lane.isolated]
+        if self.still.now or any(job.suspect for job in running_on(inside)):
             # A suspect runs alone, unless what it does ends no other job.
             return None
         busy = bool(running_on(taken) or saving_on(free))
@@ -324,8 +323,8 @@ class JobQueue(Fleet):
 
     def put_back(self, job: Job, avoiding: Lane | None = None) -> None:
         """A job that ran is *pending* again, and waits. avoiding: the lane that it was lost on; it
-        goes to another, if one is ready that can run it. Nothing happens if it has left the queue,
-        as when it was cancelled just now."""
+        goes to another, if one is ready that can run it. Nothing happens if it has left meanwhile.
+        """
         if job.id not in self:
             return
         arrived = self._places.get(job.id, 0)
