@@ -263,17 +263,17 @@ class JobQueue(Fleet):
         able = able_on(self, free, alone=not busy)
         busy = busy and not any(lane.isolated for lane in free)
         here, among = [lane.in_place for lane in free], len(self.lanes)
-        return self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
+        choice = self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
+        if self._line.put_off:
+            self._dispatcher.look_again()
+        return choice
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
-        beside = saving_on(self.lanes)
-        starting = asyncio.ensure_future(
-            self._store.start(
-                choice.job.id, choice.passed, beside, lane.name, isolated=lane.isolated
-            )
-        )
+        job_id, passed, beside = choice.job.id, choice.passed, saving_on(self.lanes)
+        start = self._store.start(job_id, passed, beside, lane.name, isolated=lane.isolated)
+        starting = asyncio.ensure_future(start)
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
