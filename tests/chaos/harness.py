@@ -18,6 +18,7 @@ from PIL import Image
 from bot.store import CRASHES_MAX
 from playground import Channel, Interaction, Message, NotAcknowledged, Playground, User
 from playground.faults import Storm
+from tests.chaos.light_bot import SILENCE
 from tests.chaos.plans import Plan, Tally
 from tests.chaos.victims import Victim, engines_of
 from tests.e2e.home import Bot, Home
@@ -264,7 +265,8 @@ class Chaos:
         if victim.kill():
             self.tally.kills[f"{victim.name} {when}"] += 1
         self._bot.send(signal.SIGCONT)
-        await victim.replace(self._chance)
+        # Before anybody has missed it, or so late that its jobs are given up meanwhile.
+        await victim.replace(self._chance.choice(self.plan.away) * SILENCE)
 
     async def _stand_still(self, lanes: str = "1") -> None:
         """Stop the bot, so that nothing changes meanwhile, as soon as no job that runs on `lanes`

@@ -175,9 +175,7 @@ def run_engines_apart() -> None:
     from bot.worker import engine_thread
 
     engine_process.ProcessEngine = partial(  # type: ignore[assignment, misc]
-        engine_process.ProcessEngine,
-        module="tests.chaos.light_process",
-        pauses=Backoff(0, 0.1, 0.5),
+        engine_process.ProcessEngine, module="tests.chaos.light_process"
     )
     engine_thread.AGAIN = Backoff(0, 0.1, 0.5)
 

@@ -1,22 +1,18 @@
 """Engine processes, workers and their broker are killed, and the bot; `make chaos` is longer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
-from tests.chaos.fleets import play_processes, play_workers
+from tests.chaos.fleets import LANES, WAYS, full
 from tests.chaos.plans import Plan, Tally
 from tests.conftest import TALLY
 
-Play: TypeAlias = Callable[[Plan, int, Path], Awaitable[Tally]]
-WAYS = {"processes": play_processes, "workers": play_workers}
 SHORT = {
-    "processes": Plan(seed=7, jobs=12, kills=3, steps=40, working=1.0),
-    "workers": Plan(seed=7, jobs=12, kills=4, steps=40, working=1.0),
+    "processes": Plan(seed=7, jobs=12, kills=3, steps=20, working=1.0),
+    "workers": Plan(seed=7, jobs=12, kills=4, steps=20, working=1.0, away=(0.0, 0.2)),
 }
-LONG = Plan(seed=7, jobs=200, kills=40, steps=30, working=2.5)
 
 
 def check(tally: Tally, plan: Plan, tell: Callable[[str, object], None]) -> None:
@@ -37,9 +33,10 @@ async def test_every_job_is_delivered_once(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("way", WAYS)
 async def test_many_jobs_and_many_kills(
     way: str, lanes: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    check(await WAYS[way](LONG, lanes, tmp_path), LONG, record_property)
+    plan = full()
+    check(await WAYS[way](plan, lanes, tmp_path), plan, record_property)
