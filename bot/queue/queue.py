@@ -333,6 +333,10 @@ class JobQueue(Fleet):
         self._line.add(self._waiting(job, arrived, avoiding))
         self._changed()
 
+    def look_again(self) -> None:
+        """Lanes may be able to run other jobs than before."""
+        self._dispatcher.look_again()
+
     def _changed(self) -> None:
         self._dispatcher.look_again()
         self._moved()
