@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fleet_cost import Cost, measure
+from benchmarks.fleet_cost import Busy, Cost
 from benchmarks.fleet_day import Shape, draw
 from benchmarks.fleet_picture import Curve
 from benchmarks.fleet_picture import draw as draw_curves
-from benchmarks.fleet_run import SCHEDULERS, Outcome, simulate
+from benchmarks.fleet_run import SCHEDULERS, Outcome, near, simulate
 from benchmarks.machine import describe
 from benchmarks.page import FIGURES, write_into
 
@@ -29,10 +29,11 @@ PICTURE = FIGURES.parent / "img" / "fleet.png"
 SHAPES = (
     Shape(1, 2_000, 24),
     Shape(5, 10_000, 24),
-    Shape(50, 100_000, 2),
-    Shape(500, 1_000_000, 0.25),
-    Shape(1_000, 1_000_000, 0.25),
+    Shape(50, 100_000, 1),
+    Shape(500, 1_000_000, 0.15),
+    Shape(1_000, 1_000_000, 0.15),
 )
+OVERLOADED = Shape(50, 160_000, 0.4)
 QUICK = (Shape(1, 400, 3), Shape(20, 20_000, 0.2))
 WAITING = (100, 1_000, 10_000, 100_000, 1_000_000)
 MEMORY_AT = 100_000
@@ -49,7 +50,7 @@ class Run:
 
 def run(shape: Shape, seed: int) -> Run:
     asks = draw(shape, seed)
-    outcomes = {name: simulate(shape, asks, name, seed) for name in SCHEDULERS}
+    outcomes = {name: simulate(shape, asks, make, seed) for name, make in SCHEDULERS.items()}
     return Run(shape, len(asks), outcomes)
 
 
@@ -82,13 +83,33 @@ def _ratio(ours: float, other: float) -> str:
     return f"{ours / other:.2f}×" if other else "–"
 
 
+def looking_further(shape: Shape, seed: int) -> str:
+    """What it changes that the policy looks further where there are more cards, in words."""
+    asks = draw(shape, seed)
+    far, near_ = (simulate(shape, asks, make, seed) for make in (SCHEDULERS["ours"], near))
+    changes = ", ".join(
+        f"{name} {_ratio(figure(far), figure(near_))}"
+        for name, figure in (
+            ("model switches", lambda outcome: float(outcome.switches)),
+            ("a user's waiting time p50", lambda outcome: outcome.by_user(0.5)),
+            ("p95", lambda outcome: outcome.by_user(0.95)),
+            ("p99", lambda outcome: outcome.by_user(0.99)),
+        )
+    )
+    return (
+        f"With {shape.users:,} users a day, too many for {shape.cards} cards, up to {far.waiting:,}"
+        f" jobs wait at once. There, looking 32 jobs ahead for each card, and not 32 in all,"
+        f" makes: {changes}."
+    )
+
+
 def costs(waiting: Sequence[int], decisions: int) -> list[Cost]:
     """Of lines of these lengths with one lane and with a thousand, alike and not."""
     found = []
     for number in waiting:
+        line = Busy(number, memory=number == min(MEMORY_AT, max(waiting)))
         for lanes, mixed in ((1, False), (1_000, False), (1_000, True)):
-            memory = number == min(MEMORY_AT, max(waiting)) and lanes == 1
-            found.append(measure(number, lanes, mixed=mixed, decisions=decisions, memory=memory))
+            found.append(line.measure(lanes, mixed=mixed, decisions=decisions))
     return found
 
 
@@ -112,8 +133,8 @@ def cost_table(found: Sequence[Cost]) -> str:
 def saturation(found: Sequence[Cost]) -> str:
     """Where the scheduler is the bottleneck, in words."""
     worst = max(cost.microseconds for cost in found)
-    [memory] = [cost for cost in found if cost.bytes is not None]
-    idle = measure(0, 1_000, mixed=False, decisions=1_000, memory=False)
+    memory = next(cost for cost in found if cost.bytes is not None)
+    idle = Busy(0).measure(1_000, mixed=False, decisions=1_000)
     return (
         f"At worst that is {1e6 / worst:,.0f} jobs a second of one core; with 1,000 free lanes and"
         f" nobody waiting, a job takes {idle.microseconds:,.0f} µs. A waiting job takes"
@@ -156,6 +177,7 @@ def main(arguments: list[str] | None = None, image: Path = PICTURE) -> int:
     text += (
         "\n\nIn brackets: ÷ first come, first served / ÷ a card drawn at random. Simulated, seed"
         f" {options.seed}, so it is the same on every machine.\n\n"
+        f"{looking_further(shapes[-1] if options.quick else OVERLOADED, options.seed)}\n\n"
         f"{cost_table(found)}\n\n{saturation(found)}"
     )
     print(text)

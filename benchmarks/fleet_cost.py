@@ -43,47 +43,58 @@ def jobs(seed: int, people: int) -> Iterator[Waiting]:
         number += 1
 
 
-def measure(waiting: int, lanes: int, *, mixed: bool, decisions: int, memory: bool) -> Cost:
-    """A line that stays as long as it is: one job comes for each that starts.
+class Busy:
+    """A line of `waiting` jobs that stays as long: one job comes for each that starts.
 
-    All lanes are busy and one of them becomes free, as in a long queue; with `waiting` 0, all are
-    free, and the job that comes is the only one.
+    All lanes are busy and one of them becomes free, as in a long queue; with 0, all are free, and
+    the job that comes is the only one. memory: whether to measure it, which takes longer.
     """
-    coming = jobs(1, max(1, waiting // JOBS_EACH))
-    used: float | None = None
-    line = Line()
-    if memory:
-        gc.collect()
-        tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-    for _ in range(waiting):
-        line.add(next(coming))
-    if memory:
-        used = (tracemalloc.get_traced_memory()[0] - before) / waiting
-        tracemalloc.stop()
-    here = [InPlace(f"model-{MODEL.draw(random.Random(lane))}") for lane in range(lanes)]
-    places, now, spent = Places(() if waiting else here), 0.0, []
-    gc.disable()
-    try:
-        for batch in range(BATCHES):
-            begun = time.process_time()
-            for number in range(decisions // BATCHES):
-                now += 1.0
-                line.add(next(coming))
-                lane = (batch * decisions + number) % lanes
-                if waiting:
-                    places.put(lane, here[lane])
-                choice = line.choose(places, now, able=_able if mixed else None)
-                if choice is not None:
-                    line.take(choice, now)
-                    here[choice.lane] = choice.job.needs
-                    places.drop(choice.lane)
-                    if not waiting:
-                        places.put(choice.lane, here[choice.lane])
-            spent.append((time.process_time() - begun) / (decisions // BATCHES))
-    finally:
-        gc.enable()
-    return Cost(waiting, lanes, mixed, median(spent) * 1e6, used)
+
+    def __init__(self, waiting: int, *, memory: bool = False) -> None:
+        self._waiting = waiting
+        self._coming = jobs(1, max(1, waiting // JOBS_EACH))
+        self._line, self._now = Line(), 0.0
+        self._bytes: float | None = None
+        if memory:
+            gc.collect()
+            tracemalloc.start()
+        for _ in range(waiting):
+            self._line.add(next(self._coming))
+        if memory:
+            self._bytes = tracemalloc.get_traced_memory()[0] / waiting
+            tracemalloc.stop()
+
+    def measure(self, lanes: int, *, mixed: bool, decisions: int) -> Cost:
+        """What a job costs. decisions: for how many it is measured."""
+        chance = random.Random(lanes)
+        here = [InPlace(f"model-{MODEL.draw(chance)}") for _ in range(lanes)]
+        places, spent = Places(() if self._waiting else here), []
+        gc.disable()
+        try:
+            for _ in range(BATCHES):
+                begun = time.process_time()
+                for number in range(decisions // BATCHES):
+                    self._one(places, here, number % lanes, mixed=mixed)
+                spent.append((time.process_time() - begun) / (decisions // BATCHES))
+        finally:
+            gc.enable()
+        return Cost(self._waiting, lanes, mixed, median(spent) * 1e6, self._bytes)
+
+    def _one(self, places: Places, here: list[InPlace], lane: int, *, mixed: bool) -> None:
+        """One job comes, and one starts on the lane that becomes free."""
+        self._now += 1.0
+        self._line.add(next(self._coming))
+        if self._waiting:
+            places.put(lane, here[lane])
+        able = _able if mixed else None
+        choice = self._line.choose(places, self._now, able=able, among=len(here))
+        if choice is None:
+            return
+        self._line.take(choice, self._now)
+        here[choice.lane] = choice.job.needs
+        places.drop(choice.lane)
+        if not self._waiting:
+            places.put(choice.lane, here[choice.lane])
 
 
 def _able(job: Waiting, lane: int) -> bool:

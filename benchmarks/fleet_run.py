@@ -38,10 +38,13 @@ def fits(ask: Ask, card: Card) -> bool:
 
 
 class Ours:
-    """The bot's policy."""
+    """The bot's policy. among: for how many cards it decides; all of them by default."""
 
-    def __init__(self, asks: Sequence[Ask], cards: Sequence[Card]) -> None:
+    def __init__(
+        self, asks: Sequence[Ask], cards: Sequence[Card], among: int | None = None
+    ) -> None:
         self._asks, self._cards = asks, cards
+        self._among = len(cards) if among is None else among
         self._line, self._places = Line(), Places()
         self._mixed = len({card.memory for card in cards}) > 1
 
@@ -59,7 +62,8 @@ class Ours:
         self._places.drop(card)
 
     def next(self, now: float) -> tuple[int, int] | None:
-        choice = self._line.choose(self._places, now, able=self._able if self._mixed else None)
+        able = self._able if self._mixed else None
+        choice = self._line.choose(self._places, now, able=able, among=self._among)
         if choice is None:
             return None
         self._line.take(choice, now)
@@ -136,7 +140,8 @@ class AtRandom:
         return None
 
 
-SCHEDULERS: dict[str, Callable[[Sequence[Ask], Sequence[Card]], Scheduler]] = {
+Make = Callable[[Sequence[Ask], Sequence[Card]], Scheduler]
+SCHEDULERS: dict[str, Make] = {
     "ours": Ours,
     "in order": InOrder,
     "at random": AtRandom,
@@ -174,7 +179,12 @@ class Outcome:
         return self.busy / self.held
 
 
-def simulate(shape: Shape, asks: Sequence[Ask], scheduler: str, seed: int = 1) -> Outcome:
+def near(asks: Sequence[Ask], cards: Sequence[Card]) -> Scheduler:
+    """The bot's policy if it looked no further for many cards than for one."""
+    return Ours(asks, cards, among=1)
+
+
+def simulate(shape: Shape, asks: Sequence[Ask], scheduler: Make, seed: int = 1) -> Outcome:
     """Serve all of `asks`. seed: of the failures."""
     return _Fleet(shape, asks, scheduler, seed).run()
 
@@ -183,10 +193,10 @@ ASKED, DONE, FAILS, BACK = range(4)
 
 
 class _Fleet:
-    def __init__(self, shape: Shape, asks: Sequence[Ask], scheduler: str, seed: int) -> None:
+    def __init__(self, shape: Shape, asks: Sequence[Ask], scheduler: Make, seed: int) -> None:
         self._asks = asks
         self._cards = [Card(number) for number in range(shape.cards)]
-        self._scheduler: Scheduler = SCHEDULERS[scheduler](asks, self._cards)
+        self._scheduler: Scheduler = scheduler(asks, self._cards)
         self._running: dict[int, tuple[int, float, float]] = {}  # card: job, since, seconds
         self._chance = random.Random(seed)
         self._left = len(asks)

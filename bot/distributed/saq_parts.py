@@ -32,9 +32,9 @@ class DeviceQueue(RedisQueue):
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
         """Nothing.
 
-        It would compare a time that another machine wrote with this one's clock, and it aborts a
+        It would compare a time that another machine wrote with this one's clock, and it puts back a
         job that is just being taken: one that has left the queue and is not yet active. The bot
-        sees what it waits for itself.
+        sees by itself what becomes of what it waits for.
         """
         return []
 

@@ -66,12 +66,12 @@ class ProcessEngine:
     def pid(self) -> int | None:
         """Of its process; None if there is none. Any thread."""
         process = self._process
-        return None if process is None or process.over else process.pid
+        return None if process is None or process.gone else process.pid
 
     def gpu_memory(self) -> dict[str, int]:
         """As of an Engine; empty while there is no process, or if it does not answer in time."""
         process = self._process
-        return {} if process is None or process.over else process.measure()
+        return {} if process is None or process.gone else process.measure()
 
     def warm_up(self) -> None:
         """Start the process, and have it import torch and the other libraries."""
@@ -129,20 +129,20 @@ class ProcessEngine:
         process = self._process
         if process is not None:
             try:
-                process.send(Kind.PREFETCH, self._who(), ADAPTERS.encode(tuple(adapters)))
+                process.offer(Kind.PREFETCH, self._who(), ADAPTERS.encode(tuple(adapters)))
             except Ended as ended:
                 log.info("%s: nothing is read ahead: %s", self._name, ended)
 
     def rest(self) -> None:
         """As of an Engine."""
         process = self._process
-        if process is not None and not process.over:
+        if process is not None and not process.gone:
             self._call(Kind.REST, b"", _done)
 
     def renew(self) -> bool:
         """Kill the process: a call that waits for it raises EngineLost, the next starts another."""
         process = self._process
-        if process is not None and not process.over:
+        if process is not None and not process.gone:
             self._renewed = process
             process.kill()
         return True
@@ -228,7 +228,7 @@ class ProcessEngine:
     def _started(self) -> EngineProcess:
         """Its process; a new one if there is none, or the one before has ended."""
         process = self._process
-        if process is not None and process.over:
+        if process is not None and process.gone:
             log.warning("%s: %s; another is started", self._name, process.ended())
             self._give_up(process)
         if self._process is None:
@@ -240,8 +240,10 @@ class ProcessEngine:
         self._give_up(process)
         if self._renewed is process:
             return EngineLost(Loss.HUNG, f"{self._name}: {fault}")
-        own = isinstance(fault, Ended) and fault.own
-        return EngineLost(Loss.DIED, f"{self._name}: {fault}", sure=own)
+        if isinstance(fault, Ended):
+            return EngineLost(Loss.DIED, f"{self._name}: {fault}", sure=fault.own)
+        text = f"{self._name}: its engine process was ended: {fault}"
+        return EngineLost(Loss.DIED, text, sure=False)
 
     def _give_up(self, process: EngineProcess) -> None:
         process.kill()

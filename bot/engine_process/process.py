@@ -96,9 +96,9 @@ class EngineProcess:
         return self._process.pid
 
     @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self._over.is_set()
+    def gone(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._over.is_set() or self._given_up.is_set()
 
     def begin(self, job: str, texts: Collection[str]) -> None:
         """A call begins, which lasts until a frame of ENDING. job: whose it is, which what it
@@ -114,14 +114,19 @@ class EngineProcess:
         except (OSError, ValueError):  # it has ended, or the pipe is closed
             raise self.ended() from None
 
+    def offer(self, kind: Kind, head: bytes = b"", body: bytes = b"") -> None:
+        """Send what can be left out, unless a larger frame is on its way. Raises Ended."""
+        if self._writing.acquire(blocking=False):
+            self._writing.release()
+            self.send(kind, head, body)
+
     def next(self) -> Frame | None:
         """Its next frame of a call; None after a TICK without one. Raises Ended."""
         try:
             frame = self._answers.get(timeout=TICK)
         except Empty:
             frame = None
-        gone = self._given_up.is_set() or (self.over and self._answers.empty())
-        if frame is None and gone:
+        if frame is None and self.gone and self._answers.empty():
             raise self.ended()
         return frame
 
@@ -131,7 +136,7 @@ class EngineProcess:
             with suppress(Empty):
                 self._measured.get_nowait()
             try:
-                self.send(Kind.MEASURE)
+                self.offer(Kind.MEASURE)
                 measured = self._measured.get(timeout=MEASURING)
             except (Empty, Ended):
                 return {}
@@ -143,7 +148,7 @@ class EngineProcess:
         """End it at once, and whatever it has started. Any thread; does not wait."""
         self._given_up.set()
         if self._dying.acquire(blocking=False):  # else that is being done
-            if not self.over:
+            if not self._over.is_set():
                 self._kill()
             self._dying.release()
 
@@ -168,8 +173,8 @@ class EngineProcess:
             return Ended(f"its engine process was ended: {self._fault}", own=False)
         if code >= 0:
             return Ended(f"its engine process ended with exit code {code}", own=False)
-        number = signal.Signals(-code)
-        return Ended(f"its engine process ended by {number.name}", own=number in _ITS_OWN)
+        name = signal.strsignal(-code) or "unknown"
+        return Ended(f"its engine process ended by signal {-code}: {name}", own=-code in _ITS_OWN)
 
     def _send_first(self, options: EngineOptions) -> None:
         with suppress(Ended):  # the first call tells how

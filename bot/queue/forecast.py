@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import chain, islice, repeat
 from math import ceil
-from operator import attrgetter
 from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
 from bot.queue.fleet import Fleet, able_on
 from bot.queue.lanes import Lane, saving_on
-from bot.queue.policy import InPlace, Line
+from bot.queue.policy import InPlace, Line, Places
 from bot.queue.quiet import QuietHours
+from bot.queue.speeds import Speeds
 from bot.store import Job, Painted
 
 EXACT = 64
@@ -30,8 +31,9 @@ class Forecast:
 
     def __init__(self) -> None:
         self._estimator = Estimator()
+        self._speeds = Speeds()
         self.jobs: dict[str, Job] = {}
-        self._running: dict[str, tuple[Job, InPlace, float]] = {}
+        self._running: dict[str, tuple[Job, InPlace, float, str]] = {}
 
     def remember(self, history: Iterable[Painted]) -> None:
         """Learn from past jobs, oldest first."""
@@ -53,17 +55,22 @@ class Forecast:
         self.jobs.pop(job_id, None)
         self._running.pop(job_id, None)
 
-    def begin(self, job: Job, here: InPlace, now: float) -> None:
-        """`job` starts at `now`, on a lane that had `here` loaded."""
-        self._running[job.id] = job, here, now
+    def begin(self, job: Job, here: InPlace, now: float, lane: str = "") -> None:
+        """`job` starts at `now`, on the lane of that name, which had `here` loaded."""
+        self._running[job.id] = job, here, now, lane
 
     def learn(self, job: Job) -> None:
         """A job that started is done. It teaches nothing if the clock was set back meanwhile.
 
         What counts is how long it kept its lane: the next job does not wait for its files.
         """
-        if (running := self._running.get(job.id)) is not None and job.lane_seconds > 0:
-            self._estimator.learn(Sample(job.request, job.lane_seconds, running[1]))
+        if (running := self._running.get(job.id)) is None or job.lane_seconds <= 0:
+            return
+        _, before, _, lane = running
+        usual, times = self.seconds(job, before), self._speeds.of(lane)
+        if usual is not None and job.request.comparison is None:
+            self._speeds.learn(lane, job.lane_seconds / usual)
+        self._estimator.learn(Sample(job.request, job.lane_seconds / times, before))
 
     def places(
         self,
@@ -91,9 +98,9 @@ class Forecast:
             at: float | None = now
             here = lane.in_place
             if lane.running is not None and lane.running.id in self._running:
-                job, before, began = self._running[lane.running.id]
+                job, before, began, _ = self._running[lane.running.id]
                 here = before.then(needs(job.request))
-                at = self._ends(job, before, began, now)
+                at = self._ends(job, before, began, now, lane.name)
                 running[job.id] = Progress(
                     Stage.QUEUED,
                     position=len(running) + 1,
@@ -120,11 +127,12 @@ class Forecast:
         )
         return chain(running.items(), waiting)
 
-    def _ends(self, job: Job, before: InPlace, began: float, now: float) -> float | None:
+    def _ends(self, job: Job, before: InPlace, began: float, now: float, lane: str) -> float | None:
         """When the running job will end; None if unknown."""
-        seconds = self._estimator.seconds(job.request, before)
+        seconds = self.seconds(job, before)
         if seconds is None:
             return None
+        seconds *= self._speeds.of(lane)
         # It cannot have begun in the future: then the clock was set back.
         return max(min(began, now) + seconds, now + seconds * AT_LEAST)
 
@@ -140,38 +148,52 @@ class Forecast:
         if not lanes:
             yield from ((waiting.id, None) for waiting in line.rounds())
             return
+        able = able_on(fleet, [each.lane for each in lanes], alone=True) if fleet else None
+        busy = [(lane.until, number) for number, lane in enumerate(lanes)]
+        heapify(busy)
+        places, now = Places(), busy[0][0]
         for _ in range(EXACT):
-            now = min(lane.until for lane in lanes)
-            first_free = [lane for lane in lanes if lane.until <= now]
-            able = able_on(fleet, [each.lane for each in first_free], alone=True) if fleet else None
-            choice = line.choose([lane.here for lane in first_free], now, able=able)
-            if choice is None:
-                later = [lane.until for lane in lanes if lane.until > now]
-                if not len(line) or not later:
+            while busy and busy[0][0] <= now:
+                number = heappop(busy)[1]
+                places.put(number, lanes[number].here)
+            choice = line.choose(places, now, able=able, among=len(lanes))
+            if choice is not None:
+                places.drop(choice.lane)
+                lane = lanes[choice.lane]
+                lane.until = max(lane.until, now)
+                line.take(choice, now)
+                lane.take(self._seconds_on(lane, jobs[choice.job.id], lane.here))
+                lane.here = lane.here.then(choice.job.needs)
+                heappush(busy, (lane.until, choice.lane))
+                yield choice.job.id, lane.ready
+            if choice is None or not len(places):
+                if not len(line) or not busy:
                     break
                 # What is left is for those that are busy until then.
-                for lane in first_free:
-                    lane.until = min(later)
-                continue
-            lane = first_free[choice.lane]
-            seconds = self.seconds(jobs[choice.job.id], lane.here)
-            line.take(choice, now)
-            lane.take(seconds)
-            lane.here = lane.here.then(choice.job.needs)
-            yield choice.job.id, lane.ready
+                now = max(now, busy[0][0])
+        for lane in lanes:
+            lane.until = max(lane.until, now)
         behind = line.rounds()
         first = list(islice(behind, TIMED))
         # What will be loaded by then is unknown; assume what each needs, true for most.
         times = [self.seconds(jobs[waiting.id], waiting.needs) for waiting in first]
         known = [seconds for seconds in times if seconds is not None]
         usual = fmean(known) if known else None
-        only = lanes[0] if len(lanes) == 1 else None
+        busy = [(lane.until, number) for number, lane in enumerate(lanes)]
+        heapify(busy)
         for waiting, seconds in zip(
             chain(first, behind), chain(times, repeat(usual)), strict=False
         ):
-            lane = only or min(lanes, key=_until)
-            lane.take(seconds)
+            number = busy[0][1]
+            lane = lanes[number]
+            lane.take(None if seconds is None else seconds * self._speeds.of(lane.lane.name))
+            heapreplace(busy, (lane.until, number))
             yield waiting.id, lane.ready
+
+    def _seconds_on(self, lane: "_Free", job: Job, before: InPlace) -> float | None:
+        """`seconds` on that lane."""
+        seconds = self.seconds(job, before)
+        return None if seconds is None else seconds * self._speeds.of(lane.lane.name)
 
     def seconds(self, job: Job, before: InPlace) -> float | None:
         """How long `job` will take if `before` is loaded; None if unknown."""
@@ -208,6 +230,3 @@ class _Free:
 def _for_any(_: Job) -> bool:
     """Where any lane may run any job, none waits for a larger GPU."""
     return False
-
-
-_until = attrgetter("until")

@@ -257,14 +257,14 @@ class JobQueue(Fleet):
         if self.still.now:
             return None
         taken = [*set(self.lanes).difference(free)]
-        if any(job.suspect for job in running_on([each for each in taken if not each.isolated])):
+        if any(job.suspect for job in running_on([lane for lane in taken if not lane.isolated])):
             # A suspect runs alone, unless what it does ends no other job.
             return None
         busy = bool(running_on(taken) or saving_on(free))
         able = able_on(self, free, alone=not busy)
         busy = busy and not any(lane.isolated for lane in free)
-        here = [lane.in_place for lane in free]
-        return self._line.choose(here, self._clock(), busy=busy, able=able)
+        here, among = [lane.in_place for lane in free], len(self.lanes)
+        return self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
@@ -283,7 +283,7 @@ class JobQueue(Fleet):
             raise
         if job is not None:
             self._line.take(choice, now)
-            self._forecast.begin(job, here, now)
+            self._forecast.begin(job, here, now, lane.name)
             lane.last = here.then(choice.job.needs)
             lane.running = job
             self._places[job.id] = choice.job.arrived
@@ -399,9 +399,8 @@ class JobQueue(Fleet):
     def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
         needs = self._forecast.expect(job)
-        return as_waiting(
-            job, arrived, needs, self._clock(), avoids="" if avoiding is None else avoiding.name
-        )
+        avoids = "" if avoiding is None else avoiding.name
+        return as_waiting(job, arrived, needs, self._clock(), avoids=avoids)
 
     def _moved(self) -> None:
         for moved in tuple(self._subscribers):

@@ -43,7 +43,12 @@ def expected(options: EngineOptions) -> Iterator[Callable[[Order], Painting]]:
     engine.close()
 
 
-@pytest.fixture(scope="session", params=ENGINES, ids=[row.name for row in ENGINES])
+def _param(row: Row) -> object:
+    """One with a worker to start takes long; tests/distributed has the rest of it."""
+    return pytest.param(row, marks=pytest.mark.long if row.remote else (), id=row.name)
+
+
+@pytest.fixture(scope="session", params=map(_param, ENGINES))
 def opened(
     request: pytest.FixtureRequest, options: EngineOptions
 ) -> Iterator[tuple[Row, ImageEngine]]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from bot.distributed.localising import (
     addressed,
     addressed_model,
     addressing,
+    digests_of,
     localise,
     localised_adapter,
     localised_model,
     named_as,
 )
-from bot.distributed.parts import is_sound
+from bot.distributed.parts import Part, is_sound
 from bot.errors import JobFailed
 from bot.order import Order
 from bot.recipe import Recipe, Weights
@@ -88,6 +90,9 @@ def test_an_order_finds_the_same_files_elsewhere(here: Machine, there: Machine, 
     assert local.reference.path == str(models / "j")
     assert local.reference.weight_name == "sdxl_models/ip-adapter.safetensors"
     assert local.reference.encoder == "models/image_encoder"
+    assert digests_of(addressed(order, here.inventory)) == {
+        *here.inventory.needs_of(order.request, BOTS)
+    }
     # And what an image depends on besides is the bot's.
     assert local.request == order.request
     assert local.model.key == key
@@ -196,6 +201,29 @@ HOSTILE = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "some-one/some-model",
+        "0" * 64,
+        SCHEME,
+        f"{SCHEME}{'A' * 64}",
+        f"{SCHEME}../x",
+    ],
+)
+def test_a_path_is_told_from_a_part_that_is_missing(
+    here: Machine, there: Machine, path: str
+) -> None:
+    """No machine has it, however much is fetched."""
+    sent = addressed(order_for(BOTS, everything()), here.inventory)
+    assert sent.model is not None
+    order = replace(sent, model=sent.model.model_copy(update={"path": path}))
+    for look in (partial(localise, inventory=there.inventory), digests_of):
+        with pytest.raises(NotAnAddress):
+            look(order)
+
+
 def known(there: Machine) -> st.SearchStrategy[str]:
     return st.sampled_from(sorted(SCHEME + digest for digest in there.inventory.digests))
 
@@ -252,17 +280,19 @@ def test_what_came_over_the_wire_opens_nothing(
             pass
         else:
             own = _own(there.inventory)
-            assert set(paths_of(local)) <= own
-            named = [e for e in (local.model, *local.adapters, local.upscaler) if e is not None]
-            assert {each.weight_name for each in named} <= {None, "x.safetensors"}
+            assert set(paths_of(local)) <= {part.path for part in own}
             assert local.reference is not None
-            assert local.reference.encoder in {"", "models/image_encoder"}
+            named = [local.model, *local.adapters, local.upscaler, local.reference]
+            names = {entry.weight_name for entry in named if entry is not None}
+            assert names <= {part.weight_name for part in own}
+            beside = {local.reference.encoder, *(entry.second or "" for entry in local.embeddings)}
+            assert beside <= {part.beside for part in own}
     assert all(path.startswith(str(there.models)) for path in touched)
 
 
-def _own(inventory: Inventory) -> set[str]:
+def _own(inventory: Inventory) -> list[Part]:
     held = (inventory.holding(digest) for digest in inventory.digests)
-    return {each.opened.path for each in held if each is not None}
+    return [each.opened for each in held if each is not None]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The device that an engine computes with, where there are several cards."""
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,10 +79,11 @@ def test_several_threads_import_one_after_the_other() -> None:
     def work() -> None:
         nonlocal inside, most
         begin.wait()
-        for _ in range(50):
+        for _ in range(20):
             with sparing_the_event_loop():
                 inside += 1
                 most = max(most, inside)
+                time.sleep(0.0005)
                 inside -= 1
 
     threads = [threading.Thread(target=work) for _ in range(4)]

@@ -133,15 +133,29 @@ def test_what_one_cache_finds_the_others_know(tmp_path: Path) -> None:
 def test_caches_of_several_processes_lose_nothing_to_each_other(tmp_path: Path) -> None:
     note = (
         "import sys; from pathlib import Path; from bot.engine.hashing import HashCache\n"
-        "cache = HashCache(Path(sys.argv[1]))\n"
+        "cache = HashCache(Path(sys.argv[1])); print(flush=True); input()\n"
         "for n in range(60): cache._note({f'{sys.argv[2]}{n}': 'stamp=digest'})\n"
     )
     book = tmp_path / "hashes.json"
     running = [
-        subprocess.Popen([sys.executable, "-c", note, str(book), name], cwd=ROOT)
+        subprocess.Popen(
+            [sys.executable, "-c", note, str(book), name],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         for name in ("a", "b")
     ]
-    assert [process.wait(60) for process in running] == [0, 0]
+    for process in running:
+        assert process.stdout is not None
+        process.stdout.readline()  # it has read the file
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in running:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
     assert len(json.loads(book.read_text())) == 120
 
 

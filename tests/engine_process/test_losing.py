@@ -36,8 +36,9 @@ def pid_of(engine: ProcessEngine) -> int:
 @pytest.mark.parametrize(
     ("how", "said", "sure"),
     [
-        ("SEGV", "SIGSEGV", True),
-        ("KILL", "SIGKILL", False),
+        ("SEGV", "signal 11: ", True),
+        ("KILL", "signal 9: ", False),
+        ("RTMAX", "signal 64: ", False),
         ("exit", "exit code 3", False),
     ],
 )
@@ -106,10 +107,24 @@ def test_renewing_frees_a_call_that_cannot_be_written(engine: ProcessEngine) -> 
         process = engine._process
         assert process is not None
         until(process._writing.locked)
+        engine.prefetch([])  # does not wait for it
+        assert engine.gpu_memory() == {}
         engine.renew()
         with pytest.raises(EngineLost) as lost:
             call.result(PATIENCE)
     assert lost.value.loss is Loss.HUNG
+
+
+def test_one_that_was_given_up_is_not_called_again(engine: ProcessEngine) -> None:
+    """Even if it takes its time to end."""
+    pid = pid_of(engine)
+    process = engine._process
+    assert process is not None
+    with process._dying:  # as if it were being waited for
+        assert engine.renew()
+        assert paint(engine).images
+    assert engine.pid not in {pid, None}
+    process.kill()
 
 
 def test_a_process_that_died_while_nobody_asked_is_replaced(engine: ProcessEngine) -> None:

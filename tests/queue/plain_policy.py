@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from math import inf, nextafter
 from typing import TypeAlias
 
@@ -156,6 +156,7 @@ class PlainLine:
         *,
         busy: bool = False,
         able: Able | None = None,
+        among: int = 1,
     ) -> Next | None:
         """See Line.choose. Who cannot run on any of the free lanes is not there."""
         able = able or (lambda job, lane: True)
@@ -163,21 +164,25 @@ class PlainLine:
         for job in self:
             if not any(able(job, lane) for lane in range(len(lanes))):
                 there.remove(job.id)
-        return there._choose(lanes, now, busy, able)
+        return there._choose(lanes, now, busy, able, among)
 
-    def _choose(self, lanes: Sequence[InPlace], now: float, busy: bool, able: Able) -> Next | None:
+    def _choose(
+        self, lanes: Sequence[InPlace], now: float, busy: bool, able: Able, among: int
+    ) -> Next | None:
         if not lanes:
             return None
         if self._suspects:
             suspect = self._suspects[0]
-            if not self._turns or suspect.waited_enough(now):
+            if not self._turns or suspect.waited_enough(now, among):
                 return None if busy else Next(suspect, _best_lane(suspect, lanes, able))
-        choice = self._fair_choice(lanes, now, able)
+        choice = self._fair_choice(lanes, now, able, among)
         if choice is None or not self._suspects:
             return choice
         return replace(choice, passed=(*choice.passed, self._suspects[0].id))
 
-    def _fair_choice(self, lanes: Sequence[InPlace], now: float, able: Able) -> Next | None:
+    def _fair_choice(
+        self, lanes: Sequence[InPlace], now: float, able: Able, among: int
+    ) -> Next | None:
         """The next of the jobs that are no suspects."""
         if not self._turns:
             return None
@@ -185,16 +190,20 @@ class PlainLine:
             first = next(job for job in self._heads() if job.interrupted)
             return Next(first, _best_lane(first, lanes, able))
         due = next(self._fair_heads())
-        if due.waited_enough(now):
+        if due.waited_enough(now, among):
             return Next(due, _best_lane(due, lanes, able))
         top = max(priority for _, priority in self._ranks)
-        peers = list(islice((job for job in self._fair_heads() if job.priority == top), LOOKAHEAD))
+        equals = [job for job in self._fair_heads() if job.priority == top]
+        peers, further = equals[:LOOKAHEAD], equals[LOOKAHEAD : LOOKAHEAD * among]
         first = peers[0]
         close = _to_load(first, lanes, able) < SWITCH and first.passed >= ADAPTERS_AHEAD
-        if close or first.waited_enough(now):
+        if close or first.waited_enough(now, among):
             chosen = first
         else:
             chosen = min(peers, key=lambda job: _to_load(job, lanes, able))  # the first of equals
+            if _to_load(chosen, lanes, able) >= SWITCH:
+                fitting = (job for job in further if _to_load(job, lanes, able) < SWITCH)
+                chosen = next(fitting, chosen)
         turns = {due.id: due, first.id: first}
         passed = tuple(job_id for job_id in turns if job_id != chosen.id)
         return Next(chosen, _best_lane(chosen, lanes, able), passed)

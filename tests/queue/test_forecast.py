@@ -110,3 +110,36 @@ def test_who_has_left_is_forgotten() -> None:
     line = lined_up(forecast, 1)
     places = dict(forecast.places(line, lanes(WARM), 0, paused=False))
     assert places["job0"].ready_at == pytest.approx(10, abs=1)
+
+
+def test_a_slow_lane_is_known_to_be_slow() -> None:
+    """Ten seconds a job on one, forty on the other, which both work all the time."""
+    forecast = taught()
+    fast, slow = lanes(WARM, WARM)
+    fast.name, slow.name = "fast", "slow"
+    for number in range(60):
+        lane, seconds = (slow, 40) if number % 5 == 0 else (fast, 10)
+        job = job_of(f"past{number}")
+        forecast.begin(job, WARM, 0.0, lane.name)
+        forecast.learn(replace(job, started_at=0, painted_at=seconds * SECOND))
+        forecast.forget(job.id)
+    line = lined_up(forecast, 10)
+    places = dict(forecast.places(line, [fast, slow], 0.0, paused=False))
+    times = sorted(place.ready_at or 0 for place in places.values())
+    assert times == pytest.approx([10, 20, 30, 40, 40, 50, 60, 70, 80, 80], rel=0.15)
+    forecast.begin(job_of("job0"), WARM, 0.0, "slow")
+    slow.running = job_of("job0")
+    running = dict(forecast.places(Line(), [fast, slow], 5.0, paused=False))["job0"]
+    assert running.ready_at == pytest.approx(40, rel=0.15)
+
+
+def test_a_thousand_lanes_share_the_line() -> None:
+    forecast, count = taught(), EXACT + TIMED + 2_000
+    line = lined_up(forecast, count)
+    places = dict(forecast.places(line, lanes(*[WARM] * 1_000), 0.0, paused=False))
+    assert [place.position for place in places.values()] == [*range(1, count + 1)]
+    times = sorted(place.ready_at or 0 for place in places.values())
+    # Two full rounds of ten seconds each, and what is left.
+    assert times[:1_000] == pytest.approx([10] * 1_000, abs=1)
+    assert times[1_000:2_000] == pytest.approx([20] * 1_000, abs=1)
+    assert times[2_000:] == pytest.approx([30] * (count - 2_000), abs=1)

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from bot.queue import JobQueue, Lane
-from bot.queue.policy import Line
+from bot.queue.policy import InPlace, Line, Places, Waiting
 from bot.store import Store
 from tests.store.factories import any_job, request
 
@@ -84,17 +84,31 @@ def is_next(queue: JobQueue, _: int) -> None:
     queue._line.take(choice, 1.0)
 
 
+def is_next_where_most_are_too_large(queue: JobQueue, jobs: int) -> None:
+    """For the second time: those that no free lane is able to run were met before."""
+    line = queue._line
+    choice = line.choose([InPlace("m3")], 1.0, able=lambda job, _: job.model == "m5")
+    assert choice is not None
+    assert choice.job.model == "m5"
+    line.take(choice, 1.0)
+
+
 def is_asked_for(queue: JobQueue, jobs: int) -> None:
     assert len(queue) == jobs
     assert f"job{jobs - 1}" in queue
     assert queue.running == ()
 
 
-@pytest.mark.parametrize("ask", [comes, comes_again, leaves, is_next, is_asked_for])
+ALL = [comes, comes_again, leaves, is_next, is_next_where_most_are_too_large, is_asked_for]
+
+
+@pytest.mark.parametrize("ask", ALL)
 def test_no_cost_grows_faster_than_the_logarithm_of_the_queue(ask: Ask) -> None:
     found = []
     for size in SIZES:
         queue = queue_with(size)
+        if ask is is_next_where_most_are_too_large:
+            ask(queue, size)
         found.append(instructions(partial(ask, queue, size)))
     assert found[0] > 0
     assert all(
@@ -106,6 +120,16 @@ def test_no_cost_grows_faster_than_the_logarithm_of_the_queue(ask: Ask) -> None:
 def test_going_through_the_queue_would_be_noticed() -> None:
     found = [instructions(partial(look_through, queue_with(size)._line)) for size in SIZES]
     assert found[-1] > 10 * found[0]
+
+
+def test_a_free_lane_is_found_among_any_number() -> None:
+    job = Waiting("x", "p", 1, "wanted")
+    found = []
+    for count in SIZES:
+        places = Places(InPlace(f"m{number}") for number in range(count))
+        places.put(count // 2, InPlace("wanted"))
+        found.append(instructions(lambda places=places: places.best(job)))  # type: ignore[misc]
+    assert found == [found[0]] * len(SIZES)
 
 
 def look_through(line: Line) -> None:

@@ -24,7 +24,7 @@ class Town:
 
     def __init__(self, seed: int) -> None:
         self.chance = chance = Random(seed)
-        self.people = [f"p{n}" for n in range(chance.choice((2, 4, 9)))]
+        self.people = [f"p{n}" for n in range(chance.choice((2, 4, 9, 90)))]
         self.rates = {
             what: chance.choice((0.0, 0.05, 0.4))
             for what in ("priority", "interrupted", "crashed", "turns", "prefers", "memory")
@@ -66,8 +66,8 @@ class Town:
         )
 
     def able(self, lanes: int) -> Able | None:
-        """None where every lane is able to run everything."""
-        if not self.unable:
+        """None where every lane is able to run everything, and sometimes elsewhere."""
+        if not self.unable or self.chance.random() < 0.2:
             return None
         cannot = {
             (model, memory, lane)
@@ -105,8 +105,9 @@ def test_every_decision_is_that_of_the_plain_policy(seed: int) -> None:
         else:
             lanes = [town.lane() for _ in range(chance.choice((0, 1, 1, 2, 4)))]
             busy, able = chance.random() < 0.3, town.able(len(lanes))
-            choice = line.choose(lanes, now, busy=busy, able=able)
-            assert choice == plain.choose(lanes, now, busy=busy, able=able)
+            among = len(lanes) + chance.choice((0, 0, 1))
+            choice = line.choose(lanes, now, busy=busy, able=able, among=among)
+            assert choice == plain.choose(lanes, now, busy=busy, able=able, among=among)
             if choice is not None:
                 line.take(choice, now)
                 plain.take(choice, now)

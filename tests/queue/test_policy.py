@@ -414,3 +414,80 @@ def test_a_job_without_a_model_goes_to_any_lane_and_is_no_switch() -> None:
     line.add(job("enlarge", user=2, arrived=1, model=""))
     # One that has nothing to load is taken first, as one whose model is there.
     assert drained(line, InPlace("warm")) == ["enlarge", "other"]
+
+
+class TestAble:
+    """Jobs that no free lane is able to run."""
+
+    def test_they_are_passed_over_without_being_counted(self) -> None:
+        line = Line([job("large", 1, 0, "large"), job("small", 2, 1, "small")])
+        choice = line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
+        assert choice == Next(job("small", 2, 1, "small"))
+        line.take(choice, 0.0)
+        assert [waiting.passed for waiting in line] == [0]
+        assert line.choose([HERE], 1.0, able=lambda job, _: False) is None
+        assert line.choose([HERE], 1.0) == Next(job("large", 1, 0, "large"))
+
+    def test_any_number_of_them_hide_no_one_else(self) -> None:
+        line = Line([job(f"large{n}", n, n, "large") for n in range(3 * LOOKAHEAD)])
+        line.add(job("small", 999, 999, "small"))
+        choice = line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
+        assert choice is not None
+        assert choice.job.id == "small"
+
+    def test_their_persons_other_jobs_go_on(self) -> None:
+        line = Line([job("a", 1, 0, "large"), job("b", 1, 1, "small"), job("c", 1, 2, "small")])
+        for expected in ("b", "c"):
+            choice = line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
+            assert choice is not None
+            line.take(choice, 0.0)
+            assert choice.job.id == expected
+        assert drained(line) == ["a"]
+
+    def test_each_goes_to_a_lane_that_is_able(self) -> None:
+        line = Line([job("a", 1, 0, "warm", adapters=("a:1",))])
+        choice = line.choose([HERE, NOTHING], 0.0, able=lambda _, lane: lane == 1)
+        assert choice is not None
+        assert choice.lane == 1
+
+    def test_one_that_was_hidden_behind_one_of_them_is_found(self) -> None:
+        """Both of one person: the older without priority, the later of a kind that was aside."""
+        line = Line([job("r", 9, 0, "y", priority=1), job("c", 3, 3, "z")], {"u001": 5.0})
+        line.add(job("a", 1, 1, "x"))
+        assert line.choose([HERE], 0.0, able=lambda job, _: job.model == "z") is not None
+        line.remove("r")
+        line.add(job("s", 9, 9, "y", crashes=1))
+        line.add(job("b", 1, 4, "y", priority=1))
+        choice = line.choose([HERE], 0.0, able=lambda job, _: job.model != "x")
+        assert choice is not None
+        assert choice.job.id == "b"
+
+    def test_a_suspect_that_can_run_nowhere_holds_up_nobody(self) -> None:
+        waiting = [job("s", 1, 0, "large", crashes=1, passed=LOOKAHEAD), job("a", 2, 1, "small")]
+        choice = Line(waiting).choose([HERE], 0.0, able=lambda job, _: job.model == "small")
+        assert choice == Next(waiting[1])
+
+
+def test_another_environment_costs_as_much_as_loading_a_model() -> None:
+    same, other = InPlace("m", environment="same"), InPlace("m", environment="other")
+    exact = job("exact", 1, 0, "m", prefers="same")
+    choice = Line([exact]).choose([other, same], 0.0)
+    assert choice == Next(exact, lane=1)
+    # Others go ahead as they do of one whose model is not loaded, and as seldom.
+    waiting = [exact, job("any", 2, 1, "m")]
+    assert drained(Line(waiting), other) == ["any", "exact"]
+    assert drained(Line([replace(exact, passed=LOOKAHEAD), waiting[1]]), other) == ["exact", "any"]
+
+
+def test_where_there_are_many_lanes_it_is_looked_for_further_back() -> None:
+    waiting = [job(f"cold{n}", n, n, f"m{n}") for n in range(2 * LOOKAHEAD - 1)]
+    waiting.append(job("warm", 999, 999, "warm"))
+    for among, found in ((1, "cold0"), (2, "warm")):
+        choice = Line(waiting).choose([HERE], 0.0, among=among)
+        assert choice is not None
+        assert choice.job.id == found
+    due = replace(waiting[0], passed=LOOKAHEAD)
+    for among, found in ((1, "cold0"), (2, "warm")):
+        choice = Line([due, *waiting[1:]]).choose([HERE], 0.0, among=among)
+        assert choice is not None
+        assert choice.job.id == found

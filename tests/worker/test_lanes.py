@@ -68,6 +68,23 @@ class TestLosing:
         assert [len(engine.orders) for engine in lanes.engines] == [1, 1]
         assert len(lanes.watcher.finished_jobs) == 1
 
+    async def test_it_waits_for_the_other_lane_rather_than_go_back(self, tmp_path: Path) -> None:
+        gate = Gate()
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [Dies(), gate]) as lanes:
+            lanes.queue.drain(first)
+            other = await lanes.take(of(1))
+            await gate.entered()
+            lanes.queue.resume(first)
+            lost = await lanes.take(of(2))
+            await eventually(lambda: lanes.engines[0].started == 1)
+            # Others' jobs go on there.
+            assert (await lanes.ended(await lanes.take(of(3)))).lane == "a"
+            assert (await lanes.store.job(lost)).state is S.PENDING
+            gate.go_on.set()
+            assert (await lanes.ended(other)).lane == "b"
+            assert (await lanes.ended(lost)).lane == "b"
+
     async def test_without_another_lane_it_is_tried_there_again(self, tmp_path: Path) -> None:
         again = Gate()
         dies = Dies(times=9)

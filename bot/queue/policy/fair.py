@@ -34,6 +34,7 @@ class Fair:
         self._prompt: SortedList[Turn] = SortedList()  # heads that were interrupted
         self._turns: SortedList[FairTurn] = SortedList()  # the other heads
         self._ranks: SortedList[Rank] = SortedList()  # the same
+        self._models: dict[str, SortedList[Rank]] = {}  # the same by what they need
         self._lengths: dict[int, SortedList[tuple[float, str]]] = {}  # people by how many jobs
         self._newest = -inf
 
@@ -46,6 +47,7 @@ class Fair:
         other._prompt = self._prompt.copy()
         other._turns = self._turns.copy()
         other._ranks = self._ranks.copy()
+        other._models = {model: ranks.copy() for model, ranks in self._models.items()}
         other._lengths = {length: people.copy() for length, people in self._lengths.items()}
         other._newest = self._newest
         return other
@@ -114,10 +116,14 @@ class Fair:
             self._prompt.remove(self.turn(head))
         else:
             self._turns.remove(self.fair_turn(head))
-            self._ranks.remove(self.rank(head))
-        alike = self._lengths[self._count[person]]
-        alike.remove((self.turn(head)[0], person))
-        if not alike:
+            rank = self.rank(head)
+            self._ranks.remove(rank)
+            self._models[head.model].remove(rank)
+            if not self._models[head.model]:
+                del self._models[head.model]
+        people = self._lengths[self._count[person]]
+        people.remove((self.turn(head)[0], person))
+        if not people:
             del self._lengths[self._count[person]]
 
     def settle(self, person: str) -> None:
@@ -130,10 +136,14 @@ class Fair:
             self._prompt.add(self.turn(head))
         else:
             self._turns.add(self.fair_turn(head))
-            self._ranks.add(self.rank(head))
-        if (alike := self._lengths.get(count)) is None:
-            alike = self._lengths[count] = SortedList()
-        alike.add((self.turn(head)[0], person))
+            rank = self.rank(head)
+            self._ranks.add(rank)
+            if (alike := self._models.get(head.model)) is None:
+                alike = self._models[head.model] = SortedList()
+            alike.add(rank)
+        if (people := self._lengths.get(count)) is None:
+            people = self._lengths[count] = SortedList()
+        people.add((self.turn(head)[0], person))
 
     # Order
 
@@ -148,6 +158,13 @@ class Fair:
     def ranked(self) -> Iterator[Waiting]:
         """The heads by priority and then in the fair order, without those interrupted."""
         return (self._heads[rank[-1]] for rank in self._ranks)
+
+    def with_model(self, model: str, priority: int, within: int) -> Iterator[tuple[Rank, Waiting]]:
+        """As `ranked`, of the first so many those that have this priority and need `model`."""
+        for rank in self._models.get(model, ()):
+            if -rank[0] != priority or self._ranks.bisect_left(rank) >= within:
+                return
+            yield rank, self._heads[rank[-1]]
 
     def owing_before(self, turn: Turn) -> list[str]:
         """Who owes turns and would have theirs before `turn`."""

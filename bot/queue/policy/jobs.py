@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 LOOKAHEAD = 32
 """How far from the head of the queue to look for a job that fits what is loaded; also how many jobs
-may go ahead of one whose turn it is. InvokeAI looks equally far (its session_queue_sqlite.py)."""
+may go ahead of one whose turn it is. InvokeAI looks equally far (its session_queue_sqlite.py). So
+much for each lane: among hundreds of lanes, 32 jobs go ahead within a second."""
 PATIENCE = 5 * 60
 """For how many seconds others may go ahead of a job whose turn it is."""
 SWITCH = 2
@@ -80,10 +81,10 @@ class Waiting:
         """A lane is able to run either all jobs of one kind or none; see Able."""
         return self.model, self.adapters, self.memory_above, self.avoids
 
-    def waited_enough(self, now: float) -> bool:
-        """Whether nothing may go ahead of it any more when it is its turn."""
+    def waited_enough(self, now: float, among: int = 1) -> bool:
+        """Whether nothing may go ahead of it any more when it is its turn, among so many lanes."""
         late = self.due_at is not None and now - self.due_at >= PATIENCE
-        return late or self.passed >= LOOKAHEAD
+        return late or self.passed >= LOOKAHEAD * among
 
     def once_more_passed(self, now: float) -> "Waiting":
         """As it is after another went ahead of it at `now`."""

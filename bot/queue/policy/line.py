@@ -17,13 +17,13 @@ one by one: it costs as much as there are kinds aside, and not jobs. Before that
 asked for later, even with a higher priority, is noticed only when its turn comes.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from heapq import merge
-from itertools import chain, islice, takewhile
+from itertools import chain, count, groupby, islice, takewhile
 from math import inf, nextafter
+from operator import attrgetter
 
 from sortedcontainers import SortedDict
 
@@ -140,14 +140,14 @@ class Line:
         number = sum(fair.own_before(job) for fair in self._all) + sum(
             other.person == job.person and other.arrived < job.arrived for other in beside
         )
-        count: int = number + sum(fair.before(job, number) for fair in self._all)
+        ahead: int = number + sum(fair.before(job, number) for fair in self._all)
         turn = self._main.turn(job)
         for other in beside:
             if other.person != job.person:
                 place = sum(fair.count(other.person) for fair in self._all)
-                count += place < number
-                count += place == number and self._precedes(other, job, turn, number)
-        return count
+                ahead += place < number
+                ahead += place == number and self._precedes(other, job, turn, number)
+        return ahead
 
     def _precedes(self, other: Waiting, job: Waiting, turn: Turn, number: int) -> bool:
         """Whether `other` goes before `job`, which is its person's `number`th as well."""
@@ -162,10 +162,12 @@ class Line:
         *,
         busy: bool = False,
         able: Able | None = None,
+        among: int = 1,
     ) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
 
         lanes: what each free lane has loaded. busy: whether any other lane is running a job.
+        among: how many lanes there are in all; the more there are, the more jobs may go ahead.
         able: whether that lane is able to run that job; None if every lane is able to run all.
         Returns None if there is no job that a free lane is able to run, or if a suspect waits for
         the others to end.
@@ -175,9 +177,10 @@ class Line:
             return None
         best = _each_kind_once(places, able)
         suspect, its_lane = self._first_suspect(best)
-        if suspect is not None and suspect.waited_enough(now):
+        if suspect is not None and suspect.waited_enough(now, among):
             return None if busy else Next(suspect, its_lane)
-        choice = self._fair_choice(best, now, all_able=able is None)
+        front = self._able_front(best) if able or self._aside else _Front([self._main])
+        choice = self._fair_choice(front, places, best, now, among)
         if suspect is None:
             return choice
         if choice is None:
@@ -191,23 +194,26 @@ class Line:
                 return suspect, found[1]
         return None, 0
 
-    def _fair_choice(self, best: Best, now: float, *, all_able: bool) -> Next | None:
+    def _fair_choice(
+        self, front: "_Front", places: Places, best: Best, now: float, among: int
+    ) -> Next | None:
         """The next of the jobs that are no suspects."""
-        front = _Front([self._main]) if all_able else self._able_front(best)
         if front.interrupted is not None:
             return _next(front.interrupted, best)
         due = front.due
         if due is None:
             return None
-        if due.waited_enough(now):
+        if due.waited_enough(now, among):
             return _next(due, best)
         first = front.peers[0]
         to_load = [best(job)[0] for job in front.peers]
         close = to_load[0] < SWITCH and first.passed >= ADAPTERS_AHEAD
-        if close or first.waited_enough(now):
+        least = min(to_load)
+        chosen = front.peers[to_load.index(least)]  # the first of equals
+        if close or first.waited_enough(now, among):
             chosen = first
-        else:
-            chosen = front.peers[to_load.index(min(to_load))]  # the first of equals
+        elif least >= SWITCH and among > 1:
+            chosen = front.further(places, best, LOOKAHEAD * among) or chosen
         turns = {due.id: due, first.id: first}
         return _next(chosen, best, tuple(job_id for job_id in turns if job_id != chosen.id))
 
@@ -271,15 +277,12 @@ class Line:
         jobs: Iterator[Waiting] = chain.from_iterable(self._all)
         if self._aside:
             jobs = iter(sorted(jobs, key=lambda job: (job.person, job.arrived)))
-        rounds: defaultdict[int, list[tuple[Turn, Waiting]]] = defaultdict(list)
-        person, number = "", 0
-        for job in jobs:
-            number = number + 1 if job.person == person else 0
-            person = job.person
-            rounds[number].append((self._main.turn(job), job))
-        for _, found in sorted(rounds.items()):
-            found.sort(key=lambda pair: pair[0])
-            yield from (job for _, job in found)
+        people = [[*own] for _, own in groupby(jobs, attrgetter("person"))]
+        for number in count():
+            people = [own for own in people if len(own) > number]
+            if not people:
+                break
+            yield from sorted((own[number] for own in people), key=self._main.turn)
         yield from self._suspects.values()
 
     @property
@@ -345,6 +348,28 @@ class _Front:
         yield from (job for job in (self.interrupted, self.due) if job is not None)
         yield from self.peers
         yield from self._older
+
+    def further(self, places: Places, best: Best, within: int) -> Waiting | None:
+        """The first of those behind the peers that needs no model loaded, among `within`."""
+        priority = self.peers[0].priority
+        found = [
+            next(
+                (
+                    (rank, job)
+                    for rank, job in islice(fair.with_model(model, priority, within), LOOKAHEAD)
+                    if best(job)[0] < SWITCH and not self._has_older(job)
+                ),
+                None,
+            )
+            for fair in self._fairs
+            for model in ("", *places.models)
+        ]
+        ranked = [each for each in found if each is not None]
+        return min(ranked, key=lambda each: each[0])[1] if ranked else None
+
+    def _has_older(self, job: Waiting) -> bool:
+        own = (fair.head(job.person) for fair in self._fairs)
+        return any(one is not None and one.arrived < job.arrived for one in own)
 
     def _oldest(
         self,

@@ -54,6 +54,11 @@ class Places:
             if not alike:
                 del self._in[here.environment]
 
+    @property
+    def models(self) -> Iterable[str]:
+        """Those that are loaded."""
+        return self._all.models
+
     def best(self, job: Waiting, able: Able | None = None) -> tuple[int, int]:
         """The least cost of running the job (see `cost`), and the lane; NOWHERE if none is able to.
 
@@ -89,6 +94,10 @@ class _Loaded:
         del self._all[lane]
         _take_out(self._exactly, here, lane)
         _take_out(self._model, here.model, lane)
+
+    @property
+    def models(self) -> Iterable[str]:
+        return (model for model in self._model if model is not None)
 
     def best(self, job: Waiting, able: Able | None) -> tuple[int, int]:
         """As Places.best, in whatever environment."""
