@@ -297,14 +297,6 @@ class JobQueue(Fleet):
             # The next start finds it running, and takes it up.
             log.error("a job that was being started cannot be put back: %s", error)
 
-    def hand_over(self, job: Job) -> None:
-        """A running job is generated and from now on only saved: its lane may take the next one.
-
-        job: with when it was painted. It stays in the queue until it leaves.
-        """
-        for lane in self.lanes:
-            lane.hand_over(job)
-
     def painted(self, job: Job) -> None:
         """Learn from a job that is done how long it took."""
         self._forecast.learn(job)

@@ -1,9 +1,9 @@
 """Plans with several lanes: engines in processes of their own, and workers behind a broker."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from playground import Playground
 from tests.chaos.harness import Chaos, ChaosHome, LightBot
@@ -12,7 +12,7 @@ from tests.chaos.plans import Plan, Tally
 from tests.chaos.victims import Broker, Engine, Machine, Victim
 from tests.distributed.server import Server
 
-Play: TypeAlias = Callable[[Plan, int, Path], Awaitable[Tally]]
+Play: TypeAlias = Callable[[Plan, int, Path], Coroutine[Any, Any, Tally]]
 SIDE = 64
 LANES = (1, 2, 4)
 

@@ -194,8 +194,8 @@ def hurry_over_the_broker() -> None:
         self.pace = brief
         return really(self)
 
-    elsewhere.Elsewhere.run = run  # type: ignore[assignment, method-assign]
-    worker.Pace = lambda: brief  # type: ignore[assignment, misc]
+    elsewhere.Elsewhere.run = run  # type: ignore[method-assign]
+    worker.Pace = lambda: brief  # type: ignore[assignment, attr-defined, misc]
     engine_thread.AGAIN = Backoff(0, 0.5, 1)
 
 

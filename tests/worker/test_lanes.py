@@ -12,12 +12,12 @@ import pytest
 
 from bot.backoff import Backoff
 from bot.errors import EngineLost, JobFailed, Loss, PaintStopped
+from bot.files.images import save_images
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
-from bot.worker import results
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
@@ -338,16 +338,16 @@ class TestComingAndGoing:
     ) -> None:
         monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
         monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
-        really, saving, disk_full = results.save_images, threading.Event(), threading.Event()
+        really, saving, disk_full = save_images, threading.Event(), threading.Event()
         disk_full.set()
 
-        def save_images(*arguments: Any) -> Any:
+        def save(*arguments: Any) -> Any:
             saving.set()
             if disk_full.is_set():
                 raise OSError(errno.ENOSPC, "No space left on device")
             return really(*arguments)
 
-        monkeypatch.setattr(results, "save_images", save_images)
+        monkeypatch.setattr("bot.worker.results.save_images", save)
         first, second = apart("a", "b")
         async with lanes_of(tmp_path, [first, second]) as lanes:
             lanes.queue.drain(second)
