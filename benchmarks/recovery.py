@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
@@ -90,8 +91,8 @@ class Bench:
         variables = environment_of(folder / "bot") | {"IMAGEN_ENGINE": "process"}
         if broker:
             variables |= {"IMAGEN_BROKER": broker}
-        os.environ.update(variables)
-        settings, watch = Settings.load(), Watch()
+        with patch.dict(os.environ, variables):
+            settings, watch = Settings.load(), Watch()
         async with Backend.open(settings, demos="offered") as backend:
             workers = backend.workers(watch)
             async with backend.generating(workers), AsyncExitStack() as stack:
