@@ -64,6 +64,8 @@ class Ours:
     def next(self, now: float) -> tuple[int, int] | None:
         able = self._able if self._mixed else None
         choice = self._line.choose(self._places, now, able=able, among=self._among)
+        while self._line.put_off:
+            choice = self._line.choose(self._places, now, able=able, among=self._among)
         if choice is None:
             return None
         self._line.take(choice, now)

@@ -71,7 +71,6 @@ class _Known:
     files: frozenset[str] = frozenset()
     listed: str = ""
     fetches: bool = False
-    leaving: bool = False
 
 
 class Roster:
@@ -142,9 +141,6 @@ class Roster:
             data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
             if data:
                 await self._hear(client, name, data)
-        for name in [name for name in self._known if name not in said]:
-            if self._known[name].leaving:
-                self._forget(name, "it has left")
         self._reached_at = begin
         for name, known in list(self._known.items()):
             if begin - known.heard_at > self._pace.silence:
@@ -188,6 +184,9 @@ class Roster:
             self._refuse(name, why)
             return
         known = self._known.get(name)
+        if said.leaving and not any(state.busy for state in said.devices):
+            self._forget(name, "it has left")
+            return
         if known is not None and known.session != said.session:
             self._forget(name, "it was started again")
             known = None
@@ -199,7 +198,7 @@ class Roster:
         if fresh:
             known.beat, known.heard_at = said.beat, time.monotonic()
         await self._list_files(client, name, known, said)
-        known.leaving, known.fetches = said.leaving, said.fetches
+        known.fetches = said.fetches
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
             if fresh:  # else it may be all that is left of it

@@ -161,7 +161,8 @@ class Worker:
         self._leaving = True
         for device in devices:
             device.leaving = True
-        await self._say(client, devices)
+        with contextlib.suppress(RedisError):
+            await self._say(client, devices)
         if not await self._idle(devices, FINISH_WITHIN):
             log.info("handing back what is not finished")
             for device in devices:
@@ -169,7 +170,7 @@ class Worker:
             if not await self._idle(devices, HAND_BACK_WITHIN):
                 log.warning("a job is inside one long call; not waiting for it")
         with contextlib.suppress(RedisError):
-            await client.delete(keys.announced(self._name))
+            await self._say(client, devices)  # that nothing is left to wait for; it expires
 
     async def _idle(self, devices: Sequence[Device], seconds: float) -> bool:
         """Whether all are within `seconds`."""
@@ -209,6 +210,8 @@ class Worker:
                 other = announcement.decode(said)
             except WireError:
                 other = None
+            if isinstance(other, Announcement) and other.leaving:
+                return
             beat = other.beat if isinstance(other, Announcement) else None
             if before is not None and beat is not None and beat != before:
                 raise SettingsError(f"--name: another worker is called {self._name!r} already")

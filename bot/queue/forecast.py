@@ -157,6 +157,8 @@ class Forecast:
                 number = heappop(busy)[1]
                 places.put(number, lanes[number].here)
             choice = line.choose(places, now, able=able, among=len(lanes))
+            while line.put_off:
+                choice = line.choose(places, now, able=able, among=len(lanes))
             if choice is not None:
                 places.drop(choice.lane)
                 lane = lanes[choice.lane]

@@ -254,27 +254,26 @@ class JobQueue(Fleet):
             self.leave(choice.job.id)
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        if self.still.now:
-            return None
         taken = [*set(self.lanes).difference(free)]
-        if any(job.suspect for job in running_on([lane for lane in taken if not lane.isolated])):
+        inside = [lane for lane in taken if not lane.isolated]
+        if self.still.now or any(job.suspect for job in running_on(inside)):
             # A suspect runs alone, unless what it does ends no other job.
             return None
         busy = bool(running_on(taken) or saving_on(free))
         able = able_on(self, free, alone=not busy)
         busy = busy and not any(lane.isolated for lane in free)
         here, among = [lane.in_place for lane in free], len(self.lanes)
-        return self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
+        choice = self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
+        if self._line.put_off:
+            self._dispatcher.look_again()
+        return choice
 
     async def _start(self, choice: Next, lane: Lane) -> Job | None:
         """Start the chosen job on `lane`; None if it is no longer pending."""
         now, here = self._clock(), lane.in_place
-        beside = saving_on(self.lanes)
-        starting = asyncio.ensure_future(
-            self._store.start(
-                choice.job.id, choice.passed, beside, lane.name, isolated=lane.isolated
-            )
-        )
+        job_id, passed, beside = choice.job.id, choice.passed, saving_on(self.lanes)
+        start = self._store.start(job_id, passed, beside, lane.name, isolated=lane.isolated)
+        starting = asyncio.ensure_future(start)
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -316,8 +315,8 @@ class JobQueue(Fleet):
 
     def put_back(self, job: Job, avoiding: Lane | None = None) -> None:
         """A job that ran is *pending* again, and waits. avoiding: the lane that it was lost on; it
-        goes to another, if one is ready that can run it. Nothing happens if it has left the queue,
-        as when it was cancelled just now."""
+        goes to another, if one is ready that can run it. Nothing happens if it has left meanwhile.
+        """
         if job.id not in self:
             return
         arrived = self._places.get(job.id, 0)

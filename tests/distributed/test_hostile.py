@@ -141,7 +141,7 @@ async def test_no_more_is_read_than_an_image_has(server: Server) -> None:
     answer = result_of(painting())
     # The first bytes are right, so it is the same picture, however much follows.
     heard = Painted()
-    engine = RemoteEngine(Broker.at(server.url), QUEUE, STATE, TEXTS, BRIEF)
+    engine = RemoteEngine(Broker.at(server.url), QUEUE, STATE, TEXTS, PACE)
     deed = answered(answer.data, answer.images[0] + b"x" * 50_000_000)
     async with evil(server, deed), as_lane(engine) as lane:
         await lane.paint(order(), heard)

@@ -283,8 +283,8 @@ def test_what_came_over_the_wire_opens_nothing(
             assert set(paths_of(local)) <= {part.path for part in own}
             assert local.reference is not None
             named = [local.model, *local.adapters, local.upscaler, local.reference]
-            names = {entry.weight_name for entry in named if entry is not None}
-            assert names <= {part.weight_name for part in own}
+            called = {entry.weight_name for entry in named if entry is not None}
+            assert called <= {part.weight_name for part in own}
             beside = {local.reference.encoder, *(entry.second or "" for entry in local.embeddings)}
             assert beside <= {part.beside for part in own}
     assert all(path.startswith(str(there.models)) for path in touched)

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
 from bot.errors import EngineLost, Loss
 from tests.distributed.bench import (
@@ -179,15 +178,17 @@ async def test_clocks_may_differ_by_a_day(server: Server, ahead: float) -> None:
 
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(server: Server) -> None:
     async with worker_process(server.url) as one, lane_to(server.url) as lane:
+        said = await announced(server.url)
         painting = asyncio.create_task(lane.paint(order(steps=20)))
         await one.said("a1b2:1 3")
         one.send(signal.SIGTERM)
         done = await painting
         assert [each.pixels_sha256 for each in done.images] == expected(order().request)
         assert await one.ended() == 0
-    client = Broker.at(server.url).client(PACE)
-    assert await client.keys("imagen:worker:*") == []
-    await client.aclose()
+    assert (await announced(server.url)).leaving
+    # Whoever is called so next need not wait.
+    async with working(worker(server.url, SteppingEngine())):
+        assert not (await announced(server.url, after=said.session)).leaving
 
 
 async def test_what_it_cannot_finish_it_hands_back(

@@ -46,6 +46,8 @@ async def test_a_prompt_alone_suffices(server: Server) -> None:
             "steps",
             "stage",
             "eta",
+            "lane",
+            "larger_gpu",
             "error",
             "images",
             "warnings",
@@ -54,6 +56,15 @@ async def test_a_prompt_alone_suffices(server: Server) -> None:
     )
     assert (status["status"], status["progress"], status["error"]) == ("done", 1.0, None)
     assert status["step"] == status["steps"]
+    assert (status["lane"], status["larger_gpu"]) == ("gpu", False)
+    [lane] = (await server.client.get("/lanes")).json()
+    assert lane == {
+        "name": "gpu",
+        "device": "cpu",
+        "state": "ready",
+        "model": "demo",
+        "busy": False,
+    }
     answer = await server.client.get(f"/image/{accepted['job_id']}")
     assert answer.headers["content-type"] == "image/png"
     assert f'filename="demo-{accepted["seed"]}.png"' in answer.headers["content-disposition"]

@@ -461,3 +461,13 @@ async def test_a_suspect_does_not_begin_while_another_job_is_being_saved(store: 
     assert [*queue.places()] == [other, first.id]
     queue.leave(other)
     assert (await asyncio.wait_for(waiting, 20)).id == first.id
+
+
+async def test_a_job_behind_very_many_that_no_lane_is_able_to_run_starts(store: Store) -> None:
+    queue = queue_with(store, "a")
+    [lane] = queue.lanes
+    lane.able = lambda job: job.model == "a"
+    [job_id] = await entered(queue, of(1, "a"))
+    for number in range(700):
+        queue._line.add(Waiting(f"large{number}", f"p{number}", -number - 1, "large"))
+    assert (await asyncio.wait_for(queue.next(lane), 5)).id == job_id

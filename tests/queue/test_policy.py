@@ -435,6 +435,22 @@ class TestAble:
         assert choice is not None
         assert choice.job.id == "small"
 
+    def test_very_many_of_them_are_not_gone_through_at_once(self) -> None:
+        line = Line([job(f"large{n}", n, n, "large") for n in range(60 * LOOKAHEAD)])
+        line.add(job("small", 9_999, 9_999, "small"))
+        decisions = 0
+        while (
+            choice := line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
+        ) is None:
+            assert line.put_off
+            decisions += 1
+        assert choice.job.id == "small"
+        assert not line.put_off
+        assert 1 < decisions < 6
+        # They were met once, and are not again.
+        line.add(job("more", 9_998, 9_998, "small"))
+        assert line.choose([HERE], 0.0, able=lambda job, _: job.model == "small") is not None
+
     def test_their_persons_other_jobs_go_on(self) -> None:
         line = Line([job("a", 1, 0, "large"), job("b", 1, 1, "small"), job("c", 1, 2, "small")])
         for expected in ("b", "c"):

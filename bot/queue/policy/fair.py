@@ -1,6 +1,6 @@
 """Jobs in the fair order, kept sorted: every change costs the logarithm of their number."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Set
 from math import inf, nextafter
 from typing import TypeAlias
 
@@ -158,6 +158,11 @@ class Fair:
     def ranked(self) -> Iterator[Waiting]:
         """The heads by priority and then in the fair order, without those interrupted."""
         return (self._heads[rank[-1]] for rank in self._ranks)
+
+    @property
+    def models(self) -> Set[str]:
+        """What the heads need that were not interrupted; "" is none."""
+        return self._models.keys()
 
     def with_model(self, model: str, priority: int, within: int) -> Iterator[tuple[Rank, Waiting]]:
         """As `ranked`, of the first so many those that have this priority and need `model`."""

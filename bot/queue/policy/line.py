@@ -17,11 +17,10 @@ one by one: it costs as much as there are kinds aside, and not jobs. Before that
 asked for later, even with a higher priority, is noticed only when its turn comes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from heapq import merge
-from itertools import chain, count, groupby, islice, takewhile
+from itertools import chain, groupby
 from math import inf, nextafter
 from operator import attrgetter
 
@@ -29,6 +28,7 @@ from sortedcontainers import SortedDict
 
 from bot.queue.policy.debts import Debts
 from bot.queue.policy.fair import Fair, Turn
+from bot.queue.policy.front import Best, Front
 from bot.queue.policy.jobs import (
     ADAPTERS_AHEAD,
     LOOKAHEAD,
@@ -40,8 +40,9 @@ from bot.queue.policy.jobs import (
 )
 from bot.queue.policy.places import NOWHERE, Able, Places
 
-Best = Callable[[Waiting], tuple[int, int]]
-"""Places.best, of the free lanes."""
+AT_ONCE = 500
+"""How many jobs a decision puts aside before it is put off: in less time than the event loop may
+be blocked."""
 
 
 class Line:
@@ -57,6 +58,9 @@ class Line:
     ) -> None:
         self._served = dict(served or {})
         self._latest = max(self._served.values(), default=-inf)
+        self.put_off = False
+        """Whether the last decision met so many jobs that no free lane is able to run that it was
+        put off: then there may be others, and `choose` has to be called again."""
         self._debts = Debts()
         self._main = Fair(self._served, self._debts)
         self._aside: dict[Kind, Fair] = {}
@@ -169,9 +173,10 @@ class Line:
         lanes: what each free lane has loaded. busy: whether any other lane is running a job.
         among: how many lanes there are in all; the more there are, the more jobs may go ahead.
         able: whether that lane is able to run that job; None if every lane is able to run all.
-        Returns None if there is no job that a free lane is able to run, or if a suspect waits for
-        the others to end.
+        Returns None if there is no job that a free lane is able to run, if a suspect waits for the
+        others to end, or if it is put off.
         """
+        self.put_off = False
         places = lanes if isinstance(lanes, Places) else Places(lanes)
         if not len(places) or not len(self):
             return None
@@ -179,7 +184,10 @@ class Line:
         suspect, its_lane = self._first_suspect(best)
         if suspect is not None and suspect.waited_enough(now, among):
             return None if busy else Next(suspect, its_lane)
-        front = self._able_front(best) if able or self._aside else _Front([self._main])
+        front = self._able_front(best) if able or self._aside else Front([self._main])
+        if front is None:
+            self.put_off = True
+            return None
         choice = self._fair_choice(front, places, best, now, among)
         if suspect is None:
             return choice
@@ -195,7 +203,7 @@ class Line:
         return None, 0
 
     def _fair_choice(
-        self, front: "_Front", places: Places, best: Best, now: float, among: int
+        self, front: Front, places: Places, best: Best, now: float, among: int
     ) -> Next | None:
         """The next of the jobs that are no suspects."""
         if front.interrupted is not None:
@@ -217,17 +225,23 @@ class Line:
         turns = {due.id: due, first.id: first}
         return _next(chosen, best, tuple(job_id for job_id in turns if job_id != chosen.id))
 
-    def _able_front(self, best: Best) -> "_Front":
-        """Of the jobs that free lanes are able to run; others met on the way are put aside."""
+    def _able_front(self, best: Best) -> Front | None:
+        """Of the jobs that free lanes are able to run; others met on the way are put aside.
+
+        None if those are too many for one decision.
+        """
         aside = (fair for fair in self._aside.values() if best(next(iter(fair))) != NOWHERE)
         fairs = [self._main, *aside]
-        while True:
-            front = _Front(fairs)
+        count = 0
+        while count < AT_ONCE:
+            front = Front(fairs)
             stuck = {job.id: job for job in front if best(job) == NOWHERE}
             if not stuck:
                 return front
             for job in stuck.values():
                 self._put_aside(job)
+            count += len(stuck)
+        return None
 
     def _put_aside(self, job: Waiting) -> None:
         self._main.remove(job.id)
@@ -278,11 +292,11 @@ class Line:
         if self._aside:
             jobs = iter(sorted(jobs, key=lambda job: (job.person, job.arrived)))
         people = [[*own] for _, own in groupby(jobs, attrgetter("person"))]
-        for number in count():
-            people = [own for own in people if len(own) > number]
-            if not people:
-                break
+        number = 0
+        while people:
             yield from sorted((own[number] for own in people), key=self._main.turn)
+            number += 1
+            people = [own for own in people if len(own) > number]
         yield from self._suspects.values()
 
     @property
@@ -320,70 +334,3 @@ def _each_kind_once(places: Places, able: Able | None) -> Best:
 
 def _next(job: Waiting, best: Best, passed: tuple[str, ...] = ()) -> Next:
     return Next(job, best(job)[1], passed)
-
-
-class _Front:
-    """What a decision looks at: of the oldest jobs of each person over all of `fairs`.
-
-    interrupted: the first that was interrupted. due: the first of the others in the fair order.
-    peers: the first LOOKAHEAD of those with the highest priority.
-    """
-
-    def __init__(self, fairs: Sequence[Fair]) -> None:
-        self._fairs = fairs
-        self._older: list[Waiting] = []  # of those who have more jobs in front
-        ranked = self._oldest([fair.ranked() for fair in fairs], Fair.rank)
-        self.peers: list[Waiting] = []
-        if (first := next(ranked, None)) is not None:
-            alike = takewhile(lambda job: job.priority == first.priority, ranked)
-            self.peers = [first, *islice(alike, LOOKAHEAD - 1)]
-        self.interrupted = next(
-            self._oldest([fair.interrupted() for fair in fairs], Fair.turn), None
-        )
-        dues = [job for fair in fairs if (job := fair.due()) is not None]
-        self.due = min(dues, key=fairs[0].fair_turn, default=None)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        """All jobs that it depends on, some of them twice."""
-        yield from (job for job in (self.interrupted, self.due) if job is not None)
-        yield from self.peers
-        yield from self._older
-
-    def further(self, places: Places, best: Best, within: int) -> Waiting | None:
-        """The first of those behind the peers that needs no model loaded, among `within`."""
-        priority = self.peers[0].priority
-        found = [
-            next(
-                (
-                    (rank, job)
-                    for rank, job in islice(fair.with_model(model, priority, within), LOOKAHEAD)
-                    if best(job)[0] < SWITCH and not self._has_older(job)
-                ),
-                None,
-            )
-            for fair in self._fairs
-            for model in ("", *places.models)
-        ]
-        ranked = [each for each in found if each is not None]
-        return min(ranked, key=lambda each: each[0])[1] if ranked else None
-
-    def _has_older(self, job: Waiting) -> bool:
-        own = (fair.head(job.person) for fair in self._fairs)
-        return any(one is not None and one.arrived < job.arrived for one in own)
-
-    def _oldest(
-        self,
-        heads: Sequence[Iterator[Waiting]],
-        key: Callable[[Fair, Waiting], tuple[float | str, ...]],
-    ) -> Iterator[Waiting]:
-        """Those of the `heads` of each of the fairs that are their person's oldest job, in the
-        order of `key`."""
-        if len(self._fairs) == 1:
-            yield from heads[0]
-            return
-        for job in merge(*heads, key=lambda job: key(self._fairs[0], job)):
-            own = (fair.head(job.person) for fair in self._fairs)
-            older = [one for one in own if one is not None and one.arrived < job.arrived]
-            self._older += older
-            if not older:
-                yield job
