@@ -91,6 +91,9 @@ class QueueLanes:
     async def remove(self, lane: Lane) -> None:
         await self._workers.remove(lane)
 
+    def look_again(self) -> None:
+        self._queue.look_again()
+
 
 class Fitting:
     """Which workers have what a waiting job needs. Asked for each free lane, so it remembers.

@@ -44,6 +44,9 @@ class Lanes(Protocol):
 
     async def remove(self, lane: Lane) -> None: ...
 
+    def look_again(self) -> None:
+        """The lanes may be able to run other jobs than before."""
+
 
 Fits = Callable[[frozenset[str], bool, Waiting], bool]
 """Whether a worker with these files can generate a job; and whether it fetches what it lacks."""
@@ -142,6 +145,9 @@ class Roster:
         for name, known in list(self._known.items()):
             if begin - known.heard_at > self._pace.silence:
                 self._forget(name, f"nothing was heard of it for {self._pace.silence:g} s")
+        if self._known:
+            # Files are listed, hashed and fetched at any time, and that alone wakes nobody.
+            self._lanes.look_again()
 
     async def _is_only_bot(self, client: Redis) -> bool:
         """Whether no other bot uses this broker: both would give their jobs to the same workers."""

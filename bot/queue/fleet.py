@@ -49,6 +49,14 @@ class Fleet:
         lane.lost = lost
         self._lanes_changed()
 
+    def hand_over(self, job: Job) -> None:
+        """A running job is generated and from now on only saved: its lane may take the next one.
+
+        job: with when it was painted. It stays in the queue until it leaves.
+        """
+        for lane in self.lanes:
+            lane.hand_over(job)
+
     # Which job may go where
 
     def too_small(self, lane: Lane, job: Job, *, model: bool) -> bool:

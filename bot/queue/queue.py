@@ -296,14 +296,6 @@ class JobQueue(Fleet):
             # The next start finds it running, and takes it up.
             log.error("a job that was being started cannot be put back: %s", error)
 
-    def hand_over(self, job: Job) -> None:
-        """A running job is generated and from now on only saved: its lane may take the next one.
-
-        job: with when it was painted. It stays in the queue until it leaves.
-        """
-        for lane in self.lanes:
-            lane.hand_over(job)
-
     def painted(self, job: Job) -> None:
         """Learn from a job that is done how long it took."""
         self._forecast.learn(job)
@@ -331,6 +323,10 @@ class JobQueue(Fleet):
         self.leave(job.id)
         self._line.add(self._waiting(job, arrived, avoiding))
         self._changed()
+
+    def look_again(self) -> None:
+        """Lanes may be able to run other jobs than before."""
+        self._dispatcher.look_again()
 
     def _changed(self) -> None:
         self._dispatcher.look_again()

@@ -1,7 +1,8 @@
 """The long form: `make chaos`, or `python -m tests.chaos --help`.
 
-Three plans with the light engine (see light_bot.py), and one in which nothing is exchanged but the
-pauses between retries: that one imports torch at each of its starts and takes its time.
+Plans with the light engine (see light_bot.py): with one lane in the bot, with engine processes and
+with workers, 1, 2 and 4 of them; and one in which nothing is exchanged but the pauses between
+retries: that one imports torch at each of its starts and takes its time.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from playground import Playground
 from tests.chaos.api_storm import ApiPlan, ApiTally, api_storm
+from tests.chaos.fleets import LANES, WAYS, Play, full
 from tests.chaos.harness import Chaos, ChaosHome, HurriedBot, LightBot
 from tests.chaos.plans import Plan, Tally
 
@@ -59,23 +61,38 @@ async def call(jobs: int, kills: int, seed: int, models_dir: Path) -> ApiTally:
         return await api_storm(ApiPlan(seed, CALLERS, -(-jobs // CALLERS), kills), home)
 
 
+def fleets() -> dict[str, tuple[Play, int]]:
+    """What plays each plan with several lanes, and with how many."""
+    return {f"{way}-{lanes}": (play, lanes) for way, play in WAYS.items() for lanes in LANES}
+
+
+def shown(name: str, tally: Tally) -> bool:
+    """Print it; returns whether it is perfect."""
+    print(f"{name}: {tally}", flush=True)  # noqa: T201
+    for wrong in (*tally.lost, *tally.doubled, *tally.violations):
+        print(f"    {wrong}")  # noqa: T201
+    return tally.perfect
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=sorted((*plans(1, 1, 1), API)), help="one plan")
+    parser.add_argument("--only", choices=sorted((*plans(1, 1, 1), *fleets(), API)))
     options = parser.parse_args()
     perfect = True
     with tempfile.TemporaryDirectory() as models:
         chats = plans(options.jobs or 200, options.kills or 40, options.seed)
         for name, plan in chats.items():
             if options.only in (None, name):
-                tally = asyncio.run(play(name, plan, Path(models)))
-                print(f"{name}: {tally}", flush=True)  # noqa: T201
-                for wrong in (*tally.lost, *tally.doubled, *tally.violations):
-                    print(f"    {wrong}")  # noqa: T201
-                perfect &= tally.perfect
+                perfect &= shown(name, asyncio.run(play(name, plan, Path(models))))
+        for name, (several, lanes) in fleets().items():
+            if options.only in (None, name):
+                plan = full(options.jobs or 200, options.kills or 40, options.seed)
+                with tempfile.TemporaryDirectory() as folder:
+                    tally = asyncio.run(several(plan, lanes, Path(folder)))
+                perfect &= shown(name, tally)
         if options.only in (None, API):
             calls = call(options.jobs or 500, options.kills or 8, options.seed, Path(models))
             outcome = asyncio.run(calls)

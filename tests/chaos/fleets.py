@@ -1,8 +1,9 @@
 """Plans with several lanes: engines in processes of their own, and workers behind a broker."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from playground import Playground
 from tests.chaos.harness import Chaos, ChaosHome, LightBot
@@ -11,7 +12,14 @@ from tests.chaos.plans import Plan, Tally
 from tests.chaos.victims import Broker, Engine, Machine, Victim
 from tests.distributed.server import Server
 
+Play: TypeAlias = Callable[[Plan, int, Path], Coroutine[Any, Any, Tally]]
 SIDE = 64
+LANES = (1, 2, 4)
+
+
+def full(jobs: int = 200, kills: int = 40, seed: int = 7) -> Plan:
+    """What `make chaos` does with each kind of lanes, and as many of them as LANES."""
+    return Plan(seed=seed, jobs=jobs, kills=kills, steps=30, working=2.5)
 
 
 async def play_processes(plan: Plan, lanes: int, folder: Path) -> Tally:
@@ -54,3 +62,6 @@ async def _played(
         return await Chaos(plan, playground, bot, others, expected).run()
     finally:
         await bot.__aexit__()
+
+
+WAYS: Mapping[str, Play] = {"processes": play_processes, "workers": play_workers}

@@ -18,6 +18,7 @@ from PIL import Image
 from bot.store import CRASHES_MAX
 from playground import Channel, Interaction, Message, NotAcknowledged, Playground, User
 from playground.faults import Storm
+from tests.chaos.light_bot import SILENCE
 from tests.chaos.plans import Plan, Tally
 from tests.chaos.victims import Victim, engines_of
 from tests.e2e.home import Bot, Home
@@ -34,6 +35,8 @@ steps = {min = 1, default = 4, max = 100}
 """
 LONG = 60
 """Seconds after which an awaited event counts as lost."""
+ONLINE = 120
+"""Seconds for coming online, on a machine that is busy with other things too."""
 COMPARED = 40
 """Images whose pixels are looked at."""
 EXPECTED = (
@@ -159,7 +162,7 @@ class Chaos:
                     await asyncio.sleep(self._chance.uniform(0, plan.starting))
                     await self._kill("while starting")
                     continue
-                await playground.wait_online()
+                await playground.wait_online(timeout=ONLINE)
             if life == 1:
                 await playground.wait_commands("imagine")
                 if plan.storm:
@@ -182,7 +185,7 @@ class Chaos:
                 await asking
         if not alive:
             await self._bot.start(online=False)
-            await playground.wait_online()
+            await playground.wait_online(timeout=ONLINE)
         await self._ask(plan.jobs)
         playground.set_weather(None)
         await playground.wait_for(self._settled, timeout=15 + plan.jobs)
@@ -218,7 +221,7 @@ class Chaos:
                         call.dead = True
                         if call.message is not None:
                             self._playground.delete_message(call.message)
-            await self._playground.wait_online()
+            await self._playground.wait_online(timeout=ONLINE)
 
     async def _change_a_setting(self, user: User, channel: Channel) -> None:
         """What is acknowledged has to be there at the end; what is not may be."""
@@ -264,7 +267,8 @@ class Chaos:
         if victim.kill():
             self.tally.kills[f"{victim.name} {when}"] += 1
         self._bot.send(signal.SIGCONT)
-        await victim.replace(self._chance)
+        # Before anybody has missed it, or so late that its jobs are given up meanwhile.
+        await victim.replace(self._chance.choice(self.plan.away) * SILENCE)
 
     async def _stand_still(self, lanes: str = "1") -> None:
         """Stop the bot, so that nothing changes meanwhile, as soon as no job that runs on `lanes`

@@ -171,9 +171,7 @@ def run_engines_apart() -> None:
     from bot.worker import engine_thread
 
     engine_process.ProcessEngine = partial(  # type: ignore[assignment, misc]
-        engine_process.ProcessEngine,
-        module="tests.chaos.light_process",
-        pauses=Backoff(0, 0.1, 0.5),
+        engine_process.ProcessEngine, module="tests.chaos.light_process"
     )
     engine_thread.AGAIN = Backoff(0, 0.1, 0.5)
 
@@ -192,8 +190,8 @@ def hurry_over_the_broker() -> None:
         self.pace = brief
         return really(self)
 
-    elsewhere.Elsewhere.run = run  # type: ignore[assignment, method-assign]
-    worker.Pace = lambda: brief  # type: ignore[assignment, misc]
+    elsewhere.Elsewhere.run = run  # type: ignore[method-assign]
+    worker.Pace = lambda: brief  # type: ignore[assignment, attr-defined, misc]
     engine_thread.AGAIN = Backoff(0, 0.5, 1)
 
 

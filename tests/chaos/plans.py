@@ -14,6 +14,7 @@ class Plan:
     working: the most seconds from being online to a kill at work.
     settings: people and the server's manager change settings meanwhile, none of which refuses jobs.
     steps: of each image.
+    away: how long a worker or the broker may stay away once it was killed, in times of SILENCE.
     """
 
     seed: int
@@ -26,6 +27,7 @@ class Plan:
     working: float = 0.4
     settings: bool = False
     steps: int = 4
+    away: tuple[float, ...] = (0.0, 0.25, 1.5)
 
 
 @dataclass

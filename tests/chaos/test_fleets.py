@@ -1,22 +1,23 @@
 """Engine processes, workers and their broker are killed, and the bot; `make chaos` is longer."""
 
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
-from tests.chaos.fleets import play_processes, play_workers
+from playground import Playground, User
+from tests.chaos.fleets import LANES, WAYS, full
+from tests.chaos.harness import ChaosHome, LightBot, until
 from tests.chaos.plans import Plan, Tally
+from tests.chaos.victims import Engine, engines_of
 from tests.conftest import TALLY
+from tests.distributed.server import free_port
 
-Play: TypeAlias = Callable[[Plan, int, Path], Awaitable[Tally]]
-WAYS = {"processes": play_processes, "workers": play_workers}
 SHORT = {
-    "processes": Plan(seed=7, jobs=12, kills=3, steps=40, working=1.0),
-    "workers": Plan(seed=7, jobs=12, kills=4, steps=40, working=1.0),
+    "processes": Plan(seed=7, jobs=12, kills=3, steps=20, working=1.0),
+    "workers": Plan(seed=7, jobs=12, kills=4, steps=20, working=1.0, away=(0.0, 0.2)),
 }
-LONG = Plan(seed=7, jobs=200, kills=40, steps=30, working=2.5)
 
 
 def check(tally: Tally, plan: Plan, tell: Callable[[str, object], None]) -> None:
@@ -37,9 +38,38 @@ async def test_every_job_is_delivered_once(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("way", WAYS)
 async def test_many_jobs_and_many_kills(
     way: str, lanes: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    check(await WAYS[way](LONG, lanes, tmp_path), LONG, record_property)
+    plan = full()
+    check(await WAYS[way](plan, lanes, tmp_path), plan, record_property)
+
+
+async def test_a_bot_that_is_told_to_stop_while_an_engine_starts_keeps_its_job(
+    home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    async with LightBot(home, playground, IMAGEN_ENGINE="process") as bot:
+        call = await ada.slash("imagine", prompt="x", steps=60)
+        await call.wait(lambda m: "Step" in m.text)
+        assert Engine("gpu", bot).kill()
+        await until(lambda: home.states() != ["running"])
+        engines = [pid for pid, _ in engines_of(bot.pid)]
+        assert await bot.end(signal.SIGTERM) == 0
+        await until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in engines))
+        assert home.states() == ["pending"]
+        await bot.start()
+        await call.wait(lambda m: bool(m.attachments))
+
+
+async def test_a_broker_that_is_away_holds_up_nobody(
+    home: ChaosHome, playground: Playground, ada: User
+) -> None:
+    broker = f"redis://:secret@127.0.0.1:{free_port()}/0"
+    async with LightBot(home, playground, IMAGEN_BROKER=broker) as bot:
+        call = await ada.slash("imagine", prompt="x")
+        await call.wait(lambda m: bool(m.attachments))
+        assert await bot.end(signal.SIGTERM) == 0
+        assert "cannot be used" in bot.log
+        assert "secret" not in bot.log

@@ -3,7 +3,6 @@ broker between them. Each victim is killed with SIGKILL and replaced as it would
 
 import asyncio
 import os
-import random
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from tests.chaos.light_bot import SILENCE
 from tests.distributed.server import Server
 from tests.e2e.home import Home
 from tests.e2e.processes import Process, start
@@ -31,8 +29,8 @@ class Victim(Protocol):
         """Returns whether there was anything to kill."""
         ...
 
-    async def replace(self, chance: random.Random) -> None:
-        """Start another, now or after a while."""
+    async def replace(self, after: float) -> None:
+        """Start another `after` seconds."""
         ...
 
 
@@ -53,8 +51,8 @@ class Engine:
                 os.kill(pid, signal.SIGKILL)
         return bool(engines)
 
-    async def replace(self, chance: random.Random) -> None:
-        """The bot does that."""
+    async def replace(self, after: float) -> None:
+        """The bot does that, in its own time."""
 
 
 class BotProcess(Protocol):
@@ -76,9 +74,8 @@ class Broker:
         self._server.kill()
         return True
 
-    async def replace(self, chance: random.Random) -> None:
-        """Sometimes so late that its jobs are given up meanwhile."""
-        await asyncio.sleep(chance.choice((0.0, SILENCE / 4, SILENCE * 1.5)))
+    async def replace(self, after: float) -> None:
+        await asyncio.sleep(after)
         self._server.start(with_data=self._with_data)
 
 
@@ -111,11 +108,10 @@ class Machine:
         self._process.kill()
         return True
 
-    async def replace(self, chance: random.Random) -> None:
-        """Sometimes before anybody has missed it."""
+    async def replace(self, after: float) -> None:
         assert self._process is not None
         await self._process.wait()
-        await asyncio.sleep(chance.choice((0.0, SILENCE / 4, SILENCE * 1.5)))
+        await asyncio.sleep(after)
         await self.start()
 
     async def end(self) -> None:

@@ -42,6 +42,7 @@ class FakeLanes:
     lanes: dict[str, tuple[Lane, RemoteEngine]] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     takes: float = 0.0
+    on_look: Callable[[], None] = lambda: None
 
     def add(self, lane: Lane, engine: ImageEngine) -> None:
         if lane.name in self.lanes:
@@ -56,6 +57,9 @@ class FakeLanes:
         await asyncio.sleep(self.takes)
         self.removed.append(lane.name)
         del self.lanes[lane.name]
+
+    def look_again(self) -> None:
+        self.on_look()
 
     async def until(self, happened: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
@@ -249,6 +253,33 @@ async def test_jobs_go_where_their_files_are(server: Server) -> None:
         able = lane.able
         await lanes.until(lambda: able(job))
     assert asked[-1] == frozenset({SHA256})
+
+
+async def test_what_waits_is_looked_at_again_once_the_files_for_it_are_known(
+    server: Server,
+) -> None:
+    """Nothing else may happen by then that would have the queue do so."""
+    known, could_run, here = asyncio.Event(), asyncio.Event(), set[str]()
+    job = Waiting("a", "p", 1, "demo")
+
+    def fits(files: frozenset[str], _: bool, __: Waiting) -> bool:
+        return SHA256 in files
+
+    lists = worker(server.url, SteppingEngine(), digests=lambda: frozenset(here))
+    async with watching(server.url, fitting=fits) as lanes, working(lists):
+        await lanes.until(lambda: lanes.lanes)
+        lane, _ = lanes.lanes["one.0"]
+
+        def look() -> None:
+            known.set()
+            if lane.able is not None and lane.able(job):
+                could_run.set()
+
+        lanes.on_look = look
+        await asyncio.wait_for(known.wait(), 20)
+        assert not could_run.is_set()
+        here.add(SHA256)
+        await asyncio.wait_for(could_run.wait(), 20)
 
 
 async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(

@@ -12,17 +12,18 @@ import pytest
 
 from bot.backoff import Backoff
 from bot.errors import EngineLost, JobFailed, Loss, PaintStopped
+from bot.files.images import save_images
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
-from bot.worker import results
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
 from tests.worker.fakes import CheckStop, FakeEngine, Report, Work, eventually
 from tests.worker.fleet import MortalEngine, lanes_of
+from tests.worker.test_comparing import SIX, asked
 
 GIB = 2**30
 
@@ -333,21 +334,45 @@ class TestComingAndGoing:
             gate.go_on.set()
             assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 0)
 
+    async def test_a_job_that_is_cancelled_while_its_lane_is_removed_is_not_generated_elsewhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.2)
+        gate = Gate()
+
+        def deaf(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            return gate(asked, report, lambda: None)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [deaf]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            lanes.queue.resume(second)
+            removing = asyncio.create_task(lanes.workers.remove(first))
+            await asyncio.sleep(0)
+            assert await lanes.workers.withdraw(job_id) is not None
+            await removing
+            job = await lanes.ended(job_id)
+            gate.go_on.set()
+        assert job.state is S.CANCELLED
+        assert not lanes.watcher.finished_jobs
+
     async def test_what_is_being_saved_when_its_lane_is_removed_is_saved_all_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
         monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
-        really, saving, disk_full = results.save_images, threading.Event(), threading.Event()
+        really, saving, disk_full = save_images, threading.Event(), threading.Event()
         disk_full.set()
 
-        def save_images(*arguments: Any) -> Any:
+        def save(*arguments: Any) -> Any:
             saving.set()
             if disk_full.is_set():
                 raise OSError(errno.ENOSPC, "No space left on device")
             return really(*arguments)
 
-        monkeypatch.setattr(results, "save_images", save_images)
+        monkeypatch.setattr("bot.worker.results.save_images", save)
         first, second = apart("a", "b")
         async with lanes_of(tmp_path, [first, second]) as lanes:
             lanes.queue.drain(second)
@@ -372,6 +397,29 @@ class TestComingAndGoing:
             assert (await lanes.ended(job_id)).lane == "b"
             with pytest.raises(ValueError, match="'b'"):
                 lanes.workers.add(Lane("b"), engine)
+
+    async def test_a_comparison_goes_on_elsewhere_with_the_cells_that_are_missing(
+        self, tmp_path: Path
+    ) -> None:
+        cells: list[int] = []
+
+        def dies_at_the_third(request: GenerationRequest, *_: Any) -> Painting:
+            cells.append(request.steps)
+            if len(cells) == 3:
+                raise EngineLost(Loss.WORKER, "the worker is gone", sure=False)
+            return painting(request)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [dies_at_the_third]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take(asked(SIX))
+            await eventually(lambda: bool(cells))
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+            images = await lanes.store.images(job.id)
+        assert (job.state, job.lane, job.attempt) == (S.DONE, "b", 2)
+        assert len(images) == 7
+        assert [len(engine.orders) for engine in lanes.engines] == [3, 4]
 
     async def test_the_loss_of_a_lane_that_came_later_ends_the_process_too(
         self, tmp_path: Path
