@@ -23,6 +23,7 @@ def tried(bot: LightBot, what: str) -> int:
     return bot.log.count(f"cannot {what}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("path", "status"),
     mostly_long(
