@@ -12,6 +12,7 @@ from tests.queue.plain_policy import PlainLine
 SEEDS = st.integers(0, 2**32)
 MODELS = ("", "a", "b", "c")
 ENVIRONMENTS = ("old", "new")
+PARTS = ((), ("upscaler",), ("reference",))
 
 
 class Town:
@@ -27,7 +28,7 @@ class Town:
         self.people = [f"p{n}" for n in range(chance.choice((2, 4, 9, 90)))]
         self.rates = {
             what: chance.choice((0.0, 0.05, 0.4))
-            for what in ("priority", "interrupted", "crashed", "turns", "prefers", "memory")
+            for what in ("priority", "interrupted", "crashed", "turns", "prefers", "memory", "also")
         }
         self.unable = chance.choice((0.0, 0.2, 0.6))
         self.coming = chance.choice((0.4, 0.6, 0.8))
@@ -56,6 +57,7 @@ class Town:
             turns=chance.choice((2, 3, 6)) if self.rarely("turns") else 1,
             prefers=chance.choice(ENVIRONMENTS) if self.rarely("prefers") else "",
             memory_above=8 if self.rarely("memory") else 0,
+            also=chance.choice(PARTS) if self.rarely("also") else (),
         )
 
     def lane(self) -> InPlace:
@@ -70,13 +72,14 @@ class Town:
         if not self.unable or self.chance.random() < 0.2:
             return None
         cannot = {
-            (model, memory, lane)
+            (model, memory, also, lane)
             for model in MODELS
             for memory in (0, 8)
+            for also in PARTS
             for lane in range(lanes)
             if self.chance.random() < self.unable
         }
-        return lambda job, lane: (job.model, job.memory_above, lane) not in cannot
+        return lambda job, lane: (job.model, job.memory_above, job.also, lane) not in cannot
 
     def later(self) -> float:
         return self.chance.choice((0.0, *[1.0] * 20, 20.0, -5.0, PATIENCE, OWED_FOR))
