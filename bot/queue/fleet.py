@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.queue.lanes import Lane, LaneState
-from bot.queue.policy import Able, Waiting
+from bot.queue.policy import Able, Apart, Waiting
 from bot.store import Job
 
 
@@ -16,7 +16,7 @@ class Fleet:
     """
 
     def __init__(self, lanes: Iterable[Lane], changed: Callable[[], None]) -> None:
-        self.lanes: tuple[Lane, ...] = tuple(lanes)
+        self._have(lanes)
         self.choosy = len(self.lanes) != 1 or self.lanes[0].able is not None
         self._lanes_changed = changed
         self._models_above: dict[str, int] = {}
@@ -25,14 +25,18 @@ class Fleet:
         """From now on, `lane` may take jobs. Raises ValueError if its name is taken."""
         if any(other.name == lane.name for other in self.lanes):
             raise ValueError(f"there is a lane {lane.name!r} already; each needs a name of its own")
-        self.lanes = (*self.lanes, lane)
+        self._have((*self.lanes, lane))
         self.choosy = True
         self._lanes_changed()
 
     def remove_lane(self, lane: Lane) -> None:
         """It is gone, and what it had is put back or ended. Nothing happens if it was before."""
-        self.lanes = tuple(other for other in self.lanes if other is not lane)
+        self._have(other for other in self.lanes if other is not lane)
         self._lanes_changed()
+
+    def _have(self, lanes: Iterable[Lane]) -> None:
+        self.lanes: tuple[Lane, ...] = tuple(lanes)
+        self._together = tuple(lane for lane in self.lanes if not lane.isolated)
 
     def drain(self, lane: Lane) -> None:
         """From now on, `lane` finishes what it has and takes no more jobs, until `resume`."""
@@ -79,11 +83,19 @@ class Fleet:
         room = [lane.has_room(above) for lane in self.lanes] if above else []
         return any(room) and not all(room)
 
-    def may_run(self, waiting: Waiting, lane: Lane, *, alone: bool) -> bool:
-        """Whether `lane` may be given the job. alone: whether no job runs beside it then."""
+    @property
+    def shared(self) -> bool:
+        """Whether a job runs, or is being saved, that would end with this process."""
+        return any(lane.running or lane.saving for lane in self._together)
+
+    @property
+    def suspecting(self) -> bool:
+        """Whether a suspect runs that may end this process, and so has to be alone in it."""
+        return any(lane.running and lane.running.suspect for lane in self._together)
+
+    def may_run(self, waiting: Waiting, lane: Lane) -> bool:
+        """Whether `lane` may be given the job."""
         if lane.able is not None and not lane.able(waiting):
-            return False
-        if waiting.suspect and not lane.isolated and not alone:
             return False
         above = max(waiting.memory_above, self._models_above.get(waiting.model, 0))
         if above and not lane.has_room(above) and self._other(waiting, lane, above):
@@ -103,9 +115,16 @@ class Fleet:
         )
 
 
-def able_on(fleet: Fleet, lanes: Sequence[Lane], *, alone: bool) -> Able | None:
+def able_on(fleet: Fleet, lanes: Sequence[Lane]) -> Able | None:
     """Which job may run on which of `lanes`, as the policy asks; None if there never was more than
     one lane, which may run all."""
     if not fleet.choosy:
         return None
-    return lambda waiting, n: fleet.may_run(waiting, lanes[n], alone=alone)
+    return lambda waiting, n: fleet.may_run(waiting, lanes[n])
+
+
+def apart_on(lanes: Sequence[Lane]) -> Apart | None:
+    """Which of `lanes` are apart, as the policy asks; None if none is."""
+    if not any(lane.isolated for lane in lanes):
+        return None
+    return lambda n: lanes[n].isolated

@@ -148,7 +148,7 @@ class Forecast:
         if not lanes:
             yield from ((waiting.id, None) for waiting in line.rounds())
             return
-        able = able_on(fleet, [each.lane for each in lanes], alone=True) if fleet else None
+        able = able_on(fleet, [each.lane for each in lanes]) if fleet else None
         busy = [(lane.until, number) for number, lane in enumerate(lanes)]
         heapify(busy)
         places, now = Places(), busy[0][0]

@@ -14,12 +14,12 @@ from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.dispatcher import Dispatcher
 from bot.queue.entering import as_waiting
-from bot.queue.fleet import Fleet, able_on
+from bot.queue.fleet import Fleet, able_on, apart_on
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Lookout, Ticket
-from bot.queue.policy import Line, Next, Waiting
+from bot.queue.policy import Line, Next, Places, Waiting
 from bot.queue.stillness import Stillness
 from bot.store import Job, NewJob, Store
 
@@ -254,16 +254,20 @@ class JobQueue(Fleet):
             self.leave(choice.job.id)
 
     def _choose(self, free: Sequence[Lane]) -> Next | None:
-        taken = [*set(self.lanes).difference(free)]
-        inside = [lane for lane in taken if not lane.isolated]
-        if self.still.now or any(job.suspect for job in running_on(inside)):
-            # A suspect runs alone, unless what it does ends no other job.
+        if self.still.now:
             return None
-        busy = bool(running_on(taken) or saving_on(free))
-        able = able_on(self, free, alone=not busy)
-        busy = busy and not any(lane.isolated for lane in free)
-        here, among = [lane.in_place for lane in free], len(self.lanes)
-        choice = self._line.choose(here, self._clock(), busy=busy, able=able, among=among)
+        places, only_apart = Places(), self.suspecting
+        for number, lane in enumerate(free):
+            if lane.isolated or not only_apart:
+                places.put(number, lane.in_place)
+        choice = self._line.choose(
+            places,
+            self._clock(),
+            busy=self.shared,
+            able=able_on(self, free),
+            apart=apart_on(free),
+            among=len(self.lanes),
+        )
         if self._line.put_off:
             self._dispatcher.look_again()
         return choice

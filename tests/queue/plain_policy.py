@@ -15,6 +15,7 @@ from bot.queue.policy import (
     OWED_FOR,
     SWITCH,
     Able,
+    Apart,
     InPlace,
     Next,
     Waiting,
@@ -156,25 +157,38 @@ class PlainLine:
         *,
         busy: bool = False,
         able: Able | None = None,
+        apart: Apart | None = None,
         among: int = 1,
     ) -> Next | None:
         """See Line.choose. Who cannot run on any of the free lanes is not there."""
-        able = able or (lambda job, lane: True)
+        able = may = able or (lambda job, lane: True)
+
+        def beside(job: Waiting, lane: int) -> bool:
+            """Whether the job, even a suspect, may start there, whatever runs elsewhere."""
+            return may(job, lane) and (not busy or (apart is not None and apart(lane)))
+
+        there = self._able(lanes, able)
+        if there._suspects:
+            suspect = there._suspects[0]
+            may_start = any(beside(suspect, lane) for lane in range(len(lanes)))
+            late = suspect.waited_enough(now, among)
+            if may_start and (late or not there._turns):
+                return Next(suspect, _best_lane(suspect, lanes, beside))
+            if late:
+                there = self._able(lanes, beside)
+                there._suspects.clear()
+                able = beside
+        return there._choose(lanes, now, able, among)
+
+    def _able(self, lanes: Sequence[InPlace], able: Able) -> "PlainLine":
+        """Only what is able to run on one of these lanes."""
         there = self.copy()
         for job in self:
             if not any(able(job, lane) for lane in range(len(lanes))):
                 there.remove(job.id)
-        return there._choose(lanes, now, busy, able, among)
+        return there
 
-    def _choose(
-        self, lanes: Sequence[InPlace], now: float, busy: bool, able: Able, among: int
-    ) -> Next | None:
-        if not lanes:
-            return None
-        if self._suspects:
-            suspect = self._suspects[0]
-            if not self._turns or suspect.waited_enough(now, among):
-                return None if busy else Next(suspect, _best_lane(suspect, lanes, able))
+    def _choose(self, lanes: Sequence[InPlace], now: float, able: Able, among: int) -> Next | None:
         choice = self._fair_choice(lanes, now, able, among)
         if choice is None or not self._suspects:
             return choice

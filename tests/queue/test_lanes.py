@@ -503,3 +503,52 @@ async def test_a_job_whose_files_no_lane_has_holds_up_none_that_lacks_nothing(
         assert job.id == expected
         queue.leave(job.id)
     assert stuck in queue
+
+
+@pytest.mark.parametrize("isolated", [False, True], ids=["threads", "a thread and a worker"])
+async def test_a_suspect_does_not_wait_for_ever_where_other_jobs_always_run(
+    store: Store, *, isolated: bool
+) -> None:
+    """On two lanes of which one is always busy, it waits for the bound and no longer."""
+    first = await store.accept(of(1))
+    assert await store.start(first.id)
+    await store.requeue_all(ORIGINS)
+    queue = JobQueue(store, [Lane("x"), other := Lane("y", isolated=isolated)])
+    if isolated:
+        other.able = lambda job: not job.suspect
+    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
+    ended: set[str] = set()
+
+    async def work(lane: Lane) -> None:
+        while first.id not in ended:
+            job = await queue.next(lane)
+            if job.id == first.id:
+                others = [one for one in queue.lanes if one.running and not one.isolated]
+                assert others == [lane]
+            else:
+                await entered(queue, of(number := len(ended) + 2), of(number))
+            await asyncio.sleep(0.002)
+            queue.leave(job.id)
+            ended.add(job.id)
+
+    await entered(queue, *(of(user) for user in range(2, 8)))
+    working = [asyncio.create_task(work(lane)) for lane in queue.lanes]
+    async with asyncio.timeout(30):
+        await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+    for task in working:
+        task.cancel()
+    outcomes = await asyncio.gather(*working, return_exceptions=True)
+    assert not [one for one in outcomes if isinstance(one, Exception)]
+    assert first.id in ended
+    assert len(ended) <= 2 * 2 * LOOKAHEAD + 3  # each of them generates as many
+
+
+async def test_a_suspect_in_the_bots_process_keeps_no_other_machine_waiting(store: Store) -> None:
+    first = await store.accept(of(1))
+    assert await store.start(first.id)
+    await store.requeue_all(ORIGINS)
+    queue = JobQueue(store, [here := Lane("x"), elsewhere := Lane("y", isolated=True)])
+    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
+    assert (await queue.next(here)).id == first.id
+    [job_id] = await entered(queue, of(2))
+    assert (await asyncio.wait_for(queue.next(elsewhere), 5)).id == job_id

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.queue.policy import OWED_FOR, PATIENCE, Able, InPlace, Line, Waiting
+from bot.queue.policy import OWED_FOR, PATIENCE, Able, Apart, InPlace, Line, Waiting
 from bot.queue.policy.jobs import cost
 from tests.queue.plain_policy import PlainLine
 
@@ -81,6 +81,12 @@ class Town:
         }
         return lambda job, lane: (job.model, job.memory_above, job.also, lane) not in cannot
 
+    def apart(self, lanes: int) -> Apart | None:
+        """None where no lane is."""
+        if self.chance.random() < 0.5:
+            return None
+        return {lane for lane in range(lanes) if self.chance.random() < 0.5}.__contains__
+
     def later(self) -> float:
         return self.chance.choice((0.0, *[1.0] * 20, 20.0, -5.0, PATIENCE, OWED_FOR))
 
@@ -109,8 +115,11 @@ def test_every_decision_is_that_of_the_plain_policy(seed: int) -> None:
             lanes = [town.lane() for _ in range(chance.choice((0, 1, 1, 2, 4)))]
             busy, able = chance.random() < 0.3, town.able(len(lanes))
             among = len(lanes) + chance.choice((0, 0, 1))
-            choice = line.choose(lanes, now, busy=busy, able=able, among=among)
-            assert choice == plain.choose(lanes, now, busy=busy, able=able, among=among)
+            apart = town.apart(len(lanes))
+            choice = line.choose(lanes, now, busy=busy, able=able, apart=apart, among=among)
+            assert choice == plain.choose(
+                lanes, now, busy=busy, able=able, apart=apart, among=among
+            )
             if choice is not None:
                 line.take(choice, now)
                 plain.take(choice, now)

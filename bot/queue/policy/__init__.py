@@ -12,7 +12,7 @@ from bot.queue.policy.jobs import (
     missing,
 )
 from bot.queue.policy.line import Line
-from bot.queue.policy.places import Able, Places
+from bot.queue.policy.places import Able, Apart, Places
 
 __all__ = (
     "ADAPTERS_AHEAD",
@@ -21,6 +21,7 @@ __all__ = (
     "PATIENCE",
     "SWITCH",
     "Able",
+    "Apart",
     "InPlace",
     "Line",
     "Next",

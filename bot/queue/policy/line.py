@@ -7,6 +7,7 @@ or also its LoRAs, are loaded.
 
 A suspect, a job during which the process died, comes after all others and runs alone, so that what
 it may do harms no other job. The bound holds for it, too: others may go ahead of it only so often.
+Then no more begin beside which it may not run, until those that do have ended.
 
 A job of many images, a comparison, takes several turns at once: when it would be its person's turn
 again, others go first until they have had as many.
@@ -38,7 +39,7 @@ from bot.queue.policy.jobs import (
     Next,
     Waiting,
 )
-from bot.queue.policy.places import NOWHERE, Able, Places
+from bot.queue.policy.places import NOWHERE, Able, Apart, Places
 
 AT_ONCE = 500
 """How many jobs a decision puts aside before it is put off: in less time than the event loop may
@@ -166,15 +167,18 @@ class Line:
         *,
         busy: bool = False,
         able: Able | None = None,
+        apart: Apart | None = None,
         among: int = 1,
     ) -> Next | None:
         """The next job at `now` seconds, and the free lane for it.
 
-        lanes: what each free lane has loaded. busy: whether any other lane is running a job.
+        lanes: what each free lane has loaded. busy: whether a lane that is not apart is running a
+        job. apart: whether the end of that lane's engine ends no other job, so that a suspect may
+        always run there; None if that holds for none.
         among: how many lanes there are in all; the more there are, the more jobs may go ahead.
         able: whether that lane is able to run that job; None if every lane is able to run all.
-        Returns None if there is no job that a free lane is able to run, if a suspect waits for the
-        others to end, or if it is put off.
+        Returns None if there is no job that may start on a free lane that is able to run it, or if
+        it is put off.
         """
         self.put_off = False
         places = lanes if isinstance(lanes, Places) else Places(lanes)
@@ -182,8 +186,17 @@ class Line:
             return None
         best = _each_kind_once(places, able)
         suspect, its_lane = self._first_suspect(best)
+        if suspect is not None and busy:
+            able = _apart(able, apart)
+            best_apart = _each_kind_once(places, able)
+            its_lane = best_apart(suspect)[1]
+        may_start = its_lane >= 0
         if suspect is not None and suspect.waited_enough(now, among):
-            return None if busy else Next(suspect, its_lane)
+            if may_start:
+                return Next(suspect, its_lane)
+            if apart is None:
+                return None
+            best, suspect = best_apart, None  # nothing more goes ahead of it
         front = self._able_front(best) if able or self._aside else Front([self._main])
         if front is None:
             self.put_off = True
@@ -192,7 +205,7 @@ class Line:
         if suspect is None:
             return choice
         if choice is None:
-            return None if busy else Next(suspect, its_lane)
+            return Next(suspect, its_lane) if may_start else None
         return replace(choice, passed=(*choice.passed, suspect.id))
 
     def _first_suspect(self, best: Best) -> tuple[Waiting | None, int]:
@@ -330,6 +343,15 @@ def _each_kind_once(places: Places, able: Able | None) -> Best:
         return found
 
     return best
+
+
+def _apart(able: Able | None, apart: Apart | None) -> Able:
+    """Whether the lane is apart, and able to run the job."""
+
+    def able_apart(job: Waiting, lane: int) -> bool:
+        return apart is not None and apart(lane) and (able is None or able(job, lane))
+
+    return able_apart
 
 
 def _next(job: Waiting, best: Best, passed: tuple[str, ...] = ()) -> Next:

@@ -8,6 +8,8 @@ from bot.queue.policy.jobs import SWITCH, InPlace, Waiting
 Able: TypeAlias = Callable[[Waiting, int], bool]
 """Whether the lane of that number is able to run the job. The same for all jobs of one kind,
 suspects among themselves and others among themselves."""
+Apart: TypeAlias = Callable[[int], bool]
+"""Whether the end of that lane's engine ends no other job."""
 NOWHERE: Final = (2 * SWITCH + 1, -1)
 """More than any job costs, and no lane: for a job that no lane is able to run."""
 
