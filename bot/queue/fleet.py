@@ -1,9 +1,14 @@
 """Fleet: the lanes of a queue, which come and go, and which jobs each of them may be given."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from math import inf
 
+from bot.queue.entering import as_waiting
+from bot.queue.estimate import needs
 from bot.queue.lanes import Lane, LaneState
 from bot.queue.policy import Able, Apart, Waiting
+from bot.queue.policy.jobs import Kind
 from bot.store import Job
 
 
@@ -75,13 +80,19 @@ class Fleet:
         if model and job.request.model:
             known = self._models_above.get(job.request.model, 0)
             self._models_above[job.request.model] = max(known, lane.memory)
-        return any(other.memory is not None and other.has_room(lane.memory) for other in self.lanes)
+        waiting = as_waiting(job, 0, needs(job.request), 0.0)
+        return FleetAble(self.lanes, (), self._models_above).elsewhere(waiting, lane.memory)
 
-    def waits_for_memory(self, job: Job) -> bool:
-        """Whether some lanes are too small for it, and others are not."""
-        above = max(job.memory_above, self._models_above.get(job.request.model, 0))
-        room = [lane.has_room(above) for lane in self.lanes] if above else []
-        return any(room) and not all(room)
+    def waits_for_memory(self) -> Callable[[Job], bool]:
+        """Whether some lanes are too small for a job, and others are not, as of now."""
+        sizes = [inf if lane.memory is None else lane.memory for lane in self.lanes]
+        smallest, largest = min(sizes, default=0), max(sizes, default=0)
+
+        def waits(job: Job) -> bool:
+            above = max(job.memory_above, self._models_above.get(job.request.model, 0))
+            return smallest <= above < largest
+
+        return waits
 
     @property
     def shared(self) -> bool:
@@ -93,34 +104,69 @@ class Fleet:
         """Whether a suspect runs that may end this process, and so has to be alone in it."""
         return any(lane.running and lane.running.suspect for lane in self._together)
 
-    def may_run(self, waiting: Waiting, lane: Lane) -> bool:
-        """Whether `lane` may be given the job."""
-        if lane.able is not None and not lane.able(waiting):
-            return False
-        above = max(waiting.memory_above, self._models_above.get(waiting.model, 0))
-        if above and not lane.has_room(above) and self._other(waiting, lane, above):
-            return False
-        if waiting.avoids != lane.name:
-            return True
-        return not self._other(waiting, lane, above, LaneState.READY)
+    def able_on(self, lanes: Sequence[Lane]) -> Able | None:
+        """Which job may run on which of `lanes`, as the policy asks; None if there never was more
+        than one lane, which may run all."""
+        return FleetAble(self.lanes, lanes, self._models_above) if self.choosy else None
 
-    def _other(self, waiting: Waiting, lane: Lane, above: int, *states: LaneState) -> bool:
-        """Whether another lane can run it. states: that count; all, if none is given."""
-        return any(
-            other is not lane
-            and other.has_room(above)
-            and (not states or other.state in states)
-            and (other.able is None or other.able(waiting))
-            for other in self.lanes
+
+class FleetAble:
+    """Which job may run on which of `lanes`, for one decision: of the others of `fleet`, as few as
+    possible are looked at, and once for all jobs of a kind.
+
+    models_above: bytes of the largest GPU that each model alone is known not to fit into.
+    """
+
+    def __init__(
+        self, fleet: Sequence[Lane], lanes: Sequence[Lane], models_above: Mapping[str, int]
+    ) -> None:
+        self._fleet = fleet
+        self._lanes = lanes
+        self._models_above = models_above
+        self._found: dict[tuple[Kind, bool], tuple[int, str]] = {}
+        self._job: Waiting | None = None
+        self._above, self._avoids = 0, ""
+
+    def __call__(self, job: Waiting, number: int) -> bool:
+        if job is not self._job:  # the policy asks for one job after another
+            self._job = job
+            self._above, self._avoids = self._limits(job)
+        lane = self._lanes[number]
+        if not lane.has_room(self._above) or lane.name == self._avoids:
+            return False
+        return lane.able is None or lane.able(job)
+
+    def elsewhere(self, job: Waiting, above: int) -> bool:
+        """Whether any lane with more memory is able to run it."""
+        for lane in self._largest_first:
+            if not lane.has_room(above):
+                return False
+            if lane.able is None or lane.able(job):
+                return True
+        return False
+
+    def _limits(self, job: Waiting) -> tuple[int, str]:
+        """Bytes of memory that are too few for the job, and the name of the lane that it does not
+        go to: as long as another can take it."""
+        alike = job.kind, job.suspect
+        if (found := self._found.get(alike)) is None:
+            above = max(job.memory_above, self._models_above.get(job.model, 0))
+            others = job.avoids and any(
+                lane.name != job.avoids
+                and lane.state is LaneState.READY
+                and lane.has_room(above)
+                and (lane.able is None or lane.able(job))
+                for lane in self._fleet
+            )
+            too_small = above if above and self.elsewhere(job, above) else 0
+            found = self._found[alike] = too_small, job.avoids if others else ""
+        return found
+
+    @cached_property
+    def _largest_first(self) -> list[Lane]:
+        return sorted(
+            self._fleet, key=lambda lane: inf if lane.memory is None else lane.memory, reverse=True
         )
-
-
-def able_on(fleet: Fleet, lanes: Sequence[Lane]) -> Able | None:
-    """Which job may run on which of `lanes`, as the policy asks; None if there never was more than
-    one lane, which may run all."""
-    if not fleet.choosy:
-        return None
-    return lambda waiting, n: fleet.may_run(waiting, lanes[n])
 
 
 def apart_on(lanes: Sequence[Lane]) -> Apart | None:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
-from bot.queue.fleet import Fleet, able_on
+from bot.queue.fleet import Fleet
 from bot.queue.lanes import Lane, saving_on
 from bot.queue.policy import InPlace, Line, Places
 from bot.queue.quiet import QuietHours
@@ -110,7 +110,7 @@ class Forecast:
                 free.append(_Free(lane, now if at is None else at, here, at is not None, quiet))
         jobs = dict(self.jobs)
         in_order = self._in_order(line, free, jobs, fleet)
-        for_larger = fleet.waits_for_memory if fleet else _for_any
+        for_larger = fleet.waits_for_memory() if fleet else _for_any
         waiting = (
             (
                 job_id,
@@ -148,7 +148,7 @@ class Forecast:
         if not lanes:
             yield from ((waiting.id, None) for waiting in line.rounds())
             return
-        able = able_on(fleet, [each.lane for each in lanes]) if fleet else None
+        able = fleet.able_on([each.lane for each in lanes]) if fleet else None
         busy = [(lane.until, number) for number, lane in enumerate(lanes)]
         heapify(busy)
         places, now = Places(), busy[0][0]

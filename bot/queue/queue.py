@@ -14,7 +14,7 @@ from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.dispatcher import Dispatcher
 from bot.queue.entering import as_waiting
-from bot.queue.fleet import Fleet, able_on, apart_on
+from bot.queue.fleet import Fleet, apart_on
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
@@ -264,7 +264,7 @@ class JobQueue(Fleet):
             places,
             self._clock(),
             busy=self.shared,
-            able=able_on(self, free),
+            able=self.able_on(free),
             apart=apart_on(free),
             among=len(self.lanes),
         )

@@ -66,7 +66,14 @@ class EngineThread:
 
     def call(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Run `work` once what was asked for before is done."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, here(work))
+
+        def measured() -> T:
+            try:
+                return work()
+            finally:
+                self._measure()
+
+        return asyncio.get_running_loop().run_in_executor(self._thread, here(measured))
 
     def stop(self) -> None:
         """Give up loading the default model."""
@@ -129,6 +136,14 @@ class EngineThread:
         return not self._stopping
 
     # In the thread
+
+    def _measure(self) -> None:
+        """Note how much memory the GPU has. Only one that has been used is asked."""
+        if self._lane.memory is None:
+            try:
+                self._lane.memory = self._engine.gpu_memory().get("total")
+            except Exception:
+                log.exception("%s: the GPU's memory is not known", self._lane.name)
 
     def _preload(self) -> None:
         self._engine.warm_up()

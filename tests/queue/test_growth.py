@@ -33,7 +33,7 @@ def queue_with(jobs: int) -> JobQueue:
 
 def enter(queue: JobQueue, number: int, **fields: Any) -> str:
     job_id = f"job{number}"
-    asked = request(model=f"m{number % 7}")
+    asked = fields.pop("request", None) or request(model=f"m{number % 7}")
     values = {"user_id": number % PEOPLE, "guild_id": number % 3, "started_at": None, **fields}
     job = any_job(asked, id=job_id, **values)
     queue._held[job_id] = queue._waiting(job, number)
@@ -130,6 +130,25 @@ def test_a_free_lane_is_found_among_any_number() -> None:
         places.put(count // 2, InPlace("wanted"))
         found.append(instructions(lambda places=places: places.best(job)))  # type: ignore[misc]
     assert found == [found[0]] * len(SIZES)
+
+
+def test_a_decision_takes_no_look_at_every_lane_for_each_lane() -> None:
+    """Where 20 models' jobs wait for the few lanes that are larger, listed last."""
+    found, sizes = [], (40, 80, 160)
+    for count in sizes:
+        small = [Lane(f"small{number}", memory=8) for number in range(count)]
+        lanes = [*small, *(Lane(f"large{number}", memory=24) for number in range(2))]
+        queue = JobQueue(cast("Store", None), lanes)
+        for number in range(20):
+            enter(queue, number, request=request(model=f"m{number}"), memory_above=8)
+        for lane in lanes[-2:]:
+            queue.drain(lane)
+        found.append(instructions(partial(queue._choose, small)))
+        choice = queue._choose(lanes)
+        assert choice is not None
+        assert choice.lane == count
+    least = found[0] / sizes[0]
+    assert all(each / size < 1.2 * least for each, size in zip(found, sizes, strict=True)), found
 
 
 def look_through(line: Line) -> None:

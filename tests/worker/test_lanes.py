@@ -491,14 +491,28 @@ class TestMixedCards:
                 assert (await lanes.ended(await lanes.take())).lane == "large"
         assert len(lanes.engines[0].orders) == 1
 
-    async def test_where_the_larger_one_may_not_take_it_it_fails_at_the_second_try(
+    async def test_where_the_larger_one_may_not_take_it_it_does_not_wait_for_it(
         self, tmp_path: Path
     ) -> None:
         small, large = self.lanes()
         large.able = lambda waiting: False
         async with lanes_of(tmp_path, [small, large], [no_memory("memory.out")]) as lanes:
             job = await lanes.ended(await lanes.take())
-        assert (job.state, job.attempt, job.lane) == (S.FAILED, 2, "small")
+        assert (job.state, job.attempt, job.lane) == (S.FAILED, 1, "small")
+
+    @pytest.mark.parametrize("unknown", [0, 1], ids=["the small one's", "the large one's"])
+    async def test_a_memory_that_nobody_asked_for_before_is_known_once_it_matters(
+        self, tmp_path: Path, unknown: int
+    ) -> None:
+        """As of the one card of the bot's own machine."""
+        made = self.lanes()
+        sizes = [{"total": lane.memory or 0} for lane in made]
+        made[unknown].memory = None
+        async with lanes_of(tmp_path, made, [no_memory("memory.out")]) as lanes:
+            lanes.engines[unknown].gpu_memory = sizes[unknown].copy  # type: ignore[method-assign]
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.lane) == (S.DONE, 2, "large")
+        assert [lane.memory for lane in made] == [8 * GIB, 24 * GIB]
 
     async def test_it_is_known_after_a_restart(self, tmp_path: Path) -> None:
         small, large = self.lanes()
