@@ -11,13 +11,14 @@ from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
 from bot.queue.fleet import Fleet
 from bot.queue.lanes import Lane, saving_on
-from bot.queue.policy import InPlace, Line, Places
+from bot.queue.policy import AT_ONCE, InPlace, Line, Places
 from bot.queue.quiet import QuietHours
 from bot.queue.speeds import Speeds
 from bot.store import Job, Painted
 
 EXACT = 64
-"""How many jobs are ordered by simulating the policy; those behind them are ordered by rounds."""
+"""How many jobs are ordered by simulating the policy; those behind them are ordered by rounds. They
+are fewer if the policy meets more than AT_ONCE on the way that no free lane is able to run."""
 TIMED = 128
 """How many of those behind are estimated one by one; the rest get the mean of these."""
 IDLE = 30 * 60 * 1000
@@ -152,13 +153,15 @@ class Forecast:
         busy = [(lane.until, number) for number, lane in enumerate(lanes)]
         heapify(busy)
         places, now = Places(), busy[0][0]
+        enough = line.aside + AT_ONCE
         for _ in range(EXACT):
             while busy and busy[0][0] <= now:
                 number = heappop(busy)[1]
                 places.put(number, lanes[number].here)
             choice = line.choose(places, now, able=able, among=len(lanes))
-            while line.put_off:
-                choice = line.choose(places, now, able=able, among=len(lanes))
+            if line.put_off or line.aside > enough:
+                # Too many that no lane is able to run: the rest is ordered by rounds as well.
+                break
             if choice is not None:
                 places.drop(choice.lane)
                 lane = lanes[choice.lane]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bot.queue.estimate import needs
+from bot.queue.fleet import Fleet
 from bot.queue.forecast import EXACT, IDLE, TIMED, Forecast
-from bot.queue.policy import InPlace, Line, Waiting
+from bot.queue.policy import AT_ONCE, InPlace, Line, Waiting
 from bot.store import Job, Painted
 from tests.queue.lanes import lanes
 from tests.store.factories import any_job, request
@@ -143,3 +144,15 @@ def test_a_thousand_lanes_share_the_line() -> None:
     assert times[:1_000] == pytest.approx([10] * 1_000, abs=1)
     assert times[1_000:2_000] == pytest.approx([20] * 1_000, abs=1)
     assert times[2_000:] == pytest.approx([30] * (count - 2_000), abs=1)
+
+
+def test_very_many_that_no_lane_is_able_to_run_are_not_gone_through_at_once() -> None:
+    forecast, [lane] = taught(), lanes(WARM)
+    lane.able = lambda job: job.model == "other"
+    line = lined_up(forecast, 3 * AT_ONCE)
+    job = job_of("able", "other")
+    line.add(Waiting(job.id, "last", 3 * AT_ONCE, "other", forecast.expect(job).adapters))
+    fleet = Fleet([lane], lambda: None)
+    places = dict(forecast.places(line, [lane], 0, paused=False, fleet=fleet))
+    assert [place.position for place in places.values()] == [*range(1, 3 * AT_ONCE + 2)]
+    assert 0 < line.aside <= AT_ONCE + 7  # one head of each person more

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bot.queue.policy import (
     ADAPTERS_AHEAD,
+    AT_ONCE,
     LOOKAHEAD,
     OWED_FOR,
     PATIENCE,
@@ -446,7 +447,7 @@ class TestAble:
             decisions += 1
         assert choice.job.id == "small"
         assert not line.put_off
-        assert 1 < decisions < 6
+        assert 1 < decisions <= 60 * LOOKAHEAD // AT_ONCE
         # They were met once, and are not again.
         line.add(job("more", 9_998, 9_998, "small"))
         assert line.choose([HERE], 0.0, able=lambda job, _: job.model == "small") is not None

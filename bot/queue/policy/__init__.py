@@ -11,11 +11,12 @@ from bot.queue.policy.jobs import (
     Waiting,
     missing,
 )
-from bot.queue.policy.line import Line
+from bot.queue.policy.line import AT_ONCE, Line
 from bot.queue.policy.places import Able, Apart, Places
 
 __all__ = (
     "ADAPTERS_AHEAD",
+    "AT_ONCE",
     "LOOKAHEAD",
     "OWED_FOR",
     "PATIENCE",

@@ -41,9 +41,9 @@ from bot.queue.policy.jobs import (
 )
 from bot.queue.policy.places import NOWHERE, Able, Apart, Places
 
-AT_ONCE = 500
-"""How many jobs a decision puts aside before it is put off: in less time than the event loop may
-be blocked."""
+AT_ONCE = 200
+"""How many jobs a decision puts aside before it is put off: in half of the time for which the event
+loop may be blocked."""
 
 
 class Line:
@@ -73,6 +73,11 @@ class Line:
 
     def __len__(self) -> int:
         return len(self._main) + len(self._kind_aside) + len(self._suspects)
+
+    @property
+    def aside(self) -> int:
+        """How many jobs are put aside."""
+        return len(self._kind_aside)
 
     def __iter__(self) -> Iterator[Waiting]:
         """All jobs; only those of one person are in order."""
