@@ -132,6 +132,16 @@ def test_a_free_lane_is_found_among_any_number() -> None:
     assert found == [found[0]] * len(SIZES)
 
 
+def test_a_copy_costs_the_same_however_many_kinds_are_aside() -> None:
+    found = []
+    for count in (10, 100):
+        line = Line(Waiting(f"job{n}", f"p{n}", n, f"m{n}") for n in range(count))
+        assert line.choose([InPlace()], 0.0, able=lambda *_: False) is None
+        assert line.aside == count
+        found.append(instructions(line.copy))
+    assert found[1] == found[0]
+
+
 def test_a_decision_takes_no_look_at_every_lane_for_each_lane() -> None:
     """Where 20 models' jobs wait for the few lanes that are larger, listed last."""
     found, sizes = [], (40, 80, 160)

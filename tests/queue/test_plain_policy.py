@@ -91,6 +91,20 @@ class Town:
         return self.chance.choice((0.0, *[1.0] * 20, 20.0, -5.0, PATIENCE, OWED_FOR))
 
 
+def play(town: Town, line: Line, plain: PlainLine, now: float) -> None:
+    """One decision of both."""
+    chance = town.chance
+    lanes = [town.lane() for _ in range(chance.choice((0, 1, 1, 2, 4)))]
+    busy, able = chance.random() < 0.3, town.able(len(lanes))
+    among = len(lanes) + chance.choice((0, 0, 1))
+    apart = town.apart(len(lanes))
+    choice = line.choose(lanes, now, busy=busy, able=able, apart=apart, among=among)
+    assert choice == plain.choose(lanes, now, busy=busy, able=able, apart=apart, among=among)
+    if choice is not None:
+        line.take(choice, now)
+        plain.take(choice, now)
+
+
 @given(SEEDS)
 @settings(deadline=None, max_examples=150)
 def test_every_decision_is_that_of_the_plain_policy(seed: int) -> None:
@@ -106,23 +120,19 @@ def test_every_decision_is_that_of_the_plain_policy(seed: int) -> None:
             person, when = chance.choice(town.people), now - chance.randrange(30)
             line.serve(person, when)
             plain.serve(person, when)
+        elif act < 0.15:
+            other, other_plain = line.copy(), plain.copy()
+            for _ in range(3):
+                play(town, line, plain, now)
+                play(town, other, other_plain, now)
+            assert {job.id: job for job in other} == {job.id: job for job in other_plain}
         elif act < town.coming:
             # One person's job may be let in after a later one of theirs.
             job = town.job(number, 4 * number - 9 * chance.randrange(2))
             line.add(job)
             plain.add(job)
         else:
-            lanes = [town.lane() for _ in range(chance.choice((0, 1, 1, 2, 4)))]
-            busy, able = chance.random() < 0.3, town.able(len(lanes))
-            among = len(lanes) + chance.choice((0, 0, 1))
-            apart = town.apart(len(lanes))
-            choice = line.choose(lanes, now, busy=busy, able=able, apart=apart, among=among)
-            assert choice == plain.choose(
-                lanes, now, busy=busy, able=able, apart=apart, among=among
-            )
-            if choice is not None:
-                line.take(choice, now)
-                plain.take(choice, now)
+            play(town, line, plain, now)
         assert len(line) == len(plain)
         assert {job.id: job for job in line} == {job.id: job for job in plain}
     assert [*line.copy().rounds()] == [*line.rounds()] == [*plain.rounds()]

@@ -20,6 +20,9 @@ class Debts:
         other._since = self._since.copy()
         return other
 
+    def __len__(self) -> int:
+        return len(self._owed)
+
     def __contains__(self, person: object) -> bool:
         return person in self._owed
 

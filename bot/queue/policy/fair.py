@@ -171,13 +171,13 @@ class Fair:
                 return
             yield rank, self._heads[rank[-1]]
 
-    def owing_before(self, turn: Turn) -> list[str]:
-        """Who owes turns and would have theirs before `turn`."""
+    def owing_before(self, turn: Turn, owing: Container[str]) -> list[str]:
+        """Who owes turns, as `owing` says, and would have theirs before `turn`."""
         fair = self._turns.irange((True, -inf, -inf, ""), (True, *turn), (True, False))
         prompt = self._prompt.irange(None, turn, (True, False))
         return [
             *(person for _, _, _, person in fair),
-            *(person for _, _, person in prompt if person in self._owing),
+            *(person for _, _, person in prompt if person in owing),
         ]
 
     def own_before(self, job: Waiting) -> int:

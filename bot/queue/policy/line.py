@@ -65,6 +65,7 @@ class Line:
         self._debts = Debts()
         self._main = Fair(self._served, self._debts)
         self._aside: dict[Kind, Fair] = {}
+        self._shared: set[Kind] = set()  # of those aside, what a copy has too: never changed
         self._kind_aside: dict[str, Kind] = {}  # of the jobs that are aside
         self._suspects: SortedDict[tuple[int, int, str], Waiting] = SortedDict()
         self._suspicion: dict[str, tuple[int, int, str]] = {}
@@ -91,9 +92,8 @@ class Line:
         other._latest = self._latest
         other._debts = self._debts.copy()
         other._main = self._main.copy(other._served, other._debts)
-        other._aside = {
-            kind: fair.copy(other._served, other._debts) for kind, fair in self._aside.items()
-        }
+        other._aside = self._aside.copy()
+        other._shared, self._shared = set(self._aside), set(self._aside)
         other._kind_aside = self._kind_aside.copy()
         other._suspects = self._suspects.copy()
         other._suspicion = self._suspicion.copy()
@@ -104,9 +104,9 @@ class Line:
         if job.suspect:
             self._suspicion[job.id] = suspicion = _suspicion(job)
             self._suspects[suspicion] = job
-        elif (fair := self._aside.get(job.kind)) is not None:
+        elif job.kind in self._aside:
             self._kind_aside[job.id] = job.kind
-            fair.add(job)
+            self._own(job.kind).add(job)
         else:
             self._main.add(job)
 
@@ -116,7 +116,7 @@ class Line:
             return self._suspects.pop(suspicion)
         if (kind := self._kind_aside.pop(job_id, None)) is None:
             return self._main.remove(job_id)
-        fair = self._aside[kind]
+        fair = self._own(kind)
         job = fair.remove(job_id)
         if not fair:
             del self._aside[kind]
@@ -265,7 +265,7 @@ class Line:
         self._main.remove(job.id)
         if job.kind not in self._aside:
             self._aside[job.kind] = Fair(self._served, self._debts)
-        self._aside[job.kind].add(job)
+        self._own(job.kind).add(job)
         self._kind_aside[job.id] = job.kind
 
     def take(self, choice: Next, now: float) -> None:
@@ -275,7 +275,7 @@ class Line:
                 self._suspects[suspicion] = self._suspects[suspicion].once_more_passed(now)
             else:
                 kind = self._kind_aside.get(job_id)
-                fair = self._main if kind is None else self._aside[kind]
+                fair = self._main if kind is None else self._own(kind)
                 fair.let_pass(job_id, now)
         self._let_wait(choice.job, now)
         # Not simply the first: an earlier one of the same person may have come in meanwhile.
@@ -293,7 +293,12 @@ class Line:
                 self._debts.forgive(person)
         if not chosen.suspect:
             turn = self._main.turn(chosen)
-            for person in {one for fair in self._all for one in fair.owing_before(turn)}:
+            owing = (
+                {one for fair in self._all for one in fair.owing_before(turn, self._debts)}
+                if self._debts
+                else ()
+            )
+            for person in owing:
                 with self._rearranging(person):
                     self._debts.pay(person)
                 self.serve(person, now)  # it lets this turn pass
@@ -317,6 +322,13 @@ class Line:
             people = [own for own in people if len(own) > number]
         yield from self._suspects.values()
 
+    def _own(self, kind: Kind) -> Fair:
+        """Those of that kind aside, to be changed."""
+        if kind in self._shared:
+            self._shared.discard(kind)
+            self._aside[kind] = self._aside[kind].copy(self._served, self._debts)
+        return self._aside[kind]
+
     @property
     def _all(self) -> list[Fair]:
         return [self._main, *self._aside.values()]
@@ -324,7 +336,8 @@ class Line:
     @contextmanager
     def _rearranging(self, person: str) -> Iterator[None]:
         """Keep all in order while the block changes what the place of `person` depends on."""
-        fairs = [fair for fair in self._all if fair.count(person)]
+        kinds = [kind for kind, fair in self._aside.items() if fair.count(person)]
+        fairs = [self._main, *map(self._own, kinds)]
         for fair in fairs:
             fair.lift(person)
         yield
