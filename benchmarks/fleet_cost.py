@@ -8,19 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.fleet_day import LORA_SET, MODEL
-from bot.queue.policy import InPlace, Line, Places, Waiting
+from benchmarks.fleet_day import LARGE_CARD, LORA_SET, MODEL, SMALL_CARD
+from bot.queue import Lane
+from bot.queue.fleet import Fleet
+from bot.queue.policy import InPlace, Line, Waiting
 
 JOBS_EACH = 3
 """Jobs that each person has waiting: the usual limit."""
 BATCHES = 5
+STEP = 501
+"""From one lane that becomes free to the next, so that small and large ones take turns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Of a line of `waiting` jobs, with so many lanes of which one is free at a time, or all.
 
-    mixed: whether half of the lanes are able to run only half of the jobs. microseconds: processor
+    mixed: whether half of the lanes, those that come first, have too little memory for half of the
+    jobs, and are workers that are asked whether they have the files. microseconds: processor
     time for a job that comes, is chosen and starts. bytes: per waiting job; None if not measured.
     """
 
@@ -38,7 +43,12 @@ def jobs(seed: int, people: int) -> Iterator[Waiting]:
         person, model = f"{chance.randrange(people) + 10**17}", MODEL.draw(chance)
         loras = (f"lora-{LORA_SET.draw(chance)}:0.8",) if chance.random() < 0.5 else ()
         yield Waiting(
-            f"job-{number}", person, number, f"model-{model}", loras, memory_above=model % 2
+            f"job-{number}",
+            person,
+            number,
+            f"model-{model}",
+            loras,
+            memory_above=SMALL_CARD * (model % 2),
         )
         number += 1
 
@@ -67,35 +77,45 @@ class Busy:
     def measure(self, lanes: int, *, mixed: bool, decisions: int) -> Cost:
         """What a job costs. decisions: for how many it is measured."""
         chance = random.Random(lanes)
-        here = [InPlace(f"model-{MODEL.draw(chance)}") for _ in range(lanes)]
-        places, spent = Places(() if self._waiting else here), []
+        made = [_lane(number, lanes, chance, mixed=mixed) for number in range(lanes)]
+        fleet, spent = Fleet(made, _nothing), []
         gc.disable()
         try:
             for _ in range(BATCHES):
                 begun = time.process_time()
                 for number in range(decisions // BATCHES):
-                    self._one(places, here, number % lanes, mixed=mixed)
+                    self._one(fleet, fleet.lanes[number * STEP % lanes])
                 spent.append((time.process_time() - begun) / (decisions // BATCHES))
         finally:
             gc.enable()
         return Cost(self._waiting, lanes, mixed, median(spent) * 1e6, self._bytes)
 
-    def _one(self, places: Places, here: list[InPlace], lane: int, *, mixed: bool) -> None:
-        """One job comes, and one starts on the lane that becomes free."""
+    def _one(self, fleet: Fleet, lane: Lane) -> None:
+        """One job comes, and one starts on the lane that becomes free, as JobQueue decides."""
         self._now += 1.0
         self._line.add(next(self._coming))
-        if self._waiting:
-            places.put(lane, here[lane])
-        able = _able if mixed else None
-        choice = self._line.choose(places, self._now, able=able, among=len(here))
-        if choice is None:
-            return
-        self._line.take(choice, self._now)
-        here[choice.lane] = choice.job.needs
-        places.drop(choice.lane)
-        if not self._waiting:
-            places.put(choice.lane, here[choice.lane])
+        free = [lane] if self._waiting else fleet.lanes
+        choice = fleet.decide(self._line, free, self._now)
+        if choice is not None:
+            self._line.take(choice, self._now)
+            free[choice.lane].last = choice.job.needs
 
 
-def _able(job: Waiting, lane: int) -> bool:
-    return not job.memory_above or bool(lane % 2)
+def _lane(number: int, lanes: int, chance: random.Random, *, mixed: bool) -> Lane:
+    small = mixed and number < lanes // 2
+    lane = Lane(
+        f"lane-{number}",
+        memory=SMALL_CARD if small else LARGE_CARD,
+        isolated=lanes > 1,
+        able=_has_files if small else None,
+    )
+    lane.last = InPlace(f"model-{MODEL.draw(chance)}")
+    return lane
+
+
+def _has_files(job: Waiting) -> bool:
+    return not job.also
+
+
+def _nothing() -> None:
+    """Nobody waits to be told of the lanes."""

@@ -7,7 +7,7 @@ from math import inf
 from bot.queue.entering import as_waiting
 from bot.queue.estimate import needs
 from bot.queue.lanes import Lane, LaneState
-from bot.queue.policy import Able, Apart, Waiting
+from bot.queue.policy import Able, Apart, Line, Next, Places, Waiting
 from bot.queue.policy.jobs import Kind
 from bot.store import Job
 
@@ -103,6 +103,22 @@ class Fleet:
     def suspecting(self) -> bool:
         """Whether a suspect runs that may end this process, and so has to be alone in it."""
         return any(lane.running and lane.running.suspect for lane in self._together)
+
+    def decide(self, line: Line, free: Sequence[Lane], now: float) -> Next | None:
+        """The next job of `line` at `now` seconds, and the number of the lane of `free` for it; see
+        Line.choose."""
+        places, only_apart = Places(), self.suspecting
+        for number, lane in enumerate(free):
+            if lane.isolated or not only_apart:
+                places.put(number, lane.in_place)
+        return line.choose(
+            places,
+            now,
+            busy=self.shared,
+            able=self.able_on(free),
+            apart=apart_on(free),
+            among=len(self.lanes),
+        )
 
     def able_on(self, lanes: Sequence[Lane]) -> Able | None:
         """Which job may run on which of `lanes`, as the policy asks; None if there never was more

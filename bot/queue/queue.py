@@ -14,12 +14,12 @@ from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.dispatcher import Dispatcher
 from bot.queue.entering import as_waiting
-from bot.queue.fleet import Fleet, apart_on
+from bot.queue.fleet import Fleet
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Lookout, Ticket
-from bot.queue.policy import Line, Next, Places, Waiting
+from bot.queue.policy import Line, Next, Waiting
 from bot.queue.stillness import Stillness
 from bot.store import Job, NewJob, Store
 
@@ -256,18 +256,7 @@ class JobQueue(Fleet):
     def _choose(self, free: Sequence[Lane]) -> Next | None:
         if self.still.now:
             return None
-        places, only_apart = Places(), self.suspecting
-        for number, lane in enumerate(free):
-            if lane.isolated or not only_apart:
-                places.put(number, lane.in_place)
-        choice = self._line.choose(
-            places,
-            self._clock(),
-            busy=self.shared,
-            able=self.able_on(free),
-            apart=apart_on(free),
-            among=len(self.lanes),
-        )
+        choice = self.decide(self._line, free, self._clock())
         if self._line.put_off:
             self._dispatcher.look_again()
         return choice

@@ -1,5 +1,6 @@
 """The fleet benchmark: what each scheduler must do, and a quick run."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from benchmarks import fleet, fleet_day, fleet_run
 from benchmarks.fleet_cost import Busy
 from benchmarks.fleet_day import LARGE_CARD, Ask, Card, Shape, draw
 from benchmarks.fleet_run import SCHEDULERS, fits, simulate
+from bot.queue import Lane
+from bot.queue.fleet import Fleet
+from bot.queue.policy import Line, Next
 
 BUSY = Shape(5, 30_000, 0.15)
 
@@ -101,3 +105,17 @@ def test_what_a_decision_costs_is_measured() -> None:
     assert cost.microseconds > 0
     assert cost.bytes is not None
     assert cost.bytes > 100
+
+
+def test_it_is_the_queues_own_decision_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[int] = []
+    really = Fleet.decide
+
+    def decide(self: Fleet, line: Line, free: Sequence[Lane], now: float) -> Next | None:
+        decided.append(len(free))
+        return really(self, line, free, now)
+
+    monkeypatch.setattr(Fleet, "decide", decide)
+    Busy(60).measure(4, mixed=True, decisions=20)
+    Busy(0).measure(4, mixed=True, decisions=5)
+    assert decided == [1] * 20 + [4] * 5
