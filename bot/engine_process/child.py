@@ -7,7 +7,6 @@ import faulthandler
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -88,6 +87,7 @@ class Child:
         self._asked: SimpleQueue[Asked] = SimpleQueue()
         self._stop = threading.Event()
         self._told: str | None = None
+        self._texts = tuple[str, ...]()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="driver")
 
@@ -97,7 +97,7 @@ class Child:
         if first is None:
             _end(0)
         begin = BEGIN.decode(first.head)
-        logs.set_up(lambda line: self._send(Kind.LOG, line), begin.levels)
+        logs.set_up(lambda line: self._send(Kind.LOG, line), begin.levels, lambda: self._texts)
         engine = Engine(**begin.options.arguments())
         threading.Thread(target=self._listen, args=(engine,), daemon=True).start()
         while True:
@@ -108,6 +108,7 @@ class Child:
 
     def _answer(self, engine: Engine, asked: Asked) -> None:
         texts = asked.about.request.texts if isinstance(asked.about, Order) else ()
+        self._texts = tuple(texts)
         try:
             kind, head = self._done(engine, asked)
         except BaseException as error:
@@ -164,7 +165,7 @@ class Child:
             while (frame := frames.read(self._stdin)) is not None:
                 self._take(engine, frame)
         except WireError as error:
-            sys.stderr.write(f"{error}\n")
+            log.error("%s", error)
             _end(CONFUSED)
         _end(0)
 

@@ -174,11 +174,13 @@ def test_its_lines_come_through_with_the_job_and_without_prompts(lines: Lines) -
     engine = build()
     try:
         with concerning("job1"):
+            engine.warm_up()
             paint(engine, f"say {CANARY}")
+            paint(engine, f"cut {CANARY}")
             engine.prefetch(
                 [AdapterEntry(key=key, name=key, path=key) for key in ("ink", "broken")]
             )
-        until(lambda: lines.of("the disk") and lines.of("written to stdout"))
+        until(lambda: lines.of("the disk") and lines.of("printed a line"))
     finally:
         engine.close()
     assert lines.of("said")[0] == ("job1", "bot.engine.light", logging.INFO, "said [hidden]")
@@ -188,11 +190,12 @@ def test_its_lines_come_through_with_the_job_and_without_prompts(lines: Lines) -
     assert lines.of("from a library")[0][1:3] == ("library", logging.WARNING)
     assert lines.of("fetched ink, broken")[0][0] == "job1"
     assert lines.of("reading ahead failed")[0][0] == "job1"
-    assert lines.of("printed [hidden]")[0][0] == "job1", (
+    assert lines.of("printed: written to stdout")[0][0] == "job1", (
         "what libraries print is heard, and breaks no frame"
     )
+    assert len(lines.of("xxx")) == 1
     assert not lines.of("whispered"), "below the level here"
-    assert not lines.of(CANARY)
+    assert not lines.of(CANARY[:-1])
 
 
 def test_its_levels_are_those_here(lines: Lines) -> None:
