@@ -86,7 +86,7 @@ class Child:
         self._writing = threading.Lock()
         self._asked: SimpleQueue[Asked] = SimpleQueue()
         self._stop = threading.Event()
-        self._told: str | None = None
+        self._told = Loaded(None)
         self._texts = tuple[str, ...]()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="driver")
@@ -155,9 +155,9 @@ class Child:
             raise PaintStopped(StopReason.CANCELLED)
 
     def _tell_loaded(self, engine: Engine) -> None:
-        if (key := engine.loaded) != self._told:
-            self._send(Kind.LOADED, LOADED.encode(Loaded(key)))
-            self._told = key
+        if (now := Loaded(engine.loaded, engine.environment)) != self._told:
+            self._send(Kind.LOADED, LOADED.encode(now))
+            self._told = now
 
     def _listen(self, engine: Engine) -> None:
         """Take what comes while the main thread is busy. At the end, the process ends."""

@@ -59,6 +59,7 @@ class EngineProcess:
 
     def __init__(self, name: str, module: str, options: EngineOptions) -> None:
         self.loaded: str | None = None
+        self.environment = ""
         self._name = name
         self._job, self._texts = "", tuple[str, ...]()
         self._private = False  # whether it was ever given a text
@@ -198,7 +199,8 @@ class EngineProcess:
             case Kind.LOG:
                 logs.handle(frame.head, self._texts)
             case Kind.LOADED:
-                self.loaded = LOADED.decode(frame.head).key
+                told = LOADED.decode(frame.head)
+                self.loaded, self.environment = told.key, told.environment
             case Kind.MEASURED:
                 with suppress(Full):
                     self._measured.put_nowait(MEASURED.decode(frame.head))

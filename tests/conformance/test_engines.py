@@ -13,6 +13,7 @@ from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.order import Order
 from bot.painting import PaintedImage, Painting
 from bot.progress import Progress, Stage
+from bot.recipe import environment_id
 from bot.request import Hires, InitImage
 from bot.wire.options import EngineOptions
 from bot.worker.engine import ImageEngine
@@ -64,6 +65,15 @@ def test_it_generates_the_same_bytes(engine: ImageEngine, expected: Expected, lo
         for image, other in zip(painting.images, plain.images, strict=True):
             assert image.image.tobytes() == other.image.tobytes()
         assert engine.loaded == wanted.model
+
+
+def test_its_environment_is_that_of_its_recipes_before_the_first(
+    engine: ImageEngine, row: Row, order: Order
+) -> None:
+    engine.warm_up()
+    told = engine.environment
+    assert told or row.remote, "a worker tells of it the next time that it says something"
+    assert told in {environment_id(paint(engine, order).recipe.environment), ""}
 
 
 def test_reports_previews_and_images_come_in_order(engine: ImageEngine, row: Row) -> None:

@@ -53,10 +53,12 @@ class LightEngine:
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.loaded: str | None = None
+        self.environment = ""
         self.preview_interval: float | None = None
         self.fetched: list[str] = []
 
     def warm_up(self) -> None:
+        self.environment = "aether"
         os.write(1, b"written to stdout\n")
         log.debug("warming up on %s", self.options["device"])
 

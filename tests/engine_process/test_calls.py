@@ -112,6 +112,12 @@ def test_what_the_engine_raises_is_raised_again(shared: ProcessEngine) -> None:
     assert paint(shared).images, "it is as good as ever"
 
 
+def test_its_environment_is_told_before_the_first_job(engine: ProcessEngine) -> None:
+    assert engine.environment == ""
+    engine.warm_up()
+    assert engine.environment == "aether"
+
+
 def test_what_is_loaded_is_told(shared: ProcessEngine) -> None:
     shared.preload(MODEL.model_copy(update={"key": "other"}), lambda: None)
     assert shared.loaded == "other"

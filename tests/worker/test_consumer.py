@@ -160,6 +160,18 @@ class TestPainting:
             environment_id({"torch": "2.13.0"})
         ]
 
+    async def test_the_queue_knows_where_to_repeat_something_before_anything_was_generated(
+        self, build: Build
+    ) -> None:
+        async with build() as bench:
+            [lane] = bench.queue.lanes
+            warm = threading.Event()
+            bench.engine.environment = "as in the recipes"
+            bench.engine.preloading = lambda _: warm.set()
+            bench.workers.warm_up()
+            assert await asyncio.to_thread(warm.wait, 10)
+        assert lane.environment == "as in the recipes"
+
     async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
         seeds: list[int] = []
 
