@@ -26,6 +26,10 @@ from tests.engine.factories import catalog, digests, kohya_lora, model, ordered,
 Expected = Callable[[Order], Painting]
 
 
+HERE = "it is in this process, which goes with it"
+"""Why an engine that cannot be renewed has nothing to show."""
+
+
 def ignored(_: object) -> None:
     """Neither reports nor images are of interest."""
 
@@ -197,7 +201,7 @@ def test_a_rest_frees_the_model_and_the_next_job_has_it_again(
     assert row.remote or engine.loaded == order.model.key
     engine.rest()
     assert digests(paint(engine, order)) == digests(expected(order))
-    assert engine.gpu_memory() == {}, "there is no GPU here"
+    assert engine.gpu_memory() == ({} if row.remote else faults.GPU_MEMORY)
 
 
 @pytest.mark.long
@@ -217,7 +221,7 @@ def test_a_call_that_hangs_is_freed_by_renewing(
 ) -> None:
     if row.killed is None:
         assert not engine.renew()
-        return
+        pytest.skip(HERE)
     hanging = threading.Event()
 
     def report(progress: Progress) -> None:
@@ -240,7 +244,7 @@ def test_one_that_is_killed_is_lost_until_it_is_renewed(
     engine: ImageEngine, row: Row, expected: Expected, order: Order
 ) -> None:
     if row.killed is None:
-        return
+        pytest.skip(HERE)
     with pytest.raises(EngineLost) as lost:
         paint(engine, named(order, faults.KILLED))
     assert (lost.value.loss, lost.value.sure) == (row.killed, False)
