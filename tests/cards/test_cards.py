@@ -114,10 +114,15 @@ ONE, OTHERS = r"PCI\VEN_10DE&DEV_2684&SUBSYS_16F410DE", r"pci\ven_8086&dev_4680"
 def test_on_windows_it_is_asked_where_several_are_listed(
     registry: Registry, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "winreg", registry)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "winreg", registry)
     monkeypatch.setattr(sys, "platform", "win32")
-    looked: list[object] = []
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: looked.append(1) or Answer(b"[]"))
+    looked = []
+
+    def run(command: list[str], **_: object) -> Answer:
+        looked.append(command)
+        return Answer(b"[]")
+
+    monkeypatch.setattr(subprocess, "run", run)
     assert find_cards(tmp_path) == ()
     assert bool(looked) == asked
 
