@@ -53,9 +53,9 @@ check: .venv/installed-dev
 docs: .venv/installed
 	$(BIN)/python -m tools.settings_docs
 
-# requirements.lock from requirements.txt, and the same for workers: every package with its hashes, for every platform and
-# Python from 3.11 on. Locked versions are kept where requirements.txt allows them; delete
-# requirements.lock first to get the newest. Needs a network.
+# requirements.lock from requirements.txt, and the same for workers: every package with its hashes,
+# for every platform and Python from 3.11 on. Locked versions are kept where requirements.txt allows
+# them; delete requirements.lock first to get the newest. Needs a network.
 lock: .venv/installed-dev
 	$(BIN)/uv --no-config pip compile requirements.txt --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \

@@ -101,6 +101,10 @@ class TimedEngine:
     preview_interval: float | None = None
 
     @property
+    def environment(self) -> str:
+        return self._engine.environment
+
+    @property
     def loaded(self) -> str | None:
         return self._engine.loaded
 

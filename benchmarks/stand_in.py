@@ -23,6 +23,7 @@ class StandIn:
     """With the methods of `bot.engine.Engine`, and its options, which it does not need."""
 
     loaded: str | None = None
+    environment: str = ""
     preview_interval: float | None = None
 
     def __init__(self, **_: Any) -> None:

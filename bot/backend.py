@@ -5,6 +5,8 @@ The bot and the command line both build theirs here, so both generate in the sam
 
 import asyncio
 import gc
+import logging
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +38,8 @@ from bot.worker.observers import JobObserver
 from bot.worker.permits import Permits
 from bot.worker.workers import Workers
 from catalog import Demos, KeptFacts, LiveCatalog, Pace
+
+log = logging.getLogger(__name__)
 
 GIB = 2**30
 
@@ -148,6 +152,29 @@ def cards_for(settings: Settings) -> tuple[Card, ...]:
     several = sum(device.startswith("cuda") for device in settings.devices) > 1
     automatic = not settings.devices and settings.device in ("auto", "cuda")
     return find_cards() if several or automatic else ()
+
+
+def measured(lanes: Sequence[tuple[Lane, ImageEngine]]) -> dict[str, dict[str, int]]:
+    """Bytes by kind for each of `lanes`, see Engine.gpu_memory; without those that cannot be asked.
+
+    All are asked at once, so that one that is silent does not hold up the others. Blocks.
+    """
+    found: dict[str, dict[str, int]] = {}
+
+    def ask(lane: Lane, engine: ImageEngine) -> None:
+        try:
+            found[lane.name] = engine.gpu_memory()
+        except Exception as error:
+            # The driver fails after a fatal error, which is when the others matter most.
+            log.warning("%s: its memory cannot be read: %s", lane.name, type(error).__name__)
+
+    # The end of the bot does not wait for a driver that never answers.
+    threads = [threading.Thread(target=ask, args=each, daemon=True) for each in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {lane.name: found[lane.name] for lane, _ in lanes if lane.name in found}
 
 
 def build_image_check(settings: Settings) -> ImageCheck:
@@ -286,8 +313,8 @@ class Backend:
         return frozenset(key for lane in self.queue.lanes for key in lane.in_place.adapters)
 
     def gpu_memory(self) -> dict[str, dict[str, int]]:
-        """Bytes by kind for each lane of this machine; see Engine.gpu_memory."""
-        return {lane.name: engine.gpu_memory() for lane, engine in self.lanes}
+        """Bytes by kind for each lane of this machine; see `measured`."""
+        return measured(self.lanes)
 
     def workers(self, observer: JobObserver) -> Workers:
         """Workers that drain the queue once run; `observer` is notified about every job."""

@@ -1,15 +1,18 @@
 """Which lanes there are, and with which engines."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.backend import GIB, build_lanes, devices_of, engine_options, lane_names
+from bot.backend import GIB, build_lanes, devices_of, engine_options, lane_names, measured
 from bot.cards import Card
 from bot.engine import Engine
 from bot.engine_process import ProcessEngine
+from bot.queue import Lane
 from bot.settings import Settings
+from tests.worker.fakes import FakeEngine
 
 TWO = (Card("A", 24 * GIB), Card("B", 8 * GIB))
 
@@ -83,3 +86,22 @@ def test_engines_share_the_ram_for_models(monkeypatch: pytest.MonkeyPatch) -> No
     assert engine_options(settings(), None, "cuda:0", 4).model_cache == 8 * GIB
     assert engine_options(settings(), None, "cpu", 4).model_cache is None
     assert engine_options(settings(model_cache=10.0), None, "cuda:0", 4).model_cache == 2.5 * GIB
+
+
+def test_one_that_cannot_be_asked_for_its_memory_hides_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    together = threading.Barrier(3, timeout=10)  # it breaks if one is asked after the other
+
+    class Measured(FakeEngine):
+        def gpu_memory(self) -> dict[str, int]:
+            together.wait()
+            if self.loaded == "broken":
+                raise RuntimeError("no driver")
+            return {"total": GIB}
+
+    engines = [Measured() for _ in range(3)]
+    engines[0].loaded = "broken"
+    lanes = [(Lane(f"gpu-{n}", f"cuda:{n}"), engine) for n, engine in enumerate(engines)]
+    assert measured(lanes) == {"gpu-1": {"total": GIB}, "gpu-2": {"total": GIB}}
+    assert caplog.messages == ["gpu-0: its memory cannot be read: RuntimeError"]

@@ -43,10 +43,10 @@ _CARDS: Final = TypeAdapter(list[Card])
 def find_cards(root: Path = Path("/"), driver: Path = DRIVER) -> tuple[Card, ...]:
     """The cards that CUDA sees, in its order; empty if there are none, or too few to choose from.
 
-    On Linux, the driver is not asked where it lists at most one card. Whatever goes wrong is
-    logged, and there are none then. Blocks. root: of the file system. driver: the script that asks.
+    The driver is not asked where the system lists at most one card. Whatever goes wrong is logged,
+    and there are none then. Blocks. root: of the file system. driver: the script that asks.
     """
-    if sys.platform == "linux" and not _may_be_several(root):
+    if not _may_be_several(root):
         return ()
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
@@ -70,7 +70,15 @@ def find_cards(root: Path = Path("/"), driver: Path = DRIVER) -> tuple[Card, ...
 
 
 def _may_be_several(root: Path) -> bool:
-    """Whether the Linux driver lists more than one card, or lists none because it is Windows'."""
+    if sys.platform == "win32":
+        from bot.cards.windows import may_be_several
+
+        return may_be_several()
+    return sys.platform == "linux" and _may_be_several_on_linux(root)
+
+
+def _may_be_several_on_linux(root: Path) -> bool:
+    """Whether the driver lists more than one card, or lists none because it is Windows'."""
     try:
         return len([*(root / "proc/driver/nvidia/gpus").iterdir()]) > 1
     except OSError:

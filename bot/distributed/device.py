@@ -119,7 +119,8 @@ class Device:
     def state(self) -> DeviceState:
         """As it is now. Any thread; may wait for the driver."""
         busy = not self.idle.is_set()
-        return replace(self._describe(), environment=self._environment, busy=busy)
+        environment = self._environment or self.engine.environment
+        return replace(self._describe(), environment=environment, busy=busy)
 
     def warm_up(self, preload: Callable[[], None]) -> None:
         """Call `preload` in the engine's thread, ahead of the first job."""

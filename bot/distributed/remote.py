@@ -59,6 +59,11 @@ class RemoteEngine:
         self._hints: PubSub | None = None
 
     @property
+    def environment(self) -> str:
+        """As the worker has told it."""
+        return self._state.environment
+
+    @property
     def loaded(self) -> str | None:
         return self._state.loaded if self._painted_with is None else self._painted_with
 

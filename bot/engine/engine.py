@@ -14,6 +14,7 @@ from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
 from bot.progress import Notice, Progress
+from bot.recipe import environment_id
 from catalog import AdapterEntry, ModelEntry
 from catalog.disk import passing_fault
 
@@ -31,6 +32,7 @@ class Engine:
 
     Call everything from the engine thread, except `loaded`, `gpu_memory` and `prefetch`.
     `preview_interval` may change between two jobs.
+    environment: the `environment_id` of its recipes; "" before `warm_up`.
 
     models_dir: the owner's files, and `hub/` below it, which the engine downloads to.
     hashes_file: where digests of weights are stored.
@@ -74,6 +76,7 @@ class Engine:
         self._hub_token = hub_token
         self._pipeline: Pipeline | None = None
         self._painting_on: Place | None = None
+        self.environment = ""
 
     @property
     def loaded(self) -> str | None:
@@ -268,6 +271,7 @@ class Engine:
                 new_preview=self._new_preview,
             )
             self._painting_on = place
+            self.environment = environment_id(place.describe())
         return self._pipeline
 
     def _new_preview(self) -> "Preview | None":

@@ -6,7 +6,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import diffusers
 import torch
@@ -16,6 +16,9 @@ from bot.engine.device import DeviceReport
 from bot.engine.ram import usable_ram
 from bot.errors import JobFailed
 
+ENGINE: Final = "3"
+"""Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
+to the weights in one operation, and since 3, their scales may stand beside the file."""
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -82,19 +85,24 @@ class Place:
         elif sys.platform == "linux":
             _trim_heap()
 
+    @property
+    def name(self) -> str:
+        """What the device calls itself."""
+        if not self.present:
+            return "none"
+        return torch.cuda.get_device_name(self.device) if self.kind == "cuda" else _processor_name()
+
     def report(self) -> DeviceReport:
         """See `Engine.device_report`."""
-        name, total, free, problem = _processor_name(), None, None, None
+        total, free, problem = None, None, None
         if not self.present:
-            name = "none"
             problem = f"{self.device} is set, but torch finds no such device here"
         elif self.kind == "cuda":
-            name = torch.cuda.get_device_name(self.device)
             free, total = torch.cuda.mem_get_info(self.device)
         elif self.kind == "mps":
             total = torch.mps.recommended_max_memory()
             free = total - torch.mps.driver_allocated_memory()
-        return DeviceReport(self.device, name, self.dtype_name, total, free, problem)
+        return DeviceReport(self.device, self.name, self.dtype_name, total, free, problem)
 
     def memory(self) -> dict[str, int]:
         """Bytes of a GPU's memory by kind; empty where there is none."""
@@ -119,7 +127,7 @@ class Place:
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,
             "device": self.kind,  # cards of one kind compute alike
-            "device_name": self.report().name,
+            "device_name": self.name,
             "dtype": self.dtype_name,
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
@@ -129,7 +137,7 @@ class Place:
         if self.kind == "cuda":
             facts["cuda"] = str(torch.version.cuda)
             facts["cudnn"] = str(cast("Any", torch.backends.cudnn).version())
-        return facts
+        return {**facts, "engine": ENGINE}
 
 
 def settle() -> None:

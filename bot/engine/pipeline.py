@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import torch
 from PIL.Image import Image
@@ -38,10 +37,6 @@ from bot.recipe import Recipe, Weights
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
 from catalog.weight_files.prediction import Training
-
-ENGINE: Final = "3"
-"""Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
-to the weights in one operation, and since 3, their scales may stand beside the file."""
 
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
@@ -137,7 +132,7 @@ class Pipeline:
         here = self._residency.resident
         enlarged = self._upscaling.enlarged(order, profile, here, report, check_stop)
         if enlarged and order.model is None:
-            return enlarged.painting(request, {**self._place.describe(), "engine": ENGINE}, each)
+            return enlarged.painting(request, self._place.describe(), each)
         needed = self._locate(order, report, check_stop)
         recipe = self._recipe(needed)
         over = canvas(enlarged.image, needed.entry) if enlarged else None
@@ -171,11 +166,7 @@ class Pipeline:
         recipe = replace(
             recipe,
             scheduler=sampling.describe(scheduler),
-            environment={
-                **self._place.describe(),
-                "engine": ENGINE,
-                **described(profile, prepared),
-            },
+            environment={**self._place.describe(), **described(profile, prepared)},
         )
         if enlarged:
             recipe = enlarged.noted(recipe)

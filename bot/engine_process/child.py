@@ -7,7 +7,6 @@ import faulthandler
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -87,7 +86,8 @@ class Child:
         self._writing = threading.Lock()
         self._asked: SimpleQueue[Asked] = SimpleQueue()
         self._stop = threading.Event()
-        self._told: str | None = None
+        self._told = Loaded(None)
+        self._texts = tuple[str, ...]()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._driver = ThreadPoolExecutor(1, thread_name_prefix="driver")
 
@@ -97,7 +97,7 @@ class Child:
         if first is None:
             _end(0)
         begin = BEGIN.decode(first.head)
-        logs.set_up(lambda line: self._send(Kind.LOG, line), begin.levels)
+        logs.set_up(lambda line: self._send(Kind.LOG, line), begin.levels, lambda: self._texts)
         engine = Engine(**begin.options.arguments())
         threading.Thread(target=self._listen, args=(engine,), daemon=True).start()
         while True:
@@ -108,6 +108,7 @@ class Child:
 
     def _answer(self, engine: Engine, asked: Asked) -> None:
         texts = asked.about.request.texts if isinstance(asked.about, Order) else ()
+        self._texts = tuple(texts)
         try:
             kind, head = self._done(engine, asked)
         except BaseException as error:
@@ -154,9 +155,9 @@ class Child:
             raise PaintStopped(StopReason.CANCELLED)
 
     def _tell_loaded(self, engine: Engine) -> None:
-        if (key := engine.loaded) != self._told:
-            self._send(Kind.LOADED, LOADED.encode(Loaded(key)))
-            self._told = key
+        if (now := Loaded(engine.loaded, engine.environment)) != self._told:
+            self._send(Kind.LOADED, LOADED.encode(now))
+            self._told = now
 
     def _listen(self, engine: Engine) -> None:
         """Take what comes while the main thread is busy. At the end, the process ends."""
@@ -164,7 +165,7 @@ class Child:
             while (frame := frames.read(self._stdin)) is not None:
                 self._take(engine, frame)
         except WireError as error:
-            sys.stderr.write(f"{error}\n")
+            log.error("%s", error)
             _end(CONFUSED)
         _end(0)
 

@@ -57,6 +57,12 @@ class ProcessEngine:
         self._renewed: EngineProcess | None = None
 
     @property
+    def environment(self) -> str:
+        """As of an Engine. Any thread."""
+        process = self._process
+        return process.environment if process else ""
+
+    @property
     def loaded(self) -> str | None:
         """Key of the model in memory. Any thread."""
         process = self._process

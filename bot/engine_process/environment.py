@@ -37,10 +37,14 @@ def placed(
     from its neighbour. A number that there is no card for is left for the engine to refuse.
     """
     kind, _, number = options.device.partition(":")
-    seen = [each.strip() for each in variables.get(_VISIBLE, "").split(",") if each.strip()]
-    if kind != "cuda" or not number or (seen and int(number) >= len(seen)):
+    if kind != "cuda" or not number:
         return options, dict(variables)
-    card = seen[int(number)] if seen else number
+    card = number
+    if (visible := variables.get(_VISIBLE)) is not None:  # empty: none is
+        seen = [each.strip() for each in visible.split(",") if each.strip()]
+        if int(number) >= len(seen):
+            return options, dict(variables)
+        card = seen[int(number)]
     return replace(options, device=kind), {**variables, _VISIBLE: card}
 
 

@@ -32,14 +32,17 @@ LINE: Final = Codec(Line, "line", 2**17)
 
 
 class Forwarding(logging.Handler):
-    """Passes each line to `send`."""
+    """Passes each line to `send`. texts: what no line may have, before its end is cut off: half a
+    text would not be found any more."""
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes], None], texts: Callable[[], Collection[str]]) -> None:
         super().__init__()
         self._send = send
+        self._texts = texts
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)[:LINE_MAX].encode(errors="replace").decode()
+        whole = without_texts(self.format(record), self._texts())
+        text = whole[:LINE_MAX].encode(errors="replace").decode()
         level = max((level for level in LEVELS if level <= record.levelno), default=LEVELS[0])
         self._send(LINE.encode(Line(level, record.name, job_of(record), text)))
 
@@ -50,9 +53,14 @@ def levels() -> dict[str, int]:
     return {name: logger.level for name, logger in loggers.items()}
 
 
-def set_up(send: Callable[[bytes], None], wanted: dict[str, int]) -> None:
-    """Send the lines of this process away, those of `wanted` levels. send: gets Lines as JSON."""
-    logging.getLogger().handlers = [Forwarding(send)]
+def set_up(
+    send: Callable[[bytes], None],
+    wanted: dict[str, int],
+    texts: Callable[[], Collection[str]],
+) -> None:
+    """Send the lines of this process away, those of `wanted` levels. send: gets Lines as JSON.
+    texts: what they may not have at the moment."""
+    logging.getLogger().handlers = [Forwarding(send, texts)]
     for name, level in wanted.items():
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)

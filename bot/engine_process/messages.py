@@ -28,9 +28,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """key: of the model in memory; None if there is none."""
+    """key: of the model in memory; None if there is none. environment: as of `Engine`."""
 
     key: str | None
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from bot.engine_process import frames, logs
 from bot.engine_process.environment import environment, placed
 from bot.engine_process.frames import ENDING, OF_A_CALL, Frame, Kind
 from bot.engine_process.messages import BEGIN, LOADED, MEASURED, Begin, Measured
+from bot.engine_process.printed import LINE_MAX, overhear
 from bot.errors import WireError
-from bot.log import concerning, without_texts
+from bot.log import concerning
 from bot.wire.failures import RaisedElsewhere
 from bot.wire.options import EngineOptions
 
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 
 AHEAD: Final = 8
 """Frames that wait to be taken; further ones wait in the pipe."""
-LINE_MAX: Final = 2_000
-"""Bytes of a line that it prints."""
 TICK: Final = 0.1
 """Seconds after which whoever waits looks around."""
 REAPING: Final = 5.0
@@ -60,8 +59,10 @@ class EngineProcess:
 
     def __init__(self, name: str, module: str, options: EngineOptions) -> None:
         self.loaded: str | None = None
+        self.environment = ""
         self._name = name
         self._job, self._texts = "", tuple[str, ...]()
+        self._private = False  # whether it was ever given a text
         self._answers: Queue[Frame | None] = Queue(AHEAD)
         self._measured: Queue[Measured] = Queue(1)
         self._measuring = threading.Lock()
@@ -104,6 +105,7 @@ class EngineProcess:
         """A call begins, which lasts until a frame of ENDING. job: whose it is, which what it
         prints concerns. texts: what no line that is logged from now on may have."""
         self._job, self._texts = job, tuple(texts)
+        self._private = self._private or bool(texts)
         self._in_call = True
 
     def send(self, kind: Kind, head: bytes = b"", body: bytes = b"") -> None:
@@ -197,7 +199,8 @@ class EngineProcess:
             case Kind.LOG:
                 logs.handle(frame.head, self._texts)
             case Kind.LOADED:
-                self.loaded = LOADED.decode(frame.head).key
+                told = LOADED.decode(frame.head)
+                self.loaded, self.environment = told.key, told.environment
             case Kind.MEASURED:
                 with suppress(Full):
                     self._measured.put_nowait(MEASURED.decode(frame.head))
@@ -240,10 +243,8 @@ class EngineProcess:
             self._writing.release()
 
     def _overhear(self, stream: IO[bytes]) -> None:
-        """Log what it prints: libraries in C do, and a crash writes where it was."""
+        """Log what it prints."""
         with stream:
             while line := stream.readline(LINE_MAX):
-                text = without_texts(line.decode(errors="replace").rstrip(), self._texts)
-                if text:
-                    with concerning(self._job):
-                        log.warning("%s: its engine process printed: %s", self._name, text)
+                with concerning(self._job):
+                    overhear(self._name, line, private=self._private)

@@ -19,6 +19,9 @@ class ImageEngine(Protocol):
     preview_interval: float | None
 
     @property
+    def environment(self) -> str: ...
+
+    @property
     def loaded(self) -> str | None: ...
 
     def gpu_memory(self) -> dict[str, int]: ...

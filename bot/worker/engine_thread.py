@@ -122,7 +122,7 @@ class EngineThread:
             log.warning("%s: starting another engine in %.0f s", self._lane.name, seconds)
             await asyncio.sleep(seconds)
             try:
-                await self.call(self._engine.warm_up)
+                await self.call(self._warm_up)
             except EngineLost as error:
                 log.error("%s: its new engine was lost at once: %s", self._lane.name, error)
                 self._losses += 1
@@ -145,8 +145,14 @@ class EngineThread:
             except Exception:
                 log.exception("%s: the GPU's memory is not known", self._lane.name)
 
-    def _preload(self) -> None:
+    def _warm_up(self) -> None:
         self._engine.warm_up()
+        if self._engine.environment:
+            # From now on, the queue knows where to repeat what was generated in such a one.
+            self._lane.environment = self._engine.environment
+
+    def _preload(self) -> None:
+        self._warm_up()
         try:
             catalog = self._catalog.current
             if model := catalog.models.get(catalog.default):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import PIL.Image
 
@@ -15,10 +15,12 @@ from bot.files.sheets.drawing import Content, Failed, draw_sheet
 from bot.files.sheets.metadata import describe_sheet
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
-from bot.recipe import Recipe, environment_id
-from bot.request import GenerationRequest
+from bot.recipe import Recipe
 from bot.store import ELSEWHERE, Failure, ImageRecord, Job, sheet_number
 from bot.texts.language import Say, Texts
+
+DEVICE: Final = ("device_name", "device")
+"""What a recipe's environment says of the kind of device."""
 
 
 class Result(Protocol):
@@ -109,12 +111,15 @@ class PaintedSheet:
         return Failed(sentence.replace("`", "").replace("**", ""))
 
 
-def made_elsewhere(request: GenerationRequest, recipe: Recipe) -> tuple[Notice, ...]:
-    """That an image which was to be repeated was generated in another environment than before."""
-    if request.environment in {None, environment_id(recipe.environment)}:
+def made_elsewhere(recipe: Recipe, original: Recipe) -> tuple[Notice, ...]:
+    """That an image which was to be repeated was generated on another kind of device than before.
+
+    Other versions of the libraries on the same one are for the verdict to name.
+    """
+    here, there = ([each.environment.get(name) for name in DEVICE] for each in (recipe, original))
+    if here == there:
         return ()
-    device = recipe.environment.get("device_name") or recipe.environment.get("device", "?")
-    return (Notice(ELSEWHERE, {"device": device}),)
+    return (Notice(ELSEWHERE, {"device": here[0] or here[1] or "?"}),)
 
 
 @cache

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bot.progress import Notice
 from bot.queue import JobQueue
+from bot.recipe import Recipe
 from bot.store import ImageRecord, Job, Store, files_error
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
@@ -105,8 +107,7 @@ class Saver:
                 raise files_error(self._images_dir, error) from error
 
         async def finish() -> Job | None:
-            elsewhere = made_elsewhere(job.request, result.recipe)
-            warnings = (*result.warnings, *elsewhere, *notices)
+            warnings = (*result.warnings, *await self._elsewhere(job, result.recipe), *notices)
             return await self._store.finish(job, result.recipe, images, warnings)
 
         what = f"job {job.id}: generated, but its result cannot be saved"
@@ -114,3 +115,11 @@ class Saver:
         notices = await keep_trying(inspect, what, check=attempt.check_stop)
         images = await keep_trying(save, what, check=attempt.check_stop)
         return await keep_trying(finish, what, check=attempt.check_stop)
+
+    async def _elsewhere(self, job: Job, recipe: Recipe) -> tuple[Notice, ...]:
+        if job.request.environment is None or job.parent_id is None:
+            return ()
+        original = await self._store.find(job.parent_id)
+        if original is None or original.recipe is None:
+            return ()
+        return made_elsewhere(recipe, original.recipe)

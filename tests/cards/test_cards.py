@@ -2,13 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
 from ctypes import c_int, c_size_t
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.cards import Card, find_cards
+from bot.cards import Card, find_cards, windows
 from bot.cards.driver import NO_DEVICE, cards
 
 TWO = [{"name": "A", "memory": 24 * 2**30}, {"name": "B", "memory": 8 * 2**30}]
@@ -40,6 +43,93 @@ def test_it_is_not_asked_where_there_is_one_at_most(tmp_path: Path, listed: int)
     script = driver(tmp_path, f"open({str(tmp_path / 'asked')!r}, 'w')")
     assert find_cards(tmp_path, script) == ()
     assert not (tmp_path / "asked").exists()
+
+
+def test_it_is_not_asked_where_there_can_be_none(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    script = driver(tmp_path, f"open({str(tmp_path / 'asked')!r}, 'w')")
+    assert find_cards(root, script) == ()
+    assert not (tmp_path / "asked").exists()
+
+
+class Key(list[tuple[str, "str | Key"]]):
+    """One of the registry's: names with values and further keys."""
+
+    def __enter__(self) -> "Key":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Registry:
+    """As `winreg`, with one key of display adapters."""
+
+    HKEY_LOCAL_MACHINE = None
+
+    def __init__(self, *devices: str | None) -> None:
+        """devices: one for each adapter; None for a key that is none."""
+        adapters = [Key([] if name is None else [(windows.DEVICE, name)]) for name in devices]
+        self.displays = Key((f"{n:04}", adapter) for n, adapter in enumerate(adapters))
+
+    def OpenKey(self, key: Key | None, name: str) -> Key:  # noqa: N802
+        if key is None:
+            assert name == windows.DISPLAYS
+            return self.displays
+        found = dict(key)[name]
+        assert isinstance(found, Key)
+        return found
+
+    def QueryInfoKey(self, key: Key) -> tuple[int]:  # noqa: N802
+        return (len(key),)
+
+    def EnumKey(self, key: Key, number: int) -> str:  # noqa: N802
+        return key[number][0]
+
+    def QueryValueEx(self, key: Key, name: str) -> tuple[object]:  # noqa: N802
+        if name not in dict(key):
+            raise FileNotFoundError(name)
+        return (dict(key)[name],)
+
+
+class Closed(Registry):
+    def OpenKey(self, key: Key | None, name: str) -> Key:  # noqa: N802
+        raise PermissionError(name)
+
+
+ONE, OTHERS = r"PCI\VEN_10DE&DEV_2684&SUBSYS_16F410DE", r"pci\ven_8086&dev_4680"
+
+
+@pytest.mark.parametrize(
+    ("registry", "asked"),
+    [
+        (Registry(), False),
+        (Registry(OTHERS, ONE, None), False),
+        (Registry(ONE, OTHERS, ONE), True),
+        (Closed(), True),
+    ],
+)
+def test_on_windows_it_is_asked_where_several_are_listed(
+    registry: Registry, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    monkeypatch.setattr(sys, "platform", "win32")
+    looked = []
+
+    def run(command: list[str], **_: object) -> Answer:
+        looked.append(command)
+        return Answer(b"[]")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert find_cards(tmp_path) == ()
+    assert bool(looked) == asked
+
+
+@dataclass
+class Answer:
+    stdout: bytes
 
 
 def test_it_is_asked_in_a_process_without_secrets(

@@ -38,6 +38,7 @@ class LightEngine:
     """Generates instantly from the seed; for some prompts it does the worst that engines do."""
 
     loaded = "demo"
+    environment = ""
     preview_interval: float | None = None
 
     def __init__(self, **_: Any) -> None: ...

@@ -45,6 +45,10 @@ class Elsewhere:
         self._lock = threading.Lock()
 
     @property
+    def environment(self) -> str:
+        return "" if self._engine is None else self._engine.environment
+
+    @property
     def loaded(self) -> str | None:
         return None if self._engine is None else self._engine.loaded
 

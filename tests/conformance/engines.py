@@ -23,8 +23,9 @@ from tests.conformance.elsewhere import on_another_machine
 @dataclass(frozen=True, slots=True)
 class Row:
     """opened: with the engine, ready to be called. killed: what is lost when what generates is
-    killed; None if that is this process, which nothing can renew. remote: whether it is on another
-    machine, which tells of the latest step alone, and loads and rests by itself."""
+    killed; None if that is this process, which nothing can renew, so that it skips what comes after
+    that. remote: whether it is on another machine, which tells of the latest step alone, and loads
+    and rests by itself."""
 
     name: str
     opened: Callable[[EngineOptions], AbstractContextManager[ImageEngine]]

@@ -22,6 +22,8 @@ DEVICE: Final = "device"
 ODDLY: Final = "oddly"
 HANG: Final = "hang"
 KILLED: Final = "killed"
+GPU_MEMORY: Final = {"total": 8 * 2**30, "free": 2**30}
+"""What its driver says, whether there is one or not."""
 
 
 def named(order: Order, fault: str) -> Order:
@@ -30,6 +32,7 @@ def named(order: Order, fault: str) -> Order:
 
 def install(patch: Callable[[object, str, Any], None] = setattr) -> None:
     """Have the engines of this process go wrong. patch: sets an attribute."""
+    from bot.engine.environment import Place
     from bot.engine.pipeline import Pipeline
 
     plain = Pipeline.paint
@@ -51,6 +54,7 @@ def install(patch: Callable[[object, str, Any], None] = setattr) -> None:
         return plain(self, order, report, check_stop, *rest)
 
     patch(Pipeline, "paint", paint)
+    patch(Place, "memory", lambda _: dict(GPU_MEMORY))
 
 
 def _gated(

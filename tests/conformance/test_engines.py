@@ -13,6 +13,7 @@ from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.order import Order
 from bot.painting import PaintedImage, Painting
 from bot.progress import Progress, Stage
+from bot.recipe import environment_id
 from bot.request import Hires, InitImage
 from bot.wire.options import EngineOptions
 from bot.worker.engine import ImageEngine
@@ -23,6 +24,10 @@ from tests.conformance.faults import named
 from tests.engine.factories import catalog, digests, kohya_lora, model, ordered, picture, request
 
 Expected = Callable[[Order], Painting]
+
+
+HERE = "it is in this process, which goes with it"
+"""Why an engine that cannot be renewed has nothing to show."""
 
 
 def ignored(_: object) -> None:
@@ -64,6 +69,15 @@ def test_it_generates_the_same_bytes(engine: ImageEngine, expected: Expected, lo
         for image, other in zip(painting.images, plain.images, strict=True):
             assert image.image.tobytes() == other.image.tobytes()
         assert engine.loaded == wanted.model
+
+
+def test_its_environment_is_that_of_its_recipes_before_the_first(
+    engine: ImageEngine, row: Row, order: Order
+) -> None:
+    engine.warm_up()
+    told = engine.environment
+    assert told or row.remote, "a worker tells of it the next time that it says something"
+    assert told in {environment_id(paint(engine, order).recipe.environment), ""}
 
 
 def test_reports_previews_and_images_come_in_order(engine: ImageEngine, row: Row) -> None:
@@ -187,7 +201,7 @@ def test_a_rest_frees_the_model_and_the_next_job_has_it_again(
     assert row.remote or engine.loaded == order.model.key
     engine.rest()
     assert digests(paint(engine, order)) == digests(expected(order))
-    assert engine.gpu_memory() == {}, "there is no GPU here"
+    assert engine.gpu_memory() == ({} if row.remote else faults.GPU_MEMORY)
 
 
 @pytest.mark.long
@@ -207,7 +221,7 @@ def test_a_call_that_hangs_is_freed_by_renewing(
 ) -> None:
     if row.killed is None:
         assert not engine.renew()
-        return
+        pytest.skip(HERE)
     hanging = threading.Event()
 
     def report(progress: Progress) -> None:
@@ -230,7 +244,7 @@ def test_one_that_is_killed_is_lost_until_it_is_renewed(
     engine: ImageEngine, row: Row, expected: Expected, order: Order
 ) -> None:
     if row.killed is None:
-        return
+        pytest.skip(HERE)
     with pytest.raises(EngineLost) as lost:
         paint(engine, named(order, faults.KILLED))
     assert (lost.value.loss, lost.value.sure) == (row.killed, False)

@@ -54,6 +54,7 @@ class SteppingEngine:
     def __init__(self, seconds: float = 0.0, raises: Exception | None = None) -> None:
         self.preview_interval: float | None = None
         self.loaded: str | None = None
+        self.environment = ""
         self.raises = raises
         self.seconds = seconds
         self.orders: list[Order] = []

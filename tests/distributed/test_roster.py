@@ -88,6 +88,15 @@ async def put(server: Server, key: str, value: bytes) -> None:
     await client.aclose()
 
 
+async def test_its_environment_is_told_before_anything_was_generated(server: Server) -> None:
+    engine = SteppingEngine()
+    engine.environment = "5e1f"
+    async with watching(server.url) as lanes, working(worker(server.url, engine)):
+        await lanes.until(lambda: lanes.lanes)
+        [(lane, remote)] = lanes.lanes.values()
+        assert lane.environment == remote.environment == "5e1f"
+
+
 async def test_every_device_is_a_lane(server: Server) -> None:
     two = worker(server.url, SteppingEngine(), SteppingEngine())
     async with watching(server.url) as lanes, working(two):

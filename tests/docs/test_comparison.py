@@ -6,9 +6,12 @@ from typing import Final
 
 import pytest
 
+from bot.backend import devices_of
+from bot.cards import Card
 from bot.chat.ui import actions
 from bot.chat.ui.actions import ActionId
-from bot.settings import names_of
+from bot.cli.arguments import parser
+from bot.settings import Settings, names_of
 from bot.texts.language import Texts
 from catalog.families import DEFAULT, FAMILIES
 from tests.docs.pages import ROOT, text
@@ -104,6 +107,7 @@ def test_the_families_languages_and_lanes_are_as_many_as_it_says() -> None:
     assert {file.stem for file in (ROOT / "bot" / "texts").glob("*.toml")} == languages.keys()
     said = OURS["Other languages than English"]
     assert all(name in said for name in languages.values())
-    assert OURS["Several GPUs or machines"].startswith("no")
-    backend = (ROOT / "bot" / "backend.py").read_text(encoding="utf-8")
-    assert backend.count("Lane(") == 1
+    assert OURS["Several GPUs or machines"].startswith("yes")
+    two = [Card("A", 2**33), Card("B", 2**33)]
+    assert len(devices_of(Settings.model_construct(), two)) == len(two)
+    assert "worker" in parser().format_help()

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import PIL.Image
 
-from bot.engine_process import child
+from bot.engine_process import child, logs
 from bot.errors import EngineLost, JobFailed, Loss
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting
@@ -53,10 +53,13 @@ class LightEngine:
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.loaded: str | None = None
+        self.environment = ""
         self.preview_interval: float | None = None
         self.fetched: list[str] = []
 
     def warm_up(self) -> None:
+        self.environment = "aether"
+        os.write(1, b"written to stdout\n")
         log.debug("warming up on %s", self.options["device"])
 
     def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
@@ -151,7 +154,11 @@ class LightEngine:
         logging.getLogger("library").warning("%s from a library", 1)
         sys.stdout.write(f"printed {order.request.prompt}\n")
         sys.stdout.flush()
-        os.write(1, b"written to stdout\n")
+
+    def _cut(self, _: str, order: Order, *__: Any) -> None:
+        """A line whose end, in the middle of the prompt, is one character too many."""
+        room = logs.LINE_MAX - len(order.request.prompt) + 1
+        log.info("%s%s", "x" * room, order.request.prompt)
 
     def _leave(self, *_: Any) -> None:
         """A process of its own that goes on."""

@@ -112,6 +112,12 @@ def test_what_the_engine_raises_is_raised_again(shared: ProcessEngine) -> None:
     assert paint(shared).images, "it is as good as ever"
 
 
+def test_its_environment_is_told_before_the_first_job(engine: ProcessEngine) -> None:
+    assert engine.environment == ""
+    engine.warm_up()
+    assert engine.environment == "aether"
+
+
 def test_what_is_loaded_is_told(shared: ProcessEngine) -> None:
     shared.preload(MODEL.model_copy(update={"key": "other"}), lambda: None)
     assert shared.loaded == "other"
@@ -174,11 +180,13 @@ def test_its_lines_come_through_with_the_job_and_without_prompts(lines: Lines) -
     engine = build()
     try:
         with concerning("job1"):
+            engine.warm_up()
             paint(engine, f"say {CANARY}")
+            paint(engine, f"cut {CANARY}")
             engine.prefetch(
                 [AdapterEntry(key=key, name=key, path=key) for key in ("ink", "broken")]
             )
-        until(lambda: lines.of("the disk") and lines.of("written to stdout"))
+        until(lambda: lines.of("the disk") and lines.of("printed a line"))
     finally:
         engine.close()
     assert lines.of("said")[0] == ("job1", "bot.engine.light", logging.INFO, "said [hidden]")
@@ -188,11 +196,12 @@ def test_its_lines_come_through_with_the_job_and_without_prompts(lines: Lines) -
     assert lines.of("from a library")[0][1:3] == ("library", logging.WARNING)
     assert lines.of("fetched ink, broken")[0][0] == "job1"
     assert lines.of("reading ahead failed")[0][0] == "job1"
-    assert lines.of("printed [hidden]")[0][0] == "job1", (
+    assert lines.of("printed: written to stdout")[0][0] == "job1", (
         "what libraries print is heard, and breaks no frame"
     )
+    assert len(lines.of("xxx")) == 1
     assert not lines.of("whispered"), "below the level here"
-    assert not lines.of(CANARY)
+    assert not lines.of(CANARY[:-1])
 
 
 def test_its_levels_are_those_here(lines: Lines) -> None:

@@ -41,6 +41,7 @@ def test_what_is_for_everybody_is_kept() -> None:
         ("cuda:0", "3, GPU-a1b2", "cuda", "3"),
         ("cuda:1", "3, GPU-a1b2", "cuda", "GPU-a1b2"),
         ("cuda:2", "3, GPU-a1b2", "cuda:2", "3, GPU-a1b2"),
+        ("cuda:1", "", "cuda:1", ""),
         ("cuda", "3", "cuda", "3"),
         ("auto", None, "auto", None),
         ("cpu", "3", "cpu", "3"),

@@ -32,6 +32,7 @@ class FakeEngine:
     """`work` is what the next paint does, in the engine thread."""
 
     loaded: str | None = None
+    environment: str = ""
     preview_interval: float | None = None
 
     def __init__(self, work: Work = paint_at_once) -> None:

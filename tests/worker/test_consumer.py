@@ -142,23 +142,46 @@ class TestPainting:
         assert [done.id for done in bench.watcher.finished_jobs] == [job.id]
         assert bench.watcher.failed_jobs == []
 
-    @pytest.mark.parametrize("torch", ["2.13.0", "2.12.0"])
-    async def test_a_repetition_says_that_it_was_generated_elsewhere(
-        self, build: Build, torch: str
+    @pytest.mark.parametrize(
+        ("changed", "device"),
+        [({}, None), ({"torch": "2.14.0"}, None), ({"device_name": "A100"}, "A100")],
+    )
+    async def test_a_repetition_says_that_another_kind_of_device_made_it(
+        self, build: Build, changed: dict[str, str], device: str | None
     ) -> None:
-        """The engine is not asked for another image because of where it is wanted."""
-        asked = request(environment=environment_id({"torch": torch}))
-        async with build() as bench:
-            job = await bench.ended(await bench.take(new_job(request=asked, kind="reroll")))
-        here = torch == painting(asked).recipe.environment["torch"]
-        elsewhere = Notice(ELSEWHERE, {"device": "?"})
-        assert job.warnings == (() if here else (elsewhere,))
-        assert [order.request for order in bench.engine.orders] == [request()]
+        """The verdict names what else has changed, and then only if the pixels have, too."""
+        here = {"torch": "2.13.0", "device": "cuda", "device_name": "RTX 3060"}
+
+        def work(asked: GenerationRequest, *_: Any) -> Painting:
+            made = painting(asked)
+            return replace(made, recipe=replace(made.recipe, environment=dict(here)))
+
+        asked = request(environment=environment_id(here))
+        async with build(work) as bench:
+            parent = await bench.ended(await bench.take())
+            here |= changed
+            again = new_job(request=asked, kind="reroll", parent_id=parent.id)
+            job = await bench.ended(await bench.take(again))
+            await bench.ended(await bench.take(new_job(request=asked, kind="reroll")))
+        notice = Notice(ELSEWHERE, {"device": device or ""})
+        assert job.warnings == ((notice,) if device else ())
         assert job.request == asked
+        # The engine is not asked for another image because of where it is wanted.
+        assert [order.request for order in bench.engine.orders] == [request()] * 3
         # From now on, the queue knows where to repeat what was generated here.
-        assert [lane.environment for lane in bench.queue.lanes] == [
-            environment_id({"torch": "2.13.0"})
-        ]
+        assert [lane.environment for lane in bench.queue.lanes] == [environment_id(here)]
+
+    async def test_the_queue_knows_where_to_repeat_something_before_anything_was_generated(
+        self, build: Build
+    ) -> None:
+        async with build() as bench:
+            [lane] = bench.queue.lanes
+            warm = threading.Event()
+            bench.engine.environment = "as in the recipes"
+            bench.engine.preloading = lambda _: warm.set()
+            bench.workers.warm_up()
+            assert await asyncio.to_thread(warm.wait, 10)
+        assert lane.environment == "as in the recipes"
 
     async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
         seeds: list[int] = []
