@@ -312,7 +312,7 @@ class GpuConsumer:
 
     async def _engine_lost(self, running: Attempt, lost: EngineLost) -> bool:
         """Returns whether the job waits again, because another engine takes this one's place."""
-        if await self._engine.give_up(self._painter.call):
+        if await self._engine.give_up(lost, self._painter.call):
             again = await self._outcomes.lost(running, lost, ends=self._ends)
             return self._waits_again(again, avoiding=True)
         lose = partial(self._store.lose, running.job, lost.loss, sure=lost.sure)

@@ -85,13 +85,19 @@ class EngineThread:
         """It has generated something: what was lost before says nothing about the next loss."""
         self._losses = 0
 
-    async def give_up(self, call: asyncio.Future[T] | None = None) -> bool:
+    @property
+    def has_others(self) -> bool:
+        """Whether there are other lanes, which jobs can go to."""
+        return len(self._queue.lanes) > 1
+
+    async def give_up(self, lost: EngineLost, call: asyncio.Future[T] | None = None) -> bool:
         """After EngineLost or while it hangs: give the engine up, and the lane with it until
-        `ready`. Returns whether it can be replaced within this process.
+        `ready`. Returns whether it can be replaced within this process, or is not broken: then
+        `lost` is innocent.
 
         call: what is still running in it; it ends, or the thread is lost with the engine.
         """
-        if not self._engine.renew():
+        if not self._engine.renew() and not lost.innocent:
             return False
         self._queue.lose(self._lane, lost=True)
         self._losses += 1
@@ -108,7 +114,8 @@ class EngineThread:
         """Wait until there is an engine; at once, unless it was given up. Returns False if it is to
         stop instead.
 
-        Errors other than another loss are left to the next job, which tells its person of them.
+        Errors other than another loss are left to the next job, which tells its person of them;
+        but where there are other lanes, jobs go to those, and this one is tried again.
         """
         while self._lane.lost and not self._stopping:
             seconds = AGAIN.after(self._losses - 1)
@@ -122,8 +129,13 @@ class EngineThread:
                 if not self._engine.renew():
                     self._tell_lost(error)
                 continue
-            except Exception:
-                log.exception("%s: its new engine cannot be warmed up", self._lane.name)
+            except Exception as error:
+                known = isinstance(error, UserError)
+                log.error("%s: cannot be used: %s", self._lane.name, error, exc_info=not known)
+                if self.has_others:
+                    self._losses += 1
+                    self._engine.renew()
+                    continue
             self._queue.lose(self._lane, lost=False)
             log.info("%s: ready again", self._lane.name)
         return not self._stopping
@@ -131,8 +143,8 @@ class EngineThread:
     # In the thread
 
     def _preload(self) -> None:
-        self._engine.warm_up()
         try:
+            self._engine.warm_up()
             catalog = self._catalog.current
             if model := catalog.models.get(catalog.default):
                 self._engine.preload(model, self._check_stopping)

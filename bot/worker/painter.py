@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 PAUSES = (1, 2, 5, 10, 20)
 """Seconds before trying again when files cannot be read at the moment: too many are open, or a disk
 or share is away."""
+ABSENT = "device.absent"
+"""The reason for which a job fails whose lane has no device (any more)."""
 WATCH = 1.0
 """Seconds between two checks for a hung engine."""
 
@@ -59,7 +61,7 @@ class Painter:
 
         adapt: changes each report. each: is told of each image. Both are called in the engine
         thread. Raises JobFailed if files still cannot be read, what the engine raises, and
-        EngineLost if it hangs.
+        EngineLost if it hangs, or has no device while other lanes may have one.
         """
         for pause in (*PAUSES, 0):
             try:
@@ -96,7 +98,12 @@ class Painter:
             await asyncio.wait([call], timeout=WATCH)
             if not call.done() and (why := running.hung()) is not None:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
-        painting = await call
+        try:
+            painting = await call
+        except JobFailed as failed:
+            if failed.code == ABSENT and self._thread.has_others:
+                raise EngineLost(Loss.DEVICE, str(failed), innocent=True) from failed
+            raise
         self._thread.worked()
         return painting
 

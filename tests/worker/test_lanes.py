@@ -229,6 +229,54 @@ class TestLosing:
             starting.go_on.set()
             await eventually(lambda: first.state is LaneState.READY)
 
+    @pytest.mark.parametrize("elsewhere", [True, False], ids=["process", "thread"])
+    async def test_a_lane_whose_device_is_absent_fails_no_job(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+    ) -> None:
+        monkeypatch.setattr("bot.worker.engine_thread.AGAIN", Backoff(0.01))
+        absent = JobFailed("device.absent", device="cuda:7")
+        asked, there = threading.Event(), threading.Event()
+
+        def paint(request: GenerationRequest, *_: Any) -> Painting:
+            if not there.is_set():
+                raise absent
+            return painting(request)
+
+        def warm_up() -> None:
+            asked.set()
+            if not there.is_set():
+                raise absent
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [paint]) as lanes:
+            monkeypatch.setattr(lanes.engines[0], "warm_up", warm_up)
+            monkeypatch.setattr(lanes.engines[0], "renew", lambda: elsewhere)
+            lost = asyncio.create_task(lanes.workers.lost())
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(asked.is_set)
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+            assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+            there.set()
+            await eventually(lambda: first.state is LaneState.READY)
+            lanes.queue.drain(second)
+            job = await lanes.ended(await lanes.take())
+            assert (job.state, job.lane) == (S.DONE, "a")
+            assert not lost.done()
+            lost.cancel()
+
+    async def test_where_there_is_no_other_lane_people_are_told_that_it_has_no_device(
+        self, tmp_path: Path
+    ) -> None:
+        def paint(*_: Any) -> Painting:
+            raise JobFailed("device.absent", device="cuda:7")
+
+        async with lanes_of(tmp_path, apart(), [paint]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert job.error is not None
+        assert job.error.code == "device.absent"
+
     async def test_a_suspect_need_not_be_alone_where_it_harms_no_other(
         self, tmp_path: Path
     ) -> None:
