@@ -221,7 +221,7 @@ class GpuConsumer:
     def leave(self) -> None:
         """As `stop`, while the other lanes go on: the job goes back into the queue. What is being
         saved needs no engine, so it is not given up."""
-        self._leaving = self._stopping = True
+        self._leaving = self._stopping = self.lane.leaving = True
         self._engine.stop()
         if self._running is not None:
             self._running.stop(StopReason.SHUTDOWN)
@@ -247,7 +247,7 @@ class GpuConsumer:
         for attempt in unfinished:
             where = "inside one long call" if attempt is stuck else "being saved"
             log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            if not self._waits_again(await self._outcomes.put_back(attempt.job)):
+            if not await self._goes_on_elsewhere(attempt):
                 self._leave(attempt.job.id)
         if stuck is not None or self._lost is not None:
             return None
@@ -284,14 +284,15 @@ class GpuConsumer:
             stays = await self._engine_lost(running, lost)
         except PaintStopped as stopped:
             if self._leaving and stopped.reason is StopReason.SHUTDOWN:
-                stays = self._waits_again(await self._outcomes.put_back(job))
+                stays = await self._goes_on_elsewhere(running)
             else:
                 await self._outcomes.raised(running, stopped)
         except Exception as error:
             # People are told in the order of their jobs.
             await self._saver.idle()
-            stays = await self._for_larger(running, error)
-            if not stays:
+            if (memory := self._too_small(running, error)) is not None:
+                stays = self._waits_again(await self._outcomes.for_larger(running, memory))
+            else:
                 await self._outcomes.raised(running, error)
         else:
             await self._save(running, result)
@@ -320,16 +321,21 @@ class GpuConsumer:
         self._lose(lost)
         return False
 
-    async def _for_larger(self, running: Attempt, error: Exception) -> bool:
-        """Returns whether the job waits again, because it ran out of memory and a larger GPU is
-        there."""
+    async def _goes_on_elsewhere(self, running: Attempt) -> bool:
+        """It was stopped before it was done, together with the lane or the bot; returns whether it
+        waits for another lane."""
+        if self._ends:
+            await self._outcomes.put_back(running.job)
+            return False
+        return self._waits_again(await self._outcomes.again(running))
+
+    def _too_small(self, running: Attempt, error: Exception) -> int | None:
+        """The bytes that this GPU has, if the job ran out of them and a larger one is there."""
         memory = self.lane.memory
         if memory is None or not isinstance(error, JobFailed) or error.code not in OUT_OF_MEMORY:
-            return False
-        whole_model = error.code == "memory.model"
-        if not self._queue.too_small(self.lane, running.job, model=whole_model):
-            return False
-        return self._waits_again(await self._outcomes.for_larger(running, memory))
+            return None
+        model = error.code == "memory.model"
+        return memory if self._queue.too_small(self.lane, running.job, model=model) else None
 
     async def _result(self, running: Attempt) -> Result:
         """Generate all that the job asks for, if it may be by now."""

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from bot.backoff import Backoff
-from bot.errors import EngineLost, JobFailed, Loss, PaintStopped
+from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StoreError
 from bot.files.images import save_images
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
+from bot.store import Store
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
@@ -406,6 +407,108 @@ class TestComingAndGoing:
         assert job.state is S.CANCELLED
         assert not lanes.watcher.finished_jobs
 
+    async def test_its_job_is_lost_neither_where_the_store_refuses_for_a_moment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        began = threading.Event()
+
+        def slow(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            began.set()
+            while True:
+                check()
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [slow]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(began.is_set)
+            refuse(lanes.store, "requeue", 2, monkeypatch)
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane) == (S.DONE, "b")
+
+    async def test_nor_where_it_is_just_being_started(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second]) as lanes:
+            really, starting, go_on = lanes.store.start, asyncio.Event(), asyncio.Event()
+
+            async def start(*arguments: Any, **named: Any) -> Any:
+                started = await really(*arguments, **named)
+                starting.set()
+                await go_on.wait()
+                return started
+
+            monkeypatch.setattr(lanes.store, "start", start)
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await starting.wait()
+            refuse(lanes.store, "requeue", 2, monkeypatch)
+            removing = asyncio.create_task(lanes.workers.remove(first))
+            await asyncio.sleep(0.01)
+            go_on.set()
+            await removing
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane) == (S.DONE, "b")
+
+    async def test_nor_where_writing_that_takes_longer_than_it_is_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        dying = Gate()
+
+        def die(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            dying(asked, report, lambda: None)
+            raise EngineLost(Loss.WORKER, "the worker is gone", sure=False)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [die]) as lanes:
+            really, written = lanes.store.lose, asyncio.Event()
+
+            async def lose(*arguments: Any, **named: Any) -> Any:
+                again = await really(*arguments, **named)
+                written.set()
+                await asyncio.sleep(10)  # until it is cancelled
+                return again
+
+            monkeypatch.setattr(lanes.store, "lose", lose)
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await dying.entered()
+            dying.go_on.set()
+            await written.wait()
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 1)
+
+    async def test_a_job_that_was_cancelled_before_its_lane_is_removed_is_not_generated_elsewhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        gate = Gate()
+
+        def deaf(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            return gate(asked, report, lambda: None)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [deaf]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            assert await lanes.workers.withdraw(job_id) is not None
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
+            job = await lanes.ended(job_id)
+            gate.go_on.set()
+        assert job.state is S.CANCELLED
+        assert not lanes.watcher.finished_jobs
+
     async def test_what_is_being_saved_when_its_lane_is_removed_is_saved_all_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -484,6 +587,18 @@ class TestComingAndGoing:
             assert (await asyncio.wait_for(lost, 20)).loss is Loss.DEVICE
 
 
+def refuse(store: Store, change: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the store refuse so many of these changes."""
+    really, left = getattr(store, change), iter(range(times))
+
+    async def refused(*arguments: Any, **named: Any) -> Any:
+        if next(left, None) is not None:
+            raise StoreError("the disk is full")
+        return await really(*arguments, **named)
+
+    monkeypatch.setattr(store, change, refused)
+
+
 def no_memory(code: str) -> Any:
     def fail(*_: Any) -> Painting:
         if code == "memory.model":
@@ -514,6 +629,25 @@ class TestMixedCards:
             job = await lanes.ended(job_id)
         assert (job.state, job.lane) == (S.DONE, "large")
         assert len(lanes.engines[0].orders) == 1
+
+    async def test_one_that_is_cancelled_meanwhile_goes_nowhere(self, tmp_path: Path) -> None:
+        gate = Gate()
+
+        def fail(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            gate(asked, report, lambda: None)
+            raise JobFailed("memory.out", width=64, height=48)
+
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [fail]) as lanes:
+            lanes.queue.drain(large)
+            job_id = await lanes.take()
+            await gate.entered()
+            assert await lanes.workers.withdraw(job_id) is not None
+            lanes.queue.resume(large)
+            gate.go_on.set()
+            job = await lanes.ended(job_id)
+        assert job.state is S.CANCELLED
+        assert not lanes.engines[1].orders
 
     async def test_it_fails_where_there_is_no_larger_one(self, tmp_path: Path) -> None:
         works = [no_memory("memory.out")] * 2
