@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -87,16 +89,22 @@ class Painter:
             running.heard(progress)
             loop.call_soon_threadsafe(self._report, running.job, adapt(progress))
 
+        begun = threading.Event()
+
         def work(catalog: Catalog) -> Painting:
+            begun.set()
+            running.waited(time.monotonic() - asked)
             running.check()
             order = replace(order_of(request, catalog, self._picture), name=name)
             return self._engine.paint(order, report, running.check, each)
 
         catalog = await self._catalog_for(running, request)
+        asked = time.monotonic()
         self.call = call = self._thread.call(partial(work, catalog))
         while not call.done():
             await asyncio.wait([call], timeout=WATCH)
-            if not call.done() and (why := running.hung()) is not None:
+            working = begun.is_set() and not call.done()
+            if working and (why := running.hung()) is not None:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
         try:
             painting = await call

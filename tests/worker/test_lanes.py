@@ -207,6 +207,48 @@ class TestLosing:
             assert (await lanes.ended(await lanes.take())).state is S.DONE
         assert waits == [0, 1, 2, 0]
 
+    async def test_a_new_engine_that_hangs_is_given_up_and_started_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.engine_thread.STARTING", 0.05)
+        async with lanes_of(tmp_path, apart(), [Dies()]) as lanes:
+            [engine] = lanes.engines
+            really, hanging = engine.warm_up, iter([True, True])
+
+            def warm_up() -> None:
+                if not next(hanging, False):
+                    return really()
+                engine.given_up.clear()
+                assert engine.given_up.wait(30)
+                raise EngineLost(Loss.HUNG, "it was given up")
+
+            monkeypatch.setattr(engine, "warm_up", warm_up)
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.crashes) == (S.DONE, 2, 1)
+        assert next(hanging, None) is None
+
+    async def test_one_that_hangs_at_the_start_is_no_jobs_fault_and_holds_up_no_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.engine_thread.LOADING", 0.3)
+        monkeypatch.setattr("bot.worker.attempt.GRACE", -600.0)
+        async with lanes_of(tmp_path, apart("a", "b")) as lanes:
+            first, second = lanes.engines
+            preloading = threading.Event()
+
+            def hang(_: CheckStop) -> None:
+                preloading.set()
+                assert first.given_up.wait(30)
+                raise EngineLost(Loss.HUNG, "it was given up")
+
+            first.preloading = hang
+            lanes.queue.drain(lanes.queue.lanes[1])
+            lanes.workers.warm_up()
+            await eventually(preloading.is_set)
+            job = await lanes.ended(await lanes.take())
+            assert (job.state, job.lane, job.crashes) == (S.DONE, "a", 0)
+            await eventually(lambda: second.warm)
+
     async def test_a_lane_without_an_engine_is_offered_nothing(self, tmp_path: Path) -> None:
         starting = Gate()
         first, second = apart("a", "b")
