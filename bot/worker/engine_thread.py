@@ -86,7 +86,9 @@ class EngineThread:
         return asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
 
     def shut_down(self) -> None:
-        """Abandon the thread, even if it is busy."""
+        """Abandon the thread, even if it is busy, and end an engine elsewhere that has not closed:
+        one that is stuck in its driver would keep its card's memory."""
+        self._engine.renew()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     # Losing the engine

@@ -110,8 +110,8 @@ class TestLosing:
         async with lanes_of(tmp_path, apart(), [Dies()]) as lanes:
             job = await lanes.ended(await lanes.take())
             [engine] = lanes.engines
+            assert (engine.renewed, engine.started) == (1, 1)
         assert (job.state, job.attempt, job.crashes) == (S.DONE, 2, 1)
-        assert (engine.renewed, engine.started) == (1, 1)
         assert [order.name for order in engine.orders] == [f"{job.id}:1", f"{job.id}:2"]
 
     @pytest.mark.parametrize(
@@ -424,6 +424,25 @@ class TestComingAndGoing:
             job = await lanes.ended(job_id)
             gate.go_on.set()
             assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 0)
+
+    async def test_an_engine_that_is_stuck_when_the_bot_stops_is_ended(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+
+        def stuck(*_: Any) -> Painting:
+            began.set()
+            assert lanes.engines[0].given_up.wait(30)
+            raise EngineLost(Loss.HUNG, "it was given up")
+
+        began = threading.Event()
+        async with lanes_of(tmp_path, apart(), [stuck]) as lanes:
+            job_id = await lanes.take()
+            await eventually(began.is_set)
+        async with Store.open(tmp_path / "x.sqlite3") as store:
+            job = await store.job(job_id)
+        assert lanes.engines[0].given_up.is_set()
+        assert (job.state, job.crashes) == (S.PENDING, 0)
 
     async def test_a_job_that_is_cancelled_while_its_lane_is_removed_is_not_generated_elsewhere(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
