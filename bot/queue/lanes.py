@@ -74,8 +74,9 @@ class Lane:
         return InPlace(model, adapters, self.environment)
 
     def has_room(self, memory_above: int) -> bool:
-        """Whether its memory is larger than `memory_above` bytes, as far as is known."""
-        return self.memory is None or self.memory > memory_above
+        """Whether its memory is larger than `memory_above` bytes, as far as is known. One that
+        leaves has no room for anything, so nothing waits for it."""
+        return not self.leaving and (self.memory is None or self.memory > memory_above)
 
 
 def saving_on(lanes: Iterable[Lane]) -> tuple[Job, ...]:

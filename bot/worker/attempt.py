@@ -54,7 +54,9 @@ class Watch:
         self._longest = 0.0
 
     def stop(self, reason: StopReason) -> None:
-        self._stop = self._stop or reason
+        """The first reason counts, but whoever has cancelled it wants it no more in any case."""
+        if self._stop is None or reason is StopReason.CANCELLED:
+            self._stop = reason
 
     def waited(self, seconds: float) -> None:
         """So long the engine was busy with something else, which does not count."""

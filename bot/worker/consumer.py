@@ -212,15 +212,15 @@ class GpuConsumer:
 
     def stop(self) -> None:
         """Take no more jobs, and stop the running one at its next step. What is being saved is
-        given up only if that fails."""
-        self._stopping = True
+        given up only if that fails. Also after `leave`: then the bot stops meanwhile."""
+        self._stopping, self._leaving = True, False
         self._engine.stop()
         for attempt in self._attempts:
             attempt.stop(StopReason.SHUTDOWN)
 
     def leave(self) -> None:
         """As `stop`, while the other lanes go on: the job goes back into the queue. What is being
-        saved needs no engine, so it is not given up."""
+        saved needs no engine, so it is not given up: see `saved`."""
         self._leaving = self._stopping = self.lane.leaving = True
         self._engine.stop()
         if self._running is not None:
@@ -236,13 +236,14 @@ class GpuConsumer:
                 if self._running is not None:
                     await asyncio.wait([task])
                 await self._saver.idle()
-        if self._leaving:
-            await self._saver.idle()
         stuck, unfinished = self._running, self._attempts
+        if leaves := self._leaving:
+            unfinished = () if stuck is None else (stuck,)
         self._kept = {attempt.job.id for attempt in unfinished}
         task.cancel()
         await asyncio.wait([task])
-        await self._saver.abandon()
+        if not leaves:
+            await self._saver.abandon()
         self._kept.clear()
         for attempt in unfinished:
             where = "inside one long call" if attempt is stuck else "being saved"
@@ -252,6 +253,21 @@ class GpuConsumer:
         if stuck is not None or self._lost is not None:
             return None
         return self._engine.close()
+
+    @property
+    def saves(self) -> bool:
+        """Whether something is being saved."""
+        return self._saver.attempt is not None
+
+    async def saved(self) -> None:
+        """After `leave` and `end`: wait until what is being saved is. If this is cancelled, its job
+        goes back to pending."""
+        try:
+            await self._saver.idle()
+        finally:
+            if (attempt := self._saver.attempt) is not None:
+                await self._saver.abandon()
+                await self._outcomes.put_back(attempt.job)
 
     def shut_down(self) -> None:
         """Abandon the thread, even if it is busy."""

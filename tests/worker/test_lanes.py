@@ -591,13 +591,34 @@ class TestComingAndGoing:
             job_id = await lanes.take()
             await eventually(saving.is_set)
             lanes.queue.resume(second)
-            removing = asyncio.create_task(lanes.workers.remove(first))
-            await asyncio.sleep(0.2)
+            await lanes.workers.remove(first)
+            assert lanes.queue.lanes == (second,), "its name is free"
+            assert job_id in lanes.queue
             disk_full.clear()
-            await removing
             job = await lanes.ended(job_id)
         assert (job.state, job.lane, job.attempt) == (S.DONE, "a", 1)
         assert not lanes.engines[1].orders
+
+    async def test_the_bot_does_not_stop_later_because_of_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        saving = threading.Event()
+
+        def save(*_: Any) -> Any:
+            saving.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("bot.worker.results.save_images", save)
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(saving.is_set)
+            await lanes.workers.remove(first)
+        async with Store.open(tmp_path / "x.sqlite3") as store:
+            assert (await store.job(job_id)).state is S.PENDING
 
     async def test_a_lane_that_comes_takes_what_waits(self, tmp_path: Path) -> None:
         first, second = apart("a", "b")
