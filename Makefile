@@ -88,7 +88,8 @@ audit: .venv/installed .venv/audit/installed
 	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	@touch $@
 
-# Kill the real process 40 times over 200 jobs, in four rounds, and account for every job. Half an hour.
+# Kill the real process 40 times over 200 jobs, in four rounds, and account for every job; in six more,
+# its engine processes, or its workers and their broker, as well. An hour.
 chaos: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos
 

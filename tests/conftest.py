@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser
 
 from bot.engine.importing import hide_torchvision
@@ -13,6 +14,10 @@ from bot.log import OURS
 from tests.browsing import Camera, launched
 
 hide_torchvision()  # tests import transformers and diffusers themselves
+
+# How long anything takes on a busy machine says nothing about it.
+settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("timeless")
 
 TALLY = "tally"
 """The test property that is shown in the summary."""

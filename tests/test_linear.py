@@ -338,6 +338,12 @@ def _text(before: str, after: str, piece: str, length: int) -> str:
 
 
 SLOW = {
+    "beside a checkpoint",
+    "option scheduler",
+    "prompt: forms",
+    "prompt: without emphasis",
+    "prompts joined",
+    "shown: escaped",
     "completion of scheduler",
     "names in a prompt",
     "prompt: any dialect",

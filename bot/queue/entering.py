@@ -1,10 +1,14 @@
 """What the policy needs to know of a job."""
 
 from math import ceil
+from typing import Final
 
 from bot.queue.policy import InPlace, Waiting
 from bot.request import COUNT_MAX, GenerationRequest
 from bot.store import Job
+
+REFERENCE: Final = "/reference"
+"""No key of a catalog has a slash."""
 
 
 def as_waiting(job: Job, arrived: int, needs: InPlace, now: float, *, avoids: str = "") -> Waiting:
@@ -24,7 +28,16 @@ def as_waiting(job: Job, arrived: int, needs: InPlace, now: float, *, avoids: st
         prefers=job.request.environment or "",
         memory_above=job.memory_above,
         avoids=avoids,
+        also=_also_needed(job.request),
     )
+
+
+def _also_needed(request: GenerationRequest) -> tuple[str, ...]:
+    """What a job has files of, besides its model and LoRAs: the models and LoRAs of a comparison's
+    other cells, embeddings, upscalers, and what reads reference images."""
+    others = set(request.names).difference((request.model, *(use.key for use in request.adapters)))
+    guided = any(each.reference is not None for each in request.each)
+    return (*sorted(others), *([REFERENCE] if guided else []))
 
 
 def turns_of(request: GenerationRequest) -> int:

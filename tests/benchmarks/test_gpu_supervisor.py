@@ -49,6 +49,7 @@ def supervised(
     return written
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("others", [0, 1])
 @pytest.mark.parametrize("how", HOW)
 def test_every_row_may_go_wrong_in_every_way(how: str, others: int, tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ def test_patience_multiplies_the_deadlines() -> None:
     assert states == {"hanging": OVERDUE, "fine": DONE}
 
 
+@pytest.mark.long
 def test_rows_of_their_own_process_keep_their_time() -> None:
     """Half of all at most, however long the shared ones take."""
     rows = [Row("slow", lambda _: [], 0), Row("own", lambda _: [], 30, own_process=True)]

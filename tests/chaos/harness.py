@@ -261,12 +261,16 @@ class Chaos:
 
     async def _strike(self, victim: Victim) -> None:
         """SIGKILL of something else, and soon another in its place."""
-        await self._stand_still(victim.lanes)
         running = f"SELECT 1 FROM jobs WHERE state = 'running' AND {victim.lanes}"
-        when = "painting" if self._query(running) else "idle"
-        if victim.kill():
-            self.tally.kills[f"{victim.name} {when}"] += 1
-        self._bot.send(signal.SIGCONT)
+        killed, when = False, ""
+        async with asyncio.timeout(LONG):
+            while not killed:  # it may be about to start
+                await self._stand_still(victim.lanes)
+                when = "painting" if self._query(running) else "idle"
+                killed = victim.kill()
+                self._bot.send(signal.SIGCONT)
+                await asyncio.sleep(0.05)
+        self.tally.kills[f"{victim.name} {when}"] += 1
         # Before anybody has missed it, or so late that its jobs are given up meanwhile.
         await victim.replace(self._chance.choice(self.plan.away) * SILENCE)
 

@@ -23,6 +23,7 @@ def tried(bot: LightBot, what: str) -> int:
     return bot.log.count(f"cannot {what}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("path", "status"),
     mostly_long(
@@ -41,6 +42,7 @@ async def test_failed_logins_leave_nothing_open(
     assert OPEN not in bot.log
 
 
+@pytest.mark.long
 async def test_a_stop_while_logging_in_leaves_nothing_open(
     home: ChaosHome, playground: Playground
 ) -> None:

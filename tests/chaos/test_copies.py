@@ -87,6 +87,7 @@ async def test_each_request_is_painted_once_and_one_copy_says_so(
     await playground.wait_for(lambda: len(playground.gateway.connections) == 2)
 
 
+@pytest.mark.long
 async def test_a_lost_answer_is_not_taken_for_another_copy(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -110,6 +111,7 @@ async def test_so_it_is_with_a_request_that_is_deferred(
     assert SEEN not in bot.log
 
 
+@pytest.mark.long
 async def test_two_copies_that_defer_take_it_once(
     bot: LightBot, second: LightBot, playground: Playground, ada: User
 ) -> None:
@@ -121,6 +123,7 @@ async def test_two_copies_that_defer_take_it_once(
     assert sum(SEEN in one.log for one in (bot, second)) == 1
 
 
+@pytest.mark.long
 async def test_other_commands_are_answered_once_too(
     bot: LightBot, second: LightBot, playground: Playground, ada: User
 ) -> None:
@@ -141,6 +144,7 @@ async def test_a_lost_answer_to_another_command_is_not_taken_for_another_copy(
     assert SEEN not in bot.log
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", [40060, 10062])
 async def test_a_refusal_without_another_answer_is_not_either(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User, code: int

@@ -98,6 +98,7 @@ async def test_a_read_only_disk_ends_the_start_with_a_sentence(
     assert "Traceback" not in bot.log
 
 
+@pytest.mark.long
 async def test_a_locked_database_is_said_and_waited_for(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -115,6 +116,7 @@ async def test_a_locked_database_is_said_and_waited_for(
     assert "Traceback" not in bot.log
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("large", mostly_long([False, True], usual=1))
 async def test_a_damaged_database_is_said_and_repaired(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User, large: bool
@@ -167,6 +169,7 @@ async def well(bot: LightBot) -> None:
     )
 
 
+@pytest.mark.long
 async def test_a_database_that_is_replaced_is_noticed_and_a_restart_goes_on_with_the_new_one(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from playground import Interaction, Message, Playground, User
 from playground.errors import ApiError, Dropped
 from tests.chaos.harness import ChaosHome, LightBot, until
@@ -18,6 +20,7 @@ async def shown(playground: Playground, call: Interaction) -> Message:
     return await playground.wait_message(lambda m: m.id == found and bool(m.attachments))
 
 
+@pytest.mark.long
 async def test_each_way_is_tried_when_the_one_before_is_refused(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -86,6 +89,7 @@ class Outage:
         return None
 
 
+@pytest.mark.long
 async def test_painting_goes_on_while_discord_is_away_and_results_leave_in_order(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:

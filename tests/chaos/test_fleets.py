@@ -47,6 +47,7 @@ async def test_many_jobs_and_many_kills(
     check(await WAYS[way](plan, lanes, tmp_path), plan, record_property)
 
 
+@pytest.mark.long
 async def test_a_bot_that_is_told_to_stop_while_an_engine_starts_keeps_its_job(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:

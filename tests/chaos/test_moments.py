@@ -105,6 +105,7 @@ async def test_after_a_long_absence_the_message_is_looked_for(
     assert any(r.method == "GET" and r.path.endswith("/messages") for r in playground.requests)
 
 
+@pytest.mark.long
 async def test_an_acknowledgement_that_was_not_noted_is_found_when_its_token_is_over(
     forgetful: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -123,6 +124,7 @@ async def test_an_acknowledgement_that_was_not_noted_is_found_when_its_token_is_
     assert [m.id for m in results] == [call.message and call.message.id]
 
 
+@pytest.mark.long
 async def test_the_same_picture_after_a_kill_while_painting(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -143,6 +145,7 @@ async def test_the_same_picture_after_a_kill_while_painting(
     assert playground.violations == []
 
 
+@pytest.mark.long
 async def test_a_kill_while_one_is_saved_and_the_next_is_painted(
     home: ChaosHome, playground: Playground, ada: User, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from playground import Message, Playground, User
 from tests.chaos.harness import LONG, ChaosHome, LightBot, until
+from tests.parameters import mostly_long
 
 RED = 0xE74C3C
 
@@ -39,10 +40,13 @@ async def test_a_job_that_kills_the_process_twice_is_given_up_and_the_rest_goes_
 
 @pytest.mark.parametrize(
     ("prompt", "said", "logged"),
-    [
-        ("lose the device", "The GPU kept failing on this one", "device-side assert"),
-        ("hang", "I kept getting stuck on this one", "a step takes longer than"),
-    ],
+    mostly_long(
+        [
+            ("lose the device", "The GPU kept failing on this one", "device-side assert"),
+            ("hang", "I kept getting stuck on this one", "a step takes longer than"),
+        ],
+        usual=1,
+    ),
 )
 async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
     home: ChaosHome, playground: Playground, ada: User, prompt: str, said: str, logged: str
@@ -60,6 +64,7 @@ async def test_a_process_that_cannot_paint_any_more_starts_itself_anew(
     assert "Traceback" not in bot.log
 
 
+@pytest.mark.long
 async def test_an_event_loop_that_stands_still_does_not_stay_so(
     home: ChaosHome, playground: Playground, ada: User, tmp_path: Path
 ) -> None:
@@ -83,6 +88,7 @@ async def test_under_a_supervisor_it_ends_with_75(
     assert home.rows("SELECT state, crashes, lost_to FROM jobs") == [("pending", 1, "device")]
 
 
+@pytest.mark.long
 async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -99,6 +105,7 @@ async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
         assert await bot.end() == 0
 
 
+@pytest.mark.long
 async def test_the_first_gateway_handshake_may_fail(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -136,6 +143,7 @@ async def test_while_the_gateway_is_silent_it_can_be_stopped_and_starts_anew(
     assert await bot.end() == 0
 
 
+@pytest.mark.long
 async def test_what_needs_too_much_memory_can_be_tried_lighter(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -181,6 +189,7 @@ async def test_kills_from_outside_cost_nobody_an_image(
     assert await bot.end() == 0
 
 
+@pytest.mark.long
 async def test_one_that_is_alone_survives_some_kills(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -193,6 +202,7 @@ async def test_one_that_is_alone_survives_some_kills(
     await until(lambda: home.states() == ["delivered"])
 
 
+@pytest.mark.long
 async def test_one_that_leaves_no_trace_is_given_up_in_the_end(
     bot: LightBot, home: ChaosHome, playground: Playground, ada: User
 ) -> None:
@@ -212,6 +222,7 @@ async def test_one_that_leaves_no_trace_is_given_up_in_the_end(
     await until(lambda: home.states() == ["failed", "delivered", "delivered"])
 
 
+@pytest.mark.long
 async def test_a_stop_that_is_cut_short_blames_nobody(
     home: ChaosHome, playground: Playground, ada: User
 ) -> None:

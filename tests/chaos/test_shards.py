@@ -122,6 +122,7 @@ async def test_every_shard_is_served_and_mended_on_its_own(
     assert sum(results(playground, *places).values()) == asked
 
 
+@pytest.mark.long
 async def test_more_shards_are_begun_in_a_new_process(
     bot: LightBot, playground: Playground, ada: User, channels: dict[int, Channel]
 ) -> None:
@@ -143,6 +144,7 @@ async def test_more_shards_are_begun_in_a_new_process(
     await until(lambda: bot.home.states() == ["delivered"] * 4)
 
 
+@pytest.mark.long
 async def test_nothing_is_dropped_because_its_server_is_not_known_yet(
     home: ChaosHome, playground: Playground, ada: User, channels: dict[int, Channel]
 ) -> None:

@@ -96,6 +96,7 @@ async def test_cancelling_reaches_the_worker(server: Server, tmp_path: Path) -> 
         assert (await bot.ended(await bot.take(new_job(request=request(steps=2))))).state is S.DONE
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_told_to_stop_leaves_nothing_behind(
     server: Server, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ async def lost(painting: "asyncio.Task[object]") -> EngineLost:
     return error.value
 
 
+@pytest.mark.long
 async def test_a_killed_worker_is_noticed_and_the_job_can_go_on_elsewhere(server: Server) -> None:
     async with (
         worker_process(server.url, pace=BRIEF) as first,
@@ -58,6 +59,7 @@ async def test_a_killed_worker_is_noticed_and_the_job_can_go_on_elsewhere(server
     assert [each.pixels_sha256 for each in done.images] == expected(order().request)
 
 
+@pytest.mark.long
 async def test_a_job_that_a_worker_never_took_did_not_end_it(server: Server) -> None:
     async with (
         worker_process(server.url, pace=BRIEF) as first,
@@ -120,6 +122,7 @@ async def test_a_network_that_stutters_costs_nothing(server: Server) -> None:
     assert len(engine.orders) == 1
 
 
+@pytest.mark.long
 async def test_a_bot_that_is_cut_off_gives_the_job_up(server: Server) -> None:
     engine = SteppingEngine(0.05)
     async with (
@@ -165,6 +168,7 @@ async def test_a_broker_that_is_gone_for_long_gives_the_job_back(server: Server)
         await lane.paint(order("a1b2:2", steps=2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ahead", [-86_400, 86_400])
 async def test_clocks_may_differ_by_a_day(server: Server, ahead: float) -> None:
     # For longer than SAQ would bear without a heartbeat, by a clock that is right.
@@ -176,6 +180,7 @@ async def test_clocks_may_differ_by_a_day(server: Server, ahead: float) -> None:
         assert await other.ended() == 0
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(server: Server) -> None:
     async with worker_process(server.url) as one, lane_to(server.url) as lane:
         said = await announced(server.url)
@@ -227,6 +232,7 @@ async def test_two_workers_of_a_name_are_one_too_many(server: Server) -> None:
             await worker(server.url, SteppingEngine()).run(asyncio.Event())
 
 
+@pytest.mark.long
 async def test_a_killed_worker_can_come_back_at_once(server: Server) -> None:
     async with worker_process(server.url, pace=BRIEF) as first:
         before = await announced(server.url)

@@ -117,6 +117,7 @@ async def test_one_that_leaves_gets_no_more_jobs_and_is_gone(server: Server) -> 
         await lanes.until(lambda: not lanes.lanes)
 
 
+@pytest.mark.long
 async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     async with (
         worker_process(server.url, pace=BRIEF) as first,
@@ -128,6 +129,7 @@ async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCapt
     assert "worker one is gone: nothing was heard of it" in caplog.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("takes", [0.0, 1.0])
 async def test_one_that_was_started_again_is_another(server: Server, takes: float) -> None:
     async with watching(server.url) as lanes:

@@ -53,6 +53,7 @@ async def repeated(playground: Playground, user: User, **options: Any) -> Messag
     return original
 
 
+@pytest.mark.long
 async def test_every_form_of_a_prompt_is_read(playground: Playground, ada: User) -> None:
     long = f"{CANARY}, " + "a red fox in the snow, " * 30
     forms = [

@@ -193,6 +193,7 @@ async def test_a_job_that_runs_has_no_image_to_act_on(discord: Playground, ada: 
     await ada.click(slow.message, "Cancel")
 
 
+@pytest.mark.long
 async def test_what_has_vanished_is_named(bot: Bot, discord: Playground, ada: User) -> None:
     original = await painted(ada, **QUICK, model="second")
     file = bot.home.catalog_dir / "models.toml"
@@ -300,6 +301,7 @@ async def test_a_form_full_of_mistakes_comes_back_whole(ada: User) -> None:
     assert nonsense in str(again.modal).replace("\\n", "\n")
 
 
+@pytest.mark.long
 async def test_what_discord_refuses_is_told_or_left(
     bot: Bot, discord: Playground, ada: User
 ) -> None:
@@ -331,6 +333,7 @@ async def test_what_discord_refuses_is_told_or_left(
     assert DELETED in await act(discord, ada, original, "same")
 
 
+@pytest.mark.long
 async def test_a_hidden_result_that_has_expired_is_deleted_all_the_same(
     bot: Bot, discord: Playground, ada: User
 ) -> None:

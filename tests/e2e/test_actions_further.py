@@ -28,6 +28,7 @@ def options(message: Message) -> list[str]:
     return [option["label"] for option in select["options"]]
 
 
+@pytest.mark.long
 async def test_one_thing_is_compared_around_a_result_and_a_cell_opened(
     playground: Playground, ada: User
 ) -> None:

@@ -90,6 +90,7 @@ def as_before(home: Home, version: int) -> None:
     old.rename(path)
 
 
+@pytest.mark.long
 async def test_results_from_before_there_were_buttons_serve_as_well(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada, bea = playground.user("ada"), playground.user("bea")

@@ -300,6 +300,7 @@ async def test_a_job_outlives_the_process(home: Home) -> None:
 
 
 class TestKeys:
+    @pytest.mark.long
     async def test_each_sees_its_own_jobs(self, home: Home) -> None:
         ada, bob, root = [
             (await call(home, "keys", "add", *arguments))[1].strip()

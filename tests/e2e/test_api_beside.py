@@ -17,6 +17,7 @@ from tests.e2e.test_life import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.mark.long
 async def test_the_same_seed_is_the_same_image_wherever_it_is_asked_for(home: Home) -> None:
     port = free_port()
     async with (
@@ -75,6 +76,7 @@ async def test_a_bot_without_the_interface_finishes_what_was_asked_over_http(hom
             await until(lambda: home.states() == ["delivered"], times=600)
 
 
+@pytest.mark.long
 async def test_a_port_that_is_taken_is_said(home: Home) -> None:
     port = free_port()
     async with (

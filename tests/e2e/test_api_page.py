@@ -25,6 +25,7 @@ async def server(
         yield server
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", mostly_long([1180, 400], usual=1))
 async def test_it_shows_every_route_and_asks_no_one_else(
     server: Server, browser: Browser, width: int

@@ -198,6 +198,7 @@ async def own(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Asy
             assert CANARY not in bot.log
 
 
+@pytest.mark.long
 async def test_pages_with_pictures_and_tags_outlast_a_restart(own: Bot) -> None:
     ada = own.playground.user("ada")
     call = await ada.slash("loras", search=LONG)

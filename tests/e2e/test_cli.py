@@ -139,6 +139,7 @@ async def test_a_listing_that_nobody_reads_to_its_end_complains_of_nothing(home:
     assert (process.returncode, err) == (141, b"")
 
 
+@pytest.mark.long
 async def test_check_tells_what_to_mend(home: Home) -> None:
     token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.abcdef.0123456789012345678901234567"
     code, out, _ = await call(home, "check", DISCORD_TOKEN=f" {token}\t")

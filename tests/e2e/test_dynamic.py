@@ -60,6 +60,7 @@ def prompts(pictures: list[PngMetadata]) -> list[str]:
     return [parse_infotext(each.parameters or "").prompt for each in pictures]
 
 
+@pytest.mark.long
 async def test_a_reroll_has_the_same_text_and_bytes_whatever_the_file_says_now(
     bot: Bot, fay: User
 ) -> None:
@@ -124,6 +125,7 @@ async def test_the_wildcards_are_listed_with_samples(bot: Bot, fay: User) -> Non
     assert "hush" in there.message.text
 
 
+@pytest.mark.long
 async def test_the_command_line_says_what_was_drawn(listed: Home, tmp_path: Path) -> None:
     options = ("--seed", "1", "--size", "64x64", "--out", str(tmp_path))
     code, out, _ = await call(listed, "imagine", "an __animals/birds__", *options, "--json")

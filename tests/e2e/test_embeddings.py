@@ -158,6 +158,7 @@ async def test_one_that_vanished_is_named_when_asked_for_again(bot: Bot, eve: Us
     assert "embedding" in answer.text
 
 
+@pytest.mark.long
 async def test_the_owner_is_told_everything(stocked: Home) -> None:
     code, out, _ = await call(stocked, "check")
     where = stocked.models_dir

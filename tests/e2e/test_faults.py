@@ -49,6 +49,7 @@ async def test_an_expired_token_falls_back_to_the_channel(
     assert "seed `" in facts(message)
 
 
+@pytest.mark.long
 async def test_a_deleted_status_gets_a_new_message(playground: Playground, ada: User) -> None:
     call = await ada.slash("imagine", prompt=CANARY, **SLOW)
     assert call.message is not None
@@ -61,6 +62,7 @@ async def test_a_deleted_status_gets_a_new_message(playground: Playground, ada: 
     await answer(playground, message)
 
 
+@pytest.mark.long
 async def test_a_deleted_channel_and_missing_permissions_lead_to_a_direct_message(
     shared: Bot, playground: Playground, ada: User
 ) -> None:

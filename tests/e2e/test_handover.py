@@ -72,6 +72,7 @@ async def test_the_bot_generates_what_the_command_line_asks_for(home: Home, tmp_
     assert not (home.data_dir / "bot.sock").exists()
 
 
+@pytest.mark.long
 async def test_ctrl_c_cancels_and_a_kill_leaves_the_job_behind(home: Home) -> None:
     async with Playground() as playground, ImpatientBot(home, playground) as bot:
         for number, steps, state in (
@@ -152,6 +153,7 @@ async def test_what_is_no_conversation_is_dropped(home: Home) -> None:
         assert code == 0
 
 
+@pytest.mark.long
 async def test_a_socket_left_by_a_killed_bot_is_no_obstacle(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         bot.send(signal.SIGKILL)

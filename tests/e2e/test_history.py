@@ -287,6 +287,7 @@ def write_many(bot: Bot, job_id: str, count: int) -> None:
         database.commit()
 
 
+@pytest.mark.long
 async def test_pages_survive_a_restart_and_older_jobs_are_found(
     own: tuple[Bot, Playground],
 ) -> None:

@@ -41,6 +41,7 @@ async def shell(script: str, folder: Path) -> str:
     return out.decode()
 
 
+@pytest.mark.long
 async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> None:
     known = {"http://127.0.0.1:8009": server.url, "JOB_ID": "", "SHA256": "", "YOUR_KEY": "any"}
     seen: list[str] = []
@@ -86,6 +87,7 @@ async def test_the_original_calls_generate(server: Server, tmp_path: Path) -> No
         assert len(status["metadata"]["loras"]) == loras
 
 
+@pytest.mark.long
 async def test_a_key_as_the_page_sends_it(home: Home, tmp_path: Path) -> None:
     [block] = [block for block in CALLS if "YOUR_KEY" in block]
     key = (await call(home, "keys", "add", "ada"))[1].strip()

@@ -146,6 +146,7 @@ async def test_what_depends_on_no_model_is_bounded_by_discord(
         await ada.slash("imagine", prompt=CANARY, **options)
 
 
+@pytest.mark.long
 async def test_age_restricted_models_paint_where_they_may(
     playground: Playground, ada: User
 ) -> None:

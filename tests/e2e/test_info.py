@@ -102,6 +102,7 @@ async def test_what_cannot_be_read_is_said_kindly(ada: User, playground: Playgro
         assert call.ephemeral
 
 
+@pytest.mark.long
 async def test_the_button_works_after_a_restart_and_for_its_person_only(home: Home) -> None:
     async with Playground() as playground:
         ada = playground.user("ada-restarts")

@@ -66,6 +66,7 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         assert [file for file in kept if file.stat().st_mode & 0o077] == []
 
 
+@pytest.mark.long
 async def test_commands_are_registered_once_and_again_when_they_change(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         assert registrations(playground) == 1
@@ -93,6 +94,7 @@ def registrations(playground: Playground) -> int:
     return sum(r.method == "PUT" and r.path.endswith("/commands") for r in playground.requests)
 
 
+@pytest.mark.long
 async def test_a_failed_registration_does_not_stop_the_bot(home: Home) -> None:
     async with Playground() as playground:
         playground.fail_next("PUT", r"/applications/\d+/commands", 400, 50035, "Invalid Form Body")
@@ -160,6 +162,7 @@ async def test_without_a_token_three_lines_say_what_to_do(home: Home) -> None:
         assert needed in err
 
 
+@pytest.mark.long
 async def test_a_broken_catalog_edit_keeps_the_bot_painting(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

@@ -48,6 +48,7 @@ async def test_the_seed_decides_the_place(playground: Playground, ada: User) -> 
     assert not judge.is_left(right, "red")
 
 
+@pytest.mark.long
 async def test_the_models_own_negative_is_used_when_the_request_has_none(
     playground: Playground, ada: User
 ) -> None:
@@ -63,6 +64,7 @@ async def test_the_models_own_negative_is_used_when_the_request_has_none(
     assert own[0].tobytes() == own[1].tobytes()
 
 
+@pytest.mark.long
 async def test_the_trigger_word_is_put_in_and_the_style_comes(
     shared: Bot, playground: Playground, ada: User
 ) -> None:

@@ -131,6 +131,7 @@ async def test_the_first_picture_shows_what_was_asked_for(
     assert (judge.colour_of(image, star), judge.shape_of(star)) == ("red", "star")
 
 
+@pytest.mark.long
 async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
     page: Page, camera: Camera
 ) -> None:
@@ -221,6 +222,7 @@ async def test_the_bot_answers_in_the_language_of_the_page(page: Page) -> None:
     await expect(answer).to_contain_text("5000 n’est pas possible ; choisis entre 1 et 100.")
 
 
+@pytest.mark.long
 async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
     code, out, err = await call(home, "playground", "--port", "0", IMAGEN_CATALOG_DIR="nowhere")
     assert code == 78
@@ -229,6 +231,7 @@ async def test_a_bot_that_cannot_start_ends_the_playground(home: Home) -> None:
     assert "The bot exited unexpectedly, with code 78." in err
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
 @pytest.mark.parametrize("number", mostly_long([signal.SIGTERM, signal.SIGHUP], usual=1))
 async def test_it_ends_with_its_terminal_too(home: Home, number: signal.Signals) -> None:

@@ -264,6 +264,7 @@ async def test_who_is_blocked_here_keeps_and_shares_nothing(
     assert shared.home.rows(f"SELECT 1 FROM presets WHERE community = 'discord:{guild.id}'") == []
 
 
+@pytest.mark.long
 async def test_a_restart_keeps_presets_and_open_forms(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

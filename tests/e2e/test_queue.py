@@ -171,6 +171,7 @@ async def test_a_paused_line_is_fair_can_be_seen_cancelled_and_outlives_a_restar
     assert [message_id for (message_id,) in rows][-3:] == expected
 
 
+@pytest.mark.long
 async def test_a_running_job_stops_and_a_waiting_one_is_told_when_it_will_be_ready(
     club: Club,
 ) -> None:

@@ -100,6 +100,7 @@ async def test_it_answers_before_all_is_read_and_goes_on_after_a_crash(home: Hom
                 await asyncio.sleep(0.1)
 
 
+@pytest.mark.long
 async def test_a_job_from_before_is_painted_with_a_file_that_is_not_read(home: Home) -> None:
     async with Playground() as playground, ReadingBot(home, playground) as bot:
         ada = playground.user("ada")

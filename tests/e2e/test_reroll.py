@@ -63,6 +63,7 @@ async def test_what_is_no_request_is_ignored(
     assert len(shared.home.states()) == before + 2
 
 
+@pytest.mark.long
 async def test_a_reaction_over_the_limit_is_refused_in_the_channel(
     playground: Playground, ada: User
 ) -> None:

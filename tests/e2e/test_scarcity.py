@@ -24,6 +24,7 @@ def first_free(pid: int) -> int:
     return next(number for number in itertools.count() if number not in used)
 
 
+@pytest.mark.long
 async def test_no_job_fails_because_too_many_files_are_open(home: Home) -> None:
     import resource
 

@@ -67,6 +67,7 @@ def hub(models_dir: Path) -> Iterator[HubServer]:
         yield server
 
 
+@pytest.mark.long
 def test_the_configuration_is_downloaded_with_it(
     hub: HubServer, engine: Engine, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def by_hand(plain: Any, scheduler: str, texts: list[str], negatives: list[str]) 
     return pixels
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheduler", KINDS)
 def test_paints_what_a_loop_with_changing_prompts_paints(
     engine: Engine, plain: Any, scheduler: str
@@ -218,6 +219,7 @@ def test_loras_and_embeddings_count_in_each_text(engine: Engine, tmp_path: Path)
     assert len(set(found)) == len(found)
 
 
+@pytest.mark.long
 def test_it_costs_an_encoding_for_each_text_and_no_evaluation(
     fresh: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_what_is_composed_is_what_is_painted(engine: Engine, tmp_path: Path) -> 
     assert digests(paint(engine, asked, offered)) == digests(paint(engine, other, offered))
 
 
+@pytest.mark.long
 def test_an_image_depends_on_nothing_that_was_painted_before(
     engine: Engine, fresh: Engine, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ def test_everything_that_it_depends_on_counts(
     assert found == [*expected, expected[0]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encoder", [0, 1])
 def test_each_encoders_vectors_count(
     painters: Any, models_dir: Path, tmp_path: Path, encoder: int
@@ -218,6 +219,7 @@ AGAIN: Mapping[str, GenerationRequest] = {
 """Requests whose texts are known after the first one."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory", ["full", "11gb", "8gb"])
 def test_a_known_text_wakes_no_encoder(
     painters: Any,
@@ -254,6 +256,7 @@ def test_a_known_text_wakes_no_encoder(
     assert all(part in changed for part in parts)
 
 
+@pytest.mark.long
 def test_a_model_that_comes_back_needs_no_encoder_on_a_small_card(
     painters: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

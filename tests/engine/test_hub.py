@@ -133,6 +133,7 @@ def test_two_engines_that_need_the_same_model_download_it_once(
     other.close()
 
 
+@pytest.mark.long
 def test_a_branch_is_found_again_without_network(
     own: Engine, hub: HubServer, tmp_path: Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_half_precision_prefers_16_bit_files(tmp_path: Path, hub: HubServer) -> 
     assert "vae/diffusion_pytorch_model.safetensors" in half
 
 
+@pytest.mark.long
 def test_a_stop_during_the_download_leaves_no_half_model(own: Engine, hub: HubServer) -> None:
     seen: list[Progress] = []
 
@@ -197,6 +199,7 @@ def test_the_hubs_refusals_are_told_apart(
     assert failure_of(own).code == code
 
 
+@pytest.mark.long
 def test_a_gated_model_is_downloaded_with_the_token_of_the_settings(
     hub: HubServer, tmp_path: Path
 ) -> None:
@@ -224,6 +227,7 @@ def test_a_repository_that_does_not_fit_is_not_downloaded(
     assert hub.fetched() == []
 
 
+@pytest.mark.long
 def test_one_file_of_a_repository_with_the_configuration_of_another(
     own: Engine, hub: HubServer, engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -250,6 +254,7 @@ def test_a_single_file_without_network_says_what_it_lacks(tmp_path: Path, models
     assert failure.value.params["path"] == "stabilityai/stable-diffusion-xl-base-1.0"
 
 
+@pytest.mark.long
 def test_an_adapter_and_a_vae_from_the_hub(
     own: Engine, hub: HubServer, engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -270,6 +275,7 @@ def test_an_adapter_and_a_vae_from_the_hub(
     assert {p.subject for p in seen if p.stage is Stage.DOWNLOADING} == {"remote", "l"}
 
 
+@pytest.mark.long
 def test_an_embedding_in_two_files_from_the_hub(
     own: Engine, hub: HubServer, tmp_path: Path
 ) -> None:
@@ -310,6 +316,7 @@ def test_a_cache_filled_by_hand_is_used_without_network(
     assert digests(painted) == digests(paint(engine, request()))
 
 
+@pytest.mark.long
 def test_a_cache_that_was_cut_short_is_completed(
     own: Engine, hub: HubServer, tmp_path: Path, models_dir: Path
 ) -> None:

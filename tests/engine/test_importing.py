@@ -64,6 +64,7 @@ importing._link_torch()
         ),
     ],
 )
+@pytest.mark.long
 def test_the_first_import(script: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
     done = subprocess.run(

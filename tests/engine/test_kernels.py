@@ -169,6 +169,7 @@ def test_a_job_for_which_the_code_does_not_hold_says_so(
     assert digests(again) == expected
 
 
+@pytest.mark.long
 def test_the_sizes_that_are_proposed_are_compiled_too(
     tracing: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +238,7 @@ def test_a_compiler_that_fails_costs_nothing(
     assert kernels_of(tracing).choose(unet, None).of(shape) is unet
 
 
+@pytest.mark.long
 def test_a_compiler_that_always_fails_is_not_asked_for_ever(
     tracing: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +291,7 @@ def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.Monkey
     assert paint(tracing, request()).recipe.environment["kernels"] == "compiled"
 
 
+@pytest.mark.long
 def test_the_smallest_card_compiles_nothing(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +309,7 @@ def test_the_smallest_card_compiles_nothing(
     engine.close()
 
 
+@pytest.mark.long
 def test_nothing_is_compiled_unless_it_is_asked_for(engine: Engine) -> None:
     before = graphs()
     assert paint(engine, request()).recipe.environment["kernels"] == "eager"

@@ -105,6 +105,7 @@ def test_fitting_takes_the_middle(models_dir: Path) -> None:
     assert [fitted.getpixel((x, 32)) for x in (8, 32, 56)] == [(0, 0, 255)] * 3
 
 
+@pytest.mark.long
 def test_little_strength_keeps_the_picture(engine: Engine) -> None:
     """An untrained VAE reproduces no image, so compare two seeds: less strength, more alike."""
     sha256 = picture(seed=3)
@@ -145,6 +146,7 @@ def test_the_steps_that_are_run_are_reported(
     assert list(dict.fromkeys(steps)) == [(n, taken) for n in range(taken + 1)]
 
 
+@pytest.mark.long
 def test_the_second_pass_is_larger_and_said(engine: Engine) -> None:
     seen: list[Progress] = []
     asked = request(hires=Hires(1.5, 0.5, 4), steps=2, count=2)
@@ -168,6 +170,7 @@ def test_the_second_pass_is_larger_and_said(engine: Engine) -> None:
     assert digests(paint(engine, asked)) == digests(painting)
 
 
+@pytest.mark.long
 def test_the_second_pass_is_what_diffusers_paints_over_the_first(
     engine: Engine, plain: Any
 ) -> None:

@@ -128,6 +128,7 @@ def marked(models_dir: Path, tmp_path: Path) -> Marked:
     return write
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheduler", mostly_long(EDM_KINDS, usual=1))
 def test_playground_is_painted_as_diffusers_does(
     engine: Engine, models_dir: Path, marked: Marked, scheduler: str
@@ -156,6 +157,7 @@ def test_cosxl_is_painted_as_diffusers_does(
     assert painting.images[0].image.tobytes() == by_hand(models_dir, built(kind, config)).tobytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheduler", mostly_long(FLOW_KINDS, usual=2))
 def test_a_flow_is_painted_as_diffusers_does(
     engine: Engine, models_dir: Path, tmp_path: Path, scheduler: str
@@ -235,6 +237,7 @@ def test_metadata_alone_make_it_a_velocity(
     assert painted.image.tobytes() == by_hand(models_dir, scheduler).tobytes()
 
 
+@pytest.mark.long
 def test_a_configuration_beside_the_file_is_followed_as_soon_as_it_is_there(
     engine: Engine, models_dir: Path, marked: Marked
 ) -> None:

@@ -171,6 +171,7 @@ def test_previews_change_no_byte(
     assert "JFIF" not in repr(with_)
 
 
+@pytest.mark.long
 def test_a_preview_has_the_shape_of_the_picture_and_tells_it_early(
     models_dir: Path, tmp_path: Path
 ) -> None:

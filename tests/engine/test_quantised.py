@@ -95,6 +95,7 @@ def test_a_scaled_checkpoint_is_painted_as_what_it_stands_for(
     assert eight != digests(paint(engine, request()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("style", mostly_long(["first", "second", "rows"], usual=1))
 @pytest.mark.parametrize("part", ["unet", "text_encoder_2"])
 def test_a_folder_with_scaled_weights_is_painted_as_what_it_stands_for(
@@ -109,6 +110,7 @@ def test_a_folder_with_scaled_weights_is_painted_as_what_it_stands_for(
     assert eight == full
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
 def test_plain_8_bits_are_plain_numbers(
     engine: Engine, models_dir: Path, tmp_path: Path, dtype: str

@@ -141,6 +141,7 @@ def references(engine: Engine) -> Any:
     return pipeline._references
 
 
+@pytest.mark.long
 def test_a_picture_is_encoded_once(
     fresh: Engine, offered: Catalog, guided: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +207,7 @@ def test_letting_go_frees_the_layers(engine: Engine, offered: Catalog, guided: R
     assert [reference() for reference in gone if reference()] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["11gb", "8gb"])
 def test_a_small_card_holds_the_layers_while_denoising_only(
     engine: Engine,

@@ -29,6 +29,7 @@ from tests.engine.factories import (
     resident,
     single_file,
 )
+from tests.parameters import mostly_long
 
 NETWORKS = ("unet", "text_encoder", "text_encoder_2", "vae")
 
@@ -104,6 +105,7 @@ def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> 
     assert bits(engine) == pristine
 
 
+@pytest.mark.long
 def test_no_bit_differs_from_the_file_after_a_hundred_sets_in_half_precision(
     models_dir: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +155,7 @@ def test_changed_files_are_loaded_again(engine: Engine, models_dir: Path, tmp_pa
     assert len({weights.sha256 for weights in used if weights}) == 2
 
 
+@pytest.mark.long
 def test_a_model_that_was_half_built_leaves_no_names_behind(
     fresh: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -215,6 +218,7 @@ MODEL = 22_000_000
 """Bytes that the tiny model needs, rounded up generously."""
 
 
+@pytest.mark.long
 def test_a_model_in_ram_needs_no_file(
     keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +233,7 @@ def test_a_model_in_ram_needs_no_file(
     assert digests(paint(kept, request())) == expected[0]
 
 
+@pytest.mark.long
 def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> None:
     expected = [digests(paint(engine, request(model=key))) for key in ("demo", "other")]
     small = keeping(MODEL)
@@ -306,6 +311,7 @@ def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     assert take(4.0).memory.buffer.data_ptr() == address
 
 
+@pytest.mark.long
 def test_a_network_is_copied_while_the_next_is_read(
     keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +337,7 @@ def test_a_network_is_copied_while_the_next_is_read(
     assert done[:8] == ["read", "copied"] * 4
 
 
+@pytest.mark.long
 def test_networks_that_are_the_same_are_kept_once(
     keeping: Any, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -371,6 +378,7 @@ def test_a_small_card_paints_the_same_picture(
         }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["full", "11gb"])
 def test_what_the_job_before_wore_is_not_put_on_again(
     keeping: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
@@ -407,13 +415,16 @@ def no_more_ram(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("place", "fails"),
-    [
-        ("bot.engine.passes.denoise", out_of_memory),
-        ("bot.engine.passes.denoise", no_more_ram),
-        ("bot.engine.pixels.decode", out_of_memory),
-        ("bot.engine.weights.cache.PristineWeights.copy_into", out_of_memory),
-        ("bot.engine.patches.AdapterCache.get", out_of_memory),
-    ],
+    mostly_long(
+        [
+            ("bot.engine.passes.denoise", out_of_memory),
+            ("bot.engine.passes.denoise", no_more_ram),
+            ("bot.engine.pixels.decode", out_of_memory),
+            ("bot.engine.weights.cache.PristineWeights.copy_into", out_of_memory),
+            ("bot.engine.patches.AdapterCache.get", out_of_memory),
+        ],
+        usual=1,
+    ),
 )
 def test_out_of_memory_is_said_and_forgotten(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, fails: Any
@@ -464,6 +475,7 @@ def test_a_device_that_is_lost_is_no_fault_of_the_request(
     assert str(raised.value) == "the GPU failed: CUDA error: device-side assert triggered"
 
 
+@pytest.mark.long
 def test_an_out_of_memory_of_the_accelerator_is_no_lost_device(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -478,6 +490,7 @@ def test_an_out_of_memory_of_the_accelerator_is_no_lost_device(
     assert failure.value.code == "memory.out"
 
 
+@pytest.mark.long
 def test_out_of_memory_is_tried_once_with_less(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,6 +516,7 @@ def test_out_of_memory_is_tried_once_with_less(
     assert "memory" in painting.recipe.changed_since(expected.recipe)
 
 
+@pytest.mark.long
 def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
     keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -524,6 +538,7 @@ def test_a_model_that_has_no_room_at_once_is_brought_piece_by_piece(
     assert painting.warnings == (Notice("memory.lowered", {"profile": "8gb"}),)
 
 
+@pytest.mark.long
 def test_after_less_memory_sufficed_another_model_is_painted(
     keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -618,6 +633,7 @@ def test_what_is_parked_and_tiled(
     )
 
 
+@pytest.mark.long
 def test_an_unexpected_error_is_passed_on_and_forgotten(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_vae_of_its_own_replaces_the_checkpoints(
     assert painting.recipe.vae.short == painting.recipe.vae.sha256[:10]
 
 
+@pytest.mark.long
 def test_a_vae_that_overflows_in_half_precision_is_kept_whole(
     models_dir: Path, tmp_path: Path
 ) -> None:

@@ -237,6 +237,7 @@ A1111_PARAM = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)'
 """AUTOMATIC1111's own expression (modules/infotext_utils.py)."""
 
 
+@pytest.mark.long
 @given(
     vae=st.text(min_size=1, max_size=20).filter(lambda t: "/" not in t and "\\" not in t),
     key=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True),

@@ -225,6 +225,7 @@ async def test_menus_of_messages_and_people(page: Page) -> None:
     await expect(mine).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_another_person_sees_what_that_person_may_see(page: Page) -> None:
     await send(page, "/secret ")
     await expect(page.get_by_text("hush (edited)")).to_be_visible()
@@ -307,6 +308,7 @@ async def test_spoilers_open_and_stay_open_through_an_edit(scene: Scene, page: P
     await expect(page.get_by_text("the fox")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_server_that_is_started_again_goes_on_with_the_page(browser: Browser) -> None:
     async with Playground() as first, PlaygroundPage(first, port=0) as server:
         url = server.url

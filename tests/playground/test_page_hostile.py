@@ -104,6 +104,7 @@ def test_what_is_just_not_too_deep_is_read() -> None:
         parse(json.dumps({"a": fine}).encode())
 
 
+@pytest.mark.long
 async def test_no_value_of_any_type_gives_a_traceback(
     pg: Playground,
     bot: Bot,

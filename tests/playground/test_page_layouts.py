@@ -62,6 +62,7 @@ async def overflowing(page: Page) -> list[str]:
     return found
 
 
+@pytest.mark.long
 async def test_a_layout_shows_each_of_its_parts(scene: Scene, page: Page) -> None:
     hero = ui.Section[Any](
         "### A fox", "in the snow", accessory=ui.Thumbnail("attachment://2.png", description="tail")

@@ -39,6 +39,7 @@ async def go(page: Page, name: str) -> None:
     await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
 
 
+@pytest.mark.long
 async def test_a_message_is_copied_given_to_a_command_and_deleted(scene: Scene, page: Page) -> None:
     await send(page, "a **fox**")
     message = messages(page).last

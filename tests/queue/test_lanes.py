@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.errors import StoreError
 from bot.queue import JobQueue, Lane
 from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
+from bot.request import EmbeddingUse, Reference, Upscale
 from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, of
 from tests.store.factories import new_job, request
@@ -471,3 +472,34 @@ async def test_a_job_behind_very_many_that_no_lane_is_able_to_run_starts(store: 
     for number in range(700):
         queue._line.add(Waiting(f"large{number}", f"p{number}", -number - 1, "large"))
     assert (await asyncio.wait_for(queue.next(lane), 5)).id == job_id
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        {"embeddings": (EmbeddingUse("hands", "hands"),)},
+        {"reference": Reference("b" * 64, 0.8)},
+        {"upscale": Upscale("c" * 64, "4x", 2.0, "repaint", 0.3)},
+    ],
+    ids=["embedding", "reference", "upscaler"],
+)
+async def test_a_job_whose_files_no_lane_has_holds_up_none_that_lacks_nothing(
+    store: Store, needs: dict[str, Any]
+) -> None:
+    """With the same model and LoRAs, so that the policy could take them for alike."""
+
+    def has_all(waiting: Waiting) -> bool:
+        job = queue.find(waiting.id)
+        assert job is not None
+        asked = job.request
+        return not (asked.embeddings or asked.reference or asked.upscale)
+
+    [lane] = made = [Lane(able=has_all)]
+    queue = JobQueue(store, made)
+    large = new_job(user_id=1, request=request(model="demo", **needs))
+    stuck, runs, later = await entered(queue, large, of(2), of(1))
+    for expected in (runs, later):
+        job = await asyncio.wait_for(queue.next(lane), 20)
+        assert job.id == expected
+        queue.leave(job.id)
+    assert stuck in queue

@@ -83,6 +83,7 @@ async def test_a_rush_is_not_forecast_for_each_of_it(
     assert len(forecasts) == 3  # one by `places`
 
 
+@pytest.mark.long
 async def test_who_has_left_is_not_listed_any_more(store: Store) -> None:
     clock = Clock()
     queue = queue_of(store, clock=clock)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot.store import JobState, Store
+from tests.parameters import mostly_long
 from tests.queue.lanes import ORIGINS
 from tests.store.factories import REQUEST, new_job, recipe, record
 
@@ -157,7 +158,7 @@ def within_log(found: list[int]) -> bool:
     )
 
 
-@pytest.mark.parametrize("ask", [request, ended, reaction, started, tidied])
+@pytest.mark.parametrize("ask", mostly_long([request, ended, reaction, started, tidied], usual=2))
 async def test_no_cost_grows_faster_than_the_logarithm_of_the_history(
     grown: Grown, ask: Ask
 ) -> None:

@@ -324,6 +324,7 @@ class TestShutdown:
         finally:
             gate.go_on.set()
 
+    @pytest.mark.long
     async def test_its_turn_of_stopping_does_not_matter(self, build: Build) -> None:
         for turns in range(0, 120, 5):
             async with build() as bench:
@@ -375,6 +376,7 @@ class TestBlame:
             assert await store.start(waiting.id, saving=[replace(first, painted_at=1)])
             assert await store.job(first.id) == cancelled
 
+    @pytest.mark.long
     async def test_a_command_line_that_died_is_judged_likewise(self, tmp_path: Path) -> None:
         async with Store.open(tmp_path / "x.sqlite3") as store:
             saved, painted = await self.both_at_once(store)

@@ -196,6 +196,7 @@ async def test_a_job_that_ends_while_it_is_cancelled_is_not_said_to_be_stopping(
         assert (await really(job_id)).state is JobState.DONE
 
 
+@pytest.mark.long
 async def test_a_running_job_that_another_copy_has_answered_stops_and_tells_nobody(
     tmp_path: Path,
 ) -> None:

@@ -17,7 +17,7 @@ OWED_FOR = 60 * 60
 ADAPTERS_AHEAD = 4
 """How many jobs may go ahead of one whose model is loaded: they only save loading LoRAs."""
 
-Kind: TypeAlias = tuple[str, tuple[str, ...], int, str]
+Kind: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int, str]
 """All of a job that decides which lanes are able to run it; see Waiting.kind."""
 
 
@@ -50,6 +50,7 @@ class Waiting:
     prefers: the environment in which it comes out exactly as before; "" for any.
     memory_above: bytes of the largest GPU that is known not to be enough for it; 0 if none is.
     avoids: the name of the lane that it was lost on; "" for none.
+    also: what else it needs that not every lane may have.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Waiting:
     prefers: str = ""
     memory_above: int = 0
     avoids: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def suspect(self) -> bool:
@@ -79,7 +81,7 @@ class Waiting:
     @property
     def kind(self) -> Kind:
         """A lane is able to run either all jobs of one kind or none; see Able."""
-        return self.model, self.adapters, self.memory_above, self.avoids
+        return self.model, self.adapters, self.also, self.memory_above, self.avoids
 
     def waited_enough(self, now: float, among: int = 1) -> bool:
         """Whether nothing may go ahead of it any more when it is its turn, among so many lanes."""

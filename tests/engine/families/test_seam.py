@@ -45,6 +45,7 @@ def test_nothing_shared_speaks_of_a_network_of_sdxl() -> None:
     assert named == set()
 
 
+@pytest.mark.long
 def test_a_model_of_another_family_gets_networks_of_its_own(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

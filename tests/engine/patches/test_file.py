@@ -119,6 +119,7 @@ DISTORTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
 )

@@ -153,6 +153,7 @@ def test_it_stops_between_two_tiles_and_goes_on_with_the_next_request(
     assert paint(engine, crisp(), offered).images[0].image.size == (120, 80)
 
 
+@pytest.mark.long
 def test_without_memory_for_its_tiles_it_tries_smaller_ones(
     fresh: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +201,7 @@ def test_an_upscaler_that_is_gone_is_said(engine: Engine, offered: Catalog) -> N
     assert (failure.value.code, failure.value.params) == ("upscaler.gone", {"upscaler": "lost"})
 
 
+@pytest.mark.long
 def test_a_little_repainting_keeps_the_image_and_more_changes_it(
     engine: Engine, offered: Catalog
 ) -> None:
@@ -217,6 +219,7 @@ def test_a_little_repainting_keeps_the_image_and_more_changes_it(
     assert apart(0.05) < apart(0.5) < apart(1.0)
 
 
+@pytest.mark.long
 def test_a_large_image_is_repainted_in_tiles(
     engine: Engine, fresh: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ SIZES = st.tuples(st.integers(64, 4096), st.integers(64, 4096))
 WORDS = st.lists(st.text(max_size=30).map(lambda text: f"x{text}"), min_size=2, max_size=4)
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(SIZES, WORDS, WORDS, st.booleans())
 def test_a_layout_is_within_the_limits_and_nothing_overlaps(

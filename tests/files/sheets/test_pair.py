@@ -9,6 +9,7 @@ from PIL import Image
 from bot.files.sheets.pair import HEIGHT_MAX, WIDTH_MAX, draw_pair
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sizes", "wider"),
     [

@@ -161,6 +161,7 @@ PIECES = st.lists(
 ).map(" ".join)
 
 
+@pytest.mark.long
 @given(st.text(max_size=80) | PIECES)
 @settings(max_examples=300)
 def test_what_was_understood_stays_as_it_is(text: str) -> None:
