@@ -94,8 +94,11 @@ class Engine:
         return place.memory() if place else {}
 
     def warm_up(self) -> None:
-        """Import torch and the other libraries (about 8 s). Idempotent."""
+        """Import torch and the other libraries (about 8 s). Idempotent. Raises JobFailed if the
+        device is not in this machine."""
         self._ready()
+        if self._painting_on is not None:
+            self._painting_on.demand()
 
     def preload(self, model: ModelEntry, check_stop: Callable[[], None]) -> None:
         """Load `model` before the first request, if its files are on this machine.

@@ -3,6 +3,7 @@
 Lines, and what a library prints, go to the bot as well; nothing of them is written here.
 """
 
+import ctypes
 import faulthandler
 import logging
 import os
@@ -44,6 +45,7 @@ CONFUSED: Final = 70
 """The exit code if the bot sends what makes no sense: EX_SOFTWARE of sysexits.h."""
 FRACTIONS: Final = 0.05
 """Seconds between two reports of how much of a file was read; there are thousands of them."""
+_PR_SET_PDEATHSIG: Final = 1
 _IGNORED: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 """The bot is told to stop by them, and then stops this process in its own time."""
 
@@ -63,8 +65,18 @@ def main() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     faulthandler.enable()
+    end_with_the_bot()
     stdin, stdout = _private_pipes()
     Child(stdin, stdout).run()
+
+
+def end_with_the_bot() -> None:
+    """Have Linux kill this process once the bot is gone. Elsewhere it ends by what it reads, which
+    nobody does while the main thread is stuck in a driver and keeps the interpreter's lock."""
+    if sys.platform == "linux":
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:

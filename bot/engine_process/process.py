@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from queue import Empty, Full, Queue
 from typing import IO, BinaryIO, Final, cast
 
@@ -72,23 +74,19 @@ class EngineProcess:
         self._dying = threading.Lock()
         self._given_up = threading.Event()
         self._over = threading.Event()
+        self._begun = threading.Event()
         options, variables = placed(options, environment())
-        self._process = subprocess.Popen(  # noqa: S603
-            # -P: not whatever module is in the current folder
-            [sys.executable, "-P", "-m", module, name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=variables,
-            start_new_session=True,  # the terminal's signals are for the bot alone
-        )
-        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
-        assert stdin is not None  # noqa: S101
-        assert stdout is not None  # noqa: S101
-        assert stderr is not None  # noqa: S101
-        self._stdin = cast("BinaryIO", stdin)
-        for read, stream in ((self._listen, stdout), (self._overhear, stderr)):
-            threading.Thread(target=read, args=(stream,), daemon=True).start()
+        # -P: not whatever module is in the current folder
+        command = [sys.executable, "-P", "-m", module, name]
+        started: Future[subprocess.Popen[bytes]] = Future()
+        live = partial(self._live, command, variables, started)
+        threading.Thread(target=live, daemon=True).start()
+        self._process = process = started.result()
+        assert process.stdin is not None  # noqa: S101
+        assert process.stderr is not None  # noqa: S101
+        self._stdin = cast("BinaryIO", process.stdin)
+        self._begun.set()
+        threading.Thread(target=self._overhear, args=(process.stderr,), daemon=True).start()
         log.info("%s: its engine runs as process %d", name, self.pid)
         self._send_first(options)
 
@@ -181,6 +179,31 @@ class EngineProcess:
     def _send_first(self, options: EngineOptions) -> None:
         with suppress(Ended):  # the first call tells how
             self.send(Kind.BEGIN, BEGIN.encode(Begin(options, logs.levels())))
+
+    def _live(
+        self,
+        command: list[str],
+        variables: dict[str, str],
+        started: Future[subprocess.Popen[bytes]],
+    ) -> None:
+        """In a thread that is there as long as the process: Linux ends that with the thread which
+        started it, see `child.end_with_the_bot`."""
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=variables,
+                start_new_session=True,  # the terminal's signals are for the bot alone
+            )
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        assert process.stdout is not None  # noqa: S101
+        started.set_result(process)
+        self._begun.wait()
+        self._listen(process.stdout)
 
     def _listen(self, stream: IO[bytes]) -> None:
         """Take all that it sends, until it ends."""

@@ -29,8 +29,8 @@ class Lane:
     able: whether it has what a job needs; None: it has everything.
     environment: a short id of what the recipes of its images say of where they were generated; ""
     if unknown.
-    draining: whether it is to take no more jobs. lost: whether its engine has died, and the next is
-    not there yet.
+    draining: whether it is to take no more jobs. leaving: whether it is about to be removed. lost:
+    whether its engine has died, and the next is not there yet.
     running: the job that it generates now. saving: the one before, if its files are still being
     saved meanwhile. last: what the last job there needed.
     """
@@ -43,6 +43,7 @@ class Lane:
     able: Callable[[Waiting], bool] | None = None
     environment: str = ""
     draining: bool = field(default=False, init=False)
+    leaving: bool = field(default=False, init=False)
     lost: bool = field(default=False, init=False)
     running: Job | None = field(default=None, init=False)
     saving: Job | None = field(default=None, init=False)
@@ -62,7 +63,7 @@ class Lane:
 
     @property
     def state(self) -> LaneState:
-        if self.draining:
+        if self.draining or self.leaving:
             return LaneState.DRAINING
         return LaneState.LOST if self.lost else LaneState.READY
 
@@ -73,8 +74,9 @@ class Lane:
         return InPlace(model, adapters, self.environment)
 
     def has_room(self, memory_above: int) -> bool:
-        """Whether its memory is larger than `memory_above` bytes, as far as is known."""
-        return self.memory is None or self.memory > memory_above
+        """Whether its memory is larger than `memory_above` bytes, as far as is known. One that
+        leaves has no room for anything, so nothing waits for it."""
+        return not self.leaving and (self.memory is None or self.memory > memory_above)
 
 
 def saving_on(lanes: Iterable[Lane]) -> tuple[Job, ...]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from bot.errors import AnsweredElsewhere, StoreError
 from bot.levels import Admit, admitted_as_it_is
@@ -22,6 +23,7 @@ from bot.queue.outlook import PART, Lookout, Ticket
 from bot.queue.policy import Line, Next, Waiting
 from bot.queue.stillness import Stillness
 from bot.store import Job, NewJob, Store
+from bot.store.retrying import keep_trying
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +190,7 @@ class JobQueue(Fleet):
             return
         self._line.add(waiting)
         self._newcomers.put_nowait(job_id)
-        self._dispatcher.look_again()
-        self._moved()
+        self._changed()
 
     async def abandon(self, ticket: Ticket) -> None:
         """Cancel an accepted job that has not started, because its person cannot be told.
@@ -271,7 +272,7 @@ class JobQueue(Fleet):
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
             # Its consumer is gone, so it must wait again.
-            await asyncio.shield(self._start_no_more(starting))
+            await asyncio.shield(self._start_no_more(starting, lane))
             raise
         if job is not None:
             self._line.take(choice, now)
@@ -281,12 +282,13 @@ class JobQueue(Fleet):
             self._places[job.id] = choice.job.arrived
         return job
 
-    async def _start_no_more(self, starting: asyncio.Future[Job | None]) -> None:
+    async def _start_no_more(self, starting: asyncio.Future[Job | None], lane: Lane) -> None:
         try:
-            if (started := await starting) is not None:
-                await self._store.requeue(started)
+            if (job := await starting) is not None:
+                back, what = partial(self._store.requeue, job), f"job {job.id}: not yet put back"
+                await (keep_trying(back, what) if lane.leaving else back())
         except StoreError as error:
-            # The next start finds it running, and takes it up.
+            # The bot stops. The next start finds it running, and takes it up.
             log.error("a job that was being started cannot be put back: %s", error)
 
     def painted(self, job: Job) -> None:
@@ -303,8 +305,7 @@ class JobQueue(Fleet):
         self._places.pop(job_id, None)
         self._admission.leave(job_id)
         self._lookout.drop(job_id)
-        self._dispatcher.look_again()  # a suspect waits until no other job is there
-        self._moved()
+        self._changed()  # a suspect waits until no other job is there
 
     def put_back(self, job: Job, avoiding: Lane | None = None) -> None:
         """A job that ran is *pending* again, and waits. avoiding: the lane that it was lost on; it

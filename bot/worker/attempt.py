@@ -40,7 +40,8 @@ def _steps(request: GenerationRequest) -> float:
 
 
 class Watch:
-    """`check` and `heard` are called in the engine thread, all other methods in the event loop.
+    """`check`, `heard` and `waited` are called in the engine thread, all other methods in the event
+    loop.
 
     seconds: until the deadline.
     """
@@ -53,7 +54,13 @@ class Watch:
         self._longest = 0.0
 
     def stop(self, reason: StopReason) -> None:
-        self._stop = self._stop or reason
+        """The first reason counts, but whoever has cancelled it wants it no more in any case."""
+        if self._stop is None or reason is StopReason.CANCELLED:
+            self._stop = reason
+
+    def waited(self, seconds: float) -> None:
+        """So long the engine was busy with something else, which does not count."""
+        self._deadline += seconds
 
     def heard(self, progress: Progress) -> None:
         """Record a report, as a sign of life from the engine."""

@@ -212,16 +212,16 @@ class GpuConsumer:
 
     def stop(self) -> None:
         """Take no more jobs, and stop the running one at its next step. What is being saved is
-        given up only if that fails."""
-        self._stopping = True
+        given up only if that fails. Also after `leave`: then the bot stops meanwhile."""
+        self._stopping, self._leaving = True, False
         self._engine.stop()
         for attempt in self._attempts:
             attempt.stop(StopReason.SHUTDOWN)
 
     def leave(self) -> None:
         """As `stop`, while the other lanes go on: the job goes back into the queue. What is being
-        saved needs no engine, so it is not given up."""
-        self._leaving = self._stopping = True
+        saved needs no engine, so it is not given up: see `saved`."""
+        self._leaving = self._stopping = self.lane.leaving = True
         self._engine.stop()
         if self._running is not None:
             self._running.stop(StopReason.SHUTDOWN)
@@ -236,22 +236,38 @@ class GpuConsumer:
                 if self._running is not None:
                     await asyncio.wait([task])
                 await self._saver.idle()
-        if self._leaving:
-            await self._saver.idle()
         stuck, unfinished = self._running, self._attempts
+        if leaves := self._leaving:
+            unfinished = () if stuck is None else (stuck,)
         self._kept = {attempt.job.id for attempt in unfinished}
         task.cancel()
         await asyncio.wait([task])
-        await self._saver.abandon()
+        if not leaves:
+            await self._saver.abandon()
         self._kept.clear()
         for attempt in unfinished:
             where = "inside one long call" if attempt is stuck else "being saved"
             log.warning("job %s: still %s; not waiting for it", attempt.job.id, where)
-            if not self._waits_again(await self._outcomes.put_back(attempt.job)):
+            if not await self._goes_on_elsewhere(attempt):
                 self._leave(attempt.job.id)
         if stuck is not None or self._lost is not None:
             return None
         return self._engine.close()
+
+    @property
+    def saves(self) -> bool:
+        """Whether something is being saved."""
+        return self._saver.attempt is not None
+
+    async def saved(self) -> None:
+        """After `leave` and `end`: wait until what is being saved is. If this is cancelled, its job
+        goes back to pending."""
+        try:
+            await self._saver.idle()
+        finally:
+            if (attempt := self._saver.attempt) is not None:
+                await self._saver.abandon()
+                await self._outcomes.put_back(attempt.job)
 
     def shut_down(self) -> None:
         """Abandon the thread, even if it is busy."""
@@ -284,14 +300,15 @@ class GpuConsumer:
             stays = await self._engine_lost(running, lost)
         except PaintStopped as stopped:
             if self._leaving and stopped.reason is StopReason.SHUTDOWN:
-                stays = self._waits_again(await self._outcomes.put_back(job))
+                stays = await self._goes_on_elsewhere(running)
             else:
                 await self._outcomes.raised(running, stopped)
         except Exception as error:
             # People are told in the order of their jobs.
             await self._saver.idle()
-            stays = await self._for_larger(running, error)
-            if not stays:
+            if (memory := self._too_small(running, error)) is not None:
+                stays = self._waits_again(await self._outcomes.for_larger(running, memory))
+            else:
                 await self._outcomes.raised(running, error)
         else:
             await self._save(running, result)
@@ -312,7 +329,7 @@ class GpuConsumer:
 
     async def _engine_lost(self, running: Attempt, lost: EngineLost) -> bool:
         """Returns whether the job waits again, because another engine takes this one's place."""
-        if await self._engine.give_up(self._painter.call):
+        if await self._engine.give_up(lost, self._painter.call):
             again = await self._outcomes.lost(running, lost, ends=self._ends)
             return self._waits_again(again, avoiding=True)
         lose = partial(self._store.lose, running.job, lost.loss, sure=lost.sure)
@@ -320,16 +337,21 @@ class GpuConsumer:
         self._lose(lost)
         return False
 
-    async def _for_larger(self, running: Attempt, error: Exception) -> bool:
-        """Returns whether the job waits again, because it ran out of memory and a larger GPU is
-        there."""
+    async def _goes_on_elsewhere(self, running: Attempt) -> bool:
+        """It was stopped before it was done, together with the lane or the bot; returns whether it
+        waits for another lane."""
+        if self._ends:
+            await self._outcomes.put_back(running.job)
+            return False
+        return self._waits_again(await self._outcomes.again(running))
+
+    def _too_small(self, running: Attempt, error: Exception) -> int | None:
+        """The bytes that this GPU has, if the job ran out of them and a larger one is there."""
         memory = self.lane.memory
         if memory is None or not isinstance(error, JobFailed) or error.code not in OUT_OF_MEMORY:
-            return False
-        whole_model = error.code == "memory.model"
-        if not self._queue.too_small(self.lane, running.job, model=whole_model):
-            return False
-        return self._waits_again(await self._outcomes.for_larger(running, memory))
+            return None
+        model = error.code == "memory.model"
+        return memory if self._queue.too_small(self.lane, running.job, model=model) else None
 
     async def _result(self, running: Attempt) -> Result:
         """Generate all that the job asks for, if it may be by now."""

@@ -64,29 +64,33 @@ class Outcomes:
                 log.error("job %s: unexpected\n%s", job.id, traceback_without(error, prompts))
                 await self._fail(job, Failure("job.unexpected", {"id": job.id}))
 
-    async def put_back(self, job: Job) -> Job | None:
-        """The process or the lane ends before it is done. An error of the store is only logged: the
-        next start recovers the job anyway. Returns the job if it is pending now."""
+    async def put_back(self, job: Job) -> None:
+        """The bot ends before it is done. An error of the store is only logged: the next start
+        recovers the job anyway."""
         try:
-            return await self._store.requeue(job)
+            await self._store.requeue(job)
         except StoreError as error:
             log.error("%s", error)
-            return None
 
-    async def lost(self, running: Attempt, error: EngineLost, *, ends: bool) -> Job | None:
-        """Its engine was lost, and another will take its place. Returns the job if it is pending
-        now; it fails if it has ended too many of them. ends: whether the bot stops."""
+    async def again(
+        self, running: Attempt, change: Callable[[], Awaitable[Job | None]] | None = None
+    ) -> Job | None:
+        """It is to be tried again while the bot goes on. Returns the job if it is pending now: not
+        if it was cancelled before or meanwhile, and it fails if it has ended too many processes.
+
+        change: what makes it pending; None: just that.
+        """
         job = running.job
-        if (reason := _reason(running)) is StopReason.CANCELLED or ends:
-            await self._stopped(running, reason or StopReason.SHUTDOWN)
+        if _reason(running) is StopReason.CANCELLED:
+            await self._stopped(running, StopReason.CANCELLED)
             return None
-        log.warning("job %s: %s (%s)", job.id, error, error.loss.value)
-        if error.innocent:
-            lose = partial(self._store.requeue, job)
-        else:
-            lose = partial(self._store.lose, job, error.loss, sure=error.sure)
-        again = await self.record(lose, job)
-        if _reason(running) is StopReason.CANCELLED:  # while that was written
+        again = await self.record(change or partial(self._store.requeue, job), job)
+        if again is None:
+            # What was cancelled while it waited for the same write may have made it pending.
+            now = await self.record(partial(self._store.job, job.id), job)
+            waits = now.state is JobState.PENDING and now.attempt == job.attempt
+            again = now if waits else None
+        if _reason(running) is StopReason.CANCELLED:
             await self._stopped(running, StopReason.CANCELLED)
             return None
         if again is not None and (poison := again.poison) is not None:
@@ -95,12 +99,26 @@ class Outcomes:
             return None
         return again
 
+    async def lost(self, running: Attempt, error: EngineLost, *, ends: bool) -> Job | None:
+        """Its engine was lost, and another will take its place. Returns the job if it is pending
+        now, see `again`. ends: whether the bot stops."""
+        job = running.job
+        if ends:
+            await self._stopped(running, _reason(running) or StopReason.SHUTDOWN)
+            return None
+        log.warning("job %s: %s (%s)", job.id, error, error.loss.value)
+        if error.innocent:
+            lose = partial(self._store.requeue, job)
+        else:
+            lose = partial(self._store.lose, job, error.loss, sure=error.sure)
+        return await self.again(running, lose)
+
     async def for_larger(self, running: Attempt, memory: int) -> Job | None:
         """It ran out of memory on a GPU that has `memory` bytes, and a larger one is there. Returns
-        the job if it is pending now."""
+        the job if it is pending now, see `again`."""
         job = running.job
         log.info("job %s: put back for a GPU with more than %d MiB", job.id, memory >> 20)
-        return await self.record(partial(self._store.requeue, job, memory), job)
+        return await self.again(running, partial(self._store.requeue, job, memory))
 
     async def record(self, change: Callable[[], Awaitable[T]], job: Job) -> T:
         """Make a `change` of the job's state, retrying until it succeeds."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 PAUSES = (1, 2, 5, 10, 20)
 """Seconds before trying again when files cannot be read at the moment: too many are open, or a disk
 or share is away."""
+ABSENT = "device.absent"
+"""The reason for which a job fails whose lane has no device (any more)."""
 WATCH = 1.0
 """Seconds between two checks for a hung engine."""
 
@@ -59,7 +63,7 @@ class Painter:
 
         adapt: changes each report. each: is told of each image. Both are called in the engine
         thread. Raises JobFailed if files still cannot be read, what the engine raises, and
-        EngineLost if it hangs.
+        EngineLost if it hangs, or has no device while other lanes may have one.
         """
         for pause in (*PAUSES, 0):
             try:
@@ -85,18 +89,29 @@ class Painter:
             running.heard(progress)
             loop.call_soon_threadsafe(self._report, running.job, adapt(progress))
 
+        begun = threading.Event()
+
         def work(catalog: Catalog) -> Painting:
+            begun.set()
+            running.waited(time.monotonic() - asked)
             running.check()
             order = replace(order_of(request, catalog, self._picture), name=name)
             return self._engine.paint(order, report, running.check, each)
 
         catalog = await self._catalog_for(running, request)
+        asked = time.monotonic()
         self.call = call = self._thread.call(partial(work, catalog))
         while not call.done():
             await asyncio.wait([call], timeout=WATCH)
-            if not call.done() and (why := running.hung()) is not None:
+            working = begun.is_set() and not call.done()
+            if working and (why := running.hung()) is not None:
                 raise EngineLost(Loss.HUNG, f"job {running.job.id}: {why}")
-        painting = await call
+        try:
+            painting = await call
+        except JobFailed as failed:
+            if failed.code == ABSENT and self._thread.has_others:
+                raise EngineLost(Loss.DEVICE, str(failed), innocent=True) from failed
+            raise
         self._thread.worked()
         return painting
 

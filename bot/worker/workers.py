@@ -54,6 +54,7 @@ class Workers:
         self._observer = observer
         self._notices = notices
         self._consumers = {consumer.lane: consumer for consumer in consumers}
+        self._leaving: dict[GpuConsumer, asyncio.Task[None] | None] = {}
         self._build = build
         self._tasks: dict[Lane, asyncio.Task[None]] | None = None
         self._came = asyncio.Event()
@@ -90,10 +91,11 @@ class Workers:
             for task in (*beside, *([self._warming] if self._warming else [])):
                 task.cancel()
             consumers, tasks, self._tasks = [*self._consumers.values()], self._tasks, None
-            for consumer in consumers:
+            for consumer in (*consumers, *self._leaving):
                 consumer.stop()
             ends = (consumer.end(tasks[consumer.lane]) for consumer in consumers)
             closing = [future for future in await asyncio.gather(*ends) if future is not None]
+            await self._give_up_saving()
             await self._notices.finish(closing, GRACE / 2)
             for consumer in consumers:
                 consumer.shut_down()
@@ -115,18 +117,39 @@ class Workers:
 
     async def remove(self, lane: Lane) -> None:
         """End it within seconds: its job stops and waits for another lane. To have it finish its
-        job first, drain it. Nothing happens if it is gone already."""
+        job first, drain it. What it has generated is saved, however long that takes. Nothing
+        happens if it is gone already."""
         consumer = self._consumers.pop(lane, None)
         if consumer is None:
             return
+        self._leaving[consumer] = None
         consumer.leave()
         task = None if self._tasks is None else self._tasks.pop(lane, None)
         closing = None if task is None else await consumer.end(task)
         self._queue.remove_lane(lane)
         if closing is not None:
             await asyncio.wait([closing], timeout=GRACE)
-        consumer.shut_down()
         log.info("lane %s: removed", lane.name)
+        if consumer.saves:
+            self._leaving[consumer] = asyncio.create_task(self._saved(consumer))
+        else:
+            del self._leaving[consumer]
+            consumer.shut_down()
+
+    async def _saved(self, consumer: GpuConsumer) -> None:
+        try:
+            await consumer.saved()
+        finally:
+            del self._leaving[consumer]
+            consumer.shut_down()
+
+    async def _give_up_saving(self) -> None:
+        """What lanes that are gone still save. They were told to stop before."""
+        if saving := [task for task in self._leaving.values() if task is not None]:
+            _, late = await asyncio.wait(saving, timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def warm_up(self) -> None:
         """Load torch and the default model on every lane, ahead of the first job: on one after the
@@ -155,7 +178,7 @@ class Workers:
 
     def cancel(self, job_id: str) -> bool:
         """Stop the job at its next step if a lane is running it; returns whether one is."""
-        return any(consumer.cancel(job_id) for consumer in self._consumers.values())
+        return any(c.cancel(job_id) for c in (*self._consumers.values(), *self._leaving))
 
     async def withdraw(self, job_id: str, why: Failure | None = None) -> Job | None:
         """Cancel a waiting job, or stop a running one at its next step.

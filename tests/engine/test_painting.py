@@ -157,6 +157,9 @@ def test_a_device_that_is_not_there_is_said(models_dir: Path, tmp_path: Path) ->
     with pytest.raises(JobFailed) as failure:
         paint(engine, request())
     assert (failure.value.code, failure.value.params) == ("device.absent", {"device": absent})
+    with pytest.raises(JobFailed) as failure:
+        engine.warm_up()
+    assert failure.value.code == "device.absent"
     report = engine.device_report()
     assert report.device == absent
     assert report.problem

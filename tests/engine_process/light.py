@@ -1,6 +1,7 @@
 """Run as an engine process: the real one, around an engine without torch that does what the prompt
 says. It starts in a second, and some of its prompts do the worst that engines do."""
 
+import ctypes
 import errno
 import faulthandler
 import hashlib
@@ -123,6 +124,12 @@ class LightEngine:
     def _hang(self, _: str, order: Order, report: Any, *__: Any) -> None:
         report(_step(1, 0, order))
         threading.Event().wait()
+
+    def _stuck(self, _: str, order: Order, report: Any, *__: Any) -> None:
+        """Within a driver that keeps the interpreter's lock."""
+        report(_step(1, 0, order))
+        time.sleep(0.2)  # the report is on its way
+        ctypes.PyDLL(None).sleep(600)
 
     def _flood(self, _: str, order: Order, report: Any, *__: Any) -> None:
         for _number in range(FLOOD):

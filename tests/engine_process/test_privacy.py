@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -133,14 +134,18 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("prompt", ["", "hang"])
+@pytest.mark.parametrize("prompt", ["", "hang", "stuck"])
 def test_it_ends_when_the_bot_is_killed(prompt: str) -> None:
+    if prompt == "stuck" and sys.platform != "linux":
+        pytest.skip("only Linux ends it then")
     bot = subprocess.Popen(
         [sys.executable, "-c", BOT, prompt], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert bot.stdout is not None
     pid = int(bot.stdout.readline())
     assert bot.stdout.readline() == "painting\n"
+    if prompt == "stuck":
+        time.sleep(0.5)  # by then it is
     assert alive(pid)
     bot.kill()
     bot.wait()

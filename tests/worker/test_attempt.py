@@ -54,6 +54,16 @@ def test_the_deadline_is_its_own(clock: Clock) -> None:
     assert attempt.hung() is None
 
 
+def test_waiting_for_the_engine_does_not_count(clock: Clock) -> None:
+    attempt = Attempt(job(), 600)
+    clock.now += 700
+    attempt.waited(500)
+    attempt.check()
+    clock.now += 401
+    with pytest.raises(PaintStopped):
+        attempt.check()
+
+
 def test_what_does_not_stop_past_its_deadline_hangs(clock: Clock) -> None:
     attempt = Attempt(job(), 600)
     clock.now += 600 + GRACE - 1

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from bot.backoff import Backoff
-from bot.errors import EngineLost, JobFailed, Loss, PaintStopped
+from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StoreError
 from bot.files.images import save_images
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
+from bot.store import Store
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
@@ -109,8 +110,8 @@ class TestLosing:
         async with lanes_of(tmp_path, apart(), [Dies()]) as lanes:
             job = await lanes.ended(await lanes.take())
             [engine] = lanes.engines
+            assert (engine.renewed, engine.started) == (1, 1)
         assert (job.state, job.attempt, job.crashes) == (S.DONE, 2, 1)
-        assert (engine.renewed, engine.started) == (1, 1)
         assert [order.name for order in engine.orders] == [f"{job.id}:1", f"{job.id}:2"]
 
     @pytest.mark.parametrize(
@@ -206,6 +207,48 @@ class TestLosing:
             assert (await lanes.ended(await lanes.take())).state is S.DONE
         assert waits == [0, 1, 2, 0]
 
+    async def test_a_new_engine_that_hangs_is_given_up_and_started_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.engine_thread.STARTING", 0.05)
+        async with lanes_of(tmp_path, apart(), [Dies()]) as lanes:
+            [engine] = lanes.engines
+            really, hanging = engine.warm_up, iter([True, True])
+
+            def warm_up() -> None:
+                if not next(hanging, False):
+                    return really()
+                engine.given_up.clear()
+                assert engine.given_up.wait(30)
+                raise EngineLost(Loss.HUNG, "it was given up")
+
+            monkeypatch.setattr(engine, "warm_up", warm_up)
+            job = await lanes.ended(await lanes.take())
+        assert (job.state, job.attempt, job.crashes) == (S.DONE, 2, 1)
+        assert next(hanging, None) is None
+
+    async def test_one_that_hangs_at_the_start_is_no_jobs_fault_and_holds_up_no_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.engine_thread.LOADING", 0.3)
+        monkeypatch.setattr("bot.worker.attempt.GRACE", -600.0)
+        async with lanes_of(tmp_path, apart("a", "b")) as lanes:
+            first, second = lanes.engines
+            preloading = threading.Event()
+
+            def hang(_: CheckStop) -> None:
+                preloading.set()
+                assert first.given_up.wait(30)
+                raise EngineLost(Loss.HUNG, "it was given up")
+
+            first.preloading = hang
+            lanes.queue.drain(lanes.queue.lanes[1])
+            lanes.workers.warm_up()
+            await eventually(preloading.is_set)
+            job = await lanes.ended(await lanes.take())
+            assert (job.state, job.lane, job.crashes) == (S.DONE, "a", 0)
+            await eventually(lambda: second.warm)
+
     async def test_a_lane_without_an_engine_is_offered_nothing(self, tmp_path: Path) -> None:
         starting = Gate()
         first, second = apart("a", "b")
@@ -228,6 +271,54 @@ class TestLosing:
             assert (await lanes.ended(lost)).lane == "b"
             starting.go_on.set()
             await eventually(lambda: first.state is LaneState.READY)
+
+    @pytest.mark.parametrize("elsewhere", [True, False], ids=["process", "thread"])
+    async def test_a_lane_whose_device_is_absent_fails_no_job(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+    ) -> None:
+        monkeypatch.setattr("bot.worker.engine_thread.AGAIN", Backoff(0.01))
+        absent = JobFailed("device.absent", device="cuda:7")
+        asked, there = threading.Event(), threading.Event()
+
+        def paint(request: GenerationRequest, *_: Any) -> Painting:
+            if not there.is_set():
+                raise absent
+            return painting(request)
+
+        def warm_up() -> None:
+            asked.set()
+            if not there.is_set():
+                raise absent
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [paint]) as lanes:
+            monkeypatch.setattr(lanes.engines[0], "warm_up", warm_up)
+            monkeypatch.setattr(lanes.engines[0], "renew", lambda: elsewhere)
+            lost = asyncio.create_task(lanes.workers.lost())
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(asked.is_set)
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+            assert (job.state, job.lane, job.crashes) == (S.DONE, "b", 0)
+            there.set()
+            await eventually(lambda: first.state is LaneState.READY)
+            lanes.queue.drain(second)
+            job = await lanes.ended(await lanes.take())
+            assert (job.state, job.lane) == (S.DONE, "a")
+            assert not lost.done()
+            lost.cancel()
+
+    async def test_where_there_is_no_other_lane_people_are_told_that_it_has_no_device(
+        self, tmp_path: Path
+    ) -> None:
+        def paint(*_: Any) -> Painting:
+            raise JobFailed("device.absent", device="cuda:7")
+
+        async with lanes_of(tmp_path, apart(), [paint]) as lanes:
+            job = await lanes.ended(await lanes.take())
+        assert job.error is not None
+        assert job.error.code == "device.absent"
 
     async def test_a_suspect_need_not_be_alone_where_it_harms_no_other(
         self, tmp_path: Path
@@ -334,6 +425,25 @@ class TestComingAndGoing:
             gate.go_on.set()
             assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 0)
 
+    async def test_an_engine_that_is_stuck_when_the_bot_stops_is_ended(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+
+        def stuck(*_: Any) -> Painting:
+            began.set()
+            assert lanes.engines[0].given_up.wait(30)
+            raise EngineLost(Loss.HUNG, "it was given up")
+
+        began = threading.Event()
+        async with lanes_of(tmp_path, apart(), [stuck]) as lanes:
+            job_id = await lanes.take()
+            await eventually(began.is_set)
+        async with Store.open(tmp_path / "x.sqlite3") as store:
+            job = await store.job(job_id)
+        assert lanes.engines[0].given_up.is_set()
+        assert (job.state, job.crashes) == (S.PENDING, 0)
+
     async def test_a_job_that_is_cancelled_while_its_lane_is_removed_is_not_generated_elsewhere(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -353,6 +463,108 @@ class TestComingAndGoing:
             await asyncio.sleep(0)
             assert await lanes.workers.withdraw(job_id) is not None
             await removing
+            job = await lanes.ended(job_id)
+            gate.go_on.set()
+        assert job.state is S.CANCELLED
+        assert not lanes.watcher.finished_jobs
+
+    async def test_its_job_is_lost_neither_where_the_store_refuses_for_a_moment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        began = threading.Event()
+
+        def slow(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            began.set()
+            while True:
+                check()
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [slow]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(began.is_set)
+            refuse(lanes.store, "requeue", 2, monkeypatch)
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane) == (S.DONE, "b")
+
+    async def test_nor_where_it_is_just_being_started(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second]) as lanes:
+            really, starting, go_on = lanes.store.start, asyncio.Event(), asyncio.Event()
+
+            async def start(*arguments: Any, **named: Any) -> Any:
+                started = await really(*arguments, **named)
+                starting.set()
+                await go_on.wait()
+                return started
+
+            monkeypatch.setattr(lanes.store, "start", start)
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await starting.wait()
+            refuse(lanes.store, "requeue", 2, monkeypatch)
+            removing = asyncio.create_task(lanes.workers.remove(first))
+            await asyncio.sleep(0.01)
+            go_on.set()
+            await removing
+            lanes.queue.resume(second)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane) == (S.DONE, "b")
+
+    async def test_nor_where_writing_that_takes_longer_than_it_is_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        dying = Gate()
+
+        def die(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            dying(asked, report, lambda: None)
+            raise EngineLost(Loss.WORKER, "the worker is gone", sure=False)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [die]) as lanes:
+            really, written = lanes.store.lose, asyncio.Event()
+
+            async def lose(*arguments: Any, **named: Any) -> Any:
+                again = await really(*arguments, **named)
+                written.set()
+                await asyncio.sleep(10)  # until it is cancelled
+                return again
+
+            monkeypatch.setattr(lanes.store, "lose", lose)
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await dying.entered()
+            dying.go_on.set()
+            await written.wait()
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
+            job = await lanes.ended(job_id)
+        assert (job.state, job.lane, job.attempt, job.crashes) == (S.DONE, "b", 2, 1)
+
+    async def test_a_job_that_was_cancelled_before_its_lane_is_removed_is_not_generated_elsewhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        gate = Gate()
+
+        def deaf(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            return gate(asked, report, lambda: None)
+
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second], [deaf]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await gate.entered()
+            assert await lanes.workers.withdraw(job_id) is not None
+            lanes.queue.resume(second)
+            await lanes.workers.remove(first)
             job = await lanes.ended(job_id)
             gate.go_on.set()
         assert job.state is S.CANCELLED
@@ -379,13 +591,34 @@ class TestComingAndGoing:
             job_id = await lanes.take()
             await eventually(saving.is_set)
             lanes.queue.resume(second)
-            removing = asyncio.create_task(lanes.workers.remove(first))
-            await asyncio.sleep(0.2)
+            await lanes.workers.remove(first)
+            assert lanes.queue.lanes == (second,), "its name is free"
+            assert job_id in lanes.queue
             disk_full.clear()
-            await removing
             job = await lanes.ended(job_id)
         assert (job.state, job.lane, job.attempt) == (S.DONE, "a", 1)
         assert not lanes.engines[1].orders
+
+    async def test_the_bot_does_not_stop_later_because_of_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.worker.consumer.GRACE", 0.05)
+        monkeypatch.setattr("bot.store.retrying.PAUSES", Backoff(0.01))
+        saving = threading.Event()
+
+        def save(*_: Any) -> Any:
+            saving.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("bot.worker.results.save_images", save)
+        first, second = apart("a", "b")
+        async with lanes_of(tmp_path, [first, second]) as lanes:
+            lanes.queue.drain(second)
+            job_id = await lanes.take()
+            await eventually(saving.is_set)
+            await lanes.workers.remove(first)
+        async with Store.open(tmp_path / "x.sqlite3") as store:
+            assert (await store.job(job_id)).state is S.PENDING
 
     async def test_a_lane_that_comes_takes_what_waits(self, tmp_path: Path) -> None:
         first, second = apart("a", "b")
@@ -436,6 +669,18 @@ class TestComingAndGoing:
             assert (await asyncio.wait_for(lost, 20)).loss is Loss.DEVICE
 
 
+def refuse(store: Store, change: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the store refuse so many of these changes."""
+    really, left = getattr(store, change), iter(range(times))
+
+    async def refused(*arguments: Any, **named: Any) -> Any:
+        if next(left, None) is not None:
+            raise StoreError("the disk is full")
+        return await really(*arguments, **named)
+
+    monkeypatch.setattr(store, change, refused)
+
+
 def no_memory(code: str) -> Any:
     def fail(*_: Any) -> Painting:
         if code == "memory.model":
@@ -466,6 +711,25 @@ class TestMixedCards:
             job = await lanes.ended(job_id)
         assert (job.state, job.lane) == (S.DONE, "large")
         assert len(lanes.engines[0].orders) == 1
+
+    async def test_one_that_is_cancelled_meanwhile_goes_nowhere(self, tmp_path: Path) -> None:
+        gate = Gate()
+
+        def fail(asked: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+            gate(asked, report, lambda: None)
+            raise JobFailed("memory.out", width=64, height=48)
+
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [fail]) as lanes:
+            lanes.queue.drain(large)
+            job_id = await lanes.take()
+            await gate.entered()
+            assert await lanes.workers.withdraw(job_id) is not None
+            lanes.queue.resume(large)
+            gate.go_on.set()
+            job = await lanes.ended(job_id)
+        assert job.state is S.CANCELLED
+        assert not lanes.engines[1].orders
 
     async def test_it_fails_where_there_is_no_larger_one(self, tmp_path: Path) -> None:
         works = [no_memory("memory.out")] * 2
