@@ -16,12 +16,14 @@ from bot.errors import WireError
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A worker, as it says itself. said: None if it is not to be understood."""
+    """A worker, as it says itself. said: None if it is not to be understood. files: how many it
+    has hashed so far; jobs that need others wait."""
 
     name: str
     said: Announcement | None
     trouble: str
     drained: bool
+    files: int = 0
 
 
 async def listed(broker: Broker) -> list[Seen]:
@@ -53,11 +55,25 @@ async def drain(broker: Broker, worker: str, *, drained: bool) -> None:
         await client.aclose()
 
 
-async def allow(broker: Broker, worker: str) -> str:
-    """Make a login for it; returns the value of IMAGEN_BROKER there. Raises AccessError."""
+async def allow(broker: Broker, worker: str, at: Broker | None = None) -> str:
+    """Make a login for it; returns the value of IMAGEN_BROKER there. Raises AccessError.
+
+    at: the broker as the worker reaches it; None: as it is reached here.
+    """
     client = broker.client(Pace())
     try:
-        return broker.url(*await access.allow(client, worker))
+        return (at or broker).url(*await access.allow(client, worker))
+    except RedisError as error:
+        raise _unusable(broker, error) from None
+    finally:
+        await client.aclose()
+
+
+async def keeps_logins(broker: Broker) -> bool:
+    """Whether the broker has them again after a restart. Raises AccessError."""
+    client = broker.client(Pace())
+    try:
+        return await access.save(client)
     except RedisError as error:
         raise _unusable(broker, error) from None
     finally:
@@ -83,7 +99,8 @@ async def _seen(client: Redis, name: str) -> Seen:
     except WireError as error:
         return Seen(name, None, str(error), drained)
     if isinstance(said, Announcement):
-        return Seen(name, said, "", drained)
+        length = await client.execute_command("STRLEN", keys.files(name))  # type: ignore[no-untyped-call]
+        return Seen(name, said, "", drained, length // announcement.DIGEST)
     why = f"version {said.version or '?'} (wire {said.wire}; this one has {WIRE})"
     return Seen(name, None, why, drained)
 
