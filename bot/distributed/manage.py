@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from redis import RedisError
 from redis.asyncio import Redis
 
+from bot import __version__
 from bot.distributed import access, announcement, keys
 from bot.distributed.access import AccessError
 from bot.distributed.announcement import WIRE, Announcement
@@ -98,10 +99,11 @@ async def _seen(client: Redis, name: str) -> Seen:
         said = announcement.decode(data)
     except WireError as error:
         return Seen(name, None, str(error), drained)
-    if isinstance(said, Announcement):
+    if isinstance(said, Announcement) and said.version == __version__:
         length = await client.execute_command("STRLEN", keys.files(name))  # type: ignore[no-untyped-call]
         return Seen(name, said, "", drained, length // announcement.DIGEST)
-    why = f"version {said.version or '?'} (wire {said.wire}; this one has {WIRE})"
+    here = f"{__version__} (wire {WIRE})"
+    why = f"version {said.version or '?'} (wire {said.wire}); here it is {here}"
     return Seen(name, None, why, drained)
 
 

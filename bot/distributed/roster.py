@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from redis import RedisError
 from redis.asyncio import Redis
 
+from bot import __version__
 from bot.distributed import announcement, keys
 from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
@@ -182,6 +183,9 @@ class Roster:
         if isinstance(said, OtherVersion):
             why = f"it is of version {said.version or '?'} (wire {said.wire}); update the older one"
             self._refuse(name, why)
+            return
+        if said.version != __version__:
+            self._refuse(name, f"it is of version {said.version or '?'}, and the bot {__version__}")
             return
         known = self._known.get(name)
         if said.leaving and not any(state.busy for state in said.devices):

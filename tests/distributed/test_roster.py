@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.distributed import announcement, keys
+from bot import __version__
+from bot.distributed import announcement, keys, manage
 from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
@@ -193,10 +194,16 @@ async def test_without_the_broker_there_are_no_lanes_until_it_is_back(server: Se
         await lanes.until(lambda: lanes.lanes)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'[{"wire":%d,"version":"9.1","what":"ever"}]' % (WIRE + 1),
+        announcement.encode(Announcement(WIRE, "9.1", "0" * 8, 1, (DeviceState("cpu"),), {})),
+    ],
+)
 async def test_one_of_another_version_is_refused_by_name(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Server, other: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = b'[{"wire":%d,"version":"9.1","what":"ever"}]' % (WIRE + 1)
     await put(server, keys.announced("other"), other)
     async with watching(server.url) as lanes:
         async with asyncio.timeout(20):
@@ -204,6 +211,9 @@ async def test_one_of_another_version_is_refused_by_name(
                 await asyncio.sleep(0.02)
     assert "9.1" in caplog.text
     assert lanes.lanes == {}
+    [seen] = await manage.listed(Broker.at(server.url))
+    assert seen.said is None
+    assert "version 9.1" in seen.trouble
 
 
 @pytest.mark.parametrize(
@@ -286,7 +296,13 @@ async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     said = Announcement(
-        WIRE, "1", "0" * 8, 1, (DeviceState("cpu"),), {}, files=announcement.digest_of(b"a" * 64)
+        WIRE,
+        __version__,
+        "0" * 8,
+        1,
+        (DeviceState("cpu"),),
+        {},
+        files=announcement.digest_of(b"a" * 64),
     )
     await put(server, keys.announced("evil"), announcement.encode(said))
     await put(server, keys.files("evil"), b"b" * 64)
