@@ -1,6 +1,7 @@
 """Manage: what an owner does with the workers of a bot, from a terminal beside it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from redis import RedisError
 from redis.asyncio import Redis
@@ -13,6 +14,9 @@ from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
 from bot.distributed.roster import names_of
 from bot.errors import WireError
+
+SCAN: Final = 1_000
+"""Keys at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,15 @@ async def keeps_logins(broker: Broker) -> bool:
 
 
 async def remove(broker: Broker, worker: str) -> bool:
-    """Make its login useless; returns whether there was one. Raises AccessError."""
+    """Make its login useless and delete all that it has left in the broker; returns whether there
+    was a login. Raises AccessError."""
     client = broker.client(Pace())
     try:
-        return await access.remove(client, worker)
+        removed = await access.remove(client, worker)
+        for pattern in keys.of_worker(worker):
+            async for key in client.scan_iter(match=pattern, count=SCAN):
+                await client.unlink(key)
+        return removed
     except RedisError as error:
         raise _unusable(broker, error) from None
     finally:

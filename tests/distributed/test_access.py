@@ -89,6 +89,23 @@ async def test_one_that_was_removed_is_out_at_once(server: Server) -> None:
     assert not await manage.remove(broker, "one")
 
 
+async def test_nothing_is_left_of_one_that_was_removed(server: Server) -> None:
+    broker = Broker.at(server.url)
+    own = await manage.allow(broker, "one")
+    async with client(own) as evil, client(server.url) as bot:
+        for key in (
+            keys.announced("one"),
+            keys.files("one"),
+            "imagen:one.0.x:result",
+            "saq:job:one.0:x",
+        ):
+            await evil.rpush(key, "x")
+        await bot.set(keys.drained("one"), "1")
+        await bot.set(keys.announced("one-more"), "x")
+        await manage.remove(broker, "one")
+        assert await bot.keys() == [keys.announced("one-more").encode()]
+
+
 async def test_a_new_login_takes_the_place_of_the_old(server: Server) -> None:
     broker = Broker.at(server.url)
     before = await manage.allow(broker, "one")

@@ -89,6 +89,20 @@ async def put(server: Server, key: str, value: bytes) -> None:
     await client.aclose()
 
 
+async def rounds(server: Server, number: int) -> None:
+    """Wait until the roster has looked `number` more times."""
+    client = Broker.at(server.url).client(PACE)
+
+    async def beat() -> int:
+        return int((await client.get(keys.BOT) or b"x:0").partition(b":")[2])
+
+    until = await beat() + number
+    async with asyncio.timeout(20):
+        while await beat() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await client.aclose()
+
+
 async def test_every_device_is_a_lane(server: Server) -> None:
     two = worker(server.url, SteppingEngine(), SteppingEngine())
     async with watching(server.url) as lanes, working(two):
@@ -127,6 +141,22 @@ async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCapt
         await first.kill()
         await lanes.until(lambda: not lanes.lanes)
     assert "worker one is gone: nothing was heard of it" in caplog.text
+
+
+async def test_one_that_said_nothing_since_it_was_gone_is_not_welcome_again(
+    server: Server,
+) -> None:
+    """What it said may stay in the broker for as long as whoever has its login likes."""
+    said = Announcement(WIRE, __version__, "0" * 8, 7, (DeviceState("cpu"),), {})
+    await put(server, keys.announced("ghost"), announcement.encode(said))
+    brief = replace(BRIEF, beat=0.05, silence=0.4)
+    async with watching(server.url, pace=brief) as lanes:
+        await lanes.until(lambda: lanes.removed)
+        await rounds(server, 5)
+        assert lanes.lanes == {}
+        again = announcement.encode(replace(said, beat=8))
+        await put(server, keys.announced("ghost"), again)
+        await lanes.until(lambda: lanes.lanes)
 
 
 @pytest.mark.parametrize("takes", [0.0, 1.0])
