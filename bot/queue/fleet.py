@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from bot.queue.entering import as_waiting
+from bot.queue.estimate import needs
 from bot.queue.lanes import Lane, LaneState
 from bot.queue.policy import Able, Waiting
 from bot.store import Job
@@ -78,6 +80,13 @@ class Fleet:
         above = max(job.memory_above, self._models_above.get(job.request.model, 0))
         room = [lane.has_room(above) for lane in self.lanes] if above else []
         return any(room) and not all(room)
+
+    def waits_for_files(self, job: Job) -> bool:
+        """Whether no lane that is there has what it needs, or knows yet that it has."""
+        if any(lane.able is None for lane in self.lanes):
+            return False
+        waiting = as_waiting(job, 0, needs(job.request), 0)
+        return not any(lane.able is not None and lane.able(waiting) for lane in self.lanes)
 
     def may_run(self, waiting: Waiting, lane: Lane, *, alone: bool) -> bool:
         """Whether `lane` may be given the job. alone: whether no job runs beside it then."""
