@@ -483,7 +483,7 @@ class TestHostile:
 
         def answer(path: str) -> bytes:
             asked.append(path)
-            return b"HTTP/1.1 429 x\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            return BUSY
 
         assert await self.refused(site, answer) == "part.unreachable"
         assert len(asked) == 11

@@ -212,6 +212,20 @@ async def test_a_broker_that_is_started_again_empty_costs_no_lane(server: Server
         assert lanes.removed == []
 
 
+async def test_files_are_listed_again_at_once_in_a_broker_that_was_started_again(
+    server: Server,
+) -> None:
+    lists = worker(server.url, SteppingEngine(), digests=lambda: frozenset({SHA256}))
+    async with working(lists):
+        await announced(server.url)
+        server.kill()
+        server.start()
+        await announced(server.url)
+        client = Broker.at(server.url).client(PACE)
+        assert await client.get(keys.files("one")) == SHA256.encode()
+        await client.aclose()
+
+
 async def test_without_the_broker_there_are_no_lanes_until_it_is_back(server: Server) -> None:
     async with (
         watching(server.url, pace=BRIEF) as lanes,
