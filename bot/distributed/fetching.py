@@ -41,7 +41,8 @@ TEXT_MAX: Final = 64 * 2**20
 SPARE: Final = 2 * 2**30
 """Bytes that stay free on the disk."""
 PIECE: Final = 2**20
-TIMEOUT: Final = httpx2.Timeout(30, connect=10)
+TIMEOUT: Final = httpx2.Timeout(10, connect=5)
+"""Seconds without a byte: a job that is cancelled meanwhile ends no sooner."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds before each further try, as long as nothing comes."""
 AWAY: Final = (429, 502, 503, 504)
