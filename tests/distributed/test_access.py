@@ -91,15 +91,15 @@ async def test_one_that_was_removed_is_out_at_once(server: Server) -> None:
 
 async def test_nothing_is_left_of_one_that_was_removed(server: Server) -> None:
     broker = Broker.at(server.url)
-    own = await manage.allow(broker, "one")
-    async with client(own) as evil, client(server.url) as bot:
+    await manage.allow(broker, "one")
+    async with client(server.url) as bot:
         for key in (
             keys.announced("one"),
             keys.files("one"),
             "imagen:one.0.x:result",
             "saq:job:one.0:x",
         ):
-            await evil.rpush(key, "x")
+            await bot.set(key, "x")
         await bot.set(keys.drained("one"), "1")
         await bot.set(keys.announced("one-more"), "x")
         await manage.remove(broker, "one")
