@@ -33,6 +33,7 @@ class Progress:
     resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not quiet
         (QUEUED).
     larger_gpu: whether it needs a GPU with more memory than some have (QUEUED).
+    no_files: whether no GPU that is there has the files it needs (QUEUED).
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class Progress:
     paused: bool = False
     resumes_at: int | None = None
     larger_gpu: bool = False
+    no_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ class Privacy(commands.Cog):
             history_days=settings.keep_history_days,
             server_days=here.rules.keep_days,
             contact=settings.contact,
+            workers=settings.broker is not None,
             privacy_url=settings.privacy_url,
             terms_url=settings.terms_url,
         )

@@ -1,6 +1,7 @@
 """Files for workers on other machines: what they lack of the catalog's, by digest."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from bot.api.errors import NotFound, TooManyCalls
 from bot.api.original.bodies import Problem
@@ -17,12 +18,16 @@ from bot.api.parts import Parts
 from bot.distributed.inventory import Inventory
 from bot.distributed.parts import Member, stamp_of
 
+log = logging.getLogger(__name__)
+
 EACH_MAX: Final = 2
 """Files that are sent to one worker at once."""
 ALL_MAX: Final = 4
 """And to all of them: more would only take longer each, and Discord shares the connection."""
 CHUNK: Final = 2**18
 """Bytes that are read at once, in another thread."""
+STALLED: Final = 30.0
+"""Seconds after which whoever takes no further piece loses the place to others."""
 
 Digest = Annotated[
     str,
@@ -120,8 +125,13 @@ class _Sent(FileResponse):
         self._sent = sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_on(message: Message) -> None:
+            await asyncio.wait_for(send(message), STALLED)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_on)
+        except TimeoutError:
+            log.info("a worker takes nothing of a file for %g s; it may go on later", STALLED)
         finally:
             self._sent()
 

@@ -32,8 +32,20 @@ async def workers(options: argparse.Namespace, settings: Settings) -> int:
             case "drain" | "resume":
                 await manage.drain(broker, name, drained=options.action == "drain")
             case "allow":
-                print(await manage.allow(broker, name))
+                at = broker.seen_at(options.at) if options.at else broker
+                print(await manage.allow(broker, name, at))
                 print("Keep it: it is not shown again.", file=sys.stderr)
+                if at.is_local:
+                    print(
+                        f"Another machine may not reach {at.host!r}. If so, give this command the "
+                        "address that it reaches: --at HOST:PORT",
+                        file=sys.stderr,
+                    )
+                if not await manage.keeps_logins(broker):
+                    print(
+                        "The broker forgets it when it is restarted, as it has no `aclfile`.",
+                        file=sys.stderr,
+                    )
             case "remove":
                 if not await manage.remove(broker, name):
                     print(f"there is no login for {name}", file=sys.stderr)
@@ -55,7 +67,8 @@ def _line(seen: "Seen") -> str:
     for state in seen.said.devices:
         memory = "" if state.memory is None else f" {state.memory / GIB:.0f} GiB"
         notes.append(f"{state.device}{memory} {state.loaded or 'nothing loaded'}")
+    files = f"{seen.files} file{'' if seen.files == 1 else 's'}"
     torch = seen.said.libraries.get("torch", "?")
     return "  ".join(
-        [seen.name, ", ".join([*notes, f"imagen {seen.said.version}", f"torch {torch}"])]
+        [seen.name, ", ".join([*notes, files, f"imagen {seen.said.version}", f"torch {torch}"])]
     )

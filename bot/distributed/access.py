@@ -55,23 +55,24 @@ async def allow(client: Redis, worker: str) -> tuple[str, str]:
         await _acl(client, "SETUSER", login, *rules(worker, password))
     except ResponseError as error:
         raise AccessError(f"the broker makes no login: {error}") from None
-    await _save(client)
+    await save(client)
     return login, password
 
 
 async def remove(client: Redis, worker: str) -> bool:
     """Delete its login, which ends its connections; returns whether there was one."""
     deleted = await _acl(client, "DELUSER", f"{PREFIX}{worker}")
-    await _save(client)
+    await save(client)
     return deleted != 0
 
 
-async def _save(client: Redis) -> None:
-    """Where the broker has no file for it, the owner has to."""
+async def save(client: Redis) -> bool:
+    """Whether the logins last beyond a restart of the broker: whether it has a file for them."""
     try:
         await _acl(client, "SAVE")
     except ResponseError:
-        return
+        return False
+    return True
 
 
 async def _acl(client: Redis, *arguments: str) -> object:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -78,6 +78,32 @@ class Broker:
         scheme = "rediss" if self.tls else "redis"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}/{self.database}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether other machines cannot know it by this name, or may not: a name without a dot is
+        often that of a container."""
+        return self._is_here or not {".", ":"} & set(self.host)
+
+    def seen_at(self, address: str) -> Self:
+        """The same broker where another machine reaches it.
+
+        address: HOST or HOST:PORT, after redis:// or rediss:// if that is not as here. Raises
+        SettingsError.
+        """
+        scheme, mark, rest = address.rpartition("://")
+        try:
+            parts = urlsplit(f"//{rest}")
+            host, port = parts.hostname, parts.port or PORT
+        except ValueError:
+            host, port = None, PORT
+        known = scheme in ("redis", "rediss") if mark else True
+        if not known or not host or "@" in rest or parts.path not in ("", "/"):
+            raise SettingsError(
+                "--at: must be where the worker reaches the broker, such as broker.example.org, "
+                "100.64.0.1:6379 or rediss://broker.example.org:6379"
+            )
+        return replace(self, host=host, port=port, tls=scheme == "rediss" if mark else self.tls)
 
     def url(self, username: str, password: str) -> str:
         """The URL with which another logs in to it."""

@@ -67,7 +67,8 @@ class _Running(Watch):
 
 
 class Device:
-    """Runs the orders of one queue, one at a time, in a thread of its own.
+    """Runs the orders of one queue, one at a time, in a thread of its own. One that cannot be read,
+    or that a broker which was started again has lost, is given back as if this worker had to end.
 
     complete: gives an order the files of this machine, and fetches what it lacks; called in the
     engine's thread, raises ImagenError if it cannot. describe: what the device is now; any thread.
@@ -164,7 +165,13 @@ class Device:
         """What to answer; None if nobody waits for it any more."""
         try:
             data = await self._client.getrange(keys.order(job.key), 0, ORDER_MAX)
+            if not data:
+                log.warning("an order has gone from the broker; it is given back")
+                return failure_of(PaintStopped(StopReason.SHUTDOWN))
             sent = orders.decode(data)
+        except RedisError as error:
+            log.warning("an order cannot be read (%s); it is given back", type(error).__name__)
+            return failure_of(PaintStopped(StopReason.SHUTDOWN))
         except WireError as error:
             log.error("an order was refused: %s", error)
             return failure_of(EngineLost(Loss.WORKER, str(error), sure=False))
@@ -195,7 +202,10 @@ class Device:
                 self.leaving = True
                 self._lost(error)
             return failure_of(error)
-        except (WireError, RedisError) as error:
+        except RedisError as error:
+            log.warning("attempt %s: given back: %s", sent.name, type(error).__name__)
+            return failure_of(PaintStopped(StopReason.SHUTDOWN))
+        except WireError as error:
             log.error("attempt %s: it cannot be had: %s", sent.name, error)
             return failure_of(EngineLost(Loss.WORKER, str(error), sure=False))
         except Exception as error:
@@ -213,6 +223,9 @@ class Device:
         for sha256 in dict.fromkeys(sent.request.inputs):
             key = keys.picture(self._queue, sha256)
             pictures[sha256] = await self._client.getrange(key, 0, PICTURE_MAX)
+            if not pictures[sha256]:
+                log.warning("a picture has gone from the broker; the order is given back")
+                raise PaintStopped(StopReason.SHUTDOWN)
         return await asyncio.to_thread(sent.with_pictures, pictures)
 
     async def _paint(self, order: Order, running: _Running) -> Painting:

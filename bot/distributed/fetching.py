@@ -41,13 +41,17 @@ TEXT_MAX: Final = 64 * 2**20
 SPARE: Final = 2 * 2**30
 """Bytes that stay free on the disk."""
 PIECE: Final = 2**20
-TIMEOUT: Final = httpx2.Timeout(30, connect=10)
+TIMEOUT: Final = httpx2.Timeout(10, connect=5)
+"""Seconds without a byte: a job that is cancelled meanwhile ends no sooner."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds before each further try, as long as nothing comes."""
 AWAY: Final = (429, 502, 503, 504)
 """What the bot answers while it sends to others, and a proxy while it is away."""
+AGAIN_MIN: Final = 1.0
 AGAIN_MAX: Final = 30.0
-"""Seconds to wait at most when the bot says for how long."""
+"""Seconds to wait at least and at most when the bot says for how long."""
+AGAIN_TIMES: Final = 720
+"""How often it may say so in a row while nothing comes: for an hour, if it says 5 seconds."""
 LOOK: Final = 0.1
 """Seconds between two looks at whether the job was stopped, while waiting."""
 
@@ -297,19 +301,25 @@ class Fetcher:
             raise _Away(type(error).__name__) from error
 
     def _insistently(self, call: Callable[[], _T], come: Callable[[], int], job: _Job) -> _T:
-        """Repeat a call while the bot is away; without end if it says when to come again.
+        """Repeat a call while the bot is away, and longer if it says when to come again.
 
         come: how many bytes are there; as long as they become more, it is not away.
         """
-        pauses, before = iter(PAUSES), come()
+        pauses, before, agains = iter(PAUSES), come(), 0
         while True:
+            job.check_stop()
             try:
                 return call()
             except _Away as away:
                 why, pause = away, away.again
             if come() > before:
-                pauses, before = iter(PAUSES), come()
-            if pause is None and (pause := next(pauses, None)) is None:
+                pauses, before, agains = iter(PAUSES), come(), 0
+            if pause is not None:
+                agains += 1
+                pause = max(AGAIN_MIN, pause) if agains <= AGAIN_TIMES else None
+            else:
+                pause = next(pauses, None)
+            if pause is None:
                 raise FetchFailed("part.unreachable", name=job.key, reason=str(why)) from why
             log.info("%s: trying again in %.1f s: %s", job.key, pause, why)
             until = time.monotonic() + pause

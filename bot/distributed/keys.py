@@ -38,6 +38,12 @@ def drained(worker: str) -> str:
     return f"imagen:drained:{worker}"
 
 
+def of_worker(worker: str) -> tuple[str, ...]:
+    """Patterns of all keys that a worker's login may write, and of what the owner says of it."""
+    own = (announced(worker), files(worker), drained(worker), f"imagen:{worker}.*")
+    return (*own, f"saq:{worker}.*", f"saq:job:{worker}.*", f"saq:abort:{worker}.*")
+
+
 def queue(worker: str, session: str, number: int) -> str:
     """The queue of a worker's device. No two processes ever share one: a worker that was started
     again knows nothing of what its predecessor had begun."""

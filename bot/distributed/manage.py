@@ -1,10 +1,12 @@
 """Manage: what an owner does with the workers of a bot, from a terminal beside it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from redis import RedisError
 from redis.asyncio import Redis
 
+from bot import __version__
 from bot.distributed import access, announcement, keys
 from bot.distributed.access import AccessError
 from bot.distributed.announcement import WIRE, Announcement
@@ -13,15 +15,20 @@ from bot.distributed.pace import Pace
 from bot.distributed.roster import names_of
 from bot.errors import WireError
 
+SCAN: Final = 1_000
+"""Keys at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A worker, as it says itself. said: None if it is not to be understood."""
+    """A worker, as it says itself. said: None if it is not to be understood. files: how many it
+    has hashed so far; jobs that need others wait."""
 
     name: str
     said: Announcement | None
     trouble: str
     drained: bool
+    files: int = 0
 
 
 async def listed(broker: Broker) -> list[Seen]:
@@ -53,11 +60,25 @@ async def drain(broker: Broker, worker: str, *, drained: bool) -> None:
         await client.aclose()
 
 
-async def allow(broker: Broker, worker: str) -> str:
-    """Make a login for it; returns the value of IMAGEN_BROKER there. Raises AccessError."""
+async def allow(broker: Broker, worker: str, at: Broker | None = None) -> str:
+    """Make a login for it; returns the value of IMAGEN_BROKER there. Raises AccessError.
+
+    at: the broker as the worker reaches it; None: as it is reached here.
+    """
     client = broker.client(Pace())
     try:
-        return broker.url(*await access.allow(client, worker))
+        return (at or broker).url(*await access.allow(client, worker))
+    except RedisError as error:
+        raise _unusable(broker, error) from None
+    finally:
+        await client.aclose()
+
+
+async def keeps_logins(broker: Broker) -> bool:
+    """Whether the broker has them again after a restart. Raises AccessError."""
+    client = broker.client(Pace())
+    try:
+        return await access.save(client)
     except RedisError as error:
         raise _unusable(broker, error) from None
     finally:
@@ -65,10 +86,15 @@ async def allow(broker: Broker, worker: str) -> str:
 
 
 async def remove(broker: Broker, worker: str) -> bool:
-    """Make its login useless; returns whether there was one. Raises AccessError."""
+    """Make its login useless and delete all that it has left in the broker; returns whether there
+    was a login. Raises AccessError."""
     client = broker.client(Pace())
     try:
-        return await access.remove(client, worker)
+        removed = await access.remove(client, worker)
+        for pattern in keys.of_worker(worker):
+            async for key in client.scan_iter(match=pattern, count=SCAN):
+                await client.unlink(key)
+        return removed
     except RedisError as error:
         raise _unusable(broker, error) from None
     finally:
@@ -82,9 +108,11 @@ async def _seen(client: Redis, name: str) -> Seen:
         said = announcement.decode(data)
     except WireError as error:
         return Seen(name, None, str(error), drained)
-    if isinstance(said, Announcement):
-        return Seen(name, said, "", drained)
-    why = f"version {said.version or '?'} (wire {said.wire}; this one has {WIRE})"
+    if isinstance(said, Announcement) and said.version == __version__:
+        length = await client.execute_command("STRLEN", keys.files(name))  # type: ignore[no-untyped-call]
+        return Seen(name, said, "", drained, length // announcement.DIGEST)
+    here = f"{__version__} (wire {WIRE})"
+    why = f"version {said.version or '?'} (wire {said.wire}); here it is {here}"
     return Seen(name, None, why, drained)
 
 

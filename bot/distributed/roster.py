@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from redis import RedisError
 from redis.asyncio import Redis
 
+from bot import __version__
 from bot.distributed import announcement, keys
 from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
@@ -103,6 +104,8 @@ class Roster:
         self._beat = 0
         self._known: dict[str, _Known] = {}
         self._refused: dict[str, str] = {}
+        self._gone: dict[str, tuple[str, int]] = {}
+        """Session and beat of those that were forgotten, as long as they are in the broker."""
         self._rival: tuple[bytes, float] | None = None
         self._reached_at = time.monotonic()
         self._removing: dict[asyncio.Task[None], str] = {}
@@ -137,6 +140,7 @@ class Roster:
             return
         begin = time.monotonic()
         said = await names_of(client)
+        self._gone = {name: gone for name, gone in self._gone.items() if name in said}
         for name in said:
             data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
             if data:
@@ -183,6 +187,9 @@ class Roster:
             why = f"it is of version {said.version or '?'} (wire {said.wire}); update the older one"
             self._refuse(name, why)
             return
+        if said.version != __version__:
+            self._refuse(name, f"it is of version {said.version or '?'}, and the bot {__version__}")
+            return
         known = self._known.get(name)
         if said.leaving and not any(state.busy for state in said.devices):
             self._forget(name, "it has left")
@@ -193,6 +200,8 @@ class Roster:
         if known is None:
             if name in self._removing.values():
                 return  # its lanes are still there from before; they have the same names
+            if self._gone.get(name) == (said.session, said.beat):
+                return  # it has not said anything since
             known = await self._welcome(client, name, said)
         fresh = known.beat != said.beat
         if fresh:
@@ -275,6 +284,7 @@ class Roster:
         if known is None:
             return
         log.warning("worker %s is gone: %s", name, why)
+        self._gone[name] = known.session, known.beat
         for post in known.posts:
             post.engine.lose(why)
             # It takes as long as its job takes to go back to the queue.

@@ -221,12 +221,31 @@ class Worker:
             await asyncio.sleep(self._pace.beat * 1.5)
 
     async def _announce(self, client: Redis, devices: Sequence[Device]) -> None:
+        """Until cancelled. Raises SettingsError if its login has gone, or its name."""
         while True:
             try:
+                await self._keep_name(client)
                 await self._say(client, devices)
+            except (AuthenticationError, NoPermissionError) as error:
+                raise SettingsError(
+                    f"{VARIABLE}: the broker refuses the login now ({error}): it was removed, or "
+                    "the broker was restarted and does not keep its logins; "
+                    f"`main.py workers allow {self._name}` at the bot makes a new one"
+                ) from None
             except RedisError as error:
                 log.warning("the broker cannot be reached: %s", type(error).__name__)
             await asyncio.sleep(self._pace.beat)
+
+    async def _keep_name(self, client: Redis) -> None:
+        """Raise SettingsError if another worker has taken the name: one that began at the same
+        time, or while this one was cut off."""
+        said = await client.getrange(keys.announced(self._name), 0, announcement.JSON_MAX)
+        try:
+            other = announcement.decode(said) if said else None
+        except WireError:
+            return  # what it says next takes its place
+        if isinstance(other, Announcement) and other.session != self._session and not other.leaving:
+            raise SettingsError(f"--name: another worker is called {self._name!r} now")
 
     async def _say(self, client: Redis, devices: Sequence[Device]) -> None:
         self._beat += 1
@@ -245,14 +264,11 @@ class Worker:
             fetches=self._fetches,
             leaving=self._leaving,
         )
-        # They expire as well, so that a broker which was started again has them again.
-        if digest != self._sent_files or self._beat % FILES_AGAIN == 0:
-            await client.set(keys.files(self._name), files, px=self._pace.kept_ms)
+        # A broker that was started again has them no more.
+        key, kept = keys.files(self._name), int(self._pace.kept)
+        if digest != self._sent_files or not await client.expire(key, kept):
+            await client.set(key, files, ex=kept)
             self._sent_files = digest
         await client.set(
             keys.announced(self._name), announcement.encode(said), px=self._pace.silence_ms
         )
-
-
-FILES_AGAIN: Final = 30
-"""Announcements after which the list of files is sent again, even if it is the same."""

@@ -94,6 +94,13 @@ class Fleet:
 
         return waits
 
+    def waits_for_files(self, job: Job) -> bool:
+        """Whether no lane that is there has what it needs, or knows yet that it has."""
+        if any(lane.able is None for lane in self.lanes):
+            return False
+        waiting = as_waiting(job, 0, needs(job.request), 0.0)
+        return not any(lane.able is not None and lane.able(waiting) for lane in self.lanes)
+
     @property
     def shared(self) -> bool:
         """Whether a job runs, or is being saved, that would end with this process."""

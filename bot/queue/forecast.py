@@ -112,18 +112,22 @@ class Forecast:
         jobs = dict(self.jobs)
         in_order = self._in_order(line, free, jobs, fleet)
         for_larger = fleet.waits_for_memory() if fleet else _for_any
-        waiting = (
-            (
-                job_id,
-                Progress(
-                    Stage.QUEUED,
-                    position=position,
-                    ready_at=None if at is None or paused else round(at),
-                    paused=paused,
-                    resumes_at=resumes_at,
-                    larger_gpu=for_larger(jobs[job_id]),
-                ),
+        for_files = fleet.waits_for_files if fleet else _for_any
+
+        def place(position: int, job: Job, at: float | None) -> Progress:
+            no_files = for_files(job)
+            return Progress(
+                Stage.QUEUED,
+                position=position,
+                ready_at=None if at is None or paused or no_files else round(at),
+                paused=paused,
+                resumes_at=resumes_at,
+                larger_gpu=for_larger(job),
+                no_files=no_files,
             )
+
+        waiting = (
+            (job_id, place(position, jobs[job_id], at))
             for position, (job_id, at) in enumerate(in_order, start=len(running) + 1)
         )
         return chain(running.items(), waiting)
@@ -233,5 +237,5 @@ class _Free:
 
 
 def _for_any(_: Job) -> bool:
-    """Where any lane may run any job, none waits for a larger GPU."""
+    """Where any lane may run any job, none waits for a larger GPU, or for files."""
     return False

@@ -16,6 +16,8 @@ def status_line(say: Say, progress: Progress) -> str:
             return say("status.paused", position=progress.position)
         case Stage.QUEUED if progress.resumes_at is not None:
             return say("status.quiet", position=progress.position)
+        case Stage.QUEUED if progress.no_files:
+            return say("status.no_files", position=progress.position)
         case Stage.QUEUED if progress.larger_gpu:
             return say("status.larger_gpu", position=progress.position)
         case Stage.QUEUED if progress.position <= 1:

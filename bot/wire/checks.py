@@ -5,6 +5,7 @@ from typing import Final
 
 from bot.errors import WireError
 
+LABEL_MAX: Final = 300
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -18,6 +19,12 @@ def is_one_of(name: str, value: str | None, *allowed: str | None) -> None:
     """Raise WireError unless `value` is one of `allowed`; what it is instead is not named."""
     if value not in allowed:
         raise WireError(f"{name}: allowed is one of {', '.join(map(str, allowed))}")
+
+
+def is_label(name: str, value: str) -> None:
+    """Raise WireError unless it is one short line, without anything that is made a link of."""
+    if len(value) > LABEL_MAX or not value.isprintable() or "://" in value:
+        raise WireError(f"{name}: allowed is a line of {LABEL_MAX} characters, and no address")
 
 
 def is_sha256(name: str, value: str) -> None:

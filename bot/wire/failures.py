@@ -96,15 +96,15 @@ def decode(data: bytes, texts: Texts) -> Exception:
         case _Failure(None, Stopped(reason), None, None, None):
             return PaintStopped(reason)
         case _Failure(None, None, Lost(loss, reason, sure), None, None):
-            return EngineLost(loss, reason[:REASON_MAX], sure=sure)
+            return EngineLost(loss, _line(reason[:REASON_MAX]), sure=sure)
         case _Failure(None, None, None, Unread(errno, file, trace), None):
             in_range("failure: errno", errno, 0, ERRNO_MAX)
             # Of the class that goes with its number, such as FileNotFoundError.
-            error = OSError(errno, os.strerror(errno), file[:REASON_MAX])
-            error.__cause__ = RaisedElsewhere(trace[-TRACE_MAX:])
+            error = OSError(errno, os.strerror(errno), _line(file[:REASON_MAX]))
+            error.__cause__ = RaisedElsewhere(_lines(trace)[-TRACE_MAX:])
             return error
         case _Failure(None, None, None, None, Unexpected(trace)):
-            return RaisedElsewhere(trace[-TRACE_MAX:])
+            return RaisedElsewhere(_lines(trace)[-TRACE_MAX:])
         case _:
             raise WireError("failure: allowed is exactly one kind")
 
@@ -122,6 +122,16 @@ def _told(error: BaseException, texts: Collection[str]) -> _Failure:
             return _Failure(unread=Unread(number, file, _trace(error, texts)))
         case _:
             return _Failure(unexpected=Unexpected(_trace(error, texts)))
+
+
+def _line(text: str) -> str:
+    """As it may be logged: it cannot begin a line of its own, nor tell a terminal anything."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _lines(text: str) -> str:
+    """Each of its lines is marked as one from elsewhere."""
+    return "\n".join(f"| {_line(line)}" for line in text.splitlines())
 
 
 def _trace(error: BaseException, texts: Collection[str]) -> str:

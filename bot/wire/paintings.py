@@ -14,7 +14,7 @@ from bot.progress import Notice
 from bot.recipe import Recipe, Weights
 from bot.request import SEED_MAX, GenerationRequest
 from bot.texts.language import Texts
-from bot.wire.checks import is_sha256
+from bot.wire.checks import is_label, is_sha256
 from bot.wire.codec import Codec
 from bot.wire.sentences import check_sentence
 
@@ -104,6 +104,9 @@ def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPaintin
     if painting.recipe.request != request:
         raise WireError("painting: recipe.request: allowed is the one that was asked for")
     _check_weights(painting.recipe)
+    for name, value in painting.recipe.environment.items():
+        is_label("painting: recipe: environment", name)
+        is_label("painting: recipe: environment", value)
     if len(painting.images) != request.count:
         raise WireError(f"painting: {len(painting.images)} images; allowed are {request.count}")
     for number, header in enumerate(painting.images):
@@ -131,6 +134,7 @@ def _check_weights(recipe: Recipe) -> None:
     single = (recipe.checkpoint, recipe.vae, recipe.upscaler)
     many: tuple[Weights, ...] = (*recipe.adapters, *recipe.reference, *recipe.embeddings)
     for weights in (*filter(None, single), *many):
+        is_label("painting: recipe: name of weights", weights.name)
         is_sha256("painting: recipe: sha256 of weights", weights.sha256)
         if not _HEX.fullmatch(weights.short):
             raise WireError("painting: recipe: short hash of weights: allowed are digits 0-9, a-f")

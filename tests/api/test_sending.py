@@ -250,6 +250,25 @@ class TestPlaces:
             answers = [(await task).status_code for task in tasks]
         assert sorted(answers) == [200, 429]
 
+    async def test_one_that_stalls_loses_its_place(
+        self, here: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sending, "STALLED", 0.05)
+        member, given_back = here.inventory.file(DIGEST), asyncio.Event()
+        assert member is not None
+
+        async def receive() -> dict[str, Any]:
+            return await asyncio.Future()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                await asyncio.Future()
+
+        scope = {"type": "http", "method": "GET", "headers": []}
+        async with asyncio.timeout(20):
+            await sending._Sent(member, DIGEST, given_back.set)(scope, receive, send)
+        assert given_back.is_set()
+
     async def test_a_worker_that_has_gone_takes_none(
         self, http: Interface, client: httpx2.AsyncClient, gate: asyncio.Event
     ) -> None:

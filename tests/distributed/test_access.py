@@ -12,6 +12,7 @@ from bot.cli.arguments import parser
 from bot.cli.workers import workers
 from bot.distributed import keys, manage
 from bot.distributed.broker import Broker
+from bot.errors import SettingsError
 from bot.settings import Settings
 from tests.distributed.bench import PACE, SteppingEngine, announced, lane_to, order, worker, working
 from tests.distributed.server import Server
@@ -88,6 +89,23 @@ async def test_one_that_was_removed_is_out_at_once(server: Server) -> None:
     assert not await manage.remove(broker, "one")
 
 
+async def test_nothing_is_left_of_one_that_was_removed(server: Server) -> None:
+    broker = Broker.at(server.url)
+    await manage.allow(broker, "one")
+    async with client(server.url) as bot:
+        for key in (
+            keys.announced("one"),
+            keys.files("one"),
+            "imagen:one.0.x:result",
+            "saq:job:one.0:x",
+        ):
+            await bot.set(key, "x")
+        await bot.set(keys.drained("one"), "1")
+        await bot.set(keys.announced("one-more"), "x")
+        await manage.remove(broker, "one")
+        assert await bot.keys() == [keys.announced("one-more").encode()]
+
+
 async def test_a_new_login_takes_the_place_of_the_old(server: Server) -> None:
     broker = Broker.at(server.url)
     before = await manage.allow(broker, "one")
@@ -96,6 +114,28 @@ async def test_a_new_login_takes_the_place_of_the_old(server: Server) -> None:
     async with client(before) as old:
         with pytest.raises(AuthenticationError):
             await old.set(keys.announced("one"), "x")
+
+
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("broker.example.org", "redis://broker.example.org:6379/3"),
+        ("100.64.0.1:7000", "redis://100.64.0.1:7000/3"),
+        ("[fd00::1]:7000", "redis://[fd00::1]:7000/3"),
+        ("rediss://broker.example.org", "rediss://broker.example.org:6379/3"),
+    ],
+)
+def test_a_login_says_where_the_worker_reaches_the_broker(address: str, seen: str) -> None:
+    here = Broker.at("redis://:secret@127.0.0.1:7001/3")
+    assert here.is_local
+    assert str(here.seen_at(address)) == seen
+    assert not here.seen_at(address).is_local
+
+
+@pytest.mark.parametrize("address", ["", "http://a.b", "user:pw@a.b", "a.b:x", "a.b/1", "://a.b"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="--at: must be"):
+        Broker.at("redis://127.0.0.1").seen_at(address)
 
 
 def asked(*arguments: str) -> argparse.Namespace:
@@ -110,7 +150,7 @@ async def test_the_command_line(
     async with working(worker(server.url, SteppingEngine())), client(server.url) as bot:
         await announced(server.url)
         assert await workers(asked("list"), settings) == 0
-        assert capsys.readouterr().out.startswith("one  cpu nothing loaded, imagen ")
+        assert capsys.readouterr().out.startswith("one  cpu nothing loaded, 0 files, imagen ")
         assert await workers(asked("drain", "one"), settings) == 0
         assert await bot.exists(keys.drained("one"))
         await workers(asked("list"), settings)
@@ -118,8 +158,16 @@ async def test_the_command_line(
         assert await workers(asked("resume", "one"), settings) == 0
         assert not await bot.exists(keys.drained("one"))
         assert await workers(asked("allow", "one"), settings) == 0
-        printed = capsys.readouterr().out.strip()
-        assert printed.startswith("redis://imagen-worker-one:")
+        printed = capsys.readouterr()
+        assert printed.out.startswith("redis://imagen-worker-one:")
+        assert "Another machine may not reach '127.0.0.1'" in printed.err
+        assert "forgets it when it is restarted" in printed.err
+        away = ("allow", "one", "--at", "rediss://broker.example.org:6380")
+        assert await workers(asked(*away), settings) == 0
+        printed = capsys.readouterr()
+        assert printed.out.strip().endswith("@broker.example.org:6380/0")
+        assert printed.out.startswith("rediss://imagen-worker-one:")
+        assert "may not reach" not in printed.err
         assert await workers(asked("remove", "one"), settings) == 0
         assert await workers(asked("remove", "one"), settings) == 1
         assert await workers(asked("drain", "no/such name"), settings) == 1

@@ -1,15 +1,18 @@
 """An order goes to a worker and its result comes back, byte for byte; stops stop it there."""
 
 import asyncio
+import hashlib
 import logging
+from types import SimpleNamespace
 
 import pytest
 
-from bot.distributed import keys
+from bot.distributed import exchange, keys
 from bot.distributed.broker import Broker
 from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.order import Order
 from bot.progress import Stage
+from bot.request import InitImage
 from tests.distributed.bench import (
     PACE,
     Painted,
@@ -22,6 +25,7 @@ from tests.distributed.bench import (
 )
 from tests.distributed.server import Server
 from tests.store.factories import CANARY, recipe
+from tests.wire.things import png
 
 
 async def keys_left(server: Server, pattern: str = "imagen:*.*") -> list[str]:
@@ -142,11 +146,6 @@ async def test_logs_have_no_prompt(server: Server, caplog: pytest.LogCaptureFixt
 
 
 async def test_input_pictures_cross_with_the_order(server: Server) -> None:
-    import hashlib
-
-    from bot.request import InitImage
-    from tests.wire.things import png
-
     picture = png()
     sha256 = hashlib.sha256(picture).hexdigest()
     asked = order(init_image=InitImage(sha256, 0.5))
@@ -158,3 +157,25 @@ async def test_input_pictures_cross_with_the_order(server: Server) -> None:
         await lane.paint(asked)
     assert engine.orders[0].pictures == {sha256: picture}
     assert keys.picture("", sha256) not in await keys_left(server)
+
+
+@pytest.mark.parametrize("which", ["order", "picture"])
+async def test_what_a_broker_has_lost_is_not_blamed_on_the_job(
+    server: Server, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was started again between the bot's writing and the worker's reading."""
+
+    def elsewhere(*names: str) -> str:
+        return "imagen:one.lost"
+
+    monkeypatch.setattr(exchange, "keys", SimpleNamespace(**{**vars(keys), which: elsewhere}))
+    picture = png()
+    sha256 = hashlib.sha256(picture).hexdigest()
+    asked = order(init_image=InitImage(sha256, 0.5))
+    asked = Order(
+        asked.request, asked.model, asked.adapters, pictures={sha256: picture}, name="a:1"
+    )
+    async with working(worker(server.url, SteppingEngine())), lane_to(server.url) as lane:
+        with pytest.raises(EngineLost, match="gave the job back") as error:
+            await lane.paint(asked)
+    assert error.value.innocent

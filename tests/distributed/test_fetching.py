@@ -115,6 +115,7 @@ async def http(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> Async
 @pytest.fixture
 def site(here: Machine, http: Interface, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(fetching_module, "PAUSES", (0.01,) * 3)
+    monkeypatch.setattr(fetching_module, "AGAIN_MIN", 0.01)
     monkeypatch.setattr(fetching_module, "SPARE", 0)
     return Site(here, http, bare_worker(tmp_path).ready())
 
@@ -366,12 +367,16 @@ def listing(*files: tuple[str, int, str], hub: bool = False, **more: Any) -> byt
     return json.dumps({"hub": hub, "files": listed, **more}).encode()
 
 
+BUSY = b"HTTP/1.1 429 x\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
 class TestHostile:
     """What answers is not the bot, or the bot is not what it was."""
 
     @pytest.fixture
     def site(self, here: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         monkeypatch.setattr(fetching_module, "PAUSES", (0.01,) * 3)
+        monkeypatch.setattr(fetching_module, "AGAIN_MIN", 0.01)
         monkeypatch.setattr(fetching_module, "SPARE", 0)
         nobody = cast("Interface", SimpleNamespace(url="", keys={"worker": "imagen_x"}))
         return Site(here, nobody, bare_worker(tmp_path).ready())
@@ -461,12 +466,28 @@ class TestHostile:
         assert code == ("part.wrong" if status == 204 else "part.refused")
 
     async def test_a_bot_that_is_busy_is_asked_again_until_it_is_not(self, site: Site) -> None:
-        busy = b"HTTP/1.1 429 x\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         body = listing(("model.safetensors", len(BOT[FILE]), DIGEST))
-        answers = [*[busy] * 10, ok(body), *[busy] * 10, ok(BOT[FILE])]
+        answers = [*[BUSY] * 10, ok(body), *[BUSY] * 10, ok(BOT[FILE])]
         async with answering(lambda _: answers.pop(0)) as url:
             await site.complete(url=url)
         assert answers == []
+
+    async def test_a_bot_that_is_always_busy_is_given_up(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It waits in between, whatever the answer says."""
+        caplog.set_level("INFO")
+        monkeypatch.setattr(fetching_module, "AGAIN_MIN", 0.06)
+        monkeypatch.setattr(fetching_module, "AGAIN_TIMES", 10)
+        asked = []
+
+        def answer(path: str) -> bytes:
+            asked.append(path)
+            return BUSY
+
+        assert await self.refused(site, answer) == "part.unreachable"
+        assert len(asked) == 11
+        assert caplog.text.count("trying again in 0.1 s") == 10
 
 
 def weights_in(folder: Path) -> list[Path]:

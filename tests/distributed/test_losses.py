@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from bot.distributed import manage
+from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
-from bot.errors import EngineLost, Loss
+from bot.errors import EngineLost, Loss, SettingsError
 from tests.distributed.bench import (
     PACE,
     Painted,
@@ -230,6 +232,27 @@ async def test_two_workers_of_a_name_are_one_too_many(server: Server) -> None:
         await announced(server.url)
         with pytest.raises(Exception, match="another worker is called 'one' already"):
             await worker(server.url, SteppingEngine()).run(asyncio.Event())
+
+
+async def test_of_two_workers_that_take_a_name_at_once_one_leaves(server: Server) -> None:
+    both = [worker(server.url, SteppingEngine()) for _ in range(2)]
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(each.run(stop)) for each in both]
+    done, [stays] = await asyncio.wait(tasks, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    [left] = done
+    assert "another worker is called 'one' now" in str(left.exception())
+    stop.set()
+    await stays
+
+
+async def test_a_worker_whose_login_was_removed_says_so_and_ends(server: Server) -> None:
+    broker = Broker.at(server.url)
+    own = await manage.allow(broker, "one")
+    running = asyncio.create_task(worker(own, SteppingEngine()).run(asyncio.Event()))
+    await announced(server.url)
+    await manage.remove(broker, "one")
+    with pytest.raises(SettingsError, match="refuses the login now"):
+        await asyncio.wait_for(running, 20)
 
 
 @pytest.mark.long

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.distributed import announcement, keys
+from bot import __version__
+from bot.distributed import announcement, keys, manage
 from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
@@ -97,6 +98,20 @@ async def test_its_environment_is_told_before_anything_was_generated(server: Ser
         assert lane.environment == remote.environment == "5e1f"
 
 
+async def rounds(server: Server, number: int) -> None:
+    """Wait until the roster has looked `number` more times."""
+    client = Broker.at(server.url).client(PACE)
+
+    async def beat() -> int:
+        return int((await client.get(keys.BOT) or b"x:0").partition(b":")[2])
+
+    until = await beat() + number
+    async with asyncio.timeout(20):
+        while await beat() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await client.aclose()
+
+
 async def test_every_device_is_a_lane(server: Server) -> None:
     two = worker(server.url, SteppingEngine(), SteppingEngine())
     async with watching(server.url) as lanes, working(two):
@@ -136,6 +151,22 @@ async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCapt
         await first.kill()
         await lanes.until(lambda: not lanes.lanes)
     assert "worker one is gone: nothing was heard of it" in caplog.text
+
+
+async def test_one_that_said_nothing_since_it_was_gone_is_not_welcome_again(
+    server: Server,
+) -> None:
+    """What it said may stay in the broker for as long as whoever has its login likes."""
+    said = Announcement(WIRE, __version__, "0" * 8, 7, (DeviceState("cpu"),), {})
+    await put(server, keys.announced("ghost"), announcement.encode(said))
+    brief = replace(BRIEF, beat=0.05, silence=0.4)
+    async with watching(server.url, pace=brief) as lanes:
+        await lanes.until(lambda: lanes.removed)
+        await rounds(server, 5)
+        assert lanes.lanes == {}
+        again = announcement.encode(replace(said, beat=8))
+        await put(server, keys.announced("ghost"), again)
+        await lanes.until(lambda: lanes.lanes)
 
 
 @pytest.mark.long
@@ -192,6 +223,20 @@ async def test_a_broker_that_is_started_again_empty_costs_no_lane(server: Server
         assert lanes.removed == []
 
 
+async def test_files_are_listed_again_at_once_in_a_broker_that_was_started_again(
+    server: Server,
+) -> None:
+    lists = worker(server.url, SteppingEngine(), digests=lambda: frozenset({SHA256}))
+    async with working(lists):
+        await announced(server.url)
+        server.kill()
+        server.start()
+        await announced(server.url)
+        client = Broker.at(server.url).client(PACE)
+        assert await client.get(keys.files("one")) == SHA256.encode()
+        await client.aclose()
+
+
 async def test_without_the_broker_there_are_no_lanes_until_it_is_back(server: Server) -> None:
     async with (
         watching(server.url, pace=BRIEF) as lanes,
@@ -204,10 +249,16 @@ async def test_without_the_broker_there_are_no_lanes_until_it_is_back(server: Se
         await lanes.until(lambda: lanes.lanes)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'[{"wire":%d,"version":"9.1","what":"ever"}]' % (WIRE + 1),
+        announcement.encode(Announcement(WIRE, "9.1", "0" * 8, 1, (DeviceState("cpu"),), {})),
+    ],
+)
 async def test_one_of_another_version_is_refused_by_name(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Server, other: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = b'[{"wire":%d,"version":"9.1","what":"ever"}]' % (WIRE + 1)
     await put(server, keys.announced("other"), other)
     async with watching(server.url) as lanes:
         async with asyncio.timeout(20):
@@ -215,6 +266,9 @@ async def test_one_of_another_version_is_refused_by_name(
                 await asyncio.sleep(0.02)
     assert "9.1" in caplog.text
     assert lanes.lanes == {}
+    [seen] = await manage.listed(Broker.at(server.url))
+    assert seen.said is None
+    assert "version 9.1" in seen.trouble
 
 
 @pytest.mark.parametrize(
@@ -297,7 +351,13 @@ async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     said = Announcement(
-        WIRE, "1", "0" * 8, 1, (DeviceState("cpu"),), {}, files=announcement.digest_of(b"a" * 64)
+        WIRE,
+        __version__,
+        "0" * 8,
+        1,
+        (DeviceState("cpu"),),
+        {},
+        files=announcement.digest_of(b"a" * 64),
     )
     await put(server, keys.announced("evil"), announcement.encode(said))
     await put(server, keys.files("evil"), b"b" * 64)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.distributed.pace import Pace
 from bot.privacy.export import OF_JOBS, ROWS
 from bot.settings import Settings, names_of
 from bot.store import COLUMNS, Span, Store
@@ -108,6 +109,16 @@ def test_every_table_with_personal_columns_is_exported_or_need_not_be() -> None:
     exported = {*TABLES, *OF_JOBS}
     assert exported | NOT_EXPORTED == set(COLUMNS)
     assert not exported & NOT_EXPORTED
+
+
+def test_the_policy_says_what_leaves_the_machine_for_workers() -> None:
+    rows = [row for row in POLICY.splitlines() if row.startswith("| [With workers")]
+    broker, worker = rows
+    assert "On the broker" in broker
+    assert f"{Pace().kept / 60:g} minutes" in broker
+    for what in ("prompts", "images to work from", "previews and results"):
+        assert what in broker
+    assert "On the workers" in worker
 
 
 async def test_every_table_is_forgotten_and_those_of_an_export_find_their_person(

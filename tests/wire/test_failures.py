@@ -39,7 +39,7 @@ def test_a_stop(reason: StopReason) -> None:
     assert again.reason is reason
 
 
-@given(st.sampled_from(Loss), st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
+@given(st.sampled_from(Loss), st.text(st.characters(exclude_categories=["C", "Z"])), st.booleans())
 def test_a_lost_engine(loss: Loss, text: str, sure: bool) -> None:
     again = crossed(EngineLost(loss, text, sure=sure))
     assert isinstance(again, EngineLost)
@@ -70,6 +70,18 @@ def test_anything_else_has_its_traceback_without_prompts() -> None:
     assert "KeyError" in str(again)
     assert "test_anything_else" in str(again)
     assert CANARY not in str(again)
+
+
+def odd() -> Exception:
+    return ValueError("2026-01-01 ERROR forged\n2026-01-01 ERROR\x1b[2J")
+
+
+@pytest.mark.parametrize("error", [EngineLost(Loss.WORKER, "a\nb\x1b[2J", sure=False), odd()])
+def test_nothing_from_elsewhere_begins_a_line_of_a_log(error: Exception) -> None:
+    text = str(crossed(error))
+    assert all(line.startswith("| ") for line in text.splitlines()[1:])
+    assert "\x1b" not in text
+    assert "\\x1b[2J" in text
 
 
 def test_a_long_traceback_is_cut_at_its_beginning() -> None:

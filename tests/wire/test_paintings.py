@@ -139,6 +139,21 @@ def test_a_painting_that_was_not_asked_for_is_refused(wrong: Painting, field: st
     assert CANARY not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        replace(RECIPE, environment={"device_name": "https://example.org"}),
+        replace(RECIPE, environment={"device_name": "a\nb"}),
+        replace(RECIPE, environment={"x" * 400: ""}),
+        replace(RECIPE, checkpoint=replace(CHECKPOINT, name="x" * 400)),
+    ],
+)
+def test_what_people_are_shown_of_a_recipe_is_a_short_line(recipe: Recipe) -> None:
+    data = paintings.encode(replace(PAINTING, recipe=recipe))
+    with pytest.raises(WireError, match="allowed is a line"):
+        paintings.decode(data, ASKED, TEXTS)
+
+
 def test_an_image_that_was_not_sent_is_missed() -> None:
     sent = paintings.decode(paintings.encode(PAINTING), ASKED, TEXTS)
     with pytest.raises(WireError, match=IMAGES[1].pixels_sha256):

@@ -19,6 +19,8 @@ from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
 from bot.store import Store
+from bot.texts.language import Texts
+from bot.texts.lines import status_line
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
@@ -730,6 +732,22 @@ class TestMixedCards:
             job = await lanes.ended(job_id)
         assert job.state is S.CANCELLED
         assert not lanes.engines[1].orders
+
+    async def test_what_no_lane_has_the_files_for_says_so(self, tmp_path: Path) -> None:
+        known = False
+        first, second = self.lanes()
+        first.able, second.able = lambda _: False, lambda _: known
+        async with lanes_of(tmp_path, [first, second]) as lanes:
+            job_id = await lanes.take()
+            place = lanes.queue.places()[job_id]
+            assert place.no_files
+            assert place.ready_at is None
+            said = status_line(Texts.read().speaker(), place)
+            assert said == "Waiting for a GPU that has the files for this, **#1** in line"
+            known = True
+            assert not lanes.queue.places()[job_id].no_files
+            lanes.queue.look_again()
+            assert (await lanes.ended(job_id)).lane == "large"
 
     async def test_it_fails_where_there_is_no_larger_one(self, tmp_path: Path) -> None:
         works = [no_memory("memory.out")] * 2

@@ -30,7 +30,8 @@ class ForgetId(CustomId):
 class Kept:
     """How long what is kept: days, 0 for ever. gib: of images together, 0 for no limit.
 
-    server_days: for the images of the server where it is asked. contact: of whoever runs the bot.
+    server_days: for the images of the server where it is asked. workers: whether other machines
+    generate for the bot. contact: of whoever runs the bot.
     privacy_url, terms_url: of what they have published.
     """
 
@@ -38,6 +39,7 @@ class Kept:
     gib: float
     history_days: int
     server_days: float = 0
+    workers: bool = False
     contact: str | None = None
     privacy_url: str | None = None
     terms_url: str | None = None
@@ -45,7 +47,8 @@ class Kept:
 
 def privacy_embed(say: Say, kept: Kept) -> discord.Embed:
     """What `/privacy` says."""
-    embed = discord.Embed(title=say("privacy.title"), description=say("privacy.intro"))
+    intro = "privacy.intro_workers" if kept.workers else "privacy.intro"
+    embed = discord.Embed(title=say("privacy.title"), description=say(intro))
     for name, lines in (
         ("privacy.name.requests", [say("privacy.requests"), _history(say, kept)]),
         ("privacy.name.images", [say("privacy.images"), *_images(say, kept)]),

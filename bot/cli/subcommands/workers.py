@@ -22,6 +22,13 @@ def add_to(subparsers: "Subparsers") -> None:
     ):
         action = actions.add_parser(name, help=what)
         action.add_argument("name", metavar="NAME", help="which worker")
+        if name == "allow":
+            action.add_argument(
+                "--at",
+                metavar="ADDRESS",
+                help="where it reaches the broker: HOST or HOST:PORT, with redis:// or rediss:// "
+                "before it if that differs from here (IMAGEN_BROKER of this machine)",
+            )
     parser.set_defaults(run=run)
 
 

@@ -1,5 +1,6 @@
 """What people are told about their data."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -51,10 +52,18 @@ def test_a_longer_time_of_a_server_says_nothing() -> None:
 
 @pytest.mark.parametrize("locale", ["en", "de", "fr"])
 def test_everything_fits_into_an_embed(locale: str) -> None:
-    kept = Kept(image_days=9, gib=9, history_days=9, server_days=3, contact="x" * 200)
+    kept = Kept(image_days=9, gib=9, history_days=9, server_days=3, workers=True, contact="x" * 200)
     embed = privacy_embed(TEXTS.speaker(locale), kept)
     assert len(embed) <= 6_000
     assert all(len(field.value or "") <= 1_024 for field in embed.fields)
+
+
+def test_that_other_computers_see_the_prompts_is_said_where_it_is_so() -> None:
+    alone = privacy_embed(SAY, KEPT).description
+    lent = privacy_embed(SAY, replace(KEPT, workers=True)).description
+    assert "isn't passed on" in str(alone)
+    assert "isn't passed on" not in str(lent)
+    assert "Other computers generate images for the bot" in str(lent)
 
 
 async def test_what_the_owner_has_published_is_linked() -> None:
