@@ -1,11 +1,18 @@
 """Dispatcher: gives the next job to its lane, with one decision for each that starts."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from bot.queue.lanes import Lane, LaneState
 from bot.queue.policy import Next
+
+log = logging.getLogger(__name__)
+
+PAUSE: Final = 1.0
+"""Seconds before it is tried again if choosing has failed."""
 
 
 class Dispatcher:
@@ -68,6 +75,13 @@ class Dispatcher:
             for lane, given in self._free.items()
             if lane.state is LaneState.READY and not given.done()
         ]
-        if (choice := self._choose(free)) is not None:
+        try:
+            choice = self._choose(free)
+        except Exception:
+            # Nobody else would look again while every lane waits.
+            log.exception("the next job could not be chosen")
+            self._looking = asyncio.get_running_loop().call_later(PAUSE, self._decide)
+            return
+        if choice is not None:
             self._starting = self._free.pop(free[choice.lane])
             self._starting.set_result(choice)

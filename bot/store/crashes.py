@@ -27,7 +27,7 @@ _RUNNING: Final = (
     " AND origin IN (SELECT value FROM json_each(?))"
 )
 _PAINTING: Final = (
-    f"{_RUNNING} AND painted_at IS NULL AND NOT (isolated AND attempt <= {BLAMELESS_MAX})"
+    f"{_RUNNING} AND painted_at IS NULL AND NOT (isolated AND deaths < {BLAMELESS_MAX})"
 )
 """Without those that were only being saved while another job was generated, or that were generated
 in another process."""
@@ -73,7 +73,11 @@ async def suspect(
         f" own_crashes = own_crashes + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {_PAINTING}",
         (boot, boot, own, those, those),
     )
-    await put_back(write, origins)  # the rest
+    await write.execute(  # the rest
+        "UPDATE jobs SET state = 'pending',"  # noqa: S608
+        f" deaths = deaths + (isolated AND painted_at IS NULL) WHERE {_RUNNING}",
+        (those,),
+    )
 
 
 def _device_lost(lane: str | None) -> str:

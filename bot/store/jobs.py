@@ -151,7 +151,8 @@ class Job:
     told_at: when the person was told that it failed or was cancelled.
     deleted_at: when someone deleted its images.
     lane: the name of the lane that last started it. isolated: whether that generates in another
-    process than the bot's. memory_above: bytes of the largest GPU on which
+    process than the bot's. deaths: how often the bot died meanwhile, which the job was not blamed
+    for. memory_above: bytes of the largest GPU on which
     it ran out of memory; it is generated on a larger one, if there is one.
     """
 
@@ -183,6 +184,7 @@ class Job:
     deleted_at: int | None = None
     lane: str | None = None
     isolated: bool = False
+    deaths: int = 0
     memory_above: int = 0
 
     @property
@@ -233,6 +235,7 @@ class Job:
                 "warnings": _read(row, "warnings", _notices, ()),
                 "lost_to": Loss(lost_to) if lost_to else None,
                 "isolated": bool(values["isolated"]),
+                "deaths": values["deaths"],
             }
         )
 

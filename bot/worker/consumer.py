@@ -372,15 +372,15 @@ class GpuConsumer:
     async def _save(self, running: Attempt, result: Result) -> None:
         """Leave it to the saver, and the lane to the next job.
 
-        One that was tried before, or twice before if it was generated in another process, keeps the
-        lane until it is saved. If it is the saving that ends the process, no other job must be
-        blamed again and again; and a suspect runs alone.
+        One that was tried before keeps the lane until it is saved; of those that are generated in
+        another process, one during which the bot has died twice. If it is the saving that ends the
+        process, no other job must be blamed again and again; and a suspect runs alone.
         """
         self._running = None
         self.lane.environment = environment_id(result.recipe.environment)
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
-        if job.attempt <= (BLAMELESS_MAX if job.isolated else 1):
+        if job.deaths < BLAMELESS_MAX if job.isolated else job.attempt <= 1:
             self._queue.hand_over(job)
         else:
             await self._saver.idle()

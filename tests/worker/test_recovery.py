@@ -287,6 +287,18 @@ async def test_a_job_in_another_process_is_not_suspected_of_having_ended_the_bot
     assert (again.crashes, again.own_crashes) == (1, 0)
 
 
+async def test_attempts_that_ended_otherwise_do_not_count(store: Store) -> None:
+    """Lanes that were drained and workers that left say nothing of the job."""
+    job = await store.accept(new_job())
+    for _ in range(BLAMELESS_MAX + 1):
+        started = await store.start(job.id, isolated=True)
+        assert started is not None
+        await store.requeue(started)
+    await store.start(job.id, isolated=True)
+    await recovered(store, queue_of(store), LastEnd(crashed=True))
+    assert (await store.job(job.id)).crashes == 0
+
+
 async def test_it_makes_no_other_job_less_suspect(store: Store) -> None:
     """If one of the bot's threads ended it, that was the job in such a thread."""
     apart, inside = [await store.accept(new_job()) for _ in range(2)]

@@ -33,6 +33,7 @@ JOBS: Final[Mapping[str, str]] = {
     "warnings": "what the person was told about the result",
     "lane": "on which of the bot's GPUs it was last started",
     "isolated": "whether it was generated in another process than the bot's",
+    "deaths": "how often the bot died while it was generated in another process",
     "memory_above": "bytes of the largest GPU whose memory was not enough for it",
     "boot": "a random ID of the time since the computer was started",
 }
