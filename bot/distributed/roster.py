@@ -10,8 +10,10 @@ from typing import Final, Protocol
 
 from redis import RedisError
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bot.distributed import announcement, keys
+from bot.distributed.access import is_wrong_type
 from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
 from bot.distributed.inventory import Inventory
@@ -138,9 +140,14 @@ class Roster:
         begin = time.monotonic()
         said = await names_of(client)
         for name in said:
-            data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
-            if data:
-                await self._hear(client, name, data)
+            try:
+                data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
+                if data:
+                    await self._hear(client, name, data)
+            except ResponseError as error:
+                if not is_wrong_type(error):
+                    raise
+                self._refuse(name, "what it has announced is not of the type that it should have")
         self._reached_at = begin
         for name, known in list(self._known.items()):
             if begin - known.heard_at > self._pace.silence:

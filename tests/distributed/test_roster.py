@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bot.distributed import announcement, keys
+from bot.distributed import announcement, keys, manage
 from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
@@ -235,6 +235,36 @@ async def test_what_is_no_announcement_is_refused(
     assert len(caplog.text) < 5_000
     if said:
         assert "worker evil gets no jobs" in caplog.text
+
+
+@pytest.mark.parametrize("key", [keys.announced("evil"), keys.files("evil")])
+async def test_a_key_of_another_type_takes_no_other_worker_away(
+    server: Server, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = Announcement(WIRE, "1", "0" * 8, 1, (DeviceState("cpu"),), {}, files=SHA256)
+    async with (
+        watching(server.url) as lanes,
+        working(worker(server.url, SteppingEngine())),
+        Broker.at(server.url).client(PACE) as evil,
+    ):
+        await lanes.until(lambda: lanes.lanes)
+        await evil.set(keys.announced("evil"), announcement.encode(said))
+        await evil.delete(key)
+        await evil.rpush(key, "x")
+        await lanes.until(lambda: "worker evil gets no jobs" in caplog.text)
+        rounds = 0
+
+        def look() -> None:
+            nonlocal rounds
+            rounds += 1
+
+        lanes.on_look = look
+        await lanes.until(lambda: rounds >= 2)
+        assert [*lanes.lanes] == ["one.0"]
+        seen = {each.name: each for each in await manage.listed(Broker.at(server.url))}
+        assert seen["one"].said is not None
+        if key == keys.announced("evil"):
+            assert "type" in seen["evil"].trouble
 
 
 async def test_jobs_go_where_their_files_are(server: Server) -> None:
