@@ -18,7 +18,7 @@ from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
 from bot.distributed.inventory import Inventory
 from bot.distributed.pace import Pace
-from bot.distributed.remote import RemoteEngine
+from bot.distributed.remote import Conduct, RemoteEngine
 from bot.distributed.saq_parts import keep_quiet
 from bot.errors import WireError
 from bot.queue import Lane
@@ -105,6 +105,7 @@ class Roster:
         self._beat = 0
         self._known: dict[str, _Known] = {}
         self._refused: dict[str, str] = {}
+        self._conduct: dict[str, Conduct] = {}
         self._rival: tuple[bytes, float] | None = None
         self._reached_at = time.monotonic()
         self._removing: dict[asyncio.Task[None], str] = {}
@@ -206,6 +207,15 @@ class Roster:
             known.beat, known.heard_at = said.beat, time.monotonic()
         await self._list_files(client, name, known, said)
         known.fetches = said.fetches
+        if self._conduct[name].unbearable:
+            log.error(
+                "worker %s is drained: time and again it gave back its jobs or sent what is "
+                "refused; once it is mended: main.py workers resume %s",
+                name,
+                name,
+            )
+            await client.set(keys.drained(name), "1")
+            self._conduct[name].did_well()
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
             if fresh:  # else it may be all that is left of it
@@ -229,6 +239,7 @@ class Roster:
                 self._pace,
                 preview_interval=self._previews,
                 inventory=self._inventory,
+                conduct=self._conduct.setdefault(name, Conduct()),
             )
             lane = Lane(
                 name=f"{name}.{number}",

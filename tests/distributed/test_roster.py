@@ -250,7 +250,7 @@ async def test_a_key_of_another_type_takes_no_other_worker_away(
         await lanes.until(lambda: lanes.lanes)
         await evil.set(keys.announced("evil"), announcement.encode(said))
         await evil.delete(key)
-        await evil.rpush(key, "x")
+        await evil.rpush(key, "x")  # type: ignore[misc]
         await lanes.until(lambda: "worker evil gets no jobs" in caplog.text)
         rounds = 0
 
