@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -265,6 +266,47 @@ async def test_a_key_of_another_type_takes_no_other_worker_away(
         assert seen["one"].said is not None
         if key == keys.announced("evil"):
             assert "type" in seen["evil"].trouble
+
+
+async def test_keys_of_one_hide_no_other(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.distributed.roster.SCANNED_MAX", 10)
+    monkeypatch.setattr("bot.distributed.roster.SCAN", 10)
+    names = [f"w{number}" for number in range(5)]
+    async with Broker.at(server.url).client(PACE) as client:
+        await client.mset({f"imagen:evil.{number}": b"x" for number in range(300)})
+        async with watching(server.url, pace=replace(BRIEF, beat=0.02, silence=1.0)) as lanes:
+            beat = 0
+
+            async def say() -> None:
+                nonlocal beat
+                beat += 1
+                said = Announcement(WIRE, "1", "0" * 8, beat, (DeviceState("cpu"),), {})
+                data = announcement.encode(said)
+                await client.mset({keys.announced(name): data for name in names})
+
+            async with asyncio.timeout(20):
+                while len(lanes.lanes) < len(names):
+                    await say()
+                    await asyncio.sleep(0.02)
+            # Longer than silence, in which no round sees all of them.
+            monkeypatch.setattr("bot.distributed.roster.Roster._find", none_found)
+            begin, rounds = time.monotonic(), 0
+
+            def look() -> None:
+                nonlocal rounds
+                rounds += 1
+
+            lanes.on_look = look
+            async with asyncio.timeout(20):
+                while time.monotonic() - begin < 1.5 or rounds < 5:
+                    await say()
+                    await asyncio.sleep(0.02)
+            assert lanes.removed == []
+        assert {each.name for each in await manage.listed(Broker.at(server.url))} == {*names}
+
+
+async def none_found(_: object, __: object) -> list[str]:
+    return []
 
 
 async def test_jobs_go_where_their_files_are(server: Server) -> None:
