@@ -7,6 +7,7 @@ no other's jobs, orders or results. It needs Redis 7 or Valkey, which know what 
 import secrets
 from typing import Final
 
+from redis import RedisError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -17,11 +18,13 @@ COMMANDS: Final = (
     # what SAQ's worker does
     *("blmove", "get", "mget", "set", "setex", "del", "publish", "psubscribe", "subscribe"),
     *("lrem", "llen", "rpush", "zadd", "zrem", "zremrangebyscore", "expire", "multi", "exec"),
-    # what its device and its announcements need
     *("getrange", "unsubscribe", "punsubscribe", "info"),
     # what every client says
     *("auth", "hello", "ping", "select", "client|setname", "reset", "discard"),
 )
+OWN_COMMANDS: Final = ("set", "get", "getrange", "expire")
+"""What its device and its announcements need. Their keys have no other type than strings, or
+whoever reads them would get an error instead."""
 PREFIX: Final = "imagen-worker-"
 """What precedes a worker's name in that of its login."""
 
@@ -32,15 +35,16 @@ class AccessError(ImagenError):
 
 def rules(worker: str, password: str) -> list[str]:
     """What ACL SETUSER is given for a worker."""
-    own = (keys.announced(worker), keys.files(worker), f"imagen:{worker}.*")
+    own = (f"~{keys.announced(worker)}", f"~{keys.files(worker)}", f"~imagen:{worker}.*")
     saq = (f"saq:{worker}.*", f"saq:job:{worker}.*", f"saq:abort:{worker}.*")
     return [
         "reset",
         "on",
         f">{password}",
-        *(f"~{pattern}" for pattern in (*own, *saq)),
+        *(f"~{pattern}" for pattern in saq),
         f"&saq:job:{worker}.*",
         *(f"+{command}" for command in COMMANDS),
+        f"({' '.join((*own, *(f'+{command}' for command in OWN_COMMANDS)))})",
     ]
 
 
@@ -64,6 +68,12 @@ async def remove(client: Redis, worker: str) -> bool:
     deleted = await _acl(client, "DELUSER", f"{PREFIX}{worker}")
     await save(client)
     return deleted != 0
+
+
+def is_wrong_type(error: RedisError) -> bool:
+    """Whether a key has not the type that it should have. The broker is as good as ever: only
+    whoever wrote the key is not."""
+    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
 
 
 async def save(client: Redis) -> bool:

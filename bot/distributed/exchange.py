@@ -16,6 +16,7 @@ from saq import Job, Status
 from saq.job import TERMINAL_STATUSES
 
 from bot.distributed import answers, keys
+from bot.distributed.access import is_wrong_type
 from bot.distributed.pace import Pace
 from bot.distributed.saq_parts import FUNCTION, HEARTBEAT, DeviceQueue
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason, WireError
@@ -99,7 +100,7 @@ class Exchange:
             answer = await self._wait()
             return await self._fetch(answer, painted)
         except WireError as error:
-            raise lost(f"the worker sent what is refused: {error}") from error
+            raise refused(f"the worker sent what is refused: {error}") from error
         finally:
             await self._clean_up()
 
@@ -110,7 +111,7 @@ class Exchange:
             try:
                 return await call()
             except RedisError as error:
-                self._cut_off = True
+                self._note(error)
                 if (why := self._why_given_up()) is not None:
                     raise self._lost(why) from error
                 if time.monotonic() - begin > self._pace.silence:
@@ -118,6 +119,12 @@ class Exchange:
                     raise self._lost(f"the broker cannot be reached ({reason})") from error
             self._check_stop()
             await asyncio.sleep(LOOK)
+
+    def _note(self, error: RedisError) -> None:
+        """Raises WireError if it is the worker's doing, not that of the way to the broker."""
+        if is_wrong_type(error):
+            raise WireError("a key has not the type that it should have") from error
+        self._cut_off = True
 
     async def _send(self) -> None:
         job, kept = self._job, self._pace.kept_ms
@@ -142,8 +149,8 @@ class Exchange:
                 if self._stop is not None and now - self._aborted_at > ABORT_AGAIN:
                     await self._abort()
                 answer = await self._answer()
-            except RedisError:
-                self._cut_off = True
+            except RedisError as error:
+                self._note(error)
                 continue  # until it counts as lost
             if answer is not None:
                 return self._read(answer)
@@ -224,7 +231,8 @@ class Exchange:
         except PaintStopped as stopped:
             if stopped.reason is StopReason.TIMEOUT:
                 raise
-            raise lost("the worker gave the job back", innocent=True) from stopped
+            why = "the worker gave the job back"
+            raise GivenBack(Loss.WORKER, why, sure=False, innocent=True) from stopped
 
     async def _fetch(self, answer: SentPainting, painted: OnPainted) -> Painting:
         """The images. Each is checked before it is passed on."""
@@ -274,6 +282,18 @@ async def hints_of(client: Redis, queue: str) -> PubSub:
     hints = client.pubsub(ignore_subscribe_messages=True)
     await hints.psubscribe(f"saq:job:{queue}:*")
     return hints
+
+
+class Refused(EngineLost):
+    """The worker sent what is none of what it may send."""
+
+
+class GivenBack(EngineLost):
+    """The worker did not want the job, or not to its end, which is no fault of the job."""
+
+
+def refused(why: str) -> Refused:
+    return Refused(Loss.WORKER, why, sure=False)
 
 
 def lost(why: str, *, innocent: bool = False) -> EngineLost:

@@ -102,8 +102,13 @@ async def remove(broker: Broker, worker: str) -> bool:
 
 
 async def _seen(client: Redis, name: str) -> Seen:
-    data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
     drained = bool(await client.exists(keys.drained(name)))
+    try:
+        data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
+    except RedisError as error:
+        if not access.is_wrong_type(error):
+            raise
+        return Seen(name, None, "what it has announced is not of the right type", drained)
     try:
         said = announcement.decode(data)
     except WireError as error:

@@ -6,21 +6,48 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from bot.distributed.announcement import DeviceState
 from bot.distributed.broker import Broker
-from bot.distributed.exchange import Exchange, hints_of, lost
+from bot.distributed.exchange import Exchange, GivenBack, Refused, hints_of, lost
 from bot.distributed.inventory import Inventory
 from bot.distributed.localising import NotHashed, addressed, named_as
 from bot.distributed.pace import Pace
+from bot.errors import EngineLost
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
 from bot.texts.language import Texts
 from catalog import AdapterEntry, ModelEntry
+
+BORNE_MAX: Final = 20
+REFUSED_COUNTS: Final = 4
+
+
+class Conduct:
+    """How often in a row a worker has given back its jobs, or sent what was refused, under whatever
+    sessions and on all its devices. Any thread."""
+
+    def __init__(self) -> None:
+        self._bad = 0
+
+    @property
+    def unbearable(self) -> bool:
+        return self._bad >= BORNE_MAX
+
+    def did_well(self) -> None:
+        self._bad = 0
+
+    def did_badly(self, error: EngineLost) -> None:
+        """What it did counts for nothing if it was only lost."""
+        if isinstance(error, Refused):
+            self._bad += REFUSED_COUNTS
+        elif isinstance(error, GivenBack):
+            self._bad += 1
 
 
 class RemoteEngine:
@@ -28,7 +55,8 @@ class RemoteEngine:
     that whatever a worker sends is read there and never holds up the bot's.
 
     queue: of the worker's device. state: of it, as it was announced. inventory: of the bot's files,
-    with whose digests orders are sent; None: with their paths.
+    with whose digests orders are sent; None: with their paths. conduct: of the worker, which is
+    told how each job went.
     """
 
     def __init__(
@@ -41,11 +69,13 @@ class RemoteEngine:
         *,
         preview_interval: float | None = None,
         inventory: Inventory | None = None,
+        conduct: Conduct | None = None,
     ) -> None:
         self.preview_interval = preview_interval
         self.queue = queue
         self._state = state
         self._inventory = inventory
+        self._conduct = conduct or Conduct()
         self._painted_with: str | None = None
         self._heard_at = time.monotonic()
         self._lost_at: float | None = None
@@ -152,7 +182,12 @@ class RemoteEngine:
             why_lost=self._why_lost,
             previews=self.preview_interval,
         )
-        painting = await exchange.run(painted)
+        try:
+            painting = await exchange.run(painted)
+        except EngineLost as error:
+            self._conduct.did_badly(error)
+            raise
+        self._conduct.did_well()
         self._painted_with = order.request.model or None
         if inventory is None:
             return painting

@@ -4,20 +4,22 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from redis import RedisError
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bot import __version__
 from bot.distributed import announcement, keys
+from bot.distributed.access import is_wrong_type
 from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
 from bot.distributed.inventory import Inventory
 from bot.distributed.pace import Pace
-from bot.distributed.remote import RemoteEngine
+from bot.distributed.remote import Conduct, RemoteEngine
 from bot.distributed.saq_parts import keep_quiet
 from bot.errors import WireError
 from bot.queue import Lane
@@ -28,8 +30,8 @@ from bot.worker.engine import ImageEngine
 log = logging.getLogger(__name__)
 
 WORKERS_MAX: Final = 1_000
-SCANNED_MAX: Final = 100_000
-"""Keys that are looked through for workers, and for what they have left."""
+SCANNED_MAX: Final = 20_000
+"""Keys that are looked through for new workers in one round; the next one goes on from there."""
 LEAVE_WITHIN: Final = 1.0
 """Seconds that lanes which are being removed have when the bot stops."""
 SCAN: Final = 1_000
@@ -105,7 +107,9 @@ class Roster:
         self._known: dict[str, _Known] = {}
         self._refused: dict[str, str] = {}
         self._gone: dict[str, tuple[str, int]] = {}
-        """Session and beat of those that were forgotten, as long as they are in the broker."""
+        """Session and beat of those that were forgotten, WORKERS_MAX at most."""
+        self._conduct: dict[str, Conduct] = {}
+        self._cursor = 0
         self._rival: tuple[bytes, float] | None = None
         self._reached_at = time.monotonic()
         self._removing: dict[asyncio.Task[None], str] = {}
@@ -139,12 +143,15 @@ class Roster:
         if not await self._is_only_bot(client):
             return
         begin = time.monotonic()
-        said = await names_of(client)
-        self._gone = {name: gone for name, gone in self._gone.items() if name in said}
-        for name in said:
-            data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
-            if data:
-                await self._hear(client, name, data)
+        for name in {**self._known, **dict.fromkeys(await self._find(client))}:
+            try:
+                data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
+                if data:
+                    await self._hear(client, name, data)
+            except ResponseError as error:
+                if not is_wrong_type(error):
+                    raise
+                self._refuse(name, "what it has announced is not of the type that it should have")
         self._reached_at = begin
         for name, known in list(self._known.items()):
             if begin - known.heard_at > self._pace.silence:
@@ -152,6 +159,23 @@ class Roster:
         if self._known:
             # Files are listed, hashed and fetched at any time, and that alone wakes nobody.
             self._lanes.look_again()
+
+    async def _find(self, client: Redis) -> list[str]:
+        """The names of some workers, and after some rounds of all, however many keys there are. So
+        no worker can hide the others behind keys of its own: those that are known need no search.
+        """
+        names, most = [], WORKERS_MAX - len(self._known)
+        for _ in range(SCANNED_MAX // SCAN):
+            self._cursor, found = await client.scan(
+                self._cursor, match=f"{keys.WORKERS}*", count=SCAN
+            )
+            names += _names(found)
+            if self._cursor == 0:
+                break
+        new = [name for name in names if name not in self._known]
+        if len(new) > most:
+            log.warning("there are more than %d workers; the others get no jobs", WORKERS_MAX)
+        return new[: max(0, most)]
 
     async def _is_only_bot(self, client: Redis) -> bool:
         """Whether no other bot uses this broker: both would give their jobs to the same workers."""
@@ -208,6 +232,15 @@ class Roster:
             known.beat, known.heard_at = said.beat, time.monotonic()
         await self._list_files(client, name, known, said)
         known.fetches = said.fetches
+        if self._conduct[name].unbearable:
+            log.error(
+                "worker %s is drained: time and again it gave back its jobs or sent what is "
+                "refused; once it is mended: main.py workers resume %s",
+                name,
+                name,
+            )
+            await client.set(keys.drained(name), "1")
+            self._conduct[name].did_well()
         drained = said.leaving or bool(await client.exists(keys.drained(name)))
         for post, state in zip(known.posts, said.devices, strict=False):
             if fresh:  # else it may be all that is left of it
@@ -231,6 +264,7 @@ class Roster:
                 self._pace,
                 preview_interval=self._previews,
                 inventory=self._inventory,
+                conduct=self._conduct.setdefault(name, Conduct()),
             )
             lane = Lane(
                 name=f"{name}.{number}",
@@ -284,7 +318,10 @@ class Roster:
         if known is None:
             return
         log.warning("worker %s is gone: %s", name, why)
+        self._gone.pop(name, None)
         self._gone[name] = known.session, known.beat
+        if len(self._gone) > WORKERS_MAX:
+            del self._gone[next(iter(self._gone))]
         for post in known.posts:
             post.engine.lose(why)
             # It takes as long as its job takes to go back to the queue.
@@ -299,34 +336,30 @@ class Roster:
 
     async def _tidy(self, client: Redis) -> None:
         """Delete what SAQ keeps for queues that nobody serves any more."""
-        said = await names_of(client)
-        async for key in _keys(client, "saq:*"):
-            rest = key.removeprefix("saq:").removeprefix("job:").removeprefix("abort:")
-            if keys.worker_of(rest.partition(":")[0]) not in (None, *said):
-                await client.unlink(key)
+        cursor, looked = 0, 0
+        while looked < SCANNED_MAX and (cursor or not looked):
+            cursor, found = await client.scan(cursor, match="saq:*", count=SCAN)
+            looked += SCAN
+            for key in found:
+                rest = key.decode("utf-8", "replace").removeprefix("saq:")
+                queue = rest.removeprefix("job:").removeprefix("abort:").partition(":")[0]
+                name = keys.worker_of(queue)
+                if name is not None and not await client.exists(keys.announced(name)):
+                    await client.unlink(key)
 
 
-async def _keys(client: Redis, pattern: str) -> AsyncIterator[str]:
-    """Keys like `pattern`; no more than SCANNED_MAX are looked at."""
-    cursor, looked = 0, 0
-    while True:
-        cursor, found = await client.scan(cursor, match=pattern, count=SCAN)
-        for key in found:
-            yield key.decode("utf-8", "replace")
-        looked += SCAN
-        if cursor == 0 or looked >= SCANNED_MAX:
-            return
+def _names(found: Iterable[bytes]) -> list[str]:
+    """Of the workers whose announcements these keys are."""
+    names = (key.decode("utf-8", "replace").removeprefix(keys.WORKERS) for key in found)
+    return [name for name in names if keys.is_name(name)]
 
 
 async def names_of(client: Redis) -> list[str]:
-    """Of the workers that the broker knows of, WORKERS_MAX at most. Raises RedisError."""
-    names: list[str] = []
-    async for key in _keys(client, f"{keys.WORKERS}*"):
-        if keys.is_name(name := key.removeprefix(keys.WORKERS)):
-            names.append(name)
-            if len(names) == WORKERS_MAX:
-                log.warning(
-                    "there are %d workers or more; the others are not looked at", WORKERS_MAX
-                )
-                break
-    return names
+    """Of the workers that the broker knows of, WORKERS_MAX at most; looks through all of its keys,
+    however many. Raises RedisError."""
+    names: dict[str, None] = {}
+    cursor, begun = 0, False
+    while len(names) < WORKERS_MAX and (cursor or not begun):
+        cursor, found = await client.scan(cursor, match=f"{keys.WORKERS}*", count=SCAN)
+        names, begun = names | dict.fromkeys(_names(found)), True
+    return [*names]

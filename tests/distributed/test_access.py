@@ -78,6 +78,17 @@ async def test_it_reaches_nothing_of_others(server: Server) -> None:
                 await evil.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
+async def test_what_others_read_of_it_can_only_be_of_the_right_type(server: Server) -> None:
+    own = await manage.allow(Broker.at(server.url), "one")
+    result = keys.result(keys.job(keys.queue("one", "0" * 8, 0), "a:1", "00"))
+    async with client(own) as evil:
+        for key in (keys.announced("one"), keys.files("one"), result):
+            await evil.set(key, "x")
+            for command in (("DEL", key), ("RPUSH", key, "x"), ("ZADD", key, "1", "x")):
+                with pytest.raises(NoPermissionError):
+                    await evil.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
 async def test_one_that_was_removed_is_out_at_once(server: Server) -> None:
     broker = Broker.at(server.url)
     own = await manage.allow(broker, "one")

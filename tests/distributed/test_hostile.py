@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.distributed import keys
-from bot.distributed.answers import result_of
+from bot import __version__
+from bot.distributed import announcement, keys
+from bot.distributed.announcement import WIRE, Announcement, DeviceState
+from bot.distributed.answers import failure_of, result_of
 from bot.distributed.broker import Broker
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
-from bot.errors import EngineLost, Loss
+from bot.errors import EngineLost, Loss, PaintStopped, StopReason
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from tests.distributed.bench import PACE, STATE, TEXTS, Painted, as_lane, jpeg, order
 from tests.distributed.server import Server
+from tests.distributed.test_roster import watching
 from tests.store.factories import CANARY, painting, recipe, request
 
 QUEUE = keys.queue("evil", "0" * 8, 0)
@@ -206,6 +209,55 @@ async def test_one_that_says_that_it_is_done_and_is_not(server: Server) -> None:
         await client.set(f"saq:job:{QUEUE}:{key}", json.dumps({**job, "status": "complete"}))
 
     assert "left no result (complete)" in await refused(server, deed)
+
+
+@pytest.mark.parametrize("key", ["result", "job", "image", "queue"])
+async def test_what_is_of_another_type_is_the_fault_of_the_worker(server: Server, key: str) -> None:
+    answer = result_of(painting())
+
+    async def deed(client: Redis, job: str, _: dict[str, Any]) -> None:
+        names = {
+            "result": keys.result(job),
+            "job": f"saq:job:{QUEUE}:{job}",
+            "image": keys.image(job, 0),
+        }
+        await client.delete(names[key])
+        await client.rpush(names[key], "x")  # type: ignore[misc]
+        if key == "image":
+            await client.set(keys.result(job), answer.data)
+
+    if key == "queue":
+        async with Broker.at(server.url).client(PACE) as client:
+            await client.set(f"saq:{QUEUE}:queued", "x")
+        engine = RemoteEngine(Broker.at(server.url), QUEUE, STATE, TEXTS, BRIEF)
+        async with as_lane(engine) as lane:
+            with pytest.raises(EngineLost) as lost:
+                await lane.paint(order())
+        assert not lost.value.innocent
+        assert "type" in str(lost.value)
+    else:
+        assert "type" in await refused(server, deed)
+
+
+async def test_one_that_gives_back_all_its_jobs_or_spoils_them_is_drained(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = Announcement(WIRE, __version__, "0" * 8, 1, (DeviceState("cpu"),), {})
+    async with Broker.at(server.url).client(PACE) as client:
+        await client.set(keys.announced("evil"), announcement.encode(said))
+        async with watching(server.url) as lanes:
+            await lanes.until(lambda: lanes.lanes)
+            lane, engine = lanes.lanes["evil.0"]
+            async with as_lane(engine) as bot:
+                for back in (True, True, True, True, False, False, False, False):
+                    answer = failure_of(PaintStopped(StopReason.SHUTDOWN)).data if back else b"x"
+                    assert not lane.draining
+                    async with evil(server, answered(answer)):
+                        with pytest.raises(EngineLost) as lost:
+                            await bot.paint(order())
+                    assert lost.value.innocent == back
+            await lanes.until(lambda: lane.draining)
+    assert "worker evil is drained" in caplog.text
 
 
 async def test_nothing_of_it_fills_the_log(

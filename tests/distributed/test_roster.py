@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -159,7 +160,7 @@ async def test_one_that_said_nothing_since_it_was_gone_is_not_welcome_again(
     """What it said may stay in the broker for as long as whoever has its login likes."""
     said = Announcement(WIRE, __version__, "0" * 8, 7, (DeviceState("cpu"),), {})
     await put(server, keys.announced("ghost"), announcement.encode(said))
-    brief = replace(BRIEF, beat=0.05, silence=0.4)
+    brief = replace(BRIEF, silence=1.0)
     async with watching(server.url, pace=brief) as lanes:
         await lanes.until(lambda: lanes.removed)
         await rounds(server, 5)
@@ -300,6 +301,77 @@ async def test_what_is_no_announcement_is_refused(
     assert len(caplog.text) < 5_000
     if said:
         assert "worker evil gets no jobs" in caplog.text
+
+
+@pytest.mark.parametrize("key", [keys.announced("evil"), keys.files("evil")])
+async def test_a_key_of_another_type_takes_no_other_worker_away(
+    server: Server, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = Announcement(WIRE, __version__, "0" * 8, 1, (DeviceState("cpu"),), {}, files=SHA256)
+    async with (
+        watching(server.url) as lanes,
+        working(worker(server.url, SteppingEngine())),
+        Broker.at(server.url).client(PACE) as evil,
+    ):
+        await lanes.until(lambda: lanes.lanes)
+        await evil.set(keys.announced("evil"), announcement.encode(said))
+        await evil.delete(key)
+        await evil.rpush(key, "x")  # type: ignore[misc]
+        await lanes.until(lambda: "worker evil gets no jobs" in caplog.text)
+        rounds = 0
+
+        def look() -> None:
+            nonlocal rounds
+            rounds += 1
+
+        lanes.on_look = look
+        await lanes.until(lambda: rounds >= 2)
+        assert [*lanes.lanes] == ["one.0"]
+        seen = {each.name: each for each in await manage.listed(Broker.at(server.url))}
+        assert seen["one"].said is not None
+        if key == keys.announced("evil"):
+            assert "type" in seen["evil"].trouble
+
+
+async def test_keys_of_one_hide_no_other(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.distributed.roster.SCANNED_MAX", 10)
+    monkeypatch.setattr("bot.distributed.roster.SCAN", 10)
+    names = [f"w{number}" for number in range(5)]
+    async with Broker.at(server.url).client(PACE) as client:
+        await client.mset({f"imagen:evil.{number}": b"x" for number in range(300)})
+        async with watching(server.url, pace=replace(BRIEF, beat=0.02, silence=1.0)) as lanes:
+            beat = 0
+
+            async def say() -> None:
+                nonlocal beat
+                beat += 1
+                said = Announcement(WIRE, __version__, "0" * 8, beat, (DeviceState("cpu"),), {})
+                data = announcement.encode(said)
+                await client.mset({keys.announced(name): data for name in names})
+
+            async with asyncio.timeout(20):
+                while len(lanes.lanes) < len(names):
+                    await say()
+                    await asyncio.sleep(0.02)
+            # Longer than silence, in which no round sees all of them.
+            monkeypatch.setattr("bot.distributed.roster.Roster._find", none_found)
+            begin, rounds = time.monotonic(), 0
+
+            def look() -> None:
+                nonlocal rounds
+                rounds += 1
+
+            lanes.on_look = look
+            async with asyncio.timeout(20):
+                while time.monotonic() - begin < 1.5 or rounds < 5:
+                    await say()
+                    await asyncio.sleep(0.02)
+            assert lanes.removed == []
+        assert {each.name for each in await manage.listed(Broker.at(server.url))} == {*names}
+
+
+async def none_found(_: object, __: object) -> list[str]:
+    return []
 
 
 async def test_jobs_go_where_their_files_are(server: Server) -> None:
