@@ -265,6 +265,8 @@ class Device:
                 heard = time.monotonic()
             except RedisError as error:
                 log.warning("the broker cannot be reached: %s", type(error).__name__)
+                # The bot could not renew it either, and may take as long to notice that it can.
+                leased = time.monotonic() + pace.silence - 2 * pace.beat
                 if time.monotonic() - heard > pace.silence:
                     running.stop(StopReason.CANCELLED)
                     return
