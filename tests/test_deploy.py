@@ -179,7 +179,7 @@ class TestDistributed:
     def test_the_worker_is_the_program_and_has_no_card_less(self, services: Any) -> None:
         worker, imagen = services["worker"], services["imagen"]
         assert parser().parse_args(worker["command"]).call == "worker"
-        for key in ("image", "build", "env_file", "deploy", "user", "restart"):
+        for key in ("image", "build", "user", "restart"):
             assert worker[key] == imagen[key]
         assert worker["healthcheck"] == {"disable": True}
         assert settings_in(" ".join(worker["environment"])) <= set(names_of())
@@ -187,6 +187,28 @@ class TestDistributed:
         assert "../data" not in own
         # It may finish its job: see bot.distributed.worker.
         assert worker["stop_grace_period"] == "40s"
+
+    def test_the_worker_gets_no_token_and_no_key(self, services: Any) -> None:
+        assert services["worker"]["env_file"] == []
+        assert services["worker"]["environment"].keys() == {
+            "IMAGEN_BROKER",
+            "IMAGEN_BROKER_TUNNEL",
+            "IMAGEN_DATA_DIR",
+            "IMAGEN_MODELS_DIR",
+            "IMAGEN_CATALOG_DIR",
+        }
+
+    def test_the_worker_has_one_card_and_the_bot_can_be_told_to_have_none(
+        self, services: Any
+    ) -> None:
+        [device] = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
+        # What `.env` says of the bot's cards does not reach the worker.
+        assert "IMAGEN_DEVICES" not in services["worker"]["environment"]
+        page = (ROOT / "docs/scaling.md").read_text("utf-8")
+        docker = page[page.index("With Docker") : page.index("## A friend")]
+        assert "IMAGEN_DEVICES=none" in docker
+        assert "--scale" not in docker
 
     @pytest.mark.parametrize("password", ["", "kept-secret"])
     def test_the_broker_has_a_password_and_keeps_nothing(

@@ -91,6 +91,8 @@ async def _work(settings: Settings, broker: Broker, name: str) -> None:
     fetcher = _fetcher(settings, fetched, inventory)
     cards = await asyncio.to_thread(cards_for, settings)
     lanes = build_lanes(settings, devices_of(settings, cards), cards, None)
+    if not lanes:
+        raise SettingsError("IMAGEN_DEVICES: a worker needs a device at least, got none")
     program = Worker(
         name=name,
         broker=broker,

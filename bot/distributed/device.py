@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,10 +57,15 @@ class _Running(Watch):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
+        # Only from when its thread is free: it may still load the default model.
+        self._deadline = math.inf
         self.news = asyncio.Event()
         self.ended = asyncio.Event()
         self.latest: Progress | None = None
         self.told: Progress | None = None
+
+    def begin(self) -> None:
+        self._deadline = time.monotonic() + self.seconds
 
     def end(self) -> None:
         self.ended.set()
@@ -238,6 +244,7 @@ class Device:
             loop.call_soon_threadsafe(running.news.set)
 
         def work() -> Painting:
+            running.begin()
             running.check()
             try:
                 complete = self._complete(order, report, running.check)
@@ -279,6 +286,8 @@ class Device:
                 heard = time.monotonic()
             except RedisError as error:
                 log.warning("the broker cannot be reached: %s", type(error).__name__)
+                # The bot could not renew it either, and may take as long to notice that it can.
+                leased = time.monotonic() + pace.silence - 2 * pace.beat
                 if time.monotonic() - heard > pace.silence:
                     running.stop(StopReason.CANCELLED)
                     return

@@ -124,9 +124,10 @@ def worker(
     complete: Complete = as_it_is,
     digests: Callable[[], frozenset[str]] = none,
     fetches: bool = False,
+    preload: Callable[[], None] = lambda: None,
 ) -> Worker:
     def equipment(engine: SteppingEngine) -> Equipment:
-        return Equipment(engine, lambda: DeviceState("cpu", loaded=engine.loaded), lambda: None)
+        return Equipment(engine, lambda: DeviceState("cpu", loaded=engine.loaded), preload)
 
     return Worker(
         name=name,

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -90,6 +91,23 @@ async def test_a_cancelled_job_stops_at_its_next_step(server: Server) -> None:
         engine.steps = 0
         done = await lane.paint(order("c3d4:1", steps=2))
     assert len(done.images) == 1
+
+
+async def test_the_time_of_a_job_begins_once_the_engine_is_free(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.distributed.device.seconds_for", lambda *_: 1.0)
+    free = threading.Event()
+
+    def preload() -> None:
+        free.wait(20)
+
+    work = worker(server.url, SteppingEngine(), preload=preload)
+    async with working(work), lane_to(server.url) as lane:
+        painting = asyncio.create_task(lane.paint(order()))
+        await asyncio.sleep(1.2)
+        free.set()
+        await painting
 
 
 async def test_one_that_is_not_begun_is_cancelled_too(server: Server) -> None:

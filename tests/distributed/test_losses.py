@@ -5,9 +5,11 @@ import signal
 import time
 
 import pytest
+from redis import ConnectionError as NotConnected
 
 from bot.distributed import manage
 from bot.distributed.broker import Broker
+from bot.distributed.exchange import Exchange
 from bot.distributed.pace import Pace
 from bot.errors import EngineLost, Loss, SettingsError
 from tests.distributed.bench import (
@@ -152,6 +154,31 @@ async def test_a_broker_that_is_started_again_empty_loses_no_job(server: Server)
         assert [each.pixels_sha256 for each in done.images] == expected(order().request)
         await lane.paint(order("c3d4:1"))
     assert len(engine.orders) == 2
+
+
+async def test_nor_does_one_that_the_worker_has_again_before_the_bot(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, lease, away = SteppingEngine(0.05), Exchange._lease, False
+
+    async def cannot(exchange: Exchange, holder: str) -> None:
+        if away:
+            raise NotConnected
+        await lease(exchange, holder)
+
+    monkeypatch.setattr(Exchange, "_lease", cannot)
+    async with working(worker(server.url, engine)), lane_to(server.url) as lane:
+        painting = asyncio.create_task(lane.paint(order(steps=50)))
+        await asyncio.to_thread(engine.began.wait, 30)
+        away = True
+        server.kill()
+        await asyncio.sleep(3 * PACE.beat)
+        server.start()
+        await asyncio.sleep(3 * PACE.beat)
+        away = False
+        done = await painting
+    assert [each.pixels_sha256 for each in done.images] == expected(order().request)
+    assert len(engine.orders) == 1
 
 
 async def test_a_broker_that_is_gone_for_long_gives_the_job_back(server: Server) -> None:
