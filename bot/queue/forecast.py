@@ -10,7 +10,7 @@ from statistics import fmean
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
 from bot.queue.fleet import Fleet
-from bot.queue.lanes import Lane, saving_on
+from bot.queue.lanes import Lane, LaneState, saving_on
 from bot.queue.policy import AT_ONCE, InPlace, Line, Places
 from bot.queue.quiet import QuietHours
 from bot.queue.speeds import Speeds
@@ -107,8 +107,9 @@ class Forecast:
                     position=len(running) + 1,
                     ready_at=None if at is None else round(at),
                 )
-            if not lane.draining:
-                free.append(_Free(lane, now if at is None else at, here, at is not None, quiet))
+            if lane.state is not LaneState.DRAINING:
+                known = at is not None and not lane.lost
+                free.append(_Free(lane, now if at is None else at, here, known, quiet))
         jobs = dict(self.jobs)
         in_order = self._in_order(line, free, jobs, fleet)
         for_larger = fleet.waits_for_memory() if fleet else _for_any
