@@ -85,6 +85,9 @@ from catalog.weight_files.training import frequent_tags, output_name, phrase, ti
 from catalog.weight_files.unsupported import unsupported_kind
 from playground import mentions
 
+pytestmark = pytest.mark.long
+
+
 Reader = Callable[[str], object]
 
 LENGTH = 1_000

@@ -13,6 +13,9 @@ from benchmarks.gpu.candidates.graphs import GraphedKernels
 from bot.engine.kernels import Kernels, Shape
 from tests.benchmarks.fake_cuda import FakeCuda
 
+pytestmark = pytest.mark.long
+
+
 SHAPE = Shape(1, 77, 64, 64)
 
 

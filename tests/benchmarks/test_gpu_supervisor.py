@@ -16,6 +16,9 @@ from benchmarks.gpu.row import DIED, DONE, FAILED, NO_TIME, OVERDUE, Outcome, Ro
 from benchmarks.gpu.rows import all_rows, chosen, planned
 from benchmarks.gpu.supervisor import Supervisor
 
+pytestmark = pytest.mark.long
+
+
 ROWS = all_rows()
 HOW = {"raises": FAILED, "hangs": OVERDUE, "dies": DIED}
 

@@ -9,6 +9,9 @@ from playground import Playground, User
 from tests.chaos.harness import ChaosHome, LightBot, until
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 OPEN = "Unclosed"
 TRIES = 6
 

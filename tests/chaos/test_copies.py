@@ -12,6 +12,9 @@ from playground import File, Interaction, Message, Playground, User
 from tests.chaos.harness import ChaosHome, LightBot, until
 from tests.e2e.home import free_port
 
+pytestmark = pytest.mark.long
+
+
 SEEN = "another copy of this bot runs with the same token"
 ONLINE = "bot.chat.client: online"
 PARTED = "the other copy of this bot has stopped answering"

@@ -14,6 +14,9 @@ from tests.chaos.harness import ChaosHome, LightBot, until
 from tests.e2e.home import call
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 UNSHARE = shutil.which("unshare")
 needs_namespaces = pytest.mark.skipif(
     sys.platform != "linux" or UNSHARE is None, reason="a disk of its own needs Linux' namespaces"

@@ -8,6 +8,9 @@ from playground import Interaction, Message, Playground, User
 from playground.errors import ApiError, Dropped
 from tests.chaos.harness import ChaosHome, LightBot, until
 
+pytestmark = pytest.mark.long
+
+
 CHANNEL_EDIT = r"/channels/\d+/messages/\d+$"
 SLOW: dict[str, Any] = {"steps": 20}
 """Enough time to arrange that the result is refused."""

@@ -9,6 +9,9 @@ from playground import Message, Playground, User
 from tests.chaos.harness import LONG, ChaosHome, LightBot, until
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 RED = 0xE74C3C
 
 

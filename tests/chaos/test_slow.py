@@ -12,7 +12,7 @@ from bot.process.preparation import OPEN_FILES
 from playground import Playground, User
 from tests.chaos.harness import ChaosHome, LightBot, until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit"), pytest.mark.long]
 
 CONNECTIONS = 32
 """Fewer than the bot has, so that fewer requests are enough."""

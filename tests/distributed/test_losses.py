@@ -27,6 +27,9 @@ from tests.distributed.processes import program, worker_process
 from tests.distributed.proxy import Proxy
 from tests.distributed.server import Server
 
+pytestmark = pytest.mark.long
+
+
 BRIEF = Pace(beat=0.2, silence=1.5, refresh=0.05, kept=60.0)
 """For what is to be lost."""
 LONG = 2_000

@@ -18,7 +18,7 @@ from tests.e2e.test_pictures import picture
 from tests.e2e.test_reroll import answer
 from tests.engine import ip_adapter
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 PLAIN: dict[str, Any] = {"prompt": f"a red {CANARY}", "steps": 2, "seed": 8}
 

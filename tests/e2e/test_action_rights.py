@@ -18,7 +18,7 @@ from tests.e2e.test_imagine import painted
 from tests.e2e.test_queue import said
 from tests.e2e.test_rights import GATED_LORA, NAMES, SMALL
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 QUICK: dict[str, Any] = {"prompt": CANARY, "seed": 7}
 GONE = "I no longer know this image."

@@ -20,7 +20,7 @@ from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 from tests.e2e.test_queue import said
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 QUICK: dict[str, Any] = {"prompt": CANARY, "seed": 7}
 ENTERED = {"prompt": CANARY, "negative": "", "model": "demo", "loras": "", "more": "seed: 8"}

@@ -14,7 +14,7 @@ from tests.e2e.results import buttons, facts, job_of, lines
 from tests.e2e.test_actions import bytes_of, press, result, said
 from tests.e2e.test_imagine import painted
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 def options(message: Message) -> list[str]:

@@ -17,7 +17,7 @@ from tests.e2e.test_actions_attacked import ENTERED, QUICK, act, dialog, hidden_
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 async def again(bot: Bot, number: signal.Signals) -> None:

@@ -14,7 +14,7 @@ from tests.e2e.home import Home
 from tests.e2e.server import Server
 from tests.parameters import mostly_long
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -15,7 +15,7 @@ from tests.e2e.home import ROOT, Bot, Home, call
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 def stored(home: Home) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from bot.files.metadata import read_png
 from tests.e2e.home import ROOT, Home, call
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 def sha256_of(file: Path) -> str:

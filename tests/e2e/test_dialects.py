@@ -9,7 +9,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.results import facts, lines
 from tests.e2e.test_imagine import painted
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 async def request_of(playground: Playground, message: Message) -> GenerationRequest:

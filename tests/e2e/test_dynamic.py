@@ -17,7 +17,7 @@ from tests.e2e.test_imagine import fields, painted
 from tests.e2e.test_life import until
 from tests.e2e.test_reroll import answer
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 TYPED = f"{CANARY} __colour__ {{house|boat}}"
 

@@ -18,7 +18,7 @@ from tests.e2e.results import lines
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 WIDTHS = (48, 64)
 """Of the demo model's text encoders."""

@@ -11,7 +11,7 @@ from tests.e2e.results import facts, lines
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_reroll import answer
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 SLOW: dict[str, Any] = {"size": "256x256", "steps": 20}
 

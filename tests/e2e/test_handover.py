@@ -23,6 +23,7 @@ from tests.e2e.test_life import until
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets"),
+    pytest.mark.long,
 ]
 LIMITED = {"IMAGEN_ALLOWED_ROLES": "1", "IMAGEN_DAILY_PICTURES": "1"}
 """Limits that no command line meets."""

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, blocks
 from tests.e2e.home import Home, call
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 PAGE = ROOT / "docs" / "http.md"
 CALLS = [block for block in blocks(PAGE, "sh") if "curl " in block]

@@ -14,7 +14,7 @@ from tests.e2e.test_actions import bytes_of, result, said
 from tests.e2e.test_imagine import painted
 from tests.files.image_info import samples, writers
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 USE = "Use these settings"
 SETTINGS = (

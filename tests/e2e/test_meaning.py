@@ -14,7 +14,7 @@ from tests.e2e.test_imagine import painted
 from tools.demo import judge
 from tools.demo.report import distance
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 TRUE: dict[str, Any] = {"model": "demo", "steps": 20, "guidance": 4.0, "size": "128x128", "seed": 1}
 

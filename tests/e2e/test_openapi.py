@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.e2e.home import Home
 from tests.e2e.server import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 OURS = ("original", "records")
 """Tags. Other interfaces are described by those who made them."""

@@ -24,7 +24,7 @@ from tests.parameters import mostly_long
 from tools.demo import judge
 from tools.demo.report import distance
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 PROMPT = "a red star on a blue background"
 DEMOS = ["sketch", "neon", "pixel", "clay"]

@@ -13,7 +13,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home, ImpatientBot
 from tests.e2e.test_imagine import painted
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 ASKED: dict[str, Any] = {"prompt": CANARY, "size": "192x128", "steps": 24, "count": 2, "seed": 5}
 LONG: dict[str, Any] = {"prompt": CANARY, "size": "256x256", "steps": 50, "seed": 5}

@@ -19,7 +19,7 @@ from tests.e2e.home import Bot, Home
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 QUOTA = 5
 

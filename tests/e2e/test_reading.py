@@ -10,7 +10,7 @@ import pytest
 from playground import Message, Playground, User
 from tests.e2e.home import Bot, Home, call, write_lora
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 FILES = 400
 PROGRESS = re.compile(r"Reading model files: ([\d,]+) of ([\d,]+)")

@@ -15,6 +15,7 @@ from tests.e2e.test_life import until
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit"),
+    pytest.mark.long,
 ]
 
 

@@ -18,7 +18,7 @@ from tests.e2e.test_imagine import painted
 from tests.e2e.test_queue import said as said_at_once
 from tests.e2e.test_reroll import answer as made_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 OWNERS, SERVERS = "zorkmid", "frobnic"
 REFUSED = "it has words that aren't allowed here"

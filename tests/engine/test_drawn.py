@@ -13,6 +13,9 @@ from bot.request.dialects.infotext import parse_infotext
 from catalog import Catalog, EmbeddingEntry, Embeddings, WildcardFile, Wildcards
 from tests.engine.factories import catalog, digests, kohya_lora, paint, save
 
+pytestmark = pytest.mark.long
+
+
 LONG = ", ".join(["snow"] * 50)
 """More than one chunk of tokens, so that the shapes of the batch's texts differ."""
 

@@ -16,6 +16,9 @@ from tests.engine.test_encodings import learned
 from tests.engine.test_pictures import CONFIG, KINDS
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 FOX, CASTLE = "a fox in the snow", "a castle in the snow"
 LONG = ", ".join(["castle"] * 60)
 """Four chunks of the tiny model's tokens."""

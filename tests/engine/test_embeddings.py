@@ -29,6 +29,9 @@ from tests.engine.factories import (
     save,
 )
 
+pytestmark = pytest.mark.long
+
+
 WIDTHS = (32, 48)
 
 

@@ -27,6 +27,9 @@ from tests.engine.factories import (
 )
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 ENCODERS = ("text_encoder", "text_encoder_2")
 WIDTHS = (32, 48)
 

@@ -33,6 +33,9 @@ from tests.engine.factories import (
 )
 from tests.engine.hub_server import COMMIT, HubServer, contents, hub_server
 
+pytestmark = pytest.mark.long
+
+
 REMOTE = model("remote", "org/model")
 ASKED = request(model="remote")
 

@@ -13,6 +13,9 @@ from bot.engine import Engine
 from catalog import FloatRange, ModelEntry
 from tests.engine.factories import catalog, digests, kohya_lora, model, paint, request, resident
 
+pytestmark = pytest.mark.long
+
+
 Opened = tuple[Engine, list[object]]
 REHEARSE = "bot.engine.families.sdxl.conditioning.rehearse"
 

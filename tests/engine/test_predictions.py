@@ -29,6 +29,9 @@ from tests.engine.factories import (
 )
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 MEAN = [-1.5, 1.75, -1.25, 2.5]
 DEVIATION = [8.5, 6.0, 6.5, 5.25]
 PLAYGROUND = {"sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5, "sigma_schedule": "karras"}

@@ -12,6 +12,9 @@ from bot.progress import Progress, Stage
 from tests.engine.factories import digests, paint, request
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 TRAINED = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,

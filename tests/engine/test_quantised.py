@@ -24,6 +24,9 @@ from tests.engine.factories import (
 )
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 Tensors = dict[str, Any]
 Quantised = Callable[[str, Any], Tensors]
 

@@ -32,6 +32,8 @@ from tests.engine.factories import (
 )
 from tests.engine.hub_server import hub_server
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def plain(models_dir: Path) -> Any:

@@ -23,6 +23,9 @@ from tests.engine.factories import (
 )
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
+
 SDXL = {
     "beta_start": 0.00085,
     "beta_end": 0.012,

@@ -16,7 +16,7 @@ from playground import Playground
 from tests.browsing import opened
 from tests.playground.scene import Scene, messages, send, staged
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 ROOMS = itertools.count(1)

@@ -14,7 +14,7 @@ from tests.browsing import opened
 from tests.playground.inline_bot import picture
 from tests.playground.scene import Scene, messages, send, staged
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 PHONE = {"width": 400, "height": 860}
 

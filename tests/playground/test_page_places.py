@@ -11,7 +11,7 @@ from playground import furnish
 from tests.browsing import opened
 from tests.playground.scene import Scene, messages, send, staged
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

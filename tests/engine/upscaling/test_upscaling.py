@@ -24,6 +24,8 @@ from tests.engine import factories
 from tests.engine.factories import digests, model, opened, picture, request, resident
 from tests.engine.upscaling.networks import compact, esrgan, written
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def offered(tmp_path_factory: pytest.TempPathFactory) -> Catalog:

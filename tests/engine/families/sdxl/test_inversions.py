@@ -7,6 +7,9 @@ import pytest
 
 from tests.engine.factories import TINY
 
+pytestmark = pytest.mark.long
+
+
 WIDTHS = (32, 48)
 PROMPTS = ["{} in the snow", "a red fox, {}", "{}, a fox, {}", "{}"]
 
