@@ -98,6 +98,12 @@ class Engine:
 
     def prefetch(self, adapters: Sequence[Any]) -> None: ...
 
+    def renew(self) -> bool:
+        return False
+
+    def gpu_memory(self) -> dict[str, int]:
+        return {}
+
     @property
     def idle(self) -> list[float]:
         """Seconds between two jobs."""

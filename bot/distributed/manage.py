@@ -105,6 +105,7 @@ async def _seen(client: Redis, name: str) -> Seen:
     drained = bool(await client.exists(keys.drained(name)))
     try:
         data = await client.getrange(keys.announced(name), 0, announcement.JSON_MAX)
+        listed = await client.execute_command("STRLEN", keys.files(name))  # type: ignore[no-untyped-call]
     except RedisError as error:
         if not access.is_wrong_type(error):
             raise
@@ -114,8 +115,7 @@ async def _seen(client: Redis, name: str) -> Seen:
     except WireError as error:
         return Seen(name, None, str(error), drained)
     if isinstance(said, Announcement) and said.version == __version__:
-        length = await client.execute_command("STRLEN", keys.files(name))  # type: ignore[no-untyped-call]
-        return Seen(name, said, "", drained, length // announcement.DIGEST)
+        return Seen(name, said, "", drained, listed // announcement.DIGEST)
     here = f"{__version__} (wire {WIRE})"
     why = f"version {said.version or '?'} (wire {said.wire}); here it is {here}"
     return Seen(name, None, why, drained)
