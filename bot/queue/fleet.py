@@ -101,27 +101,30 @@ class Fleet:
         waiting = as_waiting(job, 0, needs(job.request), 0.0)
         return not any(lane.able is not None and lane.able(waiting) for lane in self.lanes)
 
-    @property
-    def shared(self) -> bool:
-        """Whether a job runs, or is being saved, that would end with this process."""
-        return any(lane.running or lane.saving for lane in self._together)
-
-    @property
-    def suspecting(self) -> bool:
-        """Whether a suspect runs that may end this process, and so has to be alone in it."""
-        return any(lane.running and lane.running.suspect for lane in self._together)
-
     def decide(self, line: Line, free: Sequence[Lane], now: float) -> Next | None:
         """The next job of `line` at `now` seconds, and the number of the lane of `free` for it; see
         Line.choose."""
-        places, only_apart = Places(), self.suspecting
+        # What a free lane had is over: only its files may still be being saved.
+        beside = [
+            job
+            for lane in self._together
+            for job in (lane.saving, None if lane in free else lane.running)
+            if job is not None
+        ]
+        # Only a suspect that runs may end this process, and so has to be alone in it.
+        places = Places()
+        only_apart = any(
+            lane.running is not None and lane.running.suspect
+            for lane in self._together
+            if lane not in free
+        )
         for number, lane in enumerate(free):
             if lane.isolated or not only_apart:
                 places.put(number, lane.in_place)
         return line.choose(
             places,
             now,
-            busy=self.shared,
+            busy=bool(beside),
             able=self.able_on(free),
             apart=apart_on(free),
             among=len(self.lanes),

@@ -33,6 +33,9 @@ from tests.distributed.bench import (
 from tests.distributed.processes import worker_process
 from tests.distributed.server import Server
 
+pytestmark = pytest.mark.long
+
+
 BRIEF = Pace(beat=0.2, silence=1.5, refresh=0.05, kept=60.0)
 SHA256 = "ab" * 32
 

@@ -42,7 +42,7 @@ def test_where_it_was_when_it_crashed(caplog: pytest.LogCaptureFixture) -> None:
     with tempfile.TemporaryFile() as file:
         faulthandler.dump_traceback(file)
         file.seek(0)
-        written = [line for line in file if line.strip()]
+        written = [line for line in file if line.strip() and b"<string>" not in line]
     assertion = (
         b"/pytorch/aten/src/ATen/native/cuda/Indexing.cu:1290: indexSelectLargeIndex: "
         b"block: [3,0,0], thread: [64,0,0] Assertion `srcIndex < srcSelectDimSize` failed.\n"
