@@ -104,27 +104,19 @@ class Fleet:
     def decide(self, line: Line, free: Sequence[Lane], now: float) -> Next | None:
         """The next job of `line` at `now` seconds, and the number of the lane of `free` for it; see
         Line.choose."""
-        # What a free lane had is over: only its files may still be being saved.
-        beside = [
-            job
-            for lane in self._together
-            for job in (lane.saving, None if lane in free else lane.running)
-            if job is not None
-        ]
-        # Only a suspect that runs may end this process, and so has to be alone in it.
+        # What ran on a free lane is over, though its files may still be being saved.
+        running = [lane.running for lane in self._together if lane.running and lane not in free]
+        saving = any(lane.saving for lane in self._together)
+        # Only a suspect that would end this process has to be alone in it.
+        only_apart = any(job.suspect for job in running)
         places = Places()
-        only_apart = any(
-            lane.running is not None and lane.running.suspect
-            for lane in self._together
-            if lane not in free
-        )
         for number, lane in enumerate(free):
             if lane.isolated or not only_apart:
                 places.put(number, lane.in_place)
         return line.choose(
             places,
             now,
-            busy=bool(beside),
+            busy=saving or bool(running),
             able=self.able_on(free),
             apart=apart_on(free),
             among=len(self.lanes),
