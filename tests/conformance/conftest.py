@@ -48,7 +48,7 @@ def _param(row: Row) -> object:
     return pytest.param(row, marks=pytest.mark.long if row.remote else (), id=row.name)
 
 
-@pytest.fixture(scope="session", params=map(_param, ENGINES))
+@pytest.fixture(scope="package", params=map(_param, ENGINES))
 def opened(
     request: pytest.FixtureRequest, options: EngineOptions
 ) -> Iterator[tuple[Row, ImageEngine]]:
