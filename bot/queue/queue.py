@@ -54,7 +54,7 @@ class JobQueue(Fleet):
         admit: Admit = admitted_as_it_is,
         accepted: Callable[[Job], None] | None = None,
     ) -> None:
-        super().__init__(lanes, self._changed)
+        super().__init__(lanes, self._changed, clock)
         self.blocked = Blocked(self._moved)
         self.still = Stillness(store, clock, self._changed)
         self._store = store
