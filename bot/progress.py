@@ -33,6 +33,7 @@ class Progress:
     resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not quiet
         (QUEUED).
     larger_gpu: whether it needs a GPU with more memory than some have (QUEUED).
+    gpu_away: whether, of those that have enough, none has taken jobs for a while (QUEUED).
     no_files: whether no GPU that is there has the files it needs (QUEUED).
     """
 
@@ -50,6 +51,7 @@ class Progress:
     paused: bool = False
     resumes_at: int | None = None
     larger_gpu: bool = False
+    gpu_away: bool = False
     no_files: bool = False
 
 

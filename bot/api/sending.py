@@ -126,7 +126,8 @@ class _Sent(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_on(message: Message) -> None:
-            await asyncio.wait_for(send(message), STALLED)
+            async with asyncio.timeout(STALLED):
+                await send(message)
 
         try:
             await super().__call__(scope, receive, send_on)

@@ -94,11 +94,10 @@ async def connected(
                     sequence=before.sequence,
                     resume=True,
                 )
-                return await asyncio.wait_for(connect(), client.shard_connect_timeout)
-            async with turns.of(shard_id):
-                return await asyncio.wait_for(
-                    connect(gateway=gateway), client.shard_connect_timeout
-                )
+                async with asyncio.timeout(client.shard_connect_timeout):
+                    return await connect()
+            async with turns.of(shard_id), asyncio.timeout(client.shard_connect_timeout):
+                return await connect(gateway=gateway)
         except discord.ConnectionClosed as closed:
             if closed.code != CLOSED_WELL:
                 raise

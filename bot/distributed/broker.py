@@ -120,11 +120,14 @@ class Broker:
 
         Each call fails within half of what counts as silence.
         """
-        from redis.asyncio import ConnectionPool, Redis, SSLConnection
+        from redis.asyncio import ConnectionPool, Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
+        from bot.distributed.connections import EncryptedConnection, PlainConnection
+
         options: dict[str, Any] = {
+            "connection_class": EncryptedConnection if self.tls else PlainConnection,
             "host": self.host,
             "port": self.port,
             "db": self.database,
@@ -139,7 +142,6 @@ class Broker:
         }
         if self.tls:
             options |= {
-                "connection_class": SSLConnection,
                 "ssl_cert_reqs": "required",
                 "ssl_check_hostname": True,
                 "ssl_ca_certs": str(self.authority) if self.authority else None,

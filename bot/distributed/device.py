@@ -296,7 +296,8 @@ class Device:
                 (running.news, pace.beat - pace.refresh),
             ):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(event.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await event.wait()
 
     async def _listen(self, job: Job, running: _Running) -> None:
         """Stop the job as soon as SAQ says that it is aborted. `_tell` sees it too, later."""

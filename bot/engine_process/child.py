@@ -7,6 +7,7 @@ import ctypes
 import faulthandler
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -66,18 +67,25 @@ def main() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     faulthandler.enable()
-    end_with_the_bot()
     stdin, stdout = _private_pipes()
+    end_with_the_bot(stdin)
     Child(stdin, stdout).run()
 
 
-def end_with_the_bot() -> None:
+def end_with_the_bot(stdin: BinaryIO) -> None:
     """Have Linux kill this process once the bot is gone. Elsewhere it ends by what it reads, which
-    nobody does while the main thread is stuck in a driver and keeps the interpreter's lock."""
+    nobody does while the main thread is stuck in a driver and keeps the interpreter's lock.
+
+    stdin: the pipe from the bot, which tells if that was gone before.
+    """
     if sys.platform == "linux":
         prctl = getattr(ctypes.CDLL(None), "prctl", None)
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        pipe = select.poll()
+        pipe.register(stdin, 0)  # that it was hung up is always told
+        if pipe.poll(0):
+            _end(0)
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:

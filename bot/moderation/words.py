@@ -4,10 +4,13 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from bot.errors import InvalidRequest, Refused
+from bot.log import here
 from bot.moderation.automaton import TooComplex
 from bot.moderation.owner_file import OwnerFile
 from bot.moderation.texts import Checked
@@ -59,7 +62,9 @@ class Words:
         self._lists: OrderedDict[str, WordList] = OrderedDict()
         self._changes = 0
         self._changing = asyncio.Lock()
-        self._searching = asyncio.Lock()  # one thread at a time: others have files to save
+        # One search at a time, since others have files to save; none waits for the
+        # event loop between two of them.
+        self._searching = ThreadPoolExecutor(1, thread_name_prefix="words")
         self._owner: tuple[Sequence[Blocked], Sequence[Blocked], WordList] | None = None
 
     async def find(self, texts: Checked, community: str | None) -> Finding:
@@ -67,15 +72,15 @@ class Words:
 
         Raises Refused if searching the server's list would take too long.
         """
-        async with self._searching:
-            stored = await self._listed(OWNER)
-            server = await self._listed(community) if community else WordList()
-            try:
-                finding = await asyncio.to_thread(self._find, texts, stored, server)
-            except TooComplex:
-                raise Refused("words.too_complex") from None
-            self._make_room()
-            return finding
+        stored = await self._listed(OWNER)
+        server = await self._listed(community) if community else WordList()
+        search = here(partial(self._find, texts, stored, server))
+        try:
+            finding = await asyncio.get_running_loop().run_in_executor(self._searching, search)
+        except TooComplex:
+            raise Refused("words.too_complex") from None
+        self._make_room()
+        return finding
 
     async def check(self, texts: Checked, community: str | None, *, restricted: bool) -> None:
         """Raise Refused if what is to be kept has a blocked word.
@@ -144,7 +149,9 @@ class Words:
             return known
         changes = self._changes
         entries = [_entry(row) for row in await self._store.words.of(community)]
-        compiled = await asyncio.to_thread(_compiled, entries, bounded=community != OWNER)
+        compiled = WordList()
+        if entries:
+            compiled = await asyncio.to_thread(_compiled, entries, bounded=community != OWNER)
         if changes == self._changes:
             self._lists[community] = compiled
         return compiled

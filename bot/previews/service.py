@@ -190,7 +190,8 @@ class Previews:
                 return True
             timeout = rest if free else None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._moved.wait()
         return False
 
     async def _paint(self, subject: Subject, catalog: Catalog) -> bool:

@@ -1,9 +1,12 @@
 """Fleet: the lanes of a queue, which come and go, and which jobs each of them may be given."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum, auto
 from functools import cached_property
 from math import inf
 
+from bot.queue.absences import Absences
 from bot.queue.entering import as_waiting
 from bot.queue.estimate import needs
 from bot.queue.lanes import Lane, LaneState
@@ -12,16 +15,32 @@ from bot.queue.policy.jobs import Kind
 from bot.store import Job
 
 
+class Room(Enum):
+    """Where there is enough memory for a job, as far as is known. EVERYWHERE also if there is
+    nowhere: then it waits for nothing. AWAY: only on lanes that have not taken jobs for a while."""
+
+    EVERYWHERE = auto()
+    SOMEWHERE = auto()
+    AWAY = auto()
+
+
 class Fleet:
     """What lanes there are.
 
     changed: called, and must return at once, whenever other jobs may start than before.
+    clock: returns seconds since the epoch. absences: of lanes that take no jobs for now.
     choosy: whether it matters which lane a job is given to. Once it does, it does for good: what
     the policy has put aside for other lanes has to be asked about again.
     """
 
-    def __init__(self, lanes: Iterable[Lane], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        lanes: Iterable[Lane],
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._have(lanes)
+        self.absences = Absences(clock, changed)
         self.choosy = len(self.lanes) != 1 or self.lanes[0].able is not None
         self._lanes_changed = changed
         self._models_above: dict[str, int] = {}
@@ -37,6 +56,7 @@ class Fleet:
     def remove_lane(self, lane: Lane) -> None:
         """It is gone, and what it had is put back or ended. Nothing happens if it was before."""
         self._have(other for other in self.lanes if other is not lane)
+        self.absences.forget(lane)
         self._lanes_changed()
 
     def _have(self, lanes: Iterable[Lane]) -> None:
@@ -46,16 +66,19 @@ class Fleet:
     def drain(self, lane: Lane) -> None:
         """From now on, `lane` finishes what it has and takes no more jobs, until `resume`."""
         lane.draining = True
+        self.absences.note(lane)
         self._lanes_changed()
 
     def resume(self, lane: Lane) -> None:
         """It takes jobs again."""
         lane.draining = False
+        self.absences.note(lane)
         self._lanes_changed()
 
     def lose(self, lane: Lane, *, lost: bool) -> None:
         """Its engine has died, and the next is not there yet; or is again."""
         lane.lost = lost
+        self.absences.note(lane)
         self._lanes_changed()
 
     def hand_over(self, job: Job) -> None:
@@ -81,18 +104,21 @@ class Fleet:
             known = self._models_above.get(job.request.model, 0)
             self._models_above[job.request.model] = max(known, lane.memory)
         waiting = as_waiting(job, 0, needs(job.request), 0.0)
-        return FleetAble(self.lanes, (), self._models_above).elsewhere(waiting, lane.memory)
+        return self._able_on(()).elsewhere(waiting, lane.memory)
 
-    def waits_for_memory(self) -> Callable[[Job], bool]:
+    def waits_for_memory(self) -> Callable[[Job], Room]:
         """Whether some lanes are too small for a job, and others are not, as of now."""
-        sizes = [inf if lane.memory is None else lane.memory for lane in self.lanes]
+        sizes = _sizes(self.absences.awaited(self.lanes))
         smallest, largest = min(sizes, default=0), max(sizes, default=0)
+        largest_here = max(_sizes(self.absences.present(self.lanes)), default=0)
 
-        def waits(job: Job) -> bool:
+        def room(job: Job) -> Room:
             above = max(job.memory_above, self._models_above.get(job.request.model, 0))
-            return smallest <= above < largest
+            if not smallest <= above < largest:
+                return Room.EVERYWHERE
+            return Room.SOMEWHERE if above < largest_here else Room.AWAY
 
-        return waits
+        return room
 
     def waits_for_files(self, job: Job) -> bool:
         """Whether no lane that is there has what it needs, or knows yet that it has."""
@@ -125,13 +151,17 @@ class Fleet:
     def able_on(self, lanes: Sequence[Lane]) -> Able | None:
         """Which job may run on which of `lanes`, as the policy asks; None if there never was more
         than one lane, which may run all."""
-        return FleetAble(self.lanes, lanes, self._models_above) if self.choosy else None
+        return self._able_on(lanes) if self.choosy else None
+
+    def _able_on(self, lanes: Sequence[Lane]) -> "FleetAble":
+        return FleetAble(self.absences.awaited(self.lanes), lanes, self._models_above)
 
 
 class FleetAble:
     """Which job may run on which of `lanes`, for one decision: of the others of `fleet`, as few as
     possible are looked at, and once for all jobs of a kind.
 
+    fleet: the lanes that jobs may wait for.
     models_above: bytes of the largest GPU that each model alone is known not to fit into.
     """
 
@@ -185,6 +215,11 @@ class FleetAble:
         return sorted(
             self._fleet, key=lambda lane: inf if lane.memory is None else lane.memory, reverse=True
         )
+
+
+def _sizes(lanes: Iterable[Lane]) -> list[float]:
+    """Bytes of each GPU's memory, infinite where that is not known."""
+    return [inf if lane.memory is None else lane.memory for lane in lanes]
 
 
 def apart_on(lanes: Sequence[Lane]) -> Apart | None:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from bot.progress import Progress, Stage
 from bot.queue.estimate import Estimator, Sample, needs
-from bot.queue.fleet import Fleet
+from bot.queue.fleet import Fleet, Room
 from bot.queue.lanes import Lane, LaneState, saving_on
 from bot.queue.policy import AT_ONCE, InPlace, Line, Places
 from bot.queue.quiet import QuietHours
@@ -112,18 +112,20 @@ class Forecast:
                 free.append(_Free(lane, now if at is None else at, here, known, quiet))
         jobs = dict(self.jobs)
         in_order = self._in_order(line, free, jobs, fleet)
-        for_larger = fleet.waits_for_memory() if fleet else _for_any
+        room_for = fleet.waits_for_memory() if fleet else _room_for_any
         for_files = fleet.waits_for_files if fleet else _for_any
 
         def place(position: int, job: Job, at: float | None) -> Progress:
-            no_files = for_files(job)
+            no_files, room = for_files(job), room_for(job)
+            unknown = paused or no_files or room is Room.AWAY
             return Progress(
                 Stage.QUEUED,
                 position=position,
-                ready_at=None if at is None or paused or no_files else round(at),
+                ready_at=None if at is None or unknown else round(at),
                 paused=paused,
                 resumes_at=resumes_at,
-                larger_gpu=for_larger(job),
+                larger_gpu=room is not Room.EVERYWHERE,
+                gpu_away=room is Room.AWAY,
                 no_files=no_files,
             )
 
@@ -238,5 +240,10 @@ class _Free:
 
 
 def _for_any(_: Job) -> bool:
-    """Where any lane may run any job, none waits for a larger GPU, or for files."""
+    """Where any lane may run any job, none waits for files."""
     return False
+
+
+def _room_for_any(_: Job) -> Room:
+    """And none for a larger GPU."""
+    return Room.EVERYWHERE

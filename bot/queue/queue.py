@@ -3,24 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from bot.errors import AnsweredElsewhere, StoreError
 from bot.levels import Admit, admitted_as_it_is
-from bot.progress import Progress
 from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.dispatcher import Dispatcher
 from bot.queue.entering import as_waiting
-from bot.queue.fleet import Fleet
-from bot.queue.forecast import Forecast
-from bot.queue.lanes import Lane, running_on, saving_on
+from bot.queue.lanes import Lane, saving_on
 from bot.queue.limits import Limits
-from bot.queue.outlook import PART, Lookout, Ticket
-from bot.queue.policy import Line, Next, Waiting
+from bot.queue.outlook import PART, Ticket
+from bot.queue.policy import Next, Waiting
+from bot.queue.standing import Standing
 from bot.queue.stillness import Stillness
 from bot.store import Job, NewJob, Store
 from bot.store.retrying import keep_trying
@@ -33,7 +31,7 @@ SLOW = 1.5
 """Seconds after which accepting a job counts as slow: half of what Discord allows for an answer."""
 
 
-class JobQueue(Fleet):
+class JobQueue(Standing):
     """The pending jobs in the order of bot.queue.policy, kept in step with the store.
 
     A job is accepted first, and released once its person was told, or `held` seconds later: where
@@ -54,32 +52,18 @@ class JobQueue(Fleet):
         admit: Admit = admitted_as_it_is,
         accepted: Callable[[Job], None] | None = None,
     ) -> None:
-        super().__init__(lanes, self._changed)
+        still = Stillness(store, clock, self._changed)
+        super().__init__(lanes, self._changed, clock, still)
         self.blocked = Blocked(self._moved)
-        self.still = Stillness(store, clock, self._changed)
         self._store = store
         self._admission = Admission(store, limits, clock, self.blocked, accepted)
         self._admit = admit
-        self._clock = clock
         self._held_for = held
-        self._line = Line()
-        self._forecast = Forecast()
-        self._lookout = Lookout(self._foreseen, self._forecast.jobs, clock)
-        self._held: dict[str, Waiting] = {}
         self._arrivals = 0
         self._places: dict[str, int] = {}  # when those that run arrived
         self._dispatcher = Dispatcher(self._choose)
         self._newcomers: asyncio.Queue[str] = asyncio.Queue()
-        self._subscribers: list[Callable[[], None]] = []
         self._stop: Callable[[str], None] = lambda _: None
-
-    def subscribe(self, moved: Callable[[], None]) -> Callable[[], None]:
-        """Call `moved`, which must return at once, whenever places change.
-
-        Returns a function that unsubscribes it.
-        """
-        self._subscribers.append(moved)
-        return lambda: self._subscribers.remove(moved)
 
     def stop_with(self, stop: Callable[[str], None]) -> None:
         """Call `stop` with the id of a running job that is to end at its next step."""
@@ -326,67 +310,8 @@ class JobQueue(Fleet):
         self._dispatcher.look_again()
         self._moved()
 
-    # Reading
-
-    @property
-    def running(self) -> tuple[Job, ...]:
-        """See `running_on`."""
-        return running_on(self.lanes)
-
-    def __len__(self) -> int:
-        """How many jobs wait or run."""
-        return len(self._forecast.jobs)
-
-    def find(self, job_id: str) -> Job | None:
-        """A job that is in the queue."""
-        return self._forecast.jobs.get(job_id)
-
-    def __contains__(self, job_id: object) -> bool:
-        """Whether the job waits or runs."""
-        return job_id in self._forecast.jobs
-
-    def places(self) -> dict[str, Progress]:
-        """The place of every job in the currently expected order, running jobs first."""
-        return {job_id: place for part in self.parts() for job_id, place in part.items()}
-
-    def parts(self) -> Iterator[dict[str, Progress]]:
-        """`places`, a few at a time; see Lookout.parts."""
-        return self._lookout.parts()
-
-    def _foreseen(self) -> Iterator[tuple[str, Progress]]:
-        line = self._line.copy()
-        for waiting in self._held.values():
-            line.add(waiting)
-        still = self.still
-        return self._forecast.places(
-            line, self.lanes, self._clock(), paused=still.paused, quiet=still.quiet, fleet=self
-        )
-
-    async def standings(self) -> tuple[Ticket, ...]:
-        """`places`, with the jobs; in a long queue, those of a moment ago."""
-        return (await self._lookout.recent()).tickets()
-
-    async def standing(self, job_id: str) -> Ticket | None:
-        """One job's place, as `standings`; None if it is not in the queue."""
-        return (await self._lookout.recent()).ticket(job_id)
-
-    async def _ticket(self, job: Job, waiting: Waiting) -> Ticket:
-        """The ticket of a job that has just been accepted; in a long queue, nearly."""
-        outlook = await self._lookout.recent()
-        if (ticket := outlook.ticket(job.id)) is not None:
-            return ticket
-        ahead = self._line.ahead(waiting, self._held.values())
-        ticket = outlook.add(job, len(self.running) + ahead + 1)
-        if job.id not in self:
-            outlook.drop(job.id)
-        return ticket
-
     def _waiting(self, job: Job, arrived: int, avoiding: Lane | None = None) -> Waiting:
         self._admission.enter(job)
         needs = self._forecast.expect(job)
         avoids = "" if avoiding is None else avoiding.name
         return as_waiting(job, arrived, needs, self._clock(), avoids=avoids)
-
-    def _moved(self) -> None:
-        for moved in tuple(self._subscribers):
-            moved()

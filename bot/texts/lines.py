@@ -18,6 +18,8 @@ def status_line(say: Say, progress: Progress) -> str:
             return say("status.quiet", position=progress.position)
         case Stage.QUEUED if progress.no_files:
             return say("status.no_files", position=progress.position)
+        case Stage.QUEUED if progress.gpu_away:
+            return say("status.gpu_away", position=progress.position)
         case Stage.QUEUED if progress.larger_gpu:
             return say("status.larger_gpu", position=progress.position)
         case Stage.QUEUED if progress.position <= 1:

@@ -82,7 +82,8 @@ class Workers:
         """Run jobs while the block lasts."""
         unsubscribe = self._queue.subscribe(self._changed.set)
         self._tasks = {lane: asyncio.create_task(c.run()) for lane, c in self._consumers.items()}
-        works = (self._fetch_ahead(), self._tell_places(), self._queue.still.watch())
+        watches = self._queue.still.watch(), self._queue.absences.watch()
+        works = (self._fetch_ahead(), self._tell_places(), *watches)
         beside = [asyncio.create_task(work) for work in works]
         try:
             yield

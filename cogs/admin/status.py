@@ -41,6 +41,7 @@ class StatusCommand:
             servers=len(self._bot.guilds),
             images=await self._store.kept_images.bytes(),
             free=disk.free,
+            shards=self._bot.heartbeats,
         )
         await answer(interaction, status_text(say_to(interaction), status))
 

@@ -29,10 +29,20 @@ from tests.store.factories import painting, request
 
 PACE = Pace(beat=0.2, silence=3.0, refresh=0.05, kept=60.0)
 """Fast, but with room for a busy machine."""
+BRIEF = Pace(beat=0.2, silence=1.5, refresh=0.05, kept=60.0)
+"""For what is to be lost."""
+LONG = 2_000
+"""Steps of a job that does not end by itself."""
 TEXTS = Texts.read()
 STATE = DeviceState("cpu")
 MODEL = ModelEntry(key="demo", name="Demo", path="demo")
 INK = AdapterEntry(key="ink", name="Ink", path="ink")
+
+
+async def until(happened: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def order(name: str = "a1b2:1", **fields: Any) -> Order:

@@ -3,8 +3,7 @@
 import asyncio
 import os
 
-from tests.distributed.bench import lane_to, order
-from tests.distributed.test_losses import BRIEF, LONG
+from tests.distributed.bench import BRIEF, LONG, lane_to, order
 
 
 async def main() -> None:

@@ -9,10 +9,14 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """While it is cut, nothing passes; connections stay open, as they do if a cable is pulled."""
+    """While it is cut, nothing passes; connections stay open, as they do if a cable is pulled.
+
+    held: how much was to pass meanwhile, in pieces.
+    """
 
     def __init__(self, target: int) -> None:
         self.port = 0
+        self.held = 0
         self._target = target
         self._flows = asyncio.Event()
         self._flows.set()
@@ -51,6 +55,7 @@ class Proxy:
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(CHUNK):
+                self.held += not self._flows.is_set()
                 await self._flows.wait()
                 sink.write(data)
                 await sink.drain()

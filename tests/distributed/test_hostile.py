@@ -23,9 +23,9 @@ from bot.distributed.remote import RemoteEngine
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
-from tests.distributed.bench import PACE, STATE, TEXTS, Painted, as_lane, jpeg, order
+from tests.distributed.bench import PACE, STATE, TEXTS, Painted, as_lane, jpeg, order, until
 from tests.distributed.server import Server
-from tests.distributed.test_roster import watching
+from tests.distributed.watching import watching
 from tests.store.factories import CANARY, painting, recipe, request
 
 QUEUE = keys.queue("evil", "0" * 8, 0)
@@ -246,7 +246,7 @@ async def test_one_that_gives_back_all_its_jobs_or_spoils_them_is_drained(
     async with Broker.at(server.url).client(PACE) as client:
         await client.set(keys.announced("evil"), announcement.encode(said))
         async with watching(server.url) as lanes:
-            await lanes.until(lambda: lanes.lanes)
+            await until(lambda: lanes.lanes)
             lane, engine = lanes.lanes["evil.0"]
             async with as_lane(engine) as bot:
                 for back in (True, True, True, True, False, False, False, False):
@@ -256,7 +256,7 @@ async def test_one_that_gives_back_all_its_jobs_or_spoils_them_is_drained(
                         with pytest.raises(EngineLost) as lost:
                             await bot.paint(order())
                     assert lost.value.innocent == back
-            await lanes.until(lambda: lane.draining)
+            await until(lambda: lane.draining)
     assert "worker evil is drained" in caplog.text
 
 

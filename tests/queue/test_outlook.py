@@ -229,7 +229,7 @@ class TestTurns:
         clock = Clock()
         queue, ids = await self.long_queue(store, clock)
         before = await queue.standings()
-        clock.now += 1.5
+        clock.now += 1.5 * queue._lookout._outlook._kept
         first, second = (asyncio.create_task(queue.standings()) for _ in range(2))
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -1,7 +1,8 @@
 """Several lanes whose engines can be lost and replaced, with all that they need around them."""
 
 import threading
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +62,15 @@ class Lanes:
 
 @asynccontextmanager
 async def lanes_of(
-    folder: Path, lanes: Sequence[Lane], works: Sequence[Work] = ()
+    folder: Path,
+    lanes: Sequence[Lane],
+    works: Sequence[Work] = (),
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Lanes]:
-    """Running lanes. works: what the engine of each does; all else paints at once."""
+    """Running lanes. works: what the engine of each does; all else paints at once. clock: the
+    queue's."""
     async with Store.open(folder / "x.sqlite3") as store:
-        queue, watcher = JobQueue(store, lanes), Watcher()
+        queue, watcher = JobQueue(store, lanes, clock=clock), Watcher()
         notices, withdrawn = Notices(), set[str]()
 
         def build(lane: Lane, engine: ImageEngine) -> GpuConsumer:

@@ -1,7 +1,8 @@
 """What the owner is told by /admin."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 from typing import Final
 
 from bot.chat.ui.lanes import LaneView
@@ -20,6 +21,8 @@ LANES_SHOWN: Final = 15
 GIB: Final = 2**30
 NAMES_ROOM: Final = 500
 """Characters for the names in one line."""
+SHARDS_ROOM: Final = 250
+"""Characters for the numbers of shards in one line."""
 
 
 def may_be_named(catalog: Catalog, kind: EntryKind, key: str, *, nsfw: bool) -> bool:
@@ -96,7 +99,8 @@ class Status:
     """lanes: all of them. waiting, sending: jobs.
 
     failures: of the last day, by code. reports: open ones. untold: acts. refusing: servers whose
-    audit channel refuses what it is told; None stands for the owners. images, free: bytes.
+    audit channel refuses what it is told; None stands for the owners. shards: seconds of the latest
+    heartbeat's round trip, by number; None for one that is not connected. images, free: bytes.
     """
 
     lanes: Sequence[LaneView]
@@ -112,6 +116,7 @@ class Status:
     servers: int
     images: int
     free: int
+    shards: Mapping[int, float | None] = field(default_factory=dict)
 
 
 def status_text(say: Say, status: Status) -> str:
@@ -138,9 +143,29 @@ def status_text(say: Say, status: Status) -> str:
         ids = codes((each.removeprefix("discord:") for each in others), NAMES_ROOM)
         lines.append(say("admin.status.refusing", ids=ids))
     lines.append(say("admin.status.servers", count=status.servers))
+    if len(status.shards) > 1:
+        lines += _shard_lines(say, status.shards)
     gib = {"images": status.images / GIB, "free": status.free / GIB}
     lines.append(say("admin.status.disk", **gib))
     return cut_off("\n".join(lines), CONTENT_MAX)
+
+
+def _shard_lines(say: Say, shards: Mapping[int, float | None]) -> list[str]:
+    down = [str(number) for number, seconds in shards.items() if seconds is None]
+    up = len(shards) - len(down)
+    line = say("admin.status.shards", up=up, count=len(shards))
+    if down:
+        line += " · " + say("admin.status.shards_down", shards=codes(down, SHARDS_ROOM))
+    # Before its first heartbeat is answered, a shard has none.
+    latencies = {
+        number: round(seconds * 1000)
+        for number, seconds in shards.items()
+        if seconds is not None and isfinite(seconds)
+    }
+    if not latencies:
+        return [line]
+    told = codes((f"{number} · {ms} ms" for number, ms in latencies.items()), SHARDS_ROOM)
+    return [line, say("admin.status.latency", shards=told)]
 
 
 def _lane_line(say: Say, lane: LaneView) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+import discord
+
 from bot.chat.delivery import Delivery
 from bot.files.images import save_images
 from bot.progress import Notice
@@ -21,6 +23,7 @@ from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, painting
 
 TEXTS = Texts.read()
+REQUESTER = 7
 
 
 def _delivery(store: Store, world: World, images: Path, **fields: Any) -> Delivery:
@@ -97,3 +100,20 @@ async def bring(delivery: Delivery, jobs: Sequence[Job]) -> None:
     painted = tuple(job for job in jobs if job.state is JobState.DONE)
     untold = tuple(job for job in jobs if job.state is not JobState.DONE)
     await tell(LeftBehind(painted, untold, ()), delivery, delivery)
+
+
+def pinged(call: Call) -> list[int]:
+    """Whom a call may ping; it must be explicit, and never everyone or a role."""
+    allowed = call.sent["allowed_mentions"]
+    assert isinstance(allowed, discord.AllowedMentions)
+    assert not allowed.everyone
+    assert not allowed.roles
+    assert not allowed.replied_user
+    assert isinstance(allowed.users, list)
+    return [user.id for user in allowed.users]
+
+
+def words(embed: discord.Embed) -> str:
+    """All text in an embed."""
+    said = [embed.description, *(part for one in embed.fields for part in (one.name, one.value))]
+    return "\n".join(part for part in said if part)

@@ -226,3 +226,7 @@ class FakeInteraction:
     async def delete_message(self, message_id: int) -> None:
         """Sent by that webhook as well."""
         await self.world.take("erase", message_id, {})
+
+
+GONE, FORBIDDEN, EXPIRED = http_error(404, 10008), http_error(403, 50013), http_error(401, 50027)
+TOO_LARGE, AWAY, REJECTED = http_error(413, 40005), http_error(503), http_error(400, 50035)

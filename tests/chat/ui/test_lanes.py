@@ -1,6 +1,7 @@
 """The lanes as people and the owner see them."""
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from bot.chat.ui.admin import Status, status_text
@@ -61,6 +62,28 @@ def test_the_owner_is_told_of_devices_and_states_but_of_no_model() -> None:
         "🖼️ pc (cuda): generating job `def` · takes nothing new",
     ]
     assert "demo" not in text
+
+
+def test_one_shard_is_nothing_to_tell_of() -> None:
+    assert "Shard" not in status_text(SAY, replace(status(FREE), shards={0: 0.05}))
+
+
+def test_several_shards_are_told_of() -> None:
+    shards = {0: 0.0454, 1: None, 2: inf, 3: 0.1}
+    lines = status_text(SAY, replace(status(FREE), shards=shards)).splitlines()
+    assert "Shards: 3 of 4 connected · not connected: `1`" in lines
+    assert "Latency by shard: `0 · 45 ms`, `3 · 100 ms`" in lines
+    lines = status_text(SAY, replace(status(FREE), shards={0: inf, 1: 0.02})).splitlines()
+    assert "Shards: 2 of 2 connected" in lines
+    assert "Latency by shard: `1 · 20 ms`" in lines
+
+
+def test_however_many_shards_fit_into_one_message() -> None:
+    shards = {number: None if number % 2 else 0.0123 for number in range(5_000)}
+    for locale in ("en", "de", "fr"):
+        text = status_text(Texts.read().speaker(locale), replace(status(FREE), shards=shards))
+        assert len(text) <= 2000
+        assert "GiB" in text or "Gio" in text  # what comes after them is there
 
 
 def test_a_thousand_lanes_fit_into_one_message() -> None:

@@ -1,0 +1,159 @@
+"""`main.py check`: what is wrong with an installation."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bot.cli import check as check_module
+from bot.cli.check import TOKEN_SHAPE, Finding, _device, check
+from bot.engine import DeviceReport
+from bot.settings import Settings
+from bot.store import COPY_NOTICED, Store, now_ms
+from tests.cli.folders import CATALOG, cut_lora_in, old_lora_in, settings_in
+
+
+class TestCheck:
+    def test_a_lora_that_fits_no_model_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        old_lora_in(tmp_path)
+        [found] = [f for f in check_module._catalog(settings) if "LoRA old" in f.text]
+        assert found.text == "LoRA old: made for SD 1.5, which fits no model here"
+        assert found.mend
+        assert not found.fatal
+
+    def test_a_broken_file_is_not_to_be_mended_in_an_entry(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        cut_lora_in(tmp_path)
+        found = [f for f in check_module._catalog(settings) if f.text.startswith("catalog: ")]
+        assert {("models-cut" in f.text, "entry" in f.mend) for f in found} == {
+            (True, False),
+            (False, True),
+        }
+
+    @pytest.mark.parametrize(
+        ("token", "sound"),
+        [
+            ("MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary-canary", True),
+            ("paste your token here", False),
+            ("Bot MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary", False),
+            ("a.b.c", False),
+        ],
+    )
+    def test_the_shape_of_a_token(self, token: str, sound: bool) -> None:
+        assert bool(TOKEN_SHAPE.fullmatch(token)) is sound
+
+    def test_a_wrong_setting_is_named_with_its_mend(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("IMAGEN_DEVICE", "gpu")
+        assert check() == 1
+        said = capsys.readouterr().out
+        assert "✗ settings: IMAGEN_DEVICE" in said
+        assert "→" in said
+
+    @pytest.mark.parametrize(
+        ("findings", "code", "marks"),
+        [
+            ([Finding("fine")], 0, ["✓"]),
+            ([Finding("fine"), Finding("so-so", "mend it")], 0, ["✓", "!"]),
+            ([Finding("bad", "mend it", fatal=True), Finding("fine")], 1, ["✗", "✓"]),
+        ],
+    )
+    def test_only_what_is_fatal_fails(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        findings: list[Finding],
+        code: int,
+        marks: list[str],
+    ) -> None:
+        monkeypatch.setattr(check_module, "_findings", lambda: iter(findings))
+        assert check() == code
+        lines = [x for x in capsys.readouterr().out.splitlines() if not x.startswith(" ")]
+        assert [line[0] for line in lines[:-1]] == marks
+        assert lines[-1] == (
+            "The bot cannot run: fix what is marked ✗." if code else "The bot can run."
+        )
+
+    async def test_a_database_that_cannot_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        assert not (await check_module._database(settings)).fatal
+        (tmp_path / "blocked").write_text("")
+        monkeypatch.setenv("IMAGEN_DATA_DIR", str(tmp_path / "blocked"))
+        finding = await check_module._database(Settings.load())
+        assert finding.fatal
+        assert "IMAGEN_DATA_DIR" in finding.mend
+
+    @pytest.mark.parametrize(
+        ("host", "port", "key", "said", "wrong", "fatal"),
+        [
+            ("127.0.0.1", "", False, "only with `serve`", False, False),
+            ("127.0.0.1", "8009", False, "this machine only", False, False),
+            ("0.0.0.0", "8009", True, "port 8009; keys: 1", False, False),
+            ("0.0.0.0", "", False, "no key", True, False),
+            ("0.0.0.0", "8009", False, "no key", True, True),
+        ],
+    )
+    async def test_who_is_served_over_http(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        host: str,
+        port: str,
+        key: bool,
+        said: str,
+        wrong: bool,
+        fatal: bool,
+    ) -> None:
+        monkeypatch.setenv("IMAGEN_API_HOST", host)
+        if port:
+            monkeypatch.setenv("IMAGEN_API_PORT", port)
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        async with Store.open(settings.database.absolute()) as store:
+            await store.api_keys.add("bob")
+            await store.api_keys.revoke("bob")
+            if key:
+                await store.api_keys.add("ada")
+        [finding] = await check_module._http(settings)
+        assert said in finding.text
+        assert (bool(finding.mend), finding.fatal) == (wrong, fatal)
+
+    async def test_another_copy_is_reported_for_a_day(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        assert await check_module._copies(settings) == []
+        for ago, reported in ((60_000, 1), (check_module.DAY_MS, 0)):
+            async with Store.open(settings.database.absolute()) as store:
+                await store.set_setting(COPY_NOTICED, str(now_ms() - ago))
+            assert len(await check_module._copies(settings)) == reported
+
+    def test_the_token_is_never_printed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings_in(tmp_path, monkeypatch, CATALOG)
+        for token in ("canary", "MTIzNDU2Nzg5MDEyMzQ1Njc4.GcanaR.y_canary-canary-canary-canary"):
+            monkeypatch.setenv("DISCORD_TOKEN", token)
+            assert "canary" not in check_module._token(Settings.load()).text
+
+
+@pytest.mark.parametrize(("free", "fine"), [(9.6, True), (9.4, False)])
+def test_check_tells_what_the_cards_profile_wants(
+    monkeypatch: pytest.MonkeyPatch, free: float, fine: bool
+) -> None:
+    gib = 2**30
+    report = DeviceReport("cuda", "a card", "float16", 11 * gib, int(free * gib), None, "11gb")
+    engine = SimpleNamespace(device_report=lambda: report)
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
+    finding = _device(Settings.model_construct(), "auto")
+    assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
+    assert (finding.mend == "") is fine
+    assert not finding.fatal

@@ -1,0 +1,93 @@
+"""What can be typed after main.py."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.cli.arguments import parser
+
+
+class TestGrammar:
+    def test_no_call_is_the_bot(self) -> None:
+        assert parser().parse_args([]).call is None
+        assert parser().parse_args(["run"]).call == "run"
+
+    def test_every_option_of_imagine(self) -> None:
+        typed = (
+            "imagine fox --model m --lora a:0.5 --lora b --negative n --steps 5 --guidance 2.5"
+            " --seed 42 --size 16:9 --count 2 --out dir --json --scheduler Euler --preset draft"
+            " --hires 2 --image a.png --strength 0.5 --reference b.jpg --reference-weight 1.2"
+        )
+        options = parser().parse_args(typed.split())
+        assert (options.prompt, options.model, options.lora) == ("fox", "m", ["a:0.5", "b"])
+        assert (options.negative, options.steps, options.guidance) == ("n", 5, 2.5)
+        assert (options.seed, options.size, options.count) == (42, "16:9", 2)
+        assert (options.out, options.json) == (Path("dir"), True)
+        assert (options.scheduler, options.preset, options.hires) == ("Euler", "draft", 2.0)
+        assert (options.image, options.strength) == (Path("a.png"), 0.5)
+        assert (options.reference, options.reference_weight) == (Path("b.jpg"), 1.2)
+
+    def test_hires_has_a_scale_of_its_own(self) -> None:
+        assert parser().parse_args(["imagine", "fox", "--hires"]).hires == 1.5
+        assert parser().parse_args(["imagine", "fox"]).hires is None
+
+    def test_what_is_not_given(self) -> None:
+        options = parser().parse_args(["imagine", "fox"])
+        given = {n: v for n, v in vars(options).items() if v is not None and n != "run"}
+        assert given == {"call": "imagine", "prompt": "fox", "lora": [], "json": False}
+
+    def test_a_negative_seed_comes_as_far_as_our_own_refusal(self) -> None:
+        assert parser().parse_args(["imagine", "fox", "--seed", "-1"]).seed == -1
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "paint",
+            "imagine",
+            "imagine fox --steps many",
+            "imagine fox --colour red",
+            "sync --guild x",
+            "imagine fox --server example.org",
+            "imagine fox --server ftp://example.org",
+            "imagine fox --server http://",
+            "imagine fox --server http://example.org:port",
+            "imagine fox --server http://example.org/?key=secret",
+            "models --server http://secret@example.org",
+            "models --server http://example.org --key s\u00e9cret",
+        ],
+    )
+    def test_usage_errors_end_with_2(self, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            parser().parse_args(typed.split())
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert "usage:" in said
+        assert "cret@" not in said
+        assert "s\u00e9cret" not in said
+
+    def test_a_key_without_a_server_is_a_mistake(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        options = parser().parse_args(["imagine", "fox", "--key", "secret"])
+        with pytest.raises(SystemExit) as ended:
+            options.run(options)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err == "--key: there is no --server to present it to\n"
+
+    def test_listings_and_sync(self) -> None:
+        for call in ("models", "loras"):
+            assert parser().parse_args([call, "--json"]).json is True
+        assert parser().parse_args(["sync", "--guild", "5"]).guild == 5
+
+
+def test_a_seed_that_is_no_number_is_told_what_is_allowed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["imagine", "x", "--seed", "abc"])
+    assert ended.value.code == 2
+    assert (
+        "must be a whole number from 0 to 4294967295, or -1 for any, got 'abc'"
+        in capsys.readouterr().err
+    )

@@ -1,0 +1,138 @@
+"""`main.py models` and the like, and what is said where there is no token."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.cli.check import check
+from bot.cli.listing import listing
+from bot.cli.run import FIRST_STEPS, run
+from bot.process.restart import MISCONFIGURED
+from catalog import CatalogError
+from tests.catalog.home import checkpoint_bytes
+from tests.cli.folders import CATALOG, cut_lora_in, old_lora_in, settings_in
+
+
+class TestListings:
+    def test_json(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        assert listing("models", settings, as_json=True) == 0
+        rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+        assert list(rows) == ["demo", "lost", "broken"]
+        for row in rows.values():
+            assert {"key", "name", "description", "available", "problems"} <= row.keys()
+        assert rows["demo"]["available"] is True
+        assert rows["demo"]["default"] is True
+        assert rows["lost"]["available"] is False
+        assert rows["lost"]["problems"]
+        assert rows["broken"]["available"] is False
+        assert "path" in rows["broken"]["problems"][0]
+        assert listing("loras", settings, as_json=True) == 0
+        [row] = json.loads(capsys.readouterr().out)
+        assert (row["key"], row["name"], row["description"]) == ("ink", "Ink", "Washes.")
+        assert row["family"] is row["base"] is row["rank"] is row["title"] is None
+        assert row["trigger_candidates"] == []
+
+    def test_table(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        assert listing("models", settings, as_json=False) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split() == ["key", "name", "files", "description"]
+        assert "present, default" in lines[1]
+        assert lines[1].endswith("A small model.")
+        assert "disabled" in lines[2]
+        assert any(line.startswith("problem: ") and "broken" in line for line in lines)
+
+    def test_a_file_that_is_no_checkpoint_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        file = settings.models_dir / "checkpoints" / "flux1-dev.safetensors"
+        file.parent.mkdir(parents=True)
+        tensors = {"double_blocks.0.img_attn.qkv.weight": (1, 1), "img_in.weight": (1, 64)}
+        file.write_bytes(checkpoint_bytes(tensors))
+        assert listing("models", settings, as_json=True) == 0
+        row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["flux1-dev"]
+        said = "flux1-dev.safetensors is a Flux (schnell) transformer"
+        assert row["problems"][0].startswith(said)
+        assert (row["available"], row["default"]) == (False, False)
+        check()
+        assert f"! model flux1-dev: {said}, so it is not offered" in capsys.readouterr().out
+
+    def test_what_the_files_of_loras_say(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        old_lora_in(tmp_path)
+        assert listing("loras", settings, as_json=True) == 0
+        row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["old"]
+        said = {name: row[name] for name in ("family", "base", "rank", "conv_rank", "title")}
+        assert said == {
+            "family": "LoRA",
+            "base": "SD 1.5",
+            "rank": 4,
+            "conv_rank": None,
+            "title": "Old one",
+        }
+        assert row["trigger_candidates"] == ["tree"]
+        assert row["problems"] == ["made for SD 1.5, which fits no model here"]
+        assert row["available"] is False
+        assert listing("loras", settings, as_json=False) == 0
+        head, ink, old = capsys.readouterr().out.splitlines()[:3]
+        assert head.split()[:4] == ["key", "name", "kind", "files"]
+        assert ink.split()[:3] == ["ink", "Ink", "downloaded"]
+        assert old.split("  ")[2:] == [
+            "LoRA 4, SD 1.5",
+            "made for SD 1.5, which fits no model here",
+        ]
+        assert ink.index("downloaded") == head.index("files") == old.index("made")
+
+    def test_a_broken_file_is_listed_with_its_kind_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        cut_lora_in(tmp_path)
+        assert listing("loras", settings, as_json=True) == 0
+        row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["models-cut"]
+        assert row["available"] is False
+        assert "cut off" in row["problems"][0]
+        assert listing("models", settings, as_json=True) == 0
+        assert "models-cut" not in capsys.readouterr().out
+        assert listing("models", settings, as_json=False) == 0
+        assert "models-cut" not in capsys.readouterr().out
+        assert listing("loras", settings, as_json=False) == 0
+        assert "problem: " in capsys.readouterr().out
+
+    def test_a_catalog_that_is_not_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, "=")
+        with pytest.raises(CatalogError):
+            listing("models", settings, as_json=False)
+
+
+class TestRunWithoutAToken:
+    def test_it_says_in_three_lines_how_to_get_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(settings_in(tmp_path, monkeypatch, CATALOG), ()) == MISCONFIGURED
+        said = capsys.readouterr().err
+        assert said.strip() == FIRST_STEPS
+        assert len(FIRST_STEPS.splitlines()) == 3
+        for needed in (
+            "https://discord.com/developers/applications",
+            "View Channels",
+            "Send Messages",
+            "Attach Files",
+            "Embed Links",
+            "Read Message History",
+            "Add Reactions",
+            "no privileged intent",
+            "make demo",
+        ):
+            assert needed in said
