@@ -58,6 +58,9 @@ class FakeLanes:
     def drain(self, lane: Lane, *, drained: bool) -> None:
         lane.draining = drained
 
+    def load(self, lane: Lane, *, loading: bool) -> None:
+        lane.loading = loading
+
     async def remove(self, lane: Lane) -> None:
         await asyncio.sleep(self.takes)
         self.removed.append(lane.name)
@@ -380,7 +383,7 @@ async def none_found(_: object, __: object) -> list[str]:
 async def test_jobs_go_where_their_files_are(server: Server) -> None:
     asked: list[frozenset[str]] = []
 
-    def fitting(files: frozenset[str], fetches: bool, job: Waiting) -> bool:
+    def fitting(files: frozenset[str], _: object, __: bool, ___: Waiting) -> bool:
         asked.append(files)
         return SHA256 in files
 
@@ -402,7 +405,7 @@ async def test_what_waits_is_looked_at_again_once_the_files_for_it_are_known(
     known, could_run, here = asyncio.Event(), asyncio.Event(), set[str]()
     job = Waiting("a", "p", 1, "demo")
 
-    def fits(files: frozenset[str], _: bool, __: Waiting) -> bool:
+    def fits(files: frozenset[str], _: object, __: bool, ___: Waiting) -> bool:
         return SHA256 in files
 
     lists = worker(server.url, SteppingEngine(), digests=lambda: frozenset(here))
@@ -436,7 +439,7 @@ async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(
     )
     await put(server, keys.announced("evil"), announcement.encode(said))
     await put(server, keys.files("evil"), b"b" * 64)
-    async with watching(server.url, fitting=lambda files, _, __: bool(files)) as lanes:
+    async with watching(server.url, fitting=lambda files, *_: bool(files)) as lanes:
         await lanes.until(lambda: "another sha256" in caplog.text)
         lane, _ = lanes.lanes["evil.0"]
         assert lane.able is not None
