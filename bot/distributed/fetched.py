@@ -310,6 +310,9 @@ class Fetched:
             names = [path.name for path in self.folder.iterdir()]
         except FileNotFoundError:
             names = []
+        except OSError as error:  # a share may be away
+            log.warning("%s cannot be read: %s", self.folder, error.strerror)
+            names = []
         found = {name: self._noted(name) for name in names if is_digest(name)}
         with self._lock:
             self._bundles = {name: each for name, each in found.items() if each is not None}

@@ -160,6 +160,13 @@ class TestFolder:
         assert fetched.find(A) is None
         assert fetched.digests == frozenset()
 
+    def test_a_folder_that_cannot_be_read_has_nothing_for_now(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        put(tmp_path, {"fetched": b"a file"})
+        assert Fetched(tmp_path / "fetched", 100).digests == frozenset()
+        assert "cannot be read" in caplog.text
+
 
 class TestShared:
     """By two processes, each with a `Fetched` of its own."""

@@ -54,7 +54,7 @@ async def test_the_job_goes_to_a_lane_that_has_the_file(tmp_path: Path) -> None:
     async with lanes_of(tmp_path, [first, second], [lacking]) as lanes:
         lanes.queue.load(second, loading=True)
         job_id = await lanes.take()
-        await eventually(lambda: lacking.found)
+        await eventually(lambda: lacking.found > 0)
         lanes.queue.load(second, loading=False)
         job = await lanes.ended(job_id)
         assert [engine.renewed for engine in lanes.engines] == [0, 0]
@@ -100,7 +100,7 @@ async def test_one_goes_on_as_a_whole_where_all_of_it_can_be_had(tmp_path: Path)
     async with lanes_of(tmp_path, [first, second], [lacking]) as lanes:
         lanes.queue.load(second, loading=True)
         job_id = await lanes.take(asked(SIX))
-        await eventually(lambda: lacking.found)
+        await eventually(lambda: lacking.found > 0)
         lanes.queue.load(second, loading=False)
         job = await lanes.ended(job_id)
     assert (job.state, job.lane, job.warnings) == (S.DONE, "b", ())
