@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from bot.distributed.roster import Roster
 from bot.errors import EngineLost, JobFailed, NotHere
 from bot.order import Order
 from bot.progress import Stage
+from bot.queue import Lane as QueueLane
 from bot.settings import Settings
+from bot.worker.engine import ImageEngine
 from tests.distributed.bench import (
     PACE,
     STATE,
@@ -153,14 +155,15 @@ async def test_the_time_of_a_job_begins_with_a_report(server: Server) -> None:
     heard = Painted()
 
     @contextmanager
-    def complete(order: Order, _: object, check_stop: Callable[[], None]) -> Iterator[Order]:
-        while not heard.reports:
-            check_stop()
+    def complete(order: Order, _: object, __: object) -> Iterator[Order]:
+        for _ in range(500):
+            if heard.reports:
+                break
             time.sleep(0.02)
         yield order
 
     work = worker(server.url, SteppingEngine(), complete=complete)
-    async with working(work), lane_to(server.url) as lane, asyncio.timeout(20):
+    async with working(work), lane_to(server.url) as lane:
         await lane.paint(order(), heard)
     assert heard.reports[0].stage is Stage.STARTING
 
@@ -168,7 +171,14 @@ async def test_the_time_of_a_job_begins_with_a_report(server: Server) -> None:
 async def test_a_worker_is_no_lane_for_jobs_while_it_loads(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ready, lanes = threading.Event(), FakeLanes()
+    ready, added = threading.Event(), list[bool]()
+
+    class Noting(FakeLanes):
+        def add(self, lane: QueueLane, engine: ImageEngine) -> None:
+            added.append(lane.loading)
+            super().add(lane, engine)
+
+    lanes = Noting()
     settings = Settings.model_validate({"IMAGEN_BROKER": server.url})
     work = worker(server.url, SteppingEngine(), preload=lambda: bool(ready.wait(30)) or None)
     roster = asyncio.create_task(Roster(Broker.at(server.url), lanes, TEXTS, PACE).run())
@@ -177,6 +187,7 @@ async def test_a_worker_is_no_lane_for_jobs_while_it_loads(
             await lanes.until(lambda: lanes.lanes)
             [(lane, _)] = lanes.lanes.values()
             assert lane.loading
+            assert added == [True]  # not even for a moment was it ready
             await workers(parser().parse_args(["workers", "list"]), settings)
             assert "cpu loading" in capsys.readouterr().out
             ready.set()
