@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,10 +94,8 @@ async def test_a_file_that_a_worker_cannot_get_is_told_with_the_reason(
 async def test_what_an_order_does_not_need_it_cannot_lack(server: Server, here: Machine) -> None:
     """Else the same job would come back to it for ever."""
 
-    @contextmanager
-    def complete(order: Order, _: object, __: object) -> Iterator[Order]:
+    def complete(*_: object) -> AbstractContextManager[Order]:
         raise NotHere(FULL, "0" * 64)
-        yield order
 
     lacks = Lacks()
     async with (
@@ -178,9 +176,12 @@ async def test_a_worker_is_no_lane_for_jobs_while_it_loads(
             added.append(lane.loading)
             super().add(lane, engine)
 
+    def preload() -> None:
+        ready.wait(30)
+
     lanes = Noting()
     settings = Settings.model_validate({"IMAGEN_BROKER": server.url})
-    work = worker(server.url, SteppingEngine(), preload=lambda: bool(ready.wait(30)) or None)
+    work = worker(server.url, SteppingEngine(), preload=preload)
     roster = asyncio.create_task(Roster(Broker.at(server.url), lanes, TEXTS, PACE).run())
     try:
         async with working(work):
