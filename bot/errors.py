@@ -8,6 +8,7 @@ ImagenError
 │   └── JobFailed        an accepted job cannot be generated (bad adapter file, out of memory)
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
 ├── EngineLost           an engine can no longer generate; a new one can
+├── NotHere              an engine lacks files of a job that others may have
 ├── Outgrown             this process has too few connections to Discord; a new one begins more
 ├── WireError            what came from a process or machine elsewhere is not what it should be
 ├── SettingsError        a setting is wrong; its text is the message
@@ -118,6 +119,19 @@ class EngineLost(ImagenError):
         self.loss = loss
         self.sure = sure
         self.innocent = innocent
+
+
+class NotHere(ImagenError):
+    """An engine elsewhere lacks a part of an order and cannot get it; another may have it.
+
+    failure: what its person is told if no other has it; None if it will be there soon. digest: of
+    the part, if it is known.
+    """
+
+    def __init__(self, failure: JobFailed | None, digest: str = "", text: str = "") -> None:
+        super().__init__(text or str(failure))
+        self.failure = failure
+        self.digest = digest
 
 
 class WireError(ImagenError):

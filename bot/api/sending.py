@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 EACH_MAX: Final = 2
 """Files that are sent to one worker at once."""
 ALL_MAX: Final = 4
-"""And to all of them: more would only take longer each, and Discord shares the connection."""
+"""And to all of them: more would only take longer each, and Discord shares the connection. The last
+place is for a worker that has none."""
 CHUNK: Final = 2**18
 """Bytes that are read at once, in another thread."""
 STALLED: Final = 30.0
@@ -101,7 +102,8 @@ class _Places:
 
     def take(self, worker: str) -> Callable[[], None]:
         """Returns what gives the place free again. Raises TooManyCalls."""
-        if self._taken[worker] >= EACH_MAX or self._taken.total() >= ALL_MAX:
+        own, all_of_them = self._taken[worker], self._taken.total()
+        if own >= EACH_MAX or all_of_them >= (ALL_MAX - 1 if own else ALL_MAX):
             raise TooManyCalls("api.busy")
         self._taken[worker] += 1
 

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import platform
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -18,10 +18,11 @@ from bot.distributed.broker import Broker, broker_of
 from bot.distributed.fetched import Fetched
 from bot.distributed.fetching import CheckStop, Fetcher, Report
 from bot.distributed.inventory import Inventory
-from bot.distributed.localising import localise
+from bot.distributed.localising import PartMissing, localise
 from bot.distributed.pace import Pace
+from bot.distributed.source import Source
 from bot.engine.hashing import HashCache
-from bot.errors import EngineLost, ImagenError, PaintStopped, SettingsError, StopReason
+from bot.errors import EngineLost, ImagenError, NotHere, PaintStopped, SettingsError, StopReason
 from bot.order import Order
 from bot.process.preparation import allow_open_files, keep_files_private
 from bot.process.restart import start_over
@@ -100,8 +101,9 @@ async def _work(settings: Settings, broker: Broker, name: str) -> None:
             Equipment(engine, partial(_state, lane), partial(_preload, engine, catalog, stop))
             for lane, engine in lanes
         ],
-        complete=_local(inventory) if fetcher is None else fetcher.complete,
+        complete=partial(_local, inventory) if fetcher is None else fetcher.complete,
         digests=lambda: inventory.digests,
+        downloads=lambda: inventory.downloads,
         fetches=fetcher is not None,
         libraries=libraries(),
         timeout=settings.job_timeout,
@@ -124,12 +126,18 @@ def _fetcher(settings: Settings, fetched: Fetched, inventory: Inventory) -> Fetc
         return None
     if settings.key is None:
         raise SettingsError("IMAGEN_FETCH_FROM: needs a key in IMAGEN_KEY")
-    return Fetcher(settings.fetch_from, settings.key.get_secret_value(), fetched, inventory)
+    source = Source(settings.fetch_from, settings.key.get_secret_value())
+    return Fetcher(source, fetched, inventory)
 
 
-def _local(inventory: Inventory) -> Callable[[Order, Report, CheckStop], Order]:
-    """For a worker that has nothing but its own files."""
-    return lambda order, _, __: localise(order, inventory)
+@contextmanager
+def _local(inventory: Inventory, order: Order, _: Report, __: CheckStop) -> Iterator[Order]:
+    """As `Fetcher.complete`, for a worker that has nothing but its own files."""
+    try:
+        local = localise(order, inventory)
+    except PartMissing as missing:
+        raise NotHere(missing, missing.digest) from None
+    yield local
 
 
 def _state(lane: Lane) -> DeviceState:

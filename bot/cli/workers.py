@@ -66,8 +66,11 @@ def _line(seen: "Seen") -> str:
     notes += ["leaving"] if seen.said.leaving else []
     for state in seen.said.devices:
         memory = "" if state.memory is None else f" {state.memory / GIB:.0f} GiB"
-        notes.append(f"{state.device}{memory} {state.loaded or 'nothing loaded'}")
+        has = "loading" if state.loading else state.loaded or "nothing loaded"
+        notes.append(f"{state.device}{memory} {has}")
     files = f"{seen.files} file{'' if seen.files == 1 else 's'}"
+    if seen.said.downloads:
+        files += f" ({seen.said.downloads} to be downloaded from the hub)"
     torch = seen.said.libraries.get("torch", "?")
     return "  ".join(
         [seen.name, ", ".join([*notes, files, f"imagen {seen.said.version}", f"torch {torch}"])]

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from bot.errors import WireError
 from bot.wire.codec import Codec
 
-WIRE: Final = 1
+WIRE: Final = 2
 """The version of everything that the bot and a worker send each other. Only the same one fits."""
 JSON_MAX: Final = 65_536
 DEVICES_MAX: Final = 16
@@ -34,7 +34,8 @@ class DeviceState:
 
     device: as its owner names it, such as `cuda:0`. name: of the card. memory: bytes; None if it is
     not known. loaded: key of the model in memory. environment: the id of what its images depend on
-    besides the weights; "" before it was first used. busy: whether a job is there.
+    besides the weights; "" before it was first used. busy: whether a job is there. loading: whether
+    it takes no jobs yet, as it imports its libraries and loads the default model.
     """
 
     device: Device
@@ -43,6 +44,7 @@ class DeviceState:
     loaded: Key | None = None
     environment: Id = ""
     busy: bool = False
+    loading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class Announcement:
 
     wire: see WIRE. version: of the bot's code there. session: another with every start. beat:
     another with every announcement. libraries: versions by name. files: the sha256 of the list of
-    files that it has; "" if it has none. fetches: whether it gets from the bot what it lacks.
-    leaving: whether it takes no more jobs.
+    files that it has; "" if it has none. downloads: how many of these are parts that it has to get
+    from the hub first. fetches: whether it gets from the bot what it lacks. leaving: whether it
+    takes no more jobs.
     """
 
     wire: int
@@ -62,6 +65,7 @@ class Announcement:
     devices: Annotated[tuple[DeviceState, ...], Field(min_length=1, max_length=DEVICES_MAX)]
     libraries: Annotated[dict[Key, Version], Field(max_length=LIBRARIES_MAX)]
     files: Digest = ""
+    downloads: Annotated[int, Field(ge=0, le=FILES_MAX)] = 0
     fetches: bool = False
     leaving: bool = False
 

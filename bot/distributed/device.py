@@ -21,11 +21,11 @@ from bot.distributed.announcement import DeviceState
 from bot.distributed.answers import Answer, failure_of, result_of
 from bot.distributed.pace import Pace
 from bot.distributed.saq_parts import FUNCTION, DeviceQueue, DeviceWorker
-from bot.errors import EngineLost, ImagenError, Loss, PaintStopped, StopReason, WireError
+from bot.errors import EngineLost, Loss, NotHere, PaintStopped, StopReason, WireError
 from bot.log import concerning, here
 from bot.order import Order
 from bot.painting import Painting, unheard
-from bot.progress import Progress
+from bot.progress import Progress, Stage
 from bot.recipe import environment_id
 from bot.wire import orders, reports
 from bot.wire.orders import PICTURE_MAX, SentOrder
@@ -46,7 +46,10 @@ CLOSE_WITHIN = 3.0
 ABORTING = Status.ABORTING.value.encode()
 
 
-Complete = Callable[[Order, Callable[[Progress], None], Callable[[], None]], Order]
+Complete = Callable[
+    [Order, Callable[[Progress], None], Callable[[], None]],
+    contextlib.AbstractContextManager[Order],
+]
 
 
 class _Running(Watch):
@@ -76,11 +79,12 @@ class Device:
     """Runs the orders of one queue, one at a time, in a thread of its own. One that cannot be read,
     or that a broker which was started again has lost, is given back as if this worker had to end.
 
-    complete: gives an order the files of this machine, and fetches what it lacks; called in the
-    engine's thread, raises ImagenError if it cannot. describe: what the device is now; any thread.
-    timeout: see `bot.worker.attempt.seconds_for`. lost: is told when only a new process can
-    generate again. idle_for: seconds without a job after which the device's memory is freed; None:
-    never.
+    complete: gives an order the files of this machine, which stay there while its block lasts, and
+    fetches what it lacks; called in the engine's thread, raises NotHere if it cannot. describe:
+    what the device is now; any thread. timeout: see `bot.worker.attempt.seconds_for`. lost: is told
+    when only a new process can generate again. idle_for: seconds without a job after which the
+    device's memory is freed; None: never.
+    loading: whether it is not ready for its first job yet.
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class Device:
     ) -> None:
         self.engine = engine
         self._describe = describe
-        self.leaving = False
+        self.leaving = self.loading = False
         self.idle = asyncio.Event()
         self.idle.set()
         self._client = client
@@ -127,11 +131,19 @@ class Device:
         """As it is now. Any thread; may wait for the driver."""
         busy = not self.idle.is_set()
         environment = self._environment or self.engine.environment
-        return replace(self._describe(), environment=environment, busy=busy)
+        state = self._describe()
+        return replace(state, environment=environment, busy=busy, loading=self.loading)
 
     def warm_up(self, preload: Callable[[], None]) -> None:
-        """Call `preload` in the engine's thread, ahead of the first job."""
-        asyncio.get_running_loop().run_in_executor(self._thread, preload)
+        """Call `preload` in the engine's thread, ahead of the first job; `loading` until it ends.
+        What it raises is left to the first job."""
+
+        def loaded(_: object) -> None:
+            self.loading = False
+
+        self.loading = True
+        preloading = asyncio.get_running_loop().run_in_executor(self._thread, preload)
+        preloading.add_done_callback(loaded)
 
     async def run(self) -> None:
         """Take jobs until cancelled."""
@@ -214,6 +226,9 @@ class Device:
         except WireError as error:
             log.error("attempt %s: it cannot be had: %s", sent.name, error)
             return failure_of(EngineLost(Loss.WORKER, str(error), sure=False))
+        except NotHere as error:
+            log.warning("attempt %s: its files are not here: %s", sent.name, error)
+            return failure_of(error)
         except Exception as error:
             return failure_of(error, sent.request.texts)
         finally:
@@ -246,14 +261,9 @@ class Device:
         def work() -> Painting:
             running.begin()
             running.check()
-            try:
-                complete = self._complete(order, report, running.check)
-            except (PaintStopped, EngineLost):
-                raise
-            except ImagenError as error:
-                # Another worker, or the bot itself, may have what is missing here.
-                raise EngineLost(Loss.WORKER, f"files are missing: {error}", sure=False) from error
-            return self.engine.paint(complete, report, running.check, unheard)
+            report(Progress(Stage.STARTING))
+            with self._complete(order, report, running.check) as complete:
+                return self.engine.paint(complete, report, running.check, unheard)
 
         painting = loop.run_in_executor(self._thread, here(partial(work)))
         while not painting.done():

@@ -88,6 +88,9 @@ class QueueLanes:
         else:
             self._queue.resume(lane)
 
+    def load(self, lane: Lane, *, loading: bool) -> None:
+        self._queue.load(lane, loading=loading)
+
     async def remove(self, lane: Lane) -> None:
         await self._workers.remove(lane)
 
@@ -108,12 +111,15 @@ class Fitting:
         self._catalog = catalog
         self._find = find
         self._needs: dict[str, frozenset[str]] = {}
-        self._of: Catalog | None = None
+        self._of: tuple[Catalog | None, int] = None, 0
 
-    def __call__(self, files: frozenset[str], fetches: bool, job: Waiting) -> bool:
-        """files: that a worker has. fetches: whether it gets others from the bot."""
+    def __call__(
+        self, files: frozenset[str], lacks: frozenset[str], fetches: bool, job: Waiting
+    ) -> bool:
+        """files: that a worker has. lacks: that it cannot get at the moment, whatever it has said.
+        fetches: whether it gets others from the bot."""
         needs = self._needs_of(job.id)
-        if needs is None:
+        if needs is None or not needs.isdisjoint(lacks):
             return False
         missing = needs - files
         return not missing or (fetches and all(map(self._inventory.sent, missing)))
@@ -121,8 +127,10 @@ class Fitting:
     def _needs_of(self, job_id: str) -> frozenset[str] | None:
         """None if the files are not hashed yet, or the job has gone."""
         catalog = self._catalog.current
-        if catalog is not self._of or len(self._needs) > KEPT:
-            self._needs, self._of = {}, catalog
+        # A file that has changed since is another, or not hashed yet.
+        of = catalog, self._inventory.updates
+        if of != self._of or len(self._needs) > KEPT:
+            self._needs, self._of = {}, of
         if (known := self._needs.get(job_id)) is not None:
             return known
         job = self._find(job_id)

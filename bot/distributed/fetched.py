@@ -1,20 +1,24 @@
-"""Fetched: a worker's own folder of parts that it got from the bot, each named by its digest.
+"""Fetched: a folder of parts that workers got from the bot, each named by its digest.
 
 Beside each folder, a file says what is in it. It is written last: a part is there whole, or not.
+Several processes may share the folder, on one machine or on a share. Only who has its lock puts
+parts there or deletes them, and none that a process has marked as used.
 """
 
+import errno
 import logging
 import os
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from bot.distributed.parts import (
@@ -26,13 +30,21 @@ from bot.distributed.parts import (
     is_sound,
     stamp_of,
 )
+from bot.process.lock import file_lock
 
 log = logging.getLogger(__name__)
 
+LOCK: Final = ".lock"
+USED: Final = ".used"
+"""The folder of locks on parts that are used, each held by who uses it."""
+DRAFT: Final = ".draft-"
+"""What a folder is called while a part is put together."""
 PARTIAL: Final = ".partial"
 """The folder of files that are not whole yet."""
 PARTIAL_FOR: Final = 7 * 24 * 3600
 """Seconds for which they are kept, to go on with them."""
+LOOK: Final = 0.1
+"""Seconds between two looks at whether to go on waiting for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,14 @@ class Note:
 _NOTE: Final = TypeAdapter(Note)
 
 
+@dataclass(slots=True)
+class _Use:
+    """How often this process uses a part now, and what tells the others; None if it cannot."""
+
+    times: int
+    lock: FileLock | None
+
+
 class Fetched:
     """The folder, which is made when needed. Any thread may use it.
 
@@ -66,26 +86,78 @@ class Fetched:
         self.folder = folder
         self.limit = limit
         self._lock = threading.Lock()
-        self._bundles = dict(self._read())
+        self._bundles: dict[str, tuple[Kind, Bundle]] = {}
+        self._seen: int | None = None
+        self._uses: dict[str, _Use] = {}
+        if folder.is_dir():
+            self._tidy_at_start()
 
     @property
     def digests(self) -> frozenset[str]:
-        """Of the parts that are there."""
+        """Of the parts that are there. Blocks briefly."""
+        try:
+            changed = self.folder.stat().st_mtime_ns
+        except OSError:
+            changed = None
+        if changed != self._seen:
+            self._seen = changed
+            self._look()
         with self._lock:
             return frozenset(self._bundles)
 
     def find(self, digest: str) -> tuple[Kind, Bundle] | None:
         """The part with this digest, if its files are as they were when they were checked."""
         with self._lock:
-            found = self._bundles.get(digest)
-        if found is None:
-            return None
-        if not found[1].intact():
+            found = known = self._bundles.get(digest)
+        if found is None or not found[1].intact():
+            found = self._noted(digest)  # another process may have fetched it
+            with self._lock:
+                if found is None:
+                    self._bundles.pop(digest, None)
+                else:
+                    self._bundles[digest] = found
+        if found is None and known is not None:
             log.warning("%s was changed: it is fetched again when needed", self._place(digest))
-            self._drop(digest)
-            return None
-        self._used(digest)
-        return found
+        # It may be about to be deleted.
+        return found if found is not None and self._touch(digest) else None
+
+    def size_of(self, digests: Collection[str]) -> int:
+        """The bytes of those of these parts that are there."""
+        with self._lock:
+            return sum(_size(self._bundles[each][1]) for each in digests if each in self._bundles)
+
+    @contextmanager
+    def used(self, digests: Iterable[str]) -> Iterator[None]:
+        """None of these parts is deleted while the block lasts, whether or not they are there
+        already."""
+        marked: list[str] = []
+        try:
+            for digest in digests:
+                self._mark(digest)
+                marked.append(digest)
+            yield
+        finally:
+            for digest in marked:
+                self._unmark(digest)
+
+    @contextmanager
+    def alone(self, check: Callable[[], None]) -> Iterator[None]:
+        """Nobody else changes the folder while the block lasts.
+
+        check: called again and again until nobody else does; what it raises ends the waiting.
+        Raises OSError.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = file_lock(self.folder / LOCK)
+        while not _taken(lock, LOOK):
+            check()
+        try:
+            self._tidy()
+            yield
+        finally:
+            lock.release()
+
+    # While alone
 
     def partial(self, sha256: str) -> Path:
         """Where a file is put together. Makes the folder. Raises OSError."""
@@ -101,7 +173,7 @@ class Fetched:
         """
         if not is_digest(digest) or not all(is_sound(sent.name) for sent, _ in files):
             raise ValueError(f"the files of {digest[:12]} have names that are not allowed")
-        draft = self.folder / f".draft-{uuid4().hex[:8]}"
+        draft = self.folder / f"{DRAFT}{uuid4().hex[:8]}"
         moved: dict[Path, Path] = {}
         try:
             for sent, path in files:
@@ -111,61 +183,149 @@ class Fetched:
                     shutil.copyfile(moved[path], target)
                 else:
                     moved[path] = path.replace(target)
-            self._drop(digest)
+            self._delete(digest)
             draft.replace(self._place(digest))
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         listed = tuple(sent for sent, _ in files)
         bundle = self._bundle(digest, kind, listed)
         note = Note(kind, listed, tuple(member.stamp for member in bundle.members))
-        _write(self._place(digest).with_suffix(".json"), _NOTE.dump_json(note))
+        _write(self._note(digest), _NOTE.dump_json(note))
         with self._lock:
             self._bundles[digest] = kind, bundle
         return bundle
 
-    def make_room(self, size: int, needed: Collection[str]) -> bool:
-        """Delete parts until `size` bytes more are within the limit; returns whether they are.
-
-        needed: the digests of those that stay.
-        """
+    def make_room(self, size: int) -> bool:
+        """Delete parts that nobody uses until `size` bytes more are within the limit; returns
+        whether they are."""
         with self._lock:
             sizes = {digest: _size(bundle) for digest, (_, bundle) in self._bundles.items()}
         total = sum(sizes.values())
-        for digest in sorted(sizes.keys() - set(needed), key=self._last_used):
+        for digest in sorted(sizes, key=self._last_used):
             if total + size <= self.limit:
                 break
-            log.info("deleting %s to make room", self._place(digest))
-            self._drop(digest)
-            total -= sizes[digest]
+            if self._delete_unused(digest):
+                total -= sizes[digest]
         return total + size <= self.limit
 
-    def _read(self) -> Iterator[tuple[str, tuple[Kind, Bundle]]]:
-        """What earlier processes have left; what is not whole is deleted."""
+    def _tidy_at_start(self) -> None:
+        """Unless another process is at it: then it has done so itself."""
+        lock = file_lock(self.folder / LOCK)
         try:
-            names = sorted(path.name for path in self.folder.iterdir())
-        except FileNotFoundError:
-            return
-        self._forget_partial()
-        for name in names:
-            if name.startswith(".draft-"):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
-            elif is_digest(name):
+            if _taken(lock, 0):
                 try:
-                    note = _NOTE.validate_json(self._place(name).with_suffix(".json").read_bytes())
-                    bundle = self._bundle(name, note.kind, note.files)
-                except (OSError, ValueError, ValidationError):
-                    self._delete(name)
-                    continue
-                if tuple(member.stamp for member in bundle.members) == note.stamps:
-                    yield name, (note.kind, bundle)
-                else:
-                    self._delete(name)
+                    self._tidy()
+                finally:
+                    lock.release()
+        except OSError as error:
+            log.debug("%s cannot be tidied: %s", self.folder, error.strerror)
 
-    def _forget_partial(self) -> None:
+    def _tidy(self) -> None:
+        """Delete what processes have left behind that were ended, and look what there is."""
+        self._look()
+        for path in [*self.folder.iterdir()]:
+            if path.name.startswith(DRAFT):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name.endswith(".draft"):
+                path.unlink(missing_ok=True)
+            elif is_digest(path.name) and path.name not in self._bundles:
+                self._delete_broken(path.name)
         for path in (self.folder / PARTIAL).glob("*"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > PARTIAL_FOR:
                     path.unlink()
+
+    def _delete_broken(self, digest: str) -> None:
+        """Unless its files are those that somebody has open."""
+        if not self._in_use(digest):
+            self._delete(digest)
+
+    def _delete_unused(self, digest: str) -> bool:
+        """Whoever marks a part looks for its note afterwards, so either this sees the mark, or they
+        see that the note has gone."""
+        if self._in_use(digest):
+            return False
+        note, aside = self._note(digest), self._note(digest).with_suffix(".draft")
+        note.replace(aside)
+        if self._in_use(digest):
+            aside.replace(note)
+            return False
+        log.info("deleting %s to make room", self._place(digest))
+        with self._lock:
+            self._bundles.pop(digest, None)
+        aside.unlink()
+        self._delete(digest)
+        return True
+
+    def _delete(self, digest: str) -> None:
+        # First, so that what is left of it does not count when the process ends here.
+        self._note(digest).unlink(missing_ok=True)
+        shutil.rmtree(self._place(digest), ignore_errors=True)
+
+    # Uses
+
+    def _mark(self, digest: str) -> None:
+        with self._lock:
+            if (use := self._uses.get(digest)) is not None:
+                use.times += 1
+                return
+            try:
+                # A name of its own, as whoever finds the lock free deletes the file.
+                lock = file_lock(self.folder / USED / f"{digest}.{uuid4().hex[:8]}")
+                mark = lock if _taken(lock, 0) else None
+            except OSError as error:
+                log.warning("%s: others may delete it: %s", self._place(digest), error.strerror)
+                mark = None
+            self._uses[digest] = _Use(1, mark)
+
+    def _unmark(self, digest: str) -> None:
+        with self._lock:
+            use = self._uses[digest]
+            use.times -= 1
+            if use.times:
+                return
+            del self._uses[digest]
+        if use.lock is not None:
+            use.lock.release()
+            Path(use.lock.lock_file).unlink(missing_ok=True)
+
+    def _in_use(self, digest: str) -> bool:
+        """Whether any process uses the part."""
+        with self._lock:
+            if digest in self._uses:
+                return True
+        for path in (self.folder / USED).glob(f"{digest}.*"):
+            lock = file_lock(path)
+            if not _taken(lock, 0):
+                return True
+            lock.release()
+            path.unlink(missing_ok=True)  # of one that was killed
+        return False
+
+    # Reading
+
+    def _look(self) -> None:
+        """See what is there, which other processes may have changed."""
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except FileNotFoundError:
+            names = []
+        except OSError as error:  # a share may be away
+            log.warning("%s cannot be read: %s", self.folder, error.strerror)
+            names = []
+        found = {name: self._noted(name) for name in names if is_digest(name)}
+        with self._lock:
+            self._bundles = {name: each for name, each in found.items() if each is not None}
+
+    def _noted(self, digest: str) -> tuple[Kind, Bundle] | None:
+        """A part as its note says it; None if it is not there, or not as it was."""
+        try:
+            note = _NOTE.validate_json(self._note(digest).read_bytes())
+            bundle = self._bundle(digest, note.kind, note.files)
+        except (OSError, ValueError, ValidationError):
+            return None
+        same = tuple(member.stamp for member in bundle.members) == note.stamps
+        return (note.kind, bundle) if same else None
 
     def _bundle(self, digest: str, kind: Kind, files: Sequence[SentFile]) -> Bundle:
         """Raises OSError, and ValueError for a name that may not be one."""
@@ -182,28 +342,35 @@ class Fetched:
     def _place(self, digest: str) -> Path:
         return self.folder / digest
 
-    def _used(self, digest: str) -> None:
+    def _note(self, digest: str) -> Path:
+        return self.folder / f"{digest}.json"
+
+    def _touch(self, digest: str) -> bool:
+        """Note that it is used now; returns whether it is still there."""
         try:
-            os.utime(self._place(digest).with_suffix(".json"))
+            os.utime(self._note(digest))
+        except FileNotFoundError:
+            return False
         except OSError as error:
             log.debug("%s: %s", digest, error.strerror)
+        return True
 
     def _last_used(self, digest: str) -> float:
         try:
-            return self._place(digest).with_suffix(".json").stat().st_mtime
+            return self._note(digest).stat().st_mtime
         except OSError:
             return 0.0
 
-    def _drop(self, digest: str) -> None:
-        with self._lock:
-            self._bundles.pop(digest, None)
-        self._delete(digest)
 
-    def _delete(self, digest: str) -> None:
-        place = self._place(digest)
-        # First, so that what is left of it does not count when the process ends here.
-        place.with_suffix(".json").unlink(missing_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
+def _taken(lock: FileLock, seconds: float) -> bool:
+    """Take `lock` within so many seconds; returns whether that could be done. Raises OSError."""
+    try:
+        lock.acquire(timeout=seconds, poll_interval=LOOK / 2)
+    except Timeout:
+        return False
+    except NotImplementedError as error:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), lock.lock_file) from error
+    return True
 
 
 def _size(bundle: Bundle) -> int:

@@ -76,7 +76,7 @@ class _Known:
 
     digests: of its parts; UNKNOWN where it is not known yet, and no entry where the files are not
     there. holdings, sent: by the digest of the part. files: by their own digest. hashing: the parts
-    that wait for each file.
+    that wait for each file. downloads: how many of the holdings are not here yet.
     """
 
     digests: dict[Part, str] = field(default_factory=dict)
@@ -85,6 +85,7 @@ class _Known:
     files: dict[str, Member] = field(default_factory=dict)
     bundles: dict[Part, Bundle] = field(default_factory=dict)
     hashing: dict[Path, list[Part]] = field(default_factory=dict)
+    downloads: int = 0
 
 
 class Inventory:
@@ -98,6 +99,8 @@ class Inventory:
         self._hashes = hashes
         self._fetched = fetched
         self._known = _Known()
+        self.updates = 0
+        """How often it was looked where the parts are."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._wanted: dict[Part, None] = {}  # those that orders wait for
@@ -108,6 +111,11 @@ class Inventory:
         with self._lock:
             own = frozenset(self._known.holdings)
         return own if self._fetched is None else own | self._fetched.digests
+
+    @property
+    def downloads(self) -> int:
+        """How many of these the engine has to get from the hub first."""
+        return self._known.downloads
 
     @property
     def unhashed(self) -> int:
@@ -132,6 +140,11 @@ class Inventory:
         """
         found = {self.digest_of(part): None for part in _parts_of(request, catalog)}
         return tuple(digest for digest in found if digest is not None)
+
+    def owns(self, digest: str) -> bool:
+        """Whether the part with this digest is one of the catalog's, and was not fetched."""
+        with self._lock:
+            return digest in self._known.holdings
 
     def holding(self, digest: str) -> Holding | None:
         """The part with this digest, if it is here. Blocks briefly: only if its files are still as
@@ -192,6 +205,7 @@ class Inventory:
                 log.debug("%s cannot be looked at: %s", part.path, reason_of(error))
         with self._lock:
             self._known = known
+            self.updates += 1
 
     def hash_next(self) -> bool:
         """Hash one file that is not known yet; returns whether there was one. Blocks for long."""
@@ -222,6 +236,7 @@ class Inventory:
             known.digests[part] = part.hub_digest
             known.holdings.setdefault(part.hub_digest, Holding(part))
             if found.kind == "download":
+                known.downloads += 1
                 return
         else:
             known.digests[part] = UNKNOWN

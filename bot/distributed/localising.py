@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 from bot.distributed.inventory import UNKNOWN, Inventory
 from bot.distributed.parts import Kind, Part, config_of, is_digest, part_of
 from bot.engine.subject import Subject, public
-from bot.errors import ImagenError, JobFailed
+from bot.errors import ImagenError, JobFailed, WireError
 from bot.order import Order
 from bot.recipe import Recipe
 from catalog import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, UpscalerEntry
@@ -40,7 +40,7 @@ class NotHashed(ImagenError):
     """An order needs a file whose digest is not known yet; the text names the entry."""
 
 
-class NotAnAddress(ImagenError):
+class NotAnAddress(WireError):
     """An order from elsewhere has something else than a digest where one belongs."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -13,11 +13,12 @@ from redis.asyncio.client import PubSub
 
 from bot.distributed.announcement import DeviceState
 from bot.distributed.broker import Broker
-from bot.distributed.exchange import Exchange, GivenBack, Refused, hints_of, lost
+from bot.distributed.exchange import Exchange, GivenBack, Refused, hints_of, lost, refused
 from bot.distributed.inventory import Inventory
-from bot.distributed.localising import NotHashed, addressed, named_as
+from bot.distributed.lacks import Lacks
+from bot.distributed.localising import NotHashed, addressed, digests_of, named_as
 from bot.distributed.pace import Pace
-from bot.errors import EngineLost
+from bot.errors import EngineLost, NotHere
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
@@ -55,8 +56,8 @@ class RemoteEngine:
     that whatever a worker sends is read there and never holds up the bot's.
 
     queue: of the worker's device. state: of it, as it was announced. inventory: of the bot's files,
-    with whose digests orders are sent; None: with their paths. conduct: of the worker, which is
-    told how each job went.
+    with whose digests orders are sent; None: with their paths. conduct, lacks: of the worker, which
+    are told how each job went.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class RemoteEngine:
         preview_interval: float | None = None,
         inventory: Inventory | None = None,
         conduct: Conduct | None = None,
+        lacks: Lacks | None = None,
     ) -> None:
         self.preview_interval = preview_interval
         self.queue = queue
         self._state = state
         self._inventory = inventory
         self._conduct = conduct or Conduct()
+        self._lacks = lacks or Lacks()
         self._painted_with: str | None = None
         self._heard_at = time.monotonic()
         self._lost_at: float | None = None
@@ -154,7 +157,8 @@ class RemoteEngine:
         painted: OnPainted,
     ) -> Painting:
         """As `bot.engine.Engine.paint`. Raises EngineLost with Loss.WORKER if the worker or the way
-        to it is lost, if it gives the job back, and if what it sends is not what was asked for."""
+        to it is lost, if it gives the job back, and if what it sends is not what was asked for; and
+        NotHere."""
         self._given_up = False
         check_stop()
         work = self._paint(order, report, check_stop, painted)
@@ -170,11 +174,13 @@ class RemoteEngine:
         if self._client is None:
             self._client = self._broker.client(self._pace)
         inventory = self._inventory
+        sent = order if inventory is None else _addressed(order, inventory)
+        needed = frozenset[str]() if inventory is None else digests_of(sent)
         exchange = Exchange(
             client=self._client,
             hints=partial(self._hear, self._client),
             queue=self.queue,
-            order=order if inventory is None else _addressed(order, inventory),
+            order=sent,
             texts=self._texts,
             pace=self._pace,
             report=report,
@@ -183,15 +189,27 @@ class RemoteEngine:
             previews=self.preview_interval,
         )
         try:
-            painting = await exchange.run(painted)
+            painting = await self._run(exchange, painted, needed)
         except EngineLost as error:
             self._conduct.did_badly(error)
             raise
         self._conduct.did_well()
+        self._lacks.forget(needed)
         self._painted_with = order.request.model or None
         if inventory is None:
             return painting
         return replace(painting, recipe=named_as(painting.recipe, order))
+
+    async def _run(
+        self, exchange: Exchange, painted: OnPainted, needed: Collection[str]
+    ) -> Painting:
+        try:
+            return await exchange.run(painted)
+        except NotHere as missing:
+            if missing.digest not in needed:
+                raise refused("the worker lacks what the order does not need") from missing
+            self._lacks.note(missing.digest)
+            raise
 
     async def _hear(self, client: Redis) -> PubSub:
         if self._hints is None:
@@ -203,7 +221,8 @@ class RemoteEngine:
 
 
 def _addressed(order: Order, inventory: Inventory) -> Order:
+    """Raises NotHere if a file has changed since it was hashed, and JobFailed if it has gone."""
     try:
         return addressed(order, inventory)
     except NotHashed as error:
-        raise lost(str(error)) from error
+        raise NotHere(None, text=str(error)) from error

@@ -18,6 +18,7 @@ from bot.distributed.access import is_wrong_type
 from bot.distributed.announcement import Announcement, OtherVersion
 from bot.distributed.broker import Broker
 from bot.distributed.inventory import Inventory
+from bot.distributed.lacks import Lacks
 from bot.distributed.pace import Pace
 from bot.distributed.remote import Conduct, RemoteEngine
 from bot.distributed.saq_parts import keep_quiet
@@ -45,14 +46,17 @@ class Lanes(Protocol):
 
     def drain(self, lane: Lane, *, drained: bool) -> None: ...
 
+    def load(self, lane: Lane, *, loading: bool) -> None: ...
+
     async def remove(self, lane: Lane) -> None: ...
 
     def look_again(self) -> None:
         """The lanes may be able to run other jobs than before."""
 
 
-Fits = Callable[[frozenset[str], bool, Waiting], bool]
-"""Whether a worker with these files can generate a job; and whether it fetches what it lacks."""
+Fits = Callable[[frozenset[str], frozenset[str], bool, Waiting], bool]
+"""Whether a worker can generate a job: with these files, with those that it cannot get, and if it
+fetches what else it lacks."""
 
 
 @dataclass
@@ -73,6 +77,7 @@ class _Known:
     posts: list[_Post] = field(default_factory=list)
     files: frozenset[str] = frozenset()
     listed: str = ""
+    lacks: Lacks = field(default_factory=Lacks)
     fetches: bool = False
 
 
@@ -246,6 +251,8 @@ class Roster:
             if fresh:  # else it may be all that is left of it
                 post.engine.heard(state)
             post.lane.memory, post.lane.environment = state.memory, state.environment
+            if post.lane.loading != state.loading:
+                self._lanes.load(post.lane, loading=state.loading)
             if post.lane.draining != drained:
                 self._lanes.drain(post.lane, drained=drained)
 
@@ -265,6 +272,7 @@ class Roster:
                 preview_interval=self._previews,
                 inventory=self._inventory,
                 conduct=self._conduct.setdefault(name, Conduct()),
+                lacks=known.lacks,
             )
             lane = Lane(
                 name=f"{name}.{number}",
@@ -275,6 +283,7 @@ class Roster:
                 able=self._able(known),
                 environment=state.environment,
             )
+            lane.loading = state.loading
             known.posts.append(_Post(lane, engine))
             self._lanes.add(lane, engine)
         self._known[name] = known
@@ -285,7 +294,7 @@ class Roster:
         fitting = self._fitting
         if fitting is None:
             return None
-        return lambda job: fitting(known.files, known.fetches, job)
+        return lambda job: fitting(known.files, known.lacks.now, known.fetches, job)
 
     async def _list_files(
         self, client: Redis, name: str, known: _Known, said: Announcement

@@ -51,8 +51,9 @@ class Worker:
     """One worker with all its devices, each with a queue of its own.
 
     name: unique among the bot's workers. complete: see Device. digests: of the files that are here,
-    by which the bot tells what can be generated; called in a thread. fetches: whether `complete`
-    fetches what is missing. libraries: versions by name. timeout: seconds that one job may run, see
+    by which the bot tells what can be generated; called in a thread. downloads: how many of these
+    are parts that have to come from the hub first. fetches: whether `complete` fetches what is
+    missing. libraries: versions by name. timeout: seconds that one job may run, see
     `bot.worker.attempt.seconds_for`. idle_for: see Device.
     """
 
@@ -64,6 +65,7 @@ class Worker:
         equipment: Sequence[Equipment],
         complete: Complete,
         digests: Callable[[], frozenset[str]],
+        downloads: Callable[[], int],
         fetches: bool,
         libraries: dict[str, str],
         timeout: float,
@@ -75,6 +77,7 @@ class Worker:
         self._equipment = equipment
         self._complete = complete
         self._digests = digests
+        self._downloads = downloads
         self._fetches = fetches
         self._libraries = libraries
         self._timeout = timeout
@@ -261,6 +264,7 @@ class Worker:
             devices=states,
             libraries=self._libraries,
             files=digest,
+            downloads=self._downloads(),
             fetches=self._fetches,
             leaving=self._leaving,
         )

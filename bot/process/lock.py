@@ -30,7 +30,7 @@ def only_bot(data_dir: Path) -> Iterator[None]:
     Raises StoreError if another bot holds it, or if the folder cannot be locked.
     """
     try:
-        lock = _lock(data_dir / "bot.lock")
+        lock = file_lock(data_dir / "bot.lock")
         lock.acquire(blocking=False)
     except Timeout:
         raise StoreError(
@@ -58,7 +58,7 @@ class Claims:
         """Claim a job that is about to be stored until the block ends."""
         file = self._file(job_id)
         try:
-            with _lock(file):
+            with file_lock(file):
                 yield
         finally:
             file.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ class Claims:
         if not file.exists():
             return True
         try:
-            with _lock(file).acquire(blocking=False):
+            with file_lock(file).acquire(blocking=False):
                 pass
             file.unlink(missing_ok=True)
         except Timeout:
@@ -85,7 +85,11 @@ class Claims:
         return self._folder / job_id
 
 
-def _lock(file: Path) -> FileLock:
-    """A lock held by the operating system, never a mere lock file, which a crash leaves behind."""
+def file_lock(file: Path) -> FileLock:
+    """A lock held by the operating system, never a mere lock file, which a crash leaves behind.
+
+    It is not taken yet. Taking it raises Timeout, OSError, and NotImplementedError where the file
+    system has no locks.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return FileLock(file, thread_local=False, fallback_to_soft=False)

@@ -75,6 +75,11 @@ class Fleet:
         self.absences.note(lane)
         self._lanes_changed()
 
+    def load(self, lane: Lane, *, loading: bool) -> None:
+        """Its engine is not ready for a first job yet; or is by now."""
+        lane.loading = loading
+        self._lanes_changed()
+
     def lose(self, lane: Lane, *, lost: bool) -> None:
         """Its engine has died, and the next is not there yet; or is again."""
         lane.lost = lost
@@ -126,6 +131,15 @@ class Fleet:
             return False
         waiting = as_waiting(job, 0, needs(job.request), 0.0)
         return not any(lane.able is not None and lane.able(waiting) for lane in self.lanes)
+
+    def has_files_for(self, job: Job) -> bool:
+        """Whether any lane that takes jobs, or will again by itself, has what it needs."""
+        waiting = as_waiting(job, 0, needs(job.request), 0.0)
+        return any(
+            lane.able is None or lane.able(waiting)
+            for lane in self.lanes
+            if lane.state is not LaneState.DRAINING
+        )
 
     def decide(self, line: Line, free: Sequence[Lane], now: float) -> Next | None:
         """The next job of `line` at `now` seconds, and the number of the lane of `free` for it; see

@@ -108,7 +108,7 @@ class Forecast:
                     ready_at=None if at is None else round(at),
                 )
             if lane.state is not LaneState.DRAINING:
-                known = at is not None and not lane.lost
+                known = at is not None and lane.state is LaneState.READY
                 free.append(_Free(lane, now if at is None else at, here, known, quiet))
         jobs = dict(self.jobs)
         in_order = self._in_order(line, free, jobs, fleet)

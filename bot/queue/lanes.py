@@ -9,10 +9,11 @@ from bot.store import Job
 
 
 class LaneState(StrEnum):
-    """READY: it takes jobs. LOST: its engine has died, and another is being started. DRAINING: it
-    finishes what it has and takes no more."""
+    """READY: it takes jobs. LOADING: its engine is not ready for a first job yet. LOST: its engine
+    has died, and another is being started. DRAINING: it finishes what it has and takes no more."""
 
     READY = "ready"
+    LOADING = "loading"
     LOST = "lost"
     DRAINING = "draining"
 
@@ -29,8 +30,9 @@ class Lane:
     able: whether it has what a job needs; None: it has everything.
     environment: a short id of what the recipes of its images say of where they were generated; ""
     if unknown.
-    draining: whether it is to take no more jobs. leaving: whether it is about to be removed. lost:
-    whether its engine has died, and the next is not there yet.
+    draining: whether it is to take no more jobs. leaving: whether it is about to be removed.
+    loading: whether it takes none yet. lost: whether its engine has died, and the next is not there
+    yet.
     running: the job that it generates now. saving: the one before, if its files are still being
     saved meanwhile. last: what the last job there needed.
     """
@@ -44,6 +46,7 @@ class Lane:
     environment: str = ""
     draining: bool = field(default=False, init=False)
     leaving: bool = field(default=False, init=False)
+    loading: bool = field(default=False, init=False)
     lost: bool = field(default=False, init=False)
     running: Job | None = field(default=None, init=False)
     saving: Job | None = field(default=None, init=False)
@@ -65,7 +68,9 @@ class Lane:
     def state(self) -> LaneState:
         if self.draining or self.leaving:
             return LaneState.DRAINING
-        return LaneState.LOST if self.lost else LaneState.READY
+        if self.lost:
+            return LaneState.LOST
+        return LaneState.LOADING if self.loading else LaneState.READY
 
     @property
     def in_place(self) -> InPlace:

@@ -3,9 +3,20 @@
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
-from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, Param, StopReason, WireError
+from pydantic import StringConstraints
+
+from bot.errors import (
+    EngineLost,
+    JobFailed,
+    Loss,
+    NotHere,
+    PaintStopped,
+    Param,
+    StopReason,
+    WireError,
+)
 from bot.log import traceback_without
 from bot.texts.language import Texts
 from bot.wire.checks import in_range
@@ -49,6 +60,14 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """NotHere, with what its person is told if no other engine has the part."""
+
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    failure: Failed
+
+
+@dataclass(frozen=True, slots=True)
 class Unread:
     """OSError, and its traceback without prompts."""
 
@@ -71,6 +90,7 @@ class _Failure:
     failed: Failed | None = None
     stopped: Stopped | None = None
     lost: Lost | None = None
+    lacking: Lacking | None = None
     unread: Unread | None = None
     unexpected: Unexpected | None = None
 
@@ -84,29 +104,37 @@ def encode(error: BaseException, texts: Collection[str] = ()) -> bytes:
 
 
 def decode(data: bytes, texts: Texts) -> Exception:
-    """The exception to raise: JobFailed, PaintStopped, EngineLost, OSError or RaisedElsewhere.
+    """The exception to raise: JobFailed, PaintStopped, EngineLost, NotHere, OSError or
+    RaisedElsewhere.
 
     Raises WireError for anything else.
     """
     failure = _CODEC.decode(data)
     match failure:
-        case _Failure(Failed(code, params), None, None, None, None):
-            check_sentence("failure", code, params, texts)
-            return JobFailed(code, **params)
-        case _Failure(None, Stopped(reason), None, None, None):
+        case _Failure(Failed() as failed, None, None, None, None, None):
+            return _failed(failed, texts)
+        case _Failure(None, Stopped(reason), None, None, None, None):
             return PaintStopped(reason)
-        case _Failure(None, None, Lost(loss, reason, sure), None, None):
+        case _Failure(None, None, Lost(loss, reason, sure), None, None, None):
             return EngineLost(loss, _line(reason[:REASON_MAX]), sure=sure)
-        case _Failure(None, None, None, Unread(errno, file, trace), None):
+        case _Failure(None, None, None, Lacking(digest, failed), None, None):
+            return NotHere(_failed(failed, texts), digest)
+        case _Failure(None, None, None, None, Unread(errno, file, trace), None):
             in_range("failure: errno", errno, 0, ERRNO_MAX)
             # Of the class that goes with its number, such as FileNotFoundError.
             error = OSError(errno, os.strerror(errno), _line(file[:REASON_MAX]))
             error.__cause__ = RaisedElsewhere(_lines(trace)[-TRACE_MAX:])
             return error
-        case _Failure(None, None, None, None, Unexpected(trace)):
+        case _Failure(None, None, None, None, None, Unexpected(trace)):
             return RaisedElsewhere(_lines(trace)[-TRACE_MAX:])
         case _:
             raise WireError("failure: allowed is exactly one kind")
+
+
+def _failed(told: Failed, texts: Texts) -> JobFailed:
+    """Raises WireError."""
+    check_sentence("failure", told.code, told.params, texts)
+    return JobFailed(told.code, **told.params)
 
 
 def _told(error: BaseException, texts: Collection[str]) -> _Failure:
@@ -117,6 +145,8 @@ def _told(error: BaseException, texts: Collection[str]) -> _Failure:
             return _Failure(stopped=Stopped(error.reason))
         case EngineLost():
             return _Failure(lost=Lost(error.loss, str(error)[:REASON_MAX], error.sure))
+        case NotHere(failure=JobFailed() as failure, digest=digest):
+            return _Failure(lacking=Lacking(digest, Failed(failure.code, dict(failure.params))))
         case OSError(errno=int() as number):
             file = str(error.filename or "")[:REASON_MAX]
             return _Failure(unread=Unread(number, file, _trace(error, texts)))

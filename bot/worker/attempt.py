@@ -65,8 +65,8 @@ class Watch:
     def heard(self, progress: Progress) -> None:
         """Record a report, as a sign of life from the engine."""
         now = time.monotonic()
-        if progress.stage is Stage.DOWNLOADING:
-            # Downloads are not limited: the time starts after them.
+        if progress.stage in (Stage.STARTING, Stage.DOWNLOADING):
+            # Nor is the time before a worker begins limited, nor are downloads: it starts after.
             self._deadline = now + self.seconds
         if progress.stage is not Stage.PAINTING or progress.step <= 0:
             self._step_at = None

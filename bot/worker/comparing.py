@@ -14,7 +14,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from bot.errors import EngineLost, JobFailed, PaintStopped, StopReason, UserError
+from bot.errors import EngineLost, JobFailed, NotHere, PaintStopped, StopReason, UserError
 from bot.files.images import Compressed, image_name, save_png
 from bot.files.metadata import describe_png, read_png
 from bot.files.sheets.preview import FilledSheet
@@ -97,7 +97,7 @@ class Comparing:
                     await keeping
                     _gave_out(running, sheet)
                     break
-                except EngineLost:
+                except (EngineLost, NotHere):
                     raise
                 except Exception as error:
                     sheet.failures[cell.n] = _failure(running, cell, error)

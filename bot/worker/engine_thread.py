@@ -102,6 +102,10 @@ class EngineThread:
         """Whether there are other lanes, which jobs can go to."""
         return len(self._queue.lanes) > 1
 
+    def has_files_elsewhere(self, job: Job) -> bool:
+        """Whether any lane has what `job` needs, which this one does not."""
+        return self._queue.has_files_for(job)
+
     async def give_up(self, lost: EngineLost, call: asyncio.Future[T] | None = None) -> bool:
         """After EngineLost or while it hangs: give the engine up, and the lane with it until
         `ready`. Returns whether it can be replaced within this process, or is not broken: then

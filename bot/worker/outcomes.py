@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import EngineLost, PaintStopped, StopReason, StoreError, UserError
+from bot.errors import EngineLost, NotHere, PaintStopped, StopReason, StoreError, UserError
 from bot.files.images import discard_images
 from bot.log import traceback_without
 from bot.progress import Notice
@@ -112,6 +112,11 @@ class Outcomes:
         else:
             lose = partial(self._store.lose, job, error.loss, sure=error.sure)
         return await self.again(running, lose)
+
+    async def not_here(self, running: Attempt, missing: NotHere) -> Job | None:
+        """Its lane lacks files. Returns the job if it is pending now, see `again`."""
+        log.info("job %s: put back, as its lane lacks files: %s", running.job.id, missing)
+        return await self.again(running)
 
     async def for_larger(self, running: Attempt, memory: int) -> Job | None:
         """It ran out of memory on a GPU that has `memory` bytes, and a larger one is there. Returns

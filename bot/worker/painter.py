@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from bot.errors import EngineLost, JobFailed, Loss
+from bot.errors import EngineLost, JobFailed, Loss, NotHere
 from bot.order import knows, order_of
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
@@ -63,7 +63,8 @@ class Painter:
 
         adapt: changes each report. each: is told of each image. Both are called in the engine
         thread. Raises JobFailed if files still cannot be read, what the engine raises, and
-        EngineLost if it hangs, or has no device while other lanes may have one.
+        EngineLost if it hangs, or has no device while other lanes may have one. What it has not the
+        files for is NotHere only if another lane has them, or this one will soon.
         """
         for pause in (*PAUSES, 0):
             try:
@@ -111,6 +112,10 @@ class Painter:
         except JobFailed as failed:
             if failed.code == ABSENT and self._thread.has_others:
                 raise EngineLost(Loss.DEVICE, str(failed), innocent=True) from failed
+            raise
+        except NotHere as missing:
+            if missing.failure and not self._thread.has_files_elsewhere(running.job):
+                raise missing.failure from missing
             raise
         self._thread.worked()
         return painting

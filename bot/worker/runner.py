@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.errors import EngineLost, JobFailed, PaintStopped, StopReason
+from bot.errors import EngineLost, JobFailed, NotHere, PaintStopped, StopReason
 from bot.files.images import Compressed
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
@@ -172,6 +172,8 @@ class JobRunner:
             await self._saver.idle(running.check_stop)
         except EngineLost as lost:
             stays = await self._engine_lost(running, lost)
+        except NotHere as missing:
+            stays = self._waits_again(await self._outcomes.not_here(running, missing))
         except PaintStopped as stopped:
             if self._leaving and stopped.reason is StopReason.SHUTDOWN:
                 stays = await self._goes_on_elsewhere(running)

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from bot.api import sending
 from bot.api.callers import LOCAL, Callers
-from bot.api.errors import Forbidden, NoValidKey
+from bot.api.errors import Forbidden, NoValidKey, TooManyCalls
 from bot.store import Store
 from tests.api.calls import call
 from tests.distributed.bot_files import Interface, interface
@@ -249,6 +249,19 @@ class TestPlaces:
             gate.set()
             answers = [(await task).status_code for task in tasks]
         assert sorted(answers) == [200, 429]
+
+    async def test_two_workers_leave_a_place_for_a_third(self) -> None:
+        """However long they hold theirs."""
+        places = sending._Places()
+        for worker in ("one", "one", "two"):
+            places.take(worker)
+        with pytest.raises(TooManyCalls):
+            places.take("two")
+        give_back = places.take("three")
+        with pytest.raises(TooManyCalls):
+            places.take("four")
+        give_back()
+        places.take("four")
 
     async def test_one_that_stalls_loses_its_place(
         self, here: Machine, monkeypatch: pytest.MonkeyPatch

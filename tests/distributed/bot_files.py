@@ -57,9 +57,14 @@ async def interface(home: Path, inventory: Inventory | None) -> AsyncIterator[In
 
 
 @asynccontextmanager
-async def cutting(url: str, limits: list[int]) -> AsyncIterator[str]:
+async def cutting(
+    url: str, limits: list[int], held: asyncio.Event | None = None
+) -> AsyncIterator[str]:
     """A way to `url` that is cut after so many bytes of answers: of each connection in turn; the
-    last limit holds for all that follow, and -1 is none. Yields its own address."""
+    last limit holds for all that follow, and -1 is none. Yields its own address.
+
+    held: instead of being cut, nothing more comes until this is set.
+    """
     port = int(url.rpartition(":")[2])
     open_ones: set[asyncio.StreamWriter] = set()
 
@@ -68,6 +73,9 @@ async def cutting(url: str, limits: list[int]) -> AsyncIterator[str]:
     ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(1024):
+                if held is not None and 0 <= most < len(data):
+                    await held.wait()
+                    most = -1
                 if most >= 0:
                     data, most = data[:most], max(0, most - len(data))
                 writer.write(data)

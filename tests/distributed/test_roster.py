@@ -76,7 +76,7 @@ async def test_the_owner_can_drain_one(server: Server) -> None:
 async def test_jobs_go_where_their_files_are(server: Server) -> None:
     asked: list[frozenset[str]] = []
 
-    def fitting(files: frozenset[str], fetches: bool, job: Waiting) -> bool:
+    def fitting(files: frozenset[str], _: object, __: bool, ___: Waiting) -> bool:
         asked.append(files)
         return SHA256 in files
 
@@ -98,7 +98,7 @@ async def test_what_waits_is_looked_at_again_once_the_files_for_it_are_known(
     known, could_run, here = asyncio.Event(), asyncio.Event(), set[str]()
     job = Waiting("a", "p", 1, "demo")
 
-    def fits(files: frozenset[str], _: bool, __: Waiting) -> bool:
+    def fits(files: frozenset[str], _: object, __: bool, ___: Waiting) -> bool:
         return SHA256 in files
 
     lists = worker(server.url, SteppingEngine(), digests=lambda: frozenset(here))

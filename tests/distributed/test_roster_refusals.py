@@ -146,7 +146,7 @@ async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(
     )
     await put(server, keys.announced("evil"), announcement.encode(said))
     await put(server, keys.files("evil"), b"b" * 64)
-    async with watching(server.url, fitting=lambda files, _, __: bool(files)) as lanes:
+    async with watching(server.url, fitting=lambda files, *_: bool(files)) as lanes:
         await until(lambda: "another sha256" in caplog.text)
         lane, _ = lanes.lanes["evil.0"]
         assert lane.able is not None

@@ -36,6 +36,9 @@ class FakeLanes:
     def drain(self, lane: Lane, *, drained: bool) -> None:
         lane.draining = drained
 
+    def load(self, lane: Lane, *, loading: bool) -> None:
+        lane.loading = loading
+
     async def remove(self, lane: Lane) -> None:
         await asyncio.sleep(self.takes)
         self.removed.append(lane.name)

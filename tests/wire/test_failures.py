@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason, WireError
+from bot.errors import EngineLost, JobFailed, Loss, NotHere, PaintStopped, StopReason, WireError
 from bot.wire import failures
 from catalog.disk import may_pass
 from tests.wire.things import CANARY, TEXTS
@@ -30,6 +30,15 @@ def test_a_failure_of_the_job(error: JobFailed) -> None:
     again = crossed(error)
     assert isinstance(again, JobFailed)
     assert (again.code, again.params) == (error.code, error.params)
+
+
+def test_files_that_are_lacking() -> None:
+    failure = JobFailed("part.disk_full", name="demo", size=6.5, free=1.0)
+    again = crossed(NotHere(failure, "ab" * 32))
+    assert isinstance(again, NotHere)
+    assert again.failure is not None
+    assert (again.failure.code, again.failure.params) == (failure.code, failure.params)
+    assert again.digest == "ab" * 32
 
 
 @given(st.sampled_from(StopReason))
@@ -90,6 +99,9 @@ def test_a_long_traceback_is_cut_at_its_beginning() -> None:
     assert str(again).rstrip().endswith("end")
 
 
+PART = {"code": "part.missing", "params": {"name": "demo"}}
+
+
 def one(**fields: Any) -> bytes:
     [parsed] = json.loads(failures.encode(PaintStopped(StopReason.TIMEOUT)))
     return json.dumps([{**parsed, "stopped": None, **fields}]).encode()
@@ -110,6 +122,8 @@ def one(**fields: Any) -> bytes:
         (one(unread={"errno": 10**30, "file": "", "trace": ""}), "errno"),
         (one(unread={"errno": -1, "file": "", "trace": ""}), "errno"),
         (one(module={"name": "os"}), "module"),
+        (one(lacking={"digest": "../x", "failure": PART}), "lacking.digest"),
+        (one(lacking={"digest": "ab" * 32, "failure": {**PART, "code": "no.such"}}), "no.such"),
     ],
 )
 def test_what_is_no_failure_is_refused(data: bytes, why: str) -> None:

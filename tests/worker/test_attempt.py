@@ -119,3 +119,16 @@ def test_what_comes_after_the_steps_may_take_its_time(clock: Clock, last: Progre
 def test_a_comparison_has_time_for_all_of_its_cells() -> None:
     sheet = compared("a fox", ("steps", "40, 60"), ("seed", "1,2,3,4"))
     assert seconds_for(sheet, 600) == 600 * (40 + 60) * 4 / 100
+
+
+@pytest.mark.parametrize("stage", [Stage.STARTING, Stage.DOWNLOADING])
+def test_the_time_starts_once_it_begins_and_has_its_files(clock: Clock, stage: Stage) -> None:
+    attempt = Attempt(job(), 600)
+    clock.now += 599
+    attempt.heard(Progress(stage))
+    clock.now += 599
+    attempt.check()
+    clock.now += 2
+    with pytest.raises(PaintStopped) as stopped:
+        attempt.check()
+    assert stopped.value.reason is StopReason.TIMEOUT

@@ -197,8 +197,9 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/lanes", responses={200: answering([LANE], "All."), **_refusals(401)})
     async def list_lanes(request: Request) -> list[dict[str, Any]]:
-        """The GPUs that generate: whether each is ready, lost (its engine is being started again)
-        or draining (it takes nothing new), and whether it is busy."""
+        """The GPUs that generate: whether each is ready, loading (it takes nothing yet), lost (its
+        engine is being started again) or draining (it takes nothing new), and whether it is busy.
+        """
         backend, caller = desk.backend, await callers.of(request)
         return lanes(backend.queue.lanes, backend.catalog.current, caller)
 

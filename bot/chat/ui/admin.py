@@ -175,6 +175,6 @@ def _lane_line(say: Say, lane: LaneView) -> str:
         line = say("admin.status.busy", lane=lane.label, job=lane.job)
     else:
         line = say("admin.status.loaded" if lane.model else "admin.status.idle", lane=lane.label)
-    if lane.state is LaneState.DRAINING:
-        line += " · " + say("line.lane.draining")
+    if lane.state is not LaneState.READY:
+        line += " · " + say(f"line.lane.{lane.state.value}")
     return line

@@ -13,6 +13,7 @@ from tests.store.factories import any_job
 
 FREE = LaneView("gpu-0", "cuda:0", LaneState.READY, "demo")
 BUSY = LaneView("gpu-1", "cuda:1", LaneState.READY, "demo", "abc")
+LOADING = LaneView("attic.0", "cuda:0", LaneState.LOADING)
 LOST = LaneView("gpu-2", "cuda:2", LaneState.LOST)
 DRAINING = LaneView("pc", "cuda", LaneState.DRAINING, None, "def")
 
@@ -24,9 +25,10 @@ def test_a_view_is_of_a_lane() -> None:
 
 
 def test_each_lane_has_a_line_in_the_queue() -> None:
-    assert lane_lines(SAY, [FREE, BUSY, LOST, DRAINING], 8) == [
+    assert lane_lines(SAY, [FREE, BUSY, LOADING, LOST, DRAINING], 8) == [
         "💤 gpu-0 · demo",
         "▶️ gpu-1 · demo",
+        "💤 attic.0 · loading",
         "💤 gpu-2 · restarting",
         "▶️ pc · takes nothing new",
     ]
@@ -36,6 +38,10 @@ def test_each_lane_has_a_line_in_the_queue() -> None:
 def test_one_lane_is_nothing_to_tell_of() -> None:
     assert "gpu-0" not in shown(ticket(1), lanes=[FREE])
     assert "gpu-1" in shown(ticket(1), lanes=[FREE, BUSY])
+
+
+def test_a_lane_that_is_not_ready_yet_is_told_as_such() -> None:
+    assert status_text(SAY, status(LOADING)).splitlines()[0].endswith("idle · loading")
 
 
 def status(*lanes: LaneView) -> Status:
