@@ -39,7 +39,7 @@ from tests.distributed.bench import (
 from tests.distributed.machines import BOTS, Machine, bot, order_for, put
 from tests.distributed.server import Server
 from tests.distributed.site import DIGEST, PLAIN
-from tests.distributed.test_roster import FakeLanes
+from tests.distributed.watching import FakeLanes
 
 FULL = JobFailed("part.disk_full", name="plain", size=6.5, free=1.0)
 
