@@ -33,6 +33,7 @@ from tests.distributed.bench import (
     as_lane,
     lane_to,
     order,
+    until,
     worker,
     working,
 )
@@ -185,14 +186,14 @@ async def test_a_worker_is_no_lane_for_jobs_while_it_loads(
     roster = asyncio.create_task(Roster(Broker.at(server.url), lanes, TEXTS, PACE).run())
     try:
         async with working(work):
-            await lanes.until(lambda: lanes.lanes)
+            await until(lambda: lanes.lanes)
             [(lane, _)] = lanes.lanes.values()
             assert lane.loading
             assert added == [True]  # not even for a moment was it ready
             await workers(parser().parse_args(["workers", "list"]), settings)
             assert "cpu loading" in capsys.readouterr().out
             ready.set()
-            await lanes.until(lambda: not lane.loading)
+            await until(lambda: not lane.loading)
             await workers(parser().parse_args(["workers", "list"]), settings)
             assert "cpu nothing loaded" in capsys.readouterr().out
     finally:
