@@ -208,7 +208,7 @@ async def test_one_that_takes_the_job_and_says_nothing(server: Server) -> None:
 
 
 async def test_one_that_tells_of_more_than_anybody_can_read(server: Server) -> None:
-    async def deed(client: Redis, key: str, _: dict[str, Any]) -> None:
+    async def deed(client: Redis, key: str, __: dict[str, Any]) -> None:
         for _ in range(20):
             async with client.pipeline(transaction=False) as together:
                 for _ in range(1_000):
@@ -228,7 +228,7 @@ async def test_one_that_tells_too_much_has_the_bot_look_no_more_often(
         looks += 1
         return await answer(exchange)
 
-    async def deed(client: Redis, key: str, _: dict[str, Any]) -> None:
+    async def deed(client: Redis, key: str, __: dict[str, Any]) -> None:
         for _ in range(200):
             await client.publish(f"saq:job:{QUEUE}:{key}", "active")
             await asyncio.sleep(0.002)
