@@ -121,7 +121,7 @@ class Exchange:
                 self._note(error)
                 if (why := self._why_given_up()) is not None:
                     raise self._lost(why) from error
-                if time.monotonic() - begin > self._pace.silence:
+                if time.monotonic() - begin > self._pace.patience:
                     reason = type(error).__name__
                     raise self._lost(f"the broker cannot be reached ({reason})") from error
             self._check_stop()

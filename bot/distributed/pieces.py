@@ -18,8 +18,6 @@ from bot.distributed.pace import Pace
 
 T = TypeVar("T")
 
-SECONDS: Final = 0.5
-"""That a piece should take."""
 FIRST: Final = 2**16
 LEAST: Final = 2**13
 MOST: Final = 2**20
@@ -49,6 +47,7 @@ class Pieces:
     def __init__(self, client: Redis, pace: Pace, insist: Insist) -> None:
         self._client = client
         self._kept = int(pace.kept)
+        self._seconds = pace.piece
         self._insist = insist
         self._size = FIRST
 
@@ -121,12 +120,12 @@ class Pieces:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        """Have the next piece be as large as the way carries in SECONDS."""
+        """Have the next piece be as large as the way carries in its time."""
         begin = time.monotonic()
         try:
             yield
         except RedisError:
             self._size = max(LEAST, self._size // GROWTH)
             raise
-        factor = SECONDS / max(time.monotonic() - begin, 1e-6)
+        factor = self._seconds / max(time.monotonic() - begin, 1e-6)
         self._size = min(MOST, max(LEAST, int(self._size * min(GROWTH, factor))))

@@ -91,7 +91,7 @@ class Transfers:
             return answer
         with contextlib.suppress(RedisError):  # else it expires
             for key in images:
-                await self._client.set(key, b"", px=1)
+                await self._client.expire(key, 0)
         return instead
 
     async def leave(self, job: str, answer: Answer) -> None:
@@ -108,7 +108,7 @@ class Transfers:
         """Tries again for as long as the bot may be waiting, and `check` raises nothing."""
 
         async def insist(call: Callable[[], Awaitable[T]]) -> T:
-            until = time.monotonic() + self._pace.silence
+            until = time.monotonic() + self._pace.patience
             while True:
                 try:
                     return await call()

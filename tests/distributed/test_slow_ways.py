@@ -84,8 +84,8 @@ async def test_a_result_may_take_longer_than_silence_is_borne(server: Server, pa
     ):
         network.rate = rate(pace)
         done = await lane.paint(large(), heard)
-        # It went there once.
-        assert network.sent < 1.5 * BYTES
+        # It went there once; the rest is signs of life.
+        assert network.sent < 2 * BYTES
     assert [each.pixels_sha256 for each in done.images] == expected(large().request)
     assert len(engine.orders) == 1
     received = [each.fraction for each in heard.reports if each.stage is Stage.RECEIVING]
@@ -115,7 +115,7 @@ async def test_so_may_an_input_picture(
         lane: Lane = await opened.enter_async_context(lane_to(way, pace=pace))
         network.rate = rate(pace)
         await lane.paint(asked, heard)
-        assert network.sent < 1.5 * BYTES
+        assert network.sent < 2 * BYTES
     assert [each.pictures for each in engine.orders] == [{sha256: picture}]
     assert any(each.stage is Stage.SENDING for each in heard.reports)
     assert await left(server) == {}
@@ -283,6 +283,6 @@ class TestPieces:
         monkeypatch.setattr(Redis, "setrange", slow)
         pieces = Pieces(client, QUICK, self.insist)
         await pieces.upload({"a": b"a" * 200_000}, lambda _: None)
-        # 10,000 bytes a second are half as many in the time of a piece, or the least that there is.
+        # In the time of a piece, that way carries less than the least.
         assert sizes[0] == 65_536
         assert set(sizes[1:-1]) == {8_192}
