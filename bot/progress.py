@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Stage(StrEnum):
@@ -15,6 +16,12 @@ class Stage(StrEnum):
     PAINTING = "painting"
     DECODING = "decoding"
     SAVING = "saving"
+    SENDING = "sending"
+    RECEIVING = "receiving"
+
+
+UNLIMITED: Final = frozenset({Stage.DOWNLOADING, Stage.SENDING, Stage.RECEIVING})
+"""Stages that take as long as a network does; a job's time begins after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,8 @@ class Progress:
 
     subject: key of the model or adapter being downloaded or loaded.
     position: 1-based place in the queue (QUEUED).
-    fraction: 0.0–1.0 of a download.
+    fraction: 0.0–1.0 of a download, or of what goes to a worker elsewhere (SENDING: the input
+        images) and comes back from it (RECEIVING: the result).
     step, steps: denoising steps done and in total (PAINTING), or tiles (UPSCALING).
     image, count: 1-based image and images in total (PAINTING, DECODING).
     larger: whether this is the second pass, on the enlarged image (PAINTING, DECODING).

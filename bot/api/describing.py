@@ -39,7 +39,7 @@ def share(job: Job, progress: Progress | None) -> float:
     match progress.stage:
         case Stage.DECODING:
             within = 1.0
-        case Stage.SAVING:
+        case Stage.SAVING | Stage.RECEIVING:
             return 1.0
         case Stage.PAINTING if progress.larger:
             within = (1 + within) / 2

@@ -8,8 +8,10 @@ broker.py        where the broker is, and what it takes to be trusted with that
 pace.py, keys.py how often both ends hear of each other; names of keys in the broker
 saq_parts.py     what of SAQ is used
 worker.py        the worker; device.py: one of its devices; announcement.py: what it says of itself
+running.py       an order that a device has; transfers.py: what it fetches and brings for it
 roster.py        the bot's list of its workers, whose devices come and go as lanes
 remote.py        the engine of a worker as if it were here; exchange.py: one order there and back
+pieces.py        what is too large for one command; patience.py: with transfers that do not get on
 answers.py       what a worker leaves in the broker for an order
 access.py        logins of the broker that are limited to one worker; manage.py: the owner's view
 

@@ -22,7 +22,7 @@ COMMANDS: Final = (
     # what every client says
     *("auth", "hello", "ping", "select", "client|setname", "reset", "discard"),
 )
-OWN_COMMANDS: Final = ("set", "get", "getrange", "expire")
+OWN_COMMANDS: Final = ("set", "get", "getrange", "setrange", "strlen", "expire")
 """What its device and its announcements need. Their keys have no other type than strings, or
 whoever reads them would get an error instead."""
 PREFIX: Final = "imagen-worker-"

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,22 +19,22 @@ from bot.distributed import keys
 from bot.distributed.announcement import DeviceState
 from bot.distributed.answers import Answer, failure_of, result_of
 from bot.distributed.pace import Pace
+from bot.distributed.running import Running
 from bot.distributed.saq_parts import FUNCTION, DeviceQueue, DeviceWorker
+from bot.distributed.transfers import Transfers
 from bot.errors import EngineLost, Loss, NotHere, PaintStopped, StopReason, WireError
 from bot.log import concerning, here
 from bot.order import Order
 from bot.painting import Painting, unheard
 from bot.progress import Progress, Stage
 from bot.recipe import environment_id
-from bot.wire import orders, reports
-from bot.wire.orders import PICTURE_MAX, SentOrder
-from bot.worker.attempt import Watch, seconds_for
+from bot.wire import reports
+from bot.wire.orders import SentOrder
+from bot.worker.attempt import seconds_for
 from bot.worker.engine import ImageEngine
 
 log = logging.getLogger(__name__)
 
-ORDER_MAX = 2**20
-"""Bytes of an order without its pictures."""
 POLL = 1.0
 """Seconds that the thread of SAQ's worker waits for a job before it looks whether to end."""
 TIMERS = PartialTimersDict(schedule=60, worker_info=10, sweep=60, abort=1)
@@ -50,29 +49,6 @@ Complete = Callable[
     [Order, Callable[[Progress], None], Callable[[], None]],
     contextlib.AbstractContextManager[Order],
 ]
-
-
-class _Running(Watch):
-    """One order while it is generated. `check` and `heard` are called in the engine's thread.
-
-    latest: report of the engine's. told: the last that the broker has.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        # Only from when its thread is free: it may still load the default model.
-        self._deadline = math.inf
-        self.news = asyncio.Event()
-        self.ended = asyncio.Event()
-        self.latest: Progress | None = None
-        self.told: Progress | None = None
-
-    def begin(self) -> None:
-        self._deadline = time.monotonic() + self.seconds
-
-    def end(self) -> None:
-        self.ended.set()
-        self.news.set()
 
 
 class Device:
@@ -107,6 +83,7 @@ class Device:
         self.idle.set()
         self._client = client
         self._queue = queue
+        self._transfers = Transfers(client, queue, pace)
         self._complete = complete
         self._environment = ""
         self._timeout = timeout
@@ -114,7 +91,7 @@ class Device:
         self._lost = lost
         self._idle_for = idle_for
         self._resting: asyncio.TimerHandle | None = None
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{queue}")
         self._worker = DeviceWorker(
             DeviceQueue(client, queue),
@@ -169,7 +146,7 @@ class Device:
         self.idle.clear()
         if self._resting is not None:
             self._resting.cancel()
-        await self._answer(job.key, await self._handle(job, previews))
+        await self._handle(job, previews)
 
     async def _after(self, _: dict[str, Any]) -> None:
         """Only now is it over for SAQ: a job that is interrupted before would be queued again."""
@@ -179,32 +156,53 @@ class Device:
             rest = partial(loop.run_in_executor, self._thread, self.engine.rest)
             self._resting = loop.call_later(self._idle_for, rest)
 
-    async def _handle(self, job: Job, previews: float | None) -> Answer | None:
-        """What to answer; None if nobody waits for it any more."""
-        try:
-            data = await self._client.getrange(keys.order(job.key), 0, ORDER_MAX)
-            if not data:
-                log.warning("an order has gone from the broker; it is given back")
-                return failure_of(PaintStopped(StopReason.SHUTDOWN))
-            sent = orders.decode(data)
-        except RedisError as error:
-            log.warning("an order cannot be read (%s); it is given back", type(error).__name__)
-            return failure_of(PaintStopped(StopReason.SHUTDOWN))
-        except WireError as error:
-            log.error("an order was refused: %s", error)
-            return failure_of(EngineLost(Loss.WORKER, str(error), sure=False))
-        with concerning(sent.name.partition(":")[0]):
-            return await self._outcome(job, sent, previews)
+    async def _handle(self, job: Job, previews: float | None) -> None:
+        sent = await self._transfers.order(job.key)
+        if isinstance(sent, SentOrder) and not self.leaving:
+            with concerning(sent.name.partition(":")[0]):
+                await self._run(job, sent, previews)
+        elif isinstance(sent, SentOrder):
+            await self._transfers.leave(job.key, failure_of(PaintStopped(StopReason.SHUTDOWN)))
+        else:
+            await self._transfers.leave(job.key, sent)
 
-    async def _outcome(self, job: Job, sent: SentOrder, previews: float | None) -> Answer | None:
-        running = _Running(seconds_for(sent.request, self._timeout))
-        if self.leaving:
-            return failure_of(PaintStopped(StopReason.SHUTDOWN))
-        self._running = running
+    async def _run(self, job: Job, sent: SentOrder, previews: float | None) -> None:
+        """Generate it and hand over the result, with signs of life from beginning to end."""
+        self._running = running = Running(seconds_for(sent.request, self._timeout))
         telling = asyncio.create_task(self._tell(job, running))
         listening = asyncio.create_task(self._listen(job, running))
+        work = asyncio.create_task(self._work(job.key, sent, previews, running))
         try:
-            order = await self._with_pictures(sent)
+            while not work.done():
+                try:
+                    await asyncio.wait([work])
+                except asyncio.CancelledError:
+                    # SAQ aborts it. The engine stops at its next step, and until then it is busy.
+                    running.stop(StopReason.CANCELLED)
+            work.result()
+        finally:
+            self._running = None
+            running.end()
+            # SAQ finishes the job next. An update that came after that would make it active again.
+            await telling
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def _work(
+        self, job: str, sent: SentOrder, previews: float | None, running: Running
+    ) -> None:
+        answer = await self._outcome(sent, previews, running)
+        if answer is not None and answer.images:
+            answer = await self._transfers.hand_over(job, answer, running)
+        if answer is not None:
+            await self._transfers.leave(job, answer)
+
+    async def _outcome(
+        self, sent: SentOrder, previews: float | None, running: Running
+    ) -> Answer | None:
+        """What to answer; None if nobody waits for it any more."""
+        try:
+            order = await self._transfers.with_pictures(sent, running)
             self.engine.preview_interval = previews
             log.info("attempt %s begins", sent.name)
             painting = await self._paint(order, running)
@@ -231,25 +229,8 @@ class Device:
             return failure_of(error)
         except Exception as error:
             return failure_of(error, sent.request.texts)
-        finally:
-            self._running = None
-            running.end()
-            # SAQ finishes the job next. An update that came after that would make it active again.
-            await telling
-            listening.cancel()
-            await asyncio.wait([listening])
 
-    async def _with_pictures(self, sent: SentOrder) -> Order:
-        pictures = {}
-        for sha256 in dict.fromkeys(sent.request.inputs):
-            key = keys.picture(self._queue, sha256)
-            pictures[sha256] = await self._client.getrange(key, 0, PICTURE_MAX)
-            if not pictures[sha256]:
-                log.warning("a picture has gone from the broker; the order is given back")
-                raise PaintStopped(StopReason.SHUTDOWN)
-        return await asyncio.to_thread(sent.with_pictures, pictures)
-
-    async def _paint(self, order: Order, running: _Running) -> Painting:
+    async def _paint(self, order: Order, running: Running) -> Painting:
         """Raises what the engine raises, and EngineLost if it hangs."""
         loop = asyncio.get_running_loop()
 
@@ -267,16 +248,12 @@ class Device:
 
         painting = loop.run_in_executor(self._thread, here(partial(work)))
         while not painting.done():
-            try:
-                await asyncio.wait([painting], timeout=self._pace.beat)
-            except asyncio.CancelledError:
-                # SAQ aborts it. The engine stops at its next step, and until then it is busy.
-                running.stop(StopReason.CANCELLED)
+            await asyncio.wait([painting], timeout=self._pace.beat)
             if not painting.done() and (why := running.hung()) is not None:
                 raise EngineLost(Loss.HUNG, f"attempt {order.name}: {why}")
         return painting.result()
 
-    async def _tell(self, job: Job, running: _Running) -> None:
+    async def _tell(self, job: Job, running: Running) -> None:
         """Report, at most every `refresh`, that the job is alive and how far it is, and stop it
         when nobody waits for it any more. One report at a time; the latest wins."""
         pace, beat = self._pace, 0
@@ -309,7 +286,7 @@ class Device:
                     async with asyncio.timeout(seconds):
                         await event.wait()
 
-    async def _listen(self, job: Job, running: _Running) -> None:
+    async def _listen(self, job: Job, running: Running) -> None:
         """Stop the job as soon as SAQ says that it is aborted. `_tell` sees it too, later."""
         channel = self._client.pubsub(ignore_subscribe_messages=True)
         try:
@@ -326,7 +303,7 @@ class Device:
             with contextlib.suppress(RedisError):
                 await channel.aclose()  # type: ignore[no-untyped-call]
 
-    async def _report(self, job: Job, running: _Running, beat: int) -> None:
+    async def _report(self, job: Job, running: Running, beat: int) -> None:
         """Every report is told until there is a newer one: none is missed that was the last."""
         latest = running.latest
         running.news.clear()
@@ -340,22 +317,3 @@ class Device:
             meta |= {"report": report.decode(), "reported": beat}
         await job.update(meta=meta)
         running.told = latest
-
-    async def _answer(self, job: str, answer: Answer | None) -> None:
-        """Leave it for the bot: the images first, so that what is named is there. If the broker
-        cannot be reached, try again for as long as the bot may be waiting."""
-        if answer is None:
-            return
-        until = time.monotonic() + self._pace.silence
-        while True:
-            try:
-                for number, pixels in enumerate(answer.images):
-                    key = keys.image(job, number)
-                    await self._client.set(key, pixels, px=self._pace.kept_ms)
-                await self._client.set(keys.result(job), answer.data, px=self._pace.kept_ms)
-                return
-            except RedisError as error:
-                if time.monotonic() > until:
-                    log.error("the result cannot be handed over: %s", type(error).__name__)
-                    return
-            await asyncio.sleep(self._pace.refresh)

@@ -18,11 +18,13 @@ from saq.job import TERMINAL_STATUSES
 from bot.distributed import answers, keys
 from bot.distributed.access import is_wrong_type
 from bot.distributed.pace import Pace
+from bot.distributed.patience import BORNE, Patience
+from bot.distributed.pieces import NotKept, Pieces
 from bot.distributed.saq_parts import FUNCTION, HEARTBEAT, DeviceQueue
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason, WireError
 from bot.order import Order
 from bot.painting import OnPainted, Painting
-from bot.progress import Progress
+from bot.progress import UNLIMITED, Progress, Stage
 from bot.texts.language import Texts
 from bot.wire import orders, paintings, reports
 from bot.wire.paintings import CHANNELS, SentPainting
@@ -35,8 +37,12 @@ LOOK: Final = 0.1
 """Seconds between two looks at whether the job is to be stopped."""
 ABORT_AGAIN: Final = 1.0
 """Seconds. An abort can be lost: a report of the worker's that overlaps with it overwrites it."""
-PIECE: Final = 2**20
-"""Bytes of an image that are read at once, so that a stop is noticed meanwhile."""
+LOOKS_APART: Final = 0.02
+"""Seconds between two looks, however many hints there are."""
+HINTS_MAX: Final = 100
+"""At once. SAQ tells of every report, and a worker makes a few in a second."""
+TOLD_AFTER: Final = 1.0
+"""Seconds that a transfer may take before people are told of it."""
 
 
 class Exchange:
@@ -88,14 +94,15 @@ class Exchange:
         self._stop: Exception | None = None
         self._aborted_at = self._leased_at = 0.0
         self._heard_at = time.monotonic()
-        self._cut_off = self._taken = False
+        self._cut_off = self._taken = self._transfers = False
+        self._patience = Patience()
         self._seen: object = None
         self._reported: object = None
 
     async def run(self, painted: OnPainted) -> Painting:
         """Raises what `check_stop` raises, what the engine raised there, and EngineLost."""
         try:
-            await self._insist(self._send)
+            await self._send()
             self._heard_at = time.monotonic()
             answer = await self._wait()
             return await self._fetch(answer, painted)
@@ -114,7 +121,7 @@ class Exchange:
                 self._note(error)
                 if (why := self._why_given_up()) is not None:
                     raise self._lost(why) from error
-                if time.monotonic() - begin > self._pace.silence:
+                if time.monotonic() - begin > self._pace.patience:
                     reason = type(error).__name__
                     raise self._lost(f"the broker cannot be reached ({reason})") from error
             self._check_stop()
@@ -127,14 +134,37 @@ class Exchange:
         self._cut_off = True
 
     async def _send(self) -> None:
+        begin = time.monotonic()
+
+        def moved(fraction: float) -> None:
+            self._check_stop()
+            if (why := self._why_given_up()) is not None:
+                raise self._lost(why)
+            self._tell(Stage.SENDING, fraction, begin)
+
+        pictures = self._order.pictures.items()
+        sent = {keys.picture(self._queue, sha256): data for sha256, data in pictures}
+        try:
+            await self._pieces().upload(sent, moved)
+        except NotKept as error:
+            raise self._lost(str(error)) from error
+        await self._insist(self._enqueue)
+
+    async def _enqueue(self) -> None:
         job, kept = self._job, self._pace.kept_ms
         self._hints = await self._get_hints()
-        for sha256, data in self._order.pictures.items():
-            await self._client.set(keys.picture(self._queue, sha256), data, px=kept)
         await self._client.set(keys.order(job.key), orders.encode(self._order), px=kept)
         await self._lease(job.key)
         # It may be there already, if the answer to an earlier try was lost on the way.
         await self._saq.enqueue(job)
+
+    def _pieces(self) -> Pieces:
+        return Pieces(self._client, self._pace, self._insist)
+
+    def _tell(self, stage: Stage, fraction: float, begin: float) -> None:
+        """How far a transfer is that began at `begin`, if it takes long."""
+        if time.monotonic() - begin > TOLD_AFTER:
+            self._report(Progress(stage, fraction=fraction))
 
     async def _wait(self) -> SentPainting:
         while True:
@@ -156,25 +186,34 @@ class Exchange:
                 return self._read(answer)
 
     async def _look(self) -> None:
-        """Wait for LOOK, or until something has happened there."""
+        """Wait for LOOK, or until something has happened there.
+
+        Raises WireError for more hints than there can be: reading them takes the bot's time.
+        """
         if self._stop is None:
             try:
                 self._check_stop()
             except Exception as stop:
                 self._stop = stop
                 return
-        begin = time.monotonic()
+        begin, heard = time.monotonic(), 0
         # Without hints it takes longer, no more.
         with contextlib.suppress(RedisError):
-            if self._hints and await self._hints.get_message(timeout=LOOK) is not None:
-                return
-        await asyncio.sleep(max(0.0, begin + LOOK - time.monotonic()))
+            wait = LOOK
+            while self._hints and await self._hints.get_message(timeout=wait) is not None:
+                heard, wait = heard + 1, 0.0
+                if heard > HINTS_MAX:
+                    raise WireError(f"hints: more than {HINTS_MAX} at once")
+        pause = LOOKS_APART if heard else LOOK
+        await asyncio.sleep(max(0.0, begin + pause - time.monotonic()))
 
     def _why_lost(self) -> str | None:
         if (why := self._why_given_up()) is not None:
             return why
         if time.monotonic() - self._heard_at > self._pace.silence:
             return f"nothing was heard of the worker for {self._pace.silence:g} s"
+        if self._patience.is_over:
+            return f"a download or another transfer has not got on for {BORNE:g} s"
         return None
 
     async def _answer(self) -> bytes | None:
@@ -204,9 +243,11 @@ class Exchange:
         return self._lost(why) if stop is None or leaves else stop
 
     def _lost(self, why: str) -> EngineLost:
-        """A job that the worker has not taken has not ended it; nor has one that ran while the
-        broker was away, as far as anybody can tell."""
-        return lost(why, innocent=self._cut_off or not self._taken)
+        """A job that the worker has not taken has not ended it; nor has one of which something was
+        under way, or that ran while the broker was away, as far as anybody can tell."""
+        if self._patience.is_over:
+            return GivenBack(Loss.WORKER, why, sure=False, innocent=True)
+        return lost(why, innocent=self._cut_off or self._transfers or not self._taken)
 
     async def _result(self) -> bytes:
         key = keys.result(self._job.key)
@@ -221,7 +262,10 @@ class Exchange:
         if job.meta.get("preview") == number:
             key = keys.preview(self._job.key)
             preview = await self._client.getrange(key, 0, reports.PREVIEW_MAX)
-        self._report(reports.decode(report.encode(), preview))
+        progress = reports.decode(report.encode(), preview)
+        self._transfers = progress.stage in UNLIMITED
+        self._patience.heard(progress)
+        self._report(progress)
 
     def _read(self, data: bytes) -> SentPainting:
         if self._stop is not None:
@@ -236,22 +280,24 @@ class Exchange:
 
     async def _fetch(self, answer: SentPainting, painted: OnPainted) -> Painting:
         """The images. Each is checked before it is passed on."""
-        images = {}
+        images, pieces, begin = {}, self._pieces(), time.monotonic()
+        count = len(answer.images)
+        names = [keys.image(self._job.key, number) for number in range(count)]
+
+        def moved(number: int, fraction: float) -> None:
+            self._check_stop()
+            self._tell(Stage.RECEIVING, (number + fraction) / count, begin)
+
         for number, header in enumerate(answer.images):
-            key, size = keys.image(self._job.key, number), header.width * header.height * CHANNELS
-            pieces = []
-            for begin in range(0, size, PIECE):
-                self._check_stop()
-                last = min(begin + PIECE, size) - 1
-                pieces.append(await self._insist(partial(self._piece, key, begin, last)))
-            image = paintings.decode_image(header, b"".join(pieces))
+            self._check_stop()
+            size = header.width * header.height * CHANNELS
+            pixels = await pieces.download(
+                names[number], size, partial(moved, number), renewing=names[number:]
+            )
+            image = paintings.decode_image(header, pixels)
             images[header.pixels_sha256] = image
             painted(image)
         return answer.with_images(images)
-
-    async def _piece(self, key: str, begin: int, last: int) -> bytes:
-        data: bytes = await self._client.getrange(key, begin, last)
-        return data
 
     async def _lease(self, holder: str) -> None:
         await self._client.set(keys.lease(self._queue), holder, px=self._pace.silence_ms)

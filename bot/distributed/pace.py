@@ -20,6 +20,16 @@ class Pace:
     kept: float = 600.0
 
     @property
+    def piece(self) -> float:
+        """That one piece of a large value should take. Calls fail after ten times as long."""
+        return self.silence / 20
+
+    @property
+    def patience(self) -> float:
+        """In which a piece has to arrive: after one that failed, there is time for a smaller."""
+        return 2 * self.silence
+
+    @property
     def silence_ms(self) -> int:
         return int(self.silence * 1000)
 

@@ -28,6 +28,8 @@ CRASHES_MAX = 4
 """A job during which the process died this often is not tried again, whatever the reason."""
 OWN_CRASHES_MAX = 2
 """Nor is one that has surely caused this many of them."""
+GIVEN_BACK_MAX = 20
+"""Nor is one that had to go elsewhere this often, though it is not to blame: somebody waits."""
 BLAMELESS_MAX = 2
 """Up to this attempt, a job that is generated in another process is not suspected of having ended
 the bot's. From then on it is: saving its images may have."""
@@ -152,8 +154,9 @@ class Job:
     deleted_at: when someone deleted its images.
     lane: the name of the lane that last started it. isolated: whether that generates in another
     process than the bot's. deaths: how often the bot died meanwhile, which the job was not blamed
-    for. memory_above: bytes of the largest GPU on which
-    it ran out of memory; it is generated on a larger one, if there is one.
+    for. memory_above: bytes of the largest GPU on which it ran out of memory; it is generated on a
+    larger one, if there is one. given_back: how often it had to go to another lane through no fault
+    of its own.
     """
 
     id: str
@@ -186,6 +189,7 @@ class Job:
     isolated: bool = False
     deaths: int = 0
     memory_above: int = 0
+    given_back: int = 0
 
     @property
     def suspect(self) -> bool:
@@ -194,12 +198,14 @@ class Job:
 
     @property
     def poison(self) -> Failure | None:
-        """Why it must not be tried again: too many crashes, or an unreadable request; else None."""
+        """Why it must not be tried again: too many tries, or an unreadable request; else None."""
         if self.request is UNREADABLE or isinstance(self.origin, Unknown):
             return Failure("job.unreadable", {})
-        if self.crashes < CRASHES_MAX and self.own_crashes < OWN_CRASHES_MAX:
-            return None
-        return Failure(LOST[self.lost_to or Loss.DIED], {})
+        if self.crashes >= CRASHES_MAX or self.own_crashes >= OWN_CRASHES_MAX:
+            return Failure(LOST[self.lost_to or Loss.DIED], {})
+        if self.given_back >= GIVEN_BACK_MAX:
+            return Failure("job.given_back", {})
+        return None
 
     @property
     def seconds(self) -> float:

@@ -133,14 +133,16 @@ class Store(Rooms):
             )
             return await _written(write, job_id)
 
-    async def requeue(self, job: Job, memory_above: int = 0) -> Job | None:
-        """running → pending, after a shutdown interrupted this attempt, or because it needs a
-        larger GPU than one with `memory_above` bytes."""
+    async def requeue(
+        self, job: Job, memory_above: int = 0, *, given_back: bool = False
+    ) -> Job | None:
+        """running → pending, after a shutdown interrupted this attempt, because it needs a larger
+        GPU than one with `memory_above` bytes, or because it was `given_back`, which is counted."""
         return await self._transition(
             job.id,
-            "state = 'pending', memory_above = max(memory_above, ?)"
+            "state = 'pending', memory_above = max(memory_above, ?), given_back = given_back + ?"
             " WHERE state = 'running' AND attempt = ?",
-            (memory_above, job.attempt),
+            (memory_above, given_back, job.attempt),
         )
 
     async def lose(self, job: Job, loss: Loss, *, sure: bool = True) -> Job | None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bot.progress import Progress, Stage
+from bot.progress import UNLIMITED, Progress, Stage
 from bot.request import Axis, Comparison
 from bot.texts.language import Say
 
@@ -33,11 +33,15 @@ def status_line(say: Say, progress: Progress) -> str:
             line = say("status.upscaling", step=progress.step, steps=progress.steps)
             line += " " + bar(progress.step / max(1, progress.steps))
         case Stage.DOWNLOADING:
-            percent = int(progress.fraction * 100)
-            line = say("status.downloading", subject=progress.subject, percent=percent)
-            line += " " + bar(progress.fraction)
+            line = say("status.downloading", subject=progress.subject, percent=_percent(progress))
+        case Stage.SENDING:
+            line = say("status.sending", percent=_percent(progress))
+        case Stage.RECEIVING:
+            line = say("status.receiving", percent=_percent(progress))
         case _:
             line = say(f"status.{progress.stage.value}", subject=progress.subject)
+    if progress.stage in UNLIMITED:
+        line += " " + bar(progress.fraction)
     if progress.larger:
         line += " · " + say("status.larger")
     if progress.count > 1:
@@ -54,6 +58,10 @@ def _side(say: Say, axis: Axis) -> str:
     name = say(f"command.compare.axes.{axis.name}")
     of = f" ({axis.subject})" if axis.subject else ""
     return f"{name}{of} {', '.join(axis.values)}"
+
+
+def _percent(progress: Progress) -> int:
+    return int(progress.fraction * 100)
 
 
 def bar(fraction: float, cells: int = BAR_CELLS) -> str:

@@ -21,10 +21,10 @@ def is_one_of(name: str, value: str | None, *allowed: str | None) -> None:
         raise WireError(f"{name}: allowed is one of {', '.join(map(str, allowed))}")
 
 
-def is_label(name: str, value: str) -> None:
+def is_label(name: str, value: str, most: int = LABEL_MAX) -> None:
     """Raise WireError unless it is one short line, without anything that is made a link of."""
-    if len(value) > LABEL_MAX or not value.isprintable() or "://" in value:
-        raise WireError(f"{name}: allowed is a line of {LABEL_MAX} characters, and no address")
+    if len(value) > most or not value.isprintable() or "://" in value:
+        raise WireError(f"{name}: allowed is a line of {most} characters, and no address")
 
 
 def is_sha256(name: str, value: str) -> None:

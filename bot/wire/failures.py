@@ -21,7 +21,7 @@ from bot.log import traceback_without
 from bot.texts.language import Texts
 from bot.wire.checks import in_range
 from bot.wire.codec import Codec
-from bot.wire.sentences import check_sentence
+from bot.wire.sentences import check_sentence, told
 
 JSON_MAX: Final = 2**17
 REASON_MAX: Final = 2_000
@@ -140,7 +140,7 @@ def _failed(told: Failed, texts: Texts) -> JobFailed:
 def _told(error: BaseException, texts: Collection[str]) -> _Failure:
     match error:
         case JobFailed():
-            return _Failure(failed=Failed(error.code, dict(error.params)))
+            return _Failure(failed=Failed(error.code, told(error.params)))
         case PaintStopped():
             return _Failure(stopped=Stopped(error.reason))
         case EngineLost():

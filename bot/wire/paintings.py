@@ -1,9 +1,10 @@
 """Paintings: the images of an engine, and the recipe of all of them."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import PIL.Image
@@ -14,15 +15,24 @@ from bot.progress import Notice
 from bot.recipe import Recipe, Weights
 from bot.request import SEED_MAX, GenerationRequest
 from bot.texts.language import Texts
-from bot.wire.checks import is_label, is_sha256
+from bot.wire.checks import in_range, is_label, is_sha256
 from bot.wire.codec import Codec
-from bot.wire.sentences import check_sentence
+from bot.wire.sentences import check_sentence, line
 
 HEADER_MAX: Final = 1_024
 CHANNELS: Final = 3
 """Bytes per pixel."""
 WARNINGS_MAX: Final = 100
+REFERENCE_MAX: Final = 2
+"""Networks for a reference image."""
+FACTS_MAX: Final = 40
+"""Entries of a recipe's environment; an engine has about twenty."""
+FACT_MAX: Final = 100
+"""Characters of one."""
+SCHEDULER_MAX: Final = 2**14
+"""Characters of a scheduler's configuration as JSON."""
 
+_FACT: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _HEX: Final = re.compile(r"[0-9a-f]{0,64}")
 
 
@@ -95,7 +105,8 @@ def decode_image(header: Header, pixels: bytes) -> PaintedImage:
 def encode(painting: Painting) -> bytes:
     """As JSON, without pixels: they are sent image by image."""
     headers = tuple(map(Header.of, painting.images))
-    return _PAINTING.encode(SentPainting(headers, painting.recipe, painting.warnings))
+    warnings = tuple(replace(each, params=_lines(each.params)) for each in painting.warnings)
+    return _PAINTING.encode(SentPainting(headers, painting.recipe, warnings))
 
 
 def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPainting:
@@ -104,9 +115,7 @@ def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPaintin
     if painting.recipe.request != request:
         raise WireError("painting: recipe.request: allowed is the one that was asked for")
     _check_weights(painting.recipe)
-    for name, value in painting.recipe.environment.items():
-        is_label("painting: recipe: environment", name)
-        is_label("painting: recipe: environment", value)
+    _check_facts(painting.recipe)
     if len(painting.images) != request.count:
         raise WireError(f"painting: {len(painting.images)} images; allowed are {request.count}")
     for number, header in enumerate(painting.images):
@@ -120,6 +129,10 @@ def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPaintin
     return painting
 
 
+def _lines(params: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    return {name: line(v) if isinstance(v, str) else v for name, v in params.items()}
+
+
 def _check_header(header: Header, request: GenerationRequest) -> None:
     if (header.width, header.height) != request.final_size:
         width, height = request.final_size
@@ -130,7 +143,35 @@ def _check_header(header: Header, request: GenerationRequest) -> None:
     is_sha256("image: pixels_sha256", header.pixels_sha256)
 
 
+def _check_facts(recipe: Recipe) -> None:
+    in_range("painting: recipe: environment: entries", len(recipe.environment), 0, FACTS_MAX)
+    for name, value in recipe.environment.items():
+        if not _FACT.fullmatch(name):
+            raise WireError("painting: recipe: environment: allowed are names of a-z, 0-9, '_'")
+        is_label(f"painting: recipe: environment: {name}", value, FACT_MAX)
+    size = len(json.dumps(recipe.scheduler))
+    in_range("painting: recipe: scheduler: characters", size, 0, SCHEDULER_MAX)
+
+
 def _check_weights(recipe: Recipe) -> None:
+    """They are those that the request names; what a VAE and a reference image's networks are called
+    there is all that it does not say."""
+    request = recipe.request
+    upscaler = request.upscale.upscaler if request.upscale else None
+    named = (
+        ("checkpoint", (recipe.checkpoint,), (request.model or None,)),
+        ("upscaler", (recipe.upscaler,), (upscaler,)),
+        ("adapters", recipe.adapters, tuple(use.key for use in request.adapters)),
+        ("embeddings", recipe.embeddings, tuple(request.embedding_keys)),
+    )
+    for what, used, keys in named:
+        if tuple(each and each.name for each in used) != keys:
+            raise WireError(f"painting: recipe: {what}: allowed are those that the request names")
+    if bool(recipe.reference) != (request.reference is not None):
+        raise WireError(
+            "painting: recipe: reference: allowed with a reference image, and only then"
+        )
+    in_range("painting: recipe: reference: networks", len(recipe.reference), 0, REFERENCE_MAX)
     single = (recipe.checkpoint, recipe.vae, recipe.upscaler)
     many: tuple[Weights, ...] = (
         *recipe.adapters,

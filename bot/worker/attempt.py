@@ -5,7 +5,7 @@ import time
 from math import prod
 
 from bot.errors import PaintStopped, StopReason
-from bot.progress import Progress, Stage
+from bot.progress import UNLIMITED, Progress, Stage
 from bot.request import GenerationRequest
 from bot.store import Job
 from catalog.families import DEFAULT
@@ -65,8 +65,8 @@ class Watch:
     def heard(self, progress: Progress) -> None:
         """Record a report, as a sign of life from the engine."""
         now = time.monotonic()
-        if progress.stage in (Stage.STARTING, Stage.DOWNLOADING):
-            # Nor is the time before a worker begins limited, nor are downloads: it starts after.
+        if progress.stage is Stage.STARTING or progress.stage in UNLIMITED:
+            # The time starts after them.
             self._deadline = now + self.seconds
         if progress.stage is not Stage.PAINTING or progress.step <= 0:
             self._step_at = None

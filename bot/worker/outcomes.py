@@ -76,15 +76,15 @@ class Outcomes:
         self, running: Attempt, change: Callable[[], Awaitable[Job | None]] | None = None
     ) -> Job | None:
         """It is to be tried again while the bot goes on. Returns the job if it is pending now: not
-        if it was cancelled before or meanwhile, and it fails if it has ended too many processes.
+        if it was cancelled before or meanwhile, and it fails if it was tried too often.
 
-        change: what makes it pending; None: just that.
+        change: what makes it pending; None: its lane gives it back.
         """
         job = running.job
         if _reason(running) is StopReason.CANCELLED:
             await self._stopped(running, StopReason.CANCELLED)
             return None
-        again = await self.record(change or partial(self._store.requeue, job), job)
+        again = await self.record(change or partial(self._store.requeue, job, given_back=True), job)
         if again is None:
             # What was cancelled while it waited for the same write may have made it pending.
             now = await self.record(partial(self._store.job, job.id), job)
@@ -94,7 +94,7 @@ class Outcomes:
             await self._stopped(running, StopReason.CANCELLED)
             return None
         if again is not None and (poison := again.poison) is not None:
-            log.warning("job %s: given up: %s (%d crashes)", job.id, poison.code, again.crashes)
+            log.warning("job %s: given up: %s (attempt %d)", job.id, poison.code, job.attempt)
             await self._fail(again, poison)
             return None
         return again
@@ -108,7 +108,7 @@ class Outcomes:
             return None
         log.warning("job %s: %s (%s)", job.id, error, error.loss.value)
         if error.innocent:
-            lose = partial(self._store.requeue, job)
+            lose = partial(self._store.requeue, job, given_back=True)
         else:
             lose = partial(self._store.lose, job, error.loss, sure=error.sure)
         return await self.again(running, lose)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
 from bot.distributed import fetching, source
+from bot.distributed.broker import Broker
+from tests.distributed.bench import PACE
 from tests.distributed.bot_files import Interface, interface
 from tests.distributed.machines import Machine, bare_worker, bot
 from tests.distributed.server import Server
@@ -42,3 +45,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def site(here: Machine, http: Interface, tmp_path: Path, impatient: None) -> Site:
     return Site(here, http, bare_worker(tmp_path).ready())
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[Redis]:
+    opened = Broker.at(server.url).client(PACE)
+    yield opened
+    await opened.aclose()

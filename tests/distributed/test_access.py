@@ -1,8 +1,10 @@
 """A login for one worker is good for that worker and for nothing else."""
 
 import argparse
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -13,9 +15,11 @@ from bot.cli.workers import workers
 from bot.distributed import keys, manage
 from bot.distributed.broker import Broker
 from bot.errors import SettingsError
+from bot.request import InitImage
 from bot.settings import Settings
 from tests.distributed.bench import PACE, SteppingEngine, announced, lane_to, order, worker, working
 from tests.distributed.server import Server
+from tests.wire.things import png
 
 
 @asynccontextmanager
@@ -33,7 +37,11 @@ async def test_a_worker_does_all_it_has_to_with_it(server: Server) -> None:
     async with working(worker(own, engine)), lane_to(server.url, previews=0.0) as lane:
         await lane.paint(order(steps=30))
         await lane.paint(order("c3d4:1"))
-    assert len(engine.orders) == 2
+        picture = png()
+        sha256 = hashlib.sha256(picture).hexdigest()
+        asked = order("e5f6:1", init_image=InitImage(sha256, 0.5))
+        await lane.paint(replace(asked, pictures={sha256: picture}))
+    assert len(engine.orders) == 3
 
 
 async def test_it_reaches_nothing_of_others(server: Server) -> None:

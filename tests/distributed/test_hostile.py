@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,10 +15,11 @@ import pytest
 from redis.asyncio import Redis
 
 from bot import __version__
-from bot.distributed import announcement, keys
+from bot.distributed import announcement, keys, patience
 from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.answers import failure_of, result_of
 from bot.distributed.broker import Broker
+from bot.distributed.exchange import LOOKS_APART, Exchange
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason
@@ -30,6 +32,7 @@ from tests.store.factories import CANARY, painting, recipe, request
 
 QUEUE = keys.queue("evil", "0" * 8, 0)
 BRIEF = Pace(beat=0.2, silence=1.0, refresh=0.05, kept=60.0)
+HURRIED = Pace(beat=0.1, silence=0.5, refresh=0.05, kept=60.0)
 Deed = Callable[[Redis, str, dict[str, Any]], Awaitable[None]]
 """Gets a client, the key of the job and the job as SAQ has it."""
 
@@ -202,6 +205,61 @@ async def test_one_that_takes_the_job_and_says_nothing(server: Server) -> None:
     async def deed(_: Redis, __: str, ___: dict[str, Any]) -> None: ...
 
     assert "nothing was heard" in await refused(server, deed)
+
+
+async def test_one_that_tells_of_more_than_anybody_can_read(server: Server) -> None:
+    async def deed(client: Redis, key: str, __: dict[str, Any]) -> None:
+        for _ in range(20):
+            async with client.pipeline(transaction=False) as together:
+                for _ in range(1_000):
+                    together.publish(f"saq:job:{QUEUE}:{key}", "active")
+                await together.execute()
+
+    assert "hints: more than 100 at once" in await refused(server, deed)
+
+
+async def test_one_that_tells_too_much_has_the_bot_look_no_more_often(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, looks = Exchange._answer, 0
+
+    async def counted(exchange: Exchange) -> bytes | None:
+        nonlocal looks
+        looks += 1
+        return await answer(exchange)
+
+    async def deed(client: Redis, key: str, __: dict[str, Any]) -> None:
+        for _ in range(200):
+            await client.publish(f"saq:job:{QUEUE}:{key}", "active")
+            await asyncio.sleep(0.002)
+
+    monkeypatch.setattr(Exchange, "_answer", counted)
+    begin = time.monotonic()
+    assert await refused(server, deed, HURRIED)
+    assert 0 < looks <= (time.monotonic() - begin) / LOOKS_APART + 1
+
+
+async def test_one_whose_download_does_not_get_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "BORNE", 1.0)
+
+    async def deed(client: Redis, key: str, job: dict[str, Any]) -> None:
+        for beat in range(1, 200):
+            report = f'[{{"stage":"downloading","subject":"x","fraction":{0.5 + beat / 10**6}}}]'
+            meta = {"beat": beat, "report": report, "reported": beat}
+            changed = json.dumps({**job, "status": "active", "meta": meta})
+            await client.set(f"saq:job:{QUEUE}:{key}", changed)
+            await asyncio.sleep(0.05)
+
+    heard = Painted()
+    engine = RemoteEngine(Broker.at(server.url), QUEUE, STATE, TEXTS, PACE)
+    async with evil(server, deed), as_lane(engine) as lane:
+        with pytest.raises(EngineLost, match="has not got on for") as lost:
+            async with asyncio.timeout(20):
+                await lane.paint(order(), heard)
+    assert lost.value.innocent
+    assert len(heard.reports) > 2
 
 
 async def test_one_that_says_that_it_is_done_and_is_not(server: Server) -> None:

@@ -18,7 +18,7 @@ from bot.levels import Level
 from bot.levels.entering import KINDS
 from bot.levels.fields import Buttons
 from bot.moderation.word_list import ACTIONS
-from bot.progress import Stage
+from bot.progress import UNLIMITED, Stage
 from bot.queue import LaneState
 from bot.request import AXES, UPSCALE_MODES
 from bot.request.keeping import Part
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 TEXTS = Texts.read()
 ENGLISH = TEXTS._languages["en"]
 
-SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, Stage.DOWNLOADING)
+SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, *UNLIMITED)
 """Stages with their own sentence and parameters."""
 
 SETTINGS = {

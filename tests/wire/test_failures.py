@@ -22,8 +22,8 @@ def crossed(error: BaseException) -> Exception:
     "error",
     [
         JobFailed("memory.out", width=64, height=32),
-        JobFailed("model.gone", model="demo"),
-        JobFailed("job.unexpected", id="x", more=("a", "b"), ratio=0.5),
+        JobFailed("model.missing", model="demo", path="demo"),
+        JobFailed("device.absent", device="x", more=("a", "b"), ratio=0.5),
     ],
 )
 def test_a_failure_of_the_job(error: JobFailed) -> None:
@@ -39,6 +39,14 @@ def test_files_that_are_lacking() -> None:
     assert again.failure is not None
     assert (again.failure.code, again.failure.params) == (failure.code, failure.params)
     assert again.digest == "ab" * 32
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
+def test_whatever_a_file_says_an_honest_engine_is_not_refused(text: str) -> None:
+    again = crossed(JobFailed("device.absent", device=text, names=(text,)))
+    assert isinstance(again, JobFailed)
+    if text.isascii() and text.isprintable() and "://" not in text and len(text) <= 200:
+        assert again.params["device"] == " ".join(text.split())
 
 
 @given(st.sampled_from(StopReason))
@@ -117,7 +125,13 @@ def one(**fields: Any) -> bytes:
         (one(stopped={"reason": "timeout"}, unexpected={"trace": ""}), "exactly one"),
         (one(failed={"code": "no.such", "params": {}}), "no.such"),
         (one(failed={"code": "memory.out", "params": {"width": 3}}), "KeyError"),
-        (one(failed={"code": "model.gone", "params": {"model": "x" * 3_000}}), "2000 characters"),
+        (one(failed={"code": "job.worker", "params": {}}), "no sentence of an engine"),
+        (one(failed={"code": "device.absent", "params": {"device": "x" * 201}}), "200 characters"),
+        (one(failed={"code": "device.absent", "params": {"device": "a\nb"}}), "a line of"),
+        (one(failed={"code": "device.absent", "params": {"device": "https://a.b"}}), "no address"),
+        (one(failed={"code": "device.absent", "params": {"device": ["a\nb"]}}), "a line of"),
+        (one(failed={"code": "device.absent", "params": {"device": "x", "a b": 1}}), "names of"),
+        (one(failed={"code": "device.absent", "params": {"device": 10**16}}), "device"),
         (one(failed={"code": "memory.out", "params": {"width": {}, "height": 1}}), "width"),
         (one(unread={"errno": 10**30, "file": "", "trace": ""}), "errno"),
         (one(unread={"errno": -1, "file": "", "trace": ""}), "errno"),

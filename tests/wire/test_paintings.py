@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -14,11 +15,11 @@ from bot.errors import WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Recipe, Weights
-from bot.request import GenerationRequest, Hires
+from bot.request import AdapterUse, GenerationRequest, Hires
 from bot.wire import paintings
 from tests.wire.things import CANARY, TEXTS, painted, request, requests
 
-ASKED = request(count=2)
+ASKED = request(count=2, adapters=(AdapterUse("ink", 0.5),))
 CHECKPOINT = Weights("demo", "a" * 64, "a" * 10)
 RECIPE = Recipe(
     request=ASKED,
@@ -30,6 +31,10 @@ RECIPE = Recipe(
 IMAGES = (painted(ASKED), painted(ASKED, 1))
 WARNING = Notice("memory.lowered", {"profile": "16gb"})
 PAINTING = Painting(IMAGES, RECIPE, (WARNING,))
+
+
+def recipe_of(**fields: Any) -> Painting:
+    return replace(PAINTING, recipe=replace(RECIPE, **fields))
 
 
 @settings(max_examples=30)
@@ -64,7 +69,8 @@ def test_a_painting_comes_out_as_it_went_in() -> None:
 @settings(max_examples=30)
 @given(requests())
 def test_so_does_every_recipe(asked: GenerationRequest) -> None:
-    recipe = replace(RECIPE, request=asked)
+    used = tuple(Weights(use.key, "b" * 64, "b" * 12) for use in asked.adapters)
+    recipe = replace(RECIPE, request=asked, adapters=used)
     headers = [
         PaintedImage(asked.image_seed(n), _Sized(asked), "c" * 64) for n in range(asked.count)
     ]
@@ -117,7 +123,19 @@ def test_pixels_that_are_others_are_refused(damage: Callable[[bytes], bytes]) ->
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        (replace(PAINTING, recipe=replace(RECIPE, request=request(seed=8))), "recipe.request"),
+        (recipe_of(request=replace(ASKED, seed=8)), "recipe.request"),
+        (recipe_of(checkpoint=None), "checkpoint"),
+        (recipe_of(checkpoint=replace(CHECKPOINT, name="another")), "checkpoint"),
+        (recipe_of(adapters=()), "adapters"),
+        (recipe_of(adapters=(replace(CHECKPOINT, name="**free** money"),)), "adapters"),
+        (recipe_of(embeddings=(CHECKPOINT,)), "embeddings"),
+        (recipe_of(upscaler=CHECKPOINT), "upscaler"),
+        (recipe_of(reference=(CHECKPOINT,)), "reference"),
+        (recipe_of(environment={f"fact_{n}": "" for n in range(41)}), "environment: entries"),
+        (recipe_of(environment={"Visit us": ""}), "environment: allowed are names"),
+        (recipe_of(environment={"torch": "x" * 101}), "environment: torch"),
+        (recipe_of(scheduler={"class": "x" * 20_000}), "scheduler"),
+        (replace(PAINTING, warnings=(Notice("job.worker", {}),)), "no sentence of an engine"),
         (replace(PAINTING, images=IMAGES[:1]), "1 images; allowed are 2"),
         (replace(PAINTING, images=IMAGES[::-1]), "seed 8 of image 0; allowed is 7"),
         (
@@ -144,8 +162,8 @@ def test_a_painting_that_was_not_asked_for_is_refused(wrong: Painting, field: st
     [
         replace(RECIPE, environment={"device_name": "https://example.org"}),
         replace(RECIPE, environment={"device_name": "a\nb"}),
-        replace(RECIPE, environment={"x" * 400: ""}),
-        replace(RECIPE, checkpoint=replace(CHECKPOINT, name="x" * 400)),
+        replace(RECIPE, vae=replace(CHECKPOINT, name="x" * 400)),
+        replace(RECIPE, vae=replace(CHECKPOINT, name="https://example.org")),
     ],
 )
 def test_what_people_are_shown_of_a_recipe_is_a_short_line(recipe: Recipe) -> None:

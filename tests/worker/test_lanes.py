@@ -19,6 +19,7 @@ from bot.queue import Lane, LaneState
 from bot.request import GenerationRequest
 from bot.store import JobState as S
 from bot.store import Store
+from bot.store.jobs import GIVEN_BACK_MAX
 from tests.queue.lanes import of
 from tests.store.factories import painting
 from tests.worker.bench import Gate
@@ -134,13 +135,22 @@ class TestLosing:
         assert job.error.code == code
         assert len(dies.seeds) == deaths + 1
 
-    async def test_one_that_surely_did_not_end_them_is_tried_as_often_as_it_takes(
+    async def test_one_that_surely_did_not_end_them_is_tried_for_much_longer(
         self, tmp_path: Path
     ) -> None:
-        dies = Dies(times=6, loss=Loss.WORKER, innocent=True)
+        dies = Dies(times=GIVEN_BACK_MAX - 1, loss=Loss.WORKER, innocent=True)
         async with lanes_of(tmp_path, apart(), [dies]) as lanes:
             job = await lanes.ended(await lanes.take())
-        assert (job.state, job.attempt, job.crashes) == (S.DONE, 7, 0)
+        assert (job.state, job.attempt, job.crashes) == (S.DONE, GIVEN_BACK_MAX, 0)
+
+    async def test_but_not_for_ever(self, tmp_path: Path) -> None:
+        dies = Dies(times=GIVEN_BACK_MAX, loss=Loss.WORKER, innocent=True)
+        async with lanes_of(tmp_path, apart(), [dies]) as lanes:
+            job = await lanes.ended(await lanes.take())
+            assert (await lanes.ended(await lanes.take())).state is S.DONE
+        assert (job.state, job.attempt, job.crashes) == (S.FAILED, GIVEN_BACK_MAX, 0)
+        assert job.error is not None
+        assert job.error.code == "job.given_back"
 
     async def test_one_that_hangs_is_given_up_and_its_job_tried_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

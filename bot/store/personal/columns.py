@@ -34,6 +34,7 @@ JOBS: Final[Mapping[str, str]] = {
     "lane": "on which of the bot's GPUs it was last started",
     "isolated": "whether it was generated in another process than the bot's",
     "deaths": "how often the bot died while it was generated in another process",
+    "given_back": "how often it had to go to another GPU through no fault of its own",
     "memory_above": "bytes of the largest GPU whose memory was not enough for it",
     "boot": "a random ID of the time since the computer was started",
 }

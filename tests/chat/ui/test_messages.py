@@ -126,6 +126,11 @@ class TestWords:
                 Progress(Stage.DOWNLOADING, subject="demo", fraction=0.436),
                 "Downloading demo: 43% " + bar(0.436),
             ),
+            (
+                Progress(Stage.SENDING, fraction=0.436),
+                "Sending the input images: 43% " + bar(0.436),
+            ),
+            (Progress(Stage.RECEIVING, fraction=0.5), "Receiving the result: 50% " + bar(0.5)),
             (Progress(Stage.PAINTING, step=12, steps=30), "Step 12/30 " + bar(0.4)),
             (
                 Progress(Stage.PAINTING, step=3, steps=12, larger=True, image=2, count=2),

@@ -1,0 +1,41 @@
+"""The sentences that an engine may want people to be told: all that are in `bot/engine/`."""
+
+from typing import Final
+
+CODES: Final = frozenset(
+    {
+        *("adapter.bad_config", "adapter.broken", "adapter.choose_file"),
+        *("adapter.download_failed", "adapter.embeddings", "adapter.gated"),
+        *("adapter.matches_nothing", "adapter.missing", "adapter.no_bias"),
+        *("adapter.no_safetensors", "adapter.no_scale", "adapter.no_such_file"),
+        *("adapter.no_such_module", "adapter.not_finite", "adapter.not_on_hub"),
+        *("adapter.not_safetensors", "adapter.other_base", "adapter.other_shape"),
+        *("adapter.partial", "adapter.rank_too_high", "adapter.something_else"),
+        *("adapter.too_large", "adapter.unknown_tensor", "adapter.unreachable"),
+        *("adapter.unreadable", "adapter.unsupported"),
+        "check.unusable",
+        "device.absent",
+        *("embedding.choose_file", "embedding.download_failed", "embedding.gated"),
+        *("embedding.missing", "embedding.no_safetensors", "embedding.no_such_file"),
+        *("embedding.not_finite", "embedding.not_on_hub", "embedding.not_safetensors"),
+        *("embedding.other_width", "embedding.partial", "embedding.too_large"),
+        *("embedding.unreachable", "embedding.unreadable", "embedding.unsupported"),
+        *("image.black", "image.diverged", "image.not_finite"),
+        *("memory.lowered", "memory.model", "memory.out"),
+        *("model.choose_file", "model.clip_skip", "model.configuration", "model.download_failed"),
+        *("model.gated", "model.incomplete", "model.missing", "model.no_safetensors"),
+        *("model.no_such_file", "model.not_on_hub", "model.not_safetensors", "model.not_sdxl"),
+        *("model.quantised", "model.training", "model.unreachable", "model.unreadable"),
+        "picture.gone",
+        "prompt.chunks",
+        *("reference.configuration", "reference.download_failed", "reference.encoder"),
+        *("reference.foreign", "reference.gated", "reference.incomplete", "reference.missing"),
+        *("reference.no_such_file", "reference.not_on_hub", "reference.not_safetensors"),
+        *("reference.unreachable", "reference.unreadable"),
+        *("scheduler.prediction", "scheduler.spacing", "scheduler.steps", "scheduler.zero_snr"),
+        *("upscaler.choose_file", "upscaler.download_failed", "upscaler.gated"),
+        *("upscaler.missing", "upscaler.no_safetensors", "upscaler.no_such_file"),
+        *("upscaler.not_finite", "upscaler.not_on_hub", "upscaler.not_safetensors"),
+        *("upscaler.too_large", "upscaler.unfit", "upscaler.unreachable", "upscaler.unreadable"),
+    }
+)
