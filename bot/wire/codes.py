@@ -1,4 +1,4 @@
-"""The sentences that an engine may want people to be told: all that are in `bot/engine/`."""
+"""The sentences that an engine elsewhere may want people to be told."""
 
 from typing import Final
 
@@ -39,3 +39,11 @@ CODES: Final = frozenset(
         *("upscaler.too_large", "upscaler.unfit", "upscaler.unreachable", "upscaler.unreadable"),
     }
 )
+"""Of the engine itself: all that are in `bot/engine/`."""
+LACKS: Final = frozenset(
+    {
+        *("part.missing", "part.unreachable", "part.refused", "part.wrong", "part.too_large"),
+        *("part.disk_full", "part.unwritable", "part.no_room"),
+    }
+)
+"""Of files that a worker cannot get: all that are in `bot/distributed/`."""

@@ -21,6 +21,7 @@ from bot.log import traceback_without
 from bot.texts.language import Texts
 from bot.wire.checks import in_range
 from bot.wire.codec import Codec
+from bot.wire.codes import CODES, LACKS
 from bot.wire.sentences import check_sentence, told
 
 JSON_MAX: Final = 2**17
@@ -118,7 +119,7 @@ def decode(data: bytes, texts: Texts) -> Exception:
         case _Failure(None, None, Lost(loss, reason, sure), None, None, None):
             return EngineLost(loss, _line(reason[:REASON_MAX]), sure=sure)
         case _Failure(None, None, None, Lacking(digest, failed), None, None):
-            return NotHere(_failed(failed, texts), digest)
+            return NotHere(_failed(failed, texts, LACKS), digest)
         case _Failure(None, None, None, None, Unread(errno, file, trace), None):
             in_range("failure: errno", errno, 0, ERRNO_MAX)
             # Of the class that goes with its number, such as FileNotFoundError.
@@ -131,9 +132,9 @@ def decode(data: bytes, texts: Texts) -> Exception:
             raise WireError("failure: allowed is exactly one kind")
 
 
-def _failed(told: Failed, texts: Texts) -> JobFailed:
+def _failed(told: Failed, texts: Texts, allowed: Collection[str] = CODES) -> JobFailed:
     """Raises WireError."""
-    check_sentence("failure", told.code, told.params, texts)
+    check_sentence("failure", told.code, told.params, texts, allowed=allowed)
     return JobFailed(told.code, **told.params)
 
 
@@ -146,7 +147,7 @@ def _told(error: BaseException, texts: Collection[str]) -> _Failure:
         case EngineLost():
             return _Failure(lost=Lost(error.loss, str(error)[:REASON_MAX], error.sure))
         case NotHere(failure=JobFailed() as failure, digest=digest):
-            return _Failure(lacking=Lacking(digest, Failed(failure.code, dict(failure.params))))
+            return _Failure(lacking=Lacking(digest, Failed(failure.code, told(failure.params))))
         case OSError(errno=int() as number):
             file = str(error.filename or "")[:REASON_MAX]
             return _Failure(unread=Unread(number, file, _trace(error, texts)))

@@ -1,6 +1,6 @@
 """Codes and parameters of sentences that an engine elsewhere wants people to be told."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from bot.errors import Param, WireError
@@ -38,10 +38,17 @@ def line(value: str) -> str:
     return shown if len(shown) <= VALUE_MAX else shown[: VALUE_MAX - 1] + "…"
 
 
-def check_sentence(what: str, code: str, params: Mapping[str, Param], texts: Texts) -> None:
-    """Raise WireError unless `code` names a sentence that an engine has, and that `params` complete
-    in every language. Markdown in them is escaped where they are shown, as are those from here."""
-    if code not in CODES:
+def check_sentence(
+    what: str,
+    code: str,
+    params: Mapping[str, Param],
+    texts: Texts,
+    *,
+    allowed: Collection[str] = CODES,
+) -> None:
+    """Raise WireError unless `code` is one of `allowed`, and `params` complete its sentence in
+    every language. Markdown in them is escaped where they are shown, as are those from here."""
+    if code not in allowed:
         raise WireError(f"{what}: {ascii(code)[:80]} is no sentence of an engine")
     in_range(f"{what}: {code}: values", len(params), 0, PARAMS_MAX)
     for name, value in params.items():

@@ -39,8 +39,8 @@ def request(**fields: Any) -> GenerationRequest:
 def recipe(asked: GenerationRequest = REQUEST) -> Recipe:
     return Recipe(
         request=asked,
-        checkpoint=Weights("demo", "a" * 64, "a" * 10),
-        adapters=(Weights("ink", "c" * 64, "c" * 12),),
+        checkpoint=Weights(asked.model, "a" * 64, "a" * 10),
+        adapters=tuple(Weights(use.key, "c" * 64, "c" * 12) for use in asked.adapters),
         scheduler={"class": "Euler", "betas": [0.1, 2], "lower": "-inf"},
         environment={"torch": "2.13.0"},
     )
