@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 
 
 Opened = tuple[Engine, list[object]]
-REHEARSE = "bot.engine.families.sdxl.conditioning.rehearse"
+REHEARSE = "bot.engine.families.unet.conditioning.rehearse"
 
 
 @contextmanager
@@ -264,7 +264,7 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when the compiler finishes between two of its images."""
     from bot.engine import passes, pipeline
-    from bot.engine.families.sdxl import conditioning
+    from bot.engine.families.unet import conditioning
 
     paint_image, begin = passes.paint_image, pipeline.Pipeline._prepare
     rehearse = conditioning.rehearse
