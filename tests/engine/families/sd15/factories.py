@@ -1,0 +1,75 @@
+"""SD 1.5 models in catalogs and in plain diffusers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bot.request import GenerationRequest
+from catalog import Catalog, ModelEntry
+from catalog.families import Family
+from catalog.families.sd15 import SD15
+from tests.engine import factories
+
+TINY = "sd15"
+"""A folder in `models_dir`; so is `sd15-other`, of the same shape with other weights."""
+
+
+class _Entry(ModelEntry):
+    @property
+    def family(self) -> Family:
+        return SD15
+
+
+def model(key: str, path: str, **fields: Any) -> ModelEntry:
+    return _Entry(key=key, name=key, path=path, size=(64, 64), min_side=64, **fields)
+
+
+def catalog(models: Iterable[ModelEntry] = (), **others: Any) -> Catalog:
+    """A catalog of `sd15` and `sd15-other`, of SDXL's `demo` and `other`, and of `models`."""
+    entries = [model("sd15", TINY), model("sd15-other", "sd15-other"), *models]
+    return factories.catalog(entries, **others)
+
+
+def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:
+    return factories.request(*adapters, **{"model": "sd15", **fields})
+
+
+def plain_pipeline(folder: Path) -> Any:
+    """The model of a diffusers folder, in plain diffusers."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        safety_checker=None,
+        feature_extractor=None,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    for name in ("unet", "vae", "text_encoder"):
+        factories.realign(getattr(pipeline, name))
+    return pipeline
+
+
+def encode(
+    plain: Any, prompt: str, negative: str | None = None, skip: int | None = None, **words: Any
+) -> Any:
+    """A prompt with the networks of `plain`. words: the vectors that each stands for."""
+    import torch
+
+    from bot.engine.families.sd15 import text
+    from bot.engine.families.unet.text import Inversions
+    from catalog import Words
+
+    names = [*words]
+    known = Words((name, names.index(name)) for name in names)
+    inversions = Inversions(known, [*words.values()])
+    with torch.inference_mode():
+        (encoded,) = text.encode(
+            plain.tokenizer, plain.text_encoder, [(prompt, negative)], skip, inversions
+        )
+        return encoded
+
+
+def same(one: Any, other: Any) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and bool((one == other).all())
