@@ -105,7 +105,7 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     model = catalog.models.get(recipe.request.model)
     if model is not None and model.vae_path:
         found[public(model.vae_path)] = _Source(model.vae_path)
-    if (reference := catalog.reference) is not None:
+    if (reference := catalog.reference_for(recipe.request.model)) is not None:
         file = PurePath(reference.weight_name).name
         found[file] = _Source(reference.path, reference.weight_name, reference.revision)
         encoder = PurePath(reference.encoder).name

@@ -27,7 +27,8 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
                 find_adapter(catalog, use.key, model=model, nsfw=nsfw)
             check_embeddings(each.all_embeddings, catalog, model=model, nsfw=nsfw)
     if request.reference is not None:
-        check_reference(catalog)
+        for each in request.each:
+            check_reference(catalog, each.model)
 
 
 def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
@@ -58,10 +59,11 @@ def default_model(catalog: Catalog, *, nsfw: bool) -> str:
     return next((entry.key for entry in catalog.offered_models(nsfw=False)), "")
 
 
-def check_reference(catalog: Catalog) -> None:
-    """Raise Refused if reference images are not set up here."""
-    if catalog.reference is None:
-        raise Refused("reference.none")
+def check_reference(catalog: Catalog, model: str) -> None:
+    """Raise Refused if reference images are not set up here for the model with that key."""
+    if catalog.reference_for(model) is None:
+        family = catalog.family_of(model)
+        raise Refused("reference.none", family=family.name, key=family.key)
 
 
 def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
@@ -139,7 +141,7 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         if not models:
             raise Refused("lora.misfit", name=entry.key, model=model.key)
         raise Refused("lora.other_model", name=entry.key, model=model.key, models=models)
-    if why := catalog.misfit(entry.key):
+    if why := catalog.misfit(entry.key, model.key):
         if why.kind == "base":
             raise Refused(
                 "lora.other_base",

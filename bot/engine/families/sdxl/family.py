@@ -64,19 +64,21 @@ class SDXL:
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        refusal = checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True)
+        refusal = checkpoint_facts(file, header).unfit(
+            of=FACTS.architectures, vae=vae, config=True, prediction=True
+        )
         if refusal and not refusal.of_weights:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        refusal = folder_facts(folder).refusal
-        if refusal and not (refusal.of_training or refusal.of_weights):
+        refusal = folder_facts(folder).unfit(of=FACTS.architectures, prediction=True)
+        if refusal and not refusal.of_weights:
             raise subject.failed("model.not_sdxl", what=refusal.what)
 
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
-        if network == self.denoiser and (kind := kind_of_unet(config)):
+        if network == self.denoiser and (kind := kind_of_unet(config, FACTS.architectures)):
             raise subject.failed("model.not_sdxl", what=f"{kind} model")
         return configurations.checked(network, config, subject)
 
