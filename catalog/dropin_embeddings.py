@@ -50,7 +50,8 @@ def find_embeddings(
     """Make an entry for every embedding in `embeddings/` and for those in `astray`.
 
     astray: files among the LoRAs that are embeddings, and `unread`, which may be. families: of the
-    models that there are. claimed: resolved paths of files that entries of the catalog name; these are skipped. keys: in use.
+    models that there are. claimed: resolved paths of files that entries of the catalog name; these
+    are skipped. keys: in use.
     headers: the cache to use; updated.
     Raises OSError as `dropins.find`.
     """

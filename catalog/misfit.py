@@ -62,7 +62,10 @@ def embedding_misfit(facts: EmbeddingFacts, families: Collection[Family]) -> Mis
         return Misfit("base", facts.base, ", ".join(bases))
     if facts.flaw:
         return Misfit("flaw", facts.flaw, "")
-    if not any(facts.parts.keys() == {*family.text_encoders} for family in families):
+    # Those of a known base have what it takes.
+    if not facts.base and not any(
+        facts.parts.keys() == {*family.text_encoders} for family in families
+    ):
         has = " or ".join(_NUMBERS[len(family.text_encoders)] for family in families)
         names = " or ".join(family.name for family in families)
         found = f"an embedding for {_NUMBERS[len(facts.parts)]}, where {names} has {has}"

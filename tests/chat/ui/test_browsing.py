@@ -101,8 +101,8 @@ class TestCards:
                 ],
             ),
             (
-                AdapterFacts("LoRA", "SD 1.5", True, 8, tags=("tree",)),
-                ["`ink` · weight 1 · LoRA · rank 8 · SD 1.5", "⚠ made for SD 1.5, won't fit"],
+                AdapterFacts("LoRA", "SD 2", True, 8, tags=("tree",)),
+                ["`ink` · weight 1 · LoRA · rank 8 · SD 2", "⚠ made for SD 2, won't fit"],
             ),
             (
                 AdapterFacts("DyLoRA"),
