@@ -256,16 +256,9 @@ def _unless_tagged(
 
 def _check_options(draft: Draft, model: ModelEntry) -> None:
     """Raise InvalidRequest if an option does not apply to models of this family."""
-    family = model.family
-    for name, given, taken in (
-        ("negative", draft.negative, model.takes_negative),
-        ("image", draft.image, family.takes_image),
-        ("reference", draft.reference, family.takes_reference),
-        ("clip_skip", draft.clip_skip, family.clip_skip is not None),
-        ("guidance", draft.guidance, model.takes_guidance),
-    ):
-        if given and not taken:
-            raise InvalidRequest(name, "family.without", model=model.key, family=family.name)
+    for name in model.lacks:
+        if getattr(draft, name):
+            raise InvalidRequest(name, "family.without", model=model.key, family=model.family.name)
 
 
 def _steps(asked: int | None, preset: Preset) -> int:

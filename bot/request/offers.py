@@ -10,6 +10,7 @@ from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
 from bot.request.unread import check_read
 from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry
+from catalog.families import FAMILIES
 
 Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
 
@@ -94,7 +95,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
     if entry.nsfw and not nsfw:
         raise Refused("model.nsfw", name=said)
     if why := catalog.unfit_models.get(entry.key):
-        raise Refused("model.unfit", name=entry.key, what=why.what)
+        families = tuple(family.name for family in FAMILIES.values())
+        raise Refused("model.unfit", name=entry.key, what=why.what, families=families)
     return entry
 
 

@@ -1,7 +1,7 @@
 """The entry of a model, whose defaults and bounds are those of its family."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
@@ -32,6 +32,11 @@ FamilyKey = Annotated[
     PlainSerializer(lambda family: family.key, return_type=str),
 ]
 """In the catalog's files and in JSON, its key."""
+
+
+Speed: TypeAlias = Literal["fast", "medium", "slow"]
+_SPEEDS: Final[tuple[tuple[float, Speed], ...]] = ((200, "fast"), (600, "medium"))
+"""10¹² floating-point operations of an image, below which it is so. SDXL takes 408."""
 
 
 class FastPreset(StrictTable):
@@ -106,6 +111,27 @@ class ModelEntry(Entry):
     def takes_guidance(self) -> bool:
         """Whether there is a guidance to choose."""
         return self.guidance.max > 1
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The options of a request that its family or variant does not take."""
+        family = self.family
+        taken = {
+            "negative": self.takes_negative,
+            "guidance": self.takes_guidance,
+            "image": family.takes_image,
+            "reference": family.takes_reference,
+            "clip_skip": family.clip_skip is not None,
+        }
+        return tuple(name for name, takes in taken.items() if not takes)
+
+    @property
+    def speed(self) -> Speed:
+        """How much there is to compute for an image with its defaults."""
+        pixels = self.size[0] * self.size[1] / (self.family.size[0] * self.family.size[1])
+        evaluations = self.steps.default * (2 if self.guidance.default > 1 else 1)
+        work = self.family.work * pixels * evaluations
+        return next((speed for most, speed in _SPEEDS if work < most), "slow")
 
     @property
     def schedulers(self) -> tuple[str, ...]:
