@@ -61,7 +61,8 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         "problems": problems,
     }
     if isinstance(entry, ModelEntry):
-        return {**row, "default": entry.key == catalog.default}
+        said = {"family_name": entry.family.name, "family_licence": entry.family.licence}
+        return {**row, **said, "default": entry.key == catalog.default}
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
     return {**row, **_facts(catalog.facts(entry.key))}

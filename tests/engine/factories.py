@@ -17,6 +17,7 @@ from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from catalog.families import DEFAULT
 
 TINY = "tiny"
 
@@ -65,7 +66,8 @@ def catalog(
         else AdapterEntry(key=key, name=key, path=str(path))
         for key, path in adapters.items()
     }
-    return Catalog({entry.key: entry for entry in entries}, loras, "demo", reference=reference)
+    references = {DEFAULT.key: reference} if reference else {}
+    return Catalog({entry.key: entry for entry in entries}, loras, "demo", references=references)
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:

@@ -81,7 +81,11 @@ def _model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
         guidance=f"{entry.guidance.default:g}",
     )
     key = " · ".join([code(entry.key), *marks])
-    return _card(say, entry, [key], lambda room: f"-# {native}", known)
+    family = [entry.family.name, say(f"models.speeds.{entry.speed}")]
+    if entry.lacks:
+        family.append(say("models.without", options=tuple(map(code, entry.lacks))))
+    above = [key, " · ".join(family)]
+    return _card(say, entry, above, lambda room: f"-# {native}", known)
 
 
 def _adapter_card(
@@ -153,7 +157,10 @@ def _small(say: Say, entry: Entry, known: Known) -> list[str]:
     """Tags, licence and use, in small print."""
     tags = ", ".join(entry.tags[:TAGS_SHOWN])
     said = [one_line(tags, LINE_MAX // 2)] if tags else []
-    said += [one_line(entry.licence, LINE_MAX // 2)] if entry.licence else []
+    licence = entry.licence
+    if not licence and isinstance(entry, ModelEntry):
+        licence = say("models.licence", family=entry.family.name, licence=entry.family.licence)
+    said += [one_line(licence, LINE_MAX // 2)] if licence else []
     used = [
         say(label, count=count)
         for label, count in (

@@ -1,8 +1,7 @@
 """The Family interface of SD 1.5; see `families.family` for its methods. Imports torch."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers.schedulers import AysSchedules
@@ -19,17 +18,9 @@ from bot.engine.families.unet.conditioning import Conditioning
 from bot.engine.families.unet.family import UNetFamily
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
-from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
-from catalog.families.sd15 import SD15 as FACTS
-from catalog.weight_files import Header, checkpoint_facts
-from catalog.weight_files.pipeline import kind_of_unet
-from catalog.weight_files.unet import unet
-
-_MODELS: Final = ("SD 1.5", "unknown")
-"""What the catalog calls a UNet of 4 channels that is told nothing but the prompt: by the usual
-width of the prompt's states, or by another that no known model has."""
+from catalog.families import SD15 as FACTS
 
 
 class SD15(UNetFamily):
@@ -43,21 +34,6 @@ class SD15(UNetFamily):
     def __init__(self) -> None:
         ays = AysSchedules["StableDiffusionTimesteps"]
         super().__init__(FACTS, ENCODERS, UNET, scale=SCALE, preview=PREVIEW, whole=WHOLE, ays=ays)
-
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        found = unet(header.shapes)
-        if found is None or found.model not in _MODELS or found.task:
-            raise self.foreign(subject, checkpoint_facts(file, header).what)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        """Nothing: `checked_config` refuses other UNets by their configuration."""
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        if network == self.denoiser and (kind := kind_of_unet(config)) not in _MODELS:
-            raise self.foreign(subject, f"{kind or 'SDXL'} model")
-        return super().checked_config(network, config, subject)
 
     def encode(
         self,

@@ -1,7 +1,6 @@
 """The Family interface of SDXL; see `families.family` for its methods. Imports torch."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,12 +19,9 @@ from bot.engine.families.unet.conditioning import Conditioning
 from bot.engine.families.unet.family import UNetFamily
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
-from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog.families import SDXL as FACTS
-from catalog.weight_files import Header, checkpoint_facts
-from catalog.weight_files.pipeline import folder_facts, kind_of_unet
 
 
 class SDXL(UNetFamily):
@@ -34,23 +30,6 @@ class SDXL(UNetFamily):
     def __init__(self) -> None:
         ays = AysSchedules["StableDiffusionXLTimesteps"]
         super().__init__(FACTS, ENCODERS, UNET, scale=SCALE, preview=PREVIEW, whole=WHOLE, ays=ays)
-
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        refusal = checkpoint_facts(file, header).unfit(vae=vae, config=True, prediction=True)
-        if refusal and not refusal.of_weights:
-            raise self.foreign(subject, refusal.what)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        refusal = folder_facts(folder).refusal
-        if refusal and not (refusal.of_training or refusal.of_weights):
-            raise self.foreign(subject, refusal.what)
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        if network == self.denoiser and (kind := kind_of_unet(config)):
-            raise self.foreign(subject, f"{kind} model")
-        return super().checked_config(network, config, subject)
 
     def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
         # SDXL's original VAE overflows in 16 bits; its configuration says so.

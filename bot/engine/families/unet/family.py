@@ -24,7 +24,8 @@ from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from catalog import ModelEntry, Words
 from catalog.families import Family as Facts
-from catalog.weight_files import Header
+from catalog.weight_files import Header, checkpoint_facts
+from catalog.weight_files.pipeline import folder_facts, kind_of_unet
 from catalog.weight_files.prediction import Training
 
 
@@ -69,9 +70,24 @@ class UNetFamily:
         self._unet = unet
         self._scale = scale
 
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        models = self.facts.architectures
+        refusal = checkpoint_facts(file, header).unfit(
+            of=models, vae=vae, config=True, prediction=True
+        )
+        if refusal and not refusal.of_weights:
+            raise self._foreign(subject, refusal.what)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        refusal = folder_facts(folder).unfit(of=self.facts.architectures, prediction=True)
+        if refusal and not refusal.of_weights:
+            raise self._foreign(subject, refusal.what)
+
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
+        if network == DENOISER and (kind := kind_of_unet(config, self.facts.architectures)):
+            raise self._foreign(subject, f"{kind} model")
         return configurations.checked(network, config, self._unet, subject)
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
@@ -137,10 +153,6 @@ class UNetFamily:
     def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         return previewed(vae, latents, self._scale)
 
-    def foreign(self, subject: Subject, what: str) -> Exception:
-        """That a model is `what`, a noun phrase, instead of this family's."""
-        return subject.failed("model.other_family", family=self.facts.name, what=what)
-
     def inversions(self, learned: Sequence[Learned]) -> Inversions:
         """What stands in a prompt for vectors, with those for each of its text encoders."""
         return Inversions(
@@ -154,3 +166,7 @@ class UNetFamily:
         depth = min(int(config.num_hidden_layers) for config in configs)
         if layer > depth:
             raise JobFailed("model.clip_skip", model=model.key, max=depth)
+
+    def _foreign(self, subject: Subject, what: str) -> Exception:
+        """That a model is `what`, a noun phrase, instead of this family's."""
+        return subject.failed("model.other_family", family=self.facts.name, what=what)

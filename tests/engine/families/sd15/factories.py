@@ -1,33 +1,32 @@
 """SD 1.5 models in catalogs and in plain diffusers."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bot.request import GenerationRequest
-from catalog import Catalog, ModelEntry
-from catalog.families import Family
-from catalog.families.sd15 import SD15
+from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from catalog.families import SD15
 from tests.engine import factories
 
 TINY = "sd15"
 """A folder in `models_dir`; so is `sd15-other`, of the same shape with other weights."""
 
 
-class _Entry(ModelEntry):
-    @property
-    def family(self) -> Family:
-        return SD15
-
-
 def model(key: str, path: str, **fields: Any) -> ModelEntry:
-    return _Entry(key=key, name=key, path=path, size=(64, 64), min_side=64, **fields)
+    return factories.model(key, path, family=SD15, **fields)
 
 
-def catalog(models: Iterable[ModelEntry] = (), **others: Any) -> Catalog:
+def catalog(
+    models: Iterable[ModelEntry] = (),
+    reference: ReferenceEntry | None = None,
+    **adapters: Path | str | AdapterEntry,
+) -> Catalog:
     """A catalog of `sd15` and `sd15-other`, of SDXL's `demo` and `other`, and of `models`."""
     entries = [model("sd15", TINY), model("sd15-other", "sd15-other"), *models]
-    return factories.catalog(entries, **others)
+    references = {SD15.key: reference} if reference else {}
+    return replace(factories.catalog(entries, None, **adapters), references=references)
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:

@@ -170,6 +170,22 @@ def test_latents_are_previewed_in_colours_of_their_own() -> None:
     assert image.getpixel((0, 0)) == wanted
 
 
+def test_latents_of_another_scale_are_previewed_at_its_own() -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from bot.engine.families import FAMILIES
+
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    mean, deviation = [0.5, -0.5, 0.25, 0.0], [2.0, 1.0, 0.5, 4.0]
+    config = SimpleNamespace(latents_mean=mean, latents_std=deviation, scaling_factor=0.5)
+    vae = SimpleNamespace(config=config)
+    seen = FAMILIES["sd15"].scaled(vae, clean)
+    previewed = FAMILIES["sd15"].previewed(vae, seen)
+    torch.testing.assert_close(previewed, 0.18215 * clean)
+
+
 def test_it_is_sampled_like_the_folder_says_and_not_like_its_own_scheduler(engine: Engine) -> None:
     """PNDM, which nobody asked for, leaves its options behind."""
     recipe = paint(engine, request(), catalog()).recipe
