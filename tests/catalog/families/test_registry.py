@@ -1,19 +1,30 @@
 """What the catalog and requests know about each model family."""
 
-import pytest
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
 
-from catalog import SCHEDULERS, ModelEntry
+import pytest
+from pydantic import ValidationError
+
+from catalog import SCHEDULERS, FloatRange, IntRange, ModelEntry
 from catalog.families import (
     DEFAULT,
     FAMILIES,
     SD15,
     SDXL,
     Family,
+    Variant,
     of_architecture,
     of_repository,
 )
 from catalog.locate import is_hub_id
 from catalog.weight_files.layouts import USABLE
+from tests.catalog.home import Home, checkpoint_bytes
+from tests.catalog.weight_files.headers import NAMES
+
+ROOT: Final = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
@@ -62,3 +73,65 @@ def test_well_known_repositories_are_of_one_family() -> None:
     assert all(is_hub_id(hub_id) and hub_id == hub_id.casefold() for hub_id in known)
     assert of_repository("Lykon/DreamShaper-8") is SD15
     assert of_repository("some/thing") is None
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_a_family_is_documented_and_has_the_header_of_a_published_model(family: Family) -> None:
+    page = (ROOT / "docs" / "catalog.md").read_text(encoding="utf-8")
+    table = page.partition("## Model families")[2].partition("\n## ")[0]
+    assert all(word in table for word in (family.name, f"`{family.key}`", family.licence))
+    assert any(family.key == name.partition("-")[0] for name in NAMES)
+    assert f'"{family.key}"' in (ROOT / "catalog" / "models.toml").read_text(encoding="utf-8")
+
+
+def test_the_variant_of_a_model_is_told_by_its_entry_or_by_its_names() -> None:
+    family = replace(SDXL, variants=(BASE, DISTILLED))
+    entry = partial(ModelEntry, key="a", family=family)
+    for told in (
+        entry(name="A", path="some/Model-Base"),
+        entry(name="A", path="x.safetensors", variant="base"),
+        entry(name="Base of a distilled one", path="some/model"),
+    ):
+        assert (told.told_variant, told.steps, told.lacks) == (BASE, BASE.steps, ())
+    quick = entry(name="Distilled", path="some/model")
+    assert (quick.told_variant, quick.steps) == (DISTILLED, DISTILLED.steps)
+    assert quick.lacks == ("negative", "guidance")
+    assert entry(name="A", path="some/model").told_variant is None
+    with pytest.raises(ValidationError, match="default_negative is not for"):
+        entry(name="Distilled", path="some/model", default_negative="fog")
+
+
+BASE = Variant(
+    name="base",
+    marks=("base",),
+    steps=IntRange(min=10, default=50, max=100),
+    guidance=FloatRange(min=1.0, default=4.0, max=10.0),
+    takes_negative=True,
+)
+DISTILLED = Variant(
+    name="distilled",
+    marks=("distilled",),
+    steps=IntRange(min=1, default=4, max=8),
+    guidance=FloatRange(min=1.0, default=1.0, max=1.0),
+    takes_negative=False,
+)
+
+
+def test_a_model_whose_variant_nothing_tells_is_not_offered_until_its_entry_does(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = replace(SDXL, variants=(BASE, DISTILLED))
+    monkeypatch.setattr("catalog.judging.of_architecture", lambda _: family)
+    monkeypatch.setattr("catalog.schema.model.FAMILIES", {"sdxl": family})
+    home.weights("far/odd.safetensors")
+    home.put(home.models_dir / "far/odd.safetensors", checkpoint_bytes())
+    text = '[models.odd]\nname = "Odd"\npath = "far/odd.safetensors"\n'
+    home.write('default = "odd"\n' + text)
+    unfit = home.read().unfit_models["odd"]
+    assert str(unfit) == (
+        "odd.safetensors is a Stable Diffusion XL model of a variant that its name does not tell;"
+        ' set variant = "base" or "distilled" in its entry in models.toml'
+    )
+    home.write('default = "odd"\n' + text + 'variant = "distilled"\n')
+    read = home.read()
+    assert (read.unfit_models, read.models["odd"].steps) == ({}, DISTILLED.steps)

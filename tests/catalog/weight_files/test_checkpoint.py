@@ -228,7 +228,7 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
             "double_blocks.0.img_attn.qkv.weight": (1, 1),
             "img_in.weight": (1, 1),
         },
-        "Flux 2 transformer",
+        "FLUX.2 transformer",
     ),
     "chroma": (
         {
