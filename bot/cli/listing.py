@@ -63,7 +63,7 @@ def _kind(row: dict[str, Any]) -> str:
     """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`, for a model its family; empty
     when unknown."""
     if "family_name" in row:
-        return str(row["family_name"])
+        return row["family_name"] or ""
     if "vectors" in row:
         size = f"{row['vectors']} vectors" if row["vectors"] else None
         return ", ".join(filter(None, [size, row["base"]]))

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from bot.errors import InvalidRequest, Refused
-from bot.request import Draft, GenerationRequest, Hires, Picture, compose
-from bot.request.model import AdapterUse
+from bot.request import AdapterUse, Draft, GenerationRequest, Hires, Picture, compose
 from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry, ReferenceEntry
+from catalog.families import SD15, SDXL
 
 MODELS = {
     key: ModelEntry(key=key, name=key, path="a/b", family=family)
-    for key, family in (("new", "sdxl"), ("old", "sd15"))
+    for key, family in (("new", SDXL), ("old", SD15))
 }
 LORAS = {key: AdapterEntry(key=key, name=key, path="a/b") for key in ("large", "small")}
 CATALOG = Catalog(

@@ -36,8 +36,10 @@ from catalog import (
     IntRange,
     Misfit,
     ModelEntry,
+    Unfit,
 )
 from catalog.families import SDXL
+from catalog.weight_files import Refusal
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG
 
@@ -94,6 +96,12 @@ class TestCards:
             "-# used here 2,000 times in 30 days · once by you",
         ]
         assert lines(model("b"), known)[1] == "`b` · loaded now · not here"
+
+    def test_of_one_whose_file_is_something_else_nothing_more_is_said(self) -> None:
+        entry = model("flux")
+        unfit = {"flux": Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))}
+        catalog = Catalog({"flux": entry}, {}, "", unfit_models=unfit)
+        assert not any("Stable" in line or "steps" in line for line in lines(entry, None, catalog))
 
     def test_a_model_says_how_fast_it_is_and_what_it_does_not_take(self) -> None:
         small = lines(model(family="sd15"))
