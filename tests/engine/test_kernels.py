@@ -179,7 +179,7 @@ def test_the_sizes_that_are_proposed_are_compiled_too(
     from bot.engine.kernels import shapes_of
 
     asked = []
-    monkeypatch.setattr(REHEARSE, lambda *given: asked.append(given[-1]))
+    monkeypatch.setattr(REHEARSE, lambda *given: asked.append(given[2]))
     wide = ModelEntry(key="wide", name="Wide", path="builtin:flat", size=(96, 96), min_side=64)
     paint(tracing, request(model="wide", steps=1), catalog([wide]))
     kernels_of(tracing).wait()
