@@ -82,7 +82,7 @@ def renamed(old: str, new: str) -> Callable[[Tensors], Tensors]:
 
 
 def with_strays(tensors: Tensors) -> Tensors:
-    """What Stability's own files have besides: schedules, a running average, and positions."""
+    """What files have besides: schedules, a running average, positions, an unused projection."""
     import torch
 
     some = {name: tensor.clone() for name, tensor in tensors.items() if "input_blocks.1.0" in name}
@@ -92,6 +92,7 @@ def with_strays(tensors: Tensors) -> Tensors:
         "betas": torch.ones(1000),
         "alphas_cumprod": torch.ones(1000),
         f"{TEXT}text_model.embeddings.position_ids": torch.arange(77)[None],
+        f"{TEXT}text_projection.weight": torch.eye(32),
     }
 
 
