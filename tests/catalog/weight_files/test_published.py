@@ -95,3 +95,15 @@ def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:
 def test_the_base_of_a_lora_is_told(model: str, parts: tuple[str, ...], base: str) -> None:
     facts = adapter_facts(lora(model, *parts), {})
     assert (facts.base, facts.certain) == (base, True)
+
+
+def test_what_a_transformer_lacks_comes_with_its_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = "FLUX.2 klein 4B"
+    monkeypatch.setattr("catalog.weight_files.checkpoint.ENCODERS", {model: None})
+    shapes = shapes_of("flux2-klein-4b-original")
+    header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
+    facts = checkpoint_facts(Path("x.safetensors"), header)
+    assert (facts.model, facts.what, facts.lacks) == (model, f"{model} transformer", ())
+    assert facts.unfit(of=[model], vae=False, config=False) is None
