@@ -6,7 +6,6 @@ The names are those of the authors' own files, as ComfyUI reads them, and of dif
 from typing import Final
 
 from catalog.weight_files.base_models import Shapes
-from catalog.weight_files.dit_bases import FLUX2, FLUX2_SIZES
 
 PREFIXES: Final = (
     *("model.diffusion_model.", "diffusion_model.", "", "transformer.", "model.model."),
@@ -14,9 +13,17 @@ PREFIXES: Final = (
 )
 """What programs put before the names of a denoiser."""
 
+_FLUX2: Final = "FLUX.2"
+_FLUX2_SIZES: Final = {
+    (5, 20, 3072): "FLUX.2 klein 4B",
+    (8, 24, 4096): "FLUX.2 klein 9B",
+    (8, 48, 6144): "FLUX.2 dev",
+}
+"""Double blocks, single blocks and width → model. Its distilled and base models are alike."""
+
 _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    (FLUX2, ("double_stream_modulation_img.lin.weight",)),
-    (FLUX2, ("double_stream_modulation_img.linear.weight",)),
+    (_FLUX2, ("double_stream_modulation_img.lin.weight",)),
+    (_FLUX2, ("double_stream_modulation_img.linear.weight",)),
     ("Chroma", ("distilled_guidance_layer.norms.0.scale",)),
     ("Chroma", ("distilled_guidance_layer.norms.0.weight",)),
     ("Chroma", ("distilled_guidance_layer.in_proj.weight",)),
@@ -91,8 +98,8 @@ def _refined(name: str, prefix: str, shapes: Shapes) -> str:
         if any(shape and shape[-1] != _T5_WIDTH for shape in text):
             return "Flux-like"
         return f"Flux ({_flux(prefix, shapes)})"
-    if name == FLUX2:
-        return FLUX2_SIZES.get(_size(prefix, shapes), FLUX2)
+    if name == _FLUX2:
+        return _FLUX2_SIZES.get(_size(prefix, shapes), _FLUX2)
     if name == "Lumina 2" and shapes.get(f"{prefix}cap_embedder.1.weight", ())[:1] == (
         _Z_IMAGE_WIDTH,
     ):

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from catalog.weight_files.dit_bases import DIT, base_of
-
 Shapes = Mapping[str, tuple[int, ...]]
 
 SDXL: Final = "SDXL"
@@ -17,6 +15,7 @@ SDXL_OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
 SD15: Final = "SD 1.5"
 SD1_OR_2: Final = "SD 1.5/2"
 """Their blocks are the same; only the layers that read the text embeddings differ."""
+DIT: Final = "DiT"
 
 _STATED_MAX: Final = 200
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
@@ -36,9 +35,14 @@ _UNET_BLOCKS: Final = (
     *("input_blocks", "output_blocks", "middle_block"),
 )
 # Below, names are matched with `_` for every dot, each preceded by a line break.
-_TRANSFORMERS: Final = (("motion_modules_", "AnimateDiff"), ("joint_blocks_", "SD 3"))
-_OF_T5: Final = ("\nlora_te2_encoder_block_", "\ntext_encoder_2_encoder_block_")
-"""FLUX.1's second text encoder, where SDXL has CLIP's."""
+_TRANSFORMERS: Final = (
+    ("motion_modules_", "AnimateDiff"),
+    ("joint_blocks_", "SD 3"),
+    ("double_blocks_", "Flux"),
+    ("_single_blocks_", "Flux"),
+    ("single_transformer_blocks_", "Flux"),
+    ("\ntransformer_", DIT),
+)
 _OF_SD1: Final = ("down_blocks_0_attentions_", "input_blocks_1_1_", "down_blocks_3_")
 _OF_SDXL: Final = (
     *("_transformer_blocks_1_", "add_embedding_", "label_emb_"),
@@ -60,10 +64,6 @@ _ARCHITECTURES: Final = (
     ("stablediffusion3", "SD 3"),
     ("sd3", "SD 3"),
     ("chroma", "Chroma"),
-    *(("klein4b", "FLUX.2 klein 4B"), ("kleinbase4b", "FLUX.2 klein 4B")),
-    *(("klein9b", "FLUX.2 klein 9B"), ("kleinbase9b", "FLUX.2 klein 9B")),
-    ("flux2dev", "FLUX.2 dev"),
-    ("flux2", "FLUX.2"),
     ("flux", "Flux"),
     ("hunyuan", "Hunyuan"),
     ("wan2", "Wan"),
@@ -89,7 +89,6 @@ _IN_WORDS: Final = (
     ("ponyv7", "AuraFlow"),
     *(("noob", "NoobAI"), ("illustrious", "Illustrious"), ("pony", "Pony")),
     *(("stablecascade", "Stable Cascade"), ("svd", "Stable Video Diffusion"), ("kolors", "Kolors")),
-    *(("animagine", SDXL), ("anima", "Anima"), ("krea2", "Krea 2"), ("ideogram", "Ideogram")),
     *(("wanvideo", "Wan"), ("hidream", "HiDream"), ("ltxv", "LTX Video"), ("mochi", "Mochi")),
     *_ARCHITECTURES,
 )
@@ -164,10 +163,6 @@ def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
     for mark, base in _TRANSFORMERS:
         if mark in names:
             return base
-    if base := base_of(shapes):
-        return base
-    if any(mark in names for mark in _OF_T5):
-        return "Flux"
     if "down_blocks_" in names or "input_blocks_" in names:
         # Text embeddings of another width rule these out, whatever the block names.
         if not foreign and any(mark in names for mark in _OF_SD1):

@@ -11,6 +11,7 @@ from typing import Final
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
+from catalog.weight_files.architectures import transformer
 from catalog.weight_files.base_models import Shapes
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
@@ -83,13 +84,13 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     """
     title = header.metadata.get("ss_output_name", "")
     shapes = header.shapes
-    found = unet(shapes)
-    if found is None or found.task or found.model not in ENCODERS or _is_adapter(shapes):
+    found = None if _is_adapter(shapes) else _denoiser(shapes)
+    if found is None:
         what, advice = _other(shapes, header.metadata)
         vae = holds_vae(shapes)
         return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
-    lacks = _lacks(found.model, shapes)
-    what = f"{found} {'UNet' if len(lacks) > 1 else 'checkpoint'}"
+    model, what, config = found
+    lacks = _lacks(model, shapes)
     reason = quantisation.refusal(header)
     prediction, unclear = None, None
     try:
@@ -98,9 +99,9 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         unclear = unclear_training(what, evidence.unclear(error))
     return CheckpointFacts(
         what=what,
-        model=found.model,
+        model=model,
         lacks=lacks,
-        config=found.config,
+        config=config,
         refusal=unreadable_weights(what, reason) if reason else None,
         holds_vae=VAE not in lacks,
         prediction=prediction,
@@ -109,10 +110,23 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     )
 
 
+def _denoiser(shapes: Shapes) -> tuple[str, str, str] | None:
+    """A model of ENCODERS, what it is called, and hub id of its configuration where that is not
+    the model's own; None if there is none in the file."""
+    if found := unet(shapes):
+        known = not found.task and found.model in ENCODERS
+        return (found.model, model_kind(shapes), found.config) if known else None
+    name = transformer(shapes)
+    return (name, model_kind(shapes), "") if name in ENCODERS else None
+
+
 def _lacks(model: str, shapes: Shapes) -> tuple[str, ...]:
+    layouts = ENCODERS[model]
+    if layouts is None:
+        return ()
     encoders = any(
         all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
-        for prefixes in ENCODERS[model]
+        for prefixes in layouts
     )
     vae = any(name.startswith(OF_VAE) for name in shapes)
     return (*(() if encoders else (TEXT_ENCODERS,)), *(() if vae else (VAE,)))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from catalog import Catalog, IntRange
+from catalog import Catalog, IntRange, read_catalog
 from catalog.families import SD15, SDXL
+from catalog.headers import HeaderCache
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.home import SDXL as SDXL_SHAPES
 
@@ -213,3 +214,18 @@ def test_two_reference_adapters_for_one_family_are_a_problem(home: Home) -> None
         "reference",
         "it has both fields of its own and a table reference.sdxl",
     )
+
+
+def test_an_entry_whose_file_is_read_later_is_not_judged_by_another_family(home: Home) -> None:
+    for name in ("a", "b"):
+        home.put(home.models_dir / f"far/{name}.safetensors", checkpoint_bytes(SD15_SHAPES))
+    entries = (model(name, f"far/{name}.safetensors", "clip_skip = 1\n") for name in ("b", "a"))
+    home.write('default = "a"\n' + "".join(entries))
+    headers = HeaderCache()
+    headers.hurry(0, 0)
+    read = read_catalog(home.catalog_dir, home.models_dir, headers=headers)
+    assert (list(read.models), read.problems) == (["a"], ())
+    assert [unread.names for unread in read.unread] == [("b",)]
+    headers.hurry(None)
+    read = read_catalog(home.catalog_dir, home.models_dir, headers=headers)
+    assert (list(read.models), read.problems, read.unread) == (["b", "a"], (), ())

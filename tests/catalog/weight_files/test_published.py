@@ -87,23 +87,6 @@ def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:
         ("flux1-dev-original", ("single_blocks.0.",), "Flux"),
         ("flux1-dev-original", ("double_blocks.0.img_mlp.0",), "Flux"),
         ("flux1-dev", ("blocks.",), "Flux"),
-        # Those of its modules that Chroma has are alike in names and shapes.
-        ("chroma", ("transformer_blocks.",), "Flux"),
-        ("chroma", ("blocks.", "distilled_guidance_layer"), "Chroma"),
-        ("flux2-klein-4b-original", ("blocks.",), "FLUX.2 klein 4B"),
-        ("flux2-klein-4b-original", ("single_blocks.3.linear1",), "FLUX.2 klein 4B"),
-        ("flux2-klein-4b-original", ("double_blocks.0.img_mlp.0",), "FLUX.2 klein 4B"),
-        ("flux2-klein-4b-original", ("qkv", "linear2"), "FLUX.2 klein 4B"),
-        ("flux2-klein-4b", ("blocks.",), "FLUX.2 klein 4B"),
-        ("flux2-klein-9b-original", ("blocks.",), "FLUX.2 klein 9B"),
-        ("flux2-klein-9b-original", ("img_attn.qkv",), "FLUX.2 klein 9B"),
-        ("flux2-klein-9b", ("blocks.",), "FLUX.2 klein 9B"),
-        ("flux2-dev-original", ("blocks.",), "FLUX.2 dev"),
-        ("z-image", ("attention.to_",), "Z-Image"),
-        ("ideogram4", ("attention.to_",), "Ideogram"),
-        ("krea2-original", ("attn.w",), "Krea 2"),
-        ("qwen-image", ("img_mlp",), "Qwen-Image"),
-        ("auraflow", ("attn",), "AuraFlow"),
         ("sd15", ("attentions",), "SD 1.5"),
         ("sd2", ("attentions",), "SD 2"),
         ("sdxl", ("attentions",), "SDXL"),
@@ -114,28 +97,13 @@ def test_the_base_of_a_lora_is_told(model: str, parts: tuple[str, ...], base: st
     assert (facts.base, facts.certain) == (base, True)
 
 
-@pytest.mark.parametrize(
-    ("module", "base"),
-    [
-        ("lora_te2_encoder_block_0_layer_0_SelfAttention_q", "Flux"),
-        ("lora_te2_text_model_encoder_layers_0_mlp_fc1", "SDXL"),
-        ("lora_unet_double_blocks_0_img_mlp_fc1", "Hunyuan"),
-        ("lora_unet_blocks_0_self_attn_q_proj", "Anima"),
-        ("lora_unet_blocks_0_self_attn_q", "Wan"),
-        ("lora_unet_layers_0_feed_forward_w1", ""),
-        ("lora_unet_x", ""),
-    ],
-)
-def test_names_that_several_models_share(module: str, base: str) -> None:
-    facts = adapter_facts(
-        {f"{module}.lora_down.weight": (4, 2048), f"{module}.lora_up.weight": (64, 4)}, {}
-    )
-    assert facts.base == base
-
-
-def test_a_lokr_of_klein_is_told_by_the_product_of_its_factors() -> None:
-    module = "diffusion_model.single_blocks.3.linear1"
-    shapes = {f"{module}.lokr_w1": (16, 16), f"{module}.lokr_w2": (1728, 192)}
-    assert adapter_facts(shapes, {}).base == "FLUX.2 klein 4B"
-    shapes[f"{module}.lokr_w2"] = (1344, 192)
-    assert adapter_facts(shapes, {}).base == "Flux"
+def test_what_a_transformer_lacks_comes_with_its_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = "FLUX.2 klein 4B"
+    monkeypatch.setattr("catalog.weight_files.checkpoint.ENCODERS", {model: None})
+    shapes = shapes_of("flux2-klein-4b-original")
+    header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
+    facts = checkpoint_facts(Path("x.safetensors"), header)
+    assert (facts.model, facts.what, facts.lacks) == (model, f"{model} transformer", ())
+    assert facts.unfit(of=[model], vae=False, config=False) is None
