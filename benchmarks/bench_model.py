@@ -24,6 +24,7 @@ from bot.files.inputs import Inputs
 from bot.order import Order, order_of
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry, ReferenceEntry
+from catalog.families import SDXL
 
 KEYS: Final = ("bench-a", "bench-b")
 """Two models that share no weights."""
@@ -153,7 +154,8 @@ class Bench:
         entries = {
             f.stem: AdapterEntry(key=f.stem, name=f.stem, path=str(f.absolute())) for f in files
         }
-        catalog = Catalog(self.catalog.models, entries, self.catalog.default, reference=reference)
+        references = {SDXL.key: reference} if reference else {}
+        catalog = Catalog(self.catalog.models, entries, self.catalog.default, references=references)
         return replace(self, catalog=catalog)
 
     def wearing(self, *files: Path, weight: float = 0.8) -> tuple[AdapterUse, ...]:

@@ -98,13 +98,15 @@ def order_of(
         upscaler = catalog.upscalers.entries.get(request.upscale.upscaler)
         if upscaler is None:
             raise JobFailed("upscaler.gone", upscaler=request.upscale.upscaler)
-    if request.reference is not None and catalog.reference is None:
-        raise JobFailed("reference.none")
+    reference = catalog.reference_for(request.model) if request.reference else None
+    if request.reference is not None and reference is None:
+        family = catalog.family_of(request.model)
+        raise JobFailed("reference.none", family=family.name, key=family.key)
     return Order(
         request=request,
         model=catalog.models[request.model] if request.model else None,
         adapters=tuple(catalog.adapters[use.key] for use in request.adapters),
-        reference=catalog.reference if request.reference else None,
+        reference=reference,
         pictures=pictures,
         embeddings=tuple(catalog.embeddings.entries[key] for key in request.embedding_keys),
         upscaler=upscaler,

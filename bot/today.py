@@ -109,7 +109,7 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
         for weights in recipe.parts:
             network = PurePath(weights.name).name
             found[f"{public(model.completed_by)}/{network}"] = _Source(model.completed_by, network)
-    if (reference := catalog.reference) is not None:
+    if (reference := catalog.reference_for(recipe.request.model)) is not None:
         file = PurePath(reference.weight_name).name
         found[file] = _Source(reference.path, reference.weight_name, reference.revision)
         encoder = PurePath(reference.encoder).name

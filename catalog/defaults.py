@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from catalog.families import DEFAULT, FAMILIES
 from catalog.schema import ImageCheckEntry, ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Problem
 from catalog.unfit import Unfit
@@ -38,16 +39,35 @@ def default_of(
     return instead, [Problem(str(file), "default", f"{why}; using {instead!r}")]
 
 
-def reference_of(
+def references_of(
     file: Path, data: Mapping[str, Any]
-) -> tuple[ReferenceEntry | None, list[Problem]]:
-    fields = data.get("reference")
-    if fields is None:
-        return None, []
-    try:
-        return ReferenceEntry.model_validate(fields), []
-    except ValidationError as error:
-        return None, [Problem(str(file), "reference", explain(error))]
+) -> tuple[dict[str, ReferenceEntry], list[Problem]]:
+    """The IP-Adapters by key of their family: `[reference]` is DEFAULT's, `[reference.KEY]` another
+    one's."""
+    tables = data.get("reference")
+    if tables is None:
+        return {}, []
+    named: dict[str, tuple[str, Any]] = {"reference": (DEFAULT.key, tables)}
+    if isinstance(tables, dict):
+        named = {f"reference.{key}": (key, tables[key]) for key in FAMILIES if key in tables}
+        own = {name: value for name, value in tables.items() if name not in FAMILIES}
+    else:
+        own = {}
+    if own:
+        if f"reference.{DEFAULT.key}" in named:
+            reason = f"it has both fields of its own and a table reference.{DEFAULT.key}"
+            return {}, [Problem(str(file), "reference", reason)]
+        named = {"reference": (DEFAULT.key, own), **named}
+    found, problems = {}, []
+    for table, (key, fields) in named.items():
+        try:
+            if not FAMILIES[key].takes_reference:
+                raise ValueError(f"{FAMILIES[key].name} takes no reference images")
+            found[key] = ReferenceEntry.model_validate(fields)
+        except ValueError as error:
+            reason = explain(error) if isinstance(error, ValidationError) else str(error)
+            problems.append(Problem(str(file), table, reason))
+    return found, problems
 
 
 def image_check_of(

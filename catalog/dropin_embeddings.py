@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from catalog.disk import may_pass, names_in
 from catalog.dropins import Keys, Links, named, other_formats, slug, weight_files
-from catalog.families import FAMILIES
+from catalog.families import Family
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
 from catalog.lines import clean_line
@@ -41,6 +41,7 @@ def find_embeddings(
     models_dir: Path,
     astray: Sequence[Path],
     *,
+    families: Collection[Family],
     unread: Collection[Path] = (),
     claimed: Collection[Path],
     keys: Collection[str],
@@ -48,8 +49,9 @@ def find_embeddings(
 ) -> FoundEmbeddings:
     """Make an entry for every embedding in `embeddings/` and for those in `astray`.
 
-    astray: files among the LoRAs that are embeddings, and `unread`, which may be. claimed:
-    resolved paths of files that entries of the catalog name; these are skipped. keys: in use.
+    astray: files among the LoRAs that are embeddings, and `unread`, which may be. families: of the
+    models that there are. claimed: resolved paths of files that entries of the catalog name; these
+    are skipped. keys: in use.
     headers: the cache to use; updated.
     Raises OSError as `dropins.find`.
     """
@@ -87,7 +89,7 @@ def find_embeddings(
             later.append(named(Unread("embedding", (str(file),)), file.stem))
             continue
         if file in strays:
-            problems.append(_astray(file, key, said, models_dir))
+            problems.append(_astray(file, key, said, models_dir, families))
         elif key != wanted:
             problems.append(Problem(str(file), key, f"offered as {key!r}: {wanted!r} is taken"))
         fields: dict[str, Any] = {
@@ -111,8 +113,10 @@ def find_embeddings(
     )
 
 
-def _astray(file: Path, key: str, said: EmbeddingFacts, models_dir: Path) -> Problem:
-    if why := embedding_misfit(said, FAMILIES.values()):
+def _astray(
+    file: Path, key: str, said: EmbeddingFacts, models_dir: Path, families: Collection[Family]
+) -> Problem:
+    if why := embedding_misfit(said, families):
         reason, mend = f"an embedding, not a LoRA, and {why}", "remove it"
     else:
         reason = f"an embedding, not a LoRA; use it in a prompt as embedding:{key}"

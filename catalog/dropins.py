@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from catalog.disk import is_file, is_folder, may_pass, names_in, reason_of
+from catalog.families import of_architecture
 from catalog.headers import HeaderCache
 from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
@@ -155,11 +156,11 @@ def find(
                 file in folders and links.real(file.parent) in claimed
             ):
                 continue
-            said, prediction = AdapterFacts(), None
+            said, judged = AdapterFacts(), None
             try:
                 if folder == CHECKPOINTS:
                     judged = headers.checkpoint(file)
-                    title, prediction = judged.title, judged.prediction
+                    title = judged.title
                 else:
                     at_once = slug(stem) in wanted
                     said = headers.facts(file, others[folder], at_once=at_once)
@@ -197,10 +198,12 @@ def find(
                 "tags": beside.tags,
             }
             try:
-                if folder == CHECKPOINTS:
+                if judged:
+                    if family := of_architecture(judged.model):
+                        fields["family"] = family
                     # Others need no word in the entry: any sampler fits them.
-                    if prediction in FITTING:
-                        fields["prediction"] = prediction
+                    if judged.prediction in FITTING:
+                        fields["prediction"] = judged.prediction
                     models.append(ModelEntry(**fields))
                 else:
                     adapters.append(AdapterEntry(**fields, **_stated(said, beside)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from catalog.families import FAMILIES
+from catalog.families import FAMILIES, Family
 from catalog.misfit import Misfit, embedding_misfit
 from catalog.schema import EmbeddingEntry, ModelEntry
 from catalog.search import Index
@@ -38,10 +38,12 @@ class Embeddings:
 
     Disabled entries are among them, and are never offered or suggested.
     facts: what their files say, by key, for those on this machine.
+    families: of the models that there are.
     """
 
     entries: Mapping[str, EmbeddingEntry] = field(default_factory=dict)
     facts: Mapping[str, EmbeddingFacts] = field(default_factory=dict, repr=False)
+    families: tuple[Family, ...] = (*FAMILIES.values(),)
     _offered: tuple[EmbeddingEntry, ...] = field(init=False, repr=False)
     _index: Index = field(init=False, repr=False)
     _by_name: Mapping[str, str] = field(init=False, repr=False)
@@ -69,7 +71,7 @@ class Embeddings:
     def misfit(self, key: str, model: ModelEntry | None = None) -> Misfit | None:
         """Why the embedding fits no model; with `model`, why it does not fit that one."""
         facts = self.facts.get(key)
-        families = FAMILIES.values() if model is None else (model.family,)
+        families = self.families if model is None else (model.family,)
         if facts and (why := embedding_misfit(facts, families)):
             return why
         if model is None:

@@ -180,8 +180,8 @@ class HeaderCache:
             self._allow(Unread("pair", (str(second), str(first))), stamps)
 
             def read() -> EmbeddingFacts:
-                if self.embedding(first).vectors or self.embedding(second).vectors:
-                    raise HeaderError("each is an embedding")
+                if any(len(self.embedding(file).parts) > 1 for file in (first, second)):
+                    raise HeaderError("each is an embedding for two text encoders")
                 facts = paired_facts(read_header(first), read_header(second))
                 if facts is None:
                     raise HeaderError("they are no embedding in two files")

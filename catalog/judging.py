@@ -1,10 +1,12 @@
-"""Judge the files of models before they are used: what is no SDXL checkpoint is not offered."""
+"""Judge the files of models before they are used: what is no checkpoint is not offered."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.disk import is_file, is_scarce
+from catalog.families import Family, of_architecture, of_repository
 from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
@@ -24,18 +26,37 @@ def unfit_models(
     return {key: why for key, why in judged if why}
 
 
-def prediction_of(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> str | None:
-    """What the files of the model say that it was trained to predict; None if they do not tell.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known about a model without its entry; None where nothing says.
 
-    headers: updated. Raises OSError if they may tell later.
+    family: by its files, or by its well-known repository. prediction: as in `ModelEntry`.
     """
-    place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
+
+    family: Family | None = None
+    prediction: str | None = None
+
+
+def told(
+    path: str,
+    models_dir: Path,
+    headers: HeaderCache,
+    weight_name: str | None = None,
+    revision: str | None = None,
+) -> Told:
+    """What the files of a model say; the arguments are fields of its entry.
+
+    headers: updated. Raises NotReadYet, and OSError if they may tell later.
+    """
+    place = locate(path, models_dir, weight_name, revision).settled()
     with _unjudged_if_unreadable():
-        if file := checkpoint_file(place, model.weight_name):
-            return headers.checkpoint(file).prediction
+        if file := checkpoint_file(place, weight_name):
+            facts = headers.checkpoint(file)
+            return Told(of_architecture(facts.model) or of_repository(path), facts.prediction)
         if place.path:
-            return headers.folder(place.path).prediction
-    return None
+            said = headers.folder(place.path)
+            return Told(of_architecture(said.model) or of_repository(path), said.prediction)
+    return Told(of_repository(path))
 
 
 def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
@@ -68,6 +89,7 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
     with _unjudged_if_unreadable():
         if file := checkpoint_file(place, model.weight_name):
             refusal = headers.checkpoint(file).unfit(
+                of=model.family.architectures,
                 vae=model.vae_path is not None,
                 config=model.config is not None,
                 prediction=model.prediction is not None,
@@ -75,16 +97,23 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
             if refusal:
                 return Unfit(file.name, refusal)
         elif place.path:
-            refusal = headers.folder(place.path).refusal
-            if refusal and not (refusal.of_training and model.prediction):
-                return Unfit(_folder_name(place, model), refusal)
+            refusal = headers.folder(place.path).unfit(
+                of=model.family.architectures, prediction=model.prediction is not None
+            )
+            if refusal:
+                return Unfit(_name(place, model), refusal)
+    if model.told_variant is None:
+        variants = " or ".join(f'"{each.name}"' for each in model.family.variants)
+        what = f"{model.family.name} model of a variant that its name does not tell"
+        advice = f"set variant = {variants} in its entry in models.toml"
+        return Unfit(_name(place, model), Refusal(what, advice))
     if model.vae_path is None:
         return None
     place = locate(model.vae_path, models_dir).settled()
     with _unjudged_if_unreadable():
         file = checkpoint_file(place, None)
         if file and not (facts := headers.checkpoint(file)).holds_vae:
-            advice = f"vae_path of {model.key} must be a VAE for SDXL"
+            advice = f"vae_path of {model.key} must be a VAE for {model.family.name}"
             return Unfit(file.name, Refusal(facts.what, advice))
     return None
 
@@ -101,6 +130,6 @@ def _unjudged_if_unreadable() -> Iterator[None]:
             raise
 
 
-def _folder_name(place: Location, model: ModelEntry) -> str:
+def _name(place: Location, model: ModelEntry) -> str:
     # The folder of a snapshot is named after its commit.
-    return place.path.name if place.path and place.kind == "folder" else model.path
+    return place.path.name if place.path and place.kind in {"file", "folder"} else model.path

@@ -52,7 +52,8 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         problems.append(str(why))
     if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):
         problems.append(str(why))
-    if isinstance(entry, ModelEntry) and (unfit := catalog.unfit_models.get(entry.key)):
+    unfit = catalog.unfit_models.get(entry.key) if isinstance(entry, ModelEntry) else None
+    if unfit:
         problems.append(str(unfit))
     row = {
         **entry.model_dump(mode="json"),
@@ -61,7 +62,12 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         "problems": problems,
     }
     if isinstance(entry, ModelEntry):
-        return {**row, "default": entry.key == catalog.default}
+        family = None if unfit else entry.family  # its file may be of none
+        said = {
+            "family_name": family and family.name,
+            "family_licence": family and family.licence,
+        }
+        return {**row, **said, "default": entry.key == catalog.default}
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
     return {**row, **_facts(catalog.facts(entry.key))}

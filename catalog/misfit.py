@@ -1,8 +1,8 @@
 """Why an adapter does not fit."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from catalog.families import Family
 from catalog.weight_files import (
@@ -52,11 +52,22 @@ def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) ->
     return None
 
 
-def embedding_misfit(facts: EmbeddingFacts, families: Iterable[Family]) -> Misfit | None:
+_NUMBERS: Final = ("no text encoder", "one text encoder", "two text encoders")
+
+
+def embedding_misfit(facts: EmbeddingFacts, families: Collection[Family]) -> Misfit | None:
     """Why the embedding fits no model of these families; None if it fits one."""
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases:
         return Misfit("base", facts.base, ", ".join(bases))
     if facts.flaw:
         return Misfit("flaw", facts.flaw, "")
+    # Those of a known base have what it takes.
+    if not facts.base and not any(
+        facts.parts.keys() == {*family.text_encoders} for family in families
+    ):
+        has = " or ".join(_NUMBERS[len(family.text_encoders)] for family in families)
+        names = " or ".join(family.name for family in families)
+        found = f"an embedding for {_NUMBERS[len(facts.parts)]}, where {names} has {has}"
+        return Misfit("flaw", found, "")
     return None

@@ -6,28 +6,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import ValidationError
-
 from catalog import dropins
 from catalog.collecting import uncollected
-from catalog.defaults import default_of, image_check_of, reference_of
+from catalog.defaults import default_of, image_check_of, references_of
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
+from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
-from catalog.judging import files_of, prediction_of, unfit_models
+from catalog.judging import files_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
-from catalog.schedulers import FITTING
-from catalog.schema import (
-    AdapterEntry,
-    EmbeddingEntry,
-    ModelEntry,
-    UpscalerEntry,
-    explain,
-)
+from catalog.model_tables import read_models
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.style_files import StyleReader
-from catalog.tables import FileT, Table, is_there, parsed, read_tables
+from catalog.tables import FileT, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
@@ -89,7 +82,7 @@ def _read_catalog(
     headers.look_again()
     file = catalog_dir / MODELS_FILE
     data = parsed(file)
-    models = read_tables(file, data, "models", ModelEntry)
+    models, unread = read_models(file, data, models_dir, headers, demos_first=demos == "default")
     adapter_file = catalog_dir / ADAPTERS_FILE
     adapters = read_tables(adapter_file, parsed(adapter_file), "loras", AdapterEntry)
     if demos != "hidden":
@@ -114,10 +107,7 @@ def _read_catalog(
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
-    written_models = [*models.entries.values()]
-    unread = _put_off(models, str(data.get("default")), models_dir, headers)
     wanted |= {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
-    _complete(file, models, models_dir, headers)
     found = dropins.find(
         models_dir,
         claimed=claimed,
@@ -126,9 +116,13 @@ def _read_catalog(
         headers=headers,
         wanted=wanted,
     )
+    every_model = {**models.entries, **{m.key: m for m in found.models}}
+    unfit = unfit_models(every_model.values(), models_dir, headers)
+    families = or_all(m.family for m in every_model.values() if m.enabled and m.key not in unfit)
     found_embeddings = find_embeddings(
         models_dir,
         found.astray,
+        families=families,
         unread={one.file for one in found.unread},
         claimed=claimed,
         keys=embeddings.tables.keys(),
@@ -146,18 +140,16 @@ def _read_catalog(
     unread += (*found.unread, *found_embeddings.unread)
     files = _files(adapters.entries, places)
     facts = {**_facts(files, headers, wanted, unread), **found.facts}
-    every_model = {**models.entries, **{m.key: m for m in found.models}}
-    unfit = unfit_models(every_model.values(), models_dir, headers)
-    used = files_of((*written_models, *found.models), models_dir)
+    used = files_of((*models.written, *found.models), models_dir)
     word_files = _files(embeddings.entries, words)
     seconds = _seconds(embeddings.entries, word_files)
     adapter_files = (*found.files, *files.values())
     read = {*adapter_files, *found_embeddings.files, *word_files.values(), *seconds, *used}
-    read |= {*found_upscalers.files}
+    read |= {*found_upscalers.files, *(one.file for one in unread)}
     headers.forget_all_but(read)
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
     offered_embeddings = _embeddings(
-        embeddings.entries, word_files, found_embeddings, headers, unread
+        embeddings.entries, word_files, found_embeddings, headers, unread, families
     )
     default, default_problems = default_of(file, data, every_model, unfit)
     unknown = (
@@ -168,7 +160,7 @@ def _read_catalog(
     )
     if unread:  # it may be in a file that is read later
         unknown = ([], [], [], [])
-    reference, reference_problems = reference_of(file, data)
+    references, reference_problems = references_of(file, data)
     image_check, check_problems = image_check_of(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
     styles, style_problems = style_reader.read()
@@ -176,7 +168,7 @@ def _read_catalog(
         models=MappingProxyType(every_model),
         adapters=MappingProxyType(every_adapter),
         default=default,
-        reference=reference,
+        references=MappingProxyType(references),
         image_check=image_check,
         problems=(
             *models.problems,
@@ -206,45 +198,6 @@ def _read_catalog(
     )
 
 
-def _put_off(
-    models: Table[ModelEntry], default: str, models_dir: Path, headers: HeaderCache
-) -> list[Unread]:
-    """Take out the entries whose files are read later, and tell which files those are.
-
-    Which schedulers fit a model, and whether it can be used at all, only its files say.
-    """
-    unread = []
-    # The default first: it is the one that most requests wait for.
-    for key, entry in sorted(models.entries.items(), key=lambda pair: pair[0] != default):
-        try:
-            unfit_models([entry], models_dir, headers)
-            prediction_of(entry, models_dir, headers)
-        except NotReadYet as later:
-            stem = later.unread.file.stem
-            unread.append(dropins.named(later.unread, stem, key, entry.name))
-            del models.entries[key]
-    return unread
-
-
-def _complete(
-    file: Path, models: Table[ModelEntry], models_dir: Path, headers: HeaderCache
-) -> None:
-    """Add to the entries what only the files of their models say: which schedulers fit."""
-    for key, entry in [*models.entries.items()]:
-        said = prediction_of(entry, models_dir, headers) if entry.prediction is None else None
-        if said not in FITTING:
-            continue
-        try:
-            fields = {"key": key, **models.tables[key], "prediction": said}
-            whole = ModelEntry.model_validate(fields)
-        except ValidationError as error:
-            reason = f"its files say that its prediction is {said}, but {explain(error)}"
-            models.problems.append(Problem(str(file), key, reason))
-            del models.entries[key]
-        else:
-            models.entries[key] = whole.model_copy(update={"enabled": entry.enabled})
-
-
 def _seconds(entries: Mapping[str, EmbeddingEntry], files: Mapping[str, Path]) -> Iterator[Path]:
     """The second files of embeddings in two."""
     for key, file in files.items():
@@ -258,6 +211,7 @@ def _embeddings(
     found: FoundEmbeddings,
     headers: HeaderCache,
     unread: list[Unread],
+    families: tuple[Family, ...],
 ) -> Embeddings:
     """unread: gets the files that are read later."""
     facts = dict(found.facts)
@@ -274,6 +228,7 @@ def _embeddings(
     return Embeddings(
         MappingProxyType({**entries, **{entry.key: entry for entry in found.entries}}),
         MappingProxyType(facts),
+        families,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final, Self, TypeAlias
 from catalog.aliases import Aliases, Naming, file_of
 from catalog.allowance import Allowance, by_tag
 from catalog.embeddings import Embeddings
-from catalog.families import DEFAULT, FAMILIES, Family
+from catalog.families import DEFAULT, FAMILIES, Family, or_all
 from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
 from catalog.schema import AdapterEntry, ImageCheckEntry, ModelEntry, ReferenceEntry
@@ -58,7 +58,7 @@ class Catalog:
     Disabled entries are in `models` and `adapters`, and are never offered, found or suggested; nor
     are models whose files are something else.
     default: key of an enabled model; empty if there is none.
-    reference: the IP-Adapter for reference images; None if there is none.
+    references: by key of a family, the IP-Adapter for reference images with its models.
     image_check: the network that judges images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
@@ -73,7 +73,7 @@ class Catalog:
     adapters: Mapping[str, AdapterEntry]
     default: str
     problems: tuple[Problem, ...] = ()
-    reference: ReferenceEntry | None = None
+    references: Mapping[str, ReferenceEntry] = field(default_factory=dict)
     image_check: ImageCheckEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
@@ -104,8 +104,12 @@ class Catalog:
             key=lambda m: m.key != self.default,
         )
         adapters = [a for a in self.adapters.values() if a.enabled]
-        misfits: dict[str | None, dict[str, Misfit]] = {None: self._unfit(FAMILIES.values())}
-        misfits |= {family.key: self._unfit([family]) for family in FAMILIES.values()}
+        known = {each.key: each for each in FAMILIES.values()}
+        known |= {model.family.key: model.family for model in self.models.values()}
+        misfits: dict[str | None, dict[str, Misfit]] = {
+            None: self._unfit(or_all(model.family for model in models)),
+            **{family.key: self._unfit([family]) for family in known.values()},
+        }
         object.__setattr__(self, "_misfits", misfits)
         beside = tuple(m.key for m in models if not m.demo)
         demos = len(beside) < len(models)
@@ -210,7 +214,7 @@ class Catalog:
         return self.adapters[key].models or self._beside_demos
 
     def misfit(self, key: str, model: str | None = None) -> Misfit | None:
-        """Why the adapter fits none of the model families; None if it fits one.
+        """Why the adapter fits no model of the families here; None if it fits one.
 
         model: key of a model, to check that one's family, and whether it is limited to others.
         """
@@ -227,6 +231,15 @@ class Catalog:
         """The family of the model with that key; the usual one when it is gone."""
         entry = self.models.get(model)
         return entry.family if entry else DEFAULT
+
+    def takes_negative(self, model: str) -> bool:
+        """Whether negative prompts work with the model with that key; True when it is gone."""
+        entry = self.models.get(model)
+        return entry is None or entry.takes_negative
+
+    def reference_for(self, model: str) -> ReferenceEntry | None:
+        """The IP-Adapter for the model with that key; None if there is none."""
+        return self.references.get(self.family_of(model).key)
 
     def offered_models(self, *, nsfw: bool) -> tuple[ModelEntry, ...]:
         """The enabled models, the default one first. nsfw: whether to include NSFW ones."""

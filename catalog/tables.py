@@ -4,7 +4,8 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 from rapidfuzz import fuzz, process
@@ -24,6 +25,9 @@ from catalog.snapshot import CatalogError, Problem
 EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, StyleEntry)
 FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
 """An entry with a weight file."""
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -61,8 +65,13 @@ def parsed(file: Path) -> dict[str, Any]:
 
 
 def read_tables(
-    file: Path, data: Mapping[str, Any], table: str, kind: type[EntryT]
+    file: Path,
+    data: Mapping[str, Any],
+    table: str,
+    kind: type[EntryT],
+    known_of: Mapping[str, Mapping[str, Any]] = _NOTHING,
 ) -> Table[EntryT]:
+    """known_of: by key, fields that count for more than those in the file."""
     result: Table[EntryT] = Table()
     known = {table, "default", "reference", "image_check"} if table == "models" else {table}
     for key in sorted(data.keys() - known):
@@ -77,14 +86,16 @@ def read_tables(
     result.tables = tables
     for key, fields in tables.items():
         try:
-            result.entries[key] = _entry(key, fields, table, kind)
+            result.entries[key] = _entry(key, fields, table, kind, known_of.get(key, _NOTHING))
         except ValueError as error:
             reason = explain(error) if isinstance(error, ValidationError) else str(error)
             result.problems.append(Problem(str(file), key, reason))
     return result
 
 
-def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
+def _entry(
+    key: str, fields: object, table: str, kind: type[EntryT], known: Mapping[str, Any]
+) -> EntryT:
     if not isinstance(fields, dict):
         raise ValueError(f"must be a table [{table}.{key}], got {fields!r:.40}")
     if "key" in fields:
@@ -95,7 +106,7 @@ def _entry(key: str, fields: object, table: str, kind: type[EntryT]) -> EntryT:
             raise ValueError(f'a key with a dot needs quotes: [{table}."{key}.{unknown}"]')
         hint = _nearest(unknown, kind.model_fields.keys())
         raise ValueError(f"{unknown} is not a known field{hint}")
-    return kind.model_validate({"key": key, **fields})
+    return kind.model_validate({"key": key, **fields, **known})
 
 
 def _nearest(word: str, known: Collection[str]) -> str:

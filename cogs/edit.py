@@ -64,7 +64,7 @@ class Editor:
             raise Refused("action.open_first")
         say = here_of(interaction).say
         numbers = [image.n for image in await self._pictures.kept(job)]
-        references = self.results.catalog.current.reference is not None
+        references = self.results.catalog.current.reference_for(job.request.model) is not None
         view = uses_view(say, job.id, numbers, references=references)
         await interaction.response.send_message(say("pick.use"), view=view, ephemeral=True)
 

@@ -33,7 +33,11 @@ KEPT = {OVER: b"one picture", GUIDE: b"another"}
 MODEL = ModelEntry(key="demo", name="Demo", path="demo")
 FINE, INK = (AdapterEntry(key=key, name=key, path=f"{key}.safetensors") for key in ("fine", "ink"))
 REFERENCE = ReferenceEntry(path="org/ip", weight_name="ip.safetensors", encoder="encoder")
-CATALOG = Catalog({"demo": MODEL}, {"fine": FINE, "ink": INK}, "demo", reference=REFERENCE)
+CATALOG = Catalog(
+    {"demo": MODEL}, {"fine": FINE, "ink": INK}, "demo", references={"sdxl": REFERENCE}
+)
+
+UNGUIDED = {"family": "Stable Diffusion XL", "key": "sdxl"}
 
 
 def asking(**fields: Any) -> GenerationRequest:
@@ -108,7 +112,12 @@ GONE = (AdapterUse("gone", 1.0),)
         (asking(model="gone"), CATALOG, "model.gone", {"model": "gone"}),
         (asking(init_image=InitImage("0" * 64, 0.5)), CATALOG, "picture.gone", {}),
         (asking(adapters=GONE), CATALOG, "adapter.gone", {"adapter": "gone"}),
-        (asking(), Catalog({"demo": MODEL}, CATALOG.adapters, "demo"), "reference.none", {}),
+        (
+            asking(),
+            Catalog({"demo": MODEL}, CATALOG.adapters, "demo"),
+            "reference.none",
+            {"family": "Stable Diffusion XL", "key": "sdxl"},
+        ),
         # Of several problems, the first that anyone could fix.
         (asking(adapters=GONE, model="gone"), CATALOG, "model.gone", {"model": "gone"}),
         (asking(adapters=GONE, reference=Reference("0" * 64, 1.0)), CATALOG, "picture.gone", {}),

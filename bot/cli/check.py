@@ -32,6 +32,7 @@ from catalog import (
     problems_of,
 )
 from catalog.disk import may_pass, reason_of
+from catalog.families import or_all
 from catalog.weight_files import HeaderError, read_header
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
@@ -217,8 +218,8 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
 
 def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     downloads = 0
-    if catalog.reference is not None:
-        yield _reference(catalog.reference, models_dir)
+    for key, reference in catalog.references.items():
+        yield _reference(key, reference, models_dir)
     embeddings = catalog.embeddings
     for kind, entries in (
         ("model", catalog.models),
@@ -239,7 +240,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             why = catalog.misfit(entry.key) if kind == "LoRA" else None
             why = embeddings.misfit(entry.key) if kind == "embedding" else why
             if not problems and why:
-                mend = f"remove it, or replace it with {_AN[kind]} for SDXL"
+                mend = f"remove it, or replace it with {_AN[kind]} for {_families(catalog)}"
                 yield Finding(f"{kind} {entry.key}: {why}", mend)
                 continue
             if problems:
@@ -256,16 +257,23 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
         yield _room(models_dir)
 
 
-def _reference(entry: ReferenceEntry, models_dir: Path) -> Finding:
+def _families(catalog: Catalog) -> str:
+    """The families of the models that are offered."""
+    offered = or_all(model.family for model in catalog.offered_models(nsfw=True))
+    return " or ".join(family.name for family in offered)
+
+
+def _reference(family: str, entry: ReferenceEntry, models_dir: Path) -> Finding:
     place = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     if place.error:
-        said = f"reference: {entry.path} cannot be read: {reason_of(place.error)}"
+        said = f"reference ({family}): {entry.path} cannot be read: {reason_of(place.error)}"
         return Finding(said, _mend_of(place.error))
     if place.kind == "missing":
         mend = f"put the files under {models_dir}, or correct or remove [reference]"
-        return Finding(f"reference: {entry.path} does not contain {entry.weight_name}", mend)
+        said = f"reference ({family}): {entry.path} does not contain {entry.weight_name}"
+        return Finding(said, mend)
     here = "found" if place.available else "downloaded at first use"
-    return Finding(f"reference: {here}")
+    return Finding(f"reference ({family}): {here}")
 
 
 def _mend_of(error: OSError) -> str:

@@ -42,15 +42,14 @@ def _show(
     if as_json:
         print(json.dumps(listed, ensure_ascii=False, indent=2))
         return
-    has_kind = what != "models"
-    table = [["key", "name", *(["kind"] if has_kind else []), "files", "description"]]
+    kind = "family" if what == "models" else "kind"
+    table = [["key", "name", kind, "files", "description"]]
     for row in listed:
         marks = [] if row["enabled"] else ["disabled"]
         marks += ["default"] if row.get("default") else []
         files = "; ".join(row["problems"]) or row["files"]
-        kinds = [_kind(row)] if has_kind else []
         files = ", ".join([files, *marks])
-        table.append([row["key"], row["name"], *kinds, files, row["description"]])
+        table.append([row["key"], row["name"], _kind(row), files, row["description"]])
     table = [[printable(cell) for cell in line] for line in table]
     widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
     for line in table:
@@ -61,7 +60,10 @@ def _show(
 
 
 def _kind(row: dict[str, Any]) -> str:
-    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`; empty when unknown."""
+    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`, for a model its family; empty
+    when unknown."""
+    if "family_name" in row:
+        return row["family_name"] or ""
     if "vectors" in row:
         size = f"{row['vectors']} vectors" if row["vectors"] else None
         return ", ".join(filter(None, [size, row["base"]]))

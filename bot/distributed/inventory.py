@@ -308,8 +308,9 @@ def _parts_of(request: GenerationRequest, catalog: Catalog) -> Iterator[Part]:
         for key in each.embedding_keys:
             if key in catalog.embeddings.entries:
                 yield part_of(catalog.embeddings.entries[key])
-        if each.reference is not None and catalog.reference is not None:
-            yield part_of(catalog.reference)
+        reference = catalog.reference_for(each.model) if each.reference else None
+        if reference is not None:
+            yield part_of(reference)
 
 
 class _Sparing:

@@ -159,7 +159,7 @@ def config_of(entry: ModelEntry) -> str | None:
     """The configuration that completes a single-file checkpoint; None if it is not known to be
     one."""
     single = entry.weight_name is not None or entry.path.lower().endswith(".safetensors")
-    return entry.config or (entry.family.config if single else None)
+    return entry.completed_by if single else entry.config
 
 
 def part_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry) -> Part:
@@ -185,8 +185,7 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     others = (catalog.upscalers.entries, catalog.embeddings.entries, catalog.adapters)
     for entries in others:
         yield from map(part_of, entries.values())
-    if catalog.reference is not None:
-        yield part_of(catalog.reference)
+    yield from map(part_of, catalog.references.values())
 
 
 def bundle_of(part: Part, found: Location) -> Bundle | None:

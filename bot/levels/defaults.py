@@ -39,7 +39,7 @@ def with_defaults(
     draft = replace(draft, model=draft.model or model.key)
     if LORAS not in without and not draft.lora and not draft.adapters and not _tagged(draft):
         draft = replace(draft, adapters=_loras(rules, catalog, model, nsfw, adapters_max))
-    if draft.negative is None and model.family.takes_negative:
+    if draft.negative is None and model.takes_negative:
         draft = replace(draft, negative=_first(rules.defaults.negative, lambda _: True))
     if draft.size is None:
         draft = replace(draft, size=_size(draft, rules, model))

@@ -195,7 +195,7 @@ def _negative_is_void(request: GenerationRequest, catalog: Catalog) -> bool:
     """Whether its model takes a negative prompt, but it asks for no guidance."""
     if not request.model or request.guidance > NO_GUIDANCE:
         return False
-    return catalog.family_of(request.model).takes_negative
+    return catalog.takes_negative(request.model)
 
 
 def with_negative(request: GenerationRequest, text: str, catalog: Catalog) -> GenerationRequest:
@@ -207,7 +207,7 @@ def with_negative(request: GenerationRequest, text: str, catalog: Catalog) -> Ge
     if comparison is not None:
         cells = tuple(with_negative(cell, text, catalog) for cell in comparison.cells)
         request = replace(request, comparison=replace(comparison, cells=cells))
-    if not request.model or not catalog.family_of(request.model).takes_negative:
+    if not request.model or not catalog.takes_negative(request.model):
         return request
     others = tuple(replace(each, negative=_ending(each.negative, text)) for each in request.others)
     return replace(request, negative=_ending(request.negative, text), others=others)

@@ -37,8 +37,6 @@ Fill: TypeAlias = Callable[[Draft], Draft]
 """Puts values where a draft says nothing."""
 _NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
-CLIP_SKIP: Final = (2, 2, 12)
-"""Minimum, default, maximum: the layers of SDXL's smaller text encoder."""
 
 
 def draw_seed() -> int:
@@ -207,10 +205,15 @@ def _resolve(
         preset=preset.name,
         spacing=preset.spacing,
         hires=pictures.hires(
-            draft.hires, steps, draft.hires_strength, draft.hires_steps, preset.steps.max
+            draft.hires,
+            steps,
+            draft.hires_strength,
+            draft.hires_steps,
+            preset.steps.max,
+            model.family.pixel_step,
         ),
         init_image=pictures.init_image(draft.image, draft.strength),
-        reference=pictures.reference(draft.reference, draft.reference_weight, catalog),
+        reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
@@ -253,15 +256,9 @@ def _unless_tagged(
 
 def _check_options(draft: Draft, model: ModelEntry) -> None:
     """Raise InvalidRequest if an option does not apply to models of this family."""
-    family = model.family
-    for name, given, taken in (
-        ("negative", draft.negative, family.takes_negative),
-        ("image", draft.image, family.takes_image),
-        ("reference", draft.reference, family.takes_reference),
-        ("clip_skip", draft.clip_skip, family.takes_clip_skip),
-    ):
-        if given and not taken:
-            raise InvalidRequest(name, "family.without", model=model.key, family=family.name)
+    for name in model.lacks:
+        if getattr(draft, name):
+            raise InvalidRequest(name, "family.without", model=model.key, family=model.family.name)
 
 
 def _steps(asked: int | None, preset: Preset) -> int:
@@ -274,10 +271,11 @@ def _steps(asked: int | None, preset: Preset) -> int:
 
 
 def _clip_skip(asked: int | None, model: ModelEntry) -> int | None:
-    if asked is None:
-        return model.clip_skip if model.family.takes_clip_skip else None
-    low, default, high = CLIP_SKIP
-    return within("clip_skip", asked, default, low, high)
+    layers = model.family.clip_skip
+    # In AUTOMATIC1111, 1 leaves SDXL the layer that it was trained with.
+    if asked is None or layers is None or asked == 1 < layers.min:
+        return model.clip_skip
+    return within("clip_skip", asked, layers.default, layers.min, layers.max)
 
 
 def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:

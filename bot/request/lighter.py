@@ -4,10 +4,10 @@ import math
 from dataclasses import replace
 
 from bot.request.model import GenerationRequest
-from catalog.families import DEFAULT, Family
+from catalog.families import Family
 
 
-def lighter(request: GenerationRequest, family: Family = DEFAULT) -> GenerationRequest | None:
+def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | None:
     """The same without its heaviest part: the second pass, pixels beyond the family's own size, or
     the last of its LoRAs. None if there is nothing to drop.
 

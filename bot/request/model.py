@@ -6,6 +6,7 @@ from typing import Any, Final, Self, cast
 from bot.request import emphasis
 from bot.request.editing import Editing, Turn, turns
 from bot.request.parts import (
+    PIXEL_STEP,
     AdapterUse,
     DrawnPrompts,
     EmbeddingUse,
@@ -15,7 +16,6 @@ from bot.request.parts import (
     Template,
     Upscale,
 )
-from catalog.families import DEFAULT
 
 DRAFT: Final = "draft"
 FAST: Final = "fast"
@@ -97,7 +97,7 @@ class GenerationRequest:
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
-    clip_skip: counted as in AUTOMATIC1111: None or 2 is SDXL's own layer, 3 the one before it.
+    clip_skip: counted as in AUTOMATIC1111, the last layer is 1; None is the family's own.
     preset: which of PRESETS filled in options the user omitted; its values are stored here too.
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
@@ -203,7 +203,7 @@ class GenerationRequest:
             return upscaled(self.width, self.height, self.upscale.scale)
         if self.hires is None:
             return self.width, self.height
-        return enlarged(self.width, self.hires.scale), enlarged(self.height, self.hires.scale)
+        return self.hires.enlarged(self.width), self.hires.enlarged(self.height)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -312,6 +312,8 @@ class GenerationRequest:
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
+        if self.hires is not None and self.hires.pixel_step == PIXEL_STEP:
+            del data["hires"]["pixel_step"]
         if self.comparison is not None:
             # A cell differs from the request in one or two values: no more of it is stored.
             data["comparison"] = {
@@ -365,9 +367,3 @@ def _changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def upscaled(width: int, height: int, scale: float) -> tuple[int, int]:
     """The size of an image of these sides, enlarged by an upscaler: any whole number of pixels."""
     return round(width * scale), round(height * scale)
-
-
-def enlarged(side: int, scale: float) -> int:
-    """`side` pixels × `scale`, rounded to a multiple that the model family can generate."""
-    step = DEFAULT.pixel_step  # stored requests do not name their family
-    return round(side * scale / step) * step

@@ -10,6 +10,7 @@ from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
 from bot.request.unread import check_read
 from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry
+from catalog.families import FAMILIES
 
 Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
 
@@ -27,7 +28,8 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
                 find_adapter(catalog, use.key, model=model, nsfw=nsfw)
             check_embeddings(each.all_embeddings, catalog, model=model, nsfw=nsfw)
     if request.reference is not None:
-        check_reference(catalog)
+        for each in request.each:
+            check_reference(catalog, each.model)
 
 
 def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
@@ -58,10 +60,11 @@ def default_model(catalog: Catalog, *, nsfw: bool) -> str:
     return next((entry.key for entry in catalog.offered_models(nsfw=False)), "")
 
 
-def check_reference(catalog: Catalog) -> None:
-    """Raise Refused if reference images are not set up here."""
-    if catalog.reference is None:
-        raise Refused("reference.none")
+def check_reference(catalog: Catalog, model: str) -> None:
+    """Raise Refused if reference images are not set up here for the model with that key."""
+    if catalog.reference_for(model) is None:
+        family = catalog.family_of(model)
+        raise Refused("reference.none", family=family.name, key=family.key)
 
 
 def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
@@ -92,7 +95,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
     if entry.nsfw and not nsfw:
         raise Refused("model.nsfw", name=said)
     if why := catalog.unfit_models.get(entry.key):
-        raise Refused("model.unfit", name=entry.key, what=why.what)
+        families = tuple(family.name for family in FAMILIES.values())
+        raise Refused("model.unfit", name=entry.key, what=why.what, families=families)
     return entry
 
 
@@ -139,7 +143,7 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         if not models:
             raise Refused("lora.misfit", name=entry.key, model=model.key)
         raise Refused("lora.other_model", name=entry.key, model=model.key, models=models)
-    if why := catalog.misfit(entry.key):
+    if why := catalog.misfit(entry.key, model.key):
         if why.kind == "base":
             raise Refused(
                 "lora.other_base",

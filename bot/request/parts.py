@@ -1,7 +1,7 @@
 """The parts of a GenerationRequest."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +35,32 @@ class EmbeddingUse:
     word: str = field(repr=False)
 
 
+PIXEL_STEP: Final = 8
+"""Where a request does not say: that of the families whose VAE shrinks each side so much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hires:
     """A second pass over the finished image, enlarged.
 
     scale: of both sides. strength: share of the steps to run again, 0.05–1.0.
     steps: of the whole schedule; `taken` of them are run.
+    pixel_step: both sides of the result are multiples of it.
     """
 
     scale: float
     strength: float
     steps: int
+    pixel_step: int = PIXEL_STEP
 
     @property
     def taken(self) -> int:
         """How many steps at the end of the schedule are run: as diffusers counts, at least 1."""
         return max(1, int(self.steps * self.strength))
+
+    def enlarged(self, side: int) -> int:
+        """`side` pixels × `scale`, rounded to a multiple of `pixel_step`."""
+        return round(side * self.scale / self.pixel_step) * self.pixel_step
 
 
 @dataclass(frozen=True, slots=True)

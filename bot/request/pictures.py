@@ -43,11 +43,16 @@ def within(name: str, value: Number | None, default: Number, low: Number, high: 
 
 
 def hires(
-    scale: float | None, steps: int, strength: float | None, taken: int | None, most: int
+    scale: float | None,
+    steps: int,
+    strength: float | None,
+    taken: int | None,
+    most: int,
+    pixel_step: int,
 ) -> Hires | None:
     """The second pass: unless `taken` says how many, the last steps of a schedule like the first's.
 
-    most: how many it may take.
+    most: how many it may take. pixel_step: of the model's family.
     """
     if scale is None:
         for name, value in (("hires_strength", strength), ("hires_steps", taken)):
@@ -59,15 +64,16 @@ def hires(
         raise InvalidRequest("hires", "hires.scale", value=scale, scales=scales)
     low, _, high = STRENGTH
     strength = within("hires_strength", strength, HIRES_STRENGTH, low, high)
+    second = Hires(scale, strength, steps, pixel_step)
     if taken is None:
-        return Hires(scale, strength, steps)
+        return second
     most = min(most, int(SCHEDULE_MAX * strength))
-    return _taking(within("hires_steps", taken, taken, 1, most), scale, strength)
+    return _taking(within("hires_steps", taken, taken, 1, most), second)
 
 
-def _taking(taken: int, scale: float, strength: float) -> Hires:
-    """A second pass of so many steps."""
-    second = Hires(scale, strength, max(1, int(taken / strength)))
+def _taking(taken: int, second: Hires) -> Hires:
+    """The same, of so many steps."""
+    second = replace(second, steps=max(1, int(taken / second.strength)))
     while second.taken < taken:
         second = replace(second, steps=second.steps + 1)
     return second
@@ -84,12 +90,14 @@ def init_image(picture: Picture | None, strength: float | None) -> InitImage | N
     return None
 
 
-def reference(picture: Picture | None, weight: float | None, catalog: Catalog) -> Reference | None:
-    """The image to be guided by."""
+def reference(
+    picture: Picture | None, weight: float | None, catalog: Catalog, model: str
+) -> Reference | None:
+    """The image to guide the model with that key by."""
     low, default, high = REFERENCE_WEIGHT
     checked = within("reference_weight", weight, default, low, high)
     if picture is not None:
-        check_reference(catalog)
+        check_reference(catalog, model)
         return Reference(picture.sha256, checked)
     if weight is not None:
         raise InvalidRequest(

@@ -26,6 +26,7 @@ PIXELS_MAX: Final = 16_000_000
 ADAPTERS_MAX: Final = 8
 EMBEDDINGS_MAX: Final = 256
 STEPS_MAX: Final = 2_000
+PIXEL_STEP_MAX: Final = 64
 NUMBER_MAX: Final = 100.0
 """Of guidance, weights and factors; the limits for people are narrower."""
 
@@ -126,6 +127,7 @@ def _check_parts(request: GenerationRequest) -> None:
         in_range("order: hires.scale", hires.scale, 1, NUMBER_MAX)
         in_range("order: hires.strength", hires.strength, 0, 1)
         in_range("order: hires.steps", hires.steps, 1, STEPS_MAX)
+        in_range("order: hires.pixel_step", hires.pixel_step, 1, PIXEL_STEP_MAX)
     if (upscale := request.upscale) is not None:
         in_range("order: upscale.scale", upscale.scale, 1, NUMBER_MAX)
         in_range("order: upscale.strength", upscale.strength or 0, 0, 1)

@@ -2,16 +2,16 @@
 is all of it that a worker elsewhere needs."""
 
 import time
-from math import prod
 
 from bot.errors import PaintStopped, StopReason
 from bot.progress import UNLIMITED, Progress, Stage
 from bot.request import GenerationRequest
 from bot.store import Job
-from catalog.families import DEFAULT
 
 STEPS_COVERED = 100
 """Steps, over all images of a job, up to which the timeout is not extended."""
+PIXELS_COVERED = 1024 * 1024
+"""Of an image with that many steps; smaller ones of other families take no longer for theirs."""
 GRACE = 120.0
 """Seconds past the deadline after which the engine thread counts as hung: more than the longest
 stretch between two checks of the clock, which is decoding a large image or loading a model."""
@@ -33,9 +33,9 @@ def _steps(request: GenerationRequest) -> float:
         # Each step of the second pass has scale² times as many pixels.
         steps += request.hires.taken * request.hires.scale**2
     if request.upscale is not None:
-        # Each runs over all of the enlarged image, in tiles of a usual image's size.
+        # Each runs over all of the enlarged image.
         width, height = request.final_size
-        steps *= (request.upscale.strength or 0.0) * width * height / prod(DEFAULT.size)
+        steps *= (request.upscale.strength or 0.0) * width * height / PIXELS_COVERED
     return steps * request.count
 
 

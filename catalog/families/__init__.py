@@ -1,15 +1,47 @@
 """The model families, without torch; the engine has its own half of each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from catalog.families.family import DraftPreset, Family
+from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
 
-FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for family in (SDXL,)})
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
+    {family.key: family for family in (SDXL, SD15)}
+)
 """By key."""
 DEFAULT: Final = SDXL
-"""For a model whose files do not say."""
+"""For a model of which nothing says."""
 
-__all__ = ["DEFAULT", "FAMILIES", "SDXL", "DraftPreset", "Family"]
+
+def or_all(families: Iterable[Family]) -> tuple[Family, ...]:
+    """Each of these once, or else all that there are."""
+    return tuple({family.key: family for family in families}.values()) or (*FAMILIES.values(),)
+
+
+def of_architecture(name: str) -> Family | None:
+    """The family of the models that `weight_files` calls so; None if there is none."""
+    return next((each for each in FAMILIES.values() if name in each.architectures), None)
+
+
+def of_repository(hub_id: str) -> Family | None:
+    """The family of a well-known repository on the hub; None if it is not known."""
+    return next(
+        (each for each in FAMILIES.values() if hub_id.casefold() in each.repositories), None
+    )
+
+
+__all__ = [
+    "DEFAULT",
+    "FAMILIES",
+    "SD15",
+    "SDXL",
+    "DraftPreset",
+    "Family",
+    "Variant",
+    "of_architecture",
+    "of_repository",
+    "or_all",
+]

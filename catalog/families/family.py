@@ -1,5 +1,6 @@
 """What the catalog and requests need to know about a model family, without torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from catalog.ranges import FloatRange, IntRange
@@ -19,21 +20,44 @@ class DraftPreset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Models of one family that are sampled in one way, although their files look like others'.
+
+    name: as in `ModelEntry.variant`. marks: parts of names, in lower case, that tell it.
+    steps, guidance: defaults of an entry's bounds; a guidance of at most 1 is none.
+    takes_negative: whether negative prompts work.
+    """
+
+    name: str
+    marks: tuple[str, ...] = ()
+    steps: IntRange
+    guidance: FloatRange
+    takes_negative: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """Models of one architecture: what they have in common and what they support.
 
     Sizes are in pixels, pairs of sizes are width and height.
 
-    key: stable, for the code. name: for users.
+    key: stable, for the code. name: for users. licence: of its authors' own models.
+    architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
+    text_encoders: those that an embedding has to have vectors for, by their folders.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
+    repositories: hub ids, in lower case, of models of this family; for those that are not
+        downloaded yet.
+    variants: how they are sampled; of several, the first whose marks are in a model's names.
+    work: of one evaluation of the denoiser at `size`, in 10¹² floating-point operations.
     size: what it generates best. pixel_step: both sides are multiples of it.
     bucket_step: of the sides it was trained on. shapes: usual aspect ratios, width to height.
     min_side, max_side, max_pixels: defaults of an entry's bounds.
     hires_max_pixels, hires_max_side: of a finished image after the second pass.
-    steps, guidance: defaults of an entry's bounds. schedulers: supported ones, default first.
-    takes_negative: whether negative prompts work. takes_emphasis: whether brackets do.
-    takes_clip_skip: whether there are layers of a text encoder to choose from.
+    schedulers: supported ones, default first.
+    takes_emphasis: whether brackets in prompts work.
+    clip_skip: the layers of a text encoder to choose from, counted from the last as 1; its default
+        is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
     draft: the preset "draft", None if there is none.
@@ -42,8 +66,14 @@ class Family:
 
     key: str
     name: str
+    licence: str
+    architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
+    text_encoders: tuple[str, ...]
     config: str
+    repositories: frozenset[str] = frozenset()
+    variants: tuple[Variant, ...]
+    work: float
     size: tuple[int, int]
     pixel_step: int
     bucket_step: int
@@ -53,15 +83,25 @@ class Family:
     max_pixels: int
     hires_max_pixels: int
     hires_max_side: int
-    steps: IntRange
-    guidance: FloatRange
     schedulers: tuple[str, ...]
-    takes_negative: bool
     takes_emphasis: bool
-    takes_clip_skip: bool
+    clip_skip: IntRange | None
     takes_image: bool
     takes_reference: bool
     adapts_text: bool
     draft: DraftPreset | None
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
+
+    def variant(self, name: str | None, names: Iterable[str]) -> Variant | None:
+        """The variant called `name`, or else the one that `names` tell; None if none is meant.
+
+        names: of a model, its hub id and its file.
+        """
+        if name is not None:
+            return next((each for each in self.variants if each.name == name), None)
+        if len(self.variants) == 1:
+            return self.variants[0]
+        said = " ".join(names).casefold()
+        told = (each for each in self.variants if any(mark in said for mark in each.marks))
+        return next(told, None)

@@ -2,17 +2,30 @@
 
 from typing import Final
 
-from catalog.families.family import DraftPreset, Family
+from catalog.families.family import DraftPreset, Family, Variant
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 from catalog.weight_files.base_models import SDXL as BASE
 from catalog.weight_files.base_models import SDXL_OFFSPRING
+from catalog.weight_files.embedding import FIRST, SECOND
 
 SDXL: Final = Family(
     key="sdxl",
     name="Stable Diffusion XL",
+    licence="CreativeML Open RAIL++-M",
+    architectures=(BASE,),
     adapter_bases=(BASE, *SDXL_OFFSPRING),
+    text_encoders=(FIRST, SECOND),
     config="stabilityai/stable-diffusion-xl-base-1.0",
+    variants=(
+        Variant(
+            name="base",
+            steps=IntRange(min=10, default=30, max=100),
+            guidance=FloatRange(min=1.0, default=7.5, max=30.0),
+            takes_negative=True,
+        ),
+    ),
+    work=6.8,
     size=(1024, 1024),
     pixel_step=8,  # the VAE's scale
     bucket_step=64,  # the paper's appendix I
@@ -27,12 +40,10 @@ SDXL: Final = Family(
     # Twice 1024² and the longest side, which fits on an 11 GB card.
     hires_max_pixels=2048 * 2048,
     hires_max_side=3072,
-    steps=IntRange(min=10, default=30, max=100),
-    guidance=FloatRange(min=1.0, default=7.5, max=30.0),
     schedulers=SCHEDULERS,
-    takes_negative=True,
     takes_emphasis=True,
-    takes_clip_skip=True,
+    # The penultimate layer (the paper's section 2.1), of the smaller encoder's twelve.
+    clip_skip=IntRange(min=2, default=2, max=12),
     takes_image=True,
     takes_reference=True,
     adapts_text=True,

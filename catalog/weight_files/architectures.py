@@ -13,9 +13,17 @@ PREFIXES: Final = (
 )
 """What programs put before the names of a denoiser."""
 
+_FLUX2: Final = "FLUX.2"
+_FLUX2_SIZES: Final = {
+    (5, 20, 3072): "FLUX.2 klein 4B",
+    (8, 24, 4096): "FLUX.2 klein 9B",
+    (8, 48, 6144): "FLUX.2 dev",
+}
+"""Double blocks, single blocks and width → model. Its distilled and base models are alike."""
+
 _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("Flux 2", ("double_stream_modulation_img.lin.weight",)),
-    ("Flux 2", ("double_stream_modulation_img.linear.weight",)),
+    (_FLUX2, ("double_stream_modulation_img.lin.weight",)),
+    (_FLUX2, ("double_stream_modulation_img.linear.weight",)),
     ("Chroma", ("distilled_guidance_layer.norms.0.scale",)),
     ("Chroma", ("distilled_guidance_layer.norms.0.weight",)),
     ("Chroma", ("distilled_guidance_layer.in_proj.weight",)),
@@ -53,8 +61,10 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Anima", ("llm_adapter.blocks.0.cross_attn.q_proj.weight",)),
     ("Cosmos", ("blocks.0.mlp.layer1.weight",)),
     ("Cosmos", ("blocks.block0.blocks.0.block.attn.to_q.0.weight",)),
+    ("Cosmos", ("time_embed.t_embedder.linear_1.weight", "patch_embed.proj.weight")),
     ("Ideogram", ("embed_image_indicator.weight",)),
     ("Krea 2", ("txtfusion.projector.weight",)),
+    ("Krea 2", ("text_fusion.projector.weight",)),
     ("Kandinsky 5", ("visual_transformer_blocks.0.cross_attention.key_norm.weight",)),
     ("CogVideoX", ("blocks.0.norm1.linear.weight",)),
     ("CogVideoX", ("patch_embed.text_proj.weight", "norm_final.weight")),
@@ -88,11 +98,31 @@ def _refined(name: str, prefix: str, shapes: Shapes) -> str:
         if any(shape and shape[-1] != _T5_WIDTH for shape in text):
             return "Flux-like"
         return f"Flux ({_flux(prefix, shapes)})"
+    if name == _FLUX2:
+        return _FLUX2_SIZES.get(_size(prefix, shapes), _FLUX2)
     if name == "Lumina 2" and shapes.get(f"{prefix}cap_embedder.1.weight", ())[:1] == (
         _Z_IMAGE_WIDTH,
     ):
         return "Z-Image"
     return name
+
+
+def _size(prefix: str, shapes: Shapes) -> tuple[int, int, int]:
+    """Double blocks, single blocks and width of a FLUX.2 transformer."""
+    double, single = (
+        max(_count(f"{prefix}{name}.", shapes) for name in names)
+        for names in (
+            ("double_blocks", "transformer_blocks"),
+            ("single_blocks", "single_transformer_blocks"),
+        )
+    )
+    inputs = shapes.get(f"{prefix}img_in.weight") or shapes.get(f"{prefix}x_embedder.weight")
+    return double, single, inputs[0] if inputs else 0
+
+
+def _count(prefix: str, shapes: Shapes) -> int:
+    """How many numbers follow `prefix` in these names."""
+    return len({n.removeprefix(prefix).partition(".")[0] for n in shapes if n.startswith(prefix)})
 
 
 def _flux(prefix: str, shapes: Shapes) -> str:

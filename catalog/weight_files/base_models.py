@@ -12,6 +12,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 SDXL: Final = "SDXL"
 SDXL_OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
 """Models trained so far from SDXL that their adapters work best with them."""
+SD15: Final = "SD 1.5"
 SD1_OR_2: Final = "SD 1.5/2"
 """Their blocks are the same; only the layers that read the text embeddings differ."""
 DIT: Final = "DiT"
@@ -22,7 +23,7 @@ _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
 """Suffixes of tensors whose second dimension is the input width of their module."""
 
-_BASE_OF_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
+_BASE_OF_CONTEXT: Final = {768: SD15, 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
 """Width of the text embeddings that a cross-attention layer of the UNet reads."""
 
 _KEYS_AND_VALUES: Final = ("to_k", "to_v", "to_k_lora", "to_v_lora")

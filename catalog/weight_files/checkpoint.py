@@ -3,7 +3,7 @@
 Shapes and names outrank metadata, which anyone may edit; metadata only gives the title.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,29 +11,19 @@ from typing import Final
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
+from catalog.weight_files.architectures import transformer
 from catalog.weight_files.base_models import Shapes
 from catalog.weight_files.header import Header
+from catalog.weight_files.layouts import ENCODERS, INSTEAD
 from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
 from catalog.weight_files.prediction import UnknownTraining
-from catalog.weight_files.refusal import (
-    ONLY_SDXL,
-    Refusal,
-    unclear_training,
-    unreadable_weights,
-)
+from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
 
 UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
 TEXT_ENCODERS: Final = "text encoders"
-
-ENCODERS: Final = (
-    ("conditioner.embedders.0.", "conditioner.embedders.1."),
-    ("text_encoder.", "text_encoder_2."),
-    ("text_encoders.clip_l.", "text_encoders.clip_g."),
-)
-"""What the names of SDXL's two text encoders begin with: Stability's, diffusers' and ComfyUI's."""
 
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
 _MOVE_VAE: Final = "name it as vae_path of a model in models.toml instead"
@@ -44,7 +34,8 @@ class CheckpointFacts:
     """What a file in the place of a checkpoint is.
 
     what: a noun phrase without an article: "SDXL checkpoint", "LoRA", "Flux (dev) transformer".
-    lacks: TEXT_ENCODERS, VAE: what an SDXL checkpoint lacks.
+    model: the one of `layouts.USABLE` that it is a checkpoint of; "" if it is something else.
+    lacks: TEXT_ENCODERS, VAE: what such a checkpoint lacks.
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
     refusal: why it cannot be used whatever its entry says; None if it can.
     holds_vae: whether it can be the `vae_path` of a model.
@@ -54,6 +45,7 @@ class CheckpointFacts:
     """
 
     what: str
+    model: str = ""
     lacks: tuple[str, ...] = ()
     config: str = ""
     refusal: Refusal | None = None
@@ -62,12 +54,16 @@ class CheckpointFacts:
     unclear: Refusal | None = None
     title: str = ""
 
-    def unfit(self, *, vae: bool, config: bool, prediction: bool = False) -> Refusal | None:
-        """Why it cannot be used as a checkpoint; None if it can.
+    def unfit(
+        self, *, of: Collection[str], vae: bool, config: bool, prediction: bool = False
+    ) -> Refusal | None:
+        """Why it cannot be used as a checkpoint of one of the models `of`; None if it can.
 
         vae, config, prediction: whether its entry names a VAE, a configuration, and what it was
         trained to predict.
         """
+        if self.model and self.model not in of:
+            return Refusal(self.what)
         if self.refusal:
             return self.refusal
         if TEXT_ENCODERS in self.lacks:
@@ -88,13 +84,13 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     """
     title = header.metadata.get("ss_output_name", "")
     shapes = header.shapes
-    found = unet(shapes)
-    if found is None or not found.text_to_image or _is_adapter(shapes):
+    found = None if _is_adapter(shapes) else _denoiser(shapes)
+    if found is None:
         what, advice = _other(shapes, header.metadata)
         vae = holds_vae(shapes)
         return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
-    lacks = _lacks(shapes)
-    what = f"{found} {'UNet' if len(lacks) > 1 else 'checkpoint'}"
+    model, what, config = found
+    lacks = _lacks(model, shapes)
     reason = quantisation.refusal(header)
     prediction, unclear = None, None
     try:
@@ -103,8 +99,9 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         unclear = unclear_training(what, evidence.unclear(error))
     return CheckpointFacts(
         what=what,
+        model=model,
         lacks=lacks,
-        config=found.config,
+        config=config,
         refusal=unreadable_weights(what, reason) if reason else None,
         holds_vae=VAE not in lacks,
         prediction=prediction,
@@ -113,25 +110,38 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     )
 
 
-def _lacks(shapes: Shapes) -> tuple[str, ...]:
+def _denoiser(shapes: Shapes) -> tuple[str, str, str] | None:
+    """A model of ENCODERS, what it is called, and hub id of its configuration where that is not
+    the model's own; None if there is none in the file."""
+    if found := unet(shapes):
+        known = not found.task and found.model in ENCODERS
+        return (found.model, model_kind(shapes), found.config) if known else None
+    name = transformer(shapes)
+    return (name, model_kind(shapes), "") if name in ENCODERS else None
+
+
+def _lacks(model: str, shapes: Shapes) -> tuple[str, ...]:
+    layouts = ENCODERS[model]
+    if layouts is None:
+        return ()
     encoders = any(
         all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
-        for prefixes in ENCODERS
+        for prefixes in layouts
     )
     vae = any(name.startswith(OF_VAE) for name in shapes)
     return (*(() if encoders else (TEXT_ENCODERS,)), *(() if vae else (VAE,)))
 
 
 def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
-    """What a file that is no SDXL checkpoint is, and what its owner can do with it."""
+    """What a file that is no such checkpoint is, and what its owner can do with it."""
     if (kind := unsupported_kind(shapes, {})) and kind != "checkpoint":
-        return kind, ONLY_SDXL
+        return kind, INSTEAD
     if _is_adapter(shapes):
         facts = adapter_facts(shapes, metadata)
         name = "LoRA" if facts.algorithm == UNKNOWN else facts.algorithm
         return (f"{name} for {facts.base}" if facts.base else name), _MOVE_LORA
     what = model_kind(shapes) or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
-    return what, _MOVE_VAE if what == VAE else ONLY_SDXL
+    return what, _MOVE_VAE if what == VAE else INSTEAD
 
 
 _TEXT_WIDTHS: Final = frozenset((768, 1024, 1280, 2048, 3072, 4096))

@@ -21,7 +21,7 @@ from typing import Final
 from catalog.limits import TRIGGER_MAX
 from catalog.lines import clean_line
 from catalog.weight_files import training
-from catalog.weight_files.base_models import SDXL, Shapes
+from catalog.weight_files.base_models import SD15, SDXL, Shapes
 from catalog.weight_files.header import Header
 
 EMBEDDING: Final = "textual inversion"
@@ -44,9 +44,10 @@ _SINGLE: Final = re.compile(r"emb_params|string_to_param(?:\..+)?")
 _OUTPUT: Final = "_out"
 """OneTrainer's output embeddings, which replace what an encoder says instead of what it reads."""
 _T5: Final = re.compile(r"t5(?:xxl|_xxl)?(?:_out)?")
+_FIRSTS: Final = frozenset(pair[0] for pair in _PAIRS)
 _NAMED: Final = frozenset({name for pair in _PAIRS for name in pair})
 _OF_MODULE: Final = re.compile(r"lora_|\.(?:weight|bias|alpha|diff_?b?|dora_scale|[wb]_norm)$")
-_WIDTHS: Final = {768: "SD 1.5", 1024: "SD 2", 1280: SDXL}
+_WIDTHS: Final = {768: SD15, 1024: "SD 2", 1280: SDXL}
 """Of the token embeddings of CLIP ViT-L, OpenCLIP ViT-H and OpenCLIP ViT-bigG."""
 _SDXL_WIDTHS: Final = (768, 1280)
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
@@ -180,13 +181,22 @@ def _judged(shapes: Shapes, dtypes: Mapping[str, str], bare: tuple[str, ...]) ->
         pair = (bare[0], bare[1])
     others = tuple(name for name in shapes if pair is None or name not in pair)
     if pair is None:
-        return EmbeddingFacts(base=_base_of_one(shapes), flaw=_flaw_of_one(shapes), unused=others)
-    made = [shapes[name] for name in pair]
-    parts = dict(zip((FIRST, SECOND), pair, strict=True))
+        if (only := _only(shapes)) is None:
+            return EmbeddingFacts(
+                base=_base_of_one(shapes), flaw=_flaw_of_one(shapes), unused=others
+            )
+        tensors: tuple[str, ...] = (only,)
+        others = tuple(name for name in others if name != only)
+    else:
+        tensors = pair
+    made = [shapes[name] for name in tensors]
+    parts = dict(zip((FIRST, SECOND), tensors, strict=False))
     rows = [shape[0] if len(shape) == 2 else 1 for shape in made]
     widths = tuple(shape[-1] if shape else 0 for shape in made)
     base = SDXL if widths == _SDXL_WIDTHS else ""
-    if any(map(_T5.fullmatch, others)):
+    if pair is None:
+        base = _base_of_one(shapes)
+    elif any(map(_T5.fullmatch, others)):
         base = "SD 3"
     flaw = ""
     axes = max(map(len, made))
@@ -194,13 +204,24 @@ def _judged(shapes: Shapes, dtypes: Mapping[str, str], bare: tuple[str, ...]) ->
         flaw = f"an embedding of {axes}-dimensional tensors"
     elif 0 in (*rows, *widths):
         flaw = "an embedding without vectors"
-    elif rows[0] != rows[1]:
+    elif len({*rows}) > 1:
         flaw = f"an embedding with {rows[0]} and {rows[1]} vectors for the two text encoders"
     elif rows[0] > VECTORS_MAX:
         flaw = f"an embedding with {rows[0]} vectors, more than {VECTORS_MAX}"
-    elif any(dtypes[name] not in _FLOATS for name in pair):
-        flaw = f"an embedding of {', '.join(sorted({dtypes[name] for name in pair}))} numbers"
+    elif any(dtypes[name] not in _FLOATS for name in tensors):
+        flaw = f"an embedding of {', '.join(sorted({dtypes[name] for name in tensors}))} numbers"
     return EmbeddingFacts(parts, rows[0], base, flaw, others)
+
+
+def _only(shapes: Shapes) -> str | None:
+    """The tensor for a model's only text encoder; None if these are for something else."""
+    names = [name for name, shape in shapes.items() if math.prod(shape) > 1 or _is_known(name)]
+    if len(names) != 1 or names[0].endswith(_OUTPUT) or _T5.fullmatch(names[0]):
+        return None
+    (name,) = names
+    width = shapes[name][-1] if shapes[name] else 0
+    second = name in _NAMED and name not in _FIRSTS
+    return None if second or width == _SDXL_WIDTHS[1] else name
 
 
 def _base_of_one(shapes: Shapes) -> str:
@@ -216,4 +237,4 @@ def _base_of_one(shapes: Shapes) -> str:
 def _flaw_of_one(shapes: Shapes) -> str:
     if all(name.endswith(_OUTPUT) for name in shapes):
         return "an output embedding of OneTrainer"
-    return "an embedding for one text encoder, where SDXL has two"
+    return "half an embedding: one for the second of two text encoders"

@@ -19,7 +19,8 @@ _HARMLESS: Final = re.compile(
     # constants and training temperatures of the text encoders, and their unused halves
     | .*\.position_ids$ | .*\blogit_(?:scale|bias)$ | .*\.attn_mask$
     | conditioner\.embedders\.\d+\.(?:model|open_clip\.model)\.visual\.
-    | conditioner\.embedders\.0\.transformer\.(?:text_projection\.weight$|visual_projection\.)
+    | (?:conditioner\.embedders\.0|cond_stage_model|text_encoders\.clip_l)\.transformer\.
+      (?:text_projection\.weight$|visual_projection\.)
     | text_projection\.weight$ | visual_projection\. | vision_model\.
     """,
     re.VERBOSE,

@@ -1,20 +1,18 @@
 """Say what a folder in diffusers' layout is, by its configurations."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from catalog.weight_files import evidence, quantisation
+from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
+from catalog.weight_files.layouts import USABLE
 from catalog.weight_files.prediction import UnknownTraining
-from catalog.weight_files.refusal import (
-    ONLY_SDXL,
-    Refusal,
-    unclear_training,
-    unreadable_weights,
-)
+from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
 
 INDEX: Final = "model_index.json"
 READ: Final = (INDEX, "unet/config.json")
@@ -23,17 +21,43 @@ WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
-_MODEL: Final = "SDXL model"
-_OURS: Final = "StableDiffusionXL"
-_ANY_PIPELINE: Final = ("DiffusionPipeline", "LatentConsistencyModelPipeline")
+_OF_SDXL: Final = "StableDiffusionXL"
+"""What the names of SDXL's pipelines begin with."""
+_OF_ANY_UNET: Final = (
+    *("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
+    *("DiffusionPipeline", "LatentConsistencyModelPipeline"),
+)
+"""Pipelines of which only the UNet tells the model."""
+_NAMES: Final = {
+    "StableDiffusion3": "SD 3",
+    "Flux": "FLUX.1",
+    "FluxKontext": "FLUX.1",
+    "FluxFill": "FLUX.1",
+    "Flux2": "FLUX.2 dev",
+    "Flux2Klein": "FLUX.2 klein",
+    "ZImage": "Z-Image",
+    "QwenImage": "Qwen-Image",
+    "QwenImageEdit": "Qwen-Image",
+    "QwenImageEditPlus": "Qwen-Image",
+    "PixArtAlpha": "PixArt",
+    "PixArtSigma": "PixArt",
+    "HiDreamImage": "HiDream",
+    "Krea2": "Krea 2",
+    "Ideogram4": "Ideogram 4",
+    "StableCascade": "Stable Cascade",
+    "StableCascadeCombined": "Stable Cascade",
+    "AnimaModular": "Anima",
+}
+"""Class of a pipeline, without "Pipeline" → what its model is called."""
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
 _PARTS: Final = {
     "unet": ("UNet2DConditionModel",),
     **dict.fromkeys(("text_encoder", "text_encoder_2"), _ENCODERS),
 }
 """Part of a pipeline → the classes that it may have."""
-_CONTEXT: Final = {768: "SD 1.5", 1024: "SD 2", 1280: "SDXL refiner"}
-_TASKS: Final = {9: "SDXL inpainting", 8: "SDXL instruct-pix2pix"}
+_TASKS: Final = {9: "inpainting", 8: "instruct-pix2pix"}
+_REFINER: Final = 1280
+"""Width of the text embeddings that a refiner reads."""
 _REFINER_SIZES: Final = 2560
 _CHANNELS: Final = 4
 _NAME_MAX: Final = 60
@@ -58,12 +82,25 @@ def read_configuration(file: Path) -> dict[str, Any]:
 class FolderFacts:
     """What a folder in diffusers' layout says about the model in it.
 
+    model: the one of `layouts.USABLE` that it is; "" if it is another, or does not say.
     refusal: why it cannot be used; None if it can, as far as it tells.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     """
 
+    model: str = ""
     refusal: Refusal | None = None
     prediction: str | None = None
+
+    def unfit(self, *, of: Collection[str], prediction: bool) -> Refusal | None:
+        """Why it cannot be used as one of the models `of`; None if it can, as far as it tells.
+
+        prediction: whether its entry says what it was trained to predict.
+        """
+        if self.model and self.model not in of:
+            return Refusal(f"{self.model} model")
+        if self.refusal and self.refusal.of_training and prediction:
+            return None
+        return self.refusal
 
 
 def folder_facts(folder: Path) -> FolderFacts:
@@ -78,32 +115,36 @@ def folder_facts(folder: Path) -> FolderFacts:
         except FileNotFoundError:
             continue
         except ConfigurationError as error:
-            return FolderFacts(Refusal("folder that cannot be read", str(error)))
+            return FolderFacts(refusal=Refusal("folder that cannot be read", str(error)))
     if "" in found and (what := kind_of_pipeline(found[""])):
-        return FolderFacts(Refusal(what))
-    if "unet" in found and (what := kind_of_unet(found["unet"])):
-        return FolderFacts(Refusal(f"{what} model", ONLY_SDXL))
+        return FolderFacts(refusal=Refusal(what))
+    stated = SDXL if str(found.get("", {}).get("_class_name", "")).startswith(_OF_SDXL) else ""
+    unet = unet_of(found["unet"]) if "unet" in found else UNetFacts(stated)
+    if unet.task or (unet.model and unet.model not in USABLE) or stated not in {"", unet.model}:
+        return FolderFacts(refusal=Refusal(f"{unet} model"))
+    what = f"{unet.model} model".strip()
     if reason := quantisation.config_refusal(found.get("unet", {})):
-        return FolderFacts(unreadable_weights(_MODEL, reason))
+        return FolderFacts(unet.model, unreadable_weights(what, reason))
     try:
-        return FolderFacts(prediction=evidence.of_folder(folder).prediction)
+        return FolderFacts(unet.model, prediction=evidence.of_folder(folder).prediction)
     except UnknownTraining as error:
-        return FolderFacts(unclear_training(_MODEL, evidence.unclear(error)))
+        return FolderFacts(unet.model, unclear_training(what, evidence.unclear(error)))
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:
-    """What a `model_index.json` is for, if not for SDXL; "" if it is, or does not say."""
+    """What a `model_index.json` is for; "" if for a UNet with CLIP, or if it does not say."""
     name = index.get("_class_name")
     if name is None:
         return ""
     if not isinstance(name, str):
         return "model with code of its own"
-    if not (name.startswith(_OURS) or name in _ANY_PIPELINE):
-        return f"{_plain(name.removesuffix('Pipeline'))} model"
+    if not (name.startswith(_OF_SDXL) or name in _OF_ANY_UNET):
+        bare = name.removesuffix("Pipeline")
+        return f"{_NAMES.get(bare) or _plain(bare)} model"
     for part, classes in _PARTS.items():
         match index.get(part, ["", classes[0]]):
             case [None, None]:
-                return f"SDXL model without {part}"
+                return f"{SDXL if name.startswith(_OF_SDXL) else 'SD 1.5'} model without {part}"
             case [_, str(kind)] if kind in classes:
                 continue
             case [_, str(kind)]:
@@ -118,21 +159,25 @@ def _plain(name: str) -> str:
     return _NOT_OF_A_NAME.sub("", name[:_NAME_MAX]) or "unknown"
 
 
-def kind_of_unet(config: Mapping[str, Any]) -> str:
-    """What the UNet with this configuration is, if not SDXL's; "" if it is."""
+def kind_of_unet(config: Mapping[str, Any], of: Collection[str]) -> str:
+    """What the UNet with this configuration is, if not one of the models `of`; "" if it is."""
+    found = unet_of(config)
+    return "" if found.model in of and not found.task else str(found)
+
+
+def unet_of(config: Mapping[str, Any]) -> UNetFacts:
+    """The UNet with this configuration."""
     channels, context = (
         value if isinstance(value, int) else 0
         for value in (config.get("in_channels", 4), config.get("cross_attention_dim"))
     )
+    task = "" if channels == _CHANNELS else _TASKS.get(channels, f"({channels} channels)")
     if config.get("encoder_hid_dim_type") is not None:
-        return "Kolors"
-    if config.get("addition_embed_type") != "text_time":
-        task = "" if channels == _CHANNELS else f" ({channels} channels)"
-        return _CONTEXT.get(context, "unknown") + task
+        return UNetFacts("Kolors")
     if config.get("time_cond_proj_dim") is not None:
-        return "SDXL guidance-distilled"
-    if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == 1280:
-        return "SDXL refiner"
-    if channels != _CHANNELS:
-        return _TASKS.get(channels, f"SDXL ({channels} channels)")
-    return ""
+        task = GUIDED
+    if config.get("addition_embed_type") != "text_time":
+        return UNetFacts("SDXL refiner" if context == _REFINER else without_sizes(context), task)
+    if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == _REFINER:
+        return UNetFacts("SDXL refiner")
+    return UNetFacts(SDXL, task)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-ONLY_SDXL: Final = "only complete SDXL checkpoints can be used"
+from catalog.weight_files.layouts import INSTEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Refusal:
     """
 
     what: str
-    advice: str = ONLY_SDXL
+    advice: str = INSTEAD
     of_training: bool = False
     of_weights: bool = False
 

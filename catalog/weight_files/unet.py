@@ -4,18 +4,17 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from catalog.weight_files.base_models import SDXL, Shapes
+from catalog.weight_files.base_models import SD15, SDXL, Shapes
 
 _PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
 
-_CONTEXT: Final = {
-    768: "SD 1.5",
-    1024: "SD 2",
-}
-"""Width of the text embeddings → model; with another it is SDXL if it takes sizes."""
+_CONTEXT_OF_SD1: Final = 768
+_CONTEXT_OF_SD2: Final = 1024
+"""Width of the text embeddings; with another it is SDXL if it takes sizes."""
 _CHANNELS: Final = {9: "inpainting", 8: "instruct-pix2pix", 5: "depth", 7: "upscaling", 12: "video"}
 """Input channels of a UNet that takes more than the 4 of its latents → what for."""
 _LATENT_CHANNELS: Final = 4
+GUIDED: Final = "guidance-distilled"
 _CONTEXT_OF_SDXL: Final = 2048
 _ANOTHER: Final = "unknown"
 _OF_VIDEO: Final = (".time_stack.", ".temporal_transformer_blocks.", ".motion_modules.")
@@ -43,7 +42,7 @@ _KOALA: Final = (5, 6)
 
 @dataclass(frozen=True, slots=True)
 class UNetFacts:
-    """model: "SDXL", "SD 1.5", … task: "inpainting", …; "" for text to image.
+    """model: SDXL, SD15, "SD 2", … task: "inpainting", …; "" for text to image.
 
     pruned: a smaller SDXL's name, "" for SDXL's own shape. config: hub id of its configuration.
     """
@@ -52,10 +51,6 @@ class UNetFacts:
     task: str = ""
     pruned: str = ""
     config: str = ""
-
-    @property
-    def text_to_image(self) -> bool:
-        return self.model == SDXL and not self.task
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.pruned or self.model, self.task)))
@@ -92,14 +87,22 @@ def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
         return UNetFacts("Kandinsky 2", task)
     if width == _REFINER_SIZES or context == _REFINER_CONTEXT:
         return UNetFacts("SDXL refiner", task)
-    if context in {768, 1024}:
-        return UNetFacts(_CONTEXT[context], task)
-    if not sizes:
-        return UNetFacts(_CONTEXT.get(context, _ANOTHER), task)
     if any(f"{prefix}{mark}" in shapes for mark in _DISTILLED):
-        task = " ".join(filter(None, (task, "guidance-distilled")))
+        task = " ".join(filter(None, (task, GUIDED)))
+    if not sizes or context in {_CONTEXT_OF_SD1, _CONTEXT_OF_SD2}:
+        return UNetFacts(without_sizes(context), task)
     pruned, config = _smaller(prefix, shapes) if context == _CONTEXT_OF_SDXL else ("", "")
     return UNetFacts(SDXL, task, pruned, config)
+
+
+def without_sizes(context: int) -> str:
+    """The model of a UNet that reads text embeddings of this width and takes no sizes.
+
+    A narrower one than SD 1.5's is of its architecture.
+    """
+    if context == _CONTEXT_OF_SD2:
+        return "SD 2"
+    return SD15 if 0 < context <= _CONTEXT_OF_SD1 else _ANOTHER
 
 
 def _context(prefix: str, shapes: Shapes) -> int:

@@ -95,9 +95,9 @@ def test_without_a_seed_one_is_drawn(seed: int | None) -> None:
     ("asked", "expected"),
     [
         ({}, None),
-        ({"clip_skip": 1}, None),
+        ({"clip_skip": 1}, 1),
         ({"clip_skip": 2}, 2),
-        ({"override_settings": {"CLIP_stop_at_last_layers": 1}, "clip_skip": 4}, None),
+        ({"override_settings": {"CLIP_stop_at_last_layers": 1}, "clip_skip": 4}, 1),
         ({"override_settings": {"CLIP_stop_at_last_layers": 4.0}}, 4),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import sdxl_weights, true_sdxl
 from benchmarks.watched import Watched, stages_of, watch
-from bot.engine.families.sdxl.adapter_names import targets
+from bot.engine.families import FAMILIES
 from catalog import read_catalog
 from tests.benchmarks.tiny import TINY
 
@@ -36,7 +36,7 @@ def test_every_part_has_as_many_numbers_as_the_published_one() -> None:
 def test_the_loras_change_986_modules_that_the_model_has(shape: sdxl_weights.Shape) -> None:
     parts = {name: sdxl_weights.on_meta(make) for name, make in shape.parts().items()}
     parts.pop("vae")
-    known = targets(parts)
+    known = FAMILIES["sdxl"].targets(parts)
     adapted = shape.adapted()
     assert len(adapted) == 986
     assert len([name for name in adapted if name.startswith("lora_unet_")]) == 722

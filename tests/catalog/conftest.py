@@ -15,4 +15,4 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def other_family() -> Family:
     """A family that is not SDXL."""
-    return replace(SDXL, key="sd15", name="Stable Diffusion 1.5", adapter_bases=("SD 1.5",))
+    return replace(SDXL, key="other", name="Other", adapter_bases=("SD 1.5",))

@@ -164,7 +164,7 @@ def test_an_entry_names_its_second_file(home: Home) -> None:
         (FOR_SD1, "made for SD 1.5, which fits no model here"),
         (
             embedding_bytes({"clip_g": (2, 1280)}),
-            "it is an embedding for one text encoder, where SDXL has two",
+            "it is half an embedding: one for the second of two text encoders",
         ),
         (
             embedding_bytes({"clip_l_out": (2, 768), "clip_g_out": (2, 1280)}),

@@ -45,7 +45,7 @@ def test_another_file_among_the_checkpoints_is_listed_but_never_offered(home: Ho
     assert list(read.models) == ["aaa", "good"]
     assert str(read.unfit_models["aaa"]) == (
         "aaa.safetensors is a Flux (schnell) transformer;"
-        " only complete SDXL checkpoints can be used"
+        " only complete checkpoints of SDXL and SD 1.5 can be used"
     )
     assert read.default == "good"
     for offered in (
@@ -101,7 +101,10 @@ def test_what_an_entry_adds_is_counted(home: Home) -> None:
     assert home.read().unfit_models == {}
     home.write(f'{ONE_MODEL}{entry}vae_path = "lora.safetensors"\n')
     unfit = home.read().unfit_models["bare"]
-    assert str(unfit) == "lora.safetensors is a LoRA; vae_path of bare must be a VAE for SDXL"
+    assert (
+        str(unfit)
+        == "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL"
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,9 +115,12 @@ def test_what_an_entry_adds_is_counted(home: Home) -> None:
         (None, {**SDXL_UNET, "in_channels": 9}, "SDXL inpainting model"),
         (None, {**SDXL_UNET, "in_channels": 8}, "SDXL instruct-pix2pix model"),
         (None, {**SDXL_UNET, "projection_class_embeddings_input_dim": 2560}, "SDXL refiner model"),
-        ("StableDiffusionPipeline", {"cross_attention_dim": 768}, "StableDiffusion model"),
+        ("StableDiffusionPipeline", {"cross_attention_dim": 768}, ""),
         (None, {"cross_attention_dim": 768}, "SD 1.5 model"),
-        ("FluxPipeline", {}, "Flux model"),
+        ("StableDiffusionPipeline", {"cross_attention_dim": 1024}, "SD 2 model"),
+        ("StableDiffusionInpaintPipeline", {}, "StableDiffusionInpaint model"),
+        ("FluxPipeline", {}, "FLUX.1 model"),
+        ("Flux2KleinPipeline", {}, "FLUX.2 klein model"),
         ("**`@everyone", {}, "everyone model"),
         (None, {**SDXL_UNET, "in_channels": "[a](https://b.c)"}, "SDXL (0 channels) model"),
         (None, {**SDXL_UNET, "encoder_hid_dim_type": "text_proj"}, "Kolors model"),

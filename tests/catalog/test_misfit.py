@@ -50,16 +50,14 @@ def test_another_family_takes_its_own_adapters(other_family: Family) -> None:
 
 
 def test_an_adapter_fits_the_models_of_its_family_alone(
-    other_family: Family, monkeypatch: pytest.MonkeyPatch
+    other_family: Family,
 ) -> None:
-    both = {family.key: family for family in (SDXL, other_family)}
-    monkeypatch.setattr("catalog.snapshot.FAMILIES", both)
-    monkeypatch.setattr(
-        ModelEntry, "family", property(lambda entry: other_family if entry.key == "old" else SDXL)
-    )
     entries = {key: AdapterEntry(key=key, name=key, path="a/b") for key in ("ink", "oil", "flux")}
     catalog = Catalog(
-        models={key: ModelEntry(key=key, name=key, path="a/b") for key in ("new", "old")},
+        models={
+            key: ModelEntry(key=key, name=key, path="a/b", family=family)
+            for key, family in (("new", SDXL), ("old", other_family))
+        },
         adapters=entries,
         default="new",
         adapter_facts={

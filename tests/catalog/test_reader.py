@@ -95,10 +95,13 @@ class TestShipped:
         assert (turbo.fast.adapter, turbo.fast.steps) == (None, turbo.steps.default)
 
     def test_a_picture_can_guide(self, shipped: Catalog) -> None:
-        assert shipped.reference
-        assert shipped.reference.path == "h94/IP-Adapter"
-        assert shipped.reference.weight_name == "sdxl_models/ip-adapter_sdxl_vit-h.safetensors"
-        assert shipped.reference.encoder == "models/image_encoder"
+        assert shipped.references.keys() == {"sdxl", "sd15"}
+        assert shipped.references["sdxl"].path == "h94/IP-Adapter"
+        assert (
+            shipped.references["sdxl"].weight_name
+            == "sdxl_models/ip-adapter_sdxl_vit-h.safetensors"
+        )
+        assert shipped.references["sdxl"].encoder == "models/image_encoder"
 
     def test_every_lora_names_its_file(self, shipped: Catalog) -> None:
         assert len(shipped.adapters) >= 6
@@ -286,13 +289,15 @@ encoder = "encoder"
 
 class TestReference:
     def test_a_sound_one(self, home: Home) -> None:
-        assert home.read().reference is None
+        assert home.read().references == {}
         home.write(ONE_MODEL + REFERENCE)
         found = home.read()
         assert found.problems == ()
-        assert found.reference == ReferenceEntry(
-            path="org/ip", weight_name="sdxl/ip.safetensors", encoder="encoder"
-        )
+        assert found.references == {
+            "sdxl": ReferenceEntry(
+                path="org/ip", weight_name="sdxl/ip.safetensors", encoder="encoder"
+            )
+        }
 
     @pytest.mark.parametrize(
         ("written", "said"),
@@ -312,7 +317,7 @@ class TestReference:
         models = ONE_MODEL + written if written.startswith("\n") else written + ONE_MODEL
         home.write(models)
         found = home.read()
-        assert found.reference is None
+        assert found.references == {}
         assert found.default == "base"
         [problem] = found.problems
         assert problem.key == "reference"

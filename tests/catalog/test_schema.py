@@ -84,7 +84,7 @@ def test_entries_are_frozen() -> None:
         ({"size": [1001, 1000]}, "size must be multiples of 8 from 512 to 1536, got 1001 and 1000"),
         ({"size": [256, 512]}, "size must be multiples of 8 from 512 to 1536"),
         ({"size": [1536, 1536]}, "size must have at most 1600000 pixels"),
-        ({"min_side": 63}, "min_side must be a multiple of 8, got 63"),
+        ({"min_side": 516}, "min_side must be a multiple of 8, got 516"),
         ({"min_side": 56}, "min_side must be greater than or equal to 64, got 56"),
         ({"max_side": 5000}, "max_side must be less than or equal to 4096, got 5000"),
         ({"min_side": 1024, "max_side": 512}, "min_side must be at most max_side"),
@@ -101,7 +101,9 @@ def test_entries_are_frozen() -> None:
             "guidance.min must be a finite number",
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
-        ({"clip_skip": 1}, "clip_skip must be greater than or equal to 2, got 1"),
+        ({"clip_skip": 1}, "clip_skip must be from 2 to 12 for Stable Diffusion XL, got 1"),
+        ({"family": "sd9"}, "family must be one of sdxl, sd15, got 'sd9'"),
+        ({"variant": "odd"}, "variant must be one of base, got 'odd'"),
         ({"prediction": "v"}, "prediction must be 'epsilon', 'v_prediction', 'edm', 'edm_v"),
         (
             {"prediction": "flow", "scheduler": "Euler a"},
@@ -188,10 +190,16 @@ def test_fast_needs_no_adapter_and_gives_one_weight_1() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"steps": 13}, "fast.steps must be less than or equal to 12, got 13"),
-        ({"steps": 0}, "fast.steps must be greater than or equal to 1, got 0"),
-        ({"guidance": 4.5}, "fast.guidance must be less than or equal to 4, got 4.5"),
-        ({"guidance": 0.5}, "fast.guidance must be greater than or equal to 1, got 0.5"),
+        ({"steps": 13}, "fast.steps must be from 1 to 12 for Stable Diffusion XL, got 13"),
+        ({"steps": 0}, "fast.steps must be from 1 to 12 for Stable Diffusion XL, got 0"),
+        (
+            {"guidance": 4.5},
+            "fast.guidance must be from 1.0 to 4.0 for Stable Diffusion XL, got 4.5",
+        ),
+        (
+            {"guidance": 0.5},
+            "fast.guidance must be from 1.0 to 4.0 for Stable Diffusion XL, got 0.5",
+        ),
         ({"scheduler": "lcm"}, "fast.scheduler must be one of DPM++ 2M Karras,"),
         ({"weight": 6.0}, "fast.weight must be less than or equal to 5, got 6.0"),
         ({"lora": "x"}, "fast.lora is not a known field"),

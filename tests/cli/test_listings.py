@@ -26,6 +26,8 @@ class TestListings:
             assert {"key", "name", "description", "available", "problems"} <= row.keys()
         assert rows["demo"]["available"] is True
         assert rows["demo"]["default"] is True
+    assert rows["demo"]["family_name"] == "Stable Diffusion XL"
+    assert rows["demo"]["family_licence"] == "CreativeML Open RAIL++-M"
         assert rows["lost"]["available"] is False
         assert rows["lost"]["problems"]
         assert rows["broken"]["available"] is False
@@ -42,7 +44,8 @@ class TestListings:
         settings = settings_in(tmp_path, monkeypatch, CATALOG)
         assert listing("models", settings, as_json=False) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0].split() == ["key", "name", "files", "description"]
+        assert lines[0].split() == ["key", "name", "family", "files", "description"]
+        assert "Stable Diffusion XL" in lines[1]
         assert "present, default" in lines[1]
         assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
@@ -61,6 +64,7 @@ class TestListings:
         said = "flux1-dev.safetensors is a Flux (schnell) transformer"
         assert row["problems"][0].startswith(said)
         assert (row["available"], row["default"]) == (False, False)
+        assert row["family_name"] is row["family_licence"] is None
         check()
         assert f"! model flux1-dev: {said}, so it is not offered" in capsys.readouterr().out
 

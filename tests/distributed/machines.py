@@ -126,11 +126,13 @@ def catalog_of(
         "big",
         embeddings=Embeddings({"hands": embedding}),
         upscalers=Upscalers({"4x": UpscalerEntry(key="4x", name="4x", path=upscaler)}),
-        reference=ReferenceEntry(
-            path=guide,
-            weight_name="sdxl_models/ip-adapter.safetensors",
-            encoder="models/image_encoder",
-        ),
+        references={
+            "sdxl": ReferenceEntry(
+                path=guide,
+                weight_name="sdxl_models/ip-adapter.safetensors",
+                encoder="models/image_encoder",
+            )
+        },
     )
 
 
@@ -168,7 +170,7 @@ def order_for(catalog: Catalog, asked: GenerationRequest) -> Order:
         asked,
         models[asked.model],
         tuple(adapters[use.key] for use in asked.adapters),
-        catalog.reference if asked.reference else None,
+        catalog.reference_for(asked.model) if asked.reference else None,
         {},
         tuple(embeddings[key] for key in asked.embedding_keys),
         catalog.upscalers.entries[asked.upscale.upscaler] if asked.upscale else None,

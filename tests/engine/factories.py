@@ -17,6 +17,7 @@ from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from catalog.families import DEFAULT
 
 TINY = "tiny"
 
@@ -65,7 +66,8 @@ def catalog(
         else AdapterEntry(key=key, name=key, path=str(path))
         for key, path in adapters.items()
     }
-    return Catalog({entry.key: entry for entry in entries}, loras, "demo", reference=reference)
+    references = {DEFAULT.key: reference} if reference else {}
+    return Catalog({entry.key: entry for entry in entries}, loras, "demo", references=references)
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:
@@ -191,6 +193,8 @@ def single_file(
 ) -> Path:
     """The pipeline in `folder` as a single checkpoint with the names of Stability's own code.
 
+    It is of SDXL or of SD 1.5.
+
     markers: names of empty tensors that tell how it was trained.
     """
     from safetensors.torch import load_file
@@ -199,22 +203,26 @@ def single_file(
     unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
     for name, tensor in load_file(folder / "unet/diffusion_pytorch_model.safetensors").items():
         module, _, kind = name.rpartition(".")
-        tensors[f"model.diffusion_model.{_sgm(module, unet['layers_per_block'])}.{kind}"] = tensor
+        tensors[f"model.diffusion_model.{_sgm(module, unet)}.{kind}"] = tensor
     for name, tensor in load_file(folder / "vae/diffusion_pytorch_model.safetensors").items():
         tensors[f"{vae_prefix}{_ldm_vae(name)}"] = _as_convolution(name, tensor)
+    two = (folder / "text_encoder_2").exists()
+    first = "conditioner.embedders.0" if two else "cond_stage_model"
     for name, tensor in load_file(folder / "text_encoder/model.safetensors").items():
         bare = name.removeprefix("text_model.")
-        tensors[f"conditioner.embedders.0.transformer.text_model.{bare}"] = tensor
-    second = load_file(folder / "text_encoder_2/model.safetensors")
-    tensors |= _openclip(second, "conditioner.embedders.1.model.")
-    tensors |= {name: second["text_projection.weight"].new_empty(0) for name in markers}
+        tensors[f"{first}.transformer.text_model.{bare}"] = tensor
+    if two:
+        second = load_file(folder / "text_encoder_2/model.safetensors")
+        tensors |= _openclip(second, "conditioner.embedders.1.model.")
+    tensors |= {name: next(iter(tensors.values())).new_empty(0) for name in markers}
     return save(target, tensors)
 
 
-def _sgm(module: str, layers: int) -> str:
-    from bot.engine.families.sdxl.adapter_names import sgm_path
+def _sgm(module: str, unet: Mapping[str, Any]) -> str:
+    from bot.engine.families.unet.adapter_names import Blocks, sgm_path
 
-    return sgm_path(module, layers)
+    attentive = tuple("CrossAttn" in kind for kind in unet["up_block_types"])
+    return sgm_path(module, Blocks(unet["layers_per_block"], attentive))
 
 
 _VAE_NAMES = (

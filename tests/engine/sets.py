@@ -9,8 +9,10 @@ from tests.engine.factories import resident
 from tests.engine.patches.reading import BASES
 
 
-def set_adapters(engine: Engine, chosen: Sequence[tuple[Path, float]]) -> None:
-    """Apply exactly these files with these weights."""
+def set_adapters(
+    engine: Engine, chosen: Sequence[tuple[Path, float]], bases: Sequence[str] = BASES
+) -> None:
+    """Apply exactly these files with these weights. bases: whose adapters fit the model."""
     from bot.engine import patches
     from bot.engine.subject import Subject
 
@@ -18,6 +20,8 @@ def set_adapters(engine: Engine, chosen: Sequence[tuple[Path, float]]) -> None:
     sets = []
     for path, weight in chosen:
         subject = Subject("adapter", path.stem, lambda _: None, lambda: None)
-        sets.append((weight, weight, patches.read(path, held.targets, BASES, subject).changes))
+        sets.append(
+            (weight, weight, patches.read(path, held.targets, tuple(bases), subject).changes)
+        )
     held.set_adapters(sets)
-    held.wake(lambda: None, "unet", "text_encoder", "text_encoder_2")
+    held.wake(lambda: None, *held.family.patched)

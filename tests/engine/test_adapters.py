@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ImageChops
 
 from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
@@ -33,6 +32,7 @@ from tests.engine.factories import (
     save,
     text_shapes,
 )
+from tests.engine.images import farthest
 
 SGM = {
     QUERY: "input_blocks_4_1_transformer_blocks_0_attn1_to_q",
@@ -121,12 +121,6 @@ def test_paints_what_diffusers_paints_with_it(
     # peft multiplies by both matrices at every step; we add their product to the weight once.
     assert farthest(painting.images[0].image, expected) <= 1
     assert farthest(painting.images[0].image, paint(engine, request()).images[0].image) > 10
-
-
-def farthest(one: Any, other: Any) -> int:
-    """The greatest difference of a pixel's channel, 0–255."""
-    bands = ImageChops.difference(one, other).split()
-    return max(int(band.getextrema()[1]) for band in bands)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("module", [QUERY, CONVOLUTION])

@@ -226,13 +226,13 @@ def test_loras_and_embeddings_count_in_each_text(engine: Engine, tmp_path: Path)
 def test_it_costs_an_encoding_for_each_text_and_no_evaluation(
     fresh: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine.families.sdxl import text
-    from bot.engine.families.sdxl.conditioning import Conditioning
+    from bot.engine.families.unet import text
+    from bot.engine.families.unet.conditioning import Conditioning
 
     read: list[object] = []
     evaluated: list[tuple[int, ...]] = []
 
-    def reading(encoder: Any, *rest: Any, real: Any = text._read) -> Any:
+    def reading(encoder: Any, *rest: Any, real: Any = text.run) -> Any:
         read.append(encoder)
         return real(encoder, *rest)
 
@@ -242,7 +242,7 @@ def test_it_costs_an_encoding_for_each_text_and_no_evaluation(
         evaluated.append(tuple(self.prompt.shape))
         return real(self, unet, latents, *rest)
 
-    monkeypatch.setattr(text, "_read", reading)
+    monkeypatch.setattr(text, "run", reading)
     monkeypatch.setattr(Conditioning, "predict", predicting)
     second = Hires(scale=1.5, strength=0.5, steps=4)
     edited = request(prompt=TURNING, negative="noise", count=2, hires=second)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 
 
 Opened = tuple[Engine, list[object]]
-REHEARSE = "bot.engine.families.sdxl.conditioning.rehearse"
+REHEARSE = "bot.engine.families.unet.conditioning.rehearse"
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def test_the_sizes_that_are_proposed_are_compiled_too(
     from bot.engine.kernels import shapes_of
 
     asked = []
-    monkeypatch.setattr(REHEARSE, lambda *given: asked.append(given[-1]))
+    monkeypatch.setattr(REHEARSE, lambda *given: asked.append(given[2]))
     wide = ModelEntry(key="wide", name="Wide", path="builtin:flat", size=(96, 96), min_side=64)
     paint(tracing, request(model="wide", steps=1), catalog([wide]))
     kernels_of(tracing).wait()
@@ -264,7 +264,7 @@ def test_a_compiler_that_always_fails_is_not_asked_for_ever(
 def test_a_job_is_painted_in_one_way(tracing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when the compiler finishes between two of its images."""
     from bot.engine import passes, pipeline
-    from bot.engine.families.sdxl import conditioning
+    from bot.engine.families.unet import conditioning
 
     paint_image, begin = passes.paint_image, pipeline.Pipeline._prepare
     rehearse = conditioning.rehearse

@@ -353,7 +353,8 @@ def test_a_preview_has_the_colours_of_sdxls_own_latents(models_dir: Path, moment
 
     import torch
 
-    from bot.engine.families.sdxl.latents import SCALE, previewed
+    from bot.engine.families import FAMILIES
+    from bot.engine.families.sdxl.latents import SCALE
 
     clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
     mean, deviation = (torch.tensor(values).view(1, 4, 1, 1) for values in (MEAN, DEVIATION))
@@ -363,7 +364,7 @@ def test_a_preview_has_the_colours_of_sdxls_own_latents(models_dir: Path, moment
         latents_std=DEVIATION if moments else None,
         scaling_factor=0.5 if moments else SCALE,
     )
-    mapped = previewed(SimpleNamespace(config=config), seen)
+    mapped = FAMILIES["sdxl"].previewed(SimpleNamespace(config=config), seen)
     assert torch.allclose(mapped, SCALE * clean, atol=1e-5)
 
 

@@ -192,7 +192,7 @@ def test_another_architecture_is_said(engine: Engine, models_dir: Path, tmp_path
     old = {f"model.diffusion_model.{name}": tensor for name, tensor in tensors.items()}
     path = save(tmp_path / "sd15.safetensors", old)
     failure = refused(engine, model("x", str(path), config="tiny"))
-    assert failure.code == "model.not_sdxl"
+    assert failure.code == "model.other_family"
 
 
 def test_weights_that_do_not_fit_their_configuration_are_said(

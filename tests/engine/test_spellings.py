@@ -236,7 +236,7 @@ def test_the_job_says_what_another_file_is(
     path = save(tmp_path / "other.safetensors", tensors)
     with pytest.raises(JobFailed) as failure:
         painted(engine, path, config="tiny")
-    assert (failure.value.code, failure.value.params["what"]) == ("model.not_sdxl", what)
+    assert (failure.value.code, failure.value.params["what"]) == ("model.other_family", what)
 
 
 def test_the_job_says_what_another_folder_is(

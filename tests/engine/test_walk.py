@@ -40,7 +40,7 @@ CALLS: Final = (
     "bot.engine.weights.cache.PristineWeights.copy_into",
     "bot.engine.weights.part.Part._enter",
     "bot.engine.patches.AdapterCache.get",
-    "bot.engine.families.sdxl.text._read",
+    "bot.engine.families.unet.text.run",
     "bot.engine.embeddings.read",
     "bot.engine.patches.file_tensors.FileTensors.all_finite",
 )

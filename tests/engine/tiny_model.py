@@ -3,6 +3,7 @@
 It has as many layers as SDXL, with the same names; the trained demo model has fewer.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def build(folder: Path, seed: int = SEED) -> None:
     The bytes of every weight are the same on every machine and in every call with the same seed.
     """
     folder.mkdir(parents=True)
-    vocabulary, merges = _vocabulary()
+    vocabulary, merges = vocabulary_and_merges()
     for name, pad in (("tokenizer", END), ("tokenizer_2", "!")):
         write_tokenizer(folder / name, pad, vocabulary, merges)
 
@@ -71,28 +72,13 @@ def build(folder: Path, seed: int = SEED) -> None:
         addition_time_embed_dim=16,
         projection_class_embeddings_input_dim=TEXT_WIDTHS[1] + 6 * 16,
     )
-    vae = AutoencoderKL(
-        block_out_channels=(16, 16, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=8,
-        sample_size=256,
-        scaling_factor=0.13025,
-        force_upcast=False,
-    )
     parts: dict[str, Any] = {
         "text_encoder": CLIPTextModel(CLIPTextConfig(hidden_act="quick_gelu", **first)),
         "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(hidden_act="gelu", **second)),
         "unet": unet,
-        "vae": vae,
+        "vae": autoencoder(scaling_factor=0.13025, force_upcast=False),
     }
-    for number, (name, part) in enumerate(parts.items(), seed):
-        _fill(part, number)
-        if name == "vae":  # softer colours: at full strength nearly every pixel is clipped
-            part.decoder.conv_out.weight.data.mul_(0.375)
-        part.save_pretrained(folder / name, safe_serialization=True)
+    save(folder, parts, seed)
 
     scheduler = EulerDiscreteScheduler(
         beta_start=0.00085,
@@ -103,6 +89,29 @@ def build(folder: Path, seed: int = SEED) -> None:
     )
     scheduler.save_pretrained(folder / "scheduler")
     write_index(folder)
+
+
+def autoencoder(**options: Any) -> AutoencoderKL:
+    """A VAE with as many levels as those of Stable Diffusion."""
+    return AutoencoderKL(
+        block_out_channels=(16, 16, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=256,
+        **options,
+    )
+
+
+def save(folder: Path, parts: Mapping[str, Any], seed: int) -> None:
+    """Give every network weights, and write each into its folder."""
+    for number, (name, part) in enumerate(parts.items(), seed):
+        _fill(part, number)
+        if name == "vae":  # softer colours: at full strength nearly every pixel is clipped
+            part.decoder.conv_out.weight.data.mul_(0.375)
+        part.save_pretrained(folder / name, safe_serialization=True)
 
 
 def _fill(part: torch.nn.Module, seed: int) -> None:
@@ -118,7 +127,7 @@ def _fill(part: torch.nn.Module, seed: int) -> None:
             parameter.copy_((whole.float() / 2**15) * (3.0 / fan_in) ** 0.5)
 
 
-def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+def vocabulary_and_merges() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """All bytes, and the merges that make one token of each of WORDS, letter by letter."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters)]

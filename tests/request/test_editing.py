@@ -286,9 +286,10 @@ def test_embeddings_are_found_in_each_text(prompt: str) -> None:
     assert composed(prompt).embedding_keys == ("hands",)
 
 
-def test_a_family_without_brackets_has_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    family = replace(CATALOG.models["base"].family, takes_emphasis=False)
-    monkeypatch.setattr(ModelEntry, "family", property(lambda _: family))
-    request = composed("[fox:cat:half] [fox|cat]")
+def test_a_family_without_brackets_has_words() -> None:
+    base = CATALOG.models["base"]
+    entry = base.model_copy(update={"family": replace(base.family, takes_emphasis=False)})
+    draft = Draft(prompt="[fox:cat:half] [fox|cat]", scheduler="Euler")
+    request = compose(draft, Catalog({"base": entry}, {}, "base"), nsfw=False)
     assert not request.edits
     assert request.painted_texts[0] == (request.prompt,)

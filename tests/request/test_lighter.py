@@ -22,10 +22,10 @@ def test_the_heaviest_goes_first() -> None:
         hires=Hires(scale=1.5, strength=0.5, steps=30),
     )
     steps = []
-    less = lighter(heavy)
+    less = lighter(heavy, SDXL)
     while less is not None:
         steps.append((less.hires is not None, less.width, less.height, len(less.adapters)))
-        less = lighter(less)
+        less = lighter(less, SDXL)
     assert steps == [
         (False, 1536, 1024, 2),
         (False, 1280, 832, 2) if PIXELS >= (1280 * 832) else (False, 1216, 832, 2),
@@ -36,7 +36,7 @@ def test_the_heaviest_goes_first() -> None:
 
 @given(SIDES, SIDES)
 def test_a_large_picture_becomes_one_that_sdxl_is_made_for(width: int, height: int) -> None:
-    less = lighter(request(width=width, height=height, adapters=()))
+    less = lighter(request(width=width, height=height, adapters=()), SDXL)
     if width * height <= PIXELS:
         assert less is None
         return
@@ -48,6 +48,6 @@ def test_a_large_picture_becomes_one_that_sdxl_is_made_for(width: int, height: i
 
 def test_everything_else_stays() -> None:
     before = request(width=2048, height=1024)
-    less = lighter(before)
+    less = lighter(before, SDXL)
     assert less is not None
     assert (less.seed, less.prompt, less.steps) == (before.seed, before.prompt, before.steps)

@@ -16,7 +16,11 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
     with pytest.raises(Refused) as refusal:
         find_model(catalog, "Flux", nsfw=False)
     assert refusal.value.code == "model.unfit"
-    assert refusal.value.params == {"name": "flux", "what": "Flux (dev) transformer"}
+    assert refusal.value.params == {
+        "name": "flux",
+        "what": "Flux (dev) transformer",
+        "families": ("Stable Diffusion XL", "Stable Diffusion 1.5"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from bot.errors import InvalidRequest, Refused
 from bot.request import Draft, GenerationRequest, Picture, compose, lighter
-from catalog import AdapterEntry, Catalog, ModelEntry
-from catalog.families import SDXL
+from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
+from catalog.families import SDXL, Variant
 
 OTHER = replace(
     SDXL,
@@ -18,9 +18,16 @@ OTHER = replace(
     pixel_step=16,
     bucket_step=32,
     schedulers=("Euler", "DDIM"),
-    takes_negative=False,
     takes_emphasis=False,
-    takes_clip_skip=False,
+    clip_skip=None,
+    variants=(
+        Variant(
+            name="distilled",
+            steps=IntRange(min=1, default=4, max=8),
+            guidance=FloatRange(min=1.0, default=1.0, max=1.0),
+            takes_negative=False,
+        ),
+    ),
     takes_image=False,
     takes_reference=False,
     adapts_text=False,
@@ -30,12 +37,9 @@ OTHER = replace(
 
 
 @pytest.fixture
-def catalog(monkeypatch: pytest.MonkeyPatch) -> Catalog:
+def catalog() -> Catalog:
     """One model of OTHER, and one LoRA."""
-    monkeypatch.setattr(ModelEntry, "family", property(lambda _: OTHER))
-    entry = ModelEntry(
-        key="m", name="M", path="a/b", size=(512, 512), min_side=256, clip_skip=3, scheduler="Euler"
-    )
+    entry = ModelEntry(key="m", name="M", path="a/b", family=OTHER, min_side=256)
     return Catalog({"m": entry}, {"ink": AdapterEntry(key="ink", name="Ink", path="a/b")}, "m")
 
 
@@ -52,6 +56,8 @@ PICTURE = Picture("0" * 64, 64, 64)
         ({"negative": "fog"}, "negative"),
         ({"image": PICTURE}, "image"),
         ({"reference": PICTURE}, "reference"),
+        ({"clip_skip": 3}, "clip_skip"),
+        ({"guidance": 4.0}, "guidance"),
         ({"lora": "ink:0.8:0.5"}, "lora"),
     ],
 )
@@ -68,6 +74,7 @@ def test_the_rest_is_the_familys_own(catalog: Catalog) -> None:
     request = composed(catalog, prompt="a (fox:99)", lora="ink:0.8", size="16:9", scheduler="ddim")
     assert (request.width, request.height) == (672, 384)
     assert (request.scheduler, request.clip_skip) == ("DDIM", None)
+    assert (request.steps, request.guidance) == (4, 1.0)
 
 
 def test_its_bounds_are_said(catalog: Catalog) -> None:

@@ -38,7 +38,7 @@ MODELS = {
     ),
 }
 REFERENCE = ReferenceEntry(path="org/ip", weight_name="ip.safetensors", encoder="encoder")
-CATALOG = Catalog(MODELS, {}, "base", reference=REFERENCE)
+CATALOG = Catalog(MODELS, {}, "base", references={"sdxl": REFERENCE})
 WITHOUT = Catalog(MODELS, {}, "base")
 
 
@@ -127,7 +127,10 @@ class TestReference:
 
     def test_a_catalog_without_one_refuses_it(self) -> None:
         picture = Picture(GUIDE, 10, 10)
-        assert refused(Refused, WITHOUT, reference=picture) == ("reference.none", {})
+        assert refused(Refused, WITHOUT, reference=picture) == (
+            "reference.none",
+            {"family": "Stable Diffusion XL", "key": "sdxl"},
+        )
         earlier = composed(reference=picture)
         check_offered(earlier, CATALOG, nsfw=False)
         with pytest.raises(Refused) as error:

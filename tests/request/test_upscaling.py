@@ -26,6 +26,7 @@ from bot.request import (
     upscale_of,
 )
 from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry, Upscalers
+from catalog.families import SDXL
 
 SHA = "a" * 64
 IMAGE = Picture(SHA, 300, 200)
@@ -250,4 +251,4 @@ def test_a_request_without_it_is_stored_as_ever_and_one_with_it_comes_back() -> 
 
 
 def test_there_is_nothing_to_make_lighter() -> None:
-    assert lighter(composed(mode=REPAINT, prompt="a fox", lora="style")) is None
+    assert lighter(composed(mode=REPAINT, prompt="a fox", lora="style"), SDXL) is None

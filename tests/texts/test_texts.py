@@ -51,6 +51,7 @@ EXPANSIONS = {
     "title.": get_args(Kind),
     "line.lane.": [state.value for state in LaneState if state is not LaneState.READY],
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
+    "models.speeds.": ("fast", "medium", "slow"),
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,

@@ -91,7 +91,6 @@ def _count(body: Txt2Img | Img2Img) -> int:
 
 
 def _clip_skip(body: Txt2Img | Img2Img) -> int | None:
-    """None for 1 too: with SDXL, AUTOMATIC1111 then leaves it to the model."""
     asked = body.settings.get(CLIP_SETTING, body.clip_skip)
     if asked is None:
         return None
@@ -100,7 +99,7 @@ def _clip_skip(body: Txt2Img | Img2Img) -> int | None:
         raise InvalidRequest(
             f"override_settings.{CLIP_SETTING}", "api.automatic.whole", value=str(asked)[:100]
         )
-    return None if asked == 1 else int(asked)
+    return int(asked)
 
 
 def _size(body: Txt2Img | Img2Img, model: ModelEntry) -> str | None:

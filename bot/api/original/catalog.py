@@ -45,6 +45,7 @@ def _models(
         {
             **_named(entry),
             "default": entry.key == default,
+            "family": entry.family.key,
             "base": entry.family.adapter_bases[0],  # as of LoRAs, so that the two compare
             "width": entry.size[0],
             "height": entry.size[1],

@@ -8,6 +8,7 @@ MODEL: Final[dict[str, Any]] = {
     "name": "Demo, flat",
     "description": "Simple things in plain colours.",
     "default": True,
+    "family": "sdxl",
     "base": "SDXL",
     "width": 128,
     "height": 128,

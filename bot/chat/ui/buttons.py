@@ -12,7 +12,7 @@ from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import GenerationRequest, lighter
 from bot.store import Job
 from bot.texts.language import Say
-from catalog.families import DEFAULT, Family
+from catalog.families import Family
 
 OUT_OF_MEMORY = "memory.out"
 
@@ -45,7 +45,7 @@ def cancel_view(say: Say, job_id: str) -> discord.ui.View:
     return view
 
 
-def retry_view(say: Say, job: Job, family: Family = DEFAULT) -> discord.ui.View | None:
+def retry_view(say: Say, job: Job, family: Family) -> discord.ui.View | None:
     """For a job that ran out of GPU memory, a button to retry with less; otherwise None."""
     if job.error is None or job.error.code != OUT_OF_MEMORY:
         return None

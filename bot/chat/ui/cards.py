@@ -62,14 +62,15 @@ def card_of(
 ) -> Card:
     """why: a LoRA does not fit the chosen model; None if it does. nsfw: see `misfit_mark`."""
     if isinstance(entry, ModelEntry):
-        return _model_card(say, entry, known)
+        return _model_card(say, entry, known, usable=entry.key not in catalog.unfit_models)
     if isinstance(entry, AdapterEntry):
         return _adapter_card(say, entry, known, why=why, catalog=catalog, nsfw=nsfw)
     facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
     return _embedding_card(say, entry, known, facts=facts)
 
 
-def _model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
+def _model_card(say: Say, entry: ModelEntry, known: Known, *, usable: bool) -> Card:
+    """usable: False for one whose file may be of another family, or of none."""
     marks = [say("models.default")] if entry.key == known.default else []
     marks += [say("models.loaded")] if entry.key in known.loaded else []
     marks += [known.states[entry.key]] if entry.key in known.states else []
@@ -81,7 +82,14 @@ def _model_card(say: Say, entry: ModelEntry, known: Known) -> Card:
         guidance=f"{entry.guidance.default:g}",
     )
     key = " · ".join([code(entry.key), *marks])
-    return _card(say, entry, [key], lambda room: f"-# {native}", known)
+    if not usable:
+        return _card(say, entry, [key], lambda room: "", known)
+    family = [entry.family.name, say(f"models.speeds.{entry.speed}")]
+    if entry.lacks:
+        family.append(say("models.without", options=tuple(map(code, entry.lacks))))
+    above = [key, " · ".join(family)]
+    licence = say("models.licence", family=entry.family.name, licence=entry.family.licence)
+    return _card(say, entry, above, lambda room: f"-# {native}", known, licence)
 
 
 def _adapter_card(
@@ -129,17 +137,23 @@ def _words(say: Say, label: str, words: Sequence[str], room: int, *, copyable: b
 
 
 def _card(
-    say: Say, entry: Entry, above: Sequence[str], below: Callable[[int], str], known: Known
+    say: Say,
+    entry: Entry,
+    above: Sequence[str],
+    below: Callable[[int], str],
+    known: Known,
+    licence: str = "",
 ) -> Card:
     """At most CARD_MAX characters; the description is cut first, then the small print.
 
     below: returns a line that is more important than both, of that many characters.
+    licence: what to say where the entry has none.
     """
     head = f"### {one_line(entry.name, LINE_MAX - 4)}"
     lines = [head, *(cut_off(line, LINE_MAX) for line in above)]
     room = CARD_MAX - sum(len(line) + 1 for line in lines)
     last = []
-    for line in (below(room - 1), *_small(say, entry, known)):
+    for line in (below(room - 1), *_small(say, entry, known, licence)):
         if line and room > LINE_MIN:
             last.append(cut_off(line, room - 1))
             room -= len(last[-1]) + 1
@@ -149,11 +163,12 @@ def _card(
     return Card(entry.key, entry.name, text, entry.description)
 
 
-def _small(say: Say, entry: Entry, known: Known) -> list[str]:
+def _small(say: Say, entry: Entry, known: Known, licence: str) -> list[str]:
     """Tags, licence and use, in small print."""
     tags = ", ".join(entry.tags[:TAGS_SHOWN])
     said = [one_line(tags, LINE_MAX // 2)] if tags else []
-    said += [one_line(entry.licence, LINE_MAX // 2)] if entry.licence else []
+    licence = entry.licence or licence
+    said += [one_line(licence, LINE_MAX // 2)] if licence else []
     used = [
         say(label, count=count)
         for label, count in (

@@ -247,8 +247,7 @@ def _wanted(info: ImageInfo) -> Mapping[str, int | float | None]:
         "seed": None if info.seed is not None and info.seed < 0 else info.seed,
         "steps": info.steps,
         "guidance": info.guidance,
-        # The web UI's 1, with SDXL, leaves the choice to the model.
-        "clip_skip": None if info.clip_skip == 1 else info.clip_skip,
+        "clip_skip": info.clip_skip,
     }
 
 

@@ -124,8 +124,6 @@ def settings_of(read: Infotext) -> Settings:
         if name in rest and (value := meaning(rest[name])) is not None:
             options[option], names[option] = value, name
             del rest[name]
-    if options.get("clip_skip") == 1:
-        del options["clip_skip"]  # there, with SDXL, it leaves the choice to the model
     if "hires" in options:
         # There, a second pass takes as many steps as the first unless it is said.
         if "hires_steps" not in options and "steps" in options:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from catalog.weight_files import Header, checkpoint_facts, with_article
+from catalog.weight_files.base_models import SD15 as SD15_NAME
+from catalog.weight_files.base_models import SDXL as SDXL_NAME
 from catalog.weight_files.base_models import Shapes
 
 FILE = Path("x.safetensors")
@@ -42,7 +44,9 @@ def header(shapes: Shapes, **metadata: str) -> Header:
 
 def refused(shapes: Shapes, *, vae: bool = False, config: bool = False) -> str:
     """What is said of a file with these tensors; "" if it can be used."""
-    refusal = checkpoint_facts(FILE, header(shapes)).unfit(vae=vae, config=config)
+    refusal = checkpoint_facts(FILE, header(shapes)).unfit(
+        of=(SDXL_NAME, SD15_NAME), vae=vae, config=config
+    )
     return refusal.what if refusal else ""
 
 
@@ -52,7 +56,7 @@ def lora(module: str, width: int) -> Shapes:
 
 def test_an_sdxl_checkpoint_can_be_used() -> None:
     facts = checkpoint_facts(FILE, header(SDXL, ss_output_name="Mine"))
-    assert facts.unfit(vae=False, config=False) is None
+    assert facts.unfit(of=(SDXL_NAME,), vae=False, config=False) is None
     assert (facts.what, facts.title, facts.holds_vae) == ("SDXL checkpoint", "Mine", True)
 
 
@@ -224,7 +228,7 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
             "double_blocks.0.img_attn.qkv.weight": (1, 1),
             "img_in.weight": (1, 1),
         },
-        "Flux 2 transformer",
+        "FLUX.2 transformer",
     ),
     "chroma": (
         {
@@ -270,7 +274,7 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
 def test_another_file_is_named(name: str) -> None:
     shapes, what = OTHERS[name]
     facts = checkpoint_facts(FILE, header(shapes))
-    refusal = facts.unfit(vae=False, config=True)
+    refusal = facts.unfit(of=(SDXL_NAME,), vae=False, config=True)
     assert refusal is not None
     assert refusal.what == what
     assert refusal.advice

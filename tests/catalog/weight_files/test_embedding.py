@@ -69,15 +69,17 @@ def test_other_widths_are_of_no_known_model() -> None:
     assert (facts.base, facts.flaw) == ("", "")
 
 
-ONE = "an embedding for one text encoder, where SDXL has two"
+HALF = "half an embedding: one for the second of two text encoders"
 USELESS: dict[str, tuple[Shapes, tuple[str, str]]] = {
-    "kohya, SD 1.5": ({"emb_params": (4, 768)}, ("SD 1.5", ONE)),
-    "AUTOMATIC1111, SD 1.5": ({"string_to_param.*": (4, 768)}, ("SD 1.5", ONE)),
-    "diffusers, SD 1.5": ({"<cat-toy>": (768,)}, ("SD 1.5", ONE)),
-    "SD 2": ({"emb_params": (4, 1024)}, ("SD 2", ONE)),
-    "one half": ({"clip_g": (4, 1280)}, ("", ONE)),
-    "the other half": ({"clip_l": (4, 768)}, ("SD 1.5", ONE)),
-    "Flux": ({"clip_l": (4, 768), "t5": (4, 4096)}, ("Flux", ONE)),
+    "one half": ({"clip_g": (4, 1280)}, ("", HALF)),
+    "one half by its name": ({"clip_g": (4, 64)}, ("", HALF)),
+    "one half by its width": ({"<toy>": (4, 1280)}, ("", HALF)),
+    "T5": ({"t5": (4, 4096)}, ("Flux", HALF)),
+    "Flux": ({"clip_l": (4, 768), "t5": (4, 4096)}, ("Flux", HALF)),
+    "too many vectors for one encoder": (
+        {"emb_params": (76, 768)},
+        ("SD 1.5", "an embedding with 76 vectors, more than 75"),
+    ),
     "SD 3": ({"clip_l": (4, 768), "clip_g": (4, 1280), "t5": (4, 4096)}, ("SD 3", "")),
     "output of OneTrainer": (
         {"clip_l_out": (4, 768), "clip_g_out": (4, 1280)},
@@ -101,6 +103,22 @@ USELESS: dict[str, tuple[Shapes, tuple[str, str]]] = {
     ),
     "no axes": ({"clip_l": (), "clip_g": ()}, ("", "an embedding without vectors")),
 }
+
+
+ALONE: dict[str, tuple[Shapes, str, int]] = {
+    "kohya": ({"emb_params": (4, 768)}, "SD 1.5", 4),
+    "AUTOMATIC1111": ({"string_to_param.*": (4, 768), "step": (1,)}, "SD 1.5", 4),
+    "diffusers": ({"<cat-toy>": (768,)}, "SD 1.5", 1),
+    "ComfyUI": ({"clip_l": (4, 768)}, "SD 1.5", 4),
+    "SD 2": ({"emb_params": (4, 1024)}, "SD 2", 4),
+}
+
+
+@pytest.mark.parametrize(("shapes", "base", "vectors"), ALONE.values(), ids=ALONE.keys())
+def test_one_for_a_single_text_encoder(shapes: Shapes, base: str, vectors: int) -> None:
+    facts = told(shapes)
+    assert (facts.base, facts.flaw, facts.vectors) == (base, "", vectors)
+    assert facts.parts == {"text_encoder": next(iter(shapes))}
 
 
 @pytest.mark.parametrize(("shapes", "expected"), USELESS.values(), ids=USELESS.keys())
@@ -174,7 +192,7 @@ def test_where_only_embeddings_belong_names_and_widths_matter_less() -> None:
     single, pair = (embedding_facts(header(each), surely=True) for each in (one, two))
     assert single is not None
     assert pair is not None
-    assert single.flaw == ONE
+    assert (single.parts, single.flaw) == ({"text_encoder": "tok"}, "")
     assert (pair.parts, pair.flaw) == ({"text_encoder": "tok", "text_encoder_2": "tok_2"}, "")
 
 
@@ -218,8 +236,8 @@ class TestBundled:
             )
         }
 
-    @pytest.mark.parametrize("part", ["string_to_param.*", "emb_params", "t5", "clip_g_out"])
-    def test_what_is_not_for_sdxl_is_of_no_use(self, part: str) -> None:
+    @pytest.mark.parametrize("part", ["clip_g", "t5", "clip_g_out"])
+    def test_what_is_for_no_family_is_of_no_use(self, part: str) -> None:
         found = bundled_embeddings(header({f"bundle_emb.my.tok.{part}": (2, 768)}))
         assert [*found] == ["my.tok"]
         assert found["my.tok"].flaw

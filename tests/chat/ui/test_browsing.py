@@ -1,6 +1,7 @@
 """Pages of the catalog: what each says of an entry, what it lists, and what its buttons carry."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,19 @@ from bot.chat.ui.shelves import shelve, tags_of
 from bot.errors import InvalidRequest
 from bot.previews import Shelf
 from bot.texts.language import Texts
-from catalog import AdapterEntry, AdapterFacts, Catalog, EmbeddingEntry, Misfit, ModelEntry
+from catalog import (
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    EmbeddingEntry,
+    FloatRange,
+    IntRange,
+    Misfit,
+    ModelEntry,
+    Unfit,
+)
+from catalog.families import SDXL
+from catalog.weight_files import Refusal
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG
 
@@ -76,12 +89,33 @@ class TestCards:
         assert lines(a, known) == [
             r"### A\_a",
             "`a` · default",
+            "Stable Diffusion XL · medium speed",
             "Fine.",
             "-# 1024×1024, 30 steps, guidance 7.5",
             "-# photo, fast · MIT",
             "-# used here 2,000 times in 30 days · once by you",
         ]
         assert lines(model("b"), known)[1] == "`b` · loaded now · not here"
+
+    def test_of_one_whose_file_is_something_else_nothing_more_is_said(self) -> None:
+        entry = model("flux")
+        unfit = {"flux": Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))}
+        catalog = Catalog({"flux": entry}, {}, "", unfit_models=unfit)
+        assert not any("Stable" in line or "steps" in line for line in lines(entry, None, catalog))
+
+    def test_a_model_says_how_fast_it_is_and_what_it_does_not_take(self) -> None:
+        small = lines(model(family="sd15"))
+        assert small[2] == "Stable Diffusion 1.5 · fast"
+        assert "-# licence of Stable Diffusion 1.5: CreativeML OpenRAIL-M" in small
+        few = IntRange(min=1, default=6, max=8)
+        assert lines(model(steps=few))[2] == "Stable Diffusion XL · fast"
+        many = IntRange(min=1, default=60, max=80)
+        assert lines(model(steps=many))[2] == "Stable Diffusion XL · slow"
+        one = FloatRange(min=1.0, default=1.0, max=1.0)
+        plain = replace(SDXL, name="Plain", takes_image=False, clip_skip=None)
+        assert lines(model(family=plain, guidance=one))[2] == (
+            "Plain · medium speed · takes no `guidance`, `image`, or `clip_skip`"
+        )
 
     def test_trigger_words_are_copied_at_once(self) -> None:
         entry = lora(default_weight=0.75, trigger_words=("ink wash", "sumi"))
@@ -101,8 +135,8 @@ class TestCards:
                 ],
             ),
             (
-                AdapterFacts("LoRA", "SD 1.5", True, 8, tags=("tree",)),
-                ["`ink` · weight 1 · LoRA · rank 8 · SD 1.5", "⚠ made for SD 1.5, won't fit"],
+                AdapterFacts("LoRA", "SD 2", True, 8, tags=("tree",)),
+                ["`ink` · weight 1 · LoRA · rank 8 · SD 2", "⚠ made for SD 2, won't fit"],
             ),
             (
                 AdapterFacts("DyLoRA"),

@@ -15,6 +15,7 @@ from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import Hires
 from bot.store import Failure
 from bot.texts.language import Texts
+from catalog.families import SDXL
 from cogs.wildcards import WildcardsPageId
 from tests.chat.ui.test_messages import job
 from tests.store.factories import request
@@ -104,11 +105,11 @@ async def test_the_cancel_button_names_its_job() -> None:
 )
 async def test_the_retry_button_says_what_is_left_out(fields: dict[str, Any], label: str) -> None:
     failed = job(request(**fields), id="abc234", error=Failure("memory.out", {}))
-    button = button_of(retry_view(SAY, failed))
+    button = button_of(retry_view(SAY, failed, SDXL))
     assert (button.label, button.custom_id) == (label, "lighter:abc234")
     assert button.style is discord.ButtonStyle.primary
 
 
 @pytest.mark.parametrize("error", [None, Failure("job.timeout", {}), Failure("memory.out", {})])
 async def test_no_retry_where_less_would_not_help(error: Failure | None) -> None:
-    assert retry_view(SAY, job(request(adapters=()), error=error)) is None
+    assert retry_view(SAY, job(request(adapters=()), error=error), SDXL) is None

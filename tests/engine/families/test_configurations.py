@@ -160,9 +160,10 @@ def test_a_configuration_that_is_no_object_is_refused(engine: Engine, folder: Pa
 
 def test_published_configurations_pass() -> None:
     """Of stabilityai/stable-diffusion-xl-base-1.0, with what older programs wrote into them."""
-    from bot.engine.families.sdxl.configurations import checked
+    from bot.engine.families import FAMILIES
     from bot.engine.subject import Subject
 
+    checked = FAMILIES["sdxl"].checked_config
     subject = Subject("model", "x", lambda _: None, lambda: None)
     unet = {
         "_class_name": "UNet2DConditionModel", "_diffusers_version": "0.19.0.dev0",

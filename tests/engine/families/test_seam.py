@@ -68,8 +68,10 @@ def test_a_model_of_another_family_gets_networks_of_its_own(
     class Twin(SDXL):
         """Like SDXL in all but its name and the order in which it loads."""
 
-        key = "twin"
-        networks = ("vae", "text_encoder_2", "text_encoder", "unet")
+        def __init__(self) -> None:
+            super().__init__()
+            self.key = "twin"
+            self.networks = ("vae", "text_encoder_2", "text_encoder", "unet")
 
     families = {"demo": SDXL(), "other": Twin()}
 

@@ -12,9 +12,9 @@ from tests.engine.factories import TINY
 def known(models_dir: Path) -> dict[str, Any]:
     from diffusers import StableDiffusionXLPipeline
 
-    from bot.engine.families.sdxl.adapter_names import targets
+    from bot.engine.families import FAMILIES
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
-    return targets(
+    return FAMILIES["sdxl"].targets(
         {part: getattr(pipeline, part) for part in ("unet", "text_encoder", "text_encoder_2")}
     )

@@ -29,7 +29,7 @@ def demo_modules(*, text: bool = True) -> dict[str, Shape]:
 def usual_modules(known: Mapping[str, Any], *, convolutions: bool = False) -> dict[str, Shape]:
     """kohya's names of the modules that its trainer changes in SDXL: 722 + 264 Linears.
 
-    known: from `bot.engine.patches.targets` of the model. convolutions: those of the resnets and
+    known: from `Family.targets`, of a family with a UNet. convolutions: those of the resnets and
     samplers too, and the Linears of the time embedding in them, as in LoCon.
     """
     inside = ("attentions", "encoder.layers", *(("resnets", "samplers") if convolutions else ()))

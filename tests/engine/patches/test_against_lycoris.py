@@ -10,13 +10,13 @@ import torch
 
 from tests.engine.factories import save
 from tests.engine.patches import make
+from tests.engine.patches.formulas import RANK
 from tests.engine.patches.make import Shape
 from tests.engine.patches.test_algorithms import (
     ALPHA,
     CONVOLUTION,
     LINEAR,
     NAME,
-    RANK,
     applied,
     base_weight,
     changes,

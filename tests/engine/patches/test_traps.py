@@ -27,9 +27,9 @@ def pipeline(models_dir: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def known(pipeline: Any) -> dict[str, Any]:
-    from bot.engine.families.sdxl.adapter_names import targets
+    from bot.engine.families import FAMILIES
 
-    return targets({part: getattr(pipeline, part) for part in PARTS})
+    return FAMILIES["sdxl"].targets({part: getattr(pipeline, part) for part in PARTS})
 
 
 @pytest.fixture

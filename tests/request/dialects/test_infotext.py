@@ -85,7 +85,7 @@ def test_what_the_settings_mean() -> None:
     [
         ("Steps: 9, Seed: -1, Size: 1x2", {"steps": 9, "seed": -1, "size": "1x2"}, ()),
         ("Steps: 9, Seed: x, CFG scale: inf", {"steps": 9}, ("CFG scale", "Seed")),
-        ("Steps: 9, Clip skip: 1, Seed: 5", {"steps": 9, "seed": 5}, ()),
+        ("Steps: 9, Clip skip: 1, Seed: 5", {"steps": 9, "clip_skip": 1, "seed": 5}, ()),
         (
             "Steps: 9, Seed: 5, Denoising strength: 0.5, Hires steps: 7",
             {"steps": 9, "seed": 5},

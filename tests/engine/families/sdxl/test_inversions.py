@@ -37,14 +37,13 @@ def encode(plain: Any, prompt: str, negative: str | None, skip: int | None, **wo
     import torch
 
     from bot.engine.families.sdxl import text
+    from bot.engine.families.unet.text import Inversions
     from catalog import Words
 
     parts = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
     encoders = text.Encoders(*(getattr(plain, part) for part in parts))
     names = [*words]
-    inversions = text.Inversions(
-        Words((name, names.index(name)) for name in names), [*words.values()]
-    )
+    inversions = Inversions(Words((name, names.index(name)) for name in names), [*words.values()])
     with torch.inference_mode():
         (encoded,) = text.encode(encoders, [(prompt, negative)], skip, inversions)
         return encoded

@@ -132,7 +132,7 @@ def test_only_the_chunk_with_the_weight_is_touched(plain: Any) -> None:
 def test_the_mean_is_restored(models_dir: Path, dtype: str) -> None:
     import torch
 
-    from bot.engine.families.sdxl.text import emphasized
+    from bot.engine.families.unet.text import emphasized
 
     states = torch.randn(1, 77, 40, generator=torch.Generator().manual_seed(1)) + 0.5
     states = states.to(getattr(torch, dtype))
@@ -147,7 +147,7 @@ def test_the_mean_is_restored(models_dir: Path, dtype: str) -> None:
 def test_a_mean_near_nothing_is_left_alone(models_dir: Path) -> None:
     import torch
 
-    from bot.engine.families.sdxl.text import emphasized
+    from bot.engine.families.unet.text import emphasized
 
     states = torch.ones(1, 4, 8)
     for weights in ([1.0, -1.0, 1.0, -1.0], [-2.0, 1.0, 1.0, -2.0], [1.0, -1.001, 0.0, 0.0]):
@@ -160,7 +160,7 @@ def test_a_mean_near_nothing_is_left_alone(models_dir: Path) -> None:
 def test_weights_are_limited_and_those_of_one_touch_nothing(models_dir: Path) -> None:
     import torch
 
-    from bot.engine.families.sdxl.text import emphasized
+    from bot.engine.families.unet.text import emphasized
 
     states = torch.rand(1, 3, 8)
     assert emphasized(states, [1.0, 1.0, 1.0]) is states

@@ -1,4 +1,4 @@
-"""What the configurations of SDXL's networks and tokenizers may say."""
+"""What the configurations of UNets, their VAEs and CLIP's tokenizers may say."""
 
 import json
 import shutil
@@ -20,6 +20,7 @@ from bot.engine.configurations import (
     whole,
 )
 from bot.engine.families.family import VAE
+from bot.engine.families.unet.networks import DENOISER
 from bot.engine.subject import Subject
 
 _BLOCKS: Final = 8
@@ -30,64 +31,55 @@ _SIDE: Final = either(whole(1, 8_192), each(whole(1, 8_192), 2), ABSENT)
 _ACTIVATION: Final = one_of("silu", "swish", "mish", "gelu", "relu")
 _TRUTHS: Final = either(TRUTH, each(TRUTH, _BLOCKS))
 
-UNET: Final = Kind(
-    ("UNet2DConditionModel",),
-    {
-        "sample_size": _SIDE,
-        **dict.fromkeys(("in_channels", "out_channels"), one_of(4)),
-        **dict.fromkeys(
-            (
-                *("center_input_sample", "flip_sin_to_cos", "use_linear_projection"),
-                *("upcast_attention", "resnet_skip_time_act", "mid_block_only_cross_attention"),
-            ),
-            TRUTH,
+_UNET: Final[Mapping[str, Field]] = {
+    "sample_size": _SIDE,
+    **dict.fromkeys(("in_channels", "out_channels"), one_of(4)),
+    **dict.fromkeys(
+        (
+            *("center_input_sample", "flip_sin_to_cos", "use_linear_projection"),
+            *("upcast_attention", "resnet_skip_time_act", "mid_block_only_cross_attention"),
         ),
-        "only_cross_attention": _TRUTHS,
-        "freq_shift": whole(0, 1),
-        "down_block_types": each(
-            one_of("DownBlock2D", "CrossAttnDownBlock2D", "ResnetDownsampleBlock2D"), _BLOCKS
+        TRUTH,
+    ),
+    "only_cross_attention": _TRUTHS,
+    "freq_shift": whole(0, 1),
+    "down_block_types": each(
+        one_of("DownBlock2D", "CrossAttnDownBlock2D", "ResnetDownsampleBlock2D"), _BLOCKS
+    ),
+    "mid_block_type": one_of("UNetMidBlock2DCrossAttn", "UNetMidBlock2D", None),
+    "up_block_types": each(
+        one_of("UpBlock2D", "CrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), _BLOCKS
+    ),
+    "block_out_channels": _CHANNELS,
+    "layers_per_block": either(whole(1, 8), each(whole(1, 8), _BLOCKS)),
+    "transformer_layers_per_block": _DEPTHS,
+    "reverse_transformer_layers_per_block": _DEPTHS,
+    "downsample_padding": whole(0, 8),
+    "mid_block_scale_factor": number(0, 100),
+    "resnet_out_scale_factor": number(0, 100),
+    "dropout": number(0, 1),
+    "act_fn": _ACTIVATION,
+    "norm_num_groups": either(whole(1, 1_024), ABSENT),
+    "norm_eps": number(0, 1),
+    "cross_attention_dim": either(whole(1, 16_384), each(whole(1, 16_384), _BLOCKS)),
+    "attention_head_dim": either(whole(1, 1_024), each(whole(1, 1_024), _BLOCKS)),
+    "num_attention_heads": either(whole(1, 1_024), each(whole(1, 1_024), _BLOCKS), ABSENT),
+    "resnet_time_scale_shift": one_of("default", "scale_shift"),
+    "time_embedding_type": one_of("positional"),
+    "time_embedding_dim": either(whole(1, 16_384), ABSENT),
+    **dict.fromkeys(("time_embedding_act_fn", "timestep_post_act"), either(_ACTIVATION, ABSENT)),
+    **dict.fromkeys(("conv_in_kernel", "conv_out_kernel"), whole(1, 15)),
+    "attention_type": one_of("default"),
+    **dict.fromkeys(("class_embeddings_concat", "dual_cross_attention"), one_of(False, None)),
+    # Inputs that neither has.
+    **dict.fromkeys(
+        (
+            *("encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type"),
+            *("num_class_embeds", "time_cond_proj_dim", "cross_attention_norm"),
         ),
-        "mid_block_type": one_of("UNetMidBlock2DCrossAttn", "UNetMidBlock2D", None),
-        "up_block_types": each(
-            one_of("UpBlock2D", "CrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), _BLOCKS
-        ),
-        "block_out_channels": _CHANNELS,
-        "layers_per_block": either(whole(1, 8), each(whole(1, 8), _BLOCKS)),
-        "transformer_layers_per_block": _DEPTHS,
-        "reverse_transformer_layers_per_block": _DEPTHS,
-        "downsample_padding": whole(0, 8),
-        "mid_block_scale_factor": number(0, 100),
-        "resnet_out_scale_factor": number(0, 100),
-        "dropout": number(0, 1),
-        "act_fn": _ACTIVATION,
-        "norm_num_groups": either(whole(1, 1_024), ABSENT),
-        "norm_eps": number(0, 1),
-        "cross_attention_dim": either(whole(1, 16_384), each(whole(1, 16_384), _BLOCKS)),
-        "attention_head_dim": either(whole(1, 1_024), each(whole(1, 1_024), _BLOCKS)),
-        "num_attention_heads": either(whole(1, 1_024), each(whole(1, 1_024), _BLOCKS), ABSENT),
-        "addition_embed_type": one_of("text_time"),
-        "addition_embed_type_num_heads": whole(1, 1_024),
-        "addition_time_embed_dim": whole(1, 4_096),
-        "projection_class_embeddings_input_dim": whole(1, 32_768),
-        "resnet_time_scale_shift": one_of("default", "scale_shift"),
-        "time_embedding_type": one_of("positional"),
-        "time_embedding_dim": either(whole(1, 16_384), ABSENT),
-        **dict.fromkeys(
-            ("time_embedding_act_fn", "timestep_post_act"), either(_ACTIVATION, ABSENT)
-        ),
-        **dict.fromkeys(("conv_in_kernel", "conv_out_kernel"), whole(1, 15)),
-        "attention_type": one_of("default"),
-        **dict.fromkeys(("class_embeddings_concat", "dual_cross_attention"), one_of(False, None)),
-        # Inputs that SDXL itself does not have.
-        **dict.fromkeys(
-            (
-                *("encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type"),
-                *("num_class_embeds", "time_cond_proj_dim", "cross_attention_norm"),
-            ),
-            ABSENT,
-        ),
-    },
-)
+        ABSENT,
+    ),
+}
 _MOMENTS: Final = either(each(number(-1_000, 1_000), 64), ABSENT)
 AUTOENCODER: Final = Kind(
     ("AutoencoderKL",),
@@ -172,14 +164,27 @@ _ADDED: Final = Kind(
 )
 _DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
 
-_OF_NETWORK: Final[Mapping[str, Kind]] = {"unet": UNET, VAE: AUTOENCODER}
 _LAYERS_MAX: Final = 1_000
 
 
-def checked(network: str, config: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
-    """The fields of the configuration of `network` that it is built from. Raises JobFailed."""
-    allowed = known(network, config, _OF_NETWORK.get(network, CLIP_TEXT), subject)
-    if network == "unet" and _layers(allowed) > _LAYERS_MAX:
+def unet_kind(inputs: Mapping[str, Field]) -> Kind:
+    """What the configuration of a family's UNet may say.
+
+    inputs: the fields about what it is told besides latents, timestep and prompt.
+    """
+    return Kind(("UNet2DConditionModel",), {**_UNET, **inputs})
+
+
+def checked(
+    network: str, config: Mapping[str, Any], unet: Kind, subject: Subject
+) -> dict[str, Any]:
+    """The fields of the configuration of `network` that it is built from. Raises JobFailed.
+
+    unet: from `unet_kind`.
+    """
+    kind = {DENOISER: unet, VAE: AUTOENCODER}.get(network, CLIP_TEXT)
+    allowed = known(network, config, kind, subject)
+    if network == DENOISER and _layers(allowed) > _LAYERS_MAX:
         raise subject.failed("model.unreadable", reason=f"more than {_LAYERS_MAX} layers")
     return allowed
 

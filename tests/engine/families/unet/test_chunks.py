@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.engine.families.sdxl.chunks import BACKTRACK, ROOM, VECTOR, Token, split
+from bot.engine.families.unet.chunks import BACKTRACK, ROOM, VECTOR, Token, split
 
 COMMA = 0
 

@@ -7,77 +7,64 @@ from typing import Any
 import pytest
 import torch
 
-from bot.engine.families.sdxl.adapter_names import sgm_path
+from bot.engine.families.unet.adapter_names import sgm_path
 from catalog.weight_files import UNKNOWN, adapter_facts, read_configs, read_header
-from tests.engine.factories import TINY, save
+from tests.engine.factories import save
+from tests.engine.families.unet.kinds import CONVOLUTION, KINDS, TEXT, UNET, Kind
 from tests.engine.patches.reading import read, refused
 
-UNET = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
-CONVOLUTION = "down_blocks.2.resnets.0.conv1"
-TEXT = "encoder.layers.0.self_attn.q_proj"
-PREFIXES = {
-    "unet": (
-        *("unet.", "", "lora_unet_", "lora_unet.", "unet_", "lycoris_", "oft_unet_"),
-        *("diffusion_model.", "model.diffusion_model.", "pipe.unet.", "model.unet."),
-        *("base_model.model.", "base_model.model.unet.", "unet.base_model.model."),
-        *("module.", "unet.module.", "module.unet.", "_orig_mod.", "unet._orig_mod."),
-        *("unet._orig_mod.base_model.model.", "module._orig_mod.unet.", "lora_unet__orig_mod_"),
-        *("_fsdp_wrapped_module.", "base_model.model.diffusion_model.", "lora_unet_module."),
-        "lycoris_unet_",
-    ),
-    "text_encoder": (
-        *("lora_te1_", "lora_te1.", "lora_te_", "text_encoder.", "text_encoder_", "clip_l."),
-        *("text_encoders.clip_l.transformer.", "text_encoder.base_model.model."),
-        *("base_model.model.text_encoder.", "text_encoder.module.", "module.text_encoder."),
-        *("_orig_mod.text_encoder.", "text_encoder._orig_mod.", "lora_te1__orig_mod_"),
-        *("", "base_model.model.", "lycoris_", "module.", "_orig_mod."),
-        *("clip_l.transformer.", "text_encoders.clip_l.", "conditioner.embedders.0.transformer."),
-        *("lora_text_encoder_", "lycoris_text_encoder_"),
-    ),
-    "text_encoder_2": (
-        *("lora_te2_", "lora_te2.", "text_encoder_2.", "text_encoder_2_", "clip_g."),
-        *("text_encoders.clip_g.transformer.", "text_encoder_2.base_model.model."),
-        *("base_model.model.text_encoder_2.", "text_encoder_2.module."),
-        *("_orig_mod.text_encoder_2.", "text_encoder_2._orig_mod.", "lora_te2__orig_mod_"),
-        *("", "base_model.model.", "lycoris_", "module.", "_orig_mod."),
-        *("clip_g.transformer.", "text_encoders.clip_g.", "lora_text_encoder_2_"),
-        "lycoris_text_encoder_2_",
-    ),
-}
+OF_UNETS = (
+    *("unet.", "", "lora_unet_", "lora_unet.", "unet_", "lycoris_", "oft_unet_"),
+    *("diffusion_model.", "model.diffusion_model.", "pipe.unet.", "model.unet."),
+    *("base_model.model.", "base_model.model.unet.", "unet.base_model.model."),
+    *("module.", "unet.module.", "module.unet.", "_orig_mod.", "unet._orig_mod."),
+    *("unet._orig_mod.base_model.model.", "module._orig_mod.unet.", "lora_unet__orig_mod_"),
+    *("_fsdp_wrapped_module.", "base_model.model.diffusion_model.", "lora_unet_module."),
+    "lycoris_unet_",
+)
+OF_LAYOUTS = ("lora_unet_", "unet.", "diffusion_model.")
+"""Enough for paths that differ from others in nothing but Stability's numbers or their shapes."""
 HOLDERS = ("self.", "network.", "state_dict.", "trainer.student.", "module.model.")
-PATHS = {
-    "unet": (UNET, sgm_path(UNET, 2), CONVOLUTION, sgm_path(CONVOLUTION, 2)),
-    "text_encoder": (TEXT, f"text_model.{TEXT}"),
-    "text_encoder_2": (TEXT, f"text_model.{TEXT}"),
-}
-NAMES = [
-    (part, path, spelled)
-    for part, paths in PATHS.items()
-    for path in paths
-    for prefix in PREFIXES[part]
-    for spelled in {prefix + path: 0, (prefix + path).replace(".", "_"): 0}
-] + [
-    (part, paths[0], f"{holder}{part}.{paths[0]}")
-    for part, paths in PATHS.items()
-    for holder in HOLDERS
-]
-SHAPES = {"text_encoder": (32, 32), "text_encoder_2": (48, 48)}
+
+
+def names(kind: Kind) -> list[tuple[str, str, str]]:
+    """Part, path and every spelling of each of a family's modules."""
+    found = []
+    for part, shapes in kind.shapes.items():
+        for path in shapes:
+            if part == "unet":
+                spelled = (path, sgm_path(path, kind.blocks))
+                prefixes: tuple[str, ...] = OF_UNETS if path in kind.usual else OF_LAYOUTS
+            else:
+                spelled, prefixes = (path, f"text_model.{path}"), kind.prefixes[part]
+            found += [
+                (part, path, name)
+                for one in spelled
+                for prefix in prefixes
+                for name in {prefix + one: 0, (prefix + one).replace(".", "_"): 0}
+            ]
+            if path in (UNET, TEXT):
+                found += [(part, path, f"{holder}{part}.{path}") for holder in HOLDERS]
+    return found
+
+
+NAMES = [(kind.key, *each) for kind in KINDS for each in names(kind)]
+BY_KEY = {kind.key: kind for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
-def known(models_dir: Path) -> dict[str, Any]:
-    from diffusers import StableDiffusionXLPipeline
-
-    from bot.engine.families.sdxl.adapter_names import targets
-
-    pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
-    return targets({p: getattr(pipeline, p) for p in ("unet", "text_encoder", "text_encoder_2")})
+def all_known(sd15_dir: Path) -> dict[str, dict[str, Any]]:
+    return {kind.key: kind.targets(sd15_dir) for kind in KINDS}
 
 
-def shape_of(part: str, path: str) -> tuple[int, ...]:
-    if part != "unet":
-        return SHAPES[part]
-    return (96, 64, 3, 3) if path in PATHS["unet"][2:] else (64, 64)
+@pytest.fixture(scope="module")
+def known(all_known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Of SDXL, where the family makes no difference."""
+    return all_known["sdxl"]
+
+
+SHAPES = {"text_encoder": (32, 32), "text_encoder_2": (48, 48)}
+"""Of TEXT in SDXL."""
 
 
 def lora(name: str, shape: tuple[int, ...], *, lettered: bool = False) -> dict[str, Any]:
@@ -89,23 +76,23 @@ def lora(name: str, shape: tuple[int, ...], *, lettered: bool = False) -> dict[s
     }
 
 
-@pytest.mark.parametrize(("part", "path", "name"), NAMES, ids=[f"{p} {n}" for p, _, n in NAMES])
+@pytest.mark.parametrize(
+    ("key", "part", "path", "name"), NAMES, ids=[f"{k} {p} {n}" for k, p, _, n in NAMES]
+)
 def test_every_spelling_is_the_module(
-    known: dict[str, Any], tmp_path: Path, part: str, path: str, name: str
+    all_known: dict[str, dict[str, Any]], tmp_path: Path, key: str, part: str, path: str, name: str
 ) -> None:
-    shape = shape_of(part, path)
+    kind = BY_KEY[key]
+    shape = kind.shapes[part][path]
     magnitude = torch.ones(1, shape[0], 1, 1) if len(shape) > 2 else torch.ones(shape[0])
     tensors = lora(name, shape) | {f"{name}.lora_magnitude_vector": magnitude}
-    (change,) = read(save(tmp_path / "x.safetensors", tensors), known).changes
-    wanted = UNET if path in PATHS["unet"][:2] else CONVOLUTION
+    (change,) = read(save(tmp_path / "x.safetensors", tensors), all_known[key]).changes
     assert change.part == part
-    assert change.parameter.removeprefix("text_model.") == (
-        f"{wanted}.weight" if part == "unet" else f"{TEXT}.weight"
-    )
+    assert change.parameter.removeprefix("text_model.") == f"{path}.weight"
     assert type(change).__name__ == "Decomposed"
     header = read_header(tmp_path / "x.safetensors")
     assert adapter_facts(header.shapes, header.metadata).algorithm == (
-        "LoCon + DoRA" if len(shape) > 2 else "DoRA"
+        "LoCon + DoRA" if max(shape[2:], default=1) > 1 else "DoRA"
     )
 
 

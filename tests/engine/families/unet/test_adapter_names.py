@@ -1,4 +1,4 @@
-"""Which module each name in a file refers to, in the true SDXL architecture."""
+"""Which module each name in a file refers to, in the true architectures."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.engine.families.unet.true_models import TRUE
 from tests.engine.patches import make
 from tests.engine.patches.reading import refused
 
@@ -14,72 +15,68 @@ LINEAR_OR_CONVOLUTION = (torch.nn.Linear, torch.nn.Conv2d)
 
 
 @pytest.fixture(scope="module")
-def parts() -> dict[str, Any]:
-    """SDXL 1.0 on the meta device, from the published configurations."""
-    from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    with torch.device("meta"):
-        return {
-            "unet": UNet2DConditionModel(
-                sample_size=128,
-                block_out_channels=(320, 640, 1280),
-                layers_per_block=2,
-                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                transformer_layers_per_block=(1, 2, 10),
-                attention_head_dim=(5, 10, 20),
-                cross_attention_dim=2048,
-                use_linear_projection=True,
-                addition_embed_type="text_time",
-                addition_time_embed_dim=256,
-                projection_class_embeddings_input_dim=2816,
-            ),
-            "text_encoder": CLIPTextModel(
-                CLIPTextConfig(
-                    hidden_size=768,
-                    intermediate_size=3072,
-                    num_hidden_layers=12,
-                    num_attention_heads=12,
-                    projection_dim=768,
-                )
-            ),
-            "text_encoder_2": CLIPTextModelWithProjection(
-                CLIPTextConfig(
-                    hidden_size=1280,
-                    intermediate_size=5120,
-                    num_hidden_layers=32,
-                    num_attention_heads=20,
-                    projection_dim=1280,
-                )
-            ),
-        }
+def all_parts() -> dict[str, dict[str, Any]]:
+    return {key: build() for key, build in TRUE.items()}
 
 
 @pytest.fixture(scope="module")
-def known(parts: dict[str, Any]) -> dict[str, Any]:
-    from bot.engine.families.sdxl.adapter_names import targets
+def all_known(all_parts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    from bot.engine.families import FAMILIES
 
-    return targets(parts)
+    return {key: FAMILIES[key].targets(parts) for key, parts in all_parts.items()}
 
 
-def test_a_whole_lora_for_sd_15_is_told_as_such(known: dict[str, Any], tmp_path: Path) -> None:
+@pytest.fixture(params=TRUE)
+def key(request: pytest.FixtureRequest) -> str:
+    """Of a family."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def parts(all_parts: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
+    return all_parts[key]
+
+
+@pytest.fixture
+def known(all_known: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
+    return all_known[key]
+
+
+@pytest.fixture
+def sdxl(all_known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return all_known["sdxl"]
+
+
+@pytest.fixture
+def sd15(all_known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return all_known["sd15"]
+
+
+def test_a_whole_lora_for_sd_15_is_told_as_such(sdxl: dict[str, Any], tmp_path: Path) -> None:
     """Although most of its names, and many of its shapes, are those of SDXL's modules too."""
     from bot.texts.language import Texts
 
     modules = make.sd15_modules()
     assert len(modules) == 264
-    alike = [n for n, shape in modules.items() if n in known and known[n].shape[:2] == shape[:2]]
-    assert 100 < len(alike) < sum(name in known for name in modules) < 264
-    failure = refused(make.file(tmp_path / "x.safetensors", "LoRA", modules, rank=1), known)
+    alike = [n for n, shape in modules.items() if n in sdxl and sdxl[n].shape[:2] == shape[:2]]
+    assert 100 < len(alike) < sum(name in sdxl for name in modules) < 264
+    failure = refused(make.file(tmp_path / "x.safetensors", "LoRA", modules, rank=1), sdxl)
     said = Texts.read().speaker("en-US")(failure.code, **failure.params)
     assert said == "The LoRA tested was made for SD 1.5: none of its 264 modules fit this model."
 
 
+USUAL = {
+    "sdxl": {"unet": 722, "text_encoder": 72, "text_encoder_2": 192},
+    "sd15": {"unet": 192, "text_encoder": 72},
+}
+"""kohya's usual set: the Linears and 1×1 convolutions of the UNet's transformers, and the Linears
+of the text encoders."""
+
+
 def test_every_module_that_trainers_change_has_names_of_its_own(
-    parts: dict[str, Any], known: dict[str, Any]
+    key: str, parts: dict[str, Any], known: dict[str, Any]
 ) -> None:
-    """kohya's usual set: 722 Linears of the UNet's transformers, 72 + 192 of the text encoders."""
     counts = {}
     for part, model in parts.items():
         inside = "attentions" if part == "unet" else "encoder.layers"
@@ -91,26 +88,35 @@ def test_every_module_that_trainers_change_has_names_of_its_own(
         counts[part] = len(paths)
         names = Counter(target.path for target in known.values() if target.part == part)
         assert all(names[path] >= 5 for path in paths)
-    assert counts == {"unet": 722, "text_encoder": 72, "text_encoder_2": 192}
+    assert counts == USUAL[key]
 
 
-def test_the_usual_file_has_986_modules(known: dict[str, Any]) -> None:
-    assert len(make.usual_modules(known)) == 986
+def test_the_usual_file_has_986_modules(key: str, known: dict[str, Any]) -> None:
+    """For SDXL; for SD 1.5, 264."""
+    assert len(make.usual_modules(known)) == sum(USUAL[key].values())
     convolutions = make.usual_modules(known, convolutions=True)
     assert convolutions["lora_unet_down_blocks_0_resnets_0_conv1"] == (320, 320, 3, 3)
     assert set(map(len, convolutions.values())) == {2, 4}
 
 
-def test_no_name_means_two_modules(parts: dict[str, Any]) -> None:
-    from bot.engine.families.sdxl.adapter_names import _layers, _text_names, _unet_names, targets
+def test_the_usual_modules_of_sd_15_are_those_of_its_files(sd15: dict[str, Any]) -> None:
+    modules = make.sd15_modules()
+    assert {name: sd15[name].shape for name in modules} == modules
+
+
+def test_no_name_means_two_modules(key: str, parts: dict[str, Any], known: dict[str, Any]) -> None:
+    from bot.engine.families.sd15.networks import ENCODERS as SD15
+    from bot.engine.families.sdxl.networks import ENCODERS as SDXL
+    from bot.engine.families.unet.adapter_names import Blocks, text_names, unet_names
 
     seen: dict[str, tuple[str, str]] = {}
-    layers = _layers(parts["unet"])
-    for target in set(targets(parts).values()):
+    blocks = Blocks.of(parts["unet"])
+    encoders = {each.network: each for each in {"sdxl": SDXL, "sd15": SD15}[key]}
+    for target in set(known.values()):
         names = (
-            _unet_names(target.path, layers)
+            unet_names(target.path, blocks)
             if target.part == "unet"
-            else _text_names(target.part, target.path)
+            else text_names(target.path, encoders[target.part])
         )
         for name in names:
             where = (target.part, target.path)
@@ -176,8 +182,31 @@ UNET_PAIRS = [
 
 
 @pytest.mark.parametrize(("name", "path"), UNET_PAIRS)
-def test_names_of_the_unet(known: dict[str, Any], name: str, path: str) -> None:
-    assert (known[name].part, known[name].path) == ("unet", path)
+def test_names_of_the_unet(sdxl: dict[str, Any], name: str, path: str) -> None:
+    assert (sdxl[name].part, sdxl[name].path) == ("unet", path)
+
+
+FIRST = "down_blocks.0.attentions.0.transformer_blocks.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        # Stability's numbers, where SD 1.5 has other blocks than SDXL
+        ("lora_unet_input_blocks_1_1_proj_in", "down_blocks.0.attentions.0.proj_in"),
+        (f"lora_unet_{FIRST.replace('.', '_')}_attn1_to_q", f"{FIRST}.attn1.to_q"),
+        ("lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q", f"{FIRST}.attn1.to_q"),
+        ("lora_unet_input_blocks_9_0_op", "down_blocks.2.downsamplers.0.conv"),
+        ("lora_unet_input_blocks_11_0_in_layers_2", "down_blocks.3.resnets.1.conv1"),
+        ("lora_unet_output_blocks_2_1_conv", "up_blocks.0.upsamplers.0.conv"),
+        ("lora_unet_output_blocks_5_2_conv", "up_blocks.1.upsamplers.0.conv"),
+        ("lora_unet_output_blocks_11_1_proj_out", "up_blocks.3.attentions.2.proj_out"),
+        ("diffusion_model.output_blocks.2.1.conv", "up_blocks.0.upsamplers.0.conv"),
+        (f"unet.{FIRST}.attn2.processor.to_out", f"{FIRST}.attn2.to_out.0"),
+    ],
+)
+def test_names_of_the_unet_of_sd_15(sd15: dict[str, Any], name: str, path: str) -> None:
+    assert (sd15[name].part, sd15[name].path) == ("unet", path)
 
 
 LAYER = "encoder.layers.3"
@@ -211,11 +240,32 @@ LAYER = "encoder.layers.3"
     ],
 )
 def test_names_of_the_text_encoders(
-    known: dict[str, Any], parts: dict[str, Any], name: str, part: int, module: str
+    all_known: dict[str, dict[str, Any]],
+    all_parts: dict[str, dict[str, Any]],
+    name: str,
+    part: int,
+    module: str,
 ) -> None:
     """transformers 5 has no `text_model.` in CLIPTextModel, and has one with a projection."""
-    target = known[name]
+    target, parts = all_known["sdxl"][name], all_parts["sdxl"]
     assert target.part == ("text_encoder" if part == 1 else "text_encoder_2")
     assert target.path.removeprefix("text_model.") == module
     assert parts[target.part].get_submodule(target.path).weight.shape == target.shape
     assert target.path.startswith("text_model.") == (part == 2 and module != "text_projection")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lora_te_text_model_encoder_layers_3_mlp_fc1", "lora_te1_encoder_layers_3_mlp_fc1"),
+        *("text_encoder.text_model.encoder.layers.3.mlp.fc1", "clip_l.encoder.layers.3.mlp.fc1"),
+        "text_encoders.clip_l.transformer.text_model.encoder.layers.3.mlp.fc1",
+        "cond_stage_model.transformer.text_model.encoder.layers.3.mlp.fc1",
+    ],
+)
+def test_names_of_the_text_encoder_of_sd_15(sd15: dict[str, Any], name: str) -> None:
+    target = sd15[name]
+    assert (target.part, target.path.removeprefix("text_model.")) == (
+        "text_encoder",
+        "encoder.layers.3.mlp.fc1",
+    )

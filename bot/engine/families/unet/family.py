@@ -1,0 +1,172 @@
+"""UNetFamily: what families with a UNet answer alike. Imports torch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from transformers import CLIPTokenizer
+
+from bot.engine.configurations import Kind
+from bot.engine.environment import Place
+from bot.engine.families import autoencoder, discrete
+from bot.engine.families.family import VAE, LoadedModel, PreviewFactors
+from bot.engine.families.unet import adapter_names, configurations, networks
+from bot.engine.families.unet.chunks import TOKENS
+from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape, unscaled
+from bot.engine.families.unet.networks import DENOISER, TextEncoder
+from bot.engine.families.unet.text import Inversions
+from bot.engine.learned import Learned
+from bot.engine.memory import Profile
+from bot.engine.patches import Target
+from bot.engine.subject import Subject
+from bot.errors import JobFailed
+from catalog import ModelEntry, Words
+from catalog.families import Family as Facts
+from catalog.weight_files import Header, checkpoint_facts
+from catalog.weight_files.pipeline import folder_facts, kind_of_unet
+from catalog.weight_files.prediction import Training
+
+
+class UNetFamily:
+    """A UNet of discrete steps, CLIP text encoders, and a VAE of 4 channels at an eighth.
+
+    See `families.family` for its attributes and methods; a family adds those that are missing here.
+
+    facts: the family's half without torch. encoders: its text encoders, in the order in which the
+        UNet reads their states.
+    unet: what the configuration of its UNet may say.
+    scale: `scaling_factor` of its own VAE. preview: for latents of that scale.
+    """
+
+    denoiser = DENOISER
+    usual_tokens = TOKENS
+    vae_scale = VAE_SCALE
+
+    def __init__(
+        self,
+        facts: Facts,
+        encoders: tuple[TextEncoder, ...],
+        unet: Kind,
+        *,
+        scale: float,
+        preview: PreviewFactors,
+        whole: Mapping[Profile, float],
+        ays: Sequence[int],
+    ) -> None:
+        self.facts = facts
+        self.key = facts.key
+        self.adapter_bases = facts.adapter_bases
+        self.text_encoders = tuple(encoder.network for encoder in encoders)
+        self.tokenizers = tuple(encoder.tokenizer for encoder in encoders)
+        self.networks: tuple[str, ...] = (DENOISER, *self.text_encoders, VAE)
+        self.patched: tuple[str, ...] = (DENOISER, *self.text_encoders)
+        self.files = networks.files(encoders)
+        self.whole = whole
+        self.preview = preview
+        self.ays = tuple(ays)
+        self._encoders = encoders
+        self._unet = unet
+        self._scale = scale
+
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        models = self.facts.architectures
+        refusal = checkpoint_facts(file, header).unfit(
+            of=models, vae=vae, config=True, prediction=True
+        )
+        if refusal and not refusal.of_weights:
+            raise self._foreign(subject, refusal.what)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        refusal = folder_facts(folder).unfit(of=self.facts.architectures, prediction=True)
+        if refusal and not refusal.of_weights:
+            raise self._foreign(subject, refusal.what)
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        if network == DENOISER and (kind := kind_of_unet(config, self.facts.architectures)):
+            raise self._foreign(subject, f"{kind} model")
+        return configurations.checked(network, config, self._unet, subject)
+
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+        return networks.build(network, config, self._encoders)
+
+    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        return dtype
+
+    def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
+        return place.dtype
+
+    def lacking(self, _: Header) -> tuple[str, ...]:
+        return ()
+
+    def training(
+        self,
+        weights: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        return discrete.training(weights, root, entry, single=single)
+
+    def timesteps(self, _: Training, __: tuple[int, int], ___: int) -> Mapping[str, Any]:
+        return {}
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        return without + scale * (asked - without)
+
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        return networks.prefixes(network, self._encoders)
+
+    def renamed(
+        self,
+        network: str,
+        module: Any,
+        stored: dict[str, torch.Tensor],
+        parameters: Collection[str],
+    ) -> dict[str, torch.Tensor]:
+        return networks.renamed(network, module, stored, parameters, self._encoders)
+
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        with TemporaryDirectory() as clean:
+            configurations.copy_tokenizer(folder, Path(clean), subject)
+            return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
+
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
+        return adapter_names.targets(networks, self._encoders)
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
+        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
+
+    def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return previewed(vae, latents, self._scale)
+
+    def inversions(self, learned: Sequence[Learned]) -> Inversions:
+        """What stands in a prompt for vectors, with those for each of its text encoders."""
+        return Inversions(
+            Words((word, number) for number, each in enumerate(learned) for word in each.words),
+            [tuple(each.vectors[name] for name in self.text_encoders) for each in learned],
+        )
+
+    def check_clip_skip(self, model: LoadedModel, layer: int) -> None:
+        """Raise JobFailed when a text encoder has no such layer, counted from the last."""
+        configs = (model.network(name).config for name in self.text_encoders)
+        depth = min(int(config.num_hidden_layers) for config in configs)
+        if layer > depth:
+            raise JobFailed("model.clip_skip", model=model.key, max=depth)
+
+    def _foreign(self, subject: Subject, what: str) -> Exception:
+        """That a model is `what`, a noun phrase, instead of this family's."""
+        return subject.failed("model.other_family", family=self.facts.name, what=what)

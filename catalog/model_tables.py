@@ -1,0 +1,137 @@
+"""The tables of models in the catalog, each read as its own family's.
+
+Only a model's files say which bounds and defaults its entry has, and which schedulers fit it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from catalog.dropins import named
+from catalog.families import FAMILIES
+from catalog.headers import HeaderCache
+from catalog.judging import Told, told, unfit_models
+from catalog.schedulers import FITTING
+from catalog.schema import ModelEntry, explain
+from catalog.snapshot import Problem
+from catalog.tables import Table, read_tables
+from catalog.unread import NotReadYet, Unread
+
+
+@dataclass(slots=True)
+class Models(Table[ModelEntry]):
+    """written: the valid entries, with those whose files are read later."""
+
+    written: tuple[ModelEntry, ...] = field(default=())
+
+
+def read_models(
+    file: Path,
+    data: Mapping[str, Any],
+    models_dir: Path,
+    headers: HeaderCache,
+    *,
+    demos_first: bool = False,
+) -> tuple[Models, list[Unread]]:
+    """The models of one TOML file, and the files that are read later; without their entries.
+
+    file: where `data` are from. headers: updated. demos_first: a demo is the default.
+    Raises OSError if one may be told later.
+    """
+    tables = data.get("models", {})
+    tables = tables if isinstance(tables, dict) else {}
+
+    def first(key: str) -> tuple[bool, bool]:
+        """The default first: it is the one that most requests wait for."""
+        demo = isinstance(tables[key], dict) and tables[key].get("demo") is True
+        return not (demos_first and demo), key != data.get("default")
+
+    order = sorted(tables, key=first)
+    said, later = _said(tables, order, models_dir, headers)
+    families = {key: {"family": each.family.key} for key, each in said.items() if each.family}
+    table = read_tables(file, data, "models", ModelEntry, families)
+    models = Models(table.entries, table.tables, table.problems, (*table.entries.values(),))
+    # Of which family they are is not known.
+    models.problems = [each for each in models.problems if each.key not in later]
+    _contradictions(file, models, said)
+    _complete(file, models, said)
+    return models, _put_off(models, order, later, models_dir, headers)
+
+
+def _said(
+    tables: Mapping[str, Any], order: Sequence[str], models_dir: Path, headers: HeaderCache
+) -> tuple[dict[str, Told], dict[str, Unread]]:
+    """What the files of each table say, by key; and the files that are read later."""
+    said: dict[str, Told] = {}
+    later: dict[str, Unread] = {}
+    for key in order:
+        fields = tables[key]
+        if isinstance(fields, dict) and isinstance(path := fields.get("path"), str):
+            name, revision = (
+                value if isinstance(value := fields.get(field), str) else None
+                for field in ("weight_name", "revision")
+            )
+            try:
+                said[key] = told(path, models_dir, headers, name, revision)
+            except NotReadYet as waits:
+                later[key] = waits.unread
+    return said, later
+
+
+def _contradictions(file: Path, models: Models, said: Mapping[str, Told]) -> None:
+    """Leave out the entries whose `family` is not that of their files."""
+    for key, fields in models.tables.items():
+        stated = fields.get("family") if isinstance(fields, dict) else None
+        family = said[key].family if key in said else None
+        if family and stated in FAMILIES and stated != family.key and key in models.entries:
+            reason = f'family is "{stated}", but it is a {family.name} model ("{family.key}")'
+            models.problems.append(Problem(str(file), key, reason))
+            del models.entries[key]
+
+
+def _complete(file: Path, models: Models, said: Mapping[str, Told]) -> None:
+    """Add to the entries what only the files of their models say: which schedulers fit."""
+    for key, entry in [*models.entries.items()]:
+        prediction = said[key].prediction if key in said and entry.prediction is None else None
+        if prediction not in FITTING:
+            continue
+        try:
+            fields = {"key": key, **models.tables[key]}
+            models.entries[key] = ModelEntry.model_validate(
+                {**fields, "family": entry.family, "prediction": prediction}
+            )
+        except ValidationError as error:
+            reason = f"its files say that its prediction is {prediction}, but {explain(error)}"
+            models.problems.append(Problem(str(file), key, reason))
+            del models.entries[key]
+
+
+def _put_off(
+    models: Models,
+    order: Sequence[str],
+    later: Mapping[str, Unread],
+    models_dir: Path,
+    headers: HeaderCache,
+) -> list[Unread]:
+    """Take out the entries whose files are read later, and tell which files those are.
+
+    later: those that are known already; another may be a VAE.
+    """
+    unread = []
+    for key in order:
+        entry = models.entries.get(key)
+        waits = later.get(key)
+        if waits is None and entry is not None:
+            try:
+                unfit_models([entry], models_dir, headers)
+            except NotReadYet as error:
+                waits = error.unread
+        if waits is None:
+            continue
+        names = [entry.name] if entry is not None else []
+        unread.append(named(waits, waits.file.stem, key, *names))
+        models.entries.pop(key, None)
+    return unread

@@ -1,0 +1,28 @@
+"""The schema of catalog entries: their fields and the values these may have."""
+
+from catalog.schema.entries import (
+    BUILT_IN_PRESETS,
+    AdapterEntry,
+    EmbeddingEntry,
+    ImageCheckEntry,
+    ReferenceEntry,
+    StyleEntry,
+    UpscalerEntry,
+)
+from catalog.schema.explaining import explain
+from catalog.schema.fields import is_key
+from catalog.schema.model import FastPreset, ModelEntry
+
+__all__ = [
+    "BUILT_IN_PRESETS",
+    "AdapterEntry",
+    "EmbeddingEntry",
+    "FastPreset",
+    "ImageCheckEntry",
+    "ModelEntry",
+    "ReferenceEntry",
+    "StyleEntry",
+    "UpscalerEntry",
+    "explain",
+    "is_key",
+]

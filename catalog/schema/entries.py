@@ -1,0 +1,131 @@
+"""The entries of everything but models."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from catalog.limits import TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.ranges import StrictTable
+from catalog.schema.entry import Entry
+from catalog.schema.fields import (
+    ClipSkip,
+    Description,
+    Keys,
+    Licence,
+    Line,
+    Link,
+    Name,
+    Revision,
+    Scheduler,
+    Source,
+    StyleText,
+    Subfolder,
+    Triggers,
+    WeightFile,
+)
+
+BUILT_IN_PRESETS: Final = ("draft", "fast")
+
+
+class ReferenceEntry(StrictTable):
+    """The IP-Adapter that lets an image guide generation; one for all models.
+
+    path: hub id or folder. weight_name: the adapter's file in it. encoder: the folder in it with
+    the image encoder, in transformers' layout. revision: commit, tag or branch on the hub.
+    """
+
+    path: Source
+    weight_name: WeightFile
+    encoder: Subfolder
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
+class ImageCheckEntry(StrictTable):
+    """The network that judges whether an image is for everyone; see bot.engine.image_check.
+
+    path: hub id or folder. folder: the one in it with the network, in diffusers' layout. revision:
+    commit, tag or branch on the hub.
+    """
+
+    path: Source
+    folder: Subfolder
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
+class AdapterEntry(Entry):
+    """One LoRA that users can add to a model.
+
+    path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
+    models: keys of the models it fits; empty means all.
+    """
+
+    default_weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
+    trigger_words: Triggers = ()
+    models: Keys = ()
+
+
+class EmbeddingEntry(Entry):
+    """One embedding (textual inversion) that users can name in a prompt.
+
+    path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
+    second: the file beside it with the vectors for the second text encoder, where they are in two.
+    token: the word that stands for it in a prompt, as well as the key and the file's name.
+    models: keys of the models it fits; empty means all.
+    """
+
+    second: WeightFile | None = None
+    token: Annotated[Line, Field(max_length=TRIGGER_MAX)] = ""
+    models: Keys = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What users may type for it: its key, its file's name and its token."""
+        file = self.weight_name or self.path
+        stem = PurePosixPath(file.replace("\\", "/")).name.removesuffix(".safetensors")
+        return tuple(dict.fromkeys(filter(None, (self.key, stem, self.token))))
+
+
+class UpscalerEntry(Entry):
+    """One network that enlarges images.
+
+    path: hub id, folder, one .safetensors file, or `builtin:NAME`; weight_name: which file of a
+        repository. Its architecture and factor are read from the file.
+    """
+
+
+class StyleEntry(StrictTable):
+    """A style that users can paint in: words around their prompt, and options.
+
+    prompt, negative: with `{prompt}` where the prompt and the negative prompt go that were typed.
+    The options are named and written as in /imagine.
+    """
+
+    key: Name
+    name: Name
+    description: Description = ""
+    enabled: bool = True
+    nsfw: bool = False
+    prompt: StyleText = ""
+    negative: StyleText = ""
+    model: Line | None = None
+    lora: Annotated[str, Field(max_length=1000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Field(ge=0, le=100)] | None = None
+    size: Annotated[Line, Field(max_length=20)] | None = None
+    count: Annotated[int, Field(ge=1, le=4)] | None = None
+    scheduler: Scheduler | None = None
+    preset: Literal["draft", "fast"] | None = None
+    hires: Annotated[float, Field(ge=1, le=4)] | None = None
+    clip_skip: ClipSkip | None = None
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> Self:
+        for name in (self.key, self.name):
+            if name.casefold() in BUILT_IN_PRESETS:
+                raise ValueError(f"must not be called {name}: that is a preset of the models")
+        return self

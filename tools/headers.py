@@ -1,0 +1,225 @@
+"""Write the tensor names and shapes of published models into tests/catalog/weight_files/headers.
+
+`python -m tools.headers` builds each model of diffusers on the meta device, with no weights, in the
+size of the published one. A file has one line for names that differ in numbers alone:
+`layers.{0-29}.mlp.weight 4096 1024`.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+Shapes = dict[str, tuple[int, ...]]
+
+FOLDER: Final = Path("tests/catalog/weight_files/headers")
+_NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.)")
+
+_KLEIN: Final = {"attention_head_dim": 128, "guidance_embeds": False}
+_SDXL: Final = {
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "attention_head_dim": (5, 10, 20),
+    "block_out_channels": (320, 640, 1280),
+    "cross_attention_dim": 2048,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "projection_class_embeddings_input_dim": 2816,
+    "transformer_layers_per_block": (1, 2, 10),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "use_linear_projection": True,
+}
+MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "sd15": ("UNet2DConditionModel", {"cross_attention_dim": 768}),
+    "sd2": (
+        "UNet2DConditionModel",
+        {
+            "attention_head_dim": (5, 10, 20, 20),
+            "cross_attention_dim": 1024,
+            "use_linear_projection": True,
+        },
+    ),
+    "sdxl": ("UNet2DConditionModel", _SDXL),
+    "kolors": (
+        "UNet2DConditionModel",
+        {
+            **_SDXL,
+            "encoder_hid_dim": 4096,
+            "encoder_hid_dim_type": "text_proj",
+            "projection_class_embeddings_input_dim": 5632,
+        },
+    ),
+    "flux2-klein-4b": (
+        "Flux2Transformer2DModel",
+        {
+            **_KLEIN,
+            "joint_attention_dim": 7680,
+            "num_attention_heads": 24,
+            "num_layers": 5,
+            "num_single_layers": 20,
+        },
+    ),
+    "flux2-klein-9b": (
+        "Flux2Transformer2DModel",
+        {
+            **_KLEIN,
+            "joint_attention_dim": 12288,
+            "num_attention_heads": 32,
+            "num_layers": 8,
+            "num_single_layers": 24,
+        },
+    ),
+    "flux2-dev": ("Flux2Transformer2DModel", {}),
+    "flux1-dev": ("FluxTransformer2DModel", {"guidance_embeds": True}),
+    "flux1-schnell": ("FluxTransformer2DModel", {}),
+    "chroma": ("ChromaTransformer2DModel", {}),
+    "z-image": ("ZImageTransformer2DModel", {}),
+    "qwen-image": ("QwenImageTransformer2DModel", {}),
+    "krea2": ("Krea2Transformer2DModel", {}),
+    "ideogram4": ("Ideogram4Transformer2DModel", {}),
+    "sana": ("SanaTransformer2DModel", {}),
+    "pixart": ("PixArtTransformer2DModel", {}),
+    "lumina2": ("Lumina2Transformer2DModel", {}),
+    "auraflow": ("AuraFlowTransformer2DModel", {}),
+    "sd3": ("SD3Transformer2DModel", {}),
+    "cosmos": ("CosmosTransformer3DModel", {}),
+    "hunyuan-video": ("HunyuanVideoTransformer3DModel", {}),
+    "wan": ("WanTransformer3DModel", {}),
+    "ltx-video": ("LTXVideoTransformer3DModel", {}),
+}
+"""File → class in diffusers, and what differs from its defaults in the published model."""
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, (kind, options) in MODELS.items():
+        shapes = _built(kind, options)
+        _write(name, shapes)
+        for mark, rename in _RENAMED.items():
+            if name.startswith(mark):
+                _write(f"{name}-original", rename(shapes))
+
+
+def _built(kind: str, options: Mapping[str, Any]) -> Shapes:
+    sys.modules["torchvision"] = None  # type: ignore[assignment] # its operators may not match
+    import diffusers
+    import torch
+
+    with torch.device("meta"):
+        model = getattr(diffusers, kind)(**options)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+_DOUBLE: Final = r"^transformer_blocks\.(\d+)\."
+_SINGLE: Final = r"^single_transformer_blocks\.(\d+)\."
+_FLUX: Final = (
+    (r"^x_embedder\.", "img_in."),
+    (r"^context_embedder\.", "txt_in."),
+    (r"^time_(?:text|guidance)_embed\.timestep_embedder\.linear_1", "time_in.in_layer"),
+    (r"^time_(?:text|guidance)_embed\.timestep_embedder\.linear_2", "time_in.out_layer"),
+    (r"^time_(?:text|guidance)_embed\.guidance_embedder\.linear_1", "guidance_in.in_layer"),
+    (r"^time_(?:text|guidance)_embed\.guidance_embedder\.linear_2", "guidance_in.out_layer"),
+    (r"^time_text_embed\.text_embedder\.linear_1", "vector_in.in_layer"),
+    (r"^time_text_embed\.text_embedder\.linear_2", "vector_in.out_layer"),
+    (r"modulation(\w*)\.linear\.", r"modulation\1.lin."),
+    (r"^norm_out\.linear", "final_layer.adaLN_modulation.1"),
+    (r"^proj_out", "final_layer.linear"),
+    *(
+        (_DOUBLE + name, rf"double_blocks.\1.{original}")
+        for name, original in (
+            (r"norm1\.linear", "img_mod.lin"),
+            (r"norm1_context\.linear", "txt_mod.lin"),
+            (r"attn\.norm_q\.weight", "img_attn.norm.query_norm.scale"),
+            (r"attn\.norm_k\.weight", "img_attn.norm.key_norm.scale"),
+            (r"attn\.norm_added_q\.weight", "txt_attn.norm.query_norm.scale"),
+            (r"attn\.norm_added_k\.weight", "txt_attn.norm.key_norm.scale"),
+            (r"attn\.to_out\.0", "img_attn.proj"),
+            (r"attn\.to_add_out", "txt_attn.proj"),
+            (r"ff\.(?:linear_in|net\.0\.proj)", "img_mlp.0"),
+            (r"ff\.(?:linear_out|net\.2)", "img_mlp.2"),
+            (r"ff_context\.(?:linear_in|net\.0\.proj)", "txt_mlp.0"),
+            (r"ff_context\.(?:linear_out|net\.2)", "txt_mlp.2"),
+        )
+    ),
+    *(
+        (_SINGLE + name, rf"single_blocks.\1.{original}")
+        for name, original in (
+            (r"norm\.linear", "modulation.lin"),
+            (r"attn\.norm_q\.weight", "norm.query_norm.scale"),
+            (r"attn\.norm_k\.weight", "norm.key_norm.scale"),
+            (r"attn\.to_qkv_mlp_proj", "linear1"),
+            (r"(?:attn\.to_out|proj_out)", "linear2"),
+        )
+    ),
+)
+"""Names of diffusers → those of Black Forest Labs, in the converters of diffusers'
+loaders/single_file_utils.py read backwards; those of fused tensors apart."""
+_FUSED: Final = (
+    (_DOUBLE + r"attn\.to_[qkv]\.", r"double_blocks.\1.img_attn.qkv."),
+    (_DOUBLE + r"attn\.add_[qkv]_proj\.", r"double_blocks.\1.txt_attn.qkv."),
+    (_SINGLE + r"(?:attn\.to_[qkv]|proj_mlp)\.", r"single_blocks.\1.linear1."),
+)
+
+
+def _of_black_forest(shapes: Shapes) -> Shapes:
+    renamed: Shapes = {}
+    for name, shape in shapes.items():
+        if (fused := _first(_FUSED, name)) != name:
+            rows = renamed.get(fused, (0,))[0] + shape[0]
+            renamed[fused] = (rows, *shape[1:])
+        else:
+            renamed[_first(_FLUX, name)] = shape
+    return renamed
+
+
+def _of_krea(shapes: Shapes) -> Shapes:
+    table = (
+        (r"^img_in\.", "first."),
+        (r"^text_fusion\.", "txtfusion."),
+        (r"^transformer_blocks\.(\d+)\.attn\.to_([qkv])\.", r"blocks.\1.attn.w\2."),
+        (r"^transformer_blocks\.(\d+)\.attn\.to_out\.0\.", r"blocks.\1.attn.wo."),
+        (r"^transformer_blocks\.(\d+)\.ff\.", r"blocks.\1.mlp."),
+    )
+    return {_first(table, name): shape for name, shape in shapes.items()}
+
+
+def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
+    for pattern, replacement in table:
+        renamed, found = re.subn(pattern, replacement, name)
+        if found:
+            return renamed
+    return name
+
+
+_RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
+    "flux": _of_black_forest,
+    "krea2": _of_krea,
+}
+
+
+def _write(name: str, shapes: Shapes) -> None:
+    grouped = min(([*_grouped(shapes, which)] for which in (0, -1)), key=len)
+    lines = (" ".join([form, *map(str, shape)]) for form, shape in grouped)
+    (FOLDER / f"{name}.txt").write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")
+
+
+def _grouped(shapes: Shapes, which: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names with the ranges of one of their numbers, `which`, that have the same shape."""
+    forms: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+    for name, shape in shapes.items():
+        if numbered := [*_NUMBER.finditer(name)]:
+            number = numbered[which]
+            form = f"{name[: number.start()]}{{}}{name[number.end() :]}"
+            forms.setdefault((form, shape), []).append(int(number[0]))
+        else:
+            yield name, shape
+    for (form, shape), numbers in forms.items():
+        runs = groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
+        for _, run in runs:
+            inside = [number for _, number in run]
+            yield form.format(f"{{{inside[0]}-{inside[-1]}}}"), shape
+
+
+if __name__ == "__main__":
+    main()
