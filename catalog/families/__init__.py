@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family
+from catalog.families.flux2 import FLUX2
 from catalog.families.sdxl import SDXL
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for family in (SDXL,)})
@@ -12,4 +13,4 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for
 DEFAULT: Final = SDXL
 """For a model whose files do not say."""
 
-__all__ = ["DEFAULT", "FAMILIES", "SDXL", "DraftPreset", "Family"]
+__all__ = ["DEFAULT", "FAMILIES", "FLUX2", "SDXL", "DraftPreset", "Family"]

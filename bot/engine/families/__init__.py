@@ -14,10 +14,11 @@ from bot.engine.families.family import (
     Recall,
     Tensors,
 )
+from bot.engine.families.flux2 import Flux2
 from bot.engine.families.sdxl import SDXL
 from catalog import ModelEntry
 
-FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(),)}
+FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(), Flux2())}
 """By key."""
 
 

@@ -191,6 +191,9 @@ class Family(Protocol):
     def prefixes(self, network: str) -> tuple[str, ...]:
         """What the names of `network` may begin with in a single-file checkpoint."""
 
+    def unread(self, network: str, name: str) -> bool:
+        """Whether a tensor of that name in the files of `network` is left out on purpose."""
+
     def renamed(
         self,
         network: str,
@@ -233,13 +236,12 @@ class Family(Protocol):
         Raises JobFailed when the prompt is too long, or clip skip names a layer that is not there.
         """
 
-    def condition(
-        self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None
-    ) -> Conditioning:
+    def condition(self, encoded: Encoded, size: tuple[int, int], image: Any | None) -> Conditioning:
         """The conditioning of one pass, or of the steps of it that have these prompts.
 
-        size: width and height in pixels. image: a reference image's embeddings as the denoiser's
-        IP-Adapter layers take them, with as many rows as the prompts; or None.
+        size: width and height in pixels. image: what the denoiser is given of pictures, None
+        without any: a list of a reference image's embeddings as the denoiser's IP-Adapter layers
+        take them, with as many rows as the prompts, or what the family itself makes of pictures.
         """
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:

@@ -113,6 +113,9 @@ class SDXL:
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
 
+    def unread(self, _: str, __: str) -> bool:
+        return False
+
     def renamed(
         self,
         network: str,
