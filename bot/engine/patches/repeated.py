@@ -37,9 +37,7 @@ def without_repeated(found: Sequence[tuple[str, AnyChange]]) -> list[AnyChange]:
     for name, change in sorted(found, key=lambda each: -len(_rows(each[1]))):
         rows = _rows(change)
         others = kept.setdefault((change.part, change.parameter), [])
-        overlapping = [
-            (at, other) for by, at, other in others if by != name and _overlap(at, rows)
-        ]
+        overlapping = [(at, other) for by, at, other in others if by != name and _overlap(at, rows)]
         if not overlapping:
             others.append((name, rows, change))
         elif all(rows[0] in at and rows[-1] in at for at, _ in overlapping) and all(
