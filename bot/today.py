@@ -87,7 +87,7 @@ def _used(recipe: Recipe) -> Iterator[Weights]:
         yield recipe.vae
     if recipe.upscaler is not None:
         yield recipe.upscaler
-    yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings)
+    yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
 
 
 def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
@@ -105,6 +105,10 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     model = catalog.models.get(recipe.request.model)
     if model is not None and model.vae_path:
         found[public(model.vae_path)] = _Source(model.vae_path)
+    if model is not None:
+        for weights in recipe.parts:
+            network = PurePath(weights.name).name
+            found[f"{public(model.completed_by)}/{network}"] = _Source(model.completed_by, network)
     if (reference := catalog.reference) is not None:
         file = PurePath(reference.weight_name).name
         found[file] = _Source(reference.path, reference.weight_name, reference.revision)

@@ -180,7 +180,7 @@ class Residency:
             del self._parts[other]  # of another family
         for name in family.networks:
             config = family.checked_config(name, files.config_of(name), subject)
-            dtype = family.dtype_of(name, config, self._place.dtype)
+            dtype = family.dtype_of(name, config, self._place)
             shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
