@@ -17,7 +17,7 @@ from bot.engine.environment import Place
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
-from bot.engine.patches import Target
+from bot.engine.patches import AnyTarget
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
@@ -210,8 +210,9 @@ class Family(Protocol):
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
         """The tokenizer in `folder`. Raises JobFailed when it is not this family's."""
 
-    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
-        """Every name that an adapter file may use for a module in `patched` → that module.
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> Mapping[str, AnyTarget]:
+        """Every name that an adapter file may use for a module in `patched` → that module, or what
+        the model has of it.
 
         networks: the modules by name; only shapes are read.
         """
