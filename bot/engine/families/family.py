@@ -16,7 +16,7 @@ import torch
 from bot.engine.environment import Place
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
-from bot.engine.memory import Profile
+from bot.engine.memory import Leaving, Profile
 from bot.engine.patches import AnyTarget
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
@@ -107,6 +107,7 @@ class Family(Protocol):
     vae_scale: pixels per latent along each side.
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
+    leaving: which networks leave the device meanwhile.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.
     """
 
@@ -121,6 +122,7 @@ class Family(Protocol):
     usual_tokens: int
     vae_scale: int
     whole: Mapping[Profile, float]
+    leaving: Leaving
     preview: PreviewFactors
     ays: tuple[int, ...]
 

@@ -31,7 +31,7 @@ from bot.engine.families.flux2.latents import (
     shape,
     unscaled,
 )
-from bot.engine.families.flux2.memory import WHOLE
+from bot.engine.families.flux2.memory import LEAVING, WHOLE
 from bot.engine.families.flux2.networks import DENOISER, FILES, NETWORKS, TEXT_ENCODER, TOKENIZER
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
@@ -63,6 +63,7 @@ class Flux2:
     usual_tokens = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
+    leaving = LEAVING
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 

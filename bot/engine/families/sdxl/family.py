@@ -34,7 +34,7 @@ from bot.engine.families.sdxl.networks import (
 from bot.engine.families.sdxl.text import SDXL_LAYER, Encoded, Encoders, Inversions
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
-from bot.engine.memory import Profile
+from bot.engine.memory import USUAL, Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
@@ -62,6 +62,7 @@ class SDXL:
     usual_tokens = TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
+    leaving = USUAL
     preview = PREVIEW
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 

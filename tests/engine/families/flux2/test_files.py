@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,32 @@ def test_parked_networks_give_the_same(painter: Engine, folders: Path, memory: s
     small = Engine(models_dir=folders, hashes_file=folders / "hashes.json", memory=memory)
     assert [digests(paint(small, each, BOTH)) for each in (*OF_BOTH, *OF_BOTH)] == first * 2
     small.close()
+
+
+@pytest.mark.usefixtures("painter")
+def test_on_a_card_of_11_gb_one_large_network_is_there_at_a_time(folders: Path) -> None:
+    from bot.engine import pixels
+    from bot.engine.families.flux2 import Flux2
+
+    small = Engine(models_dir=folders, hashes_file=folders / "hashes.json", memory="11gb")
+    seen: list[tuple[str, ...]] = []
+
+    def there() -> None:
+        if here := resident(small):
+            seen.append(tuple(name for name, part in here.parts.items() if part.present))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in ((Flux2, "encode"), (Flux2, "condition"), (pixels, "decode")):
+            whole = getattr(owner, name)
+
+            def watched(*args: Any, whole: Any = whole, **kwargs: Any) -> Any:
+                result = whole(*args, **kwargs)
+                there()
+                return result
+
+            patch.setattr(owner, name, watched)
+        for prompt in ("a", "b"):
+            paint(small, replace(ASKED, prompt=prompt), BOTH)
+    small.close()
+    painting = ("transformer", "vae"), ("vae",)
+    assert seen == [("text_encoder",), *painting, ("text_encoder", "vae"), *painting]
