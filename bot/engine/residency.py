@@ -14,7 +14,7 @@ from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
-from bot.engine.patches import AnyChange, AnyTarget, Weighted
+from bot.engine.patches import AnyTarget, Change, Weighted
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
@@ -68,7 +68,7 @@ class Resident:
         for name in names:
             self.parts[name].wake(check_stop)
 
-    def set_adapters(self, adapters: Sequence[tuple[float, float, Sequence[AnyChange]]]) -> None:
+    def set_adapters(self, adapters: Sequence[tuple[float, float, Sequence[Change]]]) -> None:
         """Have exactly these adapters applied when each network wakes.
 
         adapters: weight in the denoiser, weight in the text encoders, changes; order matters.

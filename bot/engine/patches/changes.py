@@ -32,7 +32,8 @@ class Change(Protocol):
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         """The difference that the adapter makes at weight 1.
 
-        base: the pristine parameter, in fp32, on any device; it is not modified.
+        base: the pristine parameter, in fp32, on any device; it is not modified. Of a
+            `fused.OfWhole` it is the matrix that the file has fused.
         Returns a new tensor like `base`. The patched parameter is
         base + Σ weightᵢ · deltaᵢ(base), summed in fp32 in the order given and rounded once. So
         every algorithm is linear in the weight, even those that do not add (DoRA, OFT, BOFT,

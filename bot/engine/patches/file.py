@@ -25,7 +25,7 @@ from bot.engine.patches.changes import (
 )
 from bot.engine.patches.contents import Contents
 from bot.engine.patches.file_tensors import PIECE, CutOffError, FileTensors
-from bot.engine.patches.fused import AnyChange, placed
+from bot.engine.patches.fused import placed
 from bot.engine.patches.modules import BOUNDED, Module, OtherShape, Plan, modules_of, plan_of
 from bot.engine.patches.names import AnyTarget, Target, is_mixed, paths_of
 from bot.engine.patches.repeated import ContradictionError, without_repeated
@@ -74,7 +74,7 @@ class AdapterFile:
     embeddings: inside the file, by token. unused: names of tensors of such that have no use.
     """
 
-    changes: tuple[AnyChange, ...]
+    changes: tuple[Change, ...]
     total: int
     matched: int
     skipped: tuple[tuple[str, str], ...]
@@ -309,9 +309,9 @@ class _Reader:
                 ):
                     raise self._subject.failed("adapter.not_finite", module=plan.name)
 
-    def changes(self, plans: Collection[Plan], contents: FileTensors) -> list[AnyChange]:
+    def changes(self, plans: Collection[Plan], contents: FileTensors) -> list[Change]:
         """The changes of the model's parameters that the modules make."""
-        found: list[tuple[str, AnyChange]] = []
+        found: list[tuple[str, Change]] = []
         for plan in plans:
             try:
                 for whole in self._changes(plan, contents):

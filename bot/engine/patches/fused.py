@@ -9,7 +9,8 @@ the parameters are put together and the change of the whole is cut.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from itertools import islice
+from typing import ClassVar
 
 import torch
 
@@ -61,7 +62,7 @@ class OfWhole:
 
     change: of the fused matrix. target: that matrix. piece: the place among `target.pieces` of what
         is changed here. siblings: the same object in what the other pieces get of `change`.
-    It is applied by `Wholes`, which has the other parameters.
+    Its `base` is that matrix, pristine, instead of the parameter; `Wholes` puts it together.
     """
 
     change: Change
@@ -82,29 +83,44 @@ class OfWhole:
     def nbytes(self) -> int:
         return self.change.nbytes
 
+    def delta(self, base: torch.Tensor) -> torch.Tensor:
+        return self.change.delta(base)
 
-AnyChange: TypeAlias = Change | OfWhole
+    def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
+        self.add_rows_of(self.delta(base), total, weight)
+
+    def add_rows_of(self, delta: torch.Tensor, total: torch.Tensor, weight: float) -> None:
+        """Add weight · the rows of `delta`, of the whole matrix, that are for this parameter."""
+        *_, (piece, start, stop) = islice(self.target.spans(), self.piece + 1)
+        _rows(total, piece).add_(delta[start:stop], alpha=weight)
+
+    def of_rows(self, parameter: str, start: int, stop: int) -> None:
+        return None
 
 
 class Wholes:
     """Adds changes of fused matrices, computing each once for parameters that follow each other.
+
+    On the device it needs room for such a matrix twice in fp32, and for what its formula needs.
 
     pristine: returns a parameter of the network, in fp32, on the device.
     """
 
     def __init__(self, pristine: Callable[[str], torch.Tensor]) -> None:
         self._pristine = pristine
+        # Of the last change, until its last piece has got it, and what tells that it is that one.
+        self._delta: torch.Tensor | None = None
         self._siblings: object = None
-        self._delta = torch.empty(0)
 
     def add_to(self, total: torch.Tensor, change: OfWhole, weight: float) -> None:
         """Add weight · delta to `total`, the parameter that `change` is for, in fp32."""
-        if self._siblings is not change.siblings:
-            self._delta = torch.empty(0)  # before its successor needs the memory
-            self._delta = change.change.delta(self._base(change))
-            self._siblings = change.siblings
-        piece, start, stop = list(change.target.spans())[change.piece]
-        _rows(total, piece).add_(self._delta[start:stop], alpha=weight)
+        delta = self._delta if self._siblings is change.siblings else None
+        if delta is None:
+            self._delta = None  # its memory is needed
+            delta = change.delta(self._base(change))
+        change.add_rows_of(delta, total, weight)
+        last = change.piece + 1 == len(change.target.pieces)
+        self._delta, self._siblings = (None, None) if last else (delta, change.siblings)
 
     def _base(self, change: OfWhole) -> torch.Tensor:
         pieces = change.target.pieces
@@ -112,7 +128,7 @@ class Wholes:
         return torch.cat(list(tensors))
 
 
-def placed(change: Change, target: AnyTarget) -> Iterator[AnyChange]:
+def placed(change: Change, target: AnyTarget) -> Iterator[Change]:
     """The changes of the model's parameters that make up `change`.
 
     change: of the weight or the bias of `target` as the file has it; the last part of its

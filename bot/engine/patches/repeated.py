@@ -13,8 +13,8 @@ import torch
 
 from bot.engine.patches.algorithms import LoRA
 from bot.engine.patches.algorithms.algorithm import flattened
-from bot.engine.patches.changes import BiasChange, WeightChange
-from bot.engine.patches.fused import AnyChange, OfSomeRows, OfWhole
+from bot.engine.patches.changes import BiasChange, Change, WeightChange
+from bot.engine.patches.fused import OfSomeRows, OfWhole
 
 _PROBES: Final = 4
 _ROUNDING: Final = 0.02
@@ -26,13 +26,13 @@ class ContradictionError(Exception):
     """Two different changes of the same rows. args[0]: the second's module in the file."""
 
 
-def without_repeated(found: Sequence[tuple[str, AnyChange]]) -> list[AnyChange]:
+def without_repeated(found: Sequence[tuple[str, Change]]) -> list[Change]:
     """The changes of a file, each once, in the same order.
 
     found: with the name of the module in the file. Of two that are the same, the one of more rows
     is left, else the first. Raises ContradictionError where they are not the same.
     """
-    kept: dict[tuple[str, str], list[tuple[str, range, AnyChange]]] = {}
+    kept: dict[tuple[str, str], list[tuple[str, range, Change]]] = {}
     dropped: set[int] = set()
     for name, change in sorted(found, key=lambda each: -len(_rows(each[1]))):
         rows = _rows(change)
@@ -49,7 +49,7 @@ def without_repeated(found: Sequence[tuple[str, AnyChange]]) -> list[AnyChange]:
     return [change for _, change in found if id(change) not in dropped]
 
 
-def _rows(change: AnyChange) -> range:
+def _rows(change: Change) -> range:
     """The rows of its parameter that a change is for; without an end where it is for all."""
     rows: tuple[int, int] | None = None
     if isinstance(change, OfSomeRows):
@@ -63,13 +63,11 @@ def _overlap(some: range, others: range) -> bool:
     return some.start < others.stop and others.start < some.stop
 
 
-def _are_alike(some: AnyChange, other: AnyChange, rows: range) -> bool:
+def _are_alike(some: Change, other: Change, rows: range) -> bool:
     """Whether two changes do the same to these rows, but for rounding; no if that is hard to say.
 
     rows: of the parameter; both have them.
     """
-    if isinstance(some, OfWhole) or isinstance(other, OfWhole):
-        return False
     effects = [_effect(change.of_rows("", rows.start, rows.stop)) for change in (some, other)]
     first, second = effects
     if first is None or second is None or first.shape != second.shape:
@@ -77,7 +75,7 @@ def _are_alike(some: AnyChange, other: AnyChange, rows: range) -> bool:
     return bool((first - second).norm() <= _ROUNDING * max(first.norm(), second.norm()))
 
 
-def _effect(change: AnyChange | None) -> torch.Tensor | None:
+def _effect(change: Change | None) -> torch.Tensor | None:
     """What a LoRA makes of a few random inputs, or all of what a bias gets; None for the others."""
     if isinstance(change, BiasChange):
         return change.difference.float().reshape(-1) * change.scale

@@ -6,10 +6,9 @@ from typing import Any, Final, TypeAlias
 
 import torch
 
-from bot.engine.patches.changes import tensors_of
-from bot.engine.patches.fused import AnyChange
+from bot.engine.patches.changes import Change, tensors_of
 
-Weighted: TypeAlias = tuple[float, AnyChange]
+Weighted: TypeAlias = tuple[float, Change]
 """The weight that a change is applied with, and the change."""
 Patch: TypeAlias = tuple[str, Sequence[Weighted]]
 """A parameter and its changes."""

@@ -75,13 +75,15 @@ def shape_of(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 class Patched:
     """A network in a `Part`, with known pristine weights."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32, device: str = "cpu"
+    ) -> None:
         from bot.engine.weights import Part, PristineWeights
 
         generator = torch.Generator().manual_seed(7)
         with torch.device("meta"):
             module = Network(shape)
-        self.part = Part(module, dtype, "cpu")
+        self.part = Part(module, dtype, device)
         self.pristine = {
             name: (torch.randn(slot.shape, generator=generator) * 0.3).to(dtype)
             for name, slot in self.part.layout.slots.items()
@@ -96,7 +98,7 @@ class Patched:
                 wanted.setdefault(change.parameter, []).append((weight, change))
         self.part.set_changes(wanted)
         self.part.wake(lambda: None)
-        return {name: value.clone() for name, value in self.part.module.named_parameters()}
+        return {name: each.clone().cpu() for name, each in self.part.module.named_parameters()}
 
 
 CASES = [
@@ -121,17 +123,17 @@ def test_is_the_dense_formula_of_the_fused_matrix(
     assert (file.total, file.matched, file.skipped) == (1, 1, ())
     network = Patched(shape)
     places = rows_of(name, shape)
-    base = torch.cat([network.pristine[f"{path}.weight"][a:b] for path, a, b in places]).double()
+    base = torch.cat([network.pristine[f"{p}.weight"][a:b] for p, a, b in places]).double()
     exact = expected_delta(algorithm, tensors, base)
     assert exact.abs().max() > 0.1
     for weight in (-1.0, 0.3, 1.0, 2.0):
         wanted = {key: value.double() for key, value in network.pristine.items()}
         start = 0
-        for path, low, high in places:
-            wanted[f"{path}.weight"][low:high] += weight * exact[start : start + high - low]
+        for module, low, high in places:
+            wanted[f"{module}.weight"][low:high] += weight * exact[start : start + high - low]
             if "diff_b" in tensors:
                 bias = tensors["diff_b"][start : start + high - low]
-                wanted[f"{path}.bias"][low:high] += weight * bias
+                wanted[f"{module}.bias"][low:high] += weight * bias
             start += high - low
         for key, value in network.wear((weight, file.changes)).items():
             assert (value.double() - wanted[key]).abs().max() <= 1e-5, key
@@ -154,6 +156,21 @@ def test_a_hundred_random_sets_leave_nothing_behind(tmp_path: Path, dtype: torch
         got, wanted = worn.wear(*adapters), Patched(LINEAR, dtype).wear(*adapters)
         assert all(torch.equal(got[key], wanted[key]) for key in wanted)
     assert all(torch.equal(value, worn.pristine[key]) for key, value in worn.wear().items())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("algorithm", make.fitting(LINEAR))
+def test_is_the_same_on_a_gpu(algorithm: str, tmp_path: Path) -> None:
+    """Where the tensors come in windows, and the parameters that are fused one by one."""
+    known = names(LINEAR)
+    files = [
+        read(make.file(tmp_path / name, algorithm, {name: shape_of(name, LINEAR)}), known)
+        for name in MAPPINGS
+    ]
+    adapters = [(0.7, file.changes) for file in files]
+    got, wanted = Patched(LINEAR, device="cuda").wear(*adapters), Patched(LINEAR).wear(*adapters)
+    assert all((got[key] - wanted[key]).abs().max() <= 1e-4 for key in wanted)
 
 
 def test_a_lora_is_cut_and_its_product_is_never_whole(tmp_path: Path) -> None:

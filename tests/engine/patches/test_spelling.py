@@ -149,7 +149,7 @@ def test_a_network_that_is_inside_the_transformer_in_files_has_no_name_of_its_ow
 
     conditioner = transformer()
     inside = {f"llm_adapter.{path}": path for path, _ in conditioner.named_modules() if path}
-    names = denoiser_names(
+    names: Any = denoiser_names(
         "text_conditioner", conditioner, inside, own=Prefixes(("text_conditioner.",))
     )
     path = "transformer_blocks.0.attn.to_q"
