@@ -64,11 +64,11 @@ def theirs(pairs: Pairs) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
             scale, shift = up.chunk(2)
             found["final_layer.adaLN_modulation.1"] = (down, torch.cat([shift, scale]))
         else:
-            kind, block, rest = path.split(".", 2)
+            kind, number, rest = path.split(".", 2)
             single = kind.startswith("single")
             if name := (SINGLE if single else DOUBLE).get(rest):
                 side = "single_blocks" if single else "double_blocks"
-                found[f"{side}.{block}.{name}"] = (down, up)
+                found[f"{side}.{number}.{name}"] = (down, up)
     for block in range(2):
         for fused, names in FUSED.items():
             parts = [pairs[f"transformer_blocks.{block}.attn.{name}"] for name in names]
