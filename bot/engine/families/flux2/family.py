@@ -69,11 +69,11 @@ class Flux2:
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
         if what := recognition.stranger(file, header):
-            raise subject.failed("model.not_family", family=FACTS.name, what=what)
+            raise subject.failed("model.other_family", family=FACTS.name, what=what)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
         if what := recognition.strange_folder(folder):
-            raise subject.failed("model.not_family", family=FACTS.name, what=what)
+            raise subject.failed("model.other_family", family=FACTS.name, what=what)
 
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject

@@ -192,7 +192,7 @@ def test_files_of_others_are_refused_by_name(
         file = write(tmp_path / "other.safetensors", tensors)
         with pytest.raises(JobFailed) as failure:
             loaded(painter, file, config=str(klein))
-        assert failure.value.code == "model.not_family"
+        assert failure.value.code == "model.other_family"
         assert failure.value.params["what"] == what
     folder = Path(shutil.copytree(klein, tmp_path / "dev"))
     index = json.loads((folder / "model_index.json").read_text())
