@@ -30,11 +30,12 @@ def unfit_models(
 class Told:
     """What is known about a model without its entry; None where nothing says.
 
-    family: by its files, or by its well-known repository. prediction: as in `ModelEntry`.
+    family: by its files, or by its well-known repository. prediction, variant: as in `ModelEntry`.
     """
 
     family: Family | None = None
     prediction: str | None = None
+    variant: str | None = None
 
 
 def told(
@@ -55,7 +56,8 @@ def told(
             return Told(of_architecture(facts.model) or of_repository(path), facts.prediction)
         if place.path:
             said = headers.folder(place.path)
-            return Told(of_architecture(said.model) or of_repository(path), said.prediction)
+            family = of_architecture(said.model) or of_repository(path)
+            return Told(family, said.prediction, said.variant)
     return Told(of_repository(path))
 
 

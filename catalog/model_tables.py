@@ -51,7 +51,7 @@ def read_models(
 
     order = sorted(tables, key=first)
     said, later = _said(tables, order, models_dir, headers)
-    families = {key: {"family": each.family.key} for key, each in said.items() if each.family}
+    families = {key: _known(each) for key, each in said.items() if each.family}
     table = read_tables(file, data, "models", ModelEntry, families)
     models = Models(table.entries, table.tables, table.problems, (*table.entries.values(),))
     # Of which family they are is not known.
@@ -59,6 +59,12 @@ def read_models(
     _contradictions(file, models, said)
     _complete(file, models, said)
     return models, _put_off(models, order, later, models_dir, headers)
+
+
+def _known(said: Told) -> dict[str, Any]:
+    """The fields of an entry that only the files of its model say."""
+    fields = {"family": said.family and said.family.key, "variant": said.variant}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _said(
@@ -101,7 +107,7 @@ def _complete(file: Path, models: Models, said: Mapping[str, Told]) -> None:
         try:
             fields = {"key": key, **models.tables[key]}
             models.entries[key] = ModelEntry.model_validate(
-                {**fields, "family": entry.family, "prediction": prediction}
+                {**fields, **_known(said[key]), "family": entry.family, "prediction": prediction}
             )
         except ValidationError as error:
             reason = f"its files say that its prediction is {prediction}, but {explain(error)}"

@@ -54,6 +54,24 @@ TILE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """On which profiles a family's networks leave the device while they have nothing to do.
+
+    text_encoders: once the prompt is encoded. denoiser: while any other network runs, which costs
+        two copies of its weights for each image.
+    """
+
+    text_encoders: frozenset[Profile]
+    denoiser: frozenset[Profile]
+
+
+USUAL: Final = Leaving(
+    text_encoders=frozenset((Profile.GB11, Profile.GB8)), denoiser=frozenset((Profile.GB8,))
+)
+"""For a family whose weights take some 7 GiB, or less."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to do for one image.
 
@@ -69,17 +87,23 @@ class Plan:
 
 
 def plan(
-    profile: Profile, whole: Mapping[Profile, float], width: int, height: int, *, upcast: bool
+    profile: Profile,
+    whole: Mapping[Profile, float],
+    width: int,
+    height: int,
+    *,
+    upcast: bool,
+    leaving: Leaving = USUAL,
 ) -> Plan:
     """The plan for an image. width, height: its final size in pixels, after a second pass.
 
-    whole: see Family. upcast: whether the VAE's dtype is twice as wide as the other networks'.
+    whole, leaving: see Family. upcast: whether the VAE's dtype is twice as wide as the other
+        networks'.
     """
     pixels = width * height * (2 if upcast else 1)
-    small = profile in (Profile.GB11, Profile.GB8)
     return Plan(
-        park_text_encoders=small,
-        park_denoiser=profile is Profile.GB8,
-        park_reference=small,
+        park_text_encoders=profile in leaving.text_encoders,
+        park_denoiser=profile in leaving.denoiser,
+        park_reference=profile in (Profile.GB11, Profile.GB8),
         tiled=pixels > whole[profile],
     )

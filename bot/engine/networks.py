@@ -112,7 +112,10 @@ _LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
 """Options of a VAE's configuration that are not about the VAE."""
 
 
-_COPIED: Final = (".in_proj_weight", ".in_proj_bias", ".text_projection")
+_COPIED: Final = (
+    *(".in_proj_weight", ".in_proj_bias", ".text_projection"),
+    "final_layer.adaLN_modulation.1.weight",
+)
 """Ends of the names of tensors that are taken apart or turned over, and so copied."""
 _HISTORY: Final = ("architectures", "dtype", "torch_dtype", "transformers_version")
 
@@ -146,6 +149,8 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
 def _name_strangers(header: Header, family: Family, subject: Subject) -> None:
     """Log what a single-file checkpoint has that belongs to no network and is not harmless."""
     known = tuple(prefix for network in family.networks for prefix in family.prefixes(network))
+    if not any(name.startswith(known) for name in header.shapes):
+        return  # the file of one network, whose names are compared when it is read
     strange = [n for n in header.shapes if not n.startswith(known) and not is_harmless(n)]
     if strange:
         log.warning(
@@ -168,7 +173,8 @@ def read(
     except UnknownQuantisation as error:
         raise subject.failed("model.quantised", reason=str(error)) from None
     tensors = fitting(network, family.renamed(network, module, own, layout.slots), layout, subject)
-    if unused := _unused(own, tensors):
+    unused = [name for name in _unused(own, tensors) if not family.unread(network, name)]
+    if unused:
         log.warning(
             "Model %s: left out %d tensors that are no part of its %s, such as %s",
             *(subject.key, len(unused), network, one_line(unused[0][:100])),

@@ -170,7 +170,7 @@ class Pipeline:
             upcast = decoding.itemsize > self._place.dtype.itemsize
         except (OSError, ValueError):
             upcast = True  # the error is reported when the model is loaded
-        return plan(profile, family.whole, *size, upcast=upcast)
+        return plan(profile, family.whole, *size, upcast=upcast, leaving=family.leaving)
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Start compiling the denoiser for this model's usual images."""

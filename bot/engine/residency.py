@@ -14,7 +14,7 @@ from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
-from bot.engine.patches import Change, Target, Weighted
+from bot.engine.patches import AnyTarget, Change, Weighted
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
@@ -42,7 +42,7 @@ class Resident:
     files: tuple[Any, ...]
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Any]
-    targets: Mapping[str, Target]
+    targets: Mapping[str, AnyTarget]
     shapes: Mapping[str, str]
 
     @property
@@ -96,7 +96,7 @@ class Residency:
         self._cache = cache
         self._hashes = hashes
         self._parts: dict[str, tuple[str, Part]] = {}
-        self.targets: Mapping[str, Target] = {}
+        self.targets: Mapping[str, AnyTarget] = {}
         self.adapter_bases: tuple[str, ...] = ()
         self._tokenizers: dict[tuple[Any, ...], Any] = {}
         self.resident: Resident | None = None

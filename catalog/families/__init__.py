@@ -5,11 +5,12 @@ from types import MappingProxyType
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
-    {family.key: family for family in (SDXL, SD15)}
+    {family.key: family for family in (SDXL, SD15, FLUX2)}
 )
 """By key."""
 DEFAULT: Final = SDXL
@@ -36,6 +37,7 @@ def of_repository(hub_id: str) -> Family | None:
 __all__ = [
     "DEFAULT",
     "FAMILIES",
+    "FLUX2",
     "SD15",
     "SDXL",
     "DraftPreset",

@@ -26,7 +26,7 @@ from catalog.weight_files.algorithms import (
     NORM,
     UNKNOWN,
 )
-from catalog.weight_files.base_models import INPUT_LAST, Shapes
+from catalog.weight_files.base_models import INPUT_LAST, OUTPUT_FIRST, Shapes
 from catalog.weight_files.embedding import (
     BUNDLE,
     EMBEDDING,
@@ -71,9 +71,12 @@ _NAMED: Final = frozenset(
 
 _RANK_FIRST: Final = frozenset({"lora_down", "lora_A", "hada_w1_b", "lokr_w1_b", "lokr_w2_b", "a2"})
 _TUCKER: Final = frozenset({"lora_mid", "hada_t1", "lokr_t2"})
-_OF_INPUT: Final = frozenset({*INPUT_LAST, "lokr_w1", "lokr_w1_b", "lokr_w2", "lokr_w2_b"})
+_OF_WIDTHS: Final = frozenset(
+    {*INPUT_LAST, *OUTPUT_FIRST, *(f"lokr_{x}" for x in ("w1", "w1_a", "w1_b"))}
+    | {"lokr_w2", "lokr_w2_a", "lokr_w2_b"}
+)
 
-_SHAPED: Final = _RANK_FIRST | _TUCKER | _OF_INPUT | {"oft_blocks"}
+_SHAPED: Final = _RANK_FIRST | _TUCKER | _OF_WIDTHS | {"oft_blocks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def adapter_facts(
     found: set[str] = set()
     ranks: Counter[int] = Counter()
     conv_ranks: Counter[int] = Counter()
-    readers: dict[str, dict[str, tuple[int, ...]]] = {}
+    telling: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
     bundle = False
     for name in shapes:
@@ -158,14 +161,14 @@ def adapter_facts(
             (conv_ranks if spatial else ranks)[shape[0]] += 1
         elif part in _TUCKER and shape:
             conv_ranks[shape[0]] += 1
-        if part in _OF_INPUT and base_models.reads_text(module):
-            readers.setdefault(module, {})[part] = shape
+        if part in _OF_WIDTHS and base_models.tells(module):
+            telling.setdefault(module, {})[part] = shape
     if any(config.method == OFT for config in configs.values()):
         found.add(DIAG_OFT)
     kind = unsupported_kind(strange, configs)
     if not kind and not found and is_embedding(shapes):
         kind = EMBEDDING
-    structure = base_models.of_tensors(shapes, readers)
+    structure = base_models.of_tensors(shapes, telling)
     return AdapterFacts(
         algorithm=kind or _joined(found, convolutions=bool(conv_ranks)),
         base=base_models.refined(structure, metadata),

@@ -7,6 +7,19 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from catalog.weight_files import dit_adapters
+from catalog.weight_files.dit_adapters import (
+    ANIMA,
+    DIT,
+    FLUX,
+    FLUX2_DEV,
+    FLUX_OR_KLEIN,
+    KLEIN,
+    KLEIN_4B,
+    KLEIN_9B,
+    Z_IMAGE,
+)
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 SDXL: Final = "SDXL"
@@ -15,13 +28,14 @@ SDXL_OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
 SD15: Final = "SD 1.5"
 SD1_OR_2: Final = "SD 1.5/2"
 """Their blocks are the same; only the layers that read the text embeddings differ."""
-DIT: Final = "DiT"
 
 _STATED_MAX: Final = 200
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
 """Suffixes of tensors whose second dimension is the input width of their module."""
+OUTPUT_FIRST: Final = ("lora_up", "lora_B", "hada_w1_a", "diff")
+"""Suffixes of those whose first dimension is its output width."""
 
 _BASE_OF_CONTEXT: Final = {768: SD15, 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
 """Width of the text embeddings that a cross-attention layer of the UNet reads."""
@@ -38,9 +52,6 @@ _UNET_BLOCKS: Final = (
 _TRANSFORMERS: Final = (
     ("motion_modules_", "AnimateDiff"),
     ("joint_blocks_", "SD 3"),
-    ("double_blocks_", "Flux"),
-    ("_single_blocks_", "Flux"),
-    ("single_transformer_blocks_", "Flux"),
     ("\ntransformer_", DIT),
 )
 _OF_SD1: Final = ("down_blocks_0_attentions_", "input_blocks_1_1_", "down_blocks_3_")
@@ -48,6 +59,7 @@ _OF_SDXL: Final = (
     *("_transformer_blocks_1_", "add_embedding_", "label_emb_"),
     *("\nlora_te2_", "\ntext_encoder_2_"),
 )
+"""The second text encoder is a CLIP here; where it is a T5, `dit_adapters` has said so before."""
 
 
 # Matched against architecture names without spaces and dashes; the first that occurs wins.
@@ -64,14 +76,18 @@ _ARCHITECTURES: Final = (
     ("stablediffusion3", "SD 3"),
     ("sd3", "SD 3"),
     ("chroma", "Chroma"),
-    ("flux", "Flux"),
+    *(("flux2klein4b", KLEIN_4B), ("flux2klein9b", KLEIN_9B), ("flux2klein", KLEIN)),
+    ("flux2", FLUX2_DEV),
+    ("flux", FLUX),
     ("hunyuan", "Hunyuan"),
     ("wan2", "Wan"),
     ("qwen", "Qwen-Image"),
     ("lumina", "Lumina"),
-    ("zimage", "Z-Image"),
+    ("zimage", Z_IMAGE),
     ("pixart", "PixArt"),
     ("auraflow", "AuraFlow"),
+    ("krea2", "Krea 2"),
+    *(("animagine", SDXL), ("animate", "AnimateDiff"), ("anima", ANIMA)),
 )
 # The same for checkpoint names; the numbers are Civitai's, whose trainer writes nothing else.
 _CHECKPOINTS: Final = (
@@ -82,7 +98,7 @@ _CHECKPOINTS: Final = (
     ("290640safetensors", "Pony"),
     ("sdxl", SDXL),
     ("v15pruned", "SD 1.5"),
-    ("flux1", "Flux"),
+    ("flux1", FLUX),
 )
 # And as Civitai names them.
 _IN_WORDS: Final = (
@@ -93,8 +109,13 @@ _IN_WORDS: Final = (
     *_ARCHITECTURES,
 )
 _UNET_BASES: Final = frozenset({"SD 1.5", "SD 2", "SDXL", "SDXL refiner"})
-# Their blocks have the same names as Flux's.
-_LIKE_FLUX: Final = frozenset({"Chroma", "Hunyuan"})
+_LIKE: Final = {
+    # Their blocks have the same names as Flux's.
+    FLUX: frozenset({"Chroma", "Hunyuan"}),
+    FLUX_OR_KLEIN: frozenset({"Chroma", "Hunyuan", FLUX, KLEIN_4B}),
+    KLEIN: frozenset({KLEIN_4B, KLEIN_9B, FLUX2_DEV}),
+}
+"""What the tensors tell → what metadata may make of it."""
 
 
 def refined(structure: str, metadata: Mapping[str, str]) -> str:
@@ -111,8 +132,8 @@ def refined(structure: str, metadata: Mapping[str, str]) -> str:
         return checkpoint
     if base == SD1_OR_2 and stated in {"SD 1.5", "SD 2"}:
         return stated
-    if base == "Flux" and stated in _LIKE_FLUX:
-        return stated
+    if told := _told_apart(base, stated):
+        return told
     if base == DIT and stated not in _UNET_BASES:
         return stated or DIT
     return base
@@ -125,7 +146,16 @@ def in_words(base: str, said: str) -> str:
     """
     words = _NOT_A_LETTER.sub("", said[:_STATED_MAX].casefold())
     stated = _first(_IN_WORDS, [words])
+    if told := _told_apart(base, stated):
+        return told
     return stated if not base or (base == SDXL and stated in SDXL_OFFSPRING) else base
+
+
+def _told_apart(base: str, stated: str) -> str:
+    """What is stated, where it is one of those that the tensors cannot tell apart; else ""."""
+    if base == FLUX_OR_KLEIN and stated == KLEIN:
+        return KLEIN_4B  # the other one is wider
+    return stated if stated in _LIKE.get(base, ()) else ""
 
 
 def _letters(metadata: Mapping[str, str], key: str) -> str:
@@ -137,6 +167,13 @@ def _first(table: Iterable[tuple[str, str]], texts: Iterable[str]) -> str:
     return next(found, "")
 
 
+def tells(module: str) -> bool:
+    """Whether the widths of a module of this name may tell the base."""
+    if reads_text(module):
+        return True
+    return module.replace(".", "_").endswith(dit_adapters.TELLING)
+
+
 def reads_text(module: str) -> bool:
     """Whether a module of this name reads the text embeddings, so its input tells the base."""
     if "attn2" in module:
@@ -144,13 +181,15 @@ def reads_text(module: str) -> bool:
     return module.endswith(_JOINT_KEYS)
 
 
-def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
+def of_tensors(shapes: Shapes, telling: Mapping[str, Shapes]) -> str:
     """The base model that the tensors imply, "" if they do not tell.
 
-    readers: for each module that `reads_text`, its shapes by tensor suffix, as in INPUT_LAST.
+    telling: for each module that `tells`, its shapes by tensor suffix, as in INPUT_LAST.
     """
     foreign = False
-    for module, parts in readers.items():
+    for module, parts in telling.items():
+        if not reads_text(module):
+            continue
         width = _input_width(parts)
         if module.endswith(_JOINT_KEYS):
             if width in _SD3_WIDTHS:
@@ -160,6 +199,12 @@ def of_tensors(shapes: Shapes, readers: Mapping[str, Shapes]) -> str:
                 return base
             foreign = True
     names = "\n" + "\n".join(shapes).replace(".", "_")
+    widths = {
+        module.replace(".", "_"): (_input_width(parts), _output_width(parts))
+        for module, parts in telling.items()
+    }
+    if base := dit_adapters.base_of(names, widths):
+        return base
     for mark, base in _TRANSFORMERS:
         if mark in names:
             return base
@@ -180,3 +225,13 @@ def _input_width(parts: Shapes) -> int:
     second = parts.get("lokr_w2") or parts.get("lokr_w2_b") or ()
     # The Kronecker product of a×b and c×d has b·d columns; a low-rank factor ends in them too.
     return first[1] * second[1] if len(first) >= 2 and len(second) >= 2 else 0
+
+
+def _output_width(parts: Shapes) -> int:
+    """The output width of the module of these tensors; 0 if they do not tell."""
+    for part in OUTPUT_FIRST:
+        if len(shape := parts.get(part, ())) >= 2:
+            return shape[0]
+    first = parts.get("lokr_w1") or parts.get("lokr_w1_a") or ()
+    second = parts.get("lokr_w2") or parts.get("lokr_w2_a") or ()
+    return first[0] * second[0] if len(first) >= 2 and len(second) >= 2 else 0

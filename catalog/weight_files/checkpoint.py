@@ -94,7 +94,8 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     reason = quantisation.refusal(header)
     prediction, unclear = None, None
     try:
-        prediction = evidence.of_file(file, header).prediction
+        # Those that their configuration completes were all trained alike.
+        prediction = evidence.of_file(file, header).prediction if ENCODERS[model] else None
     except UnknownTraining as error:
         unclear = unclear_training(what, evidence.unclear(error))
     return CheckpointFacts(

@@ -5,6 +5,8 @@ from typing import Final
 
 from catalog.weight_files.base_models import SD15, SDXL
 
+FLUX2_KLEIN: Final = "FLUX.2 klein 4B"
+
 ENCODERS: Final[Mapping[str, tuple[tuple[str, ...], ...] | None]] = {
     SDXL: (
         ("conditioner.embedders.0.", "conditioner.embedders.1."),
@@ -12,9 +14,10 @@ ENCODERS: Final[Mapping[str, tuple[tuple[str, ...], ...] | None]] = {
         ("text_encoders.clip_l.", "text_encoders.clip_g."),
     ),
     SD15: (("cond_stage_model.transformer.",), ("text_encoder.",), ("text_encoders.clip_l.",)),
+    FLUX2_KLEIN: None,
 }
 """Model → what the names of its text encoders begin with: in the files of its authors, of diffusers
 and of ComfyUI. None: whatever a file lacks comes with the configuration that completes it."""
 USABLE: Final = tuple(ENCODERS)
 """The models that `catalog.families` has a family for."""
-INSTEAD: Final = f"only complete checkpoints of {' and '.join(USABLE)} can be used"
+INSTEAD: Final = f"only checkpoints of {', '.join(USABLE[:-1])} and {USABLE[-1]} can be used"

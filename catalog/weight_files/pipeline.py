@@ -9,13 +9,13 @@ from typing import Any, Final
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
-from catalog.weight_files.layouts import USABLE
+from catalog.weight_files.layouts import FLUX2_KLEIN, USABLE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
 
 INDEX: Final = "model_index.json"
-READ: Final = (INDEX, "unet/config.json")
+READ: Final = (INDEX, "unet/config.json", "transformer/config.json")
 """The files that decide what a folder is."""
 WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
 CONFIGURATION_MAX: Final = 1_000_000
@@ -34,7 +34,6 @@ _NAMES: Final = {
     "FluxKontext": "FLUX.1",
     "FluxFill": "FLUX.1",
     "Flux2": "FLUX.2 dev",
-    "Flux2Klein": "FLUX.2 klein",
     "ZImage": "Z-Image",
     "QwenImage": "Qwen-Image",
     "QwenImageEdit": "Qwen-Image",
@@ -49,6 +48,12 @@ _NAMES: Final = {
     "AnimaModular": "Anima",
 }
 """Class of a pipeline, without "Pipeline" → what its model is called."""
+_USABLE: Final = {"Flux2Klein": FLUX2_KLEIN}
+"""The same for models of `layouts.USABLE` that have no UNet."""
+_KLEIN_9B: Final = (8, 24)
+"""Double and single blocks of the larger FLUX.2 klein."""
+_VARIANTS: Final = {True: "distilled", False: "base"}
+"""What `is_distilled` in the index of FLUX.2 klein says."""
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
 _PARTS: Final = {
     "unet": ("UNet2DConditionModel",),
@@ -85,11 +90,13 @@ class FolderFacts:
     model: the one of `layouts.USABLE` that it is; "" if it is another, or does not say.
     refusal: why it cannot be used; None if it can, as far as it tells.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
+    variant: of its family, as in `ModelEntry`; None if it does not say.
     """
 
     model: str = ""
     refusal: Refusal | None = None
     prediction: str | None = None
+    variant: str | None = None
 
     def unfit(self, *, of: Collection[str], prediction: bool) -> Refusal | None:
         """Why it cannot be used as one of the models `of`; None if it can, as far as it tells.
@@ -116,6 +123,8 @@ def folder_facts(folder: Path) -> FolderFacts:
             continue
         except ConfigurationError as error:
             return FolderFacts(refusal=Refusal("folder that cannot be read", str(error)))
+    if "" in found and (transformed := _of_transformer(found[""], found.get("transformer", {}))):
+        return transformed
     if "" in found and (what := kind_of_pipeline(found[""])):
         return FolderFacts(refusal=Refusal(what))
     stated = SDXL if str(found.get("", {}).get("_class_name", "")).startswith(_OF_SDXL) else ""
@@ -129,6 +138,23 @@ def folder_facts(folder: Path) -> FolderFacts:
         return FolderFacts(unet.model, prediction=evidence.of_folder(folder).prediction)
     except UnknownTraining as error:
         return FolderFacts(unet.model, unclear_training(what, evidence.unclear(error)))
+
+
+def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> FolderFacts | None:
+    """A model of `_USABLE`; None if the index is of another."""
+    model = _USABLE.get(str(index.get("_class_name")).removesuffix("Pipeline"))
+    if model is None:
+        return None
+    what = f"{model} model"
+    if model == FLUX2_KLEIN:
+        blocks = (config.get("num_layers"), config.get("num_single_layers"))
+        if blocks == _KLEIN_9B:
+            return FolderFacts(refusal=Refusal("FLUX.2 klein 9B model"))
+    if reason := quantisation.config_refusal(config):
+        return FolderFacts(model, unreadable_weights(what, reason))
+    distilled = index.get("is_distilled")
+    variant = _VARIANTS.get(distilled) if isinstance(distilled, bool) else None
+    return FolderFacts(model, variant=variant)
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:

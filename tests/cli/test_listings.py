@@ -26,8 +26,8 @@ class TestListings:
             assert {"key", "name", "description", "available", "problems"} <= row.keys()
         assert rows["demo"]["available"] is True
         assert rows["demo"]["default"] is True
-    assert rows["demo"]["family_name"] == "Stable Diffusion XL"
-    assert rows["demo"]["family_licence"] == "CreativeML Open RAIL++-M"
+        assert rows["demo"]["family_name"] == "Stable Diffusion XL"
+        assert rows["demo"]["family_licence"] == "CreativeML Open RAIL++-M"
         assert rows["lost"]["available"] is False
         assert rows["lost"]["problems"]
         assert rows["broken"]["available"] is False

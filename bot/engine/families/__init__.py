@@ -14,11 +14,12 @@ from bot.engine.families.family import (
     Recall,
     Tensors,
 )
+from bot.engine.families.flux2 import Flux2
 from bot.engine.families.sd15 import SD15
 from bot.engine.families.sdxl import SDXL
 from catalog import ModelEntry
 
-FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(), SD15())}
+FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(), SD15(), Flux2())}
 """By key."""
 
 

@@ -16,8 +16,8 @@ import torch
 from bot.engine.environment import Place
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
-from bot.engine.memory import Profile
-from bot.engine.patches import Target
+from bot.engine.memory import Leaving, Profile
+from bot.engine.patches import AnyTarget
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
@@ -107,6 +107,7 @@ class Family(Protocol):
     vae_scale: pixels per latent along each side.
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
+    leaving: which networks leave the device meanwhile.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.
     """
 
@@ -121,6 +122,7 @@ class Family(Protocol):
     usual_tokens: int
     vae_scale: int
     whole: Mapping[Profile, float]
+    leaving: Leaving
     preview: PreviewFactors
     ays: tuple[int, ...]
 
@@ -191,6 +193,9 @@ class Family(Protocol):
     def prefixes(self, network: str) -> tuple[str, ...]:
         """What the names of `network` may begin with in a single-file checkpoint."""
 
+    def unread(self, network: str, name: str) -> bool:
+        """Whether a tensor of that name in the files of `network` is left out on purpose."""
+
     def renamed(
         self,
         network: str,
@@ -207,8 +212,9 @@ class Family(Protocol):
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
         """The tokenizer in `folder`. Raises JobFailed when it is not this family's."""
 
-    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
-        """Every name that an adapter file may use for a module in `patched` → that module.
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> Mapping[str, AnyTarget]:
+        """Every name that an adapter file may use for a module in `patched` → that module, or what
+        the model has of it.
 
         networks: the modules by name; only shapes are read.
         """
@@ -233,13 +239,12 @@ class Family(Protocol):
         Raises JobFailed when the prompt is too long, or clip skip names a layer that is not there.
         """
 
-    def condition(
-        self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None
-    ) -> Conditioning:
+    def condition(self, encoded: Encoded, size: tuple[int, int], image: Any | None) -> Conditioning:
         """The conditioning of one pass, or of the steps of it that have these prompts.
 
-        size: width and height in pixels. image: a reference image's embeddings as the denoiser's
-        IP-Adapter layers take them, with as many rows as the prompts; or None.
+        size: width and height in pixels. image: what the denoiser is given of pictures, None
+        without any: a list of a reference image's embeddings as the denoiser's IP-Adapter layers
+        take them, with as many rows as the prompts, or what the family itself makes of pictures.
         """
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:

@@ -3,7 +3,20 @@
 from bot.engine.patches.cache import AdapterCache
 from bot.engine.patches.changes import Change
 from bot.engine.patches.file import AdapterFile, read
-from bot.engine.patches.names import Target
+from bot.engine.patches.fused import OfWhole, Wholes
+from bot.engine.patches.names import AnyTarget, Fused, Target
 from bot.engine.patches.staging import Weighted, staged
 
-__all__ = ["AdapterCache", "AdapterFile", "Change", "Target", "Weighted", "read", "staged"]
+__all__ = [
+    "AdapterCache",
+    "AdapterFile",
+    "AnyTarget",
+    "Change",
+    "Fused",
+    "OfWhole",
+    "Target",
+    "Weighted",
+    "Wholes",
+    "read",
+    "staged",
+]

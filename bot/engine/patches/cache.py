@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from bot.engine.hashing import HashCache
 from bot.engine.patches.file import AdapterFile, check_header, read
-from bot.engine.patches.names import Target
+from bot.engine.patches.names import AnyTarget
 from bot.engine.subject import Subject
 from catalog.weight_files import config_file
 
@@ -31,7 +31,7 @@ class AdapterCache:
         self._lock = threading.Lock()
         self._files: OrderedDict[Key, AdapterFile] = OrderedDict()
         self._reading: dict[Key, threading.Event] = {}
-        self._names: list[Mapping[str, Target]] = []
+        self._names: list[Mapping[str, AnyTarget]] = []
 
     @property
     def nbytes(self) -> int:
@@ -40,7 +40,7 @@ class AdapterCache:
             return sum(file.nbytes for file in self._files.values())
 
     def get(
-        self, path: Path, known: Mapping[str, Target], bases: Collection[str], subject: Subject
+        self, path: Path, known: Mapping[str, AnyTarget], bases: Collection[str], subject: Subject
     ) -> AdapterFile:
         """Like `read`, but from RAM if the file is unchanged and the model has the same names.
 
@@ -101,7 +101,7 @@ class AdapterCache:
             while total > self._limit:
                 total -= self._files.popitem(last=False)[1].nbytes
 
-    def _number(self, known: Mapping[str, Target]) -> int:
+    def _number(self, known: Mapping[str, AnyTarget]) -> int:
         """Number the sets of names: models with equal names share the parsed files."""
         with self._lock:
             for number, names in enumerate(self._names):

@@ -1,8 +1,9 @@
 """Changes that adapters make: one parameter each, as a difference from the pristine weights."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -31,7 +32,8 @@ class Change(Protocol):
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         """The difference that the adapter makes at weight 1.
 
-        base: the pristine parameter, in fp32, on any device; it is not modified.
+        base: the pristine parameter, in fp32, on any device; it is not modified. Of a
+            `fused.OfWhole` it is the matrix that the file has fused.
         Returns a new tensor like `base`. The patched parameter is
         base + Σ weightᵢ · deltaᵢ(base), summed in fp32 in the order given and rounded once. So
         every algorithm is linear in the weight, even those that do not add (DoRA, OFT, BOFT,
@@ -40,6 +42,12 @@ class Change(Protocol):
 
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
         """Add weight · delta(base) to `total`, which is like `base` and contiguous."""
+
+    def of_rows(self, parameter: str, start: int, stop: int) -> "Change | None":
+        """The change of rows `start` to before `stop`, which are all of another parameter.
+
+        None where the change of a row depends on other rows.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,12 @@ class WeightChange:
             self.algorithm.add_product(total, weight)
         else:
             total.add_(self.delta(base), alpha=weight)
+
+    def of_rows(self, parameter: str, start: int, stop: int) -> "WeightChange | None":
+        algorithm = self.algorithm.of_rows(start, stop)
+        if algorithm is None:
+            return None
+        return WeightChange(self.part, parameter, bytes_of(tensors_of(algorithm)), algorithm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,14 @@ class Decomposed:
 
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
         total.add_(self.delta(base), alpha=weight)
+
+    def of_rows(self, parameter: str, start: int, stop: int) -> "Decomposed | None":
+        algorithm = self.algorithm.of_rows(start, stop)
+        if self.axis != 0 or algorithm is None:
+            return None  # a column's norm is over all rows
+        magnitude = self.magnitude.reshape(-1)[start:stop]
+        size = bytes_of(tensors_of((algorithm, magnitude)))
+        return Decomposed(self.part, parameter, size, algorithm, magnitude, self.axis)
 
 
 def magnitude_axis(magnitude: Shape, target: Shape, *, of_rows: bool) -> int:
@@ -138,6 +160,10 @@ class BiasChange:
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
         total.add_(self.delta(base), alpha=weight)
 
+    def of_rows(self, parameter: str, start: int, stop: int) -> "BiasChange":
+        rows = self.difference.reshape(-1)[start:stop]
+        return replace(self, parameter=parameter, difference=rows)
+
 
 @dataclass(frozen=True, slots=True)
 class BiasScaled:
@@ -157,6 +183,9 @@ class BiasScaled:
 
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
         total.add_(self.delta(base), alpha=weight)
+
+    def of_rows(self, parameter: str, start: int, stop: int) -> "BiasScaled":
+        return BiasScaled(self.part, parameter, self.factors.reshape(-1)[start:stop])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +207,19 @@ class BiasReplaced:
     def add_to(self, total: torch.Tensor, base: torch.Tensor, weight: float) -> None:
         total.add_(self.delta(base), alpha=weight)
 
+    def of_rows(self, parameter: str, start: int, stop: int) -> "BiasReplaced":
+        return BiasReplaced(self.part, parameter, self.value.reshape(-1)[start:stop])
 
-def bytes_of(tensors: Sequence[torch.Tensor]) -> int:
+
+def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
+
+
+def tensors_of(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors of a change or of an algorithm, whatever it calls them."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        yield from chain.from_iterable(map(tensors_of, value))
+    elif is_dataclass(value):
+        yield from chain.from_iterable(tensors_of(getattr(value, f.name)) for f in fields(value))

@@ -25,8 +25,10 @@ from bot.engine.patches.changes import (
 )
 from bot.engine.patches.contents import Contents
 from bot.engine.patches.file_tensors import PIECE, CutOffError, FileTensors
+from bot.engine.patches.fused import placed
 from bot.engine.patches.modules import BOUNDED, Module, OtherShape, Plan, modules_of, plan_of
-from bot.engine.patches.names import Target, paths_of
+from bot.engine.patches.names import AnyTarget, Target, is_mixed, paths_of
+from bot.engine.patches.repeated import ContradictionError, without_repeated
 from bot.engine.patches.scales import Scales
 from bot.engine.subject import Subject
 from bot.progress import Stage
@@ -59,7 +61,8 @@ UNKNOWN_BASE: Final = "another base model"
 class AdapterFile:
     """The contents of a file that fit the model.
 
-    changes: to apply, in the order of the file; at most two per module, for weight and bias.
+    changes: to apply, in the order of the file; at most two per module, for weight and bias, where
+        a module of the file is one of the model.
     total: modules in the file. matched: modules that are in `changes` completely.
     skipped: for the others (name in the file, reason): "no_such_module" in this model, or
         "no_bias" to change; the weight of such a module is still applied.
@@ -127,7 +130,7 @@ def _open(path: Path, subject: Subject) -> tuple[Opened, bytes | None, Configs]:
 
 def read(
     path: Path,
-    known: Mapping[str, Target],
+    known: Mapping[str, AnyTarget],
     bases: Collection[str],
     subject: Subject,
     hashes: HashCache | None = None,
@@ -159,7 +162,7 @@ def _parsed(
     configs: Configs,
     beside: bytes | None,
     contents: Contents,
-    known: Mapping[str, Target],
+    known: Mapping[str, AnyTarget],
     bases: Collection[str],
     subject: Subject,
     hashes: HashCache | None,
@@ -177,9 +180,7 @@ def _parsed(
     contents.wait(tick)
     if not tensors.all_finite(subject.check_stop):
         reader.blame(tensors, plans)
-    changes: list[Change] = []
-    for plan in plans:
-        changes += reader.changes(plan, tensors)
+    changes = reader.changes(plans, tensors)
     if not changes:
         raise reader.matches_nothing()
     skipped = [(module.name, "no_such_module") for module in modules if not module.target]
@@ -253,7 +254,7 @@ class _Reader:
         header = self._header
         return adapter_facts(header.shapes, header.metadata, self._configs).base
 
-    def plan(self, module: Module, target: Target) -> Plan:
+    def plan(self, module: Module, target: AnyTarget) -> Plan:
         """Check the shapes of a module."""
         try:
             plan = plan_of(module, target, self._header)
@@ -308,19 +309,30 @@ class _Reader:
                 ):
                     raise self._subject.failed("adapter.not_finite", module=plan.name)
 
-    def changes(self, plan: Plan, contents: FileTensors) -> list[Change]:
-        """The changes of a module: of its weight, of its bias, or both."""
+    def changes(self, plans: Collection[Plan], contents: FileTensors) -> list[Change]:
+        """The changes of the model's parameters that the modules make."""
+        found: list[tuple[str, Change]] = []
+        for plan in plans:
+            try:
+                for whole in self._changes(plan, contents):
+                    found += ((plan.name, change) for change in placed(whole, plan.target))
+            except (MalformedError, KeyError):
+                raise self._broken(plan.name) from None
+        if not is_mixed(plan.target for plan in plans):
+            return [change for _, change in found]
         try:
-            return list(self._changes(plan, contents))
-        except (MalformedError, KeyError):
-            raise self._broken(plan.name) from None
+            return without_repeated(found)
+        except ContradictionError as error:
+            raise self._broken(error.args[0]) from None
 
     def _changes(self, plan: Plan, contents: FileTensors) -> Iterator[Change]:
+        """The changes of a module as the file has it: of its weight, of its bias, or both."""
         target = plan.target
+        path = target.path if isinstance(target, Target) else plan.name
         tensors = {role: contents.tensor(plan.roles[role]) for role in plan.used}
         stated = self._stated(plan, tensors)
         if plan.algorithm:
-            weight = f"{target.path}.weight"
+            weight = f"{path}.weight"
             algorithm = plan.algorithm.build(tensors, stated, target.shape)
             used = [tensors[role] for role in plan.algorithm.roles & tensors.keys()]
             if plan.axis < 0:
@@ -331,13 +343,13 @@ class _Reader:
                 yield Decomposed(target.part, weight, size, algorithm, magnitude, plan.axis)
             scaled = isinstance(algorithm, algorithms.PeftIA3) and not algorithm.on_input
             if scaled and target.has_bias:
-                yield BiasScaled(target.part, f"{target.path}.bias", tensors["ia3_l"])
+                yield BiasScaled(target.part, f"{path}.bias", tensors["ia3_l"])
         if "new_bias" in tensors:
-            yield BiasReplaced(target.part, f"{target.path}.bias", tensors["new_bias"])
+            yield BiasReplaced(target.part, f"{path}.bias", tensors["new_bias"])
         for role in ("diff_b", "b_norm", "up_bias"):
             if role in tensors:
                 scale = stated.scale if role == "up_bias" else 1.0
-                yield BiasChange(target.part, f"{target.path}.bias", tensors[role], scale)
+                yield BiasChange(target.part, f"{path}.bias", tensors[role], scale)
 
     def _stated(self, plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Stated:
         """What the algorithm of a module is told besides its own tensors."""

@@ -8,7 +8,7 @@ from typing import Final
 from bot.engine.patches import algorithms
 from bot.engine.patches.algorithms import Algorithm, MalformedError, Shape
 from bot.engine.patches.changes import magnitude_axis
-from bot.engine.patches.names import Spellings, Target
+from bot.engine.patches.names import AnyTarget, Spellings, is_mixed
 from bot.engine.subject import Subject
 from catalog.weight_files import BUNDLE, Header, split
 
@@ -52,7 +52,7 @@ class Module:
 
     name: str
     roles: Mapping[str, str]
-    target: Target | None
+    target: AnyTarget | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Plan:
 
     name: str
     roles: Mapping[str, str]
-    target: Target
+    target: AnyTarget
     algorithm: type[Algorithm] | None
     rank: int | None
     used: frozenset[str]
@@ -74,7 +74,7 @@ class Plan:
 
 
 def modules_of(
-    header: Header, known: Mapping[str, Target], subject: Subject, *, biases: bool
+    header: Header, known: Mapping[str, AnyTarget], subject: Subject, *, biases: bool
 ) -> tuple[Module, ...]:
     """The modules of a file, in its order.
 
@@ -99,15 +99,19 @@ def modules_of(
     targets = {name: spellings.target(name) for name in found}
     if not any(targets.values()):
         targets |= _of_one_part(header, found, known, spellings)
-    modules: dict[Target | str, Module] = {}
+    mixed = is_mixed(targets.values())
+    modules: dict[AnyTarget | str, Module] = {}
     for name, roles in found.items():
         target = targets[name]
         module = modules.setdefault(target or name, Module(name, roles, target))
         if module.roles is not roles:  # one module in two spellings
-            if module.roles.keys() & roles.keys():
+            if not module.roles.keys() & roles.keys():
+                joined = {**module.roles, **roles}
+                modules[target or name] = Module(module.name, joined, target)
+            elif mixed:  # perhaps the same tensors again; see `repeated`
+                modules[name] = Module(name, roles, target)
+            else:
                 raise subject.failed("adapter.broken", module=name)
-            joined = {**module.roles, **roles}
-            modules[target or name] = Module(module.name, joined, target)
     whole = tuple(m for m in modules.values() if m.target is None or m.roles.keys() - _UNREAD)
     if len(whole) < len(modules) and not any(module.target for module in whole):
         raise subject.failed("adapter.broken", module=next(iter(modules.values())).name)
@@ -121,14 +125,14 @@ def _unknown(tensor: str, subject: Subject) -> Exception:
 def _of_one_part(
     header: Header,
     found: Mapping[str, Mapping[str, str]],
-    known: Mapping[str, Target],
+    known: Mapping[str, AnyTarget],
     spellings: Spellings,
-) -> dict[str, Target | None]:
+) -> dict[str, AnyTarget | None]:
     """Targets of names that do not tell the part, as of one text encoder that a trainer wrapped.
 
     It is the only one that has all these modules in these shapes.
     """
-    fitting: list[dict[str, Target | None]] = []
+    fitting: list[dict[str, AnyTarget | None]] = []
     for part in sorted({target.part for target in known.values()}):
         targets = {name: spellings.target_in(part, name) for name in found}
         if all(
@@ -138,7 +142,7 @@ def _of_one_part(
     return fitting[0] if len(fitting) == 1 else {}
 
 
-def _fits_in(header: Header, roles: Mapping[str, str], target: Target) -> bool:
+def _fits_in(header: Header, roles: Mapping[str, str], target: AnyTarget) -> bool:
     try:
         plan_of(Module("", roles, target), target, header)
     except (MalformedError, algorithms.RankError, OtherShape):
@@ -146,7 +150,7 @@ def _fits_in(header: Header, roles: Mapping[str, str], target: Target) -> bool:
     return True
 
 
-def plan_of(module: Module, target: Target, header: Header) -> Plan:
+def plan_of(module: Module, target: AnyTarget, header: Header) -> Plan:
     """Check the names, dtypes and shapes of a module's tensors, as far as its formula reads them.
 
     Raises MalformedError, RankError, OtherShape.

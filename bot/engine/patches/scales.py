@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot.engine.patches.names import Target, paths_of
+from bot.engine.patches.names import AnyTarget, paths_of
 from catalog.weight_files import ALL_PARTS, Configs, PeftConfig
 
 _OF_LYCORIS: Final = "lycoris"
@@ -19,11 +19,11 @@ class Scales:
         self._configs = configs
         self._arguments = _table(metadata.get("ss_network_args", ""))
 
-    def config(self, target: Target) -> PeftConfig | None:
+    def config(self, target: AnyTarget) -> PeftConfig | None:
         """peft's configuration of the part that the target is in."""
         return self._configs.get(target.part) or self._configs.get(ALL_PARTS)
 
-    def of_peft(self, module: str, target: Target, rank: int | None) -> float | None:
+    def of_peft(self, module: str, target: AnyTarget, rank: int | None) -> float | None:
         """The scale by peft's configuration, or by its fields alone in the metadata; else None.
 
         rank: None if no tensor tells.
@@ -37,7 +37,7 @@ class Scales:
         roots = self._metadata.get("use_rslora", "").lower() == "true"
         return alpha / (math.sqrt(rank) if roots else rank)
 
-    def of_kohya(self, target: Target, rank: int) -> float:
+    def of_kohya(self, target: AnyTarget, rank: int) -> float:
         """The scale by the metadata of sd-scripts and LyCORIS, for modules without an alpha.
 
         Both write an alpha into every module; some tools drop it and keep the metadata. Files in

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import torch
 
-from bot.engine.patches.changes import Change
+from bot.engine.patches.changes import Change, tensors_of
 
 Weighted: TypeAlias = tuple[float, Change]
 """The weight that a change is applied with, and the change."""
@@ -62,7 +61,7 @@ def moved(batch: Sequence[Patch], device: str) -> list[Patch]:
         id(tensor): tensor
         for _, weighted in batch
         for _, change in weighted
-        for tensor in _tensors(change)
+        for tensor in tensors_of(change)
         if tensor.device.type == "cpu" and tensor.is_contiguous() and tensor.numel()
     }
     runs = _runs(found.values())
@@ -139,16 +138,6 @@ def _placed(
         # A product may choose its kernel, and so its rounding, by the alignment of its factors, and
         # reads those that are in fp32 where they lie.
         yield number, view.clone() if tensor.dtype is torch.float32 else view
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """All tensors of a change, whatever its algorithm calls them."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, tuple):
-        yield from chain.from_iterable(map(_tensors, value))
-    elif is_dataclass(value):
-        yield from chain.from_iterable(_tensors(getattr(value, f.name)) for f in fields(value))
 
 
 def _with(value: Any, there: Mapping[int, torch.Tensor]) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import torch
 
-from bot.engine.patches import Weighted, staged
+from bot.engine.patches import OfWhole, Weighted, Wholes, staged
 from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.layout import Layout
 
@@ -172,6 +172,7 @@ class Part:
 
         for name in self._patched.keys() - self._changes.keys():
             self.layout.view(buffer, name).copy_(pristine(name))
+        wholes = Wholes(lambda name: pristine(name).float())
         missing = (
             (name, weighted)
             for name, weighted in self._changes.items()
@@ -188,7 +189,10 @@ class Part:
             read = any(change.reads_base for _, change in weighted)
             total = base.clone() if read else base
             for weight, change in weighted:
-                change.add_to(total, base, weight)
+                if isinstance(change, OfWhole):
+                    wholes.add_to(total, change, weight)
+                else:
+                    change.add_to(total, base, weight)
             if total is not parameter:
                 parameter.copy_(total)
         self._patched = self._changes

@@ -18,7 +18,7 @@ from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape
 from bot.engine.families.unet.networks import DENOISER, TextEncoder
 from bot.engine.families.unet.text import Inversions
 from bot.engine.learned import Learned
-from bot.engine.memory import Profile
+from bot.engine.memory import USUAL, Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
@@ -43,6 +43,7 @@ class UNetFamily:
     denoiser = DENOISER
     usual_tokens = TOKENS
     vae_scale = VAE_SCALE
+    leaving = USUAL
 
     def __init__(
         self,

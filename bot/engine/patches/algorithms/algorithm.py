@@ -71,6 +71,12 @@ class Algorithm(Protocol):
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         """The change of `base` at weight 1: a new tensor like `base`, which is not modified."""
 
+    def of_rows(self, start: int, stop: int) -> "Algorithm | None":
+        """What changes rows `start` to before `stop` of a weight, as a weight of their own.
+
+        None where the change of a row depends on other rows.
+        """
+
 
 def at(tensor: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
     """`tensor` with the device and dtype of `base`, copied before widening to halve the bytes."""

@@ -49,6 +49,9 @@ class IA3:
         weight = at(self.weight, base).reshape(*along, *(1 for _ in base.shape[2:]))
         return base * weight
 
+    def of_rows(self, start: int, stop: int) -> "IA3":
+        return self if self.on_input else IA3(self.weight.reshape(-1)[start:stop], on_input=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Full:
@@ -73,6 +76,9 @@ class Full:
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         return at(self.diff, base).reshape(base.shape).clone()  # it may share the file's buffer
 
+    def of_rows(self, start: int, stop: int) -> "Full":
+        return Full(self.diff[start:stop])
+
 
 @dataclass(frozen=True, slots=True)
 class Norm:
@@ -96,3 +102,6 @@ class Norm:
 
     def delta(self, base: torch.Tensor) -> torch.Tensor:
         return at(self.difference, base).clone()
+
+    def of_rows(self, start: int, stop: int) -> "Norm":
+        return Norm(self.difference[start:stop])

@@ -1,7 +1,7 @@
 """Algorithms that store a change as a product of small tensors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -64,6 +64,9 @@ class LoRA:
         whole = up @ down if self.mid is None else _tucker(at(self.mid, base), up, down)
         return whole.reshape(base.shape)
 
+    def of_rows(self, start: int, stop: int) -> "LoRA":
+        return replace(self, up=self.up[start:stop])
+
     def add_product(self, total: torch.Tensor, weight: float) -> None:
         """Add weight · Δ to `total` in one operation, if there is no core.
 
@@ -118,6 +121,10 @@ class LoHa:
         whole = _product(self.first, base).mul_(self.scale)
         return whole.mul_(_product(self.second, base)).reshape(base.shape)
 
+    def of_rows(self, start: int, stop: int) -> "LoHa":
+        first, second = (_rows(factors, start, stop) for factors in (self.first, self.second))
+        return LoHa(first, second, self.scale)
+
 
 def _shape(a: Shape, b: Shape, core: Shape | None) -> Shape:
     """The shape of `_product`. Raises MalformedError."""
@@ -138,6 +145,12 @@ def _product(factors: tuple[torch.Tensor, ...], base: torch.Tensor) -> torch.Ten
     return flattened(_tucker(at(factors[2], base), a.T, b))
 
 
+def _rows(factors: tuple[torch.Tensor, ...], start: int, stop: int) -> tuple[torch.Tensor, ...]:
+    """The factors of rows of their `_product`."""
+    a, *others = factors
+    return (a[start:stop] if len(factors) == 2 else a[:, start:stop], *others)
+
+
 @dataclass(frozen=True, slots=True)
 class LoKr:
     """Δ = scale · w1 ⊗ w2, where w1 is full or w1_a @ w1_b, and w2 full, w2_a @ w2_b or Tucker.
@@ -147,6 +160,8 @@ class LoKr:
     t2 ×₁ w2_aᵀ ×₂ w2_b, and w2_a is (rank, b).
     scale: alpha/rank. When both are full, LyCORIS takes 1, whatever alpha says; peft divides its
     alpha by the rank of its configuration.
+    skipped: rows of the product before the first that is meant; those after the last are told by
+        the weight.
     Edalati et al. 2022 (KronA), arXiv 2212.10650; lycoris/modules/lokr.py.
     """
 
@@ -156,6 +171,7 @@ class LoKr:
     first: tuple[torch.Tensor, ...]
     second: tuple[torch.Tensor, ...]
     scale: float
+    skipped: int = 0
 
     @staticmethod
     def shape(of: Mapping[str, Shape], target: Shape) -> Shape:
@@ -197,7 +213,17 @@ class LoKr:
             for factors in (self.first, self.second)
         )
         # The columns of a flattened w2 are (d, height, width); kron puts c before them.
-        return torch.kron(first * self.scale, second).reshape(base.shape)
+        whole = torch.kron(first * self.scale, second)
+        return whole[self.skipped : self.skipped + base.shape[0]].reshape(base.shape)
+
+    def of_rows(self, start: int, stop: int) -> "LoKr":
+        # Row i·b + k is row i of w1 ⊗ row k of w2: only the rows of w1 from the first to the last
+        # that is needed are multiplied out.
+        start, stop = start + self.skipped, stop + self.skipped
+        height = self.second[0].shape[1 if len(self.second) == 3 else 0]
+        low, high = start // height, -(-stop // height)
+        first = (self.first[0][low:high], *self.first[1:])
+        return LoKr(first, self.second, self.scale, start - low * height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +270,9 @@ class GLoRA:
         a1, a2 = (flattened(at(tensor, base)) for tensor in self.a)
         through = torch.einsum("oi..., ir -> or...", base, a1 * self.b.scale)
         return self.b.delta(base).add_(torch.einsum("or..., ri -> oi...", through, a2))
+
+    def of_rows(self, start: int, stop: int) -> "GLoRA":
+        return GLoRA(self.a, self.b.of_rows(start, stop))
 
 
 def _swapped(a1: Shape, a2: Shape) -> bool:

@@ -65,6 +65,9 @@ class PeftOFT:
         turned = torch.einsum("onk,nrk->onr", rows, rotation.expand(rows.shape[1], -1, -1))
         return turned.reshape(base.shape).sub_(base)
 
+    def of_rows(self, start: int, stop: int) -> "PeftOFT":
+        return self  # it turns each row by itself
+
     def _skew(self, base: torch.Tensor) -> torch.Tensor:
         numbers = at(self.numbers, base)
         size = self._size(numbers.shape[1])
@@ -147,6 +150,9 @@ class PeftBOFT:
         scaled = rows.T * at(self.factors, base).reshape(-1, 1)
         return scaled.reshape(base.shape).sub_(base)
 
+    def of_rows(self, start: int, stop: int) -> "PeftBOFT":
+        return PeftBOFT(self.blocks, self.factors.reshape(-1)[start:stop])
+
 
 @dataclass(frozen=True, slots=True)
 class PeftIA3:
@@ -188,6 +194,11 @@ class PeftIA3:
         along = (1, -1) if self.on_input else (-1, 1)
         change = at(self.factors, base).reshape(*along, *(1 for _ in base.shape[2:])) - 1.0
         return base * change
+
+    def of_rows(self, start: int, stop: int) -> "PeftIA3":
+        if self.on_input:
+            return self
+        return PeftIA3(self.factors.reshape(-1)[start:stop], on_input=False)
 
 
 def _rotated(skew: torch.Tensor) -> torch.Tensor:

@@ -56,6 +56,9 @@ class OFT:
         turned = (rotation.transpose(-1, -2) @ parts).reshape(base.shape[0], -1)
         return _rescaled(turned, self.rescale, base).sub_(flattened(base)).reshape(base.shape)
 
+    def of_rows(self, start: int, stop: int) -> None:
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class BOFT:
@@ -102,6 +105,9 @@ class BOFT:
             turned = rotation @ paired.reshape(number, size, -1)
             rows = turned.reshape(-1, apart, 2, rows.shape[1]).transpose(1, 2).reshape(out, -1)
         return _rescaled(rows, self.rescale, base).sub_(flattened(base)).reshape(base.shape)
+
+    def of_rows(self, start: int, stop: int) -> None:
+        return None
 
 
 def _cayley(blocks: torch.Tensor, bound: float) -> torch.Tensor:

@@ -1,0 +1,192 @@
+"""The Family interface of FLUX.2 klein; see `families.family` for its methods. Imports torch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import PIL.Image
+import torch
+from transformers import Qwen2Tokenizer
+
+from bot.engine.environment import Place
+from bot.engine.families import autoencoder
+from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.flux2 import (
+    conditioning,
+    configurations,
+    networks,
+    recognition,
+    references,
+    schedule,
+    text,
+)
+from bot.engine.families.flux2.conditioning import Conditioning, References
+from bot.engine.families.flux2.latents import (
+    PATCH,
+    PREVIEW,
+    VAE_SCALE,
+    previewed,
+    scaled,
+    shape,
+    unscaled,
+)
+from bot.engine.families.flux2.memory import LEAVING, WHOLE
+from bot.engine.families.flux2.networks import DENOISER, FILES, NETWORKS, TEXT_ENCODER, TOKENIZER
+from bot.engine.families.flux2.original import ORIGINALS
+from bot.engine.families.flux2.text import Encoded
+from bot.engine.kernels import Shape
+from bot.engine.learned import Learned
+from bot.engine.memory import Profile
+from bot.engine.patches import AnyTarget
+from bot.engine.patches.spelling import denoiser_names
+from bot.engine.subject import Subject
+from bot.request import GenerationRequest
+from bot.request.editing import Turn
+from catalog import ModelEntry
+from catalog.families import FLUX2 as FACTS
+from catalog.weight_files import Header
+from catalog.weight_files.prediction import Training
+
+
+class Flux2:
+    """FLUX.2 klein, distilled and base, and the models trained from them."""
+
+    key = FACTS.key
+    adapter_bases = FACTS.adapter_bases
+    networks: tuple[str, ...] = NETWORKS
+    denoiser = DENOISER
+    text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
+    patched: tuple[str, ...] = (DENOISER,)
+    tokenizers: tuple[str, ...] = (TOKENIZER,)
+    files = FILES
+    usual_tokens = text.TOKENS
+    vae_scale = VAE_SCALE
+    whole: Mapping[Profile, float] = WHOLE
+    leaving = LEAVING
+    preview = PREVIEW
+    ays: tuple[int, ...] = ()
+
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        if what := recognition.stranger(file, header):
+            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        if what := recognition.strange_folder(folder):
+            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        return configurations.checked(network, config, subject)
+
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+        return networks.build(network, config)
+
+    def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
+        return networks.dtype_of(network, place)
+
+    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        return dtype
+
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        return networks.lacking(header)
+
+    def training(
+        self,
+        _: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        return schedule.training(root, entry)
+
+    def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
+        return schedule.timesteps(training, size, steps)
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        return without + scale * (asked - without)
+
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        return networks.PREFIXES[network]
+
+    def unread(self, network: str, name: str) -> bool:
+        return networks.unread(network, name)
+
+    def renamed(
+        self,
+        network: str,
+        module: Any,
+        stored: dict[str, torch.Tensor],
+        _: Collection[str],
+    ) -> dict[str, torch.Tensor]:
+        return networks.renamed(network, module, stored)
+
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        with TemporaryDirectory() as clean:
+            configurations.copy_tokenizer(folder, Path(clean), subject)
+            tokenizer = Qwen2Tokenizer.from_pretrained(clean, local_files_only=True)
+        configurations.check_tokenizer(tokenizer, subject)
+        return tokenizer
+
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
+        return denoiser_names(DENOISER, networks[DENOISER], ORIGINALS)
+
+    def encode(
+        self,
+        model: LoadedModel,
+        _: GenerationRequest,
+        turns: Sequence[Turn],
+        __: Sequence[Learned],
+        recall: Recall,
+        *,
+        guided: bool,
+    ) -> tuple[Encoded, ...]:
+        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
+        return text.encode(
+            model.network(TEXT_ENCODER),
+            model.tokenizers[TOKENIZER],
+            pairs,
+            model.network(DENOISER).dtype,
+            recall,
+            model.key,
+        )
+
+    def references(
+        self, vae: Any, pictures: Sequence[PIL.Image.Image], *, tiled: bool
+    ) -> References | None:
+        """What `condition` takes of `pictures`, RGB, in the order in which prompts count them.
+
+        tiled: as in `decode`. Raises JobFailed for one that is too small or too long.
+        """
+
+        def encoded(pixels: torch.Tensor) -> torch.Tensor:
+            latents: torch.Tensor = self.distribution(vae, pixels, tiled=tiled).mode()
+            return latents
+
+        return references.encoded(vae, pictures, encoded)
+
+    def condition(
+        self, encoded: Encoded, size: tuple[int, int], image: References | None
+    ) -> Conditioning:
+        return Conditioning.of(encoded, size, image)
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE // PATCH, tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
+        return autoencoder.distribution(vae, pixels, VAE_SCALE // PATCH, tiled=tiled)
+
+    def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return previewed(vae, latents)
+
+    def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
+        transformer = model.network(DENOISER)
+        conditioning.rehearse(transformer, place, denoiser, shape)

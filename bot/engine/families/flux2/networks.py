@@ -1,0 +1,151 @@
+"""FLUX.2 klein's three networks: their modules, and their names in files. Imports torch."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+from transformers import Qwen3Config, Qwen3Model
+
+from bot.engine.environment import Place
+from bot.engine.families import renaming
+from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.families.flux2.original import ORIGINALS
+from bot.engine.families.flux2.text import LAYERS
+from catalog.weight_files import Header
+
+DENOISER: Final = "transformer"
+TEXT_ENCODER: Final = "text_encoder"
+NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
+PREFIXES: Final = {
+    DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
+    TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoders.qwen3_8b.", "text_encoder."),
+    VAE: ("first_stage_model.", "vae."),
+}
+"""What the names of a network begin with in a single file of several, as ComfyUI and diffusers
+write them. Files of one network have bare names, a text encoder's `model.` as in transformers."""
+TOKENIZER: Final = "tokenizer"
+
+FILES: Final = PipelineFiles(
+    weights={
+        DENOISER: "diffusion_pytorch_model",
+        TEXT_ENCODER: "model",
+        VAE: "diffusion_pytorch_model",
+    },
+    folders=(*NETWORKS, "scheduler", TOKENIZER),
+)
+
+
+class Statistics(torch.nn.Module):
+    """The mean and variance that a batch norm has collected, as parameters.
+
+    Only these are read of it, and they are weights of the VAE like any others.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.running_mean = torch.nn.Parameter(torch.empty(channels))
+        self.running_var = torch.nn.Parameter(torch.empty(channels))
+
+
+def dtype_of(network: str, place: Place) -> torch.dtype:
+    """See `Family.dtype_of`.
+
+    All were trained in bfloat16. A card without it denoises in float16, at whose limits diffusers
+    clips the transformer; nothing does so for the text encoder and the VAE. The text encoder runs
+    once for each prompt, so there it may take its time.
+    """
+    if place.dtype != torch.float16:
+        return place.dtype
+    if place.automatic and place.computes_in_bfloat16:
+        return torch.bfloat16
+    return {DENOISER: torch.float16, TEXT_ENCODER: torch.bfloat16, VAE: torch.float32}[network]
+
+
+def lacking(header: Header) -> tuple[str, ...]:
+    """See `Family.lacking`."""
+    return tuple(
+        network
+        for network in (TEXT_ENCODER, VAE)
+        if not any(name.startswith(PREFIXES[network]) for name in header.shapes)
+    )
+
+
+_DEEPER: Final = re.compile(r"layers\.(\d+)\.")
+
+
+def unread(network: str, name: str) -> bool:
+    """See `Family.unread`."""
+    if network == VAE:
+        return name.endswith("bn.num_batches_tracked")
+    if network == TEXT_ENCODER:
+        bare = _bare(_below(network, name))
+        layer = _DEEPER.match(bare)
+        return bare in {"norm.weight", "lm_head.weight"} or (
+            layer is not None and int(layer[1]) >= max(LAYERS)
+        )
+    return False
+
+
+def build(network: str, config: Mapping[str, Any]) -> Any:
+    """See `Family.build`. config: from `configurations.checked`."""
+    with init_empty_weights(include_buffers=False):
+        if network == DENOISER:
+            return Flux2Transformer2DModel.from_config(dict(config))
+        if network == VAE:
+            vae = AutoencoderKLFlux2.from_config(dict(config))
+            vae.bn = Statistics(vae.bn.num_features)
+            return vae
+        encoder: Any = Qwen3Model(Qwen3Config.from_dict(dict(config)))
+        # What is read comes before it, so the last layer's state has to stay as it is.
+        encoder.norm = torch.nn.Identity()
+        # A plain attribute keeps its dtype, whatever the encoder computes in.
+        frequencies = encoder.rotary_emb.inv_freq.detach()
+        del encoder.rotary_emb.inv_freq
+        encoder.rotary_emb.inv_freq = frequencies
+        return encoder
+
+
+def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """See `Family.renamed`."""
+    own = _of(network, stored)
+    if network == DENOISER:
+        return renaming.renamed(ORIGINALS, own)
+    if network == VAE:
+        return _vae(module, own)
+    return {_bare(name): tensor for name, tensor in own.items()}
+
+
+def _of(network: str, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of `network` in a single file, by their names below it; all of another file."""
+    own = {n: t for n, t in stored.items() if n.startswith(PREFIXES[network])}
+    return {_below(network, name): tensor for name, tensor in (own or stored).items()}
+
+
+def _below(network: str, name: str) -> str:
+    """The name of a tensor in a single file, below its network's."""
+    prefix = next((each for each in PREFIXES[network] if name.startswith(each)), "")
+    return name.removeprefix(prefix)
+
+
+_CONVOLUTIONS: Final = ("encoder.quant_conv.", "decoder.post_quant_conv.")
+"""Where Black Forest Labs' VAE has what diffusers has at the top."""
+
+
+def _vae(module: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    if not any(name.startswith("decoder.mid.block_1.") for name in stored):
+        return dict(stored)
+    ldm = {
+        name.partition(".")[2] if name.startswith(_CONVOLUTIONS) else name: tensor
+        for name, tensor in stored.items()
+    }
+    statistics = {name: tensor for name, tensor in ldm.items() if name.startswith("bn.")}
+    return {**convert_ldm_vae_checkpoint(ldm, module.config), **statistics}
+
+
+def _bare(name: str) -> str:
+    """The name of a text encoder's parameter without the modules that programs put around it."""
+    return name.removeprefix("transformer.").removeprefix("model.")

@@ -1,0 +1,99 @@
+"""FLUX.2 klein's text encoder: Qwen3 (arXiv 2505.09388), read at three depths. Imports torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import torch
+
+from bot.engine.families.family import Recall
+from bot.errors import JobFailed
+
+LAYERS: Final = (9, 18, 27)
+"""The transformer is given what comes out of these, counted from 1; later ones are not used."""
+TOKENS: Final = 512
+"""Of every prompt, the rest being padding, which the transformer sees as well."""
+TEMPLATE: Final = (
+    "<|im_start|>user\n",
+    "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+)
+"""What stands before and after a prompt: Qwen3's chat template of one message, without thinking."""
+MARKS: Final = ("<|im_start|>", "<|im_end|>", "<think>", "</think>")
+"""What is one token each in the template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Both prompts, encoded: shape (1, 512, 3 · the encoder's width), device of the encoder.
+
+    negative: None when guidance is off.
+    """
+
+    prompt: torch.Tensor
+    negative: torch.Tensor | None
+
+
+def encode(
+    encoder: Any,
+    tokenizer: Any,
+    pairs: Sequence[tuple[str, str | None]],
+    dtype: torch.dtype,
+    recall: Recall,
+    model: str,
+) -> tuple[Encoded, ...]:
+    """Encode the prompts of one pass. Of several, each text is encoded once.
+
+    encoder: a Qwen3Model of as many layers as LAYERS need. pairs: a prompt and its negative one,
+    possibly empty; None when guidance is off. dtype: of the transformer. model: for errors.
+
+    Raises JobFailed for a text of more tokens than there is room for.
+
+    The tensors equal those of diffusers' `Flux2KleinPipeline.encode_prompt` bit for bit, where the
+    encoder has the transformer's dtype.
+    """
+
+    @cache
+    def encoded(text: str) -> torch.Tensor:
+        ids = _ids(tokenizer, text, model)
+        (states,) = recall((ids, LAYERS), lambda: (_read(encoder, tokenizer.pad_token_id, ids),))
+        return _narrowed(states, dtype)
+
+    return tuple(
+        Encoded(encoded(prompt), None if negative is None else encoded(negative))
+        for prompt, negative in pairs
+    )
+
+
+def _ids(tokenizer: Any, text: str, model: str) -> tuple[int, ...]:
+    """The tokens of `text` in the template, without padding. Raises JobFailed."""
+    before, after = TEMPLATE
+    ids = tuple(tokenizer(f"{before}{text}{after}").input_ids)
+    if len(ids) > TOKENS:
+        frame = len(tokenizer(before + after).input_ids)
+        raise JobFailed("prompt.tokens", model=model, value=len(ids) - frame, max=TOKENS - frame)
+    return ids
+
+
+def _read(encoder: Any, padding: int, ids: tuple[int, ...]) -> torch.Tensor:
+    """What comes out of LAYERS for one text, side by side: shape (1, 512, 3 · width).
+
+    One text at a time, so that its bits do not depend on another's.
+    """
+    filled = [*ids, *[padding] * (TOKENS - len(ids))]
+    seen = [1] * len(ids) + [0] * (TOKENS - len(ids))
+    output = encoder(
+        input_ids=torch.tensor([filled], device=encoder.device),
+        attention_mask=torch.tensor([seen], device=encoder.device),
+        output_hidden_states=True,
+        use_cache=False,
+    )
+    return torch.cat([output.hidden_states[layer] for layer in LAYERS], dim=-1)
+
+
+def _narrowed(states: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`states` in `dtype`, with what is beyond its range at the range's end."""
+    if dtype == states.dtype:
+        return states
+    limits = torch.finfo(dtype)
+    return states.clamp(limits.min, limits.max).to(dtype)

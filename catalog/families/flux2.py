@@ -1,0 +1,64 @@
+"""FLUX.2 klein (Black Forest Labs, January 2026): 4 billion parameters, distilled and base."""
+
+from typing import Final
+
+from catalog.families.family import Family, Variant
+from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.dit_adapters import FLUX_OR_KLEIN, KLEIN, KLEIN_4B
+from catalog.weight_files.layouts import FLUX2_KLEIN
+
+BASE: Final = "base"
+DISTILLED: Final = "distilled"
+
+FLUX2: Final = Family(
+    key="flux2",
+    name="FLUX.2 klein",
+    licence="Apache-2.0",
+    architectures=(FLUX2_KLEIN,),
+    # The shapes of some adapters do not tell 4B from 9B, or from FLUX.1.
+    adapter_bases=(KLEIN_4B, KLEIN, FLUX_OR_KLEIN),
+    text_encoders=(),
+    config="black-forest-labs/FLUX.2-klein-4B",
+    repositories=frozenset(
+        ("black-forest-labs/flux.2-klein-4b", "black-forest-labs/flux.2-klein-base-4b")
+    ),
+    variants=(
+        Variant(
+            name=BASE,
+            marks=("klein-base", "klein_base", "klein base"),
+            steps=IntRange(min=10, default=50, max=100),
+            guidance=FloatRange(min=1.0, default=4.0, max=20.0),
+            takes_negative=True,
+        ),
+        Variant(
+            name=DISTILLED,
+            marks=("klein",),
+            steps=IntRange(min=1, default=4, max=20),
+            guidance=FloatRange(min=1.0, default=1.0, max=1.0),
+            takes_negative=False,
+        ),
+    ),
+    work=42,
+    size=(1024, 1024),
+    pixel_step=16,  # the VAE's scale, and 2×2 of its pixels for the transformer
+    bucket_step=16,
+    shapes=(
+        (1, 1),
+        *((2, 3), (3, 4), (9, 16)),
+        *((3, 2), (4, 3), (16, 9), (21, 9)),
+    ),
+    min_side=256,
+    max_side=2048,
+    max_pixels=2048 * 2048,
+    hires_max_pixels=2048 * 2048,
+    hires_max_side=3072,
+    schedulers=("Euler", "DPM++ 2M", "UniPC"),
+    takes_emphasis=False,
+    clip_skip=None,
+    takes_image=True,
+    takes_reference=False,
+    adapts_text=True,
+    draft=None,
+    fast_steps=(1, 8),
+    fast_guidance=(1.0, 1.0),
+)
