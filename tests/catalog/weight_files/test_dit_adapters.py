@@ -174,8 +174,12 @@ def test_an_adapter_of_one_kind_of_layers_is_never_taken_for_another_models(name
     ("only", "wanted"),
     [
         (("single_blocks.7.linear1", "single_blocks.7.linear2"), "FLUX.2 klein 4B"),
+        (("single_blocks.7.linear1",), "FLUX.2 klein 4B"),
+        (("single_blocks.7.linear2",), "FLUX.2 klein 4B"),
         (("double_blocks.3.img_mlp.0",), "FLUX.2 klein 4B"),
+        (("double_blocks.3.txt_mlp.0",), "FLUX.2 klein 4B"),
         (("double_blocks.3.img_mlp.2",), "FLUX.2 klein 4B"),
+        (("double_blocks.3.txt_mlp.2",), "FLUX.2 klein 4B"),
         (("double_blocks.3.img_attn.qkv",), "Flux/FLUX.2 klein"),
         (("double_blocks.3.img_attn.proj", "double_blocks.4.txt_attn.qkv"), "Flux/FLUX.2 klein"),
     ],
@@ -199,8 +203,10 @@ def test_the_attention_of_kleins_five_blocks_is_told_by_their_number() -> None:
             if path.startswith("transformer_blocks") and path.endswith(names)
         }
         assert base(attention, spelling="diffusers") == wanted
-        attention = {path: wide for path, wide in attention.items() if ".4." not in path}
-        assert base(attention, spelling="diffusers") == "DiT"
+        some = {path: wide for path, wide in attention.items() if ".4." not in path}
+        assert base(some, spelling="diffusers") == "DiT"
+        others = {path.replace(".4.", ".12."): wide for path, wide in attention.items()}
+        assert base(others, spelling="diffusers") == "DiT"
 
 
 @pytest.mark.parametrize(

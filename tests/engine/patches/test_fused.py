@@ -165,7 +165,10 @@ def test_is_the_same_on_a_gpu(algorithm: str, tmp_path: Path) -> None:
     """Where the tensors come in windows, and the parameters that are fused one by one."""
     known = names(LINEAR)
     files = [
-        read(make.file(tmp_path / name, algorithm, {name: shape_of(name, LINEAR)}), known)
+        read(
+            make.file(tmp_path / f"{name}.safetensors", algorithm, {name: shape_of(name, LINEAR)}),
+            known,
+        )
         for name in MAPPINGS
     ]
     adapters = [(0.7, file.changes) for file in files]
@@ -204,6 +207,23 @@ def test_what_needs_the_whole_matrix_is_computed_once(
     path = make.file(tmp_path / "x.safetensors", algorithm, {name: shape})
     Patched(LINEAR).wear((0.5, read(path, names(LINEAR)).changes))
     assert counted == [shape] * times
+
+
+def test_two_that_need_the_whole_matrix_are_summed(tmp_path: Path) -> None:
+    """They take turns at each parameter, and each keeps its own change."""
+    known, network = names(LINEAR), Patched(LINEAR)
+    base = torch.cat([network.pristine[f"{path}.weight"] for path in SPLIT]).double()
+    adapters, wanted = [], base.clone()
+    for weight, algorithm in ((0.5, "Diag-OFT"), (-0.3, "BOFT"), (0.7, "DoRA, columns")):
+        options: Any = {"rank": RANK, "alpha": 3.0}
+        path = tmp_path / f"{algorithm}.safetensors"
+        file = read(make.file(path, algorithm, {"fused": LINEAR}, **options), known)
+        adapters.append((weight, file.changes))
+        exact = expected_delta(algorithm, make.module(algorithm, LINEAR, **options), base)
+        wanted += weight * exact
+    got = network.wear(*adapters)
+    summed = torch.cat([got[f"{path}.weight"] for path in SPLIT])
+    assert (summed.double() - wanted).abs().max() <= 1e-5
 
 
 def test_only_one_parameter_of_a_fused_matrix_is_made_anew(tmp_path: Path) -> None:
@@ -396,12 +416,26 @@ def test_two_different_changes_of_the_same_rows_are_broken(first: str, tmp_path:
     assert failure.code == "adapter.broken"
 
 
-@pytest.mark.parametrize("other", ["LoHa", "Diag-OFT", "DoRA"])
-def test_what_cannot_be_told_to_be_the_same_is_broken(other: str, tmp_path: Path) -> None:
-    fused, _ = twice()
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [("LoRA", "LoHa"), ("LoRA", "Diag-OFT"), ("LoRA", "DoRA"), ("LoHa", "LoHa")],
+)
+def test_what_cannot_be_told_to_be_the_same_is_broken(
+    kind: str, other: str, tmp_path: Path
+) -> None:
+    fused = {f"fused.{role}": value for role, value in make.module(kind, LINEAR).items()}
     more = {f"to_q.{role}": value for role, value in make.module(other, (40, 80)).items()}
     failure = refused(save(tmp_path / "x.safetensors", fused | more), names(LINEAR))
     assert failure.code == "adapter.broken"
+
+
+def test_slices_that_do_not_overlap_are_all_applied(tmp_path: Path) -> None:
+    known = names(LINEAR)
+    whole = known["whole"]
+    known |= {"q": whole.cut(0, 40), "kv": whole.cut(40, 96)}
+    path = make.file(tmp_path / "x.safetensors", "LoRA", {"q": (40, 80), "kv": (56, 80)})
+    changes = read(path, known).changes
+    assert sorted((each.start, each.stop) for each in changes) == [(0, 40), (40, 96)]
 
 
 def test_slices_of_a_module_that_is_there_whole_are_applied_once(tmp_path: Path) -> None:
