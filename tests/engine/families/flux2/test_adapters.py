@@ -24,6 +24,7 @@ MODULES = (
         "single_transformer_blocks.1.attn.to_out",
     ),
     *("double_stream_modulation_img.linear", "single_stream_modulation.linear"),
+    *("x_embedder", "context_embedder", "proj_out", "norm_out.linear"),
     "time_guidance_embed.timestep_embedder.linear_1",
 )
 PROJECTIONS = tuple(
