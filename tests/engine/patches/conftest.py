@@ -15,6 +15,5 @@ def known(models_dir: Path) -> dict[str, Any]:
     from bot.engine.families import FAMILIES
 
     pipeline = StableDiffusionXLPipeline.from_pretrained(models_dir / TINY, local_files_only=True)
-    return FAMILIES["sdxl"].targets(
-        {part: getattr(pipeline, part) for part in ("unet", "text_encoder", "text_encoder_2")}
-    )
+    parts = {part: getattr(pipeline, part) for part in ("unet", "text_encoder", "text_encoder_2")}
+    return dict(FAMILIES["sdxl"].targets(parts))

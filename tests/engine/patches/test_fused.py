@@ -10,8 +10,9 @@ import torch
 
 from tests.engine.factories import save
 from tests.engine.patches import make
+from tests.engine.patches.formulas import RANK, expected_delta
 from tests.engine.patches.reading import BASES, read, refused, subject
-from tests.engine.patches.test_algorithms import ALPHAS, LINEAR, RANK, expected_delta
+from tests.engine.patches.test_algorithms import ALPHAS, LINEAR
 from tests.parameters import mostly_long
 
 CONVOLUTION = (96, 64, 3, 3)

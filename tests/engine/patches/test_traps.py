@@ -29,7 +29,7 @@ def pipeline(models_dir: Path) -> Any:
 def known(pipeline: Any) -> dict[str, Any]:
     from bot.engine.families import FAMILIES
 
-    return FAMILIES["sdxl"].targets({part: getattr(pipeline, part) for part in PARTS})
+    return dict(FAMILIES["sdxl"].targets({p: getattr(pipeline, p) for p in PARTS}))
 
 
 @pytest.fixture

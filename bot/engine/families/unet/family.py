@@ -136,6 +136,9 @@ class UNetFamily:
             configurations.copy_tokenizer(folder, Path(clean), subject)
             return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
 
+    def unread(self, _: str, __: str) -> bool:
+        return False
+
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         return adapter_names.targets(networks, self._encoders)
 

@@ -44,7 +44,7 @@ class Kind:
             models / self.folder, local_files_only=True, safety_checker=None, feature_extractor=None
         )
         parts = {name: getattr(pipeline, name) for name in ("unet", *self.encoders)}
-        return FAMILIES[self.key].targets(parts)
+        return dict(FAMILIES[self.key].targets(parts))
 
 
 _OF_THE_ONLY_ONE: Final = (

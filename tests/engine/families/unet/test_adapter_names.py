@@ -23,7 +23,7 @@ def all_parts() -> dict[str, dict[str, Any]]:
 def all_known(all_parts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     from bot.engine.families import FAMILIES
 
-    return {key: FAMILIES[key].targets(parts) for key, parts in all_parts.items()}
+    return {key: dict(FAMILIES[key].targets(parts)) for key, parts in all_parts.items()}
 
 
 @pytest.fixture(params=TRUE)
