@@ -74,8 +74,9 @@ def today(
     then = recipe.environment
     if environment_id(then) not in machines:
         now = {**environment, **_versions()}
-        # A repetition asks for the kernels of the original.
-        known = {name for name in then if name in now and name != "kernels"}
+        # A repetition asks for the kernels of the original, and other models' weights are stored in
+        # other formats.
+        known = {name for name in then if name in now and name not in {"kernels", "weights"}}
         changed += sorted(name for name in known if now[name] != then[name])
     return Today(tuple(gone), tuple(changed), tuple(unsure))
 

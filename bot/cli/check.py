@@ -32,6 +32,7 @@ from catalog import (
     problems_of,
 )
 from catalog.disk import may_pass, reason_of
+from catalog.families import FAMILIES
 from catalog.weight_files import HeaderError, read_header
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
@@ -190,6 +191,9 @@ def _device(settings: Settings, device: str) -> Finding:
     free = (report.free_memory or 0) / 1024**3
     text += f", {free:.1f} of {report.total_memory / 1024**3:.1f} GiB free"
     text += f", memory profile {report.memory}"
+    if report.in_eight_bits:
+        names = ", ".join(FAMILIES[key].name for key in report.in_eight_bits)
+        text += f", weights in int8: {names}"
     needed = GIB_NEEDED[report.memory]
     if free < needed:
         return Finding(text, f"this profile needs {needed} GiB; close other GPU programs")

@@ -239,6 +239,13 @@ def described(profile: Profile, prepared: Prepared) -> dict[str, str]:
         "decoding": "tiled" if prepared.plan.tiled else "whole",
         "kernels": prepared.kernels.used,
     }
+    mixed = {
+        name: part.formats
+        for name, part in prepared.resident.parts.items()
+        if not part.formats.plain
+    }
+    if mixed:
+        facts["weights"] = "; ".join(f"{name}: {formats}" for name, formats in mixed.items())
     if prepared.guidance.rescale:
         facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
     if prepared.request.inputs or prepared.request.hires:

@@ -19,6 +19,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
+from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog.weight_files import Header
@@ -105,6 +106,8 @@ class Family(Protocol):
     vae_scale: pixels per latent along each side.
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
+    int8_on: profiles on which its large matrices are stored in 8 bits unless IMAGEN_WEIGHTS says
+        otherwise.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.
     """
 
@@ -120,6 +123,7 @@ class Family(Protocol):
     vae_scale: int
     whole: Mapping[Profile, float]
     preview: PreviewFactors
+    int8_on: frozenset[Profile]
     ays: tuple[int, ...]
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
@@ -150,6 +154,13 @@ class Family(Protocol):
 
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         """What `network` computes in when the engine computes in `dtype`."""
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        """What each parameter of `network` is stored as when it computes in `dtype`.
+
+        in_eight_bits: whether large matrices are to be stored in 8 bits: those that are most of
+            its bytes, but not the first and the last layer, embeddings and what is read by time.
+        """
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         """What the names of `network` may begin with in a single-file checkpoint."""

@@ -260,8 +260,9 @@ class _Reader:
     def read(self, piece: _Piece) -> None:
         places, passing, used = [], [], 0
         for strip in piece.strips:
-            if self._bytes is not None and strip.dtype == self._layout.dtype:
-                start = self._layout.slots[strip.name].start + strip.begin
+            slot = self._layout.slots[strip.name]
+            if self._bytes is not None and strip.dtype == slot.dtype:
+                start = slot.start + strip.begin
                 places.append(self._bytes[start : start + strip.size])
                 continue
             raw = self._memory()[used : used + strip.size]

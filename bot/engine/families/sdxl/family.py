@@ -22,7 +22,7 @@ from bot.engine.families.sdxl.latents import (
     shape,
     unscaled,
 )
-from bot.engine.families.sdxl.memory import WHOLE
+from bot.engine.families.sdxl.memory import INT8_ON, WHOLE
 from bot.engine.families.sdxl.networks import (
     DENOISER,
     FILES,
@@ -36,6 +36,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
+from bot.engine.weights import Formats
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
@@ -61,6 +62,7 @@ class SDXL:
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     preview = PREVIEW
+    int8_on: frozenset[Profile] = INT8_ON
     ays: tuple[int, ...] = tuple(AysSchedules["StableDiffusionXLTimesteps"])
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
@@ -85,6 +87,9 @@ class SDXL:
 
     def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
         return networks.dtype_of(network, config, dtype)
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]

@@ -14,6 +14,7 @@ from diffusers.loaders.single_file_utils import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.weights import Formats
 
 DENOISER: Final = "unet"
 TEXT_ENCODERS: Final = ("text_encoder", "text_encoder_2")
@@ -45,6 +46,20 @@ def dtype_of(network: str, config: Mapping[str, Any], dtype: torch.dtype) -> tor
     if network == VAE and dtype == torch.float16 and config.get("force_upcast", True):
         return torch.float32
     return dtype
+
+
+def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+    """See `Family.formats`."""
+    return Formats(dtype, int8=_INT8.get(network, "") if in_eight_bits else "")
+
+
+_LAYERS: Final = r"(?:.+\.)?layers\.\d+\..+"
+_INT8: Final = {
+    DENOISER: r".+\.transformer_blocks\.\d+\..+",
+    **dict.fromkeys(TEXT_ENCODERS, _LAYERS),
+}
+"""Of the UNet's 4.8 GiB in 16 bits, the transformer blocks are 4.1; its convolutions stay as they
+are."""
 
 
 def build(network: str, config: Mapping[str, Any]) -> Any:
