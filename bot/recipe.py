@@ -53,6 +53,7 @@ class Recipe:
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
+    parts: networks that came with the checkpoint's configuration, because it has not got them.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads and whatever else the output depends on.
     """
@@ -66,6 +67,7 @@ class Recipe:
     scheduler: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     upscaler: Weights | None = None
+    parts: tuple[Weights, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
@@ -74,11 +76,13 @@ class Recipe:
             del data["embeddings"]  # so that recipes without any are as ever
         if self.upscaler is None:
             del data["upscaler"]
+        if not self.parts:
+            del data["parts"]
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Accepts recipes of earlier versions, which had no `reference` and no `embeddings`."""
+        """Accepts recipes of earlier versions, which had no `reference`, `embeddings`, `parts`."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
@@ -90,6 +94,7 @@ class Recipe:
             scheduler=data["scheduler"],
             environment=data["environment"],
             upscaler=Weights(**upscaler) if upscaler else None,
+            parts=tuple(Weights(**weights) for weights in data.get("parts", ())),
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
@@ -102,6 +107,7 @@ class Recipe:
             *zip(self.adapters, earlier.adapters, strict=False),
             *zip(self.reference, earlier.reference, strict=False),
             *zip(self.embeddings, earlier.embeddings, strict=False),
+            *zip(self.parts, earlier.parts, strict=False),
         ):
             if now != then and (weights := now or then):
                 changed.append(weights.name)

@@ -74,11 +74,15 @@ def today(
     then = recipe.environment
     if environment_id(then) not in machines:
         now = {**environment, **_versions()}
-        # A repetition asks for the kernels of the original, and other models' weights are stored in
-        # other formats.
-        known = {name for name in then if name in now and name not in {"kernels", "weights"}}
+        # A repetition asks for the kernels of the original.
+        known = {n for n in then if n in now and n != "kernels" and not _of_its_model(n)}
         changed += sorted(name for name in known if now[name] != then[name])
     return Today(tuple(gone), tuple(changed), tuple(unsure))
+
+
+def _of_its_model(name: str) -> bool:
+    """Whether it tells how a model's networks are stored; the latest image may be another's."""
+    return name.endswith("_dtype") and name != "upscaler_dtype"
 
 
 def _used(recipe: Recipe) -> Iterator[Weights]:
@@ -88,7 +92,7 @@ def _used(recipe: Recipe) -> Iterator[Weights]:
         yield recipe.vae
     if recipe.upscaler is not None:
         yield recipe.upscaler
-    yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings)
+    yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
 
 
 def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
@@ -106,6 +110,10 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     model = catalog.models.get(recipe.request.model)
     if model is not None and model.vae_path:
         found[public(model.vae_path)] = _Source(model.vae_path)
+    if model is not None:
+        for weights in recipe.parts:
+            network = PurePath(weights.name).name
+            found[f"{public(model.completed_by)}/{network}"] = _Source(model.completed_by, network)
     if (reference := catalog.reference) is not None:
         file = PurePath(reference.weight_name).name
         found[file] = _Source(reference.path, reference.weight_name, reference.revision)

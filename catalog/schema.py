@@ -217,6 +217,11 @@ class ModelEntry(_Entry):
         return DEFAULT
 
     @property
+    def completed_by(self) -> str:
+        """Hub id or folder of what a single-file checkpoint has not got."""
+        return self.config or self.family.config
+
+    @property
     def schedulers(self) -> tuple[str, ...]:
         """Those that users can choose, as far as the entry says how the model was trained."""
         return fitting(self.prediction, self.family.schedulers)

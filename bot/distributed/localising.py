@@ -147,7 +147,13 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
             replace(weights, name=PurePath(name).name)
             for weights, name in zip(reference, names, strict=False)
         )
-    return replace(recipe, vae=vae, reference=reference)
+    parts = recipe.parts
+    if order.model is not None:
+        lender = public(order.model.completed_by)
+        parts = tuple(
+            replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
+        )
+    return replace(recipe, vae=vae, reference=reference, parts=parts)
 
 
 def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelEntry]) -> Order:

@@ -15,17 +15,19 @@ Estimate = Callable[[], torch.Tensor]
 """Computes, when called, the clean latents that a step predicts; see `clean`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance:
     """How closely the prompt is followed (classifier-free guidance, arXiv 2207.12598).
 
     scale: 1.0 or less turns guidance off.
     rescale: 0.0–1.0, how much of the contrast that guidance adds is removed again (arXiv
         2305.08891, section 3.4), for models trained to zero terminal SNR.
+    combine: see `Family.guided`.
     """
 
     scale: float
     rescale: float = 0.0
+    combine: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
     @property
     def on(self) -> bool:
@@ -34,7 +36,7 @@ class Guidance:
     def applied(self, predicted: torch.Tensor) -> torch.Tensor:
         """The guided prediction. predicted: without the prompt, then with it, in one batch."""
         without, asked = predicted.chunk(2)
-        guided = without + self.scale * (asked - without)
+        guided = self.combine(without, asked, self.scale)
         if self.rescale > 0.0:
             axes = list(range(1, guided.ndim))
             spread = asked.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)

@@ -28,6 +28,7 @@ class Place:
     asked_device: `auto`, `cuda`, `cuda:1` and so on, `mps` or `cpu`. asked_dtype: `auto` or a key
     of DTYPES.
     device: as torch's calls take it. kind: the same without a card's number.
+    automatic: whether the dtype was chosen here, and a network may have a better one.
     """
 
     def __init__(self, asked_device: str, asked_dtype: str) -> None:
@@ -42,9 +43,17 @@ class Place:
         self.present = present.get(self.kind, False)
         if number and self.present:
             self.present = int(number) < torch.cuda.device_count()
-        automatic = "float32" if self.kind == "cpu" else "float16"
-        self.dtype_name = automatic if asked_dtype == "auto" else asked_dtype
+        usual = "float32" if self.kind == "cpu" else "float16"
+        self.automatic = asked_dtype == "auto"
+        self.dtype_name = usual if self.automatic else asked_dtype
         self.dtype = DTYPES[self.dtype_name]
+
+    @property
+    def computes_in_bfloat16(self) -> bool:
+        """Whether the device itself does; older cards take several times as long."""
+        if self.kind == "cuda":
+            return self.present and torch.cuda.get_device_capability(self.device) >= (8, 0)
+        return self.kind == "cpu"
 
     @property
     def capacity(self) -> int:

@@ -31,6 +31,7 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
+    lent: the networks that `config` has the weights of, too.
     moments: of the latents, where the checkpoint brings them along.
     It is made for one job, which reads each header once.
     """
@@ -38,6 +39,7 @@ class ModelFiles:
     checkpoint: Source
     vae: Source | None
     config: Source | None
+    lent: tuple[str, ...] = ()
     moments: Moments | None = None
     _headers: dict[Path, Header] = field(default_factory=dict, repr=False, compare=False)
 
@@ -54,10 +56,18 @@ class ModelFiles:
         """The files with the weights of `network`."""
         if network == VAE and self.vae:
             return self.vae.weights
+        if network in self.lent:
+            return self.lender(network).weights
         if self.checkpoint.single:
             return self.checkpoint.weights
-        folder = self.checkpoint.root / network
-        return tuple(path for path in self.checkpoint.weights if path.parent == folder)
+        return _below(self.checkpoint, network).weights
+
+    def lender(self, network: str) -> Source:
+        """The weights of one of the networks in `lent`."""
+        if self.config is None:
+            raise ValueError(f"{network} is lent by nothing: the checkpoint has no configuration")
+        found = _below(self.config, network)
+        return Source(found.root, found.weights)
 
     def header_of(self, path: Path, subject: Subject) -> Header:
         """The header of one of the weight files. Raises JobFailed, and OSError."""
@@ -85,6 +95,12 @@ class ModelFiles:
             values = (MOMENTS_SCALE, [*self.moments.mean], [*self.moments.deviation])
             config = {**config, **dict(zip(_LATENTS, values, strict=True))}
         return config
+
+
+def _below(source: Source, network: str) -> Source:
+    """The files of one network in diffusers' layout."""
+    folder = source.root / network
+    return Source(folder, tuple(path for path in source.files if path.parent == folder))
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -117,7 +133,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             raise subject.failed("model.quantised", reason=reason)
     if files.checkpoint.single is None:
         family.check_folder(files.checkpoint.root, subject)
-    for source in (files.checkpoint, files.vae):
+    for source in (files.checkpoint, files.vae, *map(files.lender, files.lent)):
         for path in source.weights if source else ():
             header = files.header_of(path, subject)
             if reason := quantisation.refusal(header):

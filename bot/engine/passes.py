@@ -148,7 +148,13 @@ class Pass:
         scheduler = sampling.build(prepared.request.scheduler, trained, self.steps)
         request = prepared.request
         sampling.set_steps(
-            scheduler, request.scheduler, self.steps, request.spacing, prepared.device, family.ays
+            scheduler,
+            request.scheduler,
+            self.steps,
+            request.spacing,
+            prepared.device,
+            family.ays,
+            family.timesteps(prepared.training, self.size, self.steps),
         )
         order = scheduler.order
 
@@ -232,20 +238,21 @@ class Pass:
         return sampling.noisy(scheduler, clean, self._noise(), timesteps)
 
 
-def described(profile: Profile, prepared: Prepared) -> dict[str, str]:
-    """What the bits depend on in addition to the request, the engine and the `Place`."""
+def described(profile: Profile, prepared: Prepared, usual: torch.dtype) -> dict[str, str]:
+    """What the bits depend on in addition to the request, the engine and the `Place`.
+
+    usual: the dtype of the place, which networks may differ from.
+    """
     facts = {
         "memory": profile.value,
         "decoding": "tiled" if prepared.plan.tiled else "whole",
         "kernels": prepared.kernels.used,
     }
-    mixed = {
-        name: part.formats
+    facts |= {
+        f"{name}_dtype": str(part.formats)
         for name, part in prepared.resident.parts.items()
-        if not part.formats.plain
+        if not part.formats.plain or (name != VAE and part.formats.dtype != usual)
     }
-    if mixed:
-        facts["weights"] = "; ".join(f"{name}: {formats}" for name, formats in mixed.items())
     if prepared.guidance.rescale:
         facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
     if prepared.request.inputs or prepared.request.hires:

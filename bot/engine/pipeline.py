@@ -1,12 +1,11 @@
 """One job from request to images. Imports torch; runs in the engine thread only."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from PIL.Image import Image
 
 from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.denoise import Guidance
@@ -18,6 +17,7 @@ from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, in_eight_bits, plan
+from bot.engine.needed import CheckStop, Needed, Report, locate, model_files
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
 from bot.engine.patches import AdapterFile
@@ -25,40 +25,15 @@ from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
-from bot.engine.sources import ReferenceFiles, Source, Sources
+from bot.engine.sources import Source, Sources
 from bot.engine.subject import Subject, public
-from bot.engine.training import training_of, with_moments
 from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache
 from bot.order import Order
 from bot.painting import OnPainted, Painting
-from bot.progress import Progress, Stage
+from bot.progress import Stage
 from bot.recipe import Recipe, Weights
-from bot.request import GenerationRequest
 from catalog import AdapterEntry, ModelEntry
-from catalog.weight_files.prediction import Training
-
-Report = Callable[[Progress], None]
-CheckStop = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Needed:
-    """One request and the files that it needs, each with the subject to name in errors.
-
-    reference: the IP-Adapter, if there is a reference image. pictures: input images by sha256.
-    """
-
-    request: GenerationRequest
-    entry: ModelEntry
-    family: Family
-    subject: Subject
-    files: ModelFiles
-    training: Training
-    adapters: tuple[tuple[Path, Subject], ...]
-    embeddings: tuple[tuple[Source, Subject], ...]
-    reference: tuple[ReferenceFiles, Subject] | None
-    pictures: Mapping[str, Image]
 
 
 class Pipeline:
@@ -140,7 +115,7 @@ class Pipeline:
         enlarged = self._upscaling.enlarged(order, profile, here, report, check_stop)
         if enlarged and order.model is None:
             return enlarged.painting(request, self._place.describe(), each)
-        needed = self._locate(order, report, check_stop)
+        needed = locate(order, self._sources, report, check_stop)
         recipe = self._recipe(needed)
         over = canvas(enlarged.image, needed.entry) if enlarged else None
         size = over.tile if over else request.final_size
@@ -173,7 +148,10 @@ class Pipeline:
         recipe = replace(
             recipe,
             scheduler=sampling.describe(scheduler),
-            environment={**self._place.describe(), **described(profile, prepared)},
+            environment={
+                **self._place.describe(),
+                **described(profile, prepared, self._place.dtype),
+            },
         )
         if enlarged:
             recipe = enlarged.noted(recipe)
@@ -185,7 +163,7 @@ class Pipeline:
         if not self._place.present or not self._sources.here(entry):
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
-        files, family = self._model_files(entry, subject), family_of(entry)
+        files, family = model_files(entry, self._sources, subject), family_of(entry)
         self._digest(files.checkpoint, subject)
         chosen = self._plan(self.profile, entry.size, files, family)
         resident = self._residency.load(files, family, subject, _at_once(family, chosen))
@@ -194,9 +172,9 @@ class Pipeline:
     def _plan(
         self, profile: Profile, size: tuple[int, int], files: ModelFiles, family: Family
     ) -> Plan:
-        dtype = self._place.dtype
         try:
-            upcast = family.dtype_of(VAE, files.config_of(VAE), dtype) != dtype
+            decoding = family.dtype_of(VAE, files.config_of(VAE), self._place)
+            upcast = decoding.itemsize > self._place.dtype.itemsize
         except (OSError, ValueError):
             upcast = True  # the error is reported when the model is loaded
         return plan(profile, family.whole, *size, upcast=upcast)
@@ -222,42 +200,16 @@ class Pipeline:
                 subject = Subject("adapter", entry.key, lambda _: None, lambda: None)
                 self._adapters.get(path, known, bases, subject)
 
-    def _locate(self, order: Order, report: Report, check_stop: CheckStop) -> _Needed:
-        """Find every file, and download those that are missing."""
-        if (entry := order.model) is None:
-            raise ValueError("an order needs a model, unless it is to enlarge an image")
-        subject = Subject("model", entry.key, report, check_stop)
-        pictures = {sha256: pixels.decoded(data) for sha256, data in order.pictures.items()}
-        files, family = self._model_files(entry, subject), family_of(entry)
-        training = training_of(files, family, entry, subject)
-        adapters = []
-        for adapter in order.adapters:
-            adapter_subject = Subject("adapter", adapter.key, report, check_stop)
-            adapters.append((self._sources.adapter(adapter, adapter_subject), adapter_subject))
-        words = []
-        for embedding in order.embeddings:
-            named = Subject("embedding", embedding.key, report, check_stop)
-            words.append((self._sources.embedding(embedding, named), named))
-        reference = None
-        if order.reference is not None:
-            guide = Subject("reference", public(order.reference.path), report, check_stop)
-            reference = (self._sources.reference(order.reference, guide), guide)
-        found = tuple(adapters), tuple(words), reference, pictures
-        return _Needed(order.request, entry, family, subject, files, training, *found)
-
-    def _model_files(self, entry: ModelEntry, subject: Subject) -> ModelFiles:
-        checkpoint, vae = (
-            self._sources.checkpoint(entry, subject),
-            self._sources.vae(entry, subject),
-        )
-        config = self._sources.config(entry, subject) if checkpoint.single else None
-        return with_moments(ModelFiles(checkpoint, vae, config), subject)
-
-    def _recipe(self, needed: _Needed) -> Recipe:
+    def _recipe(self, needed: Needed) -> Recipe:
         """The recipe as far as it is known before anything is loaded: without the adapters and
         embeddings, whose headers are checked."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
+        lender = public(needed.entry.completed_by)
+        parts = [
+            (f"{lender}/{name}", self._digest(needed.files.lender(name), needed.subject))
+            for name in needed.files.lent
+        ]
         reference: tuple[Weights, ...] = ()
         if not self._is_next(needed):
             for path, subject in needed.adapters:
@@ -279,9 +231,10 @@ class Pipeline:
             checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
             reference=reference,
+            parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
         )
 
-    def _is_next(self, needed: _Needed) -> bool:
+    def _is_next(self, needed: Needed) -> bool:
         """Whether a request's adapter is the next file that can be at fault.
 
         If not, the headers of all are checked first, so that which error a request gets does not
@@ -303,7 +256,7 @@ class Pipeline:
         except OSError as error:
             raise subject.unread(source.root, error) from error
 
-    def _load(self, needed: _Needed, chosen: Plan) -> Resident:
+    def _load(self, needed: Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
         here = self._residency.resident
         if chosen.park_denoiser and here:
@@ -314,7 +267,7 @@ class Pipeline:
         return self._residency.load(needed.files, family, needed.subject, at_once)
 
     def _apply_adapters(
-        self, needed: _Needed, resident: Resident, chosen: Plan
+        self, needed: Needed, resident: Resident, chosen: Plan
     ) -> tuple[AdapterFile, ...]:
         """Apply exactly these adapters to the model, in this order."""
         read = []
@@ -334,7 +287,7 @@ class Pipeline:
 
     def _prepare(
         self,
-        needed: _Needed,
+        needed: Needed,
         resident: Resident,
         chosen: Plan,
         recipe: Recipe,
@@ -343,7 +296,11 @@ class Pipeline:
     ) -> Prepared:
         """Encode the prompts, and the input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
-        guidance = Guidance(request.guidance, needed.entry.guidance_rescale)
+        guidance = Guidance(
+            scale=request.guidance,
+            rescale=needed.entry.guidance_rescale,
+            combine=family.guided,
+        )
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
         encoded = encoded_images(resident, request, learned, recall, guided=guidance.on)
@@ -372,7 +329,7 @@ class Pipeline:
             resident=resident,
             plan=chosen,
             device=self._place.device,
-            dtype=self._place.dtype,
+            dtype=family.latents_dtype(resident.parts[family.denoiser].layout.dtype),
             encoded=encoded,
             guidance=guidance,
             begun=begun,
@@ -389,7 +346,7 @@ def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     return family.text_encoders if chosen.park_denoiser else family.networks
 
 
-def _weights_of(needed: _Needed, read: Sequence[AdapterFile]) -> tuple[Weights, ...]:
+def _weights_of(needed: Needed, read: Sequence[AdapterFile]) -> tuple[Weights, ...]:
     """What the recipe says about the adapters: the digests of the bytes that were applied."""
     return tuple(
         Weights(subject.key, file.sha256, file.data_sha256[:12])

@@ -8,7 +8,6 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from bot.engine.families import Family
-from bot.engine.memory import TILE
 from bot.errors import JobFailed
 
 
@@ -26,14 +25,12 @@ def decode(
 ) -> PIL.Image.Image:
     """Decode latents of `Family.latent_shape` to an RGB image.
 
-    tiled: in tiles of TILE pixels per side, which takes less memory and gives other bits.
+    tiled: in tiles, which takes less memory and gives other bits.
     Raises JobFailed when latents or pixels are not finite, or when the image is black.
     """
     if not bool(latents.isfinite().all()):
         raise JobFailed("image.diverged", model=model)
-    _tile(family, vae, tiled=tiled)
-    latents = family.unscaled(vae, latents.to(vae.dtype))
-    pixels = vae.decode(latents, return_dict=False)[0]
+    pixels = family.decode(vae, latents.to(vae.dtype), tiled=tiled)
     if not bool(pixels.isfinite().all()):
         raise JobFailed("image.not_finite", model=model)
     image: PIL.Image.Image = _processor(family).postprocess(pixels, output_type="pil")[0]
@@ -47,9 +44,8 @@ def distribution(family: Family, vae: Any, image: PIL.Image.Image, *, tiled: boo
 
     image: RGB, its sides multiples of `family.vae_scale`. tiled: as in `decode`.
     """
-    _tile(family, vae, tiled=tiled)
     pixels = _processor(family).preprocess(image).to(vae.device, vae.dtype)
-    return vae.encode(pixels).latent_dist
+    return family.distribution(vae, pixels, tiled=tiled)
 
 
 def drawn(
@@ -78,9 +74,3 @@ def fitted(image: PIL.Image.Image, width: int, height: int) -> PIL.Image.Image:
 
 def _processor(family: Family) -> Any:
     return VaeImageProcessor(vae_scale_factor=family.vae_scale)
-
-
-def _tile(family: Family, vae: Any, *, tiled: bool) -> None:
-    vae.use_tiling = tiled
-    vae.tile_sample_min_size = TILE
-    vae.tile_latent_min_size = TILE // family.vae_scale

@@ -188,7 +188,7 @@ class Residency:
             del self._parts[other]  # of another family
         for name in family.networks:
             config = family.checked_config(name, files.config_of(name), subject)
-            dtype = family.dtype_of(name, config, self._place.dtype)
+            dtype = family.dtype_of(name, config, self._place)
             formats = family.formats(name, dtype, in_eight_bits=self._in_eight_bits(family))
             described = [family.key, networks.essence(config), str(formats)]
             shape = json.dumps(described, sort_keys=True)

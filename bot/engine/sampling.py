@@ -175,14 +175,23 @@ def _begins_at_zero(name: str, model_config: Mapping[str, Any]) -> bool:
 
 
 def set_steps(
-    scheduler: Any, name: str, steps: int, spacing: str | None, device: str, ays: Sequence[int]
+    scheduler: Any,
+    name: str,
+    steps: int,
+    spacing: str | None,
+    device: str,
+    ays: Sequence[int],
+    usual: Mapping[str, Any],
 ) -> None:
-    """Give a scheduler from `build` its timesteps: its own, or those of AYS.
+    """Give a scheduler from `build` its timesteps: the usual ones, or those of AYS.
 
-    ays: the table of the model's family. Raises JobFailed when it does not take custom timesteps.
+    ays: the table of the model's family. usual: see `Family.timesteps`.
+    Raises JobFailed when it does not take custom timesteps.
     """
     if spacing is None:
-        scheduler.set_timesteps(steps, device=device)
+        accepted = inspect.signature(scheduler.set_timesteps).parameters
+        own = {option: value for option, value in usual.items() if option in accepted}
+        scheduler.set_timesteps(steps, device=device, **own)
         return
     if is_continuous(scheduler):
         raise JobFailed("scheduler.steps", spacing=spacing)

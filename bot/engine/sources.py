@@ -122,12 +122,20 @@ class Sources:
             entry.vae_path, lambda names: vae_files(names, base, half=self._half), subject
         )
 
-    def config(self, entry: ModelEntry, subject: Subject) -> Source:
-        """Configuration and tokenizers for a single-file checkpoint."""
+    def config(self, entry: ModelEntry, lacking: Collection[str], subject: Subject) -> Source:
+        """Configuration and tokenizers for a single-file checkpoint, and the weights of the
+        networks that it is `lacking`."""
         files = family_of(entry).files
-        return self._find(
-            entry.config or entry.family.config, lambda names: config_files(names, files), subject
-        )
+
+        def select(names: Names) -> tuple[str, ...]:
+            weights = [
+                name
+                for part in lacking
+                for name in _weight_files(names, f"{part}/", files.weights[part], half=self._half)
+            ]
+            return tuple(sorted({*config_files(names, files), *weights}))
+
+        return self._find(entry.completed_by, select, subject)
 
     def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
         """The adapter's one file. peft's configuration of it lies beside it, if it has one."""

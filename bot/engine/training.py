@@ -1,16 +1,12 @@
 """How a model was trained: what its files and its entry say, and what follows."""
 
-import logging
 from dataclasses import replace
 
 from bot.engine.families import Family
 from bot.engine.networks import ModelFiles
 from bot.engine.subject import Subject
 from catalog import ModelEntry
-from catalog.weight_files import evidence, scheduler_config
 from catalog.weight_files.prediction import Training, UnknownTraining, moments_of, numbers_of
-
-log = logging.getLogger(__name__)
 
 
 def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: Subject) -> Training:
@@ -24,21 +20,11 @@ def training_of(files: ModelFiles, family: Family, entry: ModelEntry, subject: S
         weights = [
             (path, files.header_of(path, subject)) for path in files.holding(family.denoiser)
         ]
-        found = evidence.collected(weights, files.root, single=single)
-        training = found.training(entry.prediction, entry.zero_terminal_snr, entry.shift)
+        return family.training(weights, files.root, entry, single=single)
     except UnknownTraining as error:
         raise subject.failed("model.training", reason=str(error)) from None
     except OSError as error:
         raise subject.unread(files.checkpoint.root, error) from error
-    if entry.prediction is None:
-        for claim in found.claims:
-            stale = not claim.firm and claim.where != scheduler_config.WHERE
-            if stale and claim.prediction not in {None, training.prediction}:
-                log.info(
-                    "Model %s: trained to predict %s, although %s says %s",
-                    *(entry.key, training.prediction, claim.where, claim.prediction),
-                )
-    return training
 
 
 def with_moments(files: ModelFiles, subject: Subject) -> ModelFiles:

@@ -132,7 +132,12 @@ def _check_header(header: Header, request: GenerationRequest) -> None:
 
 def _check_weights(recipe: Recipe) -> None:
     single = (recipe.checkpoint, recipe.vae, recipe.upscaler)
-    many: tuple[Weights, ...] = (*recipe.adapters, *recipe.reference, *recipe.embeddings)
+    many: tuple[Weights, ...] = (
+        *recipe.adapters,
+        *recipe.reference,
+        *recipe.embeddings,
+        *recipe.parts,
+    )
     for weights in (*filter(None, single), *many):
         is_label("painting: recipe: name of weights", weights.name)
         is_sha256("painting: recipe: sha256 of weights", weights.sha256)

@@ -45,7 +45,7 @@ def spaced(name: str, steps: int) -> Any:
     from bot.engine.families import FAMILIES
 
     scheduler = sampling.build(name, SDXL, steps)
-    sampling.set_steps(scheduler, name, steps, "AYS", "cpu", FAMILIES["sdxl"].ays)
+    sampling.set_steps(scheduler, name, steps, "AYS", "cpu", FAMILIES["sdxl"].ays, {})
     return scheduler
 
 
@@ -94,7 +94,7 @@ def test_a_later_beginning_is_exact(models_dir: Path, name: str) -> None:
     steps = 100
     for skipped in (3, 97, 98):
         scheduler = sampling.build(name, SDXL, steps)
-        sampling.set_steps(scheduler, name, steps, None, "cpu", ())
+        sampling.set_steps(scheduler, name, steps, None, "cpu", (), {})
         left = sampling.skip_to(scheduler, skipped)
         assert len(left) == len(scheduler.timesteps) - skipped * scheduler.order
         latents = torch.ones(1, 4, 2, 2)
@@ -207,7 +207,7 @@ def test_every_scheduler_begins_at_noise_alone_or_says_that_it_cannot(
         assert not unable & {*allowed}
         return
     scheduler = sampling.build(name, config, 8)
-    sampling.set_steps(scheduler, name, 8, None, "cpu", ())
+    sampling.set_steps(scheduler, name, 8, None, "cpu", (), {})
     assert scheduler.timesteps[0] == 999
     assert scheduler.alphas_cumprod[999] < 1e-7
 

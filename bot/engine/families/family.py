@@ -22,7 +22,9 @@ from bot.engine.subject import Subject
 from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
+from catalog import ModelEntry
 from catalog.weight_files import Header
+from catalog.weight_files.prediction import Training
 
 VAE = "vae"
 """The autoencoder's folder, the same in every pipeline of diffusers."""
@@ -152,8 +154,43 @@ class Family(Protocol):
         another thread builds at the same time would get parameters without data.
         """
 
-    def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
-        """What `network` computes in when the engine computes in `dtype`."""
+    def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
+        """What `network` computes in at `place`."""
+
+    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        """What latents are drawn and denoised in when the denoiser computes in `dtype`."""
+
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        """The networks that a single file with this header has not got, and that come with the
+        configuration that completes it."""
+
+    def training(
+        self,
+        weights: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        """What a model was trained to predict.
+
+        weights: the files of its denoiser. root: the folder with its configuration. single: whether
+        they are one file. Raises UnknownTraining when they say something unknown or contradictory
+        that `entry` does not settle, and OSError.
+        """
+
+    def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
+        """Arguments for a scheduler's `set_timesteps`, of which it gets those that it knows.
+
+        size: width and height in pixels. Empty where the scheduler's own timesteps are meant.
+        """
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        """The guided prediction (arXiv 2207.12598), in the order and dtype of operations that the
+        family is usually run with.
+
+        without, asked: what the denoiser predicts for the negative prompt and for the prompt.
+        """
 
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
         """What each parameter of `network` is stored as when it computes in `dtype`.
@@ -222,8 +259,14 @@ class Family(Protocol):
     def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """Latents from the VAE's scale to the denoiser's."""
 
-    def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        """The reverse of `scaled`."""
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        """Pixels from -1 to 1, shape (1, 3, height, width), of latents of `latent_shape`.
+
+        latents: in the dtype of the VAE. tiled: in tiles of TILE pixels per side.
+        """
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
+        """The VAE's distribution of the latents of `pixels`, which are as those of `decode`."""
 
     def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         """Latents from the denoiser's scale to the one that `preview` maps to colours."""

@@ -7,9 +7,22 @@ from pathlib import Path
 import pytest
 
 from bot.engine import Engine
+from bot.engine.subject import public
+from bot.recipe import Recipe
 from catalog import ModelEntry
+from catalog.weight_files import Header
+from tests.engine.factories import (
+    TINY,
+    digests,
+    kohya_lora,
+    model,
+    paint,
+    request,
+    resident,
+    save,
+    single_file,
+)
 from tests.engine.factories import catalog as offered
-from tests.engine.factories import digests, kohya_lora, paint, request, resident
 
 ENGINE = Path(__file__).parents[3] / "bot" / "engine"
 FAMILIES = ENGINE / "families"
@@ -49,7 +62,7 @@ def test_nothing_shared_speaks_of_a_network_of_sdxl() -> None:
 def test_a_model_of_another_family_gets_networks_of_its_own(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.engine import pipeline, sources
+    from bot.engine import needed, pipeline, sources
     from bot.engine.families.sdxl import SDXL
 
     class Twin(SDXL):
@@ -66,6 +79,7 @@ def test_a_model_of_another_family_gets_networks_of_its_own(
     there = offered(a=kohya_lora(tmp_path / "a.safetensors"))
     wanted = [request(("a", 0.7)), request(("a", 0.7), model="other")]
     expected = [digests(paint(engine, each, there)) for each in wanted]
+    monkeypatch.setattr(needed, "family_of", family_of)
     monkeypatch.setattr(pipeline, "family_of", family_of)
     monkeypatch.setattr(sources, "family_of", family_of)
     before = None
@@ -76,3 +90,35 @@ def test_a_model_of_another_family_gets_networks_of_its_own(
             assert [*held.parts] == [*families[each.model].networks]
             assert held.denoiser is not before
             before = held.denoiser
+
+
+def test_what_a_single_file_has_not_got_comes_with_its_configuration(
+    engine: Engine, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    from bot.engine import needed, pipeline, sources
+    from bot.engine.families.sdxl import SDXL
+
+    class Completed(SDXL):
+        def check_single(self, *_: object, **__: object) -> None:
+            pass
+
+        def lacking(self, header: Header) -> tuple[str, ...]:
+            found = any(name.startswith("first_stage_model.") for name in header.shapes)
+            return () if found else ("vae",)
+
+    whole = load_file(single_file(models_dir / TINY, tmp_path / "whole.safetensors"))
+    part = {n: t for n, t in whole.items() if not n.startswith("first_stage_model.")}
+    path, config = save(tmp_path / "part.safetensors", part), models_dir / TINY
+    there = offered([model("whole", str(tmp_path / "whole.safetensors"), config=str(config))])
+    expected = paint(engine, request(model="whole"), there)
+    for module in (needed, pipeline, sources):
+        monkeypatch.setattr(module, "family_of", lambda _: Completed())
+    there = offered([model("part", str(path), config=str(config))])
+    found = paint(engine, request(model="part"), there)
+    assert digests(found) == digests(expected)
+    assert expected.recipe.parts == ()
+    (lent,) = found.recipe.parts
+    assert lent.name == f"{public(str(config))}/vae"
+    assert Recipe.from_dict(found.recipe.to_dict()) == found.recipe

@@ -10,6 +10,7 @@ from diffusers.schedulers import AysSchedules
 from transformers import CLIPTokenizer
 
 from bot.engine.environment import Place
+from bot.engine.families import autoencoder, discrete
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.sdxl import adapter_names, conditioning, configurations, networks, text
 from bot.engine.families.sdxl.chunks import TOKENS
@@ -40,11 +41,12 @@ from bot.engine.weights import Formats
 from bot.errors import JobFailed
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
-from catalog import Words
+from catalog import ModelEntry, Words
 from catalog.families import SDXL as FACTS
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.embedding import FIRST, SECOND
 from catalog.weight_files.pipeline import folder_facts, kind_of_unet
+from catalog.weight_files.prediction import Training
 
 
 class SDXL:
@@ -85,8 +87,30 @@ class SDXL:
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
         return networks.build(network, config)
 
-    def dtype_of(self, network: str, config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
-        return networks.dtype_of(network, config, dtype)
+    def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
+        return networks.dtype_of(network, config, place.dtype)
+
+    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        return dtype
+
+    def lacking(self, _: Header) -> tuple[str, ...]:
+        return ()
+
+    def training(
+        self,
+        weights: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        return discrete.training(weights, root, entry, single=single)
+
+    def timesteps(self, _: Training, __: tuple[int, int], ___: int) -> Mapping[str, Any]:
+        return {}
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        return without + scale * (asked - without)
 
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
         return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
@@ -143,8 +167,11 @@ class SDXL:
     def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         return scaled(vae, latents)
 
-    def unscaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        return unscaled(vae, latents)
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
+        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
 
     def previewed(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
         return previewed(vae, latents)
