@@ -11,9 +11,10 @@ from bot.engine.hashing import HashCache
 from bot.engine.subject import public
 from bot.recipe import Recipe, Weights, environment_id
 from catalog import Catalog, locate
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 LIBRARIES: Final = ("torch", "diffusers", "transformers")
-READ: Final = (".safetensors", ".json")
+READ: Final = (*MODEL_SUFFIXES, ".json")
 """Endings of the files in a model's folder that an image depends on."""
 
 

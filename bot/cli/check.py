@@ -33,7 +33,8 @@ from catalog import (
 )
 from catalog.disk import may_pass, reason_of
 from catalog.families import FAMILIES
-from catalog.weight_files import HeaderError, read_header
+from catalog.weight_files import HeaderError, read_model_header
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
@@ -293,9 +294,9 @@ def _unreadable(
     for folder, folders, names in os.walk(place.path, onerror=unlisted):
         folders.sort()
         for name in sorted(names):
-            if name.endswith(".safetensors"):
+            if name.endswith(MODEL_SUFFIXES):
                 try:
-                    read_header(Path(folder, name))
+                    read_model_header(Path(folder, name))
                 except HeaderError as error:
                     problems.append(f"{name}: {error}")
     return tuple(problems)

@@ -312,7 +312,11 @@ def test_a_parked_layer_in_8_bits_says_so() -> None:
 
 
 def test_a_stopped_job_leaves_weights_that_are_filled_again() -> None:
-    part = part_of(int8(), tensors(torch.float16))
+    from bot.engine.patches.changes import BiasChange
+
+    weights = tensors(torch.float16)
+    part = awake(int8(), weights)
+    pristine = held(part)
     calls = 0
 
     def stop() -> None:
@@ -321,15 +325,15 @@ def test_a_stopped_job_leaves_weights_that_are_filled_again() -> None:
         if calls == 2:
             raise KeyboardInterrupt
 
-    part.set_changes({"large.weight": [(1.0, full(delta(1e-3)))]})
+    bias = BiasChange("denoiser", "large.bias", torch.ones(ROWS), 1.0)
+    both = {"large.weight": [(1.0, full(delta(1e-3)))], "large.bias": [(1.0, bias)]}
+    part.set_changes(both)
     with pytest.raises(KeyboardInterrupt):
         part.wake(stop)
     assert not part.filled
+    part.set_changes({})
     part.wake(lambda: None)
-    fresh = part_of(int8(), tensors(torch.float16))
-    fresh.set_changes({"large.weight": [(1.0, full(delta(1e-3)))]})
-    fresh.wake(lambda: None)
-    assert all(torch.equal(held(part)[name], each) for name, each in held(fresh).items())
+    assert all(torch.equal(held(part)[name], tensor) for name, tensor in pristine.items())
 
 
 @pytest.mark.parametrize("limit", [1, 4096, 10_000, 2**27])
