@@ -185,6 +185,8 @@ def _device(settings: Settings, device: str) -> Finding:
             f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
         )
     text = f"device: {report.device} ({report.name}), {report.dtype}"
+    if report.in_eight_bits:
+        text += f", int8 for {' and '.join(FAMILIES[key].name for key in report.in_eight_bits)}"
     if report.total_memory is None:
         if report.device == "cpu":
             return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")
@@ -192,9 +194,6 @@ def _device(settings: Settings, device: str) -> Finding:
     free = (report.free_memory or 0) / 1024**3
     text += f", {free:.1f} of {report.total_memory / 1024**3:.1f} GiB free"
     text += f", memory profile {report.memory}"
-    if report.in_eight_bits:
-        names = ", ".join(FAMILIES[key].name for key in report.in_eight_bits)
-        text += f", weights in int8: {names}"
     needed = GIB_NEEDED[report.memory]
     if free < needed:
         return Finding(text, f"this profile needs {needed} GiB; close other GPU programs")

@@ -565,6 +565,16 @@ def test_check_tells_what_the_cards_profile_wants(
     assert not finding.fatal
 
 
+def test_check_names_the_families_in_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for keys, said in (((), "float16, 6.0 of"), (("sdxl",), "float16, int8 for Stable Diffusion")):
+        report = DeviceReport(
+            "cuda", "a card", "float16", 2**33, 6 * 2**30, None, "8gb", in_eight_bits=keys
+        )
+        engine = SimpleNamespace(device_report=lambda report=report: report)
+        monkeypatch.setattr("bot.cli.check.build_engine", lambda *_, engine=engine: engine)
+        assert said in _device(Settings.model_construct(), "auto").text
+
+
 def test_a_seed_that_is_no_number_is_told_what_is_allowed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -13,14 +13,13 @@ ROWS, COLUMNS = 48, 32
 
 
 class Block(torch.nn.Module):
-    """A first layer, a large one, a norm, and a batch norm whose statistics are trained."""
+    """A first layer, a large one, and a norm; and angles that are made, not trained."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first = torch.nn.Linear(COLUMNS, COLUMNS)
         self.large = torch.nn.Linear(COLUMNS, ROWS)
         self.norm_q = torch.nn.LayerNorm(ROWS)
-        self.statistics = torch.nn.BatchNorm1d(ROWS, affine=False)
         self.register_buffer("angles", torch.linspace(0, 1, 5, dtype=torch.float32))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -32,9 +31,7 @@ def block() -> Block:
     from accelerate import init_empty_weights
 
     with init_empty_weights(include_buffers=False):
-        module = Block()
-    module.statistics.to("meta")
-    return module
+        return Block()
 
 
 def tensors(dtype: torch.dtype, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -44,7 +41,6 @@ def tensors(dtype: torch.dtype, seed: int = 0) -> dict[str, torch.Tensor]:
         if name == "angles":
             continue
         made[name] = (torch.randn(tensor.shape, generator=generator) * 0.02).to(dtype)
-    made["statistics.num_batches_tracked"] = torch.tensor(7)
     return made
 
 
@@ -162,21 +158,6 @@ def test_what_a_module_makes_keeps_its_dtype() -> None:
     part = awake(Formats(torch.float16), tensors(torch.float16))
     assert part.module.angles.dtype is torch.float32
     assert torch.equal(part.module.angles, torch.linspace(0, 1, 5))
-
-
-def test_statistics_on_the_meta_device_are_read_like_weights() -> None:
-    from bot.engine.weights import Formats
-
-    weights = tensors(torch.float16)
-    part = awake(Formats(torch.float16), weights)
-    for _ in range(2):
-        found = held(part)
-        for name in ("running_mean", "running_var", "num_batches_tracked"):
-            assert torch.equal(found[f"statistics.{name}"], weights[f"statistics.{name}"])
-        assert part.module.statistics.num_batches_tracked.dtype is torch.int64
-        part.park()
-        assert part.module.statistics.running_mean.is_meta
-        part.wake(lambda: None)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

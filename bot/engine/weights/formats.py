@@ -36,13 +36,8 @@ class Formats:
             parts.append("int8")
         return ", ".join(parts)
 
-    def dtype_of(self, path: str, own: torch.dtype) -> torch.dtype:
-        """What the parameter or buffer at `path` is stored as, unless in 8 bits.
-
-        own: its dtype in the module; numbers that are not floating-point keep it.
-        """
-        if not own.is_floating_point:
-            return own
+    def dtype_of(self, path: str) -> torch.dtype:
+        """What the parameter at `path` is stored as, unless in 8 bits."""
         kept = any(name in self.fp32 for name in path.split("."))
         return torch.float32 if kept else self.dtype
 

@@ -44,16 +44,13 @@ class Layout:
 
     @classmethod
     def of(cls, module: torch.nn.Module, formats: Formats) -> "Layout":
-        """The layout of the weights of `module` before any is stored in 8 bits.
-
-        These are every parameter, and every buffer on the meta device: one that is trained rather
-        than made, such as the statistics of a batch norm.
-        """
+        """The layout of every parameter of `module`, which may be on the meta device, before any is
+        stored in 8 bits."""
         slots, end = {}, 0
-        for name, tensor in weights_of(module):
-            dtype = formats.dtype_of(name, tensor.dtype)
-            size = tensor.numel() * dtype.itemsize
-            slots[name] = Slot(end, size, tuple(tensor.shape), dtype)
+        for name, parameter in module.named_parameters():
+            dtype = formats.dtype_of(name)
+            size = parameter.numel() * dtype.itemsize
+            slots[name] = Slot(end, size, tuple(parameter.shape), dtype)
             end += _aligned(size)
         return cls(slots, end, formats.dtype)
 
@@ -119,12 +116,6 @@ class Layout:
             end = after
         if group:
             yield begin, Layout(group, end - begin, self.dtype)
-
-
-def weights_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """What of `module` is read from files, by path: see `Layout.of`."""
-    yield from module.named_parameters()
-    yield from ((name, buffer) for name, buffer in module.named_buffers() if buffer.is_meta)
 
 
 def _aligned(size: int) -> int:

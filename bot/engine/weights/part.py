@@ -56,11 +56,10 @@ class Part:
             (inner._buffers, name, tensor.to("cpu"))  # noqa: SLF001
             for inner in module.modules()
             for name, tensor in inner.named_buffers(recurse=False)
-            if not tensor.is_meta
         ]
         self._parked = self._views(torch.empty(self._stored.size, dtype=torch.uint8, device="meta"))
         # Also while parked, but without memory; None when they have yet to be made.
-        self._awake: tuple[torch.Tensor, list[torch.Tensor]] | None = None
+        self._awake: tuple[torch.Tensor, list[torch.nn.Parameter]] | None = None
         self._device = device
         # The memory of those that are awake; None while the network is parked.
         self._buffer: torch.Tensor | None = None
@@ -146,18 +145,17 @@ class Part:
         self._buffer = buffer
         return buffer
 
-    def _views(self, buffer: torch.Tensor) -> list[torch.Tensor]:
+    def _views(self, buffer: torch.Tensor) -> list[torch.nn.Parameter]:
         """What to put in `_places`, in the memory of `buffer`."""
-        found = []
-        for place in self._places:
-            read = self._stored.scales if place.of_scales else self._stored.view
-            view = read(buffer, place.name)
-            found.append(_parameter(view) if place.is_parameter else view)
-        return found
+        stored = self._stored
+        return [
+            _parameter((stored.scales if place.of_scales else stored.view)(buffer, place.name))
+            for place in self._places
+        ]
 
-    def _put(self, tensors: Sequence[torch.Tensor]) -> None:
-        for place, tensor in zip(self._places, tensors, strict=True):
-            place.holder[place.leaf] = tensor
+    def _put(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        for place, parameter in zip(self._places, parameters, strict=True):
+            place.holder[place.leaf] = parameter
 
     # Never in inference mode, even if the caller is: a tensor made in it may not be written to
     # outside, and compiled code distinguishes the two kinds.
@@ -217,29 +215,25 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a module keeps one of its tensors.
+    """Where a module keeps one of its parameters.
 
     holder: its dictionary, and leaf: the key there. name: in the layout. of_scales: whether it is
-    the scales of that parameter. is_parameter: or else a buffer.
+    the scales of that parameter.
     """
 
     holder: dict[str, Any]
     leaf: str
     name: str
     of_scales: bool
-    is_parameter: bool
 
 
 def _places(module: torch.nn.Module, stored: Layout) -> Iterator[_Place]:
-    parameters = {name for name, _ in module.named_parameters()}
     for name, slot in stored.slots.items():
         path, _, leaf = name.rpartition(".")
-        owner = module.get_submodule(path)
-        own = name in parameters
-        holder: dict[str, Any] = owner._parameters if own else owner._buffers  # noqa: SLF001
-        yield _Place(holder, leaf, name, of_scales=False, is_parameter=own)
+        holder: dict[str, Any] = module.get_submodule(path)._parameters  # noqa: SLF001
+        yield _Place(holder, leaf, name, of_scales=False)
         if slot.scales is not None:
-            yield _Place(holder, "scales", name, of_scales=True, is_parameter=True)
+            yield _Place(holder, "scales", name, of_scales=True)
 
 
 def _parameter(tensor: torch.Tensor) -> torch.nn.Parameter:
