@@ -93,7 +93,8 @@ class PristineWeights:
 class WeightCache:
     """Keeps up to `limit` bytes of weights in RAM and drops the least recently used ones.
 
-    Models whose text encoders have the same weights share them here. gpu: see HostMemory.
+    What does not fit beside those that networks hold now is read from its files whenever it is
+    needed. Models whose text encoders have the same weights share them here. gpu: see HostMemory.
     """
 
     def __init__(self, limit: int, *, gpu: str | None) -> None:
@@ -123,11 +124,12 @@ class WeightCache:
             self._kept.move_to_end(key)
             return kept
         from_files = PristineWeights(digest, layout, None, read())
-        if layout.size > self._limit:
+        spare = self._make_room(layout.size)
+        if self.nbytes + layout.size > self._limit:
             return from_files
         try:
             # Touching and pinning fresh memory takes longer than copying into it.
-            memory = self._make_room(layout.size) or HostMemory(layout.size, gpu=self._gpu)
+            memory = spare or HostMemory(layout.size, gpu=self._gpu)
         except RuntimeError:  # the machine has less memory than the setting allows
             log.warning("not enough RAM to keep %d MB of weights", layout.size >> 20)
             return from_files
@@ -138,12 +140,22 @@ class WeightCache:
         return weights
 
     def _make_room(self, size: int) -> HostMemory | None:
-        """Drop the least recently used weights; returns unused memory of `size`, if any."""
+        """Drop the least recently used weights until `size` bytes fit, as far as that is possible;
+        returns unused memory of that size, if any.
+
+        Those that a network holds stay: dropping them would free nothing.
+        """
         spare = None
-        while self._kept and self.nbytes + size > self._limit:
-            _, dropped = self._kept.popitem(last=False)
+        if size > self._limit:
+            return None
+        for key in tuple(self._kept):
+            if self.nbytes + size <= self._limit:
+                break
+            dropped = self._kept.pop(key)
             memory, holder = dropped.memory, weakref.ref(dropped)
             del dropped
-            if memory and memory.buffer.numel() == size and holder() is None:
+            if (held := holder()) is not None:
+                self._kept[key] = held
+            elif memory and memory.buffer.numel() == size:
                 spare = memory
         return spare
