@@ -94,7 +94,11 @@ class WeightCache:
     """Keeps up to `limit` bytes of weights in RAM and drops the least recently used ones.
 
     What does not fit beside those that networks hold now is read from its files whenever it is
-    needed. Models whose text encoders have the same weights share them here. gpu: see HostMemory.
+    needed. Those of networks in 8 bits are plain here, too: whatever an adapter changes is computed
+    from them, and files are too slow for that. It costs twice the bytes to copy when a network
+    comes back to the device, and the encoding there.
+
+    Models whose text encoders have the same weights share them here. gpu: see HostMemory.
     """
 
     def __init__(self, limit: int, *, gpu: str | None) -> None:
