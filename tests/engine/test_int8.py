@@ -151,7 +151,7 @@ def test_a_lora_changes_the_encoded_matrix_from_the_pristine_one(
 
 
 def test_the_picture_is_close_to_that_of_full_weights(opened: Opened, tmp_path: Path) -> None:
-    """On the tiny untrained model; the trained demo model's figure is in docs/figures.md."""
+    """On the tiny untrained model; figures of the trained demo model are in docs/figures.md."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors", seed=1))
     engines = [opened(weights=weights) for weights in ("full", "int8")]
     for wanted in (request(steps=8), request(("a", 0.7), steps=8)):
