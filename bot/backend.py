@@ -87,6 +87,7 @@ def engine_options(
         device=device,
         dtype=settings.dtype,
         memory=settings.memory,
+        weights=settings.weights,
         compiled=settings.compiled,
         model_cache=cache,
         adapter_cache=int(settings.adapter_cache * GIB),

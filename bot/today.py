@@ -11,9 +11,10 @@ from bot.engine.hashing import HashCache
 from bot.engine.subject import public
 from bot.recipe import Recipe, Weights, environment_id
 from catalog import Catalog, locate
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 LIBRARIES: Final = ("torch", "diffusers", "transformers")
-READ: Final = (".safetensors", ".json")
+READ: Final = (*MODEL_SUFFIXES, ".json")
 """Endings of the files in a model's folder that an image depends on."""
 
 
@@ -75,9 +76,14 @@ def today(
     if environment_id(then) not in machines:
         now = {**environment, **_versions()}
         # A repetition asks for the kernels of the original.
-        known = {name for name in then if name in now and name != "kernels"}
+        known = {n for n in then if n in now and n != "kernels" and not _of_its_model(n)}
         changed += sorted(name for name in known if now[name] != then[name])
     return Today(tuple(gone), tuple(changed), tuple(unsure))
+
+
+def _of_its_model(name: str) -> bool:
+    """Whether it tells how a model's networks are stored; the latest image may be another's."""
+    return name.endswith("_dtype") and name != "upscaler_dtype"
 
 
 def _used(recipe: Recipe) -> Iterator[Weights]:

@@ -30,6 +30,7 @@ from catalog.weight_files import (
     HeaderError,
 )
 from catalog.weight_files.base_models import in_words
+from catalog.weight_files.gguf import SUFFIX
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -85,7 +86,7 @@ def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
 
 
 def other_formats(folder: Path, names: Collection[str]) -> list[Problem]:
-    """Files in formats that are never loaded, unless they have been converted.
+    """Files in formats that are not loaded without an entry, unless they have been converted.
 
     names: of what is in `folder`.
     """
@@ -97,6 +98,9 @@ def other_formats(folder: Path, names: Collection[str]) -> list[Problem]:
                 continue
             reason = f"not offered: it is a {kind} file, and only .safetensors is ever loaded"
             mend = "get it as .safetensors, or convert it"
+            if path.suffix.lower() == SUFFIX:
+                reason = "not offered: a GGUF file is only read as a model that has an entry"
+                mend = "name it as path of an entry in models.toml, or get it as .safetensors"
             problems.append(Problem(str(path), slug(path.stem), reason, mend))
     return problems
 

@@ -25,6 +25,7 @@ from catalog.weight_files import (
     paired_facts,
     read_configs,
     read_header,
+    read_model_header,
     upscaler_facts,
 )
 from catalog.weight_files.evidence import beside_checkpoint
@@ -105,7 +106,7 @@ class HeaderCache:
 
         def read() -> CheckpointFacts:
             try:
-                return checkpoint_facts(file, read_header(file))
+                return checkpoint_facts(file, read_model_header(file))
             except HeaderError:
                 raise
             except OSError as error:

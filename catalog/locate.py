@@ -8,7 +8,8 @@ from typing import Final, Literal, TypeAlias
 
 from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reason_of, status_of
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
-from catalog.weight_files import HeaderError, read_configs, read_header
+from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import folder_facts
 
 BUILTIN: Final = "builtin:"
@@ -57,8 +58,8 @@ def locate(
 ) -> Location:
     """Find out what `path` of an entry refers to. Only lists folders; never raises.
 
-    path: `builtin:NAME`; a folder or .safetensors file, absolute, from `~`, or relative to
-        `models_dir`; else a hub id. A relative path that leaves `models_dir`, through `..` or a
+    path: `builtin:NAME`; a folder, or a .safetensors or .gguf file, absolute, from `~`, or relative
+        to `models_dir`; else a hub id. A relative path that leaves `models_dir`, through `..` or a
         link, is missing; an absolute one may point anywhere, as the owner chose.
     weight_name: the file that a folder or a hub snapshot must contain.
     revision: the commit, tag or branch that a hub snapshot must be of.
@@ -105,7 +106,7 @@ def is_hub_id(path: str) -> bool:
         _HUB_ID.fullmatch(path) is not None
         and ".." not in path
         and "--" not in path
-        and not path.lower().endswith(".safetensors")
+        and not path.lower().endswith(MODEL_SUFFIXES)
         and path.split("/")[0] not in LOCAL_FOLDERS
     )
 
@@ -129,7 +130,7 @@ def _local(path: Path, weight_name: str | None) -> Location:
 
 
 def _is_weights(path: Path) -> bool:
-    return path.suffix.lower() == ".safetensors" and is_file(path)
+    return path.suffix.lower() in MODEL_SUFFIXES and is_file(path)
 
 
 def _snapshot(
@@ -282,7 +283,7 @@ def _problems_of_path(
 
 def _problems_of_file(field: str, path: Path, *, adapter: bool = False) -> list[str]:
     try:
-        header = read_header(path)
+        header = read_header(path) if adapter else read_model_header(path)
         if adapter:
             read_configs(path, header.metadata)
     except HeaderError as error:
@@ -314,8 +315,8 @@ def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
         target = models_dir / Path(path).expanduser()
         if is_folder(target) and weight_name:
             return f"{str(target)!r} contains no {weight_name!r}"
-        if is_file(target) and target.suffix.lower() != ".safetensors":
-            return f"{str(target)!r} is not a .safetensors file"
+        if is_file(target) and target.suffix.lower() not in MODEL_SUFFIXES:
+            return f"{str(target)!r} is neither a .safetensors nor a .gguf file"
         if status_of(target):
             return f"{path!r} leads outside {str(models_dir)!r}: give an absolute path"
     except (ValueError, RuntimeError):

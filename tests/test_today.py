@@ -61,6 +61,10 @@ def test_nothing_has_changed(models_dir: Path) -> None:
     assert compared(models_dir, made(models_dir)).same
     # A repetition asks for the kernels that were used.
     assert compared(models_dir, made(models_dir), environment={**THEN, "kernels": "flash"}).same
+    # The latest image may be another model's.
+    own = made(models_dir)
+    eight = replace(own, environment={**own.environment, "unet_dtype": "float16, int8"})
+    assert compared(models_dir, eight, environment={**THEN, "unet_dtype": "bfloat16"}).same
 
 
 def test_what_is_gone(models_dir: Path) -> None:

@@ -32,8 +32,9 @@ from catalog import (
     problems_of,
 )
 from catalog.disk import may_pass, reason_of
-from catalog.families import or_all
-from catalog.weight_files import HeaderError, read_header
+from catalog.families import FAMILIES, or_all
+from catalog.weight_files import HeaderError, read_model_header
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
@@ -184,6 +185,8 @@ def _device(settings: Settings, device: str) -> Finding:
             f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
         )
     text = f"device: {report.device} ({report.name}), {report.dtype}"
+    if report.in_eight_bits:
+        text += f", int8 for {' and '.join(FAMILIES[key].name for key in report.in_eight_bits)}"
     if report.total_memory is None:
         if report.device == "cpu":
             return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")
@@ -297,9 +300,9 @@ def _unreadable(
     for folder, folders, names in os.walk(place.path, onerror=unlisted):
         folders.sort()
         for name in sorted(names):
-            if name.endswith(".safetensors"):
+            if name.endswith(MODEL_SUFFIXES):
                 try:
-                    read_header(Path(folder, name))
+                    read_model_header(Path(folder, name))
                 except HeaderError as error:
                     problems.append(f"{name}: {error}")
     return tuple(problems)

@@ -33,6 +33,7 @@ from bot.request import GenerationRequest
 from catalog import Catalog, LiveCatalog
 from catalog.disk import reason_of
 from catalog.locate import locate
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -264,12 +265,13 @@ class Inventory:
         on_hub = known.digests[part] != UNKNOWN
         digest = known.digests[part] if on_hub else own
         if len(names) == 1 and not bundle.folder:
-            names = [_ALONE]
+            suffix = bundle.members[0].path.suffix.lower()
+            names = [_ALONE + (suffix if suffix in MODEL_SUFFIXES else MODEL_SUFFIXES[0])]
         with self._lock:
             known.digests[part] = digest
             if not on_hub:
                 known.holdings.setdefault(digest, Holding(bundle.opened(part.kind), bundle))
-            weights = part.kind is Kind.CONFIG or any(n.endswith(".safetensors") for n in names)
+            weights = part.kind is Kind.CONFIG or any(n.endswith(MODEL_SUFFIXES) for n in names)
             if weights and all(map(is_sound, names)):
                 for member, sha256 in zip(bundle.members, found, strict=True):
                     known.files.setdefault(sha256, member)
@@ -292,8 +294,8 @@ class Inventory:
             return None
 
 
-_ALONE: Final = "model.safetensors"
-"""What a file is called that was fetched and has no others beside it."""
+_ALONE: Final = "model"
+"""What a file is called, before its ending, that was fetched and has no others beside it."""
 
 
 def _parts_of(request: GenerationRequest, catalog: Catalog) -> Iterator[Part]:

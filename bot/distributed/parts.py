@@ -28,9 +28,10 @@ from catalog.disk import is_file, is_folder, names_in
 from catalog.families import FAMILIES
 from catalog.locate import Location, second_file, weight_file
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.peft_config import config_file
 
-SUFFIXES: Final = (".safetensors", ".json", ".txt", ".yaml", ".yml")
+SUFFIXES: Final = (*MODEL_SUFFIXES, ".json", ".txt", ".yaml", ".yml")
 """What the names of files end in that may be sent to a worker."""
 _DEPTH_MAX: Final = 4
 """Folders and file in the name of a file below its part's root."""
@@ -158,7 +159,7 @@ def parts_of_model(entry: ModelEntry) -> tuple[Part, ...]:
 def config_of(entry: ModelEntry) -> str | None:
     """The configuration that completes a single-file checkpoint; None if it is not known to be
     one."""
-    single = entry.weight_name is not None or entry.path.lower().endswith(".safetensors")
+    single = entry.weight_name is not None or entry.path.lower().endswith(MODEL_SUFFIXES)
     return entry.completed_by if single else entry.config
 
 
@@ -239,7 +240,7 @@ def _of_file(part: Part, main: Path) -> Bundle | None:
                 path: _MAIN + path.name.removeprefix(main.stem) for path in beside if is_file(path)
             }
             if len(files) > 1:
-                files[main] = f"{_MAIN}.safetensors"
+                files[main] = f"{_MAIN}{main.suffix.lower()}"
         case Kind.ADAPTER if config := config_file(main):
             files[config] = config.name
         case Kind.EMBEDDING if part.beside:

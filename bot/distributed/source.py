@@ -23,6 +23,7 @@ from pydantic.dataclasses import dataclass as checked
 from bot.distributed.fetched import SentFile
 from bot.distributed.parts import Kind, digest_of, is_folder_of, is_sound
 from bot.errors import JobFailed, SettingsError
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Source:
         names = [sent.name for sent in files]
         if len(set(map(str.casefold, names))) < len(names) or not all(map(is_sound, names)):
             raise _wrong(download, "a file has a name that it may not have")
-        if any(s.size > TEXT_MAX and not s.name.endswith(".safetensors") for s in files):
+        if any(s.size > TEXT_MAX and not s.name.endswith(MODEL_SUFFIXES) for s in files):
             raise _wrong(download, f"a text has more than {TEXT_MAX} bytes")
         own = digest_of(names, (sent.sha256 for sent in files), folder=is_folder_of(kind, names))
         # What is on the hub is known by its name there.

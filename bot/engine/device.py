@@ -13,6 +13,7 @@ class DeviceReport:
     total_memory, free_memory: bytes of the device's own memory; None where it has none.
     problem: None, or one English sentence.
     memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
+    in_eight_bits: keys of the families whose large matrices are stored in 8 bits.
     """
 
     device: str
@@ -22,3 +23,4 @@ class DeviceReport:
     free_memory: int | None
     problem: str | None
     memory: str = "full"
+    in_eight_bits: tuple[str, ...] = ()

@@ -40,6 +40,8 @@ class Engine:
     dtype: `auto` (16 bits on a GPU, 32 on the CPU), `float16`, `bfloat16` or `float32`.
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
         `11gb` or `8gb`.
+    weights: `auto`, or how the large matrices of a model's networks are stored: `full`, as `dtype`
+        says, or `int8`. `auto`: as the model's family says for `memory`.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is half of the
         machine's RAM, but nothing on the CPU, where the model is in RAM already.
     adapter_cache: bytes of RAM for adapter files, not counting those that are applied.
@@ -56,6 +58,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         memory: str = "auto",
+        weights: str = "auto",
         model_cache: int | None = None,
         adapter_cache: int = 2**30,
         compiled: bool = False,
@@ -68,6 +71,7 @@ class Engine:
         self._device = device
         self._dtype = dtype
         self._memory = memory
+        self._weights = weights
         self._model_cache = model_cache
         self._adapter_cache = adapter_cache
         self._compiled = compiled
@@ -226,10 +230,16 @@ class Engine:
     def device_report(self) -> DeviceReport:
         """The device that this engine runs on, and whether it can. Imports torch."""
         place = self._place()
-        from bot.engine.memory import profile_for
+        from bot.engine.families import FAMILIES
+        from bot.engine.memory import in_eight_bits, profile_for
 
         profile = profile_for(self._memory, place.capacity)
-        return replace(place.report(), memory=profile.value)
+        eight = (
+            key
+            for key, family in FAMILIES.items()
+            if in_eight_bits(self._weights, profile, family.int8_on)
+        )
+        return replace(place.report(), memory=profile.value, in_eight_bits=tuple(eight))
 
     def close(self) -> None:
         """Free everything; a later `paint` loads it again."""
@@ -266,6 +276,7 @@ class Engine:
                 place,
                 hub,
                 profile=profile_for(self._memory, place.capacity),
+                weights=self._weights,
                 cache=WeightCache(
                     self._cache_limit(place), gpu=place.device if place.kind == "cuda" else None
                 ),

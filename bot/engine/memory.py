@@ -7,7 +7,7 @@ Decoding is the peak. On small cards, networks that do not decode leave the card
 some size the VAE decodes in tiles. What a family needs is in its folder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -44,6 +44,14 @@ def profile_for(asked: str, capacity: int) -> Profile:
         return Profile(asked)
     fitting = (profile for profile, least in SMALLEST.items() if capacity >= least * GIB)
     return next(fitting, Profile.GB8)
+
+
+def in_eight_bits(asked: str, profile: Profile, on: Collection[Profile]) -> bool:
+    """Whether large matrices are stored in 8 bits. asked: `auto`, `full` or `int8`.
+
+    on: profiles on which a family's are by itself; see `Family.int8_on`.
+    """
+    return profile in on if asked == "auto" else asked == "int8"
 
 
 SMALLEST: Final = {Profile.FULL: 20, Profile.GB16: 15, Profile.GB11: 10.3}

@@ -14,9 +14,16 @@ from bot.engine.families import VAE, Family
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import FileTensors, Layout, WeightFile
+from bot.engine.weights.blocks import Packed, unpacked
 from bot.engine.weights.quantised import plain
 from catalog.lines import one_line
-from catalog.weight_files import Header, NotSafetensors, quantisation, read_header
+from catalog.weight_files import (
+    Header,
+    NotGguf,
+    NotSafetensors,
+    quantisation,
+    read_model_header,
+)
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
 from catalog.weight_files.quantisation import UnknownQuantisation
@@ -73,12 +80,11 @@ class ModelFiles:
         """The header of one of the weight files. Raises JobFailed, and OSError."""
         if path not in self._headers:
             try:
-                self._headers[path] = read_header(path)
-            except NotSafetensors as error:
-                reason = str(error)
-                raise subject.failed(
-                    "model.not_safetensors", file=path.name, reason=reason
-                ) from None
+                self._headers[path] = read_model_header(path)
+            except (NotSafetensors, NotGguf) as error:
+                gguf = isinstance(error, NotGguf)
+                code = "model.not_gguf" if gguf else "model.not_safetensors"
+                raise subject.failed(code, file=path.name, reason=str(error)) from None
         return self._headers[path]
 
     def config_of(self, network: str) -> dict[str, Any]:
@@ -168,8 +174,9 @@ def read(
     """
     in_files = stored(files.holding(network))
     own = _of(family.prefixes(network), in_files)
+    packed = {name: how for file in in_files.files for name, how in file.packed.items()}
     try:
-        own = plain(own, layout.dtype)
+        own = plain(_unpacked(own, packed, layout.dtype, subject), layout.dtype)
     except UnknownQuantisation as error:
         raise subject.failed("model.quantised", reason=str(error)) from None
     tensors = fitting(network, family.renamed(network, module, own, layout.slots), layout, subject)
@@ -180,6 +187,20 @@ def read(
             *(subject.key, len(unused), network, one_line(unused[0][:100])),
         )
     return FileTensors(tensors, in_files.files)
+
+
+def _unpacked(
+    own: Tensors, packed: Mapping[str, Packed], dtype: torch.dtype, subject: Subject
+) -> Tensors:
+    """`own` with the blocks of .gguf files as plain numbers."""
+    found = {}
+    for name, tensor in own.items():
+        if name in packed:
+            subject.check_stop()
+            found[name] = unpacked(tensor, packed[name], dtype)
+        else:
+            found[name] = tensor
+    return found
 
 
 def _of(prefixes: Iterable[str], found: Tensors) -> Tensors:

@@ -249,9 +249,9 @@ def described(profile: Profile, prepared: Prepared, usual: torch.dtype) -> dict[
         "kernels": prepared.kernels.used,
     }
     facts |= {
-        f"{name}_dtype": str(part.layout.dtype).removeprefix("torch.")
+        f"{name}_dtype": str(part.formats)
         for name, part in prepared.resident.parts.items()
-        if name != VAE and part.layout.dtype != usual
+        if not part.formats.plain or (name != VAE and part.formats.dtype != usual)
     }
     if prepared.guidance.rescale:
         facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"

@@ -16,7 +16,7 @@ from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
-from bot.engine.memory import Plan, Profile, plan
+from bot.engine.memory import Plan, Profile, in_eight_bits, plan
 from bot.engine.needed import CheckStop, Needed, Report, locate, model_files
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
@@ -39,7 +39,8 @@ from catalog import AdapterEntry, ModelEntry
 class Pipeline:
     """Runs one request after another with one resident model.
 
-    profile: how much of the model may stay on the device.
+    profile: how much of the model may stay on the device. weights: as the Engine's; what it means
+    goes by this profile, even for a job that is tried again with another.
     cache: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the denoiser.
     new_preview: makes the previews of a job; returns None when they are off.
@@ -53,6 +54,7 @@ class Pipeline:
         hub: Hub,
         *,
         profile: Profile,
+        weights: str,
         cache: WeightCache,
         adapters_limit: int,
         kernels: Kernels,
@@ -61,7 +63,12 @@ class Pipeline:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashCache(hashes_file)
-        self._residency = Residency(place, cache, self._hashes)
+        self._residency = Residency(
+            place,
+            cache,
+            self._hashes,
+            lambda family: in_eight_bits(weights, profile, family.int8_on),
+        )
         self._references = References(place, cache)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)

@@ -27,7 +27,7 @@ from bot.engine.environment import Place, is_the_devices
 from bot.engine.residency import BUILDING
 from bot.engine.sources import ReferenceFiles, Source
 from bot.engine.subject import Subject
-from bot.engine.weights import Part, PristineWeights, WeightCache
+from bot.engine.weights import Formats, Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
 from bot.progress import Stage
 from catalog.weight_files import NotSafetensors, quantisation, read_header
@@ -180,7 +180,7 @@ class References:
             for side in ("k", "v"):
                 source = stored[f"ip_adapter.{_place(number)}.to_{side}_ip.weight"]
                 tensors[f"attentions.{number}.to_{side}_ip.0.weight"] = source
-        part = Part(module, self._place.dtype, self._place.device)
+        part = Part(module, Formats(self._place.dtype), self._place.device)
         part.park()
         part.hold(self._cache.take(digest, part.layout, lambda: tensors, subject.check_stop))
         return part
@@ -215,7 +215,7 @@ class References:
         )
         with BUILDING, init_empty_weights(include_buffers=False):
             module = CLIPVisionModelWithProjection(config)
-        part = Part(module, self._place.dtype, self._place.device)
+        part = Part(module, Formats(self._place.dtype), self._place.device)
         tensors = networks.fitting(
             "image_encoder", networks.stored(files.weights), part.layout, subject
         )

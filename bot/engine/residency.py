@@ -34,7 +34,7 @@ class Resident:
 
     tokenizers: by the names in `Family.tokenizers`.
     targets: names that adapter files use for its modules.
-    shapes: network → its configuration and dtype, as text.
+    shapes: network → its configuration and formats, as text.
     """
 
     key: str
@@ -87,12 +87,20 @@ class Resident:
 class Residency:
     """Holds one model on the device, in networks that are reused for the next one of that shape.
 
+    in_eight_bits: whether a family's large matrices are stored in 8 bits here.
     targets: names that adapter files use for the modules of the networks; empty without a model.
     adapter_bases: base models whose adapters fit those networks.
     """
 
-    def __init__(self, place: Place, cache: WeightCache, hashes: HashCache) -> None:
+    def __init__(
+        self,
+        place: Place,
+        cache: WeightCache,
+        hashes: HashCache,
+        in_eight_bits: Callable[[Family], bool],
+    ) -> None:
         self._place = place
+        self._in_eight_bits = in_eight_bits
         self._cache = cache
         self._hashes = hashes
         self._parts: dict[str, tuple[str, Part]] = {}
@@ -181,14 +189,16 @@ class Residency:
         for name in family.networks:
             config = family.checked_config(name, files.config_of(name), subject)
             dtype = family.dtype_of(name, config, self._place)
-            shape = json.dumps([family.key, networks.essence(config), str(dtype)], sort_keys=True)
+            formats = family.formats(name, dtype, in_eight_bits=self._in_eight_bits(family))
+            described = [family.key, networks.essence(config), str(formats)]
+            shape = json.dumps(described, sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
                 self._parts.pop(name, None)
                 self.targets = {}  # until all networks are built, as one may fail
                 self._place.empty_cache()
                 with BUILDING:
                     module = family.build(name, config)
-                self._parts[name] = (shape, Part(module, dtype, self._place.device))
+                self._parts[name] = (shape, Part(module, formats, self._place.device))
         self._parts = {name: self._parts[name] for name in family.networks}
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}

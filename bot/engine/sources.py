@@ -22,6 +22,7 @@ from catalog.schema import (
     UpscalerEntry,
 )
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Source:
 
     @property
     def weights(self) -> tuple[Path, ...]:
-        return tuple(path for path in self.files if path.suffix == ".safetensors")
+        return tuple(path for path in self.files if path.suffix in MODEL_SUFFIXES)
 
     def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
         """Path, size and modification time (ns) of every file; changes when the files do."""
@@ -392,7 +393,7 @@ def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
 def _source(folder: Path, names: tuple[str, ...]) -> Source:
     files = tuple(folder / name for name in names)
     for file in files:
-        if file.suffix != ".safetensors" and file.stat().st_size > TEXT_MAX:
+        if file.suffix not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
             reason = f"{file.name} is larger than {TEXT_MAX >> 20} MiB"
             raise Unfit("model.unreadable", "reference.unreadable", reason=reason)
     return Source(folder, files)

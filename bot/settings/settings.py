@@ -121,6 +121,13 @@ class Settings(ResultSettings):
         description="How much of a model stays on the GPU: `auto` (chosen by the card's size), "
         "`full`, `16gb`, `11gb` or `8gb`.",
     )
+    weights: Literal["auto", "full", "int8"] = Field(
+        default="auto",
+        alias="IMAGEN_WEIGHTS",
+        description="How the largest weights are stored on the GPU: `full` (as IMAGEN_DTYPE says), "
+        "`int8` (8 bits, half the memory, slightly other images), or `auto` (`int8` for the models "
+        "that need it on a card of this size). LoRAs work with all of them.",
+    )
     compiled: bool = Field(
         default=False,
         alias="IMAGEN_COMPILE",

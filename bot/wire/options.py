@@ -16,6 +16,7 @@ class EngineOptions:
     device: str = "auto"
     dtype: str = "auto"
     memory: str = "auto"
+    weights: str = "auto"
     model_cache: int | None = None
     adapter_cache: int = 2**30
     compiled: bool = False

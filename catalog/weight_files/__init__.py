@@ -11,6 +11,7 @@ from catalog.weight_files.embedding import (
     embedding_facts,
     paired_facts,
 )
+from catalog.weight_files.gguf import NotGguf, read_gguf, read_model_header
 from catalog.weight_files.header import (
     Header,
     HeaderError,
@@ -57,6 +58,7 @@ __all__ = [
     "EmbeddingFacts",
     "Header",
     "HeaderError",
+    "NotGguf",
     "NotSafetensors",
     "Opened",
     "PeftConfig",
@@ -73,7 +75,9 @@ __all__ = [
     "paired_facts",
     "read_beside",
     "read_configs",
+    "read_gguf",
     "read_header",
+    "read_model_header",
     "split",
     "upscaler_facts",
     "with_article",

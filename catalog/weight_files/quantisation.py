@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from catalog.lines import clean_line
+from catalog.weight_files.gguf import BLOCKS, PACKINGS
 from catalog.weight_files.header import Header
 
 FLOATS: Final = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
@@ -71,10 +72,11 @@ def scales_of(header: Header) -> dict[str, str]:
             line = names[names.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
             raise UnknownQuantisation(f"they are quantised with {kind} ({_shown(line)})")
     _check_metadata(header.metadata)
+    _check_packings(header)
     scales: dict[str, str] = {}
     for name, dtype in header.dtypes.items():
         module, _, leaf = name.rpartition(".")
-        if leaf in _LEAVES and dtype not in FLOATS:
+        if leaf in _LEAVES and dtype not in FLOATS and dtype not in BLOCKS:
             raise UnknownQuantisation(
                 f"{_shown(name)} is of type {dtype}; known are {', '.join(FLOATS)}"
             )
@@ -128,6 +130,18 @@ def config_refusal(config: Mapping[str, Any]) -> str | None:
     method = said.get("quant_method") if isinstance(said, dict) else None
     kind = clean_line(str(method or "an unnamed method"), 60)
     return f"its weights cannot be read: they are quantised with {kind} (quantization_config)"
+
+
+def _check_packings(header: Header) -> None:
+    """Check the types that only .gguf files have."""
+    for name, dtype in header.dtypes.items():
+        if dtype in _PACKED and dtype not in BLOCKS:
+            raise UnknownQuantisation(
+                f"{_shown(name)} is of type {dtype}; known are {', '.join(BLOCKS)}"
+            )
+
+
+_PACKED: Final = frozenset(packing.name for packing in PACKINGS.values() if packing.block > 1)
 
 
 def _check_scale(header: Header, scale: str, weight: str) -> None:

@@ -16,7 +16,7 @@ from benchmarks.bench_model import KEYS, Bench
 from benchmarks.gpu.candidates import CANDIDATES, Candidate, vae
 from benchmarks.gpu.candidates.layouts import side_by_side
 from bot.engine import pixels
-from bot.engine.weights import Part
+from bot.engine.weights import Formats, Part
 from tests.benchmarks.fake_cuda import FakeCuda
 from tests.benchmarks.tiny import TINY
 
@@ -147,7 +147,7 @@ def test_projections_are_fused_only_where_they_lie_side_by_side(bench: Bench) ->
 
 def test_the_full_size_model_can_fuse_every_attention() -> None:
     unet = sdxl_weights.on_meta(sdxl_weights.TRUE.parts()["unet"])
-    slots = Part(unet, torch.float16, "cpu").layout.slots
+    slots = Part(unet, Formats(torch.float16), "cpu").layout.slots
     found = 0
     for name in slots:
         if name.endswith("to_q.weight"):

@@ -274,7 +274,7 @@ def test_an_unchanged_file_is_read_once(home: Home, monkeypatch: pytest.MonkeyPa
         reads.append(file.name)
         return read_header(file)
 
-    monkeypatch.setattr(headers_module, "read_header", counting)
+    monkeypatch.setattr(headers_module, "read_model_header", counting)
     headers = HeaderCache()
     for _ in range(3):
         assert headers.checkpoint(good).title == "One"
@@ -436,7 +436,12 @@ def test_other_formats_are_named_unless_converted(home: Home, folder: str) -> No
     home.weights(f"{folder}/c.safetensors")
     home.write()
     said = [problem.rpartition("/")[2] for problem in home.problems()]
+    never = "it is a pickle file, and only .safetensors is ever loaded"
     assert said == [
-        f"{name}: {name[0]}: not offered: it is a {kind} file, and only .safetensors is ever loaded"
-        for name, kind in (("a.ckpt", "pickle"), ("b.GGUF", "GGUF"), ("d.bin", "pickle"))
+        f"{name}: {name[0]}: not offered: {why}"
+        for name, why in (
+            ("a.ckpt", never),
+            ("b.GGUF", "a GGUF file is only read as a model that has an entry"),
+            ("d.bin", never),
+        )
     ]

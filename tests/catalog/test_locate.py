@@ -233,7 +233,7 @@ class TestProblems:
             (model("/gone/a.safetensors"), "path '/gone/a.safetensors' does not exist"),
             (model("builtin:x"), "path must be one of builtin:clay.safetensors, builtin:flat,"),
             (model("loras"), "contains no model_index.json"),
-            (model("text.txt"), "is not a .safetensors file"),
+            (model("text.txt"), "is neither a .safetensors nor a .gguf file"),
             (model("link"), "leads outside"),
             (model("checkpoints/cut.safetensors"), "is cut off"),
             (model("org/m", vae_path="gone.safetensors"), "vae_path"),

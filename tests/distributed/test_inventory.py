@@ -92,6 +92,20 @@ class TestDigests:
         put(tmp_path / "models", {beside: b"other"})
         assert Machine(tmp_path, BOTS).ready().inventory.digests == here
 
+    @pytest.mark.parametrize("beside", [(), ("checkpoints/small.yaml",)])
+    def test_a_gguf_file_is_sent_as_one(self, tmp_path: Path, beside: tuple[str, ...]) -> None:
+        path = "checkpoints/small.gguf"
+        put(tmp_path / "models", dict.fromkeys((path, *beside), b"numbers"))
+        offered = Catalog({"small": model("small", path)}, {}, "small")
+        machine = Machine(tmp_path, offered).ready()
+        part, config = parts_of_model(offered.models["small"])
+        assert config == Part(Kind.CONFIG, CONFIG)
+        digest = machine.inventory.digest_of(part)
+        assert digest is not None
+        sent = machine.inventory.sent(digest)
+        assert sent is not None
+        assert {file.name for file in sent.files} == {"model.gguf", *("model.yaml" for _ in beside)}
+
     def test_what_is_on_the_hub_is_known_before_it_is_here(self, tmp_path: Path) -> None:
         machine = Machine(tmp_path, BOTS)
         machine.inventory.update(BOTS)

@@ -11,13 +11,13 @@ import torch
 def test_a_set_is_summed_in_fp32_and_rounded_once(models_dir: Path) -> None:
     from bot.engine.patches.algorithms import Full
     from bot.engine.patches.changes import WeightChange
-    from bot.engine.weights import Part, PristineWeights
+    from bot.engine.weights import Formats, Part, PristineWeights
 
     generator = torch.Generator().manual_seed(1)
     base = torch.randn(32, 16, generator=generator).half()
     weights = (1.0, -0.5, 2.0)
     changes = [torch.randn(32, 16, generator=generator) * 0.3 for _ in weights]
-    part = Part(torch.nn.Linear(16, 32, bias=False, device="meta"), torch.float16, "cpu")
+    part = Part(torch.nn.Linear(16, 32, bias=False, device="meta"), Formats(torch.float16), "cpu")
     part.hold(PristineWeights("pristine", part.layout, None, {"weight": base}))
     applied = [WeightChange("unet", "weight", 0, Full(change)) for change in changes]
     part.set_changes({"weight": list(zip(weights, applied, strict=True))})
@@ -32,9 +32,9 @@ def test_a_set_is_summed_in_fp32_and_rounded_once(models_dir: Path) -> None:
 
 def awake() -> Any:
     """A part on the device, filled with 1, 2, 3 …"""
-    from bot.engine.weights import Part, PristineWeights
+    from bot.engine.weights import Formats, Part, PristineWeights
 
-    part = Part(torch.nn.Linear(4, 8, device="meta"), torch.float32, "cpu")
+    part = Part(torch.nn.Linear(4, 8, device="meta"), Formats(torch.float32), "cpu")
     tensors = {
         name: torch.arange(1.0, 1 + slot.size // 4).view(slot.shape)
         for name, slot in part.layout.slots.items()
@@ -140,12 +140,12 @@ def test_a_network_that_finds_no_memory_is_still_parked(monkeypatch: pytest.Monk
 
 
 def test_small_buffers_come_back_as_they_were() -> None:
-    from bot.engine.weights import Part, PristineWeights
+    from bot.engine.weights import Formats, Part, PristineWeights
 
     module = torch.nn.Module()
     module.register_parameter("weight", torch.nn.Parameter(torch.empty(2, device="meta")))
     module.register_buffer("places", torch.arange(3))
-    part = Part(module, torch.float32, "cpu")
+    part = Part(module, Formats(torch.float32), "cpu")
     part.hold(PristineWeights("x", part.layout, None, {"weight": torch.ones(2)}))
     for _ in range(2):
         part.wake(lambda: None)
@@ -157,7 +157,7 @@ def test_small_buffers_come_back_as_they_were() -> None:
 def test_changes_are_of_the_pristine_weights_whatever_was_added_before(models_dir: Path) -> None:
     from bot.engine.patches.algorithms import GLoRA, LoRA
     from bot.engine.patches.changes import WeightChange
-    from bot.engine.weights import Part, WeightCache
+    from bot.engine.weights import Formats, Part, WeightCache
 
     generator = torch.Generator().manual_seed(1)
 
@@ -168,7 +168,7 @@ def test_changes_are_of_the_pristine_weights_whatever_was_added_before(models_di
     product = WeightChange("unet", "weight", 0, LoRA(down, up, None, 1.0))
     through = (some(16, 4), some(4, 16))
     reading = WeightChange("unet", "weight", 0, GLoRA(through, LoRA(down, up, None, 1.0)))
-    part = Part(torch.nn.Linear(16, 32, bias=False, device="meta"), torch.float32, "cpu")
+    part = Part(torch.nn.Linear(16, 32, bias=False, device="meta"), Formats(torch.float32), "cpu")
     cache = WeightCache(2**20, gpu=None)
     part.hold(cache.take("pristine", part.layout, lambda: {"weight": base}, lambda: None))
     for applied in ([product], [product, reading], [product, product], [reading, product], []):

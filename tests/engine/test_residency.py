@@ -294,10 +294,10 @@ def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
 def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     import torch
 
-    from bot.engine.weights import Layout, WeightCache
+    from bot.engine.weights import Formats, Layout, WeightCache
 
     module = torch.nn.Linear(64, 64)
-    layout = Layout.of(module, torch.float32)
+    layout = Layout.of(module, Formats(torch.float32))
     cache = WeightCache(layout.size, gpu=None)
 
     def take(number: float) -> Any:
@@ -307,6 +307,11 @@ def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     held = take(1.0)
     assert float(take(2.0).tensor("weight")[0, 0]) == 2.0
     assert float(held.tensor("weight")[0, 0]) == 1.0
+    # Both at once would be more than the limit.
+    assert take(2.0).memory is None
+    assert cache.nbytes == layout.size
+    assert take(1.0) is held
+    del held
     address = take(3.0).memory.buffer.data_ptr()
     assert take(4.0).memory.buffer.data_ptr() == address
 

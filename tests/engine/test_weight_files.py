@@ -45,14 +45,14 @@ def write(path: Path, *dtypes: str, padding: int = 0) -> dict[str, torch.Tensor]
 
 
 def layout_of(tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
-    from bot.engine.weights import Layout
+    from bot.engine.weights import Formats, Layout
 
     module = torch.nn.Module()
     for name, tensor in tensors.items():
         inner = torch.nn.Module()
         inner.register_parameter("w", torch.nn.Parameter(tensor.to("meta"), requires_grad=False))
         module.add_module(name.replace(".", "_"), inner)
-    layout = Layout.of(module, dtype)
+    layout = Layout.of(module, Formats(dtype))
     slots = dict(zip(tensors, layout.slots.values(), strict=True))
     return Layout(slots, layout.size, dtype)
 

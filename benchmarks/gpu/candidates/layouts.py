@@ -87,15 +87,15 @@ class _Relaid:
         part = self._part
         if part._buffer is None:
             return
-        names = part.layout.slots
-        for name, (place, leaf) in zip(names, part._places, strict=True):
+        for place in part._places:
+            name = place.name
             view = part.layout.view(part._buffer, name)
             if view.ndim == 4:
                 if name not in self._copies:
                     like = torch.empty_like(view, memory_format=torch.channels_last)
                     self._copies[name] = torch.nn.Parameter(like, requires_grad=False)
                 self._copies[name].copy_(view)
-                place[leaf] = self._copies[name]
+                place.holder[place.leaf] = self._copies[name]
 
     def restore(self) -> None:
         """Have the module use the part's buffer again."""

@@ -19,6 +19,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Leaving, Profile
 from bot.engine.patches import AnyTarget
 from bot.engine.subject import Subject
+from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
@@ -108,6 +109,8 @@ class Family(Protocol):
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
     leaving: which networks leave the device meanwhile.
+    int8_on: profiles on which its large matrices are stored in 8 bits unless IMAGEN_WEIGHTS says
+        otherwise.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.
     """
 
@@ -124,6 +127,7 @@ class Family(Protocol):
     whole: Mapping[Profile, float]
     leaving: Leaving
     preview: PreviewFactors
+    int8_on: frozenset[Profile]
     ays: tuple[int, ...]
 
     def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
@@ -188,6 +192,13 @@ class Family(Protocol):
         family is usually run with.
 
         without, asked: what the denoiser predicts for the negative prompt and for the prompt.
+        """
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        """What each parameter of `network` is stored as when it computes in `dtype`.
+
+        in_eight_bits: whether large matrices are to be stored in 8 bits: those that are most of
+            its bytes, but not the first and the last layer, embeddings and what is read by time.
         """
 
     def prefixes(self, network: str) -> tuple[str, ...]:

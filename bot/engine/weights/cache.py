@@ -5,21 +5,26 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
 from bot.engine.weights.files import FileTensors, fill
 from bot.engine.weights.host import HostMemory
-from bot.engine.weights.layout import Layout
+from bot.engine.weights.layout import ALIGNMENT, Layout
 
 log = logging.getLogger(__name__)
+
+WINDOW: Final = 2**27
+"""Bytes of plain weights that are on the device at once while others there are made of them."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PristineWeights:
     """The pristine parameters of one network; they are never written to.
 
-    digest: identifies the weights. layout: of the network that they are for.
+    digest: identifies the weights. layout: of the network that they are for, with nothing in 8
+        bits: a weight that an adapter changes is encoded anew from the plain one.
     memory: all of them in the layout; or None, and `tensors` are read from their files when needed,
         in the files' own dtype.
     """
@@ -51,9 +56,47 @@ class PristineWeights:
             check_stop()
             self.layout.view(buffer, name).copy_(self.tensors[name])
 
+    def store_in(
+        self, stored: Layout, buffer: torch.Tensor, check_stop: Callable[[], None]
+    ) -> None:
+        """Like `copy_into`, for a buffer in which some of the parameters are in another format.
+
+        stored: the layout of `buffer`, with the same parameters. The plain weights pass through a
+        window on its device.
+        """
+        if stored is self.layout:
+            self.copy_into(buffer, check_stop)
+            return
+        largest = max((slot.size for slot in self.layout.slots.values()), default=0)
+        size = min(self.layout.size, max(WINDOW, largest + ALIGNMENT))
+        window = torch.empty(size, dtype=torch.uint8, device=buffer.device)
+        for begin, group in self.layout.windows(WINDOW):
+            check_stop()
+            piece = window[: group.size]
+            if self.memory:
+                source = self.memory.buffer[begin : begin + group.size]
+                piece.copy_(source, non_blocking=True)
+            else:
+                PristineWeights(self.digest, group, None, self._of(group)).copy_into(
+                    piece, check_stop
+                )
+            for name in group.slots:
+                stored.store(buffer, name, group.view(piece, name))
+
+    def _of(self, group: Layout) -> Mapping[str, torch.Tensor]:
+        tensors = {name: self.tensors[name] for name in group.slots}
+        if isinstance(self.tensors, FileTensors):
+            return FileTensors(tensors, self.tensors.files)
+        return tensors
+
 
 class WeightCache:
     """Keeps up to `limit` bytes of weights in RAM and drops the least recently used ones.
+
+    What does not fit beside those that networks hold now is read from its files whenever it is
+    needed. Those of networks in 8 bits are plain here, too: whatever an adapter changes is computed
+    from them, and files are too slow for that. It costs twice the bytes to copy when a network
+    comes back to the device, and the encoding there.
 
     Models whose text encoders have the same weights share them here. gpu: see HostMemory.
     """
@@ -61,7 +104,9 @@ class WeightCache:
     def __init__(self, limit: int, *, gpu: str | None) -> None:
         self._limit = limit
         self._gpu = gpu
-        self._kept: OrderedDict[tuple[str, torch.dtype], PristineWeights] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, tuple[torch.dtype, ...]], PristineWeights] = (
+            OrderedDict()
+        )
 
     @property
     def nbytes(self) -> int:
@@ -78,16 +123,17 @@ class WeightCache:
 
         read: returns every parameter of `layout` by name, mapped from its file.
         """
-        key = (digest, layout.dtype)
+        key = (digest, layout.dtypes)
         if kept := self._kept.get(key):
             self._kept.move_to_end(key)
             return kept
         from_files = PristineWeights(digest, layout, None, read())
-        if layout.size > self._limit:
+        spare = self._make_room(layout.size)
+        if self.nbytes + layout.size > self._limit:
             return from_files
         try:
             # Touching and pinning fresh memory takes longer than copying into it.
-            memory = self._make_room(layout.size) or HostMemory(layout.size, gpu=self._gpu)
+            memory = spare or HostMemory(layout.size, gpu=self._gpu)
         except RuntimeError:  # the machine has less memory than the setting allows
             log.warning("not enough RAM to keep %d MB of weights", layout.size >> 20)
             return from_files
@@ -98,12 +144,22 @@ class WeightCache:
         return weights
 
     def _make_room(self, size: int) -> HostMemory | None:
-        """Drop the least recently used weights; returns unused memory of `size`, if any."""
+        """Drop the least recently used weights until `size` bytes fit, as far as that is possible;
+        returns unused memory of that size, if any.
+
+        Those that a network holds stay: dropping them would free nothing.
+        """
         spare = None
-        while self._kept and self.nbytes + size > self._limit:
-            _, dropped = self._kept.popitem(last=False)
+        if size > self._limit:
+            return None
+        for key in tuple(self._kept):
+            if self.nbytes + size <= self._limit:
+                break
+            dropped = self._kept.pop(key)
             memory, holder = dropped.memory, weakref.ref(dropped)
             del dropped
-            if memory and memory.buffer.numel() == size and holder() is None:
+            if (held := holder()) is not None:
+                self._kept[key] = held
+            elif memory and memory.buffer.numel() == size:
                 spare = memory
         return spare

@@ -17,9 +17,11 @@ from typing import Final
 import torch
 from safetensors import safe_open
 
+from bot.engine.weights.blocks import Packed
 from bot.engine.weights.host import HostMemory
 from bot.engine.weights.layout import Layout
-from catalog.weight_files import NotSafetensors, read_header
+from catalog.weight_files import Header, NotGguf, NotSafetensors, read_gguf, read_header
+from catalog.weight_files.gguf import BLOCKS, SUFFIX
 
 THREADS: Final = 4
 """Readers. They take the pieces of a file in order, so what they ask for lies side by side: a
@@ -48,26 +50,22 @@ class FileChanged(OSError):
 
 
 class WeightFile:
-    """A .safetensors file, open for as long as this object lives.
+    """A .safetensors or .gguf file, open for as long as this object lives.
 
-    tensors: by name, mapped from it.
+    tensors: by name, mapped from it. packed: of those of a .gguf file that are no plain numbers,
+    whose tensors are their bytes.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError, FileChanged, NotSafetensors, and what safetensors raises."""
+        """Raises OSError, FileChanged, NotSafetensors, NotGguf, and what safetensors raises."""
         self._path = path
         # First, because safetensors says "No such file" whatever prevents it from opening one.
         self._file = path.open("rb", buffering=0)
         self._turn = threading.Lock()
         self._status = os.fstat(self._file.fileno())
         try:
-            with safe_open(path, framework="pt") as mapped:
-                self.tensors: dict[str, torch.Tensor] = {
-                    name: mapped.get_tensor(name)
-                    for name in mapped.keys()  # noqa: SIM118 – not a mapping
-                }
-            header = read_header(path)
-        except NotSafetensors:
+            self.tensors, self.packed, header = _mapped(path)
+        except (NotSafetensors, NotGguf):
             self._compare(path.stat())
             raise
         # So that what was opened three times is one file.
@@ -132,6 +130,47 @@ class WeightFile:
         # Not by the inode's number: some network file systems give one file several.
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise FileChanged(self._path)
+
+
+def _mapped(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Packed], Header]:
+    """See `WeightFile`."""
+    if path.suffix.lower() == SUFFIX:
+        return _mapped_gguf(path)
+    with safe_open(path, framework="pt") as mapped:
+        tensors: dict[str, torch.Tensor] = {
+            name: mapped.get_tensor(name)
+            for name in mapped.keys()  # noqa: SIM118 – not a mapping
+        }
+    return tensors, {}, read_header(path)
+
+
+def _mapped_gguf(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Packed], Header]:
+    header = read_gguf(path)
+    size = path.stat().st_size
+    whole = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+    tensors, packed = {}, {}
+    for name, shape in header.shapes.items():
+        start = header.data_start + header.starts[name]
+        raw = whole[start : start + header.sizes[name]]
+        kind = header.dtypes[name]
+        if kind in BLOCKS:
+            tensors[name], packed[name] = raw, Packed(kind, shape)
+        else:
+            tensors[name] = raw.view(_PLAIN[kind]).view(shape)
+    return tensors, packed, header
+
+
+_PLAIN: Final = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I8": torch.int8,
+    "I16": torch.int16,
+    "I32": torch.int32,
+    "I64": torch.int64,
+}
+"""Plain numbers in .gguf files; `quantisation.refusal` refuses whatever is not read."""
 
 
 class FileTensors(dict[str, torch.Tensor]):
@@ -260,8 +299,9 @@ class _Reader:
     def read(self, piece: _Piece) -> None:
         places, passing, used = [], [], 0
         for strip in piece.strips:
-            if self._bytes is not None and strip.dtype == self._layout.dtype:
-                start = self._layout.slots[strip.name].start + strip.begin
+            slot = self._layout.slots[strip.name]
+            if self._bytes is not None and strip.dtype == slot.dtype:
+                start = slot.start + strip.begin
                 places.append(self._bytes[start : start + strip.size])
                 continue
             raw = self._memory()[used : used + strip.size]

@@ -1,10 +1,13 @@
 """The layout of one network's parameters in one buffer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
+
+from bot.engine.weights.eight_bits import encode
+from bot.engine.weights.formats import Formats
 
 ALIGNMENT: Final = 256
 """Bytes. The alignment that CUDA's allocator guarantees and vectorised kernels require."""
@@ -12,19 +15,27 @@ ALIGNMENT: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One contiguous parameter of `shape`, at bytes `start` … `start + size` of the buffer."""
+    """One contiguous parameter of `shape`, at bytes `start` … `start + size` of the buffer.
+
+    dtype: of its numbers there. scales: the byte at which the scale of each row begins, in fp32,
+    where the numbers are in 8 bits; None where they are the parameter itself.
+    """
 
     start: int
     size: int
     shape: tuple[int, ...]
+    dtype: torch.dtype
+    scales: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Parameter names → their places in a buffer of `size` bytes that holds them as `dtype`.
+    """Parameter names → their places in a buffer of `size` bytes.
 
     One buffer means one copy, at the full speed of the bus, and addresses that do not change with
     the weights, so that compiled code and captured graphs stay valid.
+
+    dtype: what most of the parameters are stored as.
     """
 
     slots: Mapping[str, Slot]
@@ -32,17 +43,80 @@ class Layout:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, module: torch.nn.Module, dtype: torch.dtype) -> "Layout":
-        """The layout of every parameter of `module`, which may be on the meta device."""
+    def of(cls, module: torch.nn.Module, formats: Formats) -> "Layout":
+        """The layout of every parameter of `module`, which may be on the meta device, before any is
+        stored in 8 bits."""
         slots, end = {}, 0
         for name, parameter in module.named_parameters():
+            dtype = formats.dtype_of(name)
             size = parameter.numel() * dtype.itemsize
-            slots[name] = Slot(end, size, tuple(parameter.shape))
-            end += -(-size // ALIGNMENT) * ALIGNMENT
-        return cls(slots, end, dtype)
+            slots[name] = Slot(end, size, tuple(parameter.shape), dtype)
+            end += _aligned(size)
+        return cls(slots, end, formats.dtype)
+
+    def in_eight_bits(self, names: Collection[str]) -> "Layout":
+        """The same parameters, those of `names` (matrices) in int8 with a scale for each row."""
+        if not names:
+            return self
+        slots, end = {}, 0
+        for name, slot in self.slots.items():
+            if name in names:
+                rows, columns = slot.shape
+                scales = end + _aligned(rows * columns)
+                slots[name] = Slot(end, rows * columns, slot.shape, torch.int8, scales)
+                end = scales + _aligned(rows * torch.float32.itemsize)
+            else:
+                slots[name] = replace(slot, start=end)
+                end += _aligned(slot.size)
+        return Layout(slots, end, self.dtype)
+
+    @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        """Of every parameter, in order."""
+        return tuple(slot.dtype for slot in self.slots.values())
 
     def view(self, buffer: torch.Tensor, name: str) -> torch.Tensor:
-        """Parameter `name` in `buffer` (uint8, `size` long), sharing its memory."""
+        """The numbers of `name` in `buffer` (uint8, `size` long), sharing its memory."""
         slot = self.slots[name]
         piece = buffer[slot.start : slot.start + slot.size]
-        return piece.view(self.dtype).view(slot.shape)
+        return piece.view(slot.dtype).view(slot.shape)
+
+    def scales(self, buffer: torch.Tensor, name: str) -> torch.Tensor:
+        """The scales of `name`, which is in 8 bits: (rows, 1), fp32, sharing `buffer`'s memory."""
+        slot = self.slots[name]
+        if slot.scales is None:
+            raise ValueError(f"{name} has no scales: it is stored as {slot.dtype}")
+        size = slot.shape[0] * torch.float32.itemsize
+        return buffer[slot.scales : slot.scales + size].view(torch.float32).view(-1, 1)
+
+    def store(self, buffer: torch.Tensor, name: str, value: torch.Tensor) -> None:
+        """Write parameter `name` to `buffer`, in its format.
+
+        value: of its shape, in any floating-point dtype, on the same device if it is in 8 bits.
+        """
+        numbers = self.view(buffer, name)
+        if self.slots[name].scales is None:
+            numbers.copy_(value)
+        else:
+            encode(value, numbers, self.scales(buffer, name))
+
+    def windows(self, limit: int) -> Iterator[tuple[int, "Layout"]]:
+        """Its parameters in groups of neighbours of up to `limit` bytes; a larger one is alone.
+
+        Yields where a group begins in the whole, and the layout of the group by itself.
+        """
+        group: dict[str, Slot] = {}
+        begin = end = 0
+        for name, slot in self.slots.items():
+            after = slot.start + _aligned(slot.size)
+            if group and after - begin > limit:
+                yield begin, Layout(group, end - begin, self.dtype)
+                group, begin = {}, slot.start
+            group[name] = replace(slot, start=slot.start - begin)
+            end = after
+        if group:
+            yield begin, Layout(group, end - begin, self.dtype)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

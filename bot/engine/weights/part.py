@@ -1,12 +1,15 @@
 """One network on the device: filled, patched by adapters, restored – always the same buffer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
 from bot.engine.patches import OfWhole, Weighted, Wholes, staged
 from bot.engine.weights.cache import PristineWeights
+from bot.engine.weights.eight_bits import EightBitLinear
+from bot.engine.weights.formats import Formats
 from bot.engine.weights.layout import Layout
 
 Changes = Mapping[str, Sequence[Weighted]]
@@ -31,26 +34,30 @@ class Part:
     Both those and the ones on the device, without their memory, are kept for the next time: making
     them again takes far longer than putting them in place.
 
-    module: built on the meta device, except for its own small buffers.
+    module: built on the meta device, except for its own small buffers, which keep their dtypes;
+    linear layers that are to be in 8 bits are replaced in it.
+    formats: what each parameter is stored as. layout: of the weights that it holds, with nothing in
+    8 bits.
+
+    Raises what `Formats.in_eight_bits` raises.
     """
 
-    def __init__(self, module: Any, dtype: torch.dtype, device: str) -> None:
-        self.module = module.eval().requires_grad_(False).to(dtype=dtype)
-        self.layout = Layout.of(module, dtype)
+    def __init__(self, module: Any, formats: Formats, device: str) -> None:
+        self.module = module.eval().requires_grad_(False)
+        self.formats = formats
+        self.layout = Layout.of(module, formats)
+        linears = dict(formats.in_eight_bits(module))
+        self._stored = self.layout.in_eight_bits({f"{path}.weight" for path in linears})
+        for path, linear in linears.items():
+            module.set_submodule(path, EightBitLinear(linear).eval())
         # The dictionaries themselves: setting an attribute of a module takes far longer.
-        self._places = [
-            (module.get_submodule(path)._parameters, leaf)  # noqa: SLF001
-            for path, _, leaf in (name.rpartition(".") for name in self.layout.slots)
-        ]
+        self._places = list(_places(module, self._stored))
         self._small = [
             (inner._buffers, name, tensor.to("cpu"))  # noqa: SLF001
             for inner in module.modules()
             for name, tensor in inner.named_buffers(recurse=False)
         ]
-        self._parked = [
-            _parameter(torch.empty(slot.shape, dtype=dtype, device="meta"))
-            for slot in self.layout.slots.values()
-        ]
+        self._parked = self._views(torch.empty(self._stored.size, dtype=torch.uint8, device="meta"))
         # Also while parked, but without memory; None when they have yet to be made.
         self._awake: tuple[torch.Tensor, list[torch.nn.Parameter]] | None = None
         self._device = device
@@ -61,6 +68,7 @@ class Part:
         # The weights in the buffer; None while they are incomplete.
         self._filled: PristineWeights | None = None
         self._patched: Changes = {}
+        self._put(self._parked)
 
     @property
     def present(self) -> bool:
@@ -125,12 +133,11 @@ class Part:
         """Take the device's memory; returns it, with anything in it. After an error, e.g. because
         there is not enough, the network is still parked."""
         if self._awake is None:
-            buffer = torch.empty(self.layout.size, dtype=torch.uint8, device=self._device)
-            views = (self.layout.view(buffer, name) for name in self.layout.slots)
-            self._awake = buffer, [_parameter(view) for view in views]
+            buffer = torch.empty(self._stored.size, dtype=torch.uint8, device=self._device)
+            self._awake = buffer, self._views(buffer)
         buffer, parameters = self._awake
         if not buffer.untyped_storage().nbytes():
-            buffer.untyped_storage().resize_(self.layout.size)
+            buffer.untyped_storage().resize_(self._stored.size)
         small = [tensor.to(self._device) for _, _, tensor in self._small]
         for (buffers, name, _), tensor in zip(self._small, small, strict=True):
             buffers[name] = tensor
@@ -138,9 +145,17 @@ class Part:
         self._buffer = buffer
         return buffer
 
+    def _views(self, buffer: torch.Tensor) -> list[torch.nn.Parameter]:
+        """What to put in `_places`, in the memory of `buffer`."""
+        stored = self._stored
+        return [
+            _parameter((stored.scales if place.of_scales else stored.view)(buffer, place.name))
+            for place in self._places
+        ]
+
     def _put(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        for (place, leaf), parameter in zip(self._places, parameters, strict=True):
-            place[leaf] = parameter
+        for place, parameter in zip(self._places, parameters, strict=True):
+            place.holder[place.leaf] = parameter
 
     # Never in inference mode, even if the caller is: a tensor made in it may not be written to
     # outside, and compiled code distinguishes the two kinds.
@@ -158,7 +173,7 @@ class Part:
         fits = self._filled is not None and self._filled.digest == weights.digest
         self._filled = None
         if not fits:
-            weights.copy_into(buffer, check_stop)
+            weights.store_in(self._stored, buffer, check_stop)
             self._patched = {}
         self._patch(buffer, weights, check_stop)
         self._filled = weights
@@ -168,10 +183,10 @@ class Part:
     ) -> None:
         def pristine(name: str) -> torch.Tensor:
             tensor = weights.tensor(name).to(self._device, non_blocking=True)
-            return tensor.to(self.layout.dtype)
+            return tensor.to(self.layout.slots[name].dtype)
 
         for name in self._patched.keys() - self._changes.keys():
-            self.layout.view(buffer, name).copy_(pristine(name))
+            self._stored.store(buffer, name, pristine(name))
         wholes = Wholes(lambda name: pristine(name).float())
         missing = (
             (name, weighted)
@@ -180,22 +195,49 @@ class Part:
         )
         for name, weighted in staged(missing, self._device):
             check_stop()
-            parameter = self.layout.view(buffer, name)
-            # A parameter that is not patched yet need not be copied from RAM again.
-            if name in self._patched:
-                parameter.copy_(pristine(name))
+            if self._stored.slots[name].scales is None:
+                parameter = self._stored.view(buffer, name)
+                # A parameter that is not patched yet need not be copied from RAM again.
+                if name in self._patched:
+                    parameter.copy_(pristine(name))
+            else:
+                parameter = pristine(name)
             base = parameter.float()
             # Nearly every change is a plain product, which is added where the parameter lies.
             read = any(change.reads_base for _, change in weighted)
-            total = base.clone() if read else base
+            kept = base.data_ptr() == weights.tensor(name).data_ptr()
+            total = base.clone() if read or kept else base
             for weight, change in weighted:
                 if isinstance(change, OfWhole):
                     wholes.add_to(total, change, weight)
                 else:
                     change.add_to(total, base, weight)
-            if total is not parameter:
-                parameter.copy_(total)
+            if total.data_ptr() != self._stored.view(buffer, name).data_ptr():
+                self._stored.store(buffer, name, total)
         self._patched = self._changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a module keeps one of its parameters.
+
+    holder: its dictionary, and leaf: the key there. name: in the layout. of_scales: whether it is
+    the scales of that parameter.
+    """
+
+    holder: dict[str, Any]
+    leaf: str
+    name: str
+    of_scales: bool
+
+
+def _places(module: torch.nn.Module, stored: Layout) -> Iterator[_Place]:
+    for name, slot in stored.slots.items():
+        path, _, leaf = name.rpartition(".")
+        holder: dict[str, Any] = module.get_submodule(path)._parameters  # noqa: SLF001
+        yield _Place(holder, leaf, name, of_scales=False)
+        if slot.scales is not None:
+            yield _Place(holder, "scales", name, of_scales=True)
 
 
 def _parameter(tensor: torch.Tensor) -> torch.nn.Parameter:

@@ -79,12 +79,12 @@ class Patched:
     def __init__(
         self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32, device: str = "cpu"
     ) -> None:
-        from bot.engine.weights import Part, PristineWeights
+        from bot.engine.weights import Formats, Part, PristineWeights
 
         generator = torch.Generator().manual_seed(7)
         with torch.device("meta"):
             module = Network(shape)
-        self.part = Part(module, dtype, device)
+        self.part = Part(module, Formats(dtype), device)
         self.pristine = {
             name: (torch.randn(slot.shape, generator=generator) * 0.3).to(dtype)
             for name, slot in self.part.layout.slots.items()

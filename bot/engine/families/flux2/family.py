@@ -31,7 +31,7 @@ from bot.engine.families.flux2.latents import (
     shape,
     unscaled,
 )
-from bot.engine.families.flux2.memory import LEAVING, WHOLE
+from bot.engine.families.flux2.memory import INT8_ON, LEAVING, WHOLE
 from bot.engine.families.flux2.networks import DENOISER, FILES, NETWORKS, TEXT_ENCODER, TOKENIZER
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
@@ -41,6 +41,7 @@ from bot.engine.memory import Profile
 from bot.engine.patches import AnyTarget
 from bot.engine.patches.spelling import denoiser_names
 from bot.engine.subject import Subject
+from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
@@ -64,6 +65,7 @@ class Flux2:
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
+    int8_on = INT8_ON
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
@@ -85,6 +87,9 @@ class Flux2:
 
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
         return dtype

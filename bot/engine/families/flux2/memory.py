@@ -12,6 +12,8 @@ from typing import Final
 
 from bot.engine.memory import MEGAPIXEL, Leaving, Profile
 
+INT8_ON: Final = frozenset((Profile.GB8,))
+"""Where neither the transformer nor the text encoder fits in 16 bits."""
 WHOLE: Final = {
     Profile.FULL: 2.5 * MEGAPIXEL,
     Profile.GB16: 1.6 * MEGAPIXEL,

@@ -15,6 +15,7 @@ from bot.engine.families import renaming
 from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
+from bot.engine.weights import Formats
 from catalog.weight_files import Header
 
 DENOISER: Final = "transformer"
@@ -63,6 +64,19 @@ def dtype_of(network: str, place: Place) -> torch.dtype:
     if place.automatic and place.computes_in_bfloat16:
         return torch.bfloat16
     return {DENOISER: torch.float16, TEXT_ENCODER: torch.bfloat16, VAE: torch.float32}[network]
+
+
+def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+    """See `Family.formats`."""
+    return Formats(dtype, int8=_LARGE.get(network, "") if in_eight_bits else "")
+
+
+_LARGE: Final = {
+    DENOISER: r"(?:single_)?transformer_blocks\.\d+\..+",
+    TEXT_ENCODER: r"layers\.\d+\..+",
+}
+"""In 16 bits, the blocks are 6.9 of the transformer's 7.2 GiB, and the layers 5.1 of the text
+encoder's 5.8."""
 
 
 def lacking(header: Header) -> tuple[str, ...]:

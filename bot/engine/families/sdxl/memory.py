@@ -6,10 +6,9 @@ which is what InvokeAI, Forge and ComfyUI plan for. These figures are sums and o
 ours have not been measured on cards of these sizes yet.
 
 On the smallest card the UNet is parked while the VAE decodes, which costs a copy of some tenths of
-a second per image, rather than quantised with adapters in separate PEFT layers. In 8 bits the UNet
-would be 2.4 GiB smaller all the time, but it is only in the way while the VAE decodes. Quantised
-weights also cannot be patched in place: adapters would cost time at every step and memory, most
-algorithms would not work at all, and images would differ from those of every other card.
+a second per image. In 8 bits the UNet would be 2.0 GiB smaller all the time, but it is only in the
+way while the VAE decodes, and images would differ from those of every other card. So it is in 8
+bits only where the owner says so.
 """
 
 from typing import Final

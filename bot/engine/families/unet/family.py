@@ -21,6 +21,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import USUAL, Profile
 from bot.engine.patches import Target
 from bot.engine.subject import Subject
+from bot.engine.weights import Formats
 from bot.errors import JobFailed
 from catalog import ModelEntry, Words
 from catalog.families import Family as Facts
@@ -44,6 +45,7 @@ class UNetFamily:
     usual_tokens = TOKENS
     vae_scale = VAE_SCALE
     leaving = USUAL
+    int8_on = frozenset[Profile]()
 
     def __init__(
         self,
@@ -135,6 +137,9 @@ class UNetFamily:
         with TemporaryDirectory() as clean:
             configurations.copy_tokenizer(folder, Path(clean), subject)
             return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        return networks.formats(network, self._encoders, dtype, in_eight_bits=in_eight_bits)
 
     def unread(self, _: str, __: str) -> bool:
         return False

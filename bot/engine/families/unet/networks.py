@@ -15,6 +15,7 @@ from diffusers.loaders.single_file_utils import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.weights import Formats
 
 DENOISER: Final = "unet"
 _OF_OTHERS: Final = {
@@ -42,6 +43,19 @@ class TextEncoder:
     prefixes: tuple[str, ...]
     underscored: tuple[str, ...]
     dotted: tuple[str, ...]
+
+
+def formats(
+    network: str, encoders: Sequence[TextEncoder], dtype: torch.dtype, *, in_eight_bits: bool
+) -> Formats:
+    """See `Family.formats`."""
+    large = {DENOISER: _BLOCKS, **{encoder.network: _LAYERS for encoder in encoders}}
+    return Formats(dtype, int8=large.get(network, "") if in_eight_bits else "")
+
+
+_LAYERS: Final = r"(?:.+\.)?layers\.\d+\..+"
+_BLOCKS: Final = r".+\.transformer_blocks\.\d+\..+"
+"""Of the 4.8 GiB of SDXL's UNet in 16 bits, they are 4.1; its convolutions stay as they are."""
 
 
 def prefixes(network: str, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:

@@ -114,9 +114,9 @@ def test_states_beyond_the_range_of_float16_are_at_its_end(
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_angles_of_positions_stay_exact_in_16_bits(encoder: Any, dtype: torch.dtype) -> None:
-    from bot.engine.weights import Part
+    from bot.engine.weights import Formats, Part
 
-    part = Part(built(encoder.config.to_dict()), dtype, "cpu")
+    part = Part(built(encoder.config.to_dict()), Formats(dtype), "cpu")
     ours, theirs = part.module.rotary_emb.inv_freq, encoder.rotary_emb.inv_freq
     assert ours.dtype == torch.float32
     assert torch.equal(ours, theirs)
