@@ -7,10 +7,11 @@ from typing import Final
 from catalog.families.family import DraftPreset, Family
 from catalog.families.flux2 import FLUX2
 from catalog.families.sdxl import SDXL
+from catalog.families.zimage import ZIMAGE
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for family in (SDXL,)})
 """By key."""
 DEFAULT: Final = SDXL
 """For a model whose files do not say."""
 
-__all__ = ["DEFAULT", "FAMILIES", "FLUX2", "SDXL", "DraftPreset", "Family"]
+__all__ = ["DEFAULT", "FAMILIES", "FLUX2", "SDXL", "DraftPreset", "Family", "ZIMAGE"]
