@@ -99,7 +99,7 @@ def denoiser_names(
     for path, fused in _fused_in_diffusers(modules):
         known.update(dict.fromkeys(own.before(path), fused))
     for name, of_model in originals.items():
-        shares = _shares(of_model)
+        shares = shares_of(of_model)
         for numbers in _layers(shares[0].path, modules):
             found = [_share(share, numbers, modules) for share in shares]
             pieces = tuple(piece for piece in found if piece)
@@ -140,7 +140,8 @@ def _fused_in_diffusers(modules: Mapping[str, Target]) -> Iterator[tuple[str, Fu
                 yield f"{attention}.{name}", Fused(there)
 
 
-def _shares(of_model: str | tuple[str | Share, ...]) -> tuple[Share, ...]:
+def shares_of(of_model: str | tuple[str | Share, ...]) -> tuple[Share, ...]:
+    """What an authors' module has the rows of, in its order, one after the other."""
     those = (of_model,) if isinstance(of_model, str) else of_model
     return tuple(Share(each) if isinstance(each, str) else each for each in those)
 

@@ -3,13 +3,12 @@
     family.py          the Family interface
     configurations.py  what configurations and tokenizers may say
     networks.py        modules, and their names in files
-    original.py        Black Forest Labs' names of the transformer's modules
+    original.py        Black Forest Labs' names of the transformer's modules, in files and adapters
     text.py            prompts → hidden states
     conditioning.py    hidden states, positions and pictures → the transformer's inputs
     references.py      pictures → tokens beside the image's own
     latents.py         shape, scale and preview colours of latents
     schedule.py        noise levels by size and steps
-    adapter_names.py   what adapter files call the modules
     memory.py          memory needed on a card
 
 A prompt is read as it is: this family has no weights in brackets.

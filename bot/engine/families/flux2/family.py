@@ -13,7 +13,6 @@ from bot.engine.environment import Place
 from bot.engine.families import autoencoder
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.flux2 import (
-    adapter_names,
     conditioning,
     configurations,
     networks,
@@ -34,11 +33,13 @@ from bot.engine.families.flux2.latents import (
 )
 from bot.engine.families.flux2.memory import WHOLE
 from bot.engine.families.flux2.networks import DENOISER, FILES, NETWORKS, TEXT_ENCODER, TOKENIZER
+from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
-from bot.engine.patches import Target
+from bot.engine.patches import AnyTarget
+from bot.engine.patches.spelling import denoiser_names
 from bot.engine.subject import Subject
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
@@ -56,7 +57,7 @@ class Flux2:
     networks: tuple[str, ...] = NETWORKS
     denoiser = DENOISER
     text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
-    patched: tuple[str, ...] = (DENOISER, TEXT_ENCODER)
+    patched: tuple[str, ...] = (DENOISER,)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
     files = FILES
     usual_tokens = text.TOKENS
@@ -128,8 +129,8 @@ class Flux2:
         configurations.check_tokenizer(tokenizer, subject)
         return tokenizer
 
-    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
-        return adapter_names.targets(networks)
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
+        return denoiser_names(DENOISER, networks[DENOISER], ORIGINALS)
 
     def encode(
         self,

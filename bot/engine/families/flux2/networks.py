@@ -11,8 +11,9 @@ from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from transformers import Qwen3Config, Qwen3Model
 
 from bot.engine.environment import Place
+from bot.engine.families import renaming
 from bot.engine.families.family import VAE, PipelineFiles
-from bot.engine.families.flux2.original import Piece, pieces
+from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
 from catalog.weight_files import Header
 
@@ -112,7 +113,7 @@ def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[
     """See `Family.renamed`."""
     own = _of(network, stored)
     if network == DENOISER:
-        return _transformer(module, own)
+        return renaming.renamed(ORIGINALS, own)
     if network == VAE:
         return _vae(module, own)
     return {_bare(name): tensor for name, tensor in own.items()}
@@ -128,18 +129,6 @@ def _below(network: str, name: str) -> str:
     """The name of a tensor in a single file, below its network's."""
     prefix = next((each for each in PREFIXES[network] if name.startswith(each)), "")
     return name.removeprefix(prefix)
-
-
-def _transformer(module: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    originals = pieces(module)
-    found = {}
-    for name, tensor in stored.items():
-        path, _, leaf = name.rpartition(".")
-        if path in originals and leaf == "scale":  # of a norm
-            leaf = "weight"
-        for piece in originals.get(path, (Piece(path),)):
-            found[f"{piece.path}.{leaf}"] = piece.cut(tensor)
-    return found
 
 
 _CONVOLUTIONS: Final = ("encoder.quant_conv.", "decoder.post_quant_conv.")
