@@ -35,10 +35,18 @@ class ClampedFeedForward(FeedForward):  # type: ignore[misc]
 
 
 class ClampedAttention(ZSingleStreamAttnProcessor):  # type: ignore[misc]
-    """The same, with clamped output."""
+    """The same, with clamped output. diffusers passes on the arguments that are named here."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return clamped(super().__call__(*args, **kwargs))
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        freqs_cis: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        seen = (hidden_states, encoder_hidden_states, attention_mask, freqs_cis)
+        return clamped(super().__call__(attn, *seen))
 
 
 def clamp(transformer: torch.nn.Module) -> None:
