@@ -85,8 +85,8 @@ def checked(
 def build(config: Mapping[str, Any], *, normed: bool = False) -> Any:
     """The encoder without its head; within accelerate's `init_empty_weights`.
 
-    normed: whether the last layer's state is normed, as the last hidden state is. If not, it is left
-        as it comes out, as all the others are.
+    normed: whether the last layer's state is normed, as the last hidden state is. If not, it is
+        left as it comes out, as all the others are.
     """
     encoder: Any = Qwen3Model(Qwen3Config.from_dict(dict(config)))
     if not normed:

@@ -7,7 +7,7 @@ import torch
 
 from bot.engine.environment import Place
 from bot.engine.families.zimage.latents import shape
-from bot.engine.families.zimage.text import TOKENS, Encoded
+from bot.engine.families.zimage.text import TOKENS
 from bot.engine.kernels import Shape
 
 LEVELS: Final = 1_000

@@ -3,8 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot.engine.configurations import Field, Kind, either, known, number, one_of, whole
-from bot.engine.configurations import ABSENT, TRUTH, each
+from bot.engine.configurations import (
+    ABSENT,
+    TRUTH,
+    Field,
+    Kind,
+    each,
+    either,
+    known,
+    number,
+    one_of,
+    whole,
+)
 from bot.engine.families import qwen3
 from bot.engine.families.family import VAE
 from bot.engine.families.zimage.latents import CHANNELS
