@@ -14,4 +14,4 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for
 DEFAULT: Final = SDXL
 """For a model whose files do not say."""
 
-__all__ = ["DEFAULT", "FAMILIES", "FLUX2", "SDXL", "DraftPreset", "Family", "ZIMAGE"]
+__all__ = ["DEFAULT", "FAMILIES", "FLUX2", "SDXL", "ZIMAGE", "DraftPreset", "Family"]
