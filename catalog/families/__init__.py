@@ -8,9 +8,10 @@ from catalog.families.family import DraftPreset, Family, Variant
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
+from catalog.families.zimage import ZIMAGE
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
-    {family.key: family for family in (SDXL, SD15, FLUX2)}
+    {family.key: family for family in (SDXL, SD15, FLUX2, ZIMAGE)}
 )
 """By key."""
 DEFAULT: Final = SDXL
@@ -40,6 +41,7 @@ __all__ = [
     "FLUX2",
     "SD15",
     "SDXL",
+    "ZIMAGE",
     "DraftPreset",
     "Family",
     "Variant",

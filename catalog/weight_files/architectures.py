@@ -48,6 +48,7 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("LTX-Video", ("adaln_single.emb.timestep_embedder.linear_1.bias",)),
     ("LTX-Video", ("time_embed.emb.timestep_embedder.linear_1.bias", "scale_shift_table")),
     ("OmniGen 2", ("ref_image_refiner.0.attn.to_q.weight",)),
+    ("Z-Image", ("cap_pad_token", "noise_refiner.0.attention.k_norm.weight")),
     ("Lumina 2", ("time_caption_embed.timestep_embedder.linear_1.bias",)),
     ("Lumina 2", ("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight")),
     ("Z-Image", ("cap_embedder.1.weight", "noise_refiner.0.attention.norm_k.weight")),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
-from catalog.weight_files.layouts import FLUX2_KLEIN, USABLE
+from catalog.weight_files.layouts import FLUX2_KLEIN, USABLE, Z_IMAGE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
@@ -34,7 +34,6 @@ _NAMES: Final = {
     "FluxKontext": "FLUX.1",
     "FluxFill": "FLUX.1",
     "Flux2": "FLUX.2 dev",
-    "ZImage": "Z-Image",
     "QwenImage": "Qwen-Image",
     "QwenImageEdit": "Qwen-Image",
     "QwenImageEditPlus": "Qwen-Image",
@@ -48,7 +47,7 @@ _NAMES: Final = {
     "AnimaModular": "Anima",
 }
 """Class of a pipeline, without "Pipeline" → what its model is called."""
-_USABLE: Final = {"Flux2Klein": FLUX2_KLEIN}
+_USABLE: Final = {"Flux2Klein": FLUX2_KLEIN, "ZImage": Z_IMAGE}
 """The same for models of `layouts.USABLE` that have no UNet."""
 _KLEIN_9B: Final = (8, 24)
 """Double and single blocks of the larger FLUX.2 klein."""

@@ -17,9 +17,11 @@ from bot.engine.families.family import (
 from bot.engine.families.flux2 import Flux2
 from bot.engine.families.sd15 import SD15
 from bot.engine.families.sdxl import SDXL
+from bot.engine.families.zimage import ZImage
 from catalog import ModelEntry
 
-FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in (SDXL(), SD15(), Flux2())}
+_ALL: Final[tuple[Family, ...]] = (SDXL(), SD15(), Flux2(), ZImage())
+FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in _ALL}
 """By key."""
 
 

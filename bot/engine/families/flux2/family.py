@@ -2,15 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import PIL.Image
 import torch
-from transformers import Qwen2Tokenizer
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder
+from bot.engine.families import autoencoder, qwen3
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.flux2 import (
     conditioning,
@@ -129,11 +127,7 @@ class Flux2:
         return networks.renamed(network, module, stored)
 
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
-        with TemporaryDirectory() as clean:
-            configurations.copy_tokenizer(folder, Path(clean), subject)
-            tokenizer = Qwen2Tokenizer.from_pretrained(clean, local_files_only=True)
-        configurations.check_tokenizer(tokenizer, subject)
-        return tokenizer
+        return qwen3.tokenizer(folder, text.MARKS, subject)
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
         return denoiser_names(DENOISER, networks[DENOISER], ORIGINALS)

@@ -1,6 +1,5 @@
 """FLUX.2 klein's three networks: their modules, and their names in files. Imports torch."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,10 +7,9 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
-from transformers import Qwen3Config, Qwen3Model
 
 from bot.engine.environment import Place
-from bot.engine.families import renaming
+from bot.engine.families import qwen3, renaming
 from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
@@ -88,19 +86,12 @@ def lacking(header: Header) -> tuple[str, ...]:
     )
 
 
-_DEEPER: Final = re.compile(r"layers\.(\d+)\.")
-
-
 def unread(network: str, name: str) -> bool:
     """See `Family.unread`."""
     if network == VAE:
         return name.endswith("bn.num_batches_tracked")
     if network == TEXT_ENCODER:
-        bare = _bare(_below(network, name))
-        layer = _DEEPER.match(bare)
-        return bare in {"norm.weight", "lm_head.weight"} or (
-            layer is not None and int(layer[1]) >= max(LAYERS)
-        )
+        return qwen3.unread(qwen3.bare(_below(network, name)), max(LAYERS))
     return False
 
 
@@ -113,14 +104,7 @@ def build(network: str, config: Mapping[str, Any]) -> Any:
             vae = AutoencoderKLFlux2.from_config(dict(config))
             vae.bn = Statistics(vae.bn.num_features)
             return vae
-        encoder: Any = Qwen3Model(Qwen3Config.from_dict(dict(config)))
-        # What is read comes before it, so the last layer's state has to stay as it is.
-        encoder.norm = torch.nn.Identity()
-        # A plain attribute keeps its dtype, whatever the encoder computes in.
-        frequencies = encoder.rotary_emb.inv_freq.detach()
-        del encoder.rotary_emb.inv_freq
-        encoder.rotary_emb.inv_freq = frequencies
-        return encoder
+        return qwen3.build(config)
 
 
 def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -130,7 +114,7 @@ def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[
         return renaming.renamed(ORIGINALS, own)
     if network == VAE:
         return _vae(module, own)
-    return {_bare(name): tensor for name, tensor in own.items()}
+    return {qwen3.bare(name): tensor for name, tensor in own.items()}
 
 
 def _of(network: str, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -158,8 +142,3 @@ def _vae(module: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     }
     statistics = {name: tensor for name, tensor in ldm.items() if name.startswith("bn.")}
     return {**convert_ldm_vae_checkpoint(ldm, module.config), **statistics}
-
-
-def _bare(name: str) -> str:
-    """The name of a text encoder's parameter without the modules that programs put around it."""
-    return name.removeprefix("transformer.").removeprefix("model.")

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import torch
 
-from bot.engine.families.family import Recall
-from bot.errors import JobFailed
+from bot.engine.families import qwen3
+from bot.engine.families.family import Recall, Tensors
 
 LAYERS: Final = (9, 18, 27)
 """The transformer is given what comes out of these, counted from 1; later ones are not used."""
@@ -55,45 +55,16 @@ def encode(
 
     @cache
     def encoded(text: str) -> torch.Tensor:
-        ids = _ids(tokenizer, text, model)
-        (states,) = recall((ids, LAYERS), lambda: (_read(encoder, tokenizer.pad_token_id, ids),))
-        return _narrowed(states, dtype)
+        ids = qwen3.ids(tokenizer, TEMPLATE, text, TOKENS, model)
+
+        def run() -> Tensors:
+            states = qwen3.states(encoder, tokenizer.pad_token_id, ids, TOKENS)
+            return (torch.cat([states[layer] for layer in LAYERS], dim=-1),)
+
+        (found,) = recall((ids, LAYERS), run)
+        return qwen3.narrowed(found, dtype)
 
     return tuple(
         Encoded(encoded(prompt), None if negative is None else encoded(negative))
         for prompt, negative in pairs
     )
-
-
-def _ids(tokenizer: Any, text: str, model: str) -> tuple[int, ...]:
-    """The tokens of `text` in the template, without padding. Raises JobFailed."""
-    before, after = TEMPLATE
-    ids = tuple(tokenizer(f"{before}{text}{after}").input_ids)
-    if len(ids) > TOKENS:
-        frame = len(tokenizer(before + after).input_ids)
-        raise JobFailed("prompt.tokens", model=model, value=len(ids) - frame, max=TOKENS - frame)
-    return ids
-
-
-def _read(encoder: Any, padding: int, ids: tuple[int, ...]) -> torch.Tensor:
-    """What comes out of LAYERS for one text, side by side: shape (1, 512, 3 · width).
-
-    One text at a time, so that its bits do not depend on another's.
-    """
-    filled = [*ids, *[padding] * (TOKENS - len(ids))]
-    seen = [1] * len(ids) + [0] * (TOKENS - len(ids))
-    output = encoder(
-        input_ids=torch.tensor([filled], device=encoder.device),
-        attention_mask=torch.tensor([seen], device=encoder.device),
-        output_hidden_states=True,
-        use_cache=False,
-    )
-    return torch.cat([output.hidden_states[layer] for layer in LAYERS], dim=-1)
-
-
-def _narrowed(states: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """`states` in `dtype`, with what is beyond its range at the range's end."""
-    if dtype == states.dtype:
-        return states
-    limits = torch.finfo(dtype)
-    return states.clamp(limits.min, limits.max).to(dtype)

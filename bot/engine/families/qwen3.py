@@ -1,0 +1,222 @@
+"""Qwen3 (arXiv 2505.09388) as a text encoder: its module, its files, its tokenizer. Imports torch.
+
+A family reads what comes out of one or several of its layers. Those after the last that is read are
+never built, nor is the head that would predict words: what is read stays the same to the last bit.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import torch
+from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3Model
+
+from bot.engine.configurations import (
+    ABSENT,
+    TRUTH,
+    Field,
+    Kind,
+    each,
+    either,
+    known,
+    number,
+    one_of,
+    whole,
+)
+from bot.engine.subject import Subject
+from bot.errors import JobFailed
+
+_THETA: Final = number(1, 1e12)
+_ROPE: Final = Field(
+    'a table of "rope_type": "default" and "rope_theta"',
+    lambda value: (
+        isinstance(value, dict)
+        and value.keys() <= {"rope_type", "rope_theta"}
+        and value.get("rope_type", "default") == "default"
+        and ("rope_theta" not in value or _THETA.fits(value["rope_theta"]))
+    ),
+)
+_LAYERS_MAX: Final = 128
+
+
+def _kind(least: int) -> Kind:
+    return Kind(
+        ("Qwen3ForCausalLM", "Qwen3Model"),
+        {
+            "model_type": one_of("qwen3"),
+            "vocab_size": whole(1, 1_000_000),
+            "hidden_size": whole(1, 16_384),
+            "intermediate_size": whole(1, 65_536),
+            "num_hidden_layers": whole(least, _LAYERS_MAX),
+            "num_attention_heads": whole(1, 256),
+            "num_key_value_heads": whole(1, 256),
+            "head_dim": whole(1, 1_024),
+            "hidden_act": one_of("silu"),
+            "max_position_embeddings": whole(1, 10_000_000),
+            "initializer_range": number(0, 1_000),
+            "rms_norm_eps": number(0, 1),
+            "rope_theta": _THETA,
+            "rope_scaling": ABSENT,
+            "rope_parameters": either(_ROPE, ABSENT),
+            "attention_bias": TRUTH,
+            "attention_dropout": number(0, 1),
+            "layer_types": either(each(one_of("full_attention"), _LAYERS_MAX), ABSENT),
+            "use_sliding_window": one_of(False, None),
+        },
+    )
+
+
+def checked(
+    network: str, config: Mapping[str, Any], subject: Subject, *, least: int
+) -> dict[str, Any]:
+    """The fields of an untrusted configuration that the encoder is built from. Raises JobFailed.
+
+    least: layers that it has to have.
+    """
+    allowed = known(network, config, _kind(least), subject)
+    allowed.pop("layer_types", None)  # as many as there are layers, all the same
+    return allowed
+
+
+def build(config: Mapping[str, Any], *, normed: bool = False) -> Any:
+    """The encoder without its head; within accelerate's `init_empty_weights`.
+
+    normed: whether the last layer's state is normed, as the last hidden state is. If not, it is
+        left as it comes out, as all the others are.
+    """
+    encoder: Any = Qwen3Model(Qwen3Config.from_dict(dict(config)))
+    if not normed:
+        encoder.norm = torch.nn.Identity()
+    # A plain attribute keeps its dtype, whatever the encoder computes in.
+    frequencies = encoder.rotary_emb.inv_freq.detach()
+    del encoder.rotary_emb.inv_freq
+    encoder.rotary_emb.inv_freq = frequencies
+    return encoder
+
+
+def bare(name: str) -> str:
+    """The name of a parameter without the modules that programs put around the encoder."""
+    return name.removeprefix("transformer.").removeprefix("model.")
+
+
+_LAYER: Final = re.compile(r"layers\.(\d+)\.")
+
+
+def unread(name: str, layers: int, *, normed: bool = False) -> bool:
+    """Whether a tensor of that bare name is of no use to an encoder with so many layers."""
+    layer = _LAYER.match(name)
+    beyond = layer is not None and int(layer[1]) >= layers
+    return beyond or name == "lm_head.weight" or (name == "norm.weight" and not normed)
+
+
+_TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
+_FLAGS: Final = ("lstrip", "rstrip", "normalized", "single_word", "special")
+
+
+def _is_token(value: object) -> bool:
+    """Whether it is a token as text, or as the table that tokenizers write."""
+    if not isinstance(value, dict):
+        return value is None or _TEXT.fits(value)
+    return _TEXT.fits(value.get("content")) and all(
+        field in {"content", "__type"} or (field in _FLAGS and isinstance(flag, bool))
+        for field, flag in value.items()
+    )
+
+
+_ONE_TOKEN: Final = Field("a token", _is_token)
+_TOKENS_MAX: Final = 10_000
+_TOKENIZER: Final = Kind(
+    ("Qwen2Tokenizer", "Qwen2TokenizerFast", "TokenizersBackend"),
+    {
+        **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), _ONE_TOKEN),
+        **dict.fromkeys(
+            ("additional_special_tokens", "extra_special_tokens"),
+            either(each(_ONE_TOKEN, _TOKENS_MAX), one_of({}, None)),
+        ),
+        "added_tokens_decoder": Field(
+            f"up to {_TOKENS_MAX} tokens by their numbers",
+            lambda v: (
+                isinstance(v, dict)
+                and len(v) <= _TOKENS_MAX
+                and all(key.isascii() and key.isdecimal() and len(key) < 8 for key in v)
+                and all(isinstance(token, dict) and _is_token(token) for token in v.values())
+            ),
+        ),
+        "add_prefix_space": TRUTH,
+    },
+)
+_DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
+
+
+def tokenizer(folder: Path, marks: Collection[str], subject: Subject) -> Any:
+    """The tokenizer in `folder`. Its chat template is left out: it is a program.
+
+    marks: texts that have to be one token each. Raises JobFailed.
+    """
+    with TemporaryDirectory() as clean:
+        _copy(folder, Path(clean), subject)
+        found = Qwen2Tokenizer.from_pretrained(clean, local_files_only=True)
+    vocabulary = found.get_vocab()
+    missing = [mark for mark in (*marks, found.pad_token) if mark not in vocabulary]
+    if missing:
+        reason = f"its tokenizer has no {missing[0]}"
+        raise subject.failed("model.unreadable", reason=reason)
+    return found
+
+
+def _copy(folder: Path, target: Path, subject: Subject) -> None:
+    """Copy what a tokenizer is made of, and no more."""
+    for name in _DATA:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
+    name = "tokenizer_config.json"
+    config = json.loads((folder / name).read_text(encoding="utf-8"))
+    allowed = known(folder.name, config, _TOKENIZER, subject)
+    (target / name).write_text(json.dumps(allowed), encoding="utf-8")
+
+
+def ids(
+    tokenizer: Any, template: tuple[str, str], text: str, most: int, model: str
+) -> tuple[int, ...]:
+    """The tokens of `text` between the two halves of `template`, without padding.
+
+    most: how many there is room for. model: for errors. Raises JobFailed.
+    """
+    before, after = template
+    found = tuple(tokenizer(f"{before}{text}{after}").input_ids)
+    if len(found) > most:
+        frame = len(tokenizer(before + after).input_ids)
+        raise JobFailed("prompt.tokens", model=model, value=len(found) - frame, max=most - frame)
+    return found
+
+
+def states(
+    encoder: Any, padding: int, tokens: tuple[int, ...], room: int
+) -> tuple[torch.Tensor, ...]:
+    """What goes into the first layer, and comes out of each, for one text: shape (1, room, width).
+
+    One text at a time, so that its bits do not depend on another's. padding: the token that fills
+    the room.
+    """
+    filled = [*tokens, *[padding] * (room - len(tokens))]
+    seen = [1] * len(tokens) + [0] * (room - len(tokens))
+    output = encoder(
+        input_ids=torch.tensor([filled], device=encoder.device),
+        attention_mask=torch.tensor([seen], device=encoder.device),
+        output_hidden_states=True,
+        use_cache=False,
+    )
+    found: tuple[torch.Tensor, ...] = output.hidden_states
+    return found
+
+
+def narrowed(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`values` in `dtype`, with what is beyond its range at the range's end."""
+    if dtype == values.dtype:
+        return values
+    limits = torch.finfo(dtype)
+    return values.clamp(limits.min, limits.max).to(dtype)

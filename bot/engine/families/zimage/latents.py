@@ -1,0 +1,49 @@
+"""Z-Image's latents: their shape, their scale and their preview colours. Imports torch."""
+
+from typing import Any, Final
+
+import torch
+
+from bot.engine.families.family import PreviewFactors
+
+CHANNELS: Final = 16
+VAE_SCALE: Final = 8
+TOKEN_SIDE: Final = 16
+"""Pixels along each side of what is one token for the transformer: 2×2 latents."""
+
+_COLOURS: Final = (
+    *((-0.0346, 0.0244, 0.0681), (0.0034, 0.0210, 0.0687), (0.0275, -0.0668, -0.0433)),
+    *((-0.0174, 0.0160, 0.0617), (0.0859, 0.0721, 0.0329), (0.0004, 0.0383, 0.0115)),
+    *((0.0405, 0.0861, 0.0915), (-0.0236, -0.0185, -0.0259), (-0.0245, 0.0250, 0.1180)),
+    *((0.1008, 0.0755, -0.0421), (-0.0515, 0.0201, 0.0011), (0.0428, -0.0012, -0.0036)),
+    *((0.0817, 0.0765, 0.0749), (-0.1264, -0.0522, -0.1103), (-0.0280, -0.0881, -0.0499)),
+    *((-0.1262, -0.0982, -0.0778),),
+)
+_BIASES: Final = (-0.0329, -0.0718, -0.0851)
+_HALF: Final = 127.5
+
+PREVIEW: Final = PreviewFactors(
+    weights=tuple(
+        tuple(_HALF * colours[colour] for colours in _COLOURS) for colour in range(len(_BIASES))
+    ),
+    biases=(_HALF * (1 + _BIASES[0]), _HALF * (1 + _BIASES[1]), _HALF * (1 + _BIASES[2])),
+)
+"""From Comfy-Org/ComfyUI comfy/latent_formats.py, `Flux`, whose VAE this is: for -1 … 1."""
+
+
+def shape(size: tuple[int, int]) -> tuple[int, ...]:
+    """(1, 16, height/8, width/8). size: width and height in pixels."""
+    width, height = size
+    return (1, CHANNELS, height // VAE_SCALE, width // VAE_SCALE)
+
+
+def scaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Latents from the VAE's scale to the transformer's."""
+    result: torch.Tensor = (latents - vae.config.shift_factor) * vae.config.scaling_factor
+    return result
+
+
+def unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """The reverse of `scaled`."""
+    result: torch.Tensor = (latents / vae.config.scaling_factor) + vae.config.shift_factor
+    return result

@@ -1,0 +1,113 @@
+"""Z-Image's three networks: their modules, and their names in files. Imports torch."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, ZImageTransformer2DModel
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+
+from bot.engine.environment import Place
+from bot.engine.families import qwen3, renaming
+from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.families.zimage.clamping import clamp
+from bot.engine.families.zimage.original import ORIGINALS
+from bot.engine.weights import Formats
+from catalog.weight_files import Header
+
+DENOISER: Final = "transformer"
+TEXT_ENCODER: Final = "text_encoder"
+NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
+PREFIXES: Final = {
+    DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
+    TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),
+    VAE: ("first_stage_model.", "vae."),
+}
+"""What the names of a network begin with in a single file of several, as ComfyUI and diffusers
+write them. Files of one network have bare names, a text encoder's `model.` as in transformers."""
+TOKENIZER: Final = "tokenizer"
+_LAYERS: Final = 35
+"""Of Qwen3-4B's 36, those that are read."""
+
+FILES: Final = PipelineFiles(
+    weights={
+        DENOISER: "diffusion_pytorch_model",
+        TEXT_ENCODER: "model",
+        VAE: "diffusion_pytorch_model",
+    },
+    folders=(*NETWORKS, "scheduler", TOKENIZER),
+)
+
+
+def dtype_of(network: str, place: Place) -> torch.dtype:
+    """See `Family.dtype_of`.
+
+    All were trained in bfloat16. A card without it denoises in float16, within the limits of
+    `clamping`; nothing does so for the text encoder and the VAE. The text encoder runs once for
+    each prompt, so there it may take its time.
+    """
+    if place.dtype != torch.float16:
+        return place.dtype
+    if place.automatic and place.computes_in_bfloat16:
+        return torch.bfloat16
+    return {DENOISER: torch.float16, TEXT_ENCODER: torch.bfloat16, VAE: torch.float32}[network]
+
+
+def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+    """See `Family.formats`."""
+    return Formats(dtype, int8=_LARGE.get(network, "") if in_eight_bits else "")
+
+
+_LARGE: Final = {
+    DENOISER: r"(?:layers|noise_refiner|context_refiner)\.\d+\.(?:attention|feed_forward)\..+",
+    TEXT_ENCODER: r"layers\.\d+\..+",
+}
+"""In 16 bits, they are 11.2 of the transformer's 11.5 GiB, and 6.6 of the text encoder's 7.3."""
+
+
+def lacking(header: Header) -> tuple[str, ...]:
+    """See `Family.lacking`."""
+    return tuple(
+        network
+        for network in (TEXT_ENCODER, VAE)
+        if not any(name.startswith(PREFIXES[network]) for name in header.shapes)
+    )
+
+
+def unread(network: str, name: str) -> bool:
+    """See `Family.unread`."""
+    own = _below(network, name)
+    if network == DENOISER:
+        return own == "norm_final.weight"
+    return network == TEXT_ENCODER and qwen3.unread(qwen3.bare(own), _LAYERS)
+
+
+def build(network: str, config: Mapping[str, Any]) -> Any:
+    """See `Family.build`. config: from `configurations.checked`."""
+    with init_empty_weights(include_buffers=False):
+        if network == DENOISER:
+            transformer = ZImageTransformer2DModel.from_config(dict(config))
+            clamp(transformer)
+            return transformer
+        if network == VAE:
+            return AutoencoderKL.from_config(dict(config))
+        return qwen3.build(config)
+
+
+def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """See `Family.renamed`."""
+    found = {n: t for n, t in stored.items() if n.startswith(PREFIXES[network])}
+    own = {_below(network, name): tensor for name, tensor in (found or stored).items()}
+    if network == DENOISER:
+        return renaming.renamed(ORIGINALS, own)
+    if network == VAE:
+        ldm = any(name.startswith("decoder.mid.block_1.") for name in own)
+        return dict(convert_ldm_vae_checkpoint(own, module.config)) if ldm else own
+    return {qwen3.bare(name): tensor for name, tensor in own.items()}
+
+
+def _below(network: str, name: str) -> str:
+    """The name of a tensor in a single file, below its network's."""
+    prefix = next((each for each in PREFIXES[network] if name.startswith(each)), "")
+    return name.removeprefix(prefix)

@@ -1,0 +1,54 @@
+"""Z-Image (Alibaba Tongyi Lab, November 2025): 6 billion parameters, Turbo and base."""
+
+from typing import Final
+
+from catalog.families.family import Family, Variant
+from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.dit_adapters import Z_IMAGE as OF_ADAPTERS
+from catalog.weight_files.layouts import Z_IMAGE
+
+ZIMAGE: Final = Family(
+    key="zimage",
+    name="Z-Image",
+    licence="Apache-2.0",
+    architectures=(Z_IMAGE,),
+    adapter_bases=(OF_ADAPTERS,),
+    text_encoders=(),
+    config="Tongyi-MAI/Z-Image-Turbo",
+    repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
+    variants=(
+        Variant(
+            name="turbo",
+            marks=("turbo",),
+            steps=IntRange(min=1, default=9, max=30),
+            guidance=FloatRange(min=1.0, default=1.0, max=1.0),
+            takes_negative=False,
+        ),
+        Variant(
+            name="base",
+            marks=("base", "tongyi-mai/z-image"),
+            steps=IntRange(min=10, default=40, max=100),
+            guidance=FloatRange(min=1.0, default=5.0, max=20.0),
+            takes_negative=True,
+        ),
+    ),
+    work=60,
+    size=(1024, 1024),
+    pixel_step=16,  # the VAE's scale, and 2×2 of its pixels for the transformer
+    bucket_step=16,
+    shapes=((1, 1), (2, 3), (3, 4), (9, 16), (3, 2), (4, 3), (16, 9), (21, 9)),
+    min_side=256,
+    max_side=2048,
+    max_pixels=2048 * 2048,
+    hires_max_pixels=2048 * 2048,
+    hires_max_side=3072,
+    schedulers=("Euler", "Heun", "DPM++ 2M", "UniPC"),
+    takes_emphasis=False,
+    clip_skip=None,
+    takes_image=True,
+    takes_reference=False,
+    adapts_text=True,
+    draft=None,
+    fast_steps=(1, 12),
+    fast_guidance=(1.0, 1.0),
+)
