@@ -1,6 +1,5 @@
 """The conditioning of FLUX.2's transformer: hidden states, positions, pictures. Imports torch."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,12 +47,10 @@ class Conditioning:
     ) -> "Conditioning":
         prompt, negative = encoded.prompt, encoded.negative
         _, _, height, width = shape(size)
-        own = grid(0, height, width, prompt.device)
+        own = positions(prompt.device, height=height, width=width)
         return cls(
             (prompt,) if negative is None else (negative, prompt),
-            torch.cartesian_prod(*map(torch.arange, (1, 1, 1, prompt.shape[1])))[None].to(
-                prompt.device
-            ),
+            positions(prompt.device, tokens=prompt.shape[1]),
             own if references is None else torch.cat([own, references.positions], dim=1),
             references,
         )
@@ -91,19 +88,17 @@ class Conditioning:
         return unpacked(predicted[:, : own.shape[1]], latents)
 
 
-def grid(time: int, height: int, width: int, device: torch.device) -> torch.Tensor:
-    """Positions of a picture's tokens, row by row: shape (1, height · width, 4).
+def positions(
+    device: torch.device, *, time: int = 0, height: int = 1, width: int = 1, tokens: int = 1
+) -> torch.Tensor:
+    """Where the tokens of a picture are, row by row, or those of a prompt, one after the other.
 
-    time: 0 for the image that is generated, another for each reference. The last number counts a
-    prompt's tokens, which are at 0 otherwise.
+    time: 0 for the image that is generated, another for each reference. height, width: of a
+        picture. tokens: of a prompt.
+    Returns whole numbers of shape (1, height · width · tokens, 4): time, row, column, place.
     """
-    axes: Sequence[torch.Tensor] = (
-        torch.tensor([time]),
-        torch.arange(height),
-        torch.arange(width),
-        torch.zeros(1, dtype=torch.int64),
-    )
-    return torch.cartesian_prod(*axes)[None].to(device)
+    counted = (torch.arange(count) for count in (height, width, tokens))
+    return torch.cartesian_prod(torch.tensor([time]), *counted)[None].to(device)
 
 
 def rehearse(transformer: Any, place: Place, denoiser: Any, of: Shape) -> None:

@@ -21,7 +21,7 @@ TEXT_ENCODER: Final = "text_encoder"
 NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
 PREFIXES: Final = {
     DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
-    TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoders.qwen3_8b.", "text_encoder."),
+    TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),
     VAE: ("first_stage_model.", "vae."),
 }
 """What the names of a network begin with in a single file of several, as ComfyUI and diffusers

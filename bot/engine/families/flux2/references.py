@@ -12,12 +12,10 @@ import PIL.Image
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
-from bot.engine.families.flux2.conditioning import References, grid
+from bot.engine.families.flux2.conditioning import References, positions
 from bot.engine.families.flux2.latents import VAE_SCALE, packed, scaled
 from bot.errors import JobFailed
 
-PICTURES_MAX: Final = 4
-"""How many pictures klein was made for."""
 AREA_MAX: Final = 1024 * 1024
 """Pixels; larger pictures are made smaller."""
 SIDE_MIN: Final = 64
@@ -32,7 +30,7 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 
 
 def encoded(vae: Any, pictures: Sequence[PIL.Image.Image], encode: Encode) -> References | None:
-    """What `Conditioning` takes of up to PICTURES_MAX `pictures`, RGB; None without any.
+    """What `Conditioning` takes of `pictures`, RGB; None without any.
 
     Raises JobFailed for one that is too small or too long.
     """
@@ -43,11 +41,11 @@ def encoded(vae: Any, pictures: Sequence[PIL.Image.Image], encode: Encode) -> Re
     for picture in pictures:
         pixels = processor.preprocess(fitted(picture)).to(vae.device, vae.dtype)
         latents.append(scaled(vae, encode(pixels)))
-    positions = [
-        grid(APART * number, each.shape[2], each.shape[3], each.device)
+    places = [
+        positions(each.device, time=APART * number, height=each.shape[2], width=each.shape[3])
         for number, each in enumerate(latents, 1)
     ]
-    return References(torch.cat([*map(packed, latents)], dim=1), torch.cat(positions, dim=1))
+    return References(torch.cat([*map(packed, latents)], dim=1), torch.cat(places, dim=1))
 
 
 def fitted(picture: PIL.Image.Image) -> PIL.Image.Image:

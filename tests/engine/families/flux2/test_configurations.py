@@ -130,8 +130,9 @@ def test_a_tokenizer_is_what_transformers_makes_of_its_files(folders: Path, tmp_
     theirs = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
     path = folder / "tokenizer_config.json"
     said = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**said, "padding_side": "left", "name_or_path": "/etc/passwd"}))
-    (folder / "chat_template.jinja").write_text("{% for a in range(10**9) %}{{ a }}{% endfor %}")
+    endless = "{% for a in range(10**9) %}{{ a }}{% endfor %}"
+    path.write_text(json.dumps({**said, "name_or_path": "/etc/passwd", "chat_template": endless}))
+    (folder / "chat_template.jinja").write_text(endless)
     ours = Flux2().tokenizer(folder, SUBJECT)
     assert ours.chat_template is None
     assert ours.pad_token_id == theirs.pad_token_id

@@ -7,7 +7,7 @@ import torch
 from diffusers import Flux2KleinPipeline
 
 from bot.engine.families.flux2 import Flux2, latents
-from bot.engine.families.flux2.conditioning import Conditioning, grid
+from bot.engine.families.flux2.conditioning import Conditioning, positions
 from bot.engine.families.flux2.text import Encoded
 from bot.engine.preview import picture
 from tests.engine.families.flux2.conftest import KLEIN
@@ -37,7 +37,7 @@ def test_statistics_scale_and_unscale(stock: dict[str, Any]) -> None:
 
 def test_positions_are_the_stock_pipelines() -> None:
     of_image = Flux2KleinPipeline._prepare_latent_ids(torch.zeros(1, 128, 3, 5))
-    assert torch.equal(grid(0, 3, 5, torch.device("cpu")), of_image)
+    assert torch.equal(positions(torch.device("cpu"), height=3, width=5), of_image)
     prompt = torch.zeros(1, 512, 48)
     conditioning = Conditioning.of(Encoded(prompt, None), (80, 48), None)
     assert torch.equal(conditioning.positions, of_image)
@@ -53,3 +53,15 @@ def test_a_preview_is_twice_as_large_as_the_latents() -> None:
     assert np.asarray(small).std() > 5
     nothing = picture(family.previewed(None, torch.zeros(1, 128, 1, 1)), family.preview)
     assert nothing.getpixel((0, 0)) == (123, 118, 116)
+
+
+def test_a_large_image_decodes_in_tiles_of_the_usual_size(stock: dict[str, Any]) -> None:
+    vae, given = stock[KLEIN].vae, drawn(1, 128, 40, 36)
+    decoded: list[torch.Size] = []
+    handle = vae.decoder.register_forward_hook(lambda _, __, image: decoded.append(image.shape))
+    with torch.no_grad():
+        whole, tiled = (Flux2().decode(vae, given, tiled=each) for each in (False, True))
+    handle.remove()
+    assert whole.shape == tiled.shape == (1, 3, 640, 576)
+    assert [tuple(shape[2:]) for shape in decoded[:2]] == [(640, 576), (512, 512)]
+    assert (whole - tiled).abs().mean() < whole.std() / 4

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bot.engine import Engine
-from tests.engine.factories import catalog, model, paint, request
+from bot.request import Hires, InitImage
+from tests.engine.factories import catalog, model, opened, paint, picture, request
 from tests.engine.families.flux2.conftest import BASE, KLEIN
 
 
@@ -50,3 +51,50 @@ def test_base_is_guided(painter: Engine, stock: dict[str, Any]) -> None:
     theirs = expected(stock[BASE], prompt="a fox in the snow", guidance_scale=4.0)
     assert (ours != theirs).sum() == 0
     assert (ours != painted(painter, BASE)).any()
+
+
+def test_over_an_image_the_last_steps_are_run(painter: Engine, stock: dict[str, Any]) -> None:
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    from bot.engine.families.flux2 import latents, schedule
+
+    sha256, pipe = picture(), stock[KLEIN]
+    generator = torch.Generator().manual_seed(11)
+    with torch.no_grad():
+        pixels = pipe.image_processor.preprocess(opened(sha256))
+        drawn = pipe.vae.encode(pixels).latent_dist.sample(generator)
+        clean = latents.scaled(pipe.vae, drawn)
+    noise = randn_tensor((1, 128, 4, 4), generator=generator)
+    ease = np.exp(schedule.shift(16, 4))
+    level = float(np.float32(ease / (ease + (1 / 0.5 - 1))))
+    theirs = expected(
+        pipe,
+        prompt="a fox in the snow",
+        latents=level * noise + (1.0 - level) * clean,
+        sigmas=[0.5, 0.25],
+    )
+    ours = painted(painter, KLEIN, init_image=InitImage(sha256, 0.5))
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
+def test_a_second_pass_enlarges(painter: Engine) -> None:
+    ours = painted(painter, KLEIN, hires=Hires(2.0, 0.5, 4))
+    assert ours.shape == (128, 128, 3)
+    assert (ours == painted(painter, KLEIN, hires=Hires(2.0, 0.5, 4))).all()
+    assert ours.std() > 20
+
+
+def test_a_prompt_that_changes_on_the_way(painter: Engine) -> None:
+    changing = painted(painter, KLEIN, prompt="[a fox:a dog:2]", edits=True)
+    for fixed in ("a fox", "a dog"):
+        assert (changing != painted(painter, KLEIN, prompt=fixed)).any()
+    again = painted(painter, KLEIN, prompt="[a fox:a dog:2]", edits=True)
+    assert (changing == again).all()
+    plain = painted(painter, KLEIN, prompt="[a fox:a dog:2]")
+    assert (changing != plain).any()
+
+
+def test_bases_negative_prompt_is_read(painter: Engine) -> None:
+    empty, typed = (painted(painter, BASE, guidance=4.0, negative=each) for each in ("", "a dog"))
+    assert (empty != typed).any()
