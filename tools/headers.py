@@ -74,7 +74,7 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "flux1-dev": ("FluxTransformer2DModel", {"guidance_embeds": True}),
     "flux1-schnell": ("FluxTransformer2DModel", {}),
     "chroma": ("ChromaTransformer2DModel", {}),
-    "z-image": ("ZImageTransformer2DModel", {}),
+    "zimage": ("ZImageTransformer2DModel", {}),
     "qwen-image": ("QwenImageTransformer2DModel", {}),
     "krea2": ("Krea2Transformer2DModel", {}),
     "ideogram4": ("Ideogram4Transformer2DModel", {}),

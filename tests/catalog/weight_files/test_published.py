@@ -38,7 +38,7 @@ WHAT = {
     "sd3": "SD 3 transformer",
     "sdxl": "SDXL UNet",
     "wan": "Wan transformer",
-    "z-image": "Z-Image transformer",
+    "zimage": "Z-Image transformer",
 }
 
 

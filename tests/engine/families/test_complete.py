@@ -27,9 +27,31 @@ def _sd15(folder: Path) -> None:
     tiny_sd15.build(folder)
 
 
-TINY: Final[dict[str, Callable[[Path], None]]] = {"sdxl": _sdxl, "sd15": _sd15}
+def _flux2(folder: Path) -> None:
+    from tests.engine.families.flux2 import tiny_model
+
+    tiny_model.build(folder)
+
+
+def _zimage(folder: Path) -> None:
+    from tests.engine.families.zimage import tiny_model
+
+    tiny_model.build(folder)
+
+
+TINY: Final[dict[str, Callable[[Path], None]]] = {
+    "sdxl": _sdxl,
+    "sd15": _sd15,
+    "flux2": _flux2,
+    "zimage": _zimage,
+}
 """Family → what writes a tiny model of it into a folder."""
-HEADERS: Final = {"sdxl": "sdxl", "sd15": "sd15"}
+HEADERS: Final = {
+    "sdxl": "sdxl",
+    "sd15": "sd15",
+    "flux2": "flux2-klein-4b",
+    "zimage": "zimage",
+}
 """Family → a published model of it in tests/catalog/weight_files/headers."""
 
 

@@ -216,7 +216,12 @@ def test_switched_and_woken_networks_give_the_same(painter: Engine) -> None:
 @pytest.mark.parametrize("memory", ["11gb", "8gb"])
 def test_parked_networks_give_the_same(painter: Engine, folders: Path, memory: str) -> None:
     first = [digests(paint(painter, each, BOTH)) for each in OF_BOTH]
-    small = Engine(models_dir=folders, hashes_file=folders / "hashes.json", memory=memory)
+    small = Engine(
+        models_dir=folders,
+        hashes_file=folders / "hashes.json",
+        memory=memory,
+        weights="full",
+    )
     assert [digests(paint(small, each, BOTH)) for each in (*OF_BOTH, *OF_BOTH)] == first * 2
     small.close()
 

@@ -67,8 +67,8 @@ def test_a_fixed_shift_is_the_configurations_or_the_entrys(folders: Path, tmp_pa
         ("time_shift_type", "linear", "time_shift_type is linear; known is exponential"),
         ("shift_terminal", 0.02, "shift_terminal is 0.02; known is None"),
         ("use_karras_sigmas", True, "use_karras_sigmas is True; known is False"),
-        ("shift", "much", "no truth value and number"),
-        ("use_dynamic_shifting", 1, "no truth value and number"),
+        ("shift", "much", "shift is no number from 0 to"),
+        ("use_dynamic_shifting", 1, "use_dynamic_shifting is neither true nor false"),
     ],
 )
 def test_what_would_change_the_levels_is_refused(

@@ -114,7 +114,7 @@ def test_files_of_others_are_refused_by_name(painter: Engine, turbo: Path, tmp_p
     file = write(tmp_path / "other.safetensors", flux)
     with pytest.raises(JobFailed) as failure:
         loaded(painter, file, config=str(turbo))
-    assert failure.value.code == "model.not_family"
+    assert failure.value.code == "model.other_family"
     assert failure.value.params["what"] == "Flux (schnell) transformer"
 
 
@@ -127,7 +127,12 @@ def test_switched_parked_and_woken_networks_give_the_same(
     painter: Engine, folders: Path, memory: str
 ) -> None:
     first = [digests(paint(painter, each, BOTH)) for each in OF_BOTH]
-    other = Engine(models_dir=folders, hashes_file=folders / "hashes.json", memory=memory)
+    other = Engine(
+        models_dir=folders,
+        hashes_file=folders / "hashes.json",
+        memory=memory,
+        weights="full",
+    )
     assert [digests(paint(other, each, BOTH)) for each in (*OF_BOTH, *OF_BOTH)] == first * 2
     other.rest()
     assert digests(paint(other, OF_BOTH[1], BOTH)) == first[1]
