@@ -35,6 +35,7 @@ class Family:
     takes_negative: whether negative prompts work. takes_emphasis: whether brackets do.
     takes_clip_skip: whether there are layers of a text encoder to choose from.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
+    pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
     draft: the preset "draft", None if there is none.
     fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
@@ -61,6 +62,7 @@ class Family:
     takes_clip_skip: bool
     takes_image: bool
     takes_reference: bool
+    pictures_max: int
     adapts_text: bool
     draft: DraftPreset | None
     fast_steps: tuple[int, int]

@@ -35,6 +35,7 @@ SDXL: Final = Family(
     takes_clip_skip=True,
     takes_image=True,
     takes_reference=True,
+    pictures_max=0,
     adapts_text=True,
     # The paper's table for SDXL has ten steps. Karras schedulers compute their own timesteps.
     draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
