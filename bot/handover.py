@@ -17,7 +17,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from bot.errors import StoreError, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import BYTES_MAX
 from bot.progress import Progress, Stage
-from bot.request import Draft, Picture, compose_with_notes
+from bot.request import EDITED, Draft, Picture, compose_with_notes
 from bot.store import CommandLine, JobState, NewJob
 from bot.texts.language import Say
 from bot.worker.following import Feed, Following
@@ -148,11 +148,12 @@ class Handover:
         async with AsyncExitStack() as until_the_end:
             async with holding(backend.store, backend.inputs) as keep:
                 files = message["pictures"]
-                draft = replace(
-                    draft,
-                    image=await self._picture("image", files.get("image"), keep),
-                    reference=await self._picture("reference", files.get("reference"), keep),
-                )
+                kept = {
+                    name: await self._picture(name, files[name], keep)
+                    for name in ("image", "reference", *EDITED)
+                    if name in files
+                }
+                draft = draft.with_pictures(kept)
                 composed = compose_with_notes(
                     draft,
                     await backend.catalog.knowing(*draft.names),
@@ -168,9 +169,7 @@ class Handover:
                     await _write(writer, {"accepted": new.id})
             await self._report(new.id, feed, reader, writer)
 
-    async def _picture(self, field: str, file: str | None, keep: Keep) -> Picture | None:
-        if file is None:
-            return None
+    async def _picture(self, field: str, file: str, keep: Keep) -> Picture:
         sha256 = await keep(base64.b64decode(file, validate=True), field)
         return Picture(sha256, *await self.backend.inputs.size(sha256))
 

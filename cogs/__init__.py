@@ -3,6 +3,7 @@
 EXTENSIONS = (
     "cogs.imagine",
     "cogs.compare",
+    "cogs.edit_images",
     "cogs.upscale",
     "cogs.reroll",
     "cogs.repeat",
@@ -16,6 +17,7 @@ EXTENSIONS = (
     "cogs.moderate",
     "cogs.compare_result",
     "cogs.upscale_result",
+    "cogs.edit_with_words",
     "cogs.reopen",
     "cogs.info",
     "cogs.message_menu",

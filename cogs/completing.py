@@ -17,7 +17,7 @@ from bot.chat.ui.choices import (
 from bot.choosing import ADAPTER, MODEL, First
 from bot.errors import Refused, UserError
 from bot.queue import JobQueue
-from bot.request import default_model, find_model
+from bot.request import default_model, editing_models, find_model
 from bot.request.presets import schedulers_of
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
 
@@ -48,6 +48,14 @@ class Completing:
         catalog, nsfw = self._offered(interaction)
         first = await self._first(here_of(interaction).place.person, MODEL)
         return model_choices(text, catalog, nsfw=nsfw, first=first)
+
+    def editing_model(self, interaction: Interaction, text: str) -> Choices:
+        """Those that edit images."""
+        if self.turned_away(interaction):
+            return []
+        catalog, nsfw = self._offered(interaction)
+        able = [model.key for model in editing_models(catalog, nsfw=nsfw)]
+        return model_choices(text, catalog, nsfw=nsfw, among=able)
 
     async def lora(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):

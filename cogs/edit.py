@@ -147,6 +147,7 @@ class Editor:
             before=self.results.catalog.current.models.get(old.model),
             image=picked if form.role == START else await self._picture(start),
             reference=picked if form.role == REFERENCE else await self._picture(reference),
+            pictures=tuple([await self._kept(sha256) for sha256 in old.pictures]),
         )
         catalog = await self.results.offered(interaction, *draft.names)
         composed = compose_with_notes(
@@ -160,10 +161,11 @@ class Editor:
         return composed, catalog
 
     async def _picture(self, used: InitImage | Reference | None) -> Picture | None:
-        if used is None:
-            return None
+        return None if used is None else await self._kept(used.sha256)
+
+    async def _kept(self, sha256: str) -> Picture:
         try:
-            return Picture(used.sha256, *await self._pictures.inputs.size(used.sha256))
+            return Picture(sha256, *await self._pictures.inputs.size(sha256))
         except (OSError, ValueError):
             raise Refused("picture.gone") from None
 

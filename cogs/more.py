@@ -9,6 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EveryId, MoreId, Rows, more_view, rows_of_every, rows_of_more
+from bot.request import editing_models
 from bot.store import Discord
 from cogs.results import Results
 
@@ -17,7 +18,8 @@ IdT = TypeVar("IdT", MoreId, EveryId)
 
 
 class MoreButton(Component[IdT]):
-    """rows: which buttons it offers, of a request and whether its result is hidden."""
+    """rows: which buttons it offers, of a request, whether its result is hidden, and whether a
+    model here edits images by what is said."""
 
     def __init__(self, results: Results, ids: type[IdT], rows: Callable[..., Rows]) -> None:
         self.ids = ids
@@ -29,10 +31,12 @@ class MoreButton(Component[IdT]):
 
     async def use(self, interaction: Interaction, custom_id: IdT) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)
-        say = here_of(interaction).say
-        rows = self._rows(job.request, hidden=Discord.of(job.origin).hidden)
-        view = more_view(say, job.id, rows)
-        await interaction.response.send_message(say("more.choose"), view=view, ephemeral=True)
+        here = here_of(interaction)
+        words = editing_models(here.offered(self._results.catalog.current), nsfw=here.nsfw)
+        hidden = Discord.of(job.origin).hidden
+        rows = self._rows(job.request, hidden=hidden, words=bool(words))
+        view = more_view(here.say, job.id, rows)
+        await interaction.response.send_message(here.say("more.choose"), view=view, ephemeral=True)
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -3,12 +3,20 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.ui.forms import CompareFormId, EditFormId, PaintFormId, PresetFormId, ReopenId
+from bot.chat.ui.forms import (
+    CompareFormId,
+    EditFormId,
+    PaintFormId,
+    PresetFormId,
+    ReopenId,
+    WordsFormId,
+)
 from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person
 from cogs.compare_result import Comparer, comparer_of
 from cogs.edit import Editor, editor_of
+from cogs.edit_with_words import WordsEditor, words_editor_of
 from cogs.paint_with import Painter, painter_of
 from cogs.results import AskingComponent, Results
 from cogs.save_result import ResultSaver, saver_of
@@ -26,12 +34,14 @@ class ReopenButton(AskingComponent[ReopenId]):
         comparer: Comparer,
         painter: Painter,
         saver: ResultSaver,
+        words: WordsEditor,
     ) -> None:
         super().__init__(results)
         self._editor = editor
         self._comparer = comparer
         self._painter = painter
         self._saver = saver
+        self._words = words
 
     async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
         person = discord_person(interaction.user.id)
@@ -50,6 +60,8 @@ class ReopenButton(AskingComponent[ReopenId]):
         elif found.of.startswith(f"{CompareFormId.prefix}:"):
             form = CompareFormId.parse(found.of)
             await self._comparer.open(interaction, form.job_id, found.fields)
+        elif found.of.startswith(f"{WordsFormId.prefix}:"):
+            await self._words.open(interaction, WordsFormId.parse(found.of).job_id, found.fields)
         else:
             raise Refused("form.gone")
 
@@ -57,6 +69,11 @@ class ReopenButton(AskingComponent[ReopenId]):
 async def setup(bot: ImagenBot) -> None:
     bot.components.add(
         ReopenButton(
-            Results.of(bot), editor_of(bot), comparer_of(bot), painter_of(bot), saver_of(bot)
+            Results.of(bot),
+            editor_of(bot),
+            comparer_of(bot),
+            painter_of(bot),
+            saver_of(bot),
+            words_editor_of(bot),
         )
     )

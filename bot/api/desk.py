@@ -99,7 +99,7 @@ class Desk:
         self._callers.count(caller)
         # The request is checked and has its place before an image is decoded for it.
         promised = {field: Picture("", 1, 1) for field in pictures}
-        composed = await self._compose(caller, replace_pictures(draft, promised))
+        composed = await self._compose(caller, draft.with_pictures(promised))
         new = NewJob(request=composed.request, origin=origin, warnings=composed.notes)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(backend.queue.reserving(new))
@@ -109,7 +109,7 @@ class Desk:
                     field: await self._picture(caller, field, given, keep)
                     for field, given in pictures.items()
                 }
-                composed = await self._compose(caller, replace_pictures(draft, found))
+                composed = await self._compose(caller, draft.with_pictures(found))
                 new = replace(new, request=composed.request, warnings=composed.notes)
             async with backend.queue.accepting(new) as ticket:
                 pass
@@ -242,14 +242,6 @@ class Desk:
             return Picture(sha256, *await inputs.size(sha256))
         except (OSError, ValueError):
             raise InvalidRequest(field, "api.picture.unknown", value=sha256[:80]) from None
-
-
-def replace_pictures(draft: Draft, pictures: Mapping[str, Picture]) -> Draft:
-    return replace(
-        draft,
-        image=pictures.get("image", draft.image),
-        reference=pictures.get("reference", draft.reference),
-    )
 
 
 def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:

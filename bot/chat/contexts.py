@@ -31,6 +31,7 @@ WITH_THE_BOT: Final = frozenset({Context.SERVER, Context.DIRECT})
 OFFERED: Final[Mapping[str, frozenset[Context]]] = {
     "imagine": EVERYWHERE,
     "compare": EVERYWHERE,
+    "edit": EVERYWHERE,
     "upscale": EVERYWHERE,
     "models": EVERYWHERE,
     "loras": EVERYWHERE,

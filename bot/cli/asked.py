@@ -9,7 +9,7 @@ from typing import Self
 
 from bot.errors import InvalidRequest
 from bot.files.inputs import check_file
-from bot.request import Draft
+from bot.request import EDITED, Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Asked:
     async def read(cls, options: argparse.Namespace) -> Self:
         """Raises InvalidRequest if an image file cannot be read."""
         files = {"image": options.image, "reference": options.reference}
+        files |= dict(zip(EDITED, options.edit, strict=False))
         draft = Draft.from_options(
             vars(options), lora=", ".join(options.lora) or None, image=None, reference=None
         )

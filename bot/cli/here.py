@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 from bot.api.describing import record
@@ -32,11 +31,8 @@ async def generate_here(
         AsyncExitStack() as until_the_end,
     ):
         try:
-            draft = replace(
-                asked.draft,
-                image=await _picture(backend.inputs, "image", asked),
-                reference=await _picture(backend.inputs, "reference", asked),
-            )
+            kept = {name: await _kept(backend.inputs, name, asked) for name in asked.pictures}
+            draft = asked.draft.with_pictures(kept)
             composed = await _composed(draft, backend)
             new = NewJob(request=composed.request, origin=CommandLine(), warnings=composed.notes)
             # Unclaimed, the job would look abandoned to a bot that starts meanwhile.
@@ -85,11 +81,9 @@ async def _composed(draft: Draft, backend: Backend) -> Composed:
     return compose_with_notes(draft, catalog, nsfw=True, adapters_max=most, hashes=hashes)
 
 
-async def _picture(inputs: Inputs, field: str, asked: Asked) -> Picture | None:
+async def _kept(inputs: Inputs, field: str, asked: Asked) -> Picture:
     """Keep a copy of an image. Raises InvalidRequest, or OSError if that fails."""
-    if (data := asked.pictures.get(field)) is None:
-        return None
-    sha256 = await inputs.keep(data, field)
+    sha256 = await inputs.keep(asked.pictures[field], field)
     return Picture(sha256, *await inputs.size(sha256))
 
 

@@ -18,7 +18,7 @@ from bot.cli.asked import Asked
 from bot.cli.remote_calls import FIELDS, PATIENCE, Calls, Lost
 from bot.cli.result import BAD_REQUEST, NotDone, Result, printable, write
 from bot.cli.watching import Watcher, until_ended
-from bot.request import Draft
+from bot.request import EDITED, Draft
 from bot.request.syntax import parse_adapters
 from bot.texts.language import Say
 from catalog.listing import Listed
@@ -168,7 +168,9 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         if isinstance(value, float) and not math.isfinite(value):
             option = FIELDS.get(name, name)
             raise NotDone(f"{option}: {value} won't work. It must be a finite number.", BAD_REQUEST)
-    files = {
+    files: dict[str, Any] = {
         name: f"data:;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()
     }
+    if edited := [files.pop(name) for name in EDITED if name in files]:
+        files["edit"] = edited
     return {name: value for name, value in body.items() if value is not None} | files

@@ -44,6 +44,7 @@ class Prepared:
     encoded: the prompts of each image, for each pass; those of a single one if all images have the
         same.
     begun: the distribution of the initial image's latents. guide: the reference image.
+    references: what the family made of the images to edit; None without any.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
     """
@@ -58,6 +59,7 @@ class Prepared:
     guidance: Guidance
     begun: Any | None
     guide: Guide | None
+    references: Any | None
     kernels: KernelChoice
     preview: Preview | None
     report: Callable[[Progress], None]
@@ -177,7 +179,9 @@ class Pass:
             timesteps = sampling.skip_to(scheduler, self.steps - self.taken)
             latents = self._noisy(begun, scheduler, timesteps)
         resident.wake(prepared.check_stop, family.denoiser, VAE)
-        image = prepared.guide.embeddings(guided=prepared.guidance.on) if prepared.guide else None
+        image = prepared.references
+        if prepared.guide:
+            image = prepared.guide.embeddings(guided=prepared.guidance.on)
         conditioning_at = self._conditioning(image)
         denoiser = resident.denoiser
         attached = (

@@ -321,8 +321,15 @@ class Pipeline:
             fitted = pixels.fitted(picture, request.width, request.height)
             resident.wake(check_stop, VAE)
             begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
-        # A reference image attaches layers that nothing was compiled for.
-        kernels = self._kernels.choose(resident.denoiser, "eager" if guide else request.kernels)
+        references = None
+        if request.pictures:
+            pictures = [needed.pictures[sha256] for sha256 in request.pictures]
+            resident.wake(check_stop, VAE)
+            references = family.references(resident.vae, pictures, tiled=chosen.tiled)
+        # Nothing was compiled for what a reference image attaches, or for images to edit.
+        kernels = self._kernels.choose(
+            resident.denoiser, "eager" if guide or references is not None else request.kernels
+        )
         return Prepared(
             request=request,
             training=needed.training,
@@ -334,6 +341,7 @@ class Pipeline:
             guidance=guidance,
             begun=begun,
             guide=guide,
+            references=references,
             kernels=kernels,
             preview=self._new_preview(),
             report=needed.subject.report,

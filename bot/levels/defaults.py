@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from bot.errors import UserError
 from bot.levels.rules import Rules
 from bot.request import Draft, find_model, find_scheduler
-from bot.request.offers import find_adapter
+from bot.request.offers import editing_models, find_adapter
 from bot.request.pictures import size_like
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from catalog import WEIGHT_MAX, WEIGHT_MIN, Catalog, ModelEntry
@@ -60,10 +60,13 @@ def _first(values: Sequence[T], fits: Callable[[T], bool]) -> T | None:
 def _model(draft: Draft, rules: Rules, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
     """The model that is meant; None if that one may not be used."""
     names = [draft.model] if draft.model else [*rules.defaults.model, ""]
-    offered = [entry.key for entry in catalog.offered_models(nsfw=nsfw)]
+    able = editing_models if draft.pictures else Catalog.offered_models
+    offered = [entry.key for entry in able(catalog, nsfw=nsfw)]
     for name in names:
         with suppress(UserError):
-            return find_model(catalog, name or next(iter(offered), ""), nsfw=nsfw)
+            found = find_model(catalog, name or next(iter(offered), ""), nsfw=nsfw)
+            if draft.model or found.key in offered:
+                return found
     return None
 
 
@@ -119,13 +122,13 @@ def _scheduler(rules: Rules, model: ModelEntry) -> str | None:
 
 def _size(draft: Draft, rules: Rules, model: ModelEntry) -> str | None:
     """None for the usual one."""
-    if draft.image is None:
+    if draft.shaping is None:
         for text in rules.defaults.size:
             with suppress(UserError):
                 size = parse_size(text, model.size, model.family)
                 if _fits(size, model) and _allowed(size, draft, rules):
                     return "{}x{}".format(*size)
-    usual = size_like(draft.image, model) if draft.image else model.size
+    usual = size_like(draft.shaping, model) if draft.shaping else model.size
     if _allowed(usual, draft, rules):
         return None
     smaller = _smaller(usual, draft, rules, model)

@@ -85,7 +85,8 @@ def _passes(request: GenerationRequest) -> list[tuple[float, int]]:
         return [(width * height / 1e6, max(1, taken) if request.model else 0)]
     if request.init_image is not None:
         steps = max(1, int(steps * request.init_image.strength))
-    passes = [(request.width * request.height / 1e6, steps)]
+    # Each image to edit, of a megapixel at most, is read at every step beside what is generated.
+    passes = [(request.width * request.height / 1e6 + len(request.pictures), steps)]
     if request.hires is not None:
         width, height = request.final_size
         passes.append((width * height / 1e6, request.hires.taken))

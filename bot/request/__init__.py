@@ -13,7 +13,7 @@ from bot.request.compose import (
     draw_seed,
 )
 from bot.request.dialects.samplers import find_scheduler
-from bot.request.draft import Draft
+from bot.request.draft import EDITED, Draft
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -33,6 +33,7 @@ from bot.request.naming import nameable
 from bot.request.offers import (
     check_offered,
     default_model,
+    editing_models,
     find_adapter,
     find_model,
     find_upscaler,
@@ -69,6 +70,7 @@ __all__ = [
     "COUNT_MAX",
     "CRISP",
     "DRAFT",
+    "EDITED",
     "FAST",
     "HIRES_SCALES",
     "PRESETS",
@@ -110,6 +112,7 @@ __all__ = [
     "compose_with_notes",
     "default_model",
     "draw_seed",
+    "editing_models",
     "find_adapter",
     "find_model",
     "find_scheduler",

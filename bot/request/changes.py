@@ -104,11 +104,12 @@ def changed(
     before: ModelEntry | None,
     image: Picture | None = None,
     reference: Picture | None = None,
+    pictures: tuple[Picture, ...] = (),
 ) -> Draft:
     """The request that results from what was entered into the form for `request`.
 
-    before: the model of `request`; None if the catalog has it no more. image, reference: the
-    request's own, or others. The seed is drawn if its line was emptied or taken out. Raises
+    before: the model of `request`; None if the catalog has it no more. image, reference, pictures:
+    the request's own, or others. The seed is drawn if its line was emptied or taken out. Raises
     Mistakes, with one error for each line that is wrong.
     """
     given = _read(entered.more)
@@ -126,7 +127,7 @@ def changed(
     if reference is None:
         given.pop("reference_weight", None)
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
-    return replace(draft, lora=entered.loras, image=image, reference=reference)
+    return replace(draft, lora=entered.loras, image=image, reference=reference, pictures=pictures)
 
 
 def draft_of(entered: Fields) -> Draft:
@@ -140,6 +141,14 @@ def draft_of(entered: Fields) -> Draft:
             raise Mistakes([InvalidRequest("more", "form.without", value=name)])
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=entered.negative, **given)
     return replace(draft, lora=entered.loras)
+
+
+def editing(entered: Fields, picture: Picture) -> Draft:
+    """The request that was entered into a form that says what to change about `picture`.
+
+    Raises Mistakes, with one error for each line that is wrong.
+    """
+    return replace(draft_of(entered), negative=None, pictures=(picture,))
 
 
 def with_given(fields: Fields, draft: Draft) -> Fields:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from bot.errors import InvalidRequest, UserError
+from bot.errors import InvalidRequest, Refused, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
@@ -21,7 +21,7 @@ from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
-from bot.request.offers import default_model, find_adapter, find_model
+from bot.request.offers import default_model, editing_models, find_adapter, find_model
 from bot.request.options import Named
 from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
@@ -170,7 +170,8 @@ def _resolve(
     negative = _clean(draft.negative) if draft.negative is not None else None
     check_texts(prompt, negative or "")
 
-    model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
+    name = draft.model or usual_model(draft, catalog, nsfw=nsfw)
+    model = find_model(catalog, name, nsfw=nsfw)
     negative = _negative(negative, applied, model)
     _check_options(replace(draft, negative=negative), model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
@@ -181,7 +182,7 @@ def _resolve(
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
-    width, height = _size(draft.size, draft.image, model)
+    width, height = _size(draft.size, draft.shaping, model)
     steps = _steps(draft.steps, preset)
     request = GenerationRequest(
         prompt=prompt,
@@ -214,10 +215,23 @@ def _resolve(
         ),
         init_image=pictures.init_image(draft.image, draft.strength),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
+        pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
     return worded(drawn, catalog, model=model, nsfw=nsfw)
+
+
+def usual_model(draft: Draft, catalog: Catalog, *, nsfw: bool) -> str:
+    """The key of the model for a draft that names none; "" if none is offered here.
+
+    Raises Refused if there are images to edit, and no model here does.
+    """
+    if not draft.pictures:
+        return default_model(catalog, nsfw=nsfw)
+    if not (able := editing_models(catalog, nsfw=nsfw)):
+        raise Refused("edit.none")
+    return able[0].key
 
 
 def _prompt(applied: Applied) -> str:
@@ -337,9 +351,9 @@ def _adapters(
     return list(chosen.values())
 
 
-def _size(text: str | None, image: Picture | None, model: ModelEntry) -> tuple[int, int]:
+def _size(text: str | None, like: Picture | None, model: ModelEntry) -> tuple[int, int]:
     if text is None or not text.strip():
-        return pictures.size_like(image, model) if image else model.size
+        return pictures.size_like(like, model) if like else model.size
     width, height = parse_size(text, model.size, model.family)
     for side in (width, height):
         if not model.min_side <= side <= model.max_side or side % model.family.pixel_step:

@@ -1,11 +1,14 @@
 """A request as typed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, cast
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Self, cast
 
 from bot.request.pictures import Picture
 from bot.request.syntax import AdapterAsk
+
+EDITED: Final = ("edit", "edit2", "edit3", "edit4")
+"""What the images to edit are called, one by one, where images are given by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,7 @@ class Draft:
     hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
+    pictures: to edit.
     """
 
     prompt: str = field(repr=False)
@@ -39,6 +43,12 @@ class Draft:
     reference: Picture | None = None
     reference_weight: float | None = None
     adapters: tuple[AdapterAsk, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def shaping(self) -> Picture | None:
+        """The image whose aspect ratio the result has where no size is given."""
+        return self.image or next(iter(self.pictures), None)
 
     @property
     def names(self) -> tuple[str | None, ...]:
@@ -46,6 +56,15 @@ class Draft:
         return (
             *(self.prompt, self.negative, self.lora, self.model),
             *(ask.name for ask in self.adapters),
+        )
+
+    def with_pictures(self, given: Mapping[str, Picture]) -> Self:
+        """The same with images by name: "image", "reference", and those of EDITED."""
+        return replace(
+            self,
+            image=given.get("image", self.image),
+            reference=given.get("reference", self.reference),
+            pictures=tuple(given[name] for name in EDITED if name in given) or self.pictures,
         )
 
     @classmethod

@@ -101,6 +101,7 @@ class GenerationRequest:
     preset: which of PRESETS filled in options the user omitted; its values are stored here too.
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
+    pictures: sha256 of the images to edit, in the order in which the prompt may count them.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     environment: where the image was generated that this repeats, see
         `bot.recipe.environment_id`; rather there than elsewhere. None: anywhere.
@@ -145,6 +146,7 @@ class GenerationRequest:
     comparison: Comparison | None = None
     upscale: Upscale | None = None
     added: tuple[str, ...] = field(default=(), repr=False)
+    pictures: tuple[str, ...] = ()
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -258,7 +260,7 @@ class GenerationRequest:
     def inputs(self) -> tuple[str, ...]:
         """sha256 of each input image that bot.files.inputs has to keep for this request."""
         parts = (self.init_image, self.reference, self.upscale)
-        return tuple(part.sha256 for part in parts if part)
+        return (*(part.sha256 for part in parts if part), *self.pictures)
 
     def image_seed(self, n: int) -> int:
         """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
@@ -308,7 +310,7 @@ class GenerationRequest:
         del data["comparison"]
         for name in (
             *("embeddings", "template", "others", "edits", "upscale", "added"),
-            "environment",
+            *("environment", "pictures"),
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
@@ -331,6 +333,7 @@ class GenerationRequest:
             "adapters": tuple(AdapterUse(**use) for use in data["adapters"]),
             "trigger_words": tuple(data["trigger_words"]),
             "added": tuple(data.get("added", ())),
+            "pictures": tuple(data.get("pictures", ())),
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
             "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }

@@ -60,6 +60,11 @@ def default_model(catalog: Catalog, *, nsfw: bool) -> str:
     return next((entry.key for entry in catalog.offered_models(nsfw=False)), "")
 
 
+def editing_models(catalog: Catalog, *, nsfw: bool) -> tuple[ModelEntry, ...]:
+    """The offered models that edit images, the default one first."""
+    return tuple(m for m in catalog.offered_models(nsfw=nsfw) if m.family.pictures_max)
+
+
 def check_reference(catalog: Catalog, model: str) -> None:
     """Raise Refused if reference images are not set up here for the model with that key."""
     if catalog.reference_for(model) is None:

@@ -1,11 +1,12 @@
 """Images in a request: one to start from, one to be guided by, and a second, larger pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.request.model import GenerationRequest
-from bot.request.offers import check_reference
+from bot.request.offers import NAMES_SHOWN, check_reference, editing_models
 from bot.request.parts import Hires, InitImage, Reference
 from bot.request.syntax import at_ratio
 from catalog import Catalog, ModelEntry
@@ -104,6 +105,21 @@ def reference(
             "reference_weight", "picture.without", value=weight, needed="reference"
         )
     return None
+
+
+def edited(
+    pictures: Sequence[Picture], model: ModelEntry, catalog: Catalog, *, nsfw: bool
+) -> tuple[str, ...]:
+    """The images to edit. Raises if the model does not edit images, or not so many."""
+    most = model.family.pictures_max
+    if pictures and not most:
+        able = tuple(each.key for each in editing_models(catalog, nsfw=nsfw))
+        if not able:
+            raise Refused("edit.none")
+        raise InvalidRequest("model", "edit.unable", value=model.key, allowed=able[:NAMES_SHOWN])
+    if len(pictures) > most:
+        raise InvalidRequest("image", "edit.many", value=len(pictures), model=model.key, max=most)
+    return tuple(picture.sha256 for picture in pictures)
 
 
 def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:

@@ -4,30 +4,24 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
 from bot.store.database import Database, Row
+from bot.store.input_paths import INPUT_PATHS
 
 PAGE = 500
 """How many images to ask for at once."""
-# The conditions repeat those of the indexes, or SQLite would not use them.
-_USES = """
+_USE: Final = """
+    SELECT json_extract(request, '{0}') AS sha256, state, finished_at, created_at
+    FROM jobs WHERE json_valid(request)
+        AND json_extract(request, '{0}') IN (SELECT value FROM json_each(:images))
+"""
+_USES: Final = """
 SELECT sha256, max(state IN ('pending', 'running', 'done')) AS needed,
        max(state != 'cancelled') AS wanted, max(coalesce(finished_at, created_at)) AS ended_at
-FROM (
-    SELECT json_extract(request, '$.init_image.sha256') AS sha256, state, finished_at, created_at
-    FROM jobs WHERE json_valid(request)
-        AND json_extract(request, '$.init_image.sha256') IN (SELECT value FROM json_each(?))
-    UNION ALL
-    SELECT json_extract(request, '$.reference.sha256'), state, finished_at, created_at
-    FROM jobs WHERE json_valid(request)
-        AND json_extract(request, '$.reference.sha256') IN (SELECT value FROM json_each(?))
-    UNION ALL
-    SELECT json_extract(request, '$.upscale.sha256'), state, finished_at, created_at
-    FROM jobs WHERE json_valid(request)
-        AND json_extract(request, '$.upscale.sha256') IN (SELECT value FROM json_each(?))
-)
+FROM ({})
 GROUP BY sha256
-"""
+""".format("UNION ALL".join(map(_USE.format, INPUT_PATHS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +56,7 @@ class InputUses:
         """
         left, found = iter(images), dict[str, InputUse]()
         while page := list(islice(left, PAGE)):
-            rows = await self._database.rows(_USES, [json.dumps(page)] * 3)
+            rows = await self._database.rows(_USES, {"images": json.dumps(page)})
             found |= {row["sha256"]: InputUse.from_row(row) for row in rows}
         return found
 

@@ -4,25 +4,24 @@ import sqlite3
 from typing import Final
 
 from bot.store.database import Database
+from bot.store.input_paths import INPUT_PATHS
 from bot.store.jobs import now_ms
 
 KEPT_MS: Final = 60 * 60 * 1000
 """How long it is remembered who uploaded an image. One that a job uses is its caller's anyway."""
 
-# The conditions repeat those of the indexes, or SQLite would not use them.
-_USABLE: Final = """
-SELECT 1 FROM api_uploads WHERE key_id = :key AND sha256 = :sha256
+_USED: Final = """
 UNION ALL
 SELECT 1 FROM jobs JOIN api_jobs ON job_id = id AND key_id = :key
-WHERE json_valid(request) AND json_extract(request, '$.init_image.sha256') = :sha256
-UNION ALL
-SELECT 1 FROM jobs JOIN api_jobs ON job_id = id AND key_id = :key
-WHERE json_valid(request) AND json_extract(request, '$.reference.sha256') = :sha256
-UNION ALL
-SELECT 1 FROM jobs JOIN api_jobs ON job_id = id AND key_id = :key
-WHERE json_valid(request) AND json_extract(request, '$.upscale.sha256') = :sha256
-LIMIT 1
+WHERE json_valid(request) AND json_extract(request, '{}') = :sha256
 """
+_USABLE: Final = "\n".join(
+    (
+        "SELECT 1 FROM api_uploads WHERE key_id = :key AND sha256 = :sha256",
+        *map(_USED.format, INPUT_PATHS),
+        "LIMIT 1",
+    )
+)
 
 
 class Uploads:

@@ -25,6 +25,7 @@ PICTURE_MAX: Final = 64 * 2**20
 PIXELS_MAX: Final = 16_000_000
 ADAPTERS_MAX: Final = 8
 EMBEDDINGS_MAX: Final = 256
+PICTURES_MAX: Final = 4
 STEPS_MAX: Final = 2_000
 PIXEL_STEP_MAX: Final = 64
 NUMBER_MAX: Final = 100.0
@@ -121,6 +122,7 @@ def _check_numbers(request: GenerationRequest) -> None:
 
 
 def _check_parts(request: GenerationRequest) -> None:
+    in_range("order: pictures", len(request.pictures), 0, PICTURES_MAX)
     for sha256 in request.inputs:
         is_sha256("order: picture", sha256)
     if (hires := request.hires) is not None:

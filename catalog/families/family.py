@@ -59,6 +59,7 @@ class Family:
     clip_skip: the layers of a text encoder to choose from, counted from the last as 1; its default
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
+    pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
     draft: the preset "draft", None if there is none.
     fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
@@ -88,6 +89,7 @@ class Family:
     clip_skip: IntRange | None
     takes_image: bool
     takes_reference: bool
+    pictures_max: int
     adapts_text: bool
     draft: DraftPreset | None
     fast_steps: tuple[int, int]

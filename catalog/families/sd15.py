@@ -68,6 +68,7 @@ SD15: Final = Family(
     clip_skip=IntRange(min=1, default=1, max=12),
     takes_image=True,
     takes_reference=True,
+    pictures_max=0,
     adapts_text=True,
     # The paper's table for it has ten steps, too.
     draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),

@@ -46,6 +46,7 @@ SDXL: Final = Family(
     clip_skip=IntRange(min=2, default=2, max=12),
     takes_image=True,
     takes_reference=True,
+    pictures_max=0,
     adapts_text=True,
     # The paper's table for SDXL has ten steps. Karras schedulers compute their own timesteps.
     draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),

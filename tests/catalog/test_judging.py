@@ -45,7 +45,7 @@ def test_another_file_among_the_checkpoints_is_listed_but_never_offered(home: Ho
     assert list(read.models) == ["aaa", "good"]
     assert str(read.unfit_models["aaa"]) == (
         "aaa.safetensors is a Flux (schnell) transformer;"
-        " only complete checkpoints of SDXL and SD 1.5 can be used"
+        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B and Z-Image can be used"
     )
     assert read.default == "good"
     for offered in (
@@ -120,7 +120,7 @@ def test_what_an_entry_adds_is_counted(home: Home) -> None:
         ("StableDiffusionPipeline", {"cross_attention_dim": 1024}, "SD 2 model"),
         ("StableDiffusionInpaintPipeline", {}, "StableDiffusionInpaint model"),
         ("FluxPipeline", {}, "FLUX.1 model"),
-        ("Flux2KleinPipeline", {}, "FLUX.2 klein model"),
+        ("Flux2Pipeline", {}, "FLUX.2 dev model"),
         ("**`@everyone", {}, "everyone model"),
         (None, {**SDXL_UNET, "in_channels": "[a](https://b.c)"}, "SDXL (0 channels) model"),
         (None, {**SDXL_UNET, "encoder_hid_dim_type": "text_proj"}, "Kolors model"),

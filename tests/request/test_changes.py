@@ -42,8 +42,10 @@ ASKED = request(
 )
 
 
-def again(fields: Fields, **pictures: Picture | None) -> object:
-    draft = changed(ASKED, fields, before=DEMO, **pictures)
+def again(
+    fields: Fields, *, image: Picture | None = None, reference: Picture | None = None
+) -> object:
+    draft = changed(ASKED, fields, before=DEMO, image=image, reference=reference)
     return compose(draft, CATALOG, nsfw=False)
 
 

@@ -52,11 +52,13 @@ async def test_a_request_that_cannot_be_read_refers_to_nothing(store: Store, tex
 
 
 async def test_no_other_job_is_read(store: Store) -> None:
-    plan = await store._database.rows(f"EXPLAIN QUERY PLAN {_USES}", ["[]"] * 3)
+    plan = await store._database.rows(f"EXPLAIN QUERY PLAN {_USES}", {"images": "[]"})
     steps = "\n".join(row["detail"] for row in plan)
     assert "SEARCH jobs USING INDEX jobs_by_init_image" in steps
     assert "SEARCH jobs USING INDEX jobs_by_reference" in steps
     assert "SEARCH jobs USING INDEX jobs_by_upscale" in steps
+    for n in range(1, 5):
+        assert f"SEARCH jobs USING INDEX jobs_by_picture_{n}" in steps
 
 
 async def test_many_are_asked_for_a_few_at_a_time(
@@ -65,8 +67,8 @@ async def test_many_are_asked_for_a_few_at_a_time(
     await store.accept(new_job(request=request(init_image=InitImage(ONE, 0.6))))
     asked, rows = [], store._database.rows
 
-    async def watched(sql: str, parameters: list[str]) -> list[Row]:
-        asked.append(len(json.loads(parameters[0])))
+    async def watched(sql: str, parameters: dict[str, str]) -> list[Row]:
+        asked.append(len(json.loads(parameters["images"])))
         return await rows(sql, parameters)
 
     monkeypatch.setattr(store._database, "rows", watched)

@@ -9,7 +9,7 @@ from bot.api.openai.bodies import COMPRESSION_MAX, PARTIAL_MAX, Edit, Format, Op
 from bot.api.original.bodies import SHA256_DIGITS, picture
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import Draft, Picture, default_model, find_model
+from bot.request import EDITED, Draft, Picture, default_model, find_model
 from bot.request.pictures import size_like, within
 from bot.request.presets import presets_of
 from bot.request.syntax import AdapterAsk
@@ -95,7 +95,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
     )
     return Asked(
         draft=draft,
-        pictures=_pictures(body),
+        pictures=_pictures(body, model),
         wanted=wanted,
         stream=bool(body.stream),
         partial_images=partial_images,
@@ -173,7 +173,8 @@ def _strength(body: Edit) -> float | None:
     return body.strength
 
 
-def _pictures(body: Options) -> dict[str, bytes | str]:
+def _pictures(body: Options, model: ModelEntry) -> dict[str, bytes | str]:
+    """By the names of a draft: a model that edits images gets them as what to edit."""
     pictures: dict[str, bytes | str] = {}
     if body.reference is not None:
         pictures["reference"] = picture("reference", body.reference)
@@ -184,11 +185,17 @@ def _pictures(body: Options) -> dict[str, bytes | str]:
     given = [*body.image, *(_referred(ref.image_url, ref.file_id) for ref in body.images)]
     if not given:
         raise InvalidRequest("image", "api.field.missing")
-    if len(given) > 1:
-        raise InvalidRequest("image", "api.openai.images", value=len(given))
-    [image] = given
-    pictures["image"] = picture("image", image) if isinstance(image, str) else image
+    names = EDITED if _edits(body, model) else ("image",)
+    if len(given) > len(names):
+        raise InvalidRequest("image", "api.openai.images", value=len(given), max=len(names))
+    for name, image in zip(names, given, strict=False):
+        pictures[name] = picture("image", image) if isinstance(image, str) else image
     return pictures
+
+
+def _edits(body: Edit, model: ModelEntry) -> bool:
+    """Whether the images are to be changed as the prompt says, not painted over."""
+    return bool(model.family.pictures_max) and _strength(body) is None
 
 
 def _referred(url: str | None, file_id: str | None) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.api.original.examples import IMAGE, METADATA
 from bot.errors import InvalidRequest
-from bot.request import COUNT_MAX, SEED_MAX, Draft
+from bot.request import COUNT_MAX, EDITED, SEED_MAX, Draft
 from bot.request.syntax import AdapterAsk
 
 NAMES: Final[Mapping[str, str]] = {
@@ -102,6 +102,12 @@ class Generate(BaseModel):
         default=None, description="How closely to follow `reference`: 0–1.5."
     )
 
+    edit: list[str] = Field(
+        default=[],
+        description=f"Up to {len(EDITED)} images to change as the prompt says, likewise, with a "
+        "model whose `edits` in `GET /models` says that it takes so many.",
+    )
+
     def draft(self) -> Draft:
         """Without the images. Raises InvalidRequest if the size is given in two ways."""
         return Draft(
@@ -125,7 +131,12 @@ class Generate(BaseModel):
 
     def pictures(self) -> dict[str, bytes | str]:
         """The images that are given, by field. Raises InvalidRequest."""
+        if len(self.edit) > len(EDITED):
+            raise InvalidRequest(
+                "edit", "number.range", value=len(self.edit), min=0, max=len(EDITED)
+            )
         given = {"image": self.image, "reference": self.reference}
+        given |= dict(zip(EDITED, self.edit, strict=False))
         return {name: picture(name, text) for name, text in given.items() if text is not None}
 
     def _size(self) -> str | None:

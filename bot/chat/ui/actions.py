@@ -75,6 +75,15 @@ class UseId(ActionId):
 
 
 @dataclass(frozen=True)
+class WordsId(ActionId):
+    """Opens the form that says what to change about an image."""
+
+    prefix: ClassVar[str] = "words"
+    emoji: ClassVar[str] = "🪄"
+    label: ClassVar[str] = "button.words"
+
+
+@dataclass(frozen=True)
 class SavePresetId(ActionId):
     """Opens the form to save what the result was made with as a preset."""
 
@@ -199,19 +208,20 @@ def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Ro
     return (*rows, (PublishId,)) if hidden else rows
 
 
-def rows_of_more(request: GenerationRequest, *, hidden: bool) -> Rows:
-    """The buttons that More offers."""
+def rows_of_more(request: GenerationRequest, *, hidden: bool, words: bool) -> Rows:
+    """The buttons that More offers. words: whether a model here edits images by what is said."""
     if request.comparison is not None:
         return MORE_COMPARED
-    if request.upscale is not None:
-        return MORE_ENLARGED
-    return MORE_HIDDEN if hidden else MORE
+    usual = MORE_HIDDEN if hidden else MORE
+    rows = usual if request.upscale is None else MORE_ENLARGED
+    return ((WordsId,), *rows) if words else rows
 
 
-def rows_of_every(request: GenerationRequest, *, hidden: bool) -> Rows:
-    """The buttons that a compact result leaves out."""
+def rows_of_every(request: GenerationRequest, *, hidden: bool, words: bool) -> Rows:
+    """The buttons that a compact result leaves out. words: as for More."""
     left = {*(kind for row in COMPACT for kind in row), MoreId}
-    rows = (*rows_below(request, hidden=hidden), *rows_of_more(request, hidden=hidden))
+    more = rows_of_more(request, hidden=hidden, words=words)
+    rows = (*rows_below(request, hidden=hidden), *more)
     return tuple(tuple(kind for kind in row if kind not in left) for row in rows)
 
 

@@ -1,6 +1,6 @@
 """Autocomplete choices: at most 25, of at most 100 characters, without disk or network access."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from discord.app_commands import Choice
@@ -18,11 +18,21 @@ CHOICE_LENGTH = 100
 
 
 def model_choices(
-    text: str, catalog: Catalog, *, nsfw: bool, first: Sequence[str] = ()
+    text: str,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    first: Sequence[str] = (),
+    among: Collection[str] | None = None,
 ) -> list[Choice[str]]:
-    """The models that match, by key or name. first: keys that go before what matches as well."""
-    found = catalog.search_models(text, nsfw=nsfw, limit=CHOICES_MAX, first=first)
-    return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in found]
+    """The models that match, by key or name.
+
+    first: keys that go before what matches as well. among: keys of those that may; None: of all.
+    """
+    limit = CHOICES_MAX if among is None else len(catalog.models)
+    found = catalog.search_models(text, nsfw=nsfw, limit=limit, first=first)
+    fitting = [entry for entry in found if among is None or entry.key in among][:CHOICES_MAX]
+    return [Choice(name=_cut(f"{entry.name} · {entry.key}"), value=entry.key) for entry in fitting]
 
 
 def labelled(name: str, value: str) -> Choice[str]:

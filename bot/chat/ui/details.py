@@ -114,6 +114,8 @@ def _settings(say: Say, request: GenerationRequest) -> str:
         parts.append(say("facts.image", strength=f"{request.init_image.strength:g}"))
     if request.reference:
         parts.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
+    if request.pictures:
+        parts.append(say("facts.pictures", count=len(request.pictures)))
     if request.trigger_words:
         words = one_line(", ".join(request.trigger_words))
         parts.append(say("details.triggers", words=words))

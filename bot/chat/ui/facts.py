@@ -71,4 +71,6 @@ def _chosen(
         chosen.append(say("facts.image", strength=f"{request.init_image.strength:g}"))
     if request.reference:
         chosen.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
+    if request.pictures:
+        chosen.append(say("facts.pictures", count=len(request.pictures)))
     return chosen

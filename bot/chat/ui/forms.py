@@ -27,6 +27,7 @@ BROADCAST: Final = "text"
 BROADCAST_MAX: Final = 1_500
 AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
 NAME, PARTS, REPLACE = "name", "parts", "replace"
+IMAGE: Final = "image"
 PROMPT, NEGATIVE, MODEL, LORAS, MORE, REASON = (
     "prompt",
     "negative",
@@ -51,6 +52,15 @@ class EditFormId(CustomId):
     job_id: str
     role: str = ""
     image: str = ""
+
+
+@dataclass(frozen=True)
+class WordsFormId(CustomId):
+    """Edits an image of a job's result by what is said about it."""
+
+    prefix: ClassVar[str] = "wordsform"
+
+    job_id: str
 
 
 @dataclass(frozen=True)
@@ -125,15 +135,6 @@ def edit_form(
 
     title: other than that.
     """
-    chosen = [
-        discord.SelectOption(
-            label=shortened(seen(model.name), OPTION_LENGTH),
-            value=model.key,
-            description=shortened(seen(model.description), OPTION_LENGTH) or None,
-            default=model.key == entered.model,
-        )
-        for model in models[:OPTIONS_MAX]
-    ]
     form = _form(title or say("form.edit.title"), custom_id)
     form.add_item(
         _text(
@@ -154,12 +155,7 @@ def edit_form(
             PROMPT_MAX,
         )
     )
-    form.add_item(
-        discord.ui.Label(
-            text=say("form.edit.model"),
-            component=discord.ui.Select(custom_id=MODEL, options=chosen),
-        )
-    )
+    form.add_item(_model_select(say("form.edit.model"), models, entered.model))
     form.add_item(
         _text(
             say("form.edit.loras"),
@@ -172,6 +168,67 @@ def edit_form(
     )
     form.add_item(
         _text(say("form.edit.more"), say("form.edit.more_hint"), MORE, entered.more, MORE_MAX)
+    )
+    return form
+
+
+def words_form(
+    say: Say,
+    custom_id: WordsFormId,
+    entered: Mapping[str, str],
+    images: Sequence[int],
+    models: Sequence[ModelEntry],
+) -> discord.ui.Modal:
+    """The form that says what to change. entered: what was entered before, by field.
+
+    images: numbers of those to choose from, from 0. models: those to choose from, the best first.
+    """
+    form = _form(say("form.words.title"), custom_id)
+    form.add_item(
+        _text(
+            say("form.words.prompt"),
+            say("form.words.prompt_hint"),
+            PROMPT,
+            entered.get(PROMPT, ""),
+            PROMPT_MAX,
+            required=True,
+        )
+    )
+    if len(images) > 1:
+        image = entered.get(IMAGE) or str(images[0])
+        numbers = [
+            discord.SelectOption(
+                label=say("form.words.image_n", image=n + 1), value=str(n), default=str(n) == image
+            )
+            for n in images[:OPTIONS_MAX]
+        ]
+        form.add_item(
+            discord.ui.Label(
+                text=say("form.words.image"),
+                component=discord.ui.Select(custom_id=IMAGE, options=numbers),
+            )
+        )
+    form.add_item(
+        _model_select(say("form.edit.model"), models, entered.get(MODEL) or models[0].key)
+    )
+    form.add_item(
+        _text(
+            say("form.edit.loras"),
+            say("form.edit.loras_hint"),
+            LORAS,
+            entered.get(LORAS, ""),
+            LORAS_MAX,
+            long=False,
+        )
+    )
+    form.add_item(
+        _text(
+            say("form.edit.more"),
+            say("form.edit.more_hint"),
+            MORE,
+            entered.get(MORE, ""),
+            MORE_MAX,
+        )
     )
     return form
 
@@ -308,6 +365,22 @@ def broadcast_form(say: Say) -> discord.ui.Modal:
 
 def _form(title: str, custom_id: CustomId) -> discord.ui.Modal:
     return discord.ui.Modal(title=shortened(title, TITLE_MAX), custom_id=str(custom_id))
+
+
+def _model_select(label: str, models: Sequence[ModelEntry], chosen: str) -> discord.ui.Label[Any]:
+    """chosen: the key of the one that is chosen at first."""
+    options = [
+        discord.SelectOption(
+            label=shortened(seen(model.name), OPTION_LENGTH),
+            value=model.key,
+            description=shortened(seen(model.description), OPTION_LENGTH) or None,
+            default=model.key == chosen,
+        )
+        for model in models[:OPTIONS_MAX]
+    ]
+    return discord.ui.Label(
+        text=label, component=discord.ui.Select(custom_id=MODEL, options=options)
+    )
 
 
 def _text(

@@ -280,6 +280,7 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "hires": f"{hires.scale:g}× · {hires.strength:g} · {hires.steps}" if hires else "",
         "image": f"{image.sha256[:8]} · {image.strength:g}" if image else "",
         "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
+        "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),
         "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),
         "upscale": _upscale_value(upscale) if upscale else "",
         "compared": "; ".join(f"{axis.name}: {', '.join(axis.values)}" for axis in axes),

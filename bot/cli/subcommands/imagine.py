@@ -54,6 +54,14 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
     )
+    parser.add_argument(
+        "--edit",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="up to four images to change as the prompt says, with a model that does so",
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
     add_server_to(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")

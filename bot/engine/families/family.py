@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+import PIL.Image
 import torch
 
 from bot.engine.environment import Place
@@ -248,6 +249,13 @@ class Family(Protocol):
         recall: the only place for using the text encoders' weights; their configuration is
             always there.
         Raises JobFailed when the prompt is too long, or clip skip names a layer that is not there.
+        """
+
+    def references(self, vae: Any, pictures: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
+        """What `condition` takes of images to edit, RGB, in the order in which prompts count them.
+
+        tiled: as in `decode`. Only called for a family whose `pictures_max` is not 0. Raises
+        JobFailed for an image that it cannot edit.
         """
 
     def condition(self, encoded: Encoded, size: tuple[int, int], image: Any | None) -> Conditioning:

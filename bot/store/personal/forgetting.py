@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from bot.store.acts import Acts
 from bot.store.database import Database, Row
+from bot.store.input_paths import INPUT_PATHS
 from bot.store.jobs import Job, new_id, now_ms
 from bot.store.origins import SELECT_JOBS
 from bot.store.personal.erasing import erase_jobs, erase_remnants, erase_rest
@@ -28,11 +29,9 @@ _ERASABLE: Final = """
 SELECT id,
        (SELECT json_group_array(path) FROM images WHERE job_id = jobs.id) AS files,
        iif(json_valid(request), json_array(
-           json_extract(request, '$.init_image.sha256'),
-           json_extract(request, '$.reference.sha256'),
-           json_extract(request, '$.upscale.sha256')), '[]') AS inputs
+           {}), '[]') AS inputs
 FROM jobs
-"""
+""".format(", ".join(map("json_extract(request, '{}')".format, INPUT_PATHS)))  # noqa: S608
 _ENDED: Final = (
     "((state = 'delivered' OR state IN ('failed', 'cancelled')"
     " AND (told_at IS NOT NULL OR coalesce(finished_at, created_at) < :before))"

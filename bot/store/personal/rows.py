@@ -68,7 +68,9 @@ class JobRows:
         if not isinstance(request, dict):
             return ()
         parts = (request.get(name) for name in ("init_image", "reference", "upscale"))
-        shas = (part.get("sha256") for part in parts if isinstance(part, dict))
+        shas = [part.get("sha256") for part in parts if isinstance(part, dict)]
+        if isinstance(pictures := request.get("pictures"), list):
+            shas += pictures
         return tuple(sha256 for sha256 in shas if isinstance(sha256, str))
 
     def record(self) -> Record:

@@ -42,6 +42,12 @@ WHAT = {
 }
 
 
+WHOLE = ("sd15", "sdxl")
+"""Of these, a file needs text encoders and a VAE as well."""
+COMPLETED = ("flux2-klein-4b", "flux2-klein-4b-original", "zimage")
+"""These are completed by their configuration."""
+
+
 def test_there_is_a_name_for_each() -> None:
     assert tuple(WHAT) == NAMES
 
@@ -59,10 +65,13 @@ def test_whatever_cannot_be_used_is_refused_by_name(name: str) -> None:
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
     facts = checkpoint_facts(Path("x.safetensors"), header)
     refusal = facts.unfit(of=USABLE, vae=True, config=True)
+    assert (facts.model in USABLE) == (facts.model != "") == (name in {*WHOLE, *COMPLETED})
+    if name in COMPLETED:
+        assert refusal is None
+        return
     assert refusal is not None
     assert refusal.what.startswith(WHAT[name])
-    assert (facts.model in USABLE) == (facts.model != "") == (name in {"sd15", "sdxl"})
-    assert "complete checkpoints of SDXL and SD 1.5" in refusal.advice
+    assert "checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B and Z-Image can be used" in refusal.advice
 
 
 def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:

@@ -35,6 +35,7 @@ OTHERS: dict[str, Any] = {
     "adapters": (AdapterUse("ink", 0.8),),
     "trigger_words": (),
     "steps": 11,
+    "pictures": ("d" * 64,),
     "guidance": 5.0,
     "seed": 1,
     "width": 128,

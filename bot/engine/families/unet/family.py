@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import PIL.Image
 import torch
 from transformers import CLIPTokenizer
 
@@ -146,6 +147,9 @@ class UNetFamily:
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         return adapter_names.targets(networks, self._encoders)
+
+    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
+        raise ValueError(f"{self.key} edits no images")
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)

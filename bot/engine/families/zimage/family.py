@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import torch
 
 from bot.engine.environment import Place
@@ -147,6 +148,9 @@ class ZImage:
 
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning(encoded.prompt, encoded.negative)
+
+    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
+        raise ValueError(f"{self.key} edits no images")
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)

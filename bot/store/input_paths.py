@@ -1,0 +1,11 @@
+"""Where in a stored request input images are named: each place has an index."""
+
+from typing import Final
+
+INPUT_PATHS: Final = (
+    "$.init_image.sha256",
+    "$.reference.sha256",
+    "$.upscale.sha256",
+    *(f"$.pictures[{n}]" for n in range(4)),
+)
+"""JSON paths, as the indexes of the migrations have them: SQLite would not use these otherwise."""

@@ -1,0 +1,155 @@
+"""/edit: images changed by what is said about them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.chat.client import ImagenBot
+from bot.chat.delivery import Delivery
+from bot.chat.here import here_of
+from bot.files.given import Keep, holding
+from bot.files.inputs import Inputs
+from bot.queue import JobQueue
+from bot.request import COUNT_MAX, RANDOM, SEED_MAX, Draft, Picture
+from bot.settings.image_check import ImageCheck
+from bot.store import Store
+from bot.worker.image_check import Inspector
+from cogs.attachments import Attachments, promised
+from cogs.completing import Choices, Completing
+from cogs.composing import Composing
+from cogs.defaults import first_said
+from cogs.places import asked_by, naming_roles, postponing
+
+Interaction = discord.Interaction[ImagenBot]
+
+
+class EditImages(commands.Cog):
+    """Turns the options of the command into a job."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        store: Store,
+        delivery: Delivery,
+        inputs: Inputs,
+        inspector: Inspector,
+        composing: Composing,
+        complete: Completing,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._delivery = delivery
+        self._inputs = inputs
+        self._attachments = Attachments(inputs, inspector)
+        self._composing = composing
+        self._complete = complete
+
+    @app_commands.command(description="command.edit.description")
+    @app_commands.describe(
+        image="command.edit.image",
+        prompt="command.edit.prompt",
+        image2="command.edit.further",
+        image3="command.edit.further",
+        image4="command.edit.further",
+        model="command.edit.model",
+        lora="command.imagine.lora",
+        steps="command.imagine.steps",
+        seed="command.imagine.seed",
+        size="command.edit.size",
+        count="command.imagine.count",
+        spoiler="command.imagine.spoiler",
+        hidden="command.imagine.hidden",
+    )
+    async def edit(
+        self,
+        interaction: Interaction,
+        image: discord.Attachment,
+        prompt: str,
+        image2: discord.Attachment | None = None,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        model: str | None = None,
+        lora: str | None = None,
+        steps: int | None = None,
+        seed: app_commands.Range[int, RANDOM, SEED_MAX] | None = None,
+        size: str | None = None,
+        count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
+        spoiler: bool | None = None,
+        hidden: bool | None = None,
+    ) -> None:
+        rules = here_of(interaction).rules
+        spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
+        place = here_of(interaction).place
+        with naming_roles(interaction):
+            self._queue.screen(place.person, place.roles, place.community)
+        given = {"image": image, "image2": image2, "image3": image3, "image4": image4}
+        attached = {field: file for field, file in given.items() if file is not None}
+        draft = Draft(
+            prompt=prompt,
+            model=model,
+            lora=lora,
+            steps=steps,
+            seed=seed,
+            size=size,
+            count=count,
+            pictures=tuple(promised(field, file) for field, file in attached.items()),
+        )
+        composed = await self._composing.composed(interaction, draft)
+        new = asked_by(
+            interaction,
+            composed.request,
+            kind="edit",
+            warnings=composed.notes,
+            hidden=hidden,
+            spoiler=spoiler,
+        )
+        async with (
+            self._queue.reserving(new),
+            holding(self._store, self._inputs) as keep,
+        ):
+            # Fetching them may take longer than the three seconds allowed for an answer.
+            await self._delivery.defer(interaction, hidden=hidden)
+            mode = here_of(interaction).image_check
+            draft = replace(draft, pictures=await self._fetched(attached, keep, mode))
+            composed = await self._composing.composed(interaction, draft)
+            new = replace(new, request=composed.request, warnings=composed.notes)
+            postpone = postponing(interaction, self._delivery, hidden=hidden)
+            async with self._queue.accepting(new, postpone) as ticket:
+                await self._delivery.acknowledge(interaction, ticket)
+
+    async def _fetched(
+        self, attached: Mapping[str, discord.Attachment], keep: Keep, mode: ImageCheck
+    ) -> tuple[Picture, ...]:
+        fetch = self._attachments.fetch
+        return tuple([await fetch(field, file, keep, mode) for field, file in attached.items()])
+
+    @edit.autocomplete("model")
+    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.editing_model(interaction, text)
+
+    @edit.autocomplete("lora")
+    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
+        return await self._complete.lora(interaction, text)
+
+    @edit.autocomplete("size")
+    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.size(interaction, text)
+
+
+async def setup(bot: ImagenBot) -> None:
+    services, backend = bot.services, bot.services.backend
+    await bot.add_cog(
+        EditImages(
+            queue=backend.queue,
+            store=backend.store,
+            delivery=services.delivery,
+            inputs=backend.inputs,
+            inspector=backend.inspector,
+            composing=Composing.of(bot),
+            complete=Completing.of(bot),
+        )
+    )
