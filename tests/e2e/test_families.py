@@ -1,0 +1,171 @@
+"""A model of each family in the real process, with a LoRA, again to the byte, and editing."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from playground import File, Message, Playground, User
+from tests.e2e.conftest import CANARY
+from tests.e2e.home import Bot, Home
+from tests.e2e.results import facts
+from tests.e2e.test_actions import bytes_of, press, result, said
+from tests.e2e.test_imagine import painted
+from tests.e2e.test_pictures import picture
+from tests.e2e.test_reroll import answer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MODELS = """
+[models.small]
+name = "SD 1.5"
+path = "families/sd15"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
+[models.klein]
+name = "FLUX.2 klein"
+path = "families/klein"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
+[models.turbo]
+name = "Z-Image Turbo"
+path = "families/turbo"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
+"""
+LORAS = """
+[loras.for-small]
+name = "For SD 1.5"
+path = "families/small.safetensors"
+models = ["small"]
+[loras.for-klein]
+name = "For klein"
+path = "families/klein.safetensors"
+models = ["klein"]
+[loras.for-turbo]
+name = "For Z-Image"
+path = "families/turbo.safetensors"
+models = ["turbo"]
+"""
+FITTING = {
+    "small": (
+        "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k",
+        (32, 32),
+        "sd1.5",
+    ),
+    "klein": ("transformer.transformer_blocks.0.attn.to_q", (32, 32), "flux-2-klein-4b"),
+    "turbo": ("transformer.layers.0.adaLN_modulation.0", (128, 32), "z-image"),
+}
+"""Model → a module of it, the shape of its weight, and what a trainer calls the model, which the
+narrow layers of a tiny one do not tell."""
+
+
+def write(folder: Path) -> None:
+    """A tiny model of each family, and a LoRA for each."""
+    from bot.engine.importing import prepare_libraries
+
+    prepare_libraries()
+    from tests.engine import tiny_sd15
+    from tests.engine.factories import kohya, save
+    from tests.engine.families.flux2 import tiny_model as klein
+    from tests.engine.families.zimage import tiny_model as zimage
+
+    tiny_sd15.build(folder / "sd15")
+    klein.build(folder / "klein")
+    zimage.build(folder / "turbo")
+    for number, (key, (module, shape, architecture)) in enumerate(FITTING.items()):
+        tensors = kohya(module, shape, seed=number, size=3.0)
+        save(folder / f"{key}.safetensors", tensors, {"modelspec.architecture": architecture})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def bot(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Bot]:
+    write(models_dir / "families")
+    home = Home(tmp_path_factory.mktemp("families"), models_dir)
+    for name, text in (("models", MODELS), ("loras", LORAS)):
+        with (home.catalog_dir / f"{name}.toml").open("a", encoding="utf-8") as file:
+            file.write(text)
+    async with Playground() as playground, Bot(home, playground) as started:
+        yield started
+        assert CANARY not in started.log
+        assert playground.violations == []
+
+
+@pytest.fixture
+def cleo(bot: Bot, request: pytest.FixtureRequest) -> User:
+    return bot.playground.user(f"cleo-{request.node.name[:20]}")
+
+
+async def asked(user: User, model: str, **options: Any) -> Message:
+    return await painted(user, prompt=CANARY, model=model, seed=7, **options)
+
+
+@pytest.mark.parametrize("model", FITTING)
+async def test_with_a_lora_and_again_to_the_byte(bot: Bot, cleo: User, model: str) -> None:
+    bare = await asked(cleo, model)
+    original = await asked(cleo, model, lora=f"for-{model}:1")
+    assert await bytes_of(bot.playground, bare) != await bytes_of(bot.playground, original)
+    await cleo.react(original, "🔁")
+    again = await answer(bot.playground, original)
+    assert "Identical to the original, byte for byte" in again.text
+    assert await bytes_of(bot.playground, again) == await bytes_of(bot.playground, original)
+
+
+async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: User) -> None:
+    call = await cleo.slash("imagine", prompt=CANARY, model="klein", negative="fog")
+    assert "FLUX.2 klein model, which does not take this" in said(call)
+    call = await cleo.slash("imagine", prompt=CANARY, model="demo", lora="for-klein")
+    assert "for-klein" in said(call)
+
+
+async def test_images_are_edited_by_what_is_said(bot: Bot, cleo: User) -> None:
+    call = await cleo.slash(
+        "edit",
+        prompt=CANARY,
+        image=File("a.png", picture((96, 64))),
+        image2=File("b.png", picture((96, 64), shade=10)),
+        seed=3,
+    )
+    edited = await result(call)
+    request = bot.home.requests()[-1]
+    assert (request["model"], len(request["pictures"])) == ("klein", 2)
+    assert (request["width"], request["height"]) == (80, 64)
+    assert "edits 2 images" in facts(edited)
+    kept = {path.stem for path in (bot.home.data_dir / "inputs").glob("*.png")}
+    assert set(request["pictures"]) <= kept
+    await cleo.react(edited, "🔁")
+    again = await answer(bot.playground, edited)
+    assert await bytes_of(bot.playground, again) == await bytes_of(bot.playground, edited)
+    other = await result(
+        await cleo.slash(
+            "edit", prompt=CANARY, image=File("c.png", picture((96, 64), shade=200)), seed=3
+        )
+    )
+    assert await bytes_of(bot.playground, other) != await bytes_of(bot.playground, edited)
+
+
+async def test_only_models_that_edit_do(bot: Bot, cleo: User) -> None:
+    image = File("a.png", picture((96, 64)))
+    call = await cleo.slash("edit", prompt=CANARY, image=image, model="demo")
+    assert "demo can't edit images. These can: klein." in said(call)
+    choices = await cleo.autocomplete("edit", "model", "")
+    assert [choice.value for choice in choices] == ["klein"]
+
+
+async def test_a_result_is_edited_with_words(bot: Bot, cleo: User) -> None:
+    original = await asked(cleo, "demo", count=2)
+    more = await press(cleo, original, "more")
+    assert more.message is not None
+    call = await press(cleo, more.message, "words")
+    edited = await result(await cleo.submit(call, {"prompt": CANARY, "image": "1"}))
+    assert original.id in {edited.reference, more.message.reference}
+    request = bot.home.requests()[-1]
+    assert (request["model"], len(request["pictures"])) == ("klein", 1)
+    broken = await press(cleo, more.message, "words")
+    refused = await cleo.submit(broken, {"prompt": CANARY, "more": "stepps: 3"})
+    assert "stepps: 3" in said(refused)
