@@ -12,7 +12,7 @@ import pytest
 from catalog import Catalog, KeptFacts, LiveCatalog, headers, kept
 from catalog.sidecars import beside
 from catalog.sidecars.files import read_object
-from catalog.weight_files import read_header
+from catalog.weight_files import read_header, read_model_header
 from tests.catalog.home import Home, weights_bytes
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return noted
 
     monkeypatch.setattr(headers, "read_header", noting(read_header))
+    monkeypatch.setattr(headers, "read_model_header", noting(read_model_header))
     monkeypatch.setattr(beside, "read_object", noting(read_object))
     return names
 

@@ -251,7 +251,7 @@ def test_an_embedding_in_two_files_and_a_folder_are_kept(
     def never(*_: object) -> None:
         raise AssertionError
 
-    for name in ("read_header", "folder_facts"):
+    for name in ("read_header", "read_model_header", "folder_facts"):
         monkeypatch.setattr(f"catalog.headers.{name}", never)
     again = start(home).current
     assert same(again, before)

@@ -229,7 +229,7 @@ def test_a_job_reads_the_header_of_a_single_file_once(
         read.append(path)
         return read_header(path)
 
-    monkeypatch.setattr(networks, "read_header", counting)
+    monkeypatch.setattr(networks, "read_model_header", counting)
     for _ in range(2):
         read.clear()
         painted(engine, entry)
