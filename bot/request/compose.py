@@ -271,7 +271,9 @@ def _unless_tagged(
 def _check_options(draft: Draft, model: ModelEntry) -> None:
     """Raise InvalidRequest if an option does not apply to models of this family."""
     for name in model.lacks:
-        if getattr(draft, name):
+        given = getattr(draft, name)
+        # What an earlier request says without having been asked for is no choice.
+        if given and (name != "guidance" or given != model.guidance.default):
             raise InvalidRequest(name, "family.without", model=model.key, family=model.family.name)
 
 
