@@ -14,6 +14,8 @@ from catalog.weight_files.pipeline import folder_facts
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
 BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
+INDEXES: Final = ("model_index.json", "modular_model_index.json")
+"""What lists the parts of a model in diffusers' layout; the second, of a modular pipeline."""
 LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings", "upscalers")
 """Folders of `models_dir` for the owner's own files; never read as an organisation on the hub."""
 
@@ -238,7 +240,7 @@ def _problems_of(
                 problems += _problems_of_file("second", beside)
         return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
-        problems += _problems_of_layout("path", found.path, "model_index.json")
+        problems += _problems_of_layout("path", found.path, *INDEXES)
         try:
             folder_facts(found.path)
         except OSError as error:
@@ -256,7 +258,7 @@ def _problems_of(
         elif config.kind in {"missing", "file"}:
             problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
         elif config.kind == "folder" and config.path:
-            problems += _problems_of_layout("config", config.path, "model_index.json")
+            problems += _problems_of_layout("config", config.path, *INDEXES)
     return tuple(problems)
 
 
