@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from catalog.families.anima import ANIMA
 from catalog.families.family import DraftPreset, Family
 from catalog.families.flux2 import FLUX2
 from catalog.families.sdxl import SDXL
@@ -14,4 +15,4 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.key: family for
 DEFAULT: Final = SDXL
 """For a model whose files do not say."""
 
-__all__ = ["DEFAULT", "FAMILIES", "FLUX2", "SDXL", "DraftPreset", "Family", "ZIMAGE"]
+__all__ = ["ANIMA", "DEFAULT", "FAMILIES", "FLUX2", "SDXL", "ZIMAGE", "DraftPreset", "Family"]
