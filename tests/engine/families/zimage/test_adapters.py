@@ -52,7 +52,7 @@ def theirs(pairs: Pairs) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         name.removesuffix(".weight"): (
             downs[name][:RANK],
             up,
-        )  # of fused ones, three times the same
+        )  # a fused one has it three times
         for name, up in ups.items()
     }
 

@@ -19,7 +19,7 @@ from tests.engine.families.flux2.tiny_model import tokenizer
 
 SEED = 20_261_131
 WIDTH = 16
-LAYERS = 4
+LAYERS = 36
 
 
 def pipeline(*, dynamic: bool = False, seed: int = SEED) -> Any:
