@@ -12,7 +12,7 @@ from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
 from catalog.unfit import Unfit
 from catalog.weight_files import HeaderError, Refusal
-from catalog.weight_files.pipeline import INDEX
+from catalog.weight_files.pipeline import INDEXES
 
 
 def unfit_models(
@@ -68,7 +68,7 @@ def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
     """
     if place.kind == "file" or place.path is None:
         return place.path
-    if weight_name is None and is_file(place.path / INDEX):
+    if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
         return None
     return weight_file(place, weight_name)
 

@@ -10,7 +10,7 @@ from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reas
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import folder_facts
+from catalog.weight_files.pipeline import INDEXES, folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -239,7 +239,7 @@ def _problems_of(
                 problems += _problems_of_file("second", beside)
         return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
-        problems += _problems_of_layout("path", found.path, "model_index.json")
+        problems += _problems_of_layout("path", found.path, *INDEXES)
         try:
             folder_facts(found.path)
         except OSError as error:
@@ -257,7 +257,7 @@ def _problems_of(
         elif config.kind in {"missing", "file"}:
             problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
         elif config.kind == "folder" and config.path:
-            problems += _problems_of_layout("config", config.path, "model_index.json")
+            problems += _problems_of_layout("config", config.path, *INDEXES)
     return tuple(problems)
 
 

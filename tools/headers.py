@@ -75,6 +75,10 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "flux1-schnell": ("FluxTransformer2DModel", {}),
     "chroma": ("ChromaTransformer2DModel", {}),
     "zimage": ("ZImageTransformer2DModel", {}),
+    "anima": (
+        "CosmosTransformer3DModel",
+        {"in_channels": 16, "num_attention_heads": 16, "num_layers": 28, "text_embed_dim": 1024},
+    ),
     "qwen-image": ("QwenImageTransformer2DModel", {}),
     "krea2": ("Krea2Transformer2DModel", {}),
     "ideogram4": ("Ideogram4Transformer2DModel", {}),

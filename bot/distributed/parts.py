@@ -26,7 +26,7 @@ from catalog import (
 )
 from catalog.disk import is_file, is_folder, names_in
 from catalog.families import FAMILIES
-from catalog.locate import Location, second_file, weight_file
+from catalog.locate import INDEXES, Location, second_file, weight_file
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.peft_config import config_file
@@ -128,7 +128,7 @@ def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
     """Whether a part with these files is opened as a folder."""
     if kind is Kind.REFERENCE:
         return True
-    configured = any(name in names for name in ("model_index.json", "config.json"))
+    configured = any(name in names for name in (*INDEXES, "config.json"))
     return _is_layout(kind) and (configured or "vae/config.json" in names)
 
 

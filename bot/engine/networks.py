@@ -155,8 +155,8 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
 def _name_strangers(header: Header, family: Family, subject: Subject) -> None:
     """Log what a single-file checkpoint has that belongs to no network and is not harmless."""
     known = tuple(prefix for network in family.networks for prefix in family.prefixes(network))
-    if not any(name.startswith(known) for name in header.shapes):
-        return  # the file of one network, whose names are compared when it is read
+    if not any(name.startswith(family.prefixes(family.denoiser)) for name in header.shapes):
+        return  # the denoiser's own file, whose names are compared when it is read
     strange = [n for n in header.shapes if not n.startswith(known) and not is_harmless(n)]
     if strange:
         log.warning(

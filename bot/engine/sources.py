@@ -267,8 +267,8 @@ def checkpoint_files(
     names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
 ) -> tuple[str, ...]:
     """The files of a model: its diffusers layout, or the single file."""
-    if weight_name is None and "model_index.json" in names:
-        chosen = ["model_index.json", *config_files(names, files)]
+    if weight_name is None and files.index in names:
+        chosen = [files.index, *config_files(names, files)]
         for part, base in files.weights.items():
             chosen += _weight_files(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
@@ -277,7 +277,7 @@ def checkpoint_files(
 
 def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
     """Configurations and tokenizers of a pipeline, without weights."""
-    chosen = ["model_index.json"]
+    chosen = [files.index]
     for part in files.folders:
         own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
         needed = {"tokenizer_config.json"} if "tokenizer" in part else {"config.json"}

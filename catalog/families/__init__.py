@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from catalog.families.anima import ANIMA
 from catalog.families.family import DraftPreset, Family, Variant
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
@@ -11,7 +12,7 @@ from catalog.families.sdxl import SDXL
 from catalog.families.zimage import ZIMAGE
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
-    {family.key: family for family in (SDXL, SD15, FLUX2, ZIMAGE)}
+    {family.key: family for family in (SDXL, SD15, FLUX2, ZIMAGE, ANIMA)}
 )
 """By key."""
 DEFAULT: Final = SDXL
@@ -36,6 +37,7 @@ def of_repository(hub_id: str) -> Family | None:
 
 
 __all__ = [
+    "ANIMA",
     "DEFAULT",
     "FAMILIES",
     "FLUX2",

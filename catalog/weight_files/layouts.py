@@ -7,6 +7,7 @@ from catalog.weight_files.base_models import SD15, SDXL
 
 FLUX2_KLEIN: Final = "FLUX.2 klein 4B"
 Z_IMAGE: Final = "Z-Image"
+ANIMA: Final = "Anima"
 
 ENCODERS: Final[Mapping[str, tuple[tuple[str, ...], ...] | None]] = {
     SDXL: (
@@ -17,6 +18,7 @@ ENCODERS: Final[Mapping[str, tuple[tuple[str, ...], ...] | None]] = {
     SD15: (("cond_stage_model.transformer.",), ("text_encoder.",), ("text_encoders.clip_l.",)),
     FLUX2_KLEIN: None,
     Z_IMAGE: None,
+    ANIMA: None,
 }
 """Model → what the names of its text encoders begin with: in the files of its authors, of diffusers
 and of ComfyUI. None: whatever a file lacks comes with the configuration that completes it."""

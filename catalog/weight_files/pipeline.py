@@ -9,13 +9,16 @@ from typing import Any, Final
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
-from catalog.weight_files.layouts import FLUX2_KLEIN, USABLE, Z_IMAGE
+from catalog.weight_files.layouts import ANIMA, FLUX2_KLEIN, USABLE, Z_IMAGE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
 
 INDEX: Final = "model_index.json"
-READ: Final = (INDEX, "unet/config.json", "transformer/config.json")
+MODULAR_INDEX: Final = "modular_model_index.json"
+"""Of models that diffusers has as modular pipelines alone; beside the other, it says nothing."""
+INDEXES: Final = (INDEX, MODULAR_INDEX)
+READ: Final = (MODULAR_INDEX, INDEX, "unet/config.json", "transformer/config.json")
 """The files that decide what a folder is."""
 WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
 CONFIGURATION_MAX: Final = 1_000_000
@@ -23,6 +26,7 @@ CONFIGURATION_MAX: Final = 1_000_000
 
 _OF_SDXL: Final = "StableDiffusionXL"
 """What the names of SDXL's pipelines begin with."""
+_MODULAR: Final = "Modular"
 _OF_ANY_UNET: Final = (
     *("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
     *("DiffusionPipeline", "LatentConsistencyModelPipeline"),
@@ -44,10 +48,9 @@ _NAMES: Final = {
     "Ideogram4": "Ideogram 4",
     "StableCascade": "Stable Cascade",
     "StableCascadeCombined": "Stable Cascade",
-    "AnimaModular": "Anima",
 }
 """Class of a pipeline, without "Pipeline" → what its model is called."""
-_USABLE: Final = {"Flux2Klein": FLUX2_KLEIN, "ZImage": Z_IMAGE}
+_USABLE: Final = {"Flux2Klein": FLUX2_KLEIN, "ZImage": Z_IMAGE, "AnimaModular": ANIMA}
 """The same for models of `layouts.USABLE` that have no UNet."""
 _KLEIN_9B: Final = (8, 24)
 """Double and single blocks of the larger FLUX.2 klein."""
@@ -163,8 +166,8 @@ def kind_of_pipeline(index: Mapping[str, Any]) -> str:
         return ""
     if not isinstance(name, str):
         return "model with code of its own"
-    if not (name.startswith(_OF_SDXL) or name in _OF_ANY_UNET):
-        bare = name.removesuffix("Pipeline")
+    bare = name.removesuffix("Pipeline")
+    if bare.endswith(_MODULAR) or not (name.startswith(_OF_SDXL) or name in _OF_ANY_UNET):
         return f"{_NAMES.get(bare) or _plain(bare)} model"
     for part, classes in _PARTS.items():
         match index.get(part, ["", classes[0]]):

@@ -211,12 +211,14 @@ class TestProblems:
     def test_nothing_is_wrong_with_what_is_there_or_can_be_fetched(self, home: Home) -> None:
         home.weights("loras/a.safetensors")
         home.put(home.models_dir / "own" / "model_index.json", b"{}")
+        home.put(home.models_dir / "modular" / "modular_model_index.json", b"{}")
         home.put(home.models_dir / "vae" / "config.json", b"{}")
         for entry in (
             model("builtin:flat"),
             model("builtin:ink.safetensors", vae_path="builtin:flat", config="builtin:flat"),
             model("org/name", vae_path="org/vae", config="org/config"),
             model("own", vae_path="vae", config="own"),
+            model("modular", config="modular"),
             model("loras/a.safetensors"),
             model("loras", weight_name="a.safetensors"),
             adapter("loras/a.safetensors"),

@@ -12,7 +12,7 @@ import pytest
 
 from bot.distributed import inventory as inventory_module
 from bot.distributed.inventory import UNKNOWN
-from bot.distributed.parts import Kind, Part, parts_of_model
+from bot.distributed.parts import Kind, Part, is_folder_of, parts_of_model
 from bot.engine.hashing import HashCache, of_listing
 from catalog import Catalog
 from catalog.families import FAMILIES
@@ -279,3 +279,9 @@ def test_nothing_of_an_engine_or_a_broker_is_imported() -> None:
 def test_a_model_that_is_a_file_needs_its_familys_configuration() -> None:
     assert parts_of_model(model("x", "x.safetensors"))[1] == Part(Kind.CONFIG, CONFIG)
     assert len(parts_of_model(model("x", "folder"))) == 1
+
+
+@pytest.mark.parametrize("index", ["model_index.json", "modular_model_index.json"])
+def test_a_model_with_a_list_of_its_parts_is_a_folder(index: str) -> None:
+    assert is_folder_of(Kind.MODEL, [index, "vae/model.safetensors"])
+    assert not is_folder_of(Kind.MODEL, ["x.safetensors"])

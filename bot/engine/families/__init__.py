@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from bot.engine.families.anima import Anima
 from bot.engine.families.family import (
     VAE,
     Conditioning,
@@ -20,7 +21,7 @@ from bot.engine.families.sdxl import SDXL
 from bot.engine.families.zimage import ZImage
 from catalog import ModelEntry
 
-_ALL: Final[tuple[Family, ...]] = (SDXL(), SD15(), Flux2(), ZImage())
+_ALL: Final[tuple[Family, ...]] = (SDXL(), SD15(), Flux2(), ZImage(), Anima())
 FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in _ALL}
 """By key."""
 

@@ -48,11 +48,13 @@ class PipelineFiles:
     """Which files make up a model in diffusers' layout.
 
     weights: network → what the names of its weight files begin with. folders: those that must be
-        there with their configuration; they complete a single-file checkpoint.
+        there with their configuration; they complete a single-file checkpoint. index: the file
+        that lists them.
     """
 
     weights: Mapping[str, str]
     folders: tuple[str, ...]
+    index: str = "model_index.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,9 @@ A family reads what comes out of one or several of its layers. Those after the l
 never built, nor is the head that would predict words: what is read stays the same to the last bit.
 """
 
-import json
 import re
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
@@ -27,6 +24,7 @@ from bot.engine.configurations import (
     one_of,
     whole,
 )
+from bot.engine.families import tokenizer_files
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
 
@@ -113,41 +111,9 @@ def unread(name: str, layers: int, *, normed: bool = False) -> bool:
     return beyond or name == "lm_head.weight" or (name == "norm.weight" and not normed)
 
 
-_TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
-_FLAGS: Final = ("lstrip", "rstrip", "normalized", "single_word", "special")
-
-
-def _is_token(value: object) -> bool:
-    """Whether it is a token as text, or as the table that tokenizers write."""
-    if not isinstance(value, dict):
-        return value is None or _TEXT.fits(value)
-    return _TEXT.fits(value.get("content")) and all(
-        field in {"content", "__type"} or (field in _FLAGS and isinstance(flag, bool))
-        for field, flag in value.items()
-    )
-
-
-_ONE_TOKEN: Final = Field("a token", _is_token)
-_TOKENS_MAX: Final = 10_000
 _TOKENIZER: Final = Kind(
     ("Qwen2Tokenizer", "Qwen2TokenizerFast", "TokenizersBackend"),
-    {
-        **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), _ONE_TOKEN),
-        **dict.fromkeys(
-            ("additional_special_tokens", "extra_special_tokens"),
-            either(each(_ONE_TOKEN, _TOKENS_MAX), one_of({}, None)),
-        ),
-        "added_tokens_decoder": Field(
-            f"up to {_TOKENS_MAX} tokens by their numbers",
-            lambda v: (
-                isinstance(v, dict)
-                and len(v) <= _TOKENS_MAX
-                and all(key.isascii() and key.isdecimal() and len(key) < 8 for key in v)
-                and all(isinstance(token, dict) and _is_token(token) for token in v.values())
-            ),
-        ),
-        "add_prefix_space": TRUTH,
-    },
+    {**tokenizer_files.TOKENS, "add_prefix_space": TRUTH},
 )
 _DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
 
@@ -157,26 +123,10 @@ def tokenizer(folder: Path, marks: Collection[str], subject: Subject) -> Any:
 
     marks: texts that have to be one token each. Raises JobFailed.
     """
-    with TemporaryDirectory() as clean:
-        _copy(folder, Path(clean), subject)
-        found = Qwen2Tokenizer.from_pretrained(clean, local_files_only=True)
-    vocabulary = found.get_vocab()
-    missing = [mark for mark in (*marks, found.pad_token) if mark not in vocabulary]
-    if missing:
-        reason = f"its tokenizer has no {missing[0]}"
-        raise subject.failed("model.unreadable", reason=reason)
+    with tokenizer_files.clean(folder, _DATA, _TOKENIZER, subject) as copied:
+        found = Qwen2Tokenizer.from_pretrained(copied, local_files_only=True)
+    tokenizer_files.demand(found, (*marks, found.pad_token), subject)
     return found
-
-
-def _copy(folder: Path, target: Path, subject: Subject) -> None:
-    """Copy what a tokenizer is made of, and no more."""
-    for name in _DATA:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
-    name = "tokenizer_config.json"
-    config = json.loads((folder / name).read_text(encoding="utf-8"))
-    allowed = known(folder.name, config, _TOKENIZER, subject)
-    (target / name).write_text(json.dumps(allowed), encoding="utf-8")
 
 
 def ids(

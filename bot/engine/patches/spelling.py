@@ -117,7 +117,10 @@ def encoder_names(part: str, network: torch.nn.Module, comfy: str) -> dict[str, 
     kohya's sd-scripts and OneTrainer write `lora_te_` or `lora_te1_`, diffusers `text_encoder.`.
     """
     prefixes = Prefixes(
-        dotted=(f"{part}.", f"text_encoders.{comfy}.", f"text_encoders.{comfy}.transformer."),
+        dotted=(
+            *(f"{part}.", f"text_encoders.{comfy}.", f"text_encoders.{comfy}.transformer."),
+            "text_encoders.transformer.",  # as ComfyUI also reads it
+        ),
         underscored=("lora_te_", "lora_te1_"),
     )
     known: dict[str, AnyTarget] = {}

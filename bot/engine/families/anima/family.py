@@ -1,0 +1,194 @@
+"""The Family interface of Anima; see `families.family` for its methods. Imports torch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import PIL.Image
+import torch
+
+from bot.engine.environment import Place
+from bot.engine.families import flow, qwen3, t5
+from bot.engine.families.anima import (
+    autoencoder,
+    conditioning,
+    configurations,
+    networks,
+    recognition,
+    text,
+)
+from bot.engine.families.anima.autoencoder import Likeliest
+from bot.engine.families.anima.conditioning import Conditioning
+from bot.engine.families.anima.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
+from bot.engine.families.anima.memory import INT8_ON, LEAVING, WHOLE
+from bot.engine.families.anima.networks import (
+    CONDITIONER,
+    DENOISER,
+    FILES,
+    NETWORKS,
+    PIECES,
+    TEXT_ENCODER,
+    TOKENIZER,
+    TOKENIZERS,
+)
+from bot.engine.families.anima.original import CONDITIONER as WITHIN
+from bot.engine.families.anima.original import ORIGINALS
+from bot.engine.families.anima.text import Encoded, Encoders
+from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.kernels import Shape
+from bot.engine.learned import Learned
+from bot.engine.memory import Profile
+from bot.engine.patches.names import AnyTarget
+from bot.engine.patches.spelling import Prefixes, denoiser_names, encoder_names
+from bot.engine.subject import Subject
+from bot.engine.weights import Formats
+from bot.request import GenerationRequest
+from bot.request.editing import Turn
+from catalog import ModelEntry
+from catalog.families import ANIMA as FACTS
+from catalog.weight_files import Header
+from catalog.weight_files.prediction import Training
+
+_OF_CONDITIONER: Final = Prefixes(
+    dotted=("text_conditioner.",),
+    underscored=("lora_text_conditioner_", "lycoris_text_conditioner_", "lora_llm_adapter_"),
+)
+"""Before its paths where a file does not take it for a part of the transformer: in diffusers, by
+analogy in LyCORIS, and in SD.Next (vladmandic/sdnext pull request 4795)."""
+
+
+class Anima:
+    """Anima, base, Aesthetic and Turbo, and the models trained from them."""
+
+    key = FACTS.key
+    adapter_bases = FACTS.adapter_bases
+    networks: tuple[str, ...] = NETWORKS
+    denoiser = DENOISER
+    text_encoders: tuple[str, ...] = (TEXT_ENCODER, CONDITIONER)
+    patched: tuple[str, ...] = (DENOISER, CONDITIONER, TEXT_ENCODER)
+    tokenizers: tuple[str, ...] = TOKENIZERS
+    files = FILES
+    usual_tokens = text.TOKENS
+    vae_scale = VAE_SCALE
+    whole: Mapping[Profile, float] = WHOLE
+    leaving = LEAVING
+    int8_on = INT8_ON
+    preview = PREVIEW
+    ays: tuple[int, ...] = ()
+
+    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+        if what := recognition.stranger(file, header):
+            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        if what := recognition.strange_folder(folder):
+            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        return configurations.checked(network, config, subject)
+
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+        return networks.build(network, config)
+
+    def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
+        return networks.dtype_of(network, place)
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
+
+    def latents_dtype(self, _: torch.dtype) -> torch.dtype:
+        return torch.float32
+
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        return networks.lacking(header)
+
+    def training(
+        self,
+        _: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        return flow.training(root, entry, FACTS.name)
+
+    def timesteps(self, _: Training, __: tuple[int, int], steps: int) -> Mapping[str, Any]:
+        return {"sigmas": np.linspace(1.0, 1 / steps, steps)}
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        return without + scale * (asked - without)
+
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        return networks.PREFIXES[network]
+
+    def unread(self, network: str, name: str) -> bool:
+        return networks.unread(network, name)
+
+    def renamed(
+        self,
+        network: str,
+        _: Any,
+        stored: dict[str, torch.Tensor],
+        __: Collection[str],
+    ) -> dict[str, torch.Tensor]:
+        return networks.renamed(network, stored)
+
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        if folder.name == PIECES:
+            return t5.tokenizer(folder, subject)
+        return qwen3.tokenizer(folder, (), subject)
+
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
+        conditioner = networks[CONDITIONER]
+        within = {WITHIN + path: path for path, _ in conditioner.named_modules() if path}
+        return {
+            **denoiser_names(DENOISER, networks[DENOISER], ORIGINALS),
+            **denoiser_names(CONDITIONER, conditioner, within, own=_OF_CONDITIONER),
+            **encoder_names(TEXT_ENCODER, networks[TEXT_ENCODER], "qwen3_06b"),
+        }
+
+    def encode(
+        self,
+        model: LoadedModel,
+        _: GenerationRequest,
+        turns: Sequence[Turn],
+        __: Sequence[Learned],
+        recall: Recall,
+        *,
+        guided: bool,
+    ) -> tuple[Encoded, ...]:
+        encoders = Encoders(
+            words=model.tokenizers[TOKENIZER],
+            encoder=model.network(TEXT_ENCODER),
+            pieces=model.tokenizers[PIECES],
+            conditioner=model.network(CONDITIONER),
+        )
+        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
+        return text.encode(encoders, pairs, model.network(DENOISER).dtype, recall, model.key)
+
+    def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
+        return Conditioning.of(encoded)
+
+    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
+        raise ValueError(f"{self.key} edits no images")
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return autoencoder.decode(vae, unscaled(vae, latents), tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
+        return autoencoder.likeliest(vae, pixels, tiled=tiled)
+
+    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
+        return latents
+
+    def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
+        conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

@@ -1,0 +1,60 @@
+"""Anima (CircleStone Labs and Comfy Org, 2026): 2 billion parameters, for illustrations."""
+
+from typing import Final
+
+from catalog.families.family import Family, Variant
+from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.dit_adapters import ANIMA as OF_ADAPTERS
+from catalog.weight_files.layouts import ANIMA as ANIMA_MODEL
+
+ANIMA: Final = Family(
+    key="anima",
+    name="Anima",
+    licence="CircleStone Labs Non-Commercial License",
+    architectures=(ANIMA_MODEL,),
+    adapter_bases=(OF_ADAPTERS,),
+    text_encoders=(),
+    config="circlestone-labs/Anima-Base-v1.0-Diffusers",
+    repositories=frozenset(
+        ("circlestone-labs/anima", "circlestone-labs/anima-base-v1.0-diffusers")
+    ),
+    variants=(
+        Variant(
+            name="turbo",
+            marks=("turbo",),
+            steps=IntRange(min=4, default=10, max=30),
+            guidance=FloatRange(min=1.0, default=1.0, max=1.0),
+            takes_negative=False,
+        ),
+        Variant(
+            name="base",
+            marks=("base", "aesthetic", "preview"),
+            steps=IntRange(min=10, default=30, max=100),
+            guidance=FloatRange(min=1.0, default=4.5, max=20.0),
+            takes_negative=True,
+        ),
+    ),
+    # 59 million parameters in each of 28 blocks for 4,096 tokens, and their attention.
+    work=18.0,
+    size=(1024, 1024),
+    pixel_step=16,  # the VAE's scale, and 2×2 of its pixels for the transformer
+    bucket_step=64,
+    shapes=((1, 1), (2, 3), (3, 4), (9, 16), (3, 2), (4, 3), (16, 9)),
+    min_side=512,
+    max_side=1536,
+    # Its authors advise about one megapixel.
+    max_pixels=1536 * 1024,
+    # The transformer has positions for 2048 pixels along each side.
+    hires_max_pixels=2048 * 2048,
+    hires_max_side=2048,
+    schedulers=("Euler", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "UniPC"),
+    takes_emphasis=False,
+    clip_skip=None,
+    takes_image=True,
+    takes_reference=False,
+    pictures_max=0,
+    adapts_text=True,
+    draft=None,
+    fast_steps=(1, 12),
+    fast_guidance=(1.0, 1.0),
+)
