@@ -34,7 +34,7 @@ class TestGrammar:
     def test_what_is_not_given(self) -> None:
         options = parser().parse_args(["imagine", "fox"])
         given = {n: v for n, v in vars(options).items() if v is not None and n != "run"}
-        assert given == {"call": "imagine", "prompt": "fox", "lora": [], "json": False}
+        assert given == {"call": "imagine", "prompt": "fox", "lora": [], "edit": [], "json": False}
 
     def test_a_negative_seed_comes_as_far_as_our_own_refusal(self) -> None:
         assert parser().parse_args(["imagine", "fox", "--seed", "-1"]).seed == -1

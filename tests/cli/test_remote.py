@@ -15,7 +15,7 @@ from bot.cli import remote as remote_module
 from bot.cli.asked import Asked
 from bot.cli.remote import RemoteServer
 from bot.cli.result import NotDone
-from bot.request import Draft
+from bot.request import EDITED, Draft
 from bot.texts.language import Texts
 
 SAY = Texts.read().speaker()
@@ -166,7 +166,7 @@ def test_all_that_the_interface_takes_is_sent() -> None:
             "adapters": (),
         }  # type: ignore[arg-type]
     )
-    body = remote_module._body(draft, {"image": b"a", "reference": b"b"})
+    body = remote_module._body(draft, {"image": b"a", "reference": b"b", EDITED[0]: b"c"})
     # The command line knows sizes as one word.
     assert body.keys() == Generate.model_fields.keys() - {"width", "height"}
     assert body["loras"] == [{"name": "a", "weight": 0.5, "text_weight": 0.25}]

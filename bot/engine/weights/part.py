@@ -195,7 +195,7 @@ class Part:
         )
         for name, weighted in staged(missing, self._device):
             check_stop()
-            if self._stored.slots[name].scales is None:
+            if not (in_eight_bits := self._stored.slots[name].scales is not None):
                 parameter = self._stored.view(buffer, name)
                 # A parameter that is not patched yet need not be copied from RAM again.
                 if name in self._patched:
@@ -205,7 +205,7 @@ class Part:
             base = parameter.float()
             # Nearly every change is a plain product, which is added where the parameter lies.
             read = any(change.reads_base for _, change in weighted)
-            kept = base.data_ptr() == weights.tensor(name).data_ptr()
+            kept = in_eight_bits and base is parameter  # which may be the weights in RAM
             total = base.clone() if read or kept else base
             for weight, change in weighted:
                 if isinstance(change, OfWhole):

@@ -46,11 +46,11 @@ def changes(path: Path, shape: Shape, name: str = NAME) -> dict[str, Any]:
 
 def applied(change: Any, base: Any, weight: float) -> Any:
     """The parameter of a network with `change` applied."""
-    from bot.engine.weights import Part, PristineWeights
+    from bot.engine.weights import Formats, Part, PristineWeights
 
     module = torch.nn.Module()
     module.register_parameter("weight", torch.nn.Parameter(base.to("meta")))
-    part = Part(module, base.dtype, "cpu")
+    part = Part(module, Formats(base.dtype), "cpu")
     part.hold(PristineWeights("pristine", part.layout, None, {"weight": base}))
     part.set_changes({"weight": [(weight, change)]})
     part.wake(lambda: None)
