@@ -77,7 +77,15 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "zimage": ("ZImageTransformer2DModel", {}),
     "anima": (
         "CosmosTransformer3DModel",
-        {"in_channels": 16, "num_attention_heads": 16, "num_layers": 28, "text_embed_dim": 1024},
+        {
+            "adaln_lora_dim": 256,
+            "attention_head_dim": 128,
+            "extra_pos_embed_type": None,
+            "in_channels": 16,
+            "num_attention_heads": 16,
+            "num_layers": 28,
+            "text_embed_dim": 1024,
+        },
     ),
     "qwen-image": ("QwenImageTransformer2DModel", {}),
     "krea2": ("Krea2Transformer2DModel", {}),
@@ -188,6 +196,38 @@ def _of_krea(shapes: Shapes) -> Shapes:
     return {_first(table, name): shape for name, shape in shapes.items()}
 
 
+_ANIMA: Final = (
+    (r"^patch_embed\.proj\.", "x_embedder.proj.1."),
+    (r"^time_embed\.t_embedder\.", "t_embedder.1."),
+    (r"^time_embed\.norm\.", "t_embedding_norm."),
+    (r"^proj_out\.", "final_layer.linear."),
+    (r"^norm_out\.linear_(\d)\.", r"final_layer.adaln_modulation.\1."),
+    *(
+        (rf"^transformer_blocks\.(\d+)\.{ours}", rf"blocks.\1.{theirs}")
+        for ours, theirs in (
+            (r"norm1\.linear_(\d)\.", r"adaln_modulation_self_attn.\2."),
+            (r"norm2\.linear_(\d)\.", r"adaln_modulation_cross_attn.\2."),
+            (r"norm3\.linear_(\d)\.", r"adaln_modulation_mlp.\2."),
+            (r"attn1\.to_out\.0\.", "self_attn.output_proj."),
+            (r"attn2\.to_out\.0\.", "cross_attn.output_proj."),
+            (r"attn1\.to_([qkv])\.", r"self_attn.\2_proj."),
+            (r"attn2\.to_([qkv])\.", r"cross_attn.\2_proj."),
+            (r"attn1\.norm_([qk])\.", r"self_attn.\2_norm."),
+            (r"attn2\.norm_([qk])\.", r"cross_attn.\2_norm."),
+            (r"ff\.net\.0\.proj\.", "mlp.layer1."),
+            (r"ff\.net\.2\.", "mlp.layer2."),
+        )
+    ),
+)
+"""Names of diffusers → those of NVIDIA, as for `_FLUX`."""
+
+
+def _of_anima(shapes: Shapes) -> Shapes:
+    """With the text conditioner, which the authors' file has inside the transformer."""
+    within = {f"llm_adapter.{n}": s for n, s in _built("AnimaTextConditioner", {}).items()}
+    return {**{_first(_ANIMA, name): shape for name, shape in shapes.items()}, **within}
+
+
 def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         renamed, found = re.subn(pattern, replacement, name)
@@ -198,6 +238,7 @@ def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
 
 _RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "flux": _of_black_forest,
+    "anima": _of_anima,
     "krea2": _of_krea,
 }
 

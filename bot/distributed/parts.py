@@ -26,10 +26,11 @@ from catalog import (
 )
 from catalog.disk import is_file, is_folder, names_in
 from catalog.families import FAMILIES
-from catalog.locate import INDEXES, Location, second_file, weight_file
+from catalog.locate import Location, second_file, weight_file
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.peft_config import config_file
+from catalog.weight_files.pipeline import INDEXES
 
 SUFFIXES: Final = (*MODEL_SUFFIXES, ".json", ".txt", ".yaml", ".yml")
 """What the names of files end in that may be sent to a worker."""

@@ -102,7 +102,7 @@ def test_entries_are_frozen() -> None:
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
         ({"clip_skip": 1}, "clip_skip must be from 2 to 12 for Stable Diffusion XL, got 1"),
-        ({"family": "sd9"}, "family must be one of sdxl, sd15, flux2, zimage, got 'sd9'"),
+        ({"family": "sd9"}, "family must be one of sdxl, sd15, flux2, zimage, anima, got 'sd9'"),
         ({"variant": "odd"}, "variant must be one of base, got 'odd'"),
         ({"prediction": "v"}, "prediction must be 'epsilon', 'v_prediction', 'edm', 'edm_v"),
         (

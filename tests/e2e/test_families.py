@@ -37,6 +37,12 @@ path = "families/turbo"
 size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
+[models.lines]
+name = "Anima base"
+path = "families/anima"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
 """
 LORAS = """
 [loras.for-small]
@@ -51,6 +57,10 @@ models = ["klein"]
 name = "For Z-Image"
 path = "families/turbo.safetensors"
 models = ["turbo"]
+[loras.for-lines]
+name = "For Anima"
+path = "families/lines.safetensors"
+models = ["lines"]
 """
 FITTING = {
     "small": (
@@ -60,6 +70,7 @@ FITTING = {
     ),
     "klein": ("transformer.transformer_blocks.0.attn.to_q", (32, 32), "flux-2-klein-4b"),
     "turbo": ("transformer.layers.0.adaLN_modulation.0", (128, 32), "z-image"),
+    "lines": ("lora_unet_llm_adapter_blocks_0_cross_attn_q_proj", (16, 16), "anima-preview"),
 }
 """Model → a module of it, the shape of its weight, and what a trainer calls the model, which the
 narrow layers of a tiny one do not tell."""
@@ -72,12 +83,14 @@ def write(folder: Path) -> None:
     prepare_libraries()
     from tests.engine import tiny_sd15
     from tests.engine.factories import kohya, save
+    from tests.engine.families.anima import tiny_model as anima
     from tests.engine.families.flux2 import tiny_model as klein
     from tests.engine.families.zimage import tiny_model as zimage
 
     tiny_sd15.build(folder / "sd15")
     klein.build(folder / "klein")
     zimage.build(folder / "turbo")
+    anima.build(folder / "anima")
     for number, (key, (module, shape, architecture)) in enumerate(FITTING.items()):
         tensors = kohya(module, shape, seed=number, size=3.0)
         save(folder / f"{key}.safetensors", tensors, {"modelspec.architecture": architecture})

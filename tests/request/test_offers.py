@@ -19,7 +19,13 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
     assert refusal.value.params == {
         "name": "flux",
         "what": "Flux (dev) transformer",
-        "families": ("Stable Diffusion XL", "Stable Diffusion 1.5", "FLUX.2 klein", "Z-Image"),
+        "families": (
+            "Stable Diffusion XL",
+            "Stable Diffusion 1.5",
+            "FLUX.2 klein",
+            "Z-Image",
+            "Anima",
+        ),
     }
 
 

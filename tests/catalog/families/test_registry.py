@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from catalog import SCHEDULERS, FloatRange, IntRange, ModelEntry
 from catalog.families import (
+    ANIMA,
     DEFAULT,
     FAMILIES,
     FLUX2,
@@ -65,7 +66,7 @@ def test_a_model_of_which_nothing_says_is_an_sdxl() -> None:
 def test_every_checkpoint_that_can_be_told_has_a_family() -> None:
     told = [name for family in FAMILIES.values() for name in family.architectures]
     assert sorted(told) == sorted(USABLE)
-    assert [of_architecture(name) for name in USABLE] == [SDXL, SD15, FLUX2, ZIMAGE]
+    assert [of_architecture(name) for name in USABLE] == [SDXL, SD15, FLUX2, ZIMAGE, ANIMA]
     assert of_architecture("") is None
 
 

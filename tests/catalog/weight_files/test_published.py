@@ -10,6 +10,8 @@ from catalog.weight_files.parts import model_kind
 from tests.catalog.weight_files.headers import NAMES, shapes_of
 
 WHAT = {
+    "anima": "Cosmos transformer",
+    "anima-original": "Anima transformer",
     "auraflow": "AuraFlow transformer",
     "chroma": "Chroma transformer",
     "cosmos": "Cosmos transformer",
@@ -44,7 +46,7 @@ WHAT = {
 
 WHOLE = ("sd15", "sdxl")
 """Of these, a file needs text encoders and a VAE as well."""
-COMPLETED = ("flux2-klein-4b", "flux2-klein-4b-original", "zimage")
+COMPLETED = ("anima-original", "flux2-klein-4b", "flux2-klein-4b-original", "zimage")
 """These are completed by their configuration."""
 
 
@@ -71,7 +73,10 @@ def test_whatever_cannot_be_used_is_refused_by_name(name: str) -> None:
         return
     assert refusal is not None
     assert refusal.what.startswith(WHAT[name])
-    assert "checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B and Z-Image can be used" in refusal.advice
+    assert (
+        "checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image and Anima can be used"
+        in refusal.advice
+    )
 
 
 def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:

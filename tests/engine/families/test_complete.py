@@ -39,11 +39,18 @@ def _zimage(folder: Path) -> None:
     tiny_model.build(folder)
 
 
+def _anima(folder: Path) -> None:
+    from tests.engine.families.anima import tiny_model
+
+    tiny_model.build(folder)
+
+
 TINY: Final[dict[str, Callable[[Path], None]]] = {
     "sdxl": _sdxl,
     "sd15": _sd15,
     "flux2": _flux2,
     "zimage": _zimage,
+    "anima": _anima,
 }
 """Family → what writes a tiny model of it into a folder."""
 HEADERS: Final = {
@@ -51,6 +58,7 @@ HEADERS: Final = {
     "sd15": "sd15",
     "flux2": "flux2-klein-4b",
     "zimage": "zimage",
+    "anima": "anima-original",
 }
 """Family → a published model of it in tests/catalog/weight_files/headers."""
 

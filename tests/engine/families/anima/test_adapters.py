@@ -14,7 +14,7 @@ from tests.engine.families.anima.conftest import BASE
 from tests.engine.families.anima.files import authors_name
 from tests.engine.families.flux2.files import stored
 from tests.engine.patches import make
-from tests.engine.patches.test_algorithms import expected_delta
+from tests.engine.patches.formulas import expected_delta
 
 RANK, ALPHA, WEIGHT = 4, 3.0, 0.7
 Spell = Callable[[str], str]
