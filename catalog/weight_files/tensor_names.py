@@ -82,7 +82,9 @@ def _split(tensor: str) -> tuple[str, str] | None:
         if bare != module:
             return bare, words[-2]
     if words[-1] in _SINGLES and len(words) > 1:
-        return _without_tail(".".join(words[:-1])), _SAME.get(words[-1], words[-1])
+        module = ".".join(words[:-1])
+        bare = _without_tail(module) if words[-1] == "alpha" else module
+        return bare, _SAME.get(words[-1], words[-1])
     return None
 
 

@@ -181,6 +181,8 @@ def test_its_lines_come_through_with_the_job_and_without_prompts(lines: Lines) -
     try:
         with concerning("job1"):
             engine.warm_up()
+            # What it prints once it was given a prompt may quote it.
+            until(lambda: lines.of("printed: written to stdout"))
             paint(engine, f"say {CANARY}")
             paint(engine, f"cut {CANARY}")
             engine.prefetch(

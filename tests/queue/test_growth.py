@@ -4,6 +4,7 @@ Counted in the instructions that Python executes, not in seconds: they are alway
 forecast all places is not part of it, as that is done once for many requests.
 """
 
+import gc
 import math
 import sys
 from collections.abc import Callable
@@ -52,11 +53,13 @@ def instructions(work: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # what others have it call would be counted, too
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
         ("m.lokr_t2", "m", "lokr_t2"),
         ("m.a1.weight", "m", "a1"),
         ("m.oft_blocks", "m", "oft_blocks"),
+        ("m.lora.b_norm", "m.lora", "b_norm"),
         ("m.alpha", "m", "alpha"),
         ("diffusion_model.out.2.diff_b", "diffusion_model.out.2", "diff_b"),
     ],
