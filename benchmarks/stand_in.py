@@ -15,7 +15,7 @@ from PIL import Image
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting, unheard
 from bot.progress import Progress, Stage
-from bot.recipe import Recipe
+from bot.recipe import Recipe, Weights
 from catalog import AdapterEntry, ModelEntry
 
 
@@ -61,7 +61,8 @@ class StandIn:
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         done = PaintedImage(request.seed, image, digest)
         painted(done)
-        return Painting((done,), Recipe(request=request, checkpoint=None), ())
+        checkpoint = Weights(request.model, "0" * 64, "0" * 10) if request.model else None
+        return Painting((done,), Recipe(request=request, checkpoint=checkpoint), ())
 
     def _image(self, size: tuple[int, int]) -> Image.Image:
         if size not in self._images:
