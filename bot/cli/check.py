@@ -185,8 +185,9 @@ def _device(settings: Settings, device: str) -> Finding:
             f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
         )
     text = f"device: {report.device} ({report.name}), {report.dtype}"
-    if report.in_eight_bits:
-        text += f", int8 for {' and '.join(FAMILIES[key].name for key in report.in_eight_bits)}"
+    for how, keys in (("int8", report.in_eight_bits), ("streamed from RAM", report.streamed)):
+        if keys:
+            text += f", {how} for {' and '.join(FAMILIES[key].name for key in keys)}"
     if report.total_memory is None:
         if report.device == "cpu":
             return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")

@@ -21,7 +21,7 @@ from bot.engine.families.anima import (
 from bot.engine.families.anima.autoencoder import Likeliest
 from bot.engine.families.anima.conditioning import Conditioning
 from bot.engine.families.anima.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
-from bot.engine.families.anima.memory import INT8_ON, LEAVING, WHOLE
+from bot.engine.families.anima.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.anima.networks import (
     CONDITIONER,
     DENOISER,
@@ -73,7 +73,8 @@ class Anima:
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
-    int8_on = INT8_ON
+    too_large_on = TOO_LARGE_ON
+    blocks: Mapping[str, str] = {}
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 

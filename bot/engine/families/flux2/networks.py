@@ -69,6 +69,11 @@ def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats
     return Formats(dtype, int8=_LARGE.get(network, "") if in_eight_bits else "")
 
 
+BLOCKS: Final = {
+    DENOISER: r"(?:single_)?transformer_blocks\.\d+",
+    TEXT_ENCODER: r"layers\.\d+",
+}
+
 _LARGE: Final = {
     DENOISER: r"(?:single_)?transformer_blocks\.\d+\..+",
     TEXT_ENCODER: r"layers\.\d+\..+",

@@ -46,7 +46,8 @@ class UNetFamily:
     usual_tokens = TOKENS
     vae_scale = VAE_SCALE
     leaving = USUAL
-    int8_on = frozenset[Profile]()
+    too_large_on = frozenset[Profile]()
+    blocks: Mapping[str, str] = {}
 
     def __init__(
         self,

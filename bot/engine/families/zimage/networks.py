@@ -59,6 +59,11 @@ def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats
     return Formats(dtype, int8=_LARGE.get(network, "") if in_eight_bits else "")
 
 
+BLOCKS: Final = {
+    DENOISER: r"(?:layers|noise_refiner|context_refiner)\.\d+",
+    TEXT_ENCODER: r"layers\.\d+",
+}
+
 _LARGE: Final = {
     DENOISER: r"(?:layers|noise_refiner|context_refiner)\.\d+\.(?:attention|feed_forward)\..+",
     TEXT_ENCODER: r"layers\.\d+\..+",
