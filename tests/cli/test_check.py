@@ -157,3 +157,15 @@ def test_check_tells_what_the_cards_profile_wants(
     assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
     assert (finding.mend == "") is fine
     assert not finding.fatal
+
+
+def test_check_tells_what_becomes_of_models_that_are_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report = DeviceReport(
+        "cuda", "a card", "float16", 2**30, 2**30, None, "11gb", ("flux2", "zimage"), ("anima",)
+    )
+    engine = SimpleNamespace(device_report=lambda: report)
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
+    text = _device(Settings.model_construct(), "auto").text
+    assert ", int8 for FLUX.2 klein and Z-Image, streamed from RAM for Anima, " in text
