@@ -81,13 +81,13 @@ def write(folder: Path) -> None:
     from bot.engine.importing import prepare_libraries
 
     prepare_libraries()
-    from tests.engine import tiny_sd15
     from tests.engine.factories import kohya, save
     from tests.engine.families.anima import tiny_model as anima
     from tests.engine.families.flux2 import tiny_model as klein
+    from tests.engine.families.sd15 import tiny_model as sd15
     from tests.engine.families.zimage import tiny_model as zimage
 
-    tiny_sd15.build(folder / "sd15")
+    sd15.build(folder / "sd15")
     klein.build(folder / "klein")
     zimage.build(folder / "turbo")
     anima.build(folder / "anima")

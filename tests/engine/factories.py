@@ -43,7 +43,7 @@ Pair = tuple[Any, Any]
 
 
 def build_models(folder: Path) -> None:
-    from tests.engine import tiny_model
+    from tests.engine.families.sdxl import tiny_model
 
     tiny_model.build(folder / TINY)
     tiny_model.build(folder / "other", seed=7)

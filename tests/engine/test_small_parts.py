@@ -179,7 +179,7 @@ def test_hashing_can_be_stopped(tmp_path: Path) -> None:
 def test_the_tiny_model_is_always_the_same(models_dir: Path, tmp_path: Path) -> None:
     import torch
 
-    from tests.engine import tiny_model
+    from tests.engine.families.sdxl import tiny_model
 
     torch.manual_seed(99)
     tiny_model.build(tmp_path / "again")

@@ -18,7 +18,6 @@ from bot.engine import Engine
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.request import EmbeddingUse, GenerationRequest, Hires, InitImage
 from catalog import Catalog, EmbeddingEntry, Embeddings
-from tests.engine import tiny_model
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -31,6 +30,7 @@ from tests.engine.factories import (
     request,
     save,
 )
+from tests.engine.families.sdxl import tiny_model
 
 STEPS: Final = int(os.environ.get("WALK_STEPS", "8"))
 SEED: Final = int(os.environ.get("WALK_SEED", "1"))

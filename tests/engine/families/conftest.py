@@ -8,8 +8,8 @@ import pytest
 @pytest.fixture(scope="session")
 def sd15_dir(models_dir: Path) -> Path:
     """`models_dir` with `sd15` and `sd15-other`, of one shape with other weights."""
-    from tests.engine import tiny_sd15
+    from tests.engine.families.sd15 import tiny_model
 
-    tiny_sd15.build(models_dir / "sd15")
-    tiny_sd15.build(models_dir / "sd15-other", seed=7)
+    tiny_model.build(models_dir / "sd15")
+    tiny_model.build(models_dir / "sd15-other", seed=7)
     return models_dir

@@ -16,15 +16,15 @@ LANGUAGES: Final = ("en-US", "de", "fr")
 
 
 def _sdxl(folder: Path) -> None:
-    from tests.engine import tiny_model
+    from tests.engine.families.sdxl import tiny_model
 
     tiny_model.build(folder)
 
 
 def _sd15(folder: Path) -> None:
-    from tests.engine import tiny_sd15
+    from tests.engine.families.sd15 import tiny_model
 
-    tiny_sd15.build(folder)
+    tiny_model.build(folder)
 
 
 def _flux2(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from diffusers import PNDMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from tests.engine import tiny_model
+from tests.engine.families.sdxl import tiny_model as sdxl
 from tools.demo.words import END, START, write_tokenizer
 
 SEED = 20_261_130
@@ -19,9 +19,9 @@ WIDTH = 32
 
 
 def build(folder: Path, seed: int = SEED) -> None:
-    """Write the model as a diffusers folder, as `tiny_model.build` does."""
+    """Write the model as a diffusers folder, as that of SDXL does."""
     folder.mkdir(parents=True)
-    vocabulary, merges = tiny_model.vocabulary_and_merges()
+    vocabulary, merges = sdxl.vocabulary_and_merges()
     write_tokenizer(folder / "tokenizer", END, vocabulary, merges)
     text = CLIPTextConfig(
         vocab_size=len(vocabulary),
@@ -47,9 +47,9 @@ def build(folder: Path, seed: int = SEED) -> None:
     parts: dict[str, Any] = {
         "text_encoder": CLIPTextModel(text),
         "unet": unet,
-        "vae": tiny_model.autoencoder(scaling_factor=0.18215),
+        "vae": sdxl.autoencoder(scaling_factor=0.18215),
     }
-    tiny_model.save(folder, parts, seed)
+    sdxl.save(folder, parts, seed)
     PNDMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
