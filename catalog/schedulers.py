@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from catalog.weight_files.prediction import EDM, EDM_VELOCITY, FLOW
+from catalog.predictions import EDM, EDM_VELOCITY, FLOW
 
 SCHEDULERS: Final = (
     "DPM++ 2M Karras",

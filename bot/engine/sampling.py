@@ -10,15 +10,8 @@ import numpy as np
 import torch
 
 from bot.errors import JobFailed
-from catalog.weight_files.prediction import (
-    EDM,
-    EDM_VELOCITY,
-    EPSILON,
-    FLOW,
-    NOISE,
-    VELOCITY,
-    Training,
-)
+from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, FLOW, VELOCITY
+from catalog.weight_files.prediction import NOISE, Training
 
 _KARRAS: Final = {"use_karras_sigmas": True}
 _SDE: Final = {"algorithm_type": "sde-dpmsolver++"}

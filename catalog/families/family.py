@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from catalog.families.recognition import Transformer, UNet
 from catalog.ranges import FloatRange, IntRange
 
 
@@ -44,6 +45,7 @@ class Family:
     key: stable, for the code. name: for users. licence: of its authors' own models.
     architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
+    recognition: what tells its files from all others.
     text_encoders: those that an embedding has to have vectors for, by their folders.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
     repositories: hub ids, in lower case, of models of this family; for those that are not
@@ -70,6 +72,7 @@ class Family:
     licence: str
     architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
+    recognition: Transformer | UNet
     text_encoders: tuple[str, ...]
     config: str
     repositories: frozenset[str] = frozenset()

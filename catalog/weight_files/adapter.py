@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from catalog.families.recognition import Shapes
 from catalog.lines import clean_line
 from catalog.weight_files import algorithms, base_models, training
 from catalog.weight_files.algorithms import (
@@ -26,7 +27,7 @@ from catalog.weight_files.algorithms import (
     NORM,
     UNKNOWN,
 )
-from catalog.weight_files.base_models import INPUT_LAST, OUTPUT_FIRST, Shapes
+from catalog.weight_files.base_models import INPUT_LAST, OUTPUT_FIRST
 from catalog.weight_files.embedding import (
     BUNDLE,
     EMBEDDING,

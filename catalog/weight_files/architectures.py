@@ -1,11 +1,13 @@
-"""Denoisers that are not SDXL's, each by tensors that only it has.
+"""Denoisers that are no UNet, each by tensors that only it has. A family's are in its folder.
 
 The names are those of the authors' own files, as ComfyUI reads them, and of diffusers.
 """
 
 from typing import Final
 
-from catalog.weight_files.base_models import Shapes
+from catalog.families import FAMILIES
+from catalog.families.flux import flux2
+from catalog.families.recognition import Shapes, Transformer
 
 PREFIXES: Final = (
     *("model.diffusion_model.", "diffusion_model.", "", "transformer.", "model.model."),
@@ -13,17 +15,12 @@ PREFIXES: Final = (
 )
 """What programs put before the names of a denoiser."""
 
-_FLUX2: Final = "FLUX.2"
-_FLUX2_SIZES: Final = {
-    (5, 20, 3072): "FLUX.2 klein 4B",
-    (8, 24, 4096): "FLUX.2 klein 9B",
-    (8, 48, 6144): "FLUX.2 dev",
-}
-"""Double blocks, single blocks and width → model. Its distilled and base models are alike."""
-
+_FAMILIES: Final = tuple(
+    recognition
+    for family in FAMILIES.values()
+    if isinstance(recognition := family.recognition, Transformer)
+)
 _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    (_FLUX2, ("double_stream_modulation_img.lin.weight",)),
-    (_FLUX2, ("double_stream_modulation_img.linear.weight",)),
     ("Chroma", ("distilled_guidance_layer.norms.0.scale",)),
     ("Chroma", ("distilled_guidance_layer.norms.0.weight",)),
     ("Chroma", ("distilled_guidance_layer.in_proj.weight",)),
@@ -48,10 +45,8 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("LTX-Video", ("adaln_single.emb.timestep_embedder.linear_1.bias",)),
     ("LTX-Video", ("time_embed.emb.timestep_embedder.linear_1.bias", "scale_shift_table")),
     ("OmniGen 2", ("ref_image_refiner.0.attn.to_q.weight",)),
-    ("Z-Image", ("cap_pad_token", "noise_refiner.0.attention.k_norm.weight")),
     ("Lumina 2", ("time_caption_embed.timestep_embedder.linear_1.bias",)),
     ("Lumina 2", ("cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight")),
-    ("Z-Image", ("cap_embedder.1.weight", "noise_refiner.0.attention.norm_k.weight")),
     ("Lumina", ("cap_embedder.1.weight",)),
     ("Wan", ("head.modulation",)),
     ("Wan", ("condition_embedder.time_embedder.linear_1.weight", "patch_embedding.weight")),
@@ -59,7 +54,6 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("HiDream", ("t_embedder1.mlp.0.weight", "x_embedder.proj1.weight")),
     ("Qwen-Image", ("txt_in.text_norm.weight",)),
     ("Qwen-Image", ("txt_norm.weight",)),
-    ("Anima", ("llm_adapter.blocks.0.cross_attn.q_proj.weight",)),
     ("Cosmos", ("blocks.0.mlp.layer1.weight",)),
     ("Cosmos", ("blocks.block0.blocks.0.block.attn.to_q.0.weight",)),
     ("Cosmos", ("time_embed.t_embedder.linear_1.weight", "patch_embed.proj.weight")),
@@ -76,7 +70,6 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 """Architecture and the tensors that prove it; a more particular one comes first."""
 
-_Z_IMAGE_WIDTH: Final = 3840
 _T5_WIDTH: Final = 4096
 _FLUX_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
 """Layers that read the text embeddings, which are T5's in Flux itself."""
@@ -87,6 +80,11 @@ _FLUX_TASKS: Final = {384: "Fill", 128: "Control", 196: "Control"}
 def transformer(shapes: Shapes) -> str:
     """The architecture of the diffusion transformer in a file with these tensors; "" if none."""
     for prefix in PREFIXES:
+        for family in _FAMILIES:
+            if name := family.model(prefix, shapes):
+                return name
+        if name := flux2(prefix, shapes):
+            return name
         for name, needed in _TRANSFORMERS:
             if all(prefix + tensor in shapes for tensor in needed):
                 return _refined(name, prefix, shapes)
@@ -99,31 +97,7 @@ def _refined(name: str, prefix: str, shapes: Shapes) -> str:
         if any(shape and shape[-1] != _T5_WIDTH for shape in text):
             return "Flux-like"
         return f"Flux ({_flux(prefix, shapes)})"
-    if name == _FLUX2:
-        return _FLUX2_SIZES.get(_size(prefix, shapes), _FLUX2)
-    if name == "Lumina 2" and shapes.get(f"{prefix}cap_embedder.1.weight", ())[:1] == (
-        _Z_IMAGE_WIDTH,
-    ):
-        return "Z-Image"
     return name
-
-
-def _size(prefix: str, shapes: Shapes) -> tuple[int, int, int]:
-    """Double blocks, single blocks and width of a FLUX.2 transformer."""
-    double, single = (
-        max(_count(f"{prefix}{name}.", shapes) for name in names)
-        for names in (
-            ("double_blocks", "transformer_blocks"),
-            ("single_blocks", "single_transformer_blocks"),
-        )
-    )
-    inputs = shapes.get(f"{prefix}img_in.weight") or shapes.get(f"{prefix}x_embedder.weight")
-    return double, single, inputs[0] if inputs else 0
-
-
-def _count(prefix: str, shapes: Shapes) -> int:
-    """How many numbers follow `prefix` in these names."""
-    return len({n.removeprefix(prefix).partition(".")[0] for n in shapes if n.startswith(prefix)})
 
 
 def _flux(prefix: str, shapes: Shapes) -> str:

@@ -7,27 +7,20 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from catalog.families import FAMILIES
+from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
+from catalog.families.recognition import Shapes, UNet
+from catalog.families.sd15.recognition import SD1_OR_2
+from catalog.families.sdxl.recognition import SDXL_MODEL, SDXL_OFFSPRING
 from catalog.weight_files import dit_adapters
-from catalog.weight_files.dit_adapters import (
-    ANIMA,
-    DIT,
-    FLUX,
-    FLUX2_DEV,
-    FLUX_OR_KLEIN,
-    KLEIN,
-    KLEIN_4B,
-    KLEIN_9B,
-    Z_IMAGE,
+from catalog.weight_files.dit_adapters import CHROMA, DIT
+
+_FAMILIES: Final = tuple(family.recognition for family in FAMILIES.values())
+_UNETS: Final = tuple(
+    (family.architectures[0], recognition)
+    for family in FAMILIES.values()
+    if isinstance(recognition := family.recognition, UNet)
 )
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-SDXL: Final = "SDXL"
-SDXL_OFFSPRING: Final = ("Pony", "Illustrious", "NoobAI")
-"""Models trained so far from SDXL that their adapters work best with them."""
-SD15: Final = "SD 1.5"
-SD1_OR_2: Final = "SD 1.5/2"
-"""Their blocks are the same; only the layers that read the text embeddings differ."""
 
 _STATED_MAX: Final = 200
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
@@ -37,7 +30,11 @@ INPUT_LAST: Final = ("lora_down", "lora_A", "hada_w1_b", "diff", "a2")
 OUTPUT_FIRST: Final = ("lora_up", "lora_B", "hada_w1_a", "diff")
 """Suffixes of those whose first dimension is its output width."""
 
-_BASE_OF_CONTEXT: Final = {768: SD15, 1024: "SD 2", 1280: "SDXL refiner", 2048: SDXL}
+_BASE_OF_CONTEXT: Final = {
+    1024: "SD 2",
+    1280: "SDXL refiner",
+    **{family.context: name for name, family in _UNETS},
+}
 """Width of the text embeddings that a cross-attention layer of the UNet reads."""
 
 _KEYS_AND_VALUES: Final = ("to_k", "to_v", "to_k_lora", "to_v_lora")
@@ -54,66 +51,45 @@ _TRANSFORMERS: Final = (
     ("joint_blocks_", "SD 3"),
     ("\ntransformer_", DIT),
 )
-_OF_SD1: Final = ("down_blocks_0_attentions_", "input_blocks_1_1_", "down_blocks_3_")
-_OF_SDXL: Final = (
-    *("_transformer_blocks_1_", "add_embedding_", "label_emb_"),
-    *("\nlora_te2_", "\ntext_encoder_2_"),
-)
-"""The second text encoder is a CLIP here; where it is a T5, `dit_adapters` has said so before."""
-
 
 # Matched against architecture names without spaces and dashes; the first that occurs wins.
 _ARCHITECTURES: Final = (
     ("refiner", "SDXL refiner"),
-    ("stablediffusionxl", SDXL),
-    ("sdxl", SDXL),
-    ("stablediffusionv1", "SD 1.5"),
-    ("sdv1", "SD 1.5"),
-    ("sd1", "SD 1.5"),
+    *(words for family in _FAMILIES for words in family.stated.bases),
     ("stablediffusionv2", "SD 2"),
     ("sdv2", "SD 2"),
     ("sd2", "SD 2"),
     ("stablediffusion3", "SD 3"),
     ("sd3", "SD 3"),
-    ("chroma", "Chroma"),
-    *(("flux2klein4b", KLEIN_4B), ("flux2klein9b", KLEIN_9B), ("flux2klein", KLEIN)),
+    ("chroma", CHROMA),
     ("flux2", FLUX2_DEV),
     ("flux", FLUX),
     ("hunyuan", "Hunyuan"),
     ("wan2", "Wan"),
     ("qwen", "Qwen-Image"),
     ("lumina", "Lumina"),
-    ("zimage", Z_IMAGE),
     ("pixart", "PixArt"),
     ("auraflow", "AuraFlow"),
     ("krea2", "Krea 2"),
-    *(("animagine", SDXL), ("animate", "AnimateDiff"), ("anima", ANIMA)),
 )
-# The same for checkpoint names; the numbers are Civitai's, whose trainer writes nothing else.
+# The same for checkpoint names.
 _CHECKPOINTS: Final = (
-    ("noob", "NoobAI"),
-    ("illustrious", "Illustrious"),
-    ("889818safetensors", "Illustrious"),
-    ("pony", "Pony"),
-    ("290640safetensors", "Pony"),
-    ("sdxl", SDXL),
-    ("v15pruned", "SD 1.5"),
+    *(words for family in _FAMILIES for words in family.stated.checkpoints),
     ("flux1", FLUX),
 )
 # And as Civitai names them.
 _IN_WORDS: Final = (
     ("ponyv7", "AuraFlow"),
-    *(("noob", "NoobAI"), ("illustrious", "Illustrious"), ("pony", "Pony")),
+    *(words for family in _FAMILIES for words in family.stated.offspring),
     *(("stablecascade", "Stable Cascade"), ("svd", "Stable Video Diffusion"), ("kolors", "Kolors")),
     *(("wanvideo", "Wan"), ("hidream", "HiDream"), ("ltxv", "LTX Video"), ("mochi", "Mochi")),
     *_ARCHITECTURES,
 )
-_UNET_BASES: Final = frozenset({"SD 1.5", "SD 2", "SDXL", "SDXL refiner"})
+_UNET_BASES: Final = frozenset(_BASE_OF_CONTEXT.values())
 _LIKE: Final = {
     # Their blocks have the same names as Flux's.
-    FLUX: frozenset({"Chroma", "Hunyuan"}),
-    FLUX_OR_KLEIN: frozenset({"Chroma", "Hunyuan", FLUX, KLEIN_4B}),
-    KLEIN: frozenset({KLEIN_4B, KLEIN_9B, FLUX2_DEV}),
+    FLUX: frozenset({CHROMA, "Hunyuan"}),
+    **{base: others for family in _FAMILIES for base, others in family.stated.alike},
 }
 """What the tensors tell → what metadata may make of it."""
 
@@ -127,8 +103,8 @@ def refined(structure: str, metadata: Mapping[str, str]) -> str:
     keys = ("modelspec.architecture", "ss_base_model_version")
     stated = _first(_ARCHITECTURES, (_letters(metadata, key) for key in keys))
     checkpoint = _first(_CHECKPOINTS, [_letters(metadata, "ss_sd_model_name")])
-    base = structure or stated or (SDXL if checkpoint in SDXL_OFFSPRING else checkpoint)
-    if base == SDXL and checkpoint in SDXL_OFFSPRING:
+    base = structure or stated or (SDXL_MODEL if checkpoint in SDXL_OFFSPRING else checkpoint)
+    if base == SDXL_MODEL and checkpoint in SDXL_OFFSPRING:
         return checkpoint
     if base == SD1_OR_2 and stated in {"SD 1.5", "SD 2"}:
         return stated
@@ -148,7 +124,7 @@ def in_words(base: str, said: str) -> str:
     stated = _first(_IN_WORDS, [words])
     if told := _told_apart(base, stated):
         return told
-    return stated if not base or (base == SDXL and stated in SDXL_OFFSPRING) else base
+    return stated if not base or (base == SDXL_MODEL and stated in SDXL_OFFSPRING) else base
 
 
 def _told_apart(base: str, stated: str) -> str:
@@ -208,12 +184,8 @@ def of_tensors(shapes: Shapes, telling: Mapping[str, Shapes]) -> str:
     for mark, base in _TRANSFORMERS:
         if mark in names:
             return base
-    if "down_blocks_" in names or "input_blocks_" in names:
-        # Text embeddings of another width rule these out, whatever the block names.
-        if not foreign and any(mark in names for mark in _OF_SD1):
-            return SD1_OR_2
-        return SDXL if any(mark in names for mark in _OF_SDXL) else ""
-    return SDXL if any(mark in names for mark in _OF_SDXL[1:]) else ""
+    told = (family.adapter_base(names, foreign) for _, family in _UNETS)
+    return next(filter(None, told), "")
 
 
 def _input_width(parts: Shapes) -> int:

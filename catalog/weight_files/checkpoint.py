@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from catalog.families.recognition import Shapes
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.base_models import Shapes
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
 from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind

@@ -18,10 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from catalog.families import FAMILIES
+from catalog.families.recognition import Shapes, UNet
+from catalog.families.unet import FIRST, SECOND
 from catalog.limits import TRIGGER_MAX
 from catalog.lines import clean_line
 from catalog.weight_files import training
-from catalog.weight_files.base_models import SD15, SDXL, Shapes
 from catalog.weight_files.header import Header
 
 EMBEDDING: Final = "textual inversion"
@@ -29,9 +31,6 @@ BUNDLE: Final = "bundle_emb."
 """What the names of embeddings inside a LoRA begin with."""
 VECTORS_MAX: Final = 75
 """As many tokens as CLIP reads at once; no trainer makes more."""
-FIRST: Final = "text_encoder"
-SECOND: Final = "text_encoder_2"
-"""SDXL's text encoders, named after their folders in a diffusers pipeline."""
 
 _PAIRS: Final = (
     ("clip_l", "clip_g"),
@@ -47,9 +46,18 @@ _T5: Final = re.compile(r"t5(?:xxl|_xxl)?(?:_out)?")
 _FIRSTS: Final = frozenset(pair[0] for pair in _PAIRS)
 _NAMED: Final = frozenset({name for pair in _PAIRS for name in pair})
 _OF_MODULE: Final = re.compile(r"lora_|\.(?:weight|bias|alpha|diff_?b?|dora_scale|[wb]_norm)$")
-_WIDTHS: Final = {768: SD15, 1024: "SD 2", 1280: SDXL}
-"""Of the token embeddings of CLIP ViT-L, OpenCLIP ViT-H and OpenCLIP ViT-bigG."""
-_SDXL_WIDTHS: Final = (768, 1280)
+_BASES: Final = {
+    (1024,): "SD 2",
+    **{
+        recognition.embeddings: family.architectures[0]
+        for family in FAMILIES.values()
+        if isinstance(recognition := family.recognition, UNet)
+    },
+}
+"""Widths of the token embeddings of a model's text encoders → the model. Those of CLIP ViT-L,
+OpenCLIP ViT-H and OpenCLIP ViT-bigG are 768, 1024 and 1280 wide."""
+_WIDTHS: Final = frozenset(width for widths in _BASES for width in widths)
+_SECONDS: Final = frozenset(widths[1] for widths in _BASES if len(widths) > 1)
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 
 
@@ -193,7 +201,7 @@ def _judged(shapes: Shapes, dtypes: Mapping[str, str], bare: tuple[str, ...]) ->
     parts = dict(zip((FIRST, SECOND), tensors, strict=False))
     rows = [shape[0] if len(shape) == 2 else 1 for shape in made]
     widths = tuple(shape[-1] if shape else 0 for shape in made)
-    base = SDXL if widths == _SDXL_WIDTHS else ""
+    base = _BASES.get(widths, "")
     if pair is None:
         base = _base_of_one(shapes)
     elif any(map(_T5.fullmatch, others)):
@@ -221,7 +229,7 @@ def _only(shapes: Shapes) -> str | None:
     (name,) = names
     width = shapes[name][-1] if shapes[name] else 0
     second = name in _NAMED and name not in _FIRSTS
-    return None if second or width == _SDXL_WIDTHS[1] else name
+    return None if second or width in _SECONDS else name
 
 
 def _base_of_one(shapes: Shapes) -> str:
@@ -230,8 +238,7 @@ def _base_of_one(shapes: Shapes) -> str:
         return "Flux"
     if any(name.endswith(_OUTPUT) for name in shapes):
         return ""
-    base = next((_WIDTHS.get(shape[-1], "") for shape in shapes.values() if shape), "")
-    return "" if base == SDXL else base
+    return next((_BASES.get(shape[-1:], "") for shape in shapes.values() if shape), "")
 
 
 def _flaw_of_one(shapes: Shapes) -> str:

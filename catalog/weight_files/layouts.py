@@ -3,22 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from catalog.weight_files.base_models import SD15, SDXL
-
-FLUX2_KLEIN: Final = "FLUX.2 klein 4B"
-Z_IMAGE: Final = "Z-Image"
-ANIMA: Final = "Anima"
+from catalog.families import FAMILIES
+from catalog.families.recognition import UNet
 
 ENCODERS: Final[Mapping[str, tuple[tuple[str, ...], ...] | None]] = {
-    SDXL: (
-        ("conditioner.embedders.0.", "conditioner.embedders.1."),
-        ("text_encoder.", "text_encoder_2."),
-        ("text_encoders.clip_l.", "text_encoders.clip_g."),
-    ),
-    SD15: (("cond_stage_model.transformer.",), ("text_encoder.",), ("text_encoders.clip_l.",)),
-    FLUX2_KLEIN: None,
-    Z_IMAGE: None,
-    ANIMA: None,
+    model: family.recognition.encoders if isinstance(family.recognition, UNet) else None
+    for family in FAMILIES.values()
+    for model in family.architectures
 }
 """Model → what the names of its text encoders begin with: in the files of its authors, of diffusers
 and of ComfyUI. None: whatever a file lacks comes with the configuration that completes it."""

@@ -11,17 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.lines import clean_line
-from catalog.weight_files.prediction import (
-    EDM,
-    EDM_VELOCITY,
-    EPSILON,
-    VELOCITY,
-    Claim,
-    UnknownTraining,
-    spelled,
-    truth,
-    with_betas,
-)
+from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, VELOCITY
+from catalog.weight_files.prediction import Claim, UnknownTraining, spelled, truth, with_betas
 
 YAML_MAX: Final = 16 * 1024
 """Bytes; the longest in use have 5,000, and a parser in Python is slow."""

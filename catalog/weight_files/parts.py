@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from catalog.families.recognition import Shapes
 from catalog.weight_files import architectures, unet
-from catalog.weight_files.base_models import Shapes
 
 VAE: Final = "VAE"
 

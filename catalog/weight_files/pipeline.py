@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from catalog.families import FAMILIES
+from catalog.families.recognition import Transformer, UNet
+from catalog.families.sd15.recognition import SD15_MODEL
 from catalog.weight_files import evidence, quantisation
-from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
-from catalog.weight_files.layouts import ANIMA, FLUX2_KLEIN, USABLE, Z_IMAGE
+from catalog.weight_files.layouts import USABLE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
-from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
+from catalog.weight_files.unet import GUIDED, UNetFacts, named
 
 INDEX: Final = "model_index.json"
 MODULAR_INDEX: Final = "modular_model_index.json"
@@ -24,8 +26,12 @@ WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
-_OF_SDXL: Final = "StableDiffusionXL"
-"""What the names of SDXL's pipelines begin with."""
+_UNETS: Final = tuple(
+    (family.architectures[0], recognition.pipelines)
+    for family in FAMILIES.values()
+    if isinstance(recognition := family.recognition, UNet) and recognition.pipelines
+)
+"""Models with a UNet, and what the names of their pipelines begin with, where that tells them."""
 _MODULAR: Final = "Modular"
 _OF_ANY_UNET: Final = (
     *("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
@@ -50,12 +56,12 @@ _NAMES: Final = {
     "StableCascadeCombined": "Stable Cascade",
 }
 """Class of a pipeline, without "Pipeline" → what its model is called."""
-_USABLE: Final = {"Flux2Klein": FLUX2_KLEIN, "ZImage": Z_IMAGE, "AnimaModular": ANIMA}
-"""The same for models of `layouts.USABLE` that have no UNet."""
-_KLEIN_9B: Final = (8, 24)
-"""Double and single blocks of the larger FLUX.2 klein."""
-_VARIANTS: Final = {True: "distilled", False: "base"}
-"""What `is_distilled` in the index of FLUX.2 klein says."""
+_USABLE: Final = {
+    recognition.pipeline: (family, recognition)
+    for family in FAMILIES.values()
+    if isinstance(recognition := family.recognition, Transformer)
+}
+"""The same for families that have no UNet."""
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
 _PARTS: Final = {
     "unet": ("UNet2DConditionModel",),
@@ -129,7 +135,7 @@ def folder_facts(folder: Path) -> FolderFacts:
         return transformed
     if "" in found and (what := kind_of_pipeline(found[""])):
         return FolderFacts(refusal=Refusal(what))
-    stated = SDXL if str(found.get("", {}).get("_class_name", "")).startswith(_OF_SDXL) else ""
+    stated = _stated(str(found.get("", {}).get("_class_name", "")))
     unet = unet_of(found["unet"]) if "unet" in found else UNetFacts(stated)
     if unet.task or (unet.model and unet.model not in USABLE) or stated not in {"", unet.model}:
         return FolderFacts(refusal=Refusal(f"{unet} model"))
@@ -144,19 +150,22 @@ def folder_facts(folder: Path) -> FolderFacts:
 
 def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> FolderFacts | None:
     """A model of `_USABLE`; None if the index is of another."""
-    model = _USABLE.get(str(index.get("_class_name")).removesuffix("Pipeline"))
-    if model is None:
+    known = _USABLE.get(str(index.get("_class_name")).removesuffix("Pipeline"))
+    if known is None:
         return None
-    what = f"{model} model"
-    if model == FLUX2_KLEIN:
-        blocks = (config.get("num_layers"), config.get("num_single_layers"))
-        if blocks == _KLEIN_9B:
-            return FolderFacts(refusal=Refusal("FLUX.2 klein 9B model"))
+    family, recognition = known
+    said = recognition.folder(index, config)
+    if said.other:
+        return FolderFacts(refusal=Refusal(f"{said.other} model"))
+    model = family.architectures[0]
     if reason := quantisation.config_refusal(config):
-        return FolderFacts(model, unreadable_weights(what, reason))
-    distilled = index.get("is_distilled")
-    variant = _VARIANTS.get(distilled) if isinstance(distilled, bool) else None
-    return FolderFacts(model, variant=variant)
+        return FolderFacts(model, unreadable_weights(f"{model} model", reason))
+    return FolderFacts(model, variant=said.variant)
+
+
+def _stated(pipeline: str) -> str:
+    """The model with a UNet that a pipeline of this class is for; "" if it does not tell."""
+    return next((model for model, start in _UNETS if pipeline.startswith(start)), "")
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:
@@ -167,12 +176,12 @@ def kind_of_pipeline(index: Mapping[str, Any]) -> str:
     if not isinstance(name, str):
         return "model with code of its own"
     bare = name.removesuffix("Pipeline")
-    if bare.endswith(_MODULAR) or not (name.startswith(_OF_SDXL) or name in _OF_ANY_UNET):
+    if bare.endswith(_MODULAR) or not (_stated(name) or name in _OF_ANY_UNET):
         return f"{_NAMES.get(bare) or _plain(bare)} model"
     for part, classes in _PARTS.items():
         match index.get(part, ["", classes[0]]):
             case [None, None]:
-                return f"{SDXL if name.startswith(_OF_SDXL) else 'SD 1.5'} model without {part}"
+                return f"{_stated(name) or SD15_MODEL} model without {part}"
             case [_, str(kind)] if kind in classes:
                 continue
             case [_, str(kind)]:
@@ -205,7 +214,8 @@ def unet_of(config: Mapping[str, Any]) -> UNetFacts:
     if config.get("time_cond_proj_dim") is not None:
         task = GUIDED
     if config.get("addition_embed_type") != "text_time":
-        return UNetFacts("SDXL refiner" if context == _REFINER else without_sizes(context), task)
+        return UNetFacts("SDXL refiner" if context == _REFINER else named(context, 0), task)
     if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == _REFINER:
         return UNetFacts("SDXL refiner")
-    return UNetFacts(SDXL, task)
+    # Of those that take sizes, configurations are not judged by the width of the text.
+    return UNetFacts(named(0, 1), task)

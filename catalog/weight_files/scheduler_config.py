@@ -6,17 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.lines import clean_line
+from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, FLOW, VELOCITY
 from catalog.weight_files.json_object import NotAnObject, json_object
-from catalog.weight_files.prediction import (
-    EDM,
-    EDM_VELOCITY,
-    EPSILON,
-    FLOW,
-    VELOCITY,
-    Claim,
-    UnknownTraining,
-    with_betas,
-)
+from catalog.weight_files.prediction import Claim, UnknownTraining, with_betas
 
 WHERE: Final = "scheduler_config.json"
 CONFIG_MAX: Final = 1024 * 1024

@@ -1,16 +1,19 @@
 """Which model a UNet belongs to, by the shapes of a few of its layers."""
 
 from dataclasses import dataclass
-from itertools import count
 from typing import Final
 
-from catalog.weight_files.base_models import SD15, SDXL, Shapes
+from catalog.families import FAMILIES
+from catalog.families.recognition import Shapes, UNet
+from catalog.families.unet import SD2_CONTEXT
 
 _PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
 
-_CONTEXT_OF_SD1: Final = 768
-_CONTEXT_OF_SD2: Final = 1024
-"""Width of the text embeddings; with another it is SDXL if it takes sizes."""
+_FAMILIES: Final = tuple(
+    (family.architectures[0], recognition)
+    for family in FAMILIES.values()
+    if isinstance(recognition := family.recognition, UNet)
+)
 _CHANNELS: Final = {9: "inpainting", 8: "instruct-pix2pix", 5: "depth", 7: "upscaling", 12: "video"}
 """Input channels of a UNet that takes more than the 4 of its latents → what for."""
 _LATENT_CHANNELS: Final = 4
@@ -32,19 +35,13 @@ _CONTROLNETS: Final = (
 _DISTILLED: Final = ("time_embed.cond_proj.weight", "time_embedding.cond_proj.weight")
 """Of a UNet that takes the guidance scale as an input (latent consistency models)."""
 
-# Layers of SDXL's deepest blocks, in Stability's names and in diffusers'.
-_DEEP: Final = ("input_blocks.8.1.", "down_blocks.2.attentions.1.")
-_SHALLOW: Final = ("input_blocks.5.1.", "down_blocks.2.attentions.0.")
-_PRUNED: Final = {4: ("SSD-1B", "segmind/SSD-1B"), 2: ("Segmind-Vega", "segmind/Segmind-Vega")}
-"""Transformer blocks in SDXL's deepest layer, 10 in SDXL itself → model, hub id."""
-_KOALA: Final = (5, 6)
-
 
 @dataclass(frozen=True, slots=True)
 class UNetFacts:
-    """model: SDXL, SD15, "SD 2", … task: "inpainting", …; "" for text to image.
+    """model: "SDXL", "SD 1.5", "SD 2", … task: "inpainting", …; "" for text to image.
 
-    pruned: a smaller SDXL's name, "" for SDXL's own shape. config: hub id of its configuration.
+    pruned: name of one with fewer layers, "" for the model's own shape. config: hub id of its
+    configuration.
     """
 
     model: str
@@ -89,20 +86,23 @@ def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
         return UNetFacts("SDXL refiner", task)
     if any(f"{prefix}{mark}" in shapes for mark in _DISTILLED):
         task = " ".join(filter(None, (task, GUIDED)))
-    if not sizes or context in {_CONTEXT_OF_SD1, _CONTEXT_OF_SD2}:
-        return UNetFacts(without_sizes(context), task)
-    pruned, config = _smaller(prefix, shapes) if context == _CONTEXT_OF_SDXL else ("", "")
-    return UNetFacts(SDXL, task, pruned, config)
+    model, family = _owner(context, width)
+    if family is None or context != family.context:
+        return UNetFacts(model, task)
+    return UNetFacts(model, task, *family.smaller(prefix, shapes))
 
 
-def without_sizes(context: int) -> str:
-    """The model of a UNet that reads text embeddings of this width and takes no sizes.
+def named(context: int, sizes: int) -> str:
+    """The model of a UNet that reads text embeddings and sizes of these widths; 0 for none."""
+    return _owner(context, sizes)[0]
 
-    A narrower one than SD 1.5's is of its architecture.
-    """
-    if context == _CONTEXT_OF_SD2:
-        return "SD 2"
-    return SD15 if 0 < context <= _CONTEXT_OF_SD1 else _ANOTHER
+
+def _owner(context: int, sizes: int) -> tuple[str, UNet | None]:
+    """The same, and what tells its family; None if it has none."""
+    for name, family in _FAMILIES:
+        if family.owns(context, sizes):
+            return name, family
+    return "SD 2" if context == SD2_CONTEXT else _ANOTHER, None
 
 
 def _context(prefix: str, shapes: Shapes) -> int:
@@ -119,19 +119,3 @@ def _context(prefix: str, shapes: Shapes) -> int:
         ),
         0,
     )
-
-
-def _smaller(prefix: str, shapes: Shapes) -> tuple[str, str]:
-    """Name and configuration of an SDXL with fewer layers; two empty ones if it has them all."""
-    deep, shallow = (
-        max(_depth(f"{prefix}{block}transformer_blocks.", shapes) for block in blocks)
-        for blocks in (_DEEP, _SHALLOW)
-    )
-    if not deep and shallow in _KOALA:
-        return "KOALA", "etri-vilab/koala-700m-llava-cap"
-    return _PRUNED.get(deep, ("", ""))
-
-
-def _depth(prefix: str, shapes: Shapes) -> int:
-    """How many transformer blocks there are below `prefix`."""
-    return next(n for n in count() if f"{prefix}{n}.norm1.weight" not in shapes)

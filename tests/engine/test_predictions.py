@@ -13,8 +13,8 @@ from bot.engine import Engine
 from bot.errors import JobFailed
 from bot.request import Hires, InitImage
 from catalog import SCHEDULERS
+from catalog.predictions import FLOW
 from catalog.schedulers import FITTING
-from catalog.weight_files.prediction import FLOW
 from tests.engine.factories import (
     TINY,
     catalog,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog import ModelEntry
-from catalog.weight_files.prediction import FLOW, Training, UnknownTraining
+from catalog.predictions import FLOW
+from catalog.weight_files.prediction import Training, UnknownTraining
 from catalog.weight_files.scheduler_config import WHERE, read_json
 
 DYNAMIC: Final = "use_dynamic_shifting"

@@ -2,17 +2,17 @@
 
 from typing import Final
 
+from catalog.families.anima.recognition import ANIMA_MODEL, RECOGNITION
 from catalog.families.family import Family, Variant
 from catalog.ranges import FloatRange, IntRange
-from catalog.weight_files.dit_adapters import ANIMA as OF_ADAPTERS
-from catalog.weight_files.layouts import ANIMA as ANIMA_MODEL
 
 ANIMA: Final = Family(
     key="anima",
     name="Anima",
     licence="CircleStone Labs Non-Commercial License",
     architectures=(ANIMA_MODEL,),
-    adapter_bases=(OF_ADAPTERS,),
+    adapter_bases=(ANIMA_MODEL,),
+    recognition=RECOGNITION,
     text_encoders=(),
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
     repositories=frozenset(

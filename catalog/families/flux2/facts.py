@@ -3,20 +3,22 @@
 from typing import Final
 
 from catalog.families.family import Family, Variant
+from catalog.families.flux2.recognition import (
+    ADAPTER_BASES,
+    BASE,
+    DISTILLED,
+    FLUX2_KLEIN,
+    RECOGNITION,
+)
 from catalog.ranges import FloatRange, IntRange
-from catalog.weight_files.dit_adapters import FLUX_OR_KLEIN, KLEIN, KLEIN_4B
-from catalog.weight_files.layouts import FLUX2_KLEIN
-
-BASE: Final = "base"
-DISTILLED: Final = "distilled"
 
 FLUX2: Final = Family(
     key="flux2",
     name="FLUX.2 klein",
     licence="Apache-2.0",
     architectures=(FLUX2_KLEIN,),
-    # The shapes of some adapters do not tell 4B from 9B, or from FLUX.1.
-    adapter_bases=(KLEIN_4B, KLEIN, FLUX_OR_KLEIN),
+    adapter_bases=ADAPTER_BASES,
+    recognition=RECOGNITION,
     text_encoders=(),
     config="black-forest-labs/FLUX.2-klein-4B",
     repositories=frozenset(

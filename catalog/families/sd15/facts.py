@@ -3,19 +3,19 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.sd15.recognition import RECOGNITION, SD1_OR_2, SD15_MODEL
+from catalog.families.unet import FIRST
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
-from catalog.weight_files.base_models import SD1_OR_2
-from catalog.weight_files.base_models import SD15 as BASE
-from catalog.weight_files.embedding import FIRST
 
 SD15: Final = Family(
     key="sd15",
     name="Stable Diffusion 1.5",
     licence="CreativeML OpenRAIL-M",
-    architectures=(BASE,),
+    architectures=(SD15_MODEL,),
     # The shapes of an adapter that changes no cross-attention do not tell it from SD 2's.
-    adapter_bases=(BASE, SD1_OR_2),
+    adapter_bases=(SD15_MODEL, SD1_OR_2),
+    recognition=RECOGNITION,
     text_encoders=(FIRST,),
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
     repositories=frozenset(

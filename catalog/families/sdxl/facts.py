@@ -3,18 +3,18 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.sdxl.recognition import RECOGNITION, SDXL_MODEL, SDXL_OFFSPRING
+from catalog.families.unet import FIRST, SECOND
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
-from catalog.weight_files.base_models import SDXL as BASE
-from catalog.weight_files.base_models import SDXL_OFFSPRING
-from catalog.weight_files.embedding import FIRST, SECOND
 
 SDXL: Final = Family(
     key="sdxl",
     name="Stable Diffusion XL",
     licence="CreativeML Open RAIL++-M",
-    architectures=(BASE,),
-    adapter_bases=(BASE, *SDXL_OFFSPRING),
+    architectures=(SDXL_MODEL,),
+    adapter_bases=(SDXL_MODEL, *SDXL_OFFSPRING),
+    recognition=RECOGNITION,
     text_encoders=(FIRST, SECOND),
     config="stabilityai/stable-diffusion-xl-base-1.0",
     variants=(

@@ -3,16 +3,16 @@
 from typing import Final
 
 from catalog.families.family import Family, Variant
+from catalog.families.zimage.recognition import RECOGNITION, Z_IMAGE
 from catalog.ranges import FloatRange, IntRange
-from catalog.weight_files.dit_adapters import Z_IMAGE as OF_ADAPTERS
-from catalog.weight_files.layouts import Z_IMAGE
 
 ZIMAGE: Final = Family(
     key="zimage",
     name="Z-Image",
     licence="Apache-2.0",
     architectures=(Z_IMAGE,),
-    adapter_bases=(OF_ADAPTERS,),
+    adapter_bases=(Z_IMAGE,),
+    recognition=RECOGNITION,
     text_encoders=(),
     config="Tongyi-MAI/Z-Image-Turbo",
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog.families.recognition import Shapes
+from catalog.families.sd15.recognition import SD15_MODEL as SD15_NAME
+from catalog.families.sdxl.recognition import SDXL_MODEL as SDXL_NAME
 from catalog.weight_files import Header, checkpoint_facts, with_article
-from catalog.weight_files.base_models import SD15 as SD15_NAME
-from catalog.weight_files.base_models import SDXL as SDXL_NAME
-from catalog.weight_files.base_models import Shapes
 
 FILE = Path("x.safetensors")
 UNET = "model.diffusion_model."

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, FLOW, PREDICTIONS, VELOCITY
 from catalog.weight_files import (
     Header,
     evidence,
@@ -16,18 +17,7 @@ from catalog.weight_files import (
     read_header,
     scheduler_config,
 )
-from catalog.weight_files.prediction import (
-    EDM,
-    EDM_VELOCITY,
-    EPSILON,
-    FLOW,
-    PREDICTIONS,
-    SDXL_BETAS,
-    VELOCITY,
-    Claim,
-    Training,
-    UnknownTraining,
-)
+from catalog.weight_files.prediction import SDXL_BETAS, Claim, Training, UnknownTraining
 
 Tensors = dict[str, tuple[str, tuple[int, ...], bytes]]
 PLAIN: Tensors = {"model.diffusion_model.out.2.bias": ("F32", (1,), bytes(4))}

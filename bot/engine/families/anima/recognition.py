@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
+from catalog.families.anima.recognition import ANIMA_MODEL
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.layouts import ANIMA
 from catalog.weight_files.pipeline import MODULAR_INDEX, ConfigurationError, read_configuration
 
 
 def stranger(file: Path, header: Header) -> str:
     """What a single file is, if not one of Anima; "" if it is."""
-    return "" if transformer(header.shapes) == ANIMA else checkpoint_facts(file, header).what
+    return "" if transformer(header.shapes) == ANIMA_MODEL else checkpoint_facts(file, header).what
 
 
 def strange_folder(folder: Path) -> str:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Final
 
+from catalog.families.flux2.recognition import FLUX2_KLEIN
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.layouts import FLUX2_KLEIN
 from catalog.weight_files.pipeline import INDEX, ConfigurationError, read_configuration
 
 DEV: Final = "FLUX.2 dev"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from catalog.families.zimage.recognition import Z_IMAGE
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.layouts import Z_IMAGE
 from catalog.weight_files.pipeline import INDEX, ConfigurationError, read_configuration
 
 

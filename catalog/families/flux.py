@@ -1,0 +1,147 @@
+"""What tells apart the transformers of Black Forest Labs, FLUX.1 and FLUX.2, and their adapters.
+
+Names alone do not: their blocks have the same, and FLUX.2 klein 4B is as wide as FLUX.1. What tells
+is how wide a block's layers are compared with each other, how many blocks there are, and layers
+that only one of them has (black-forest-labs/flux2 src/flux2/model.py; meta-device models of
+diffusers 0.42).
+"""
+
+import re
+from typing import Final
+
+from catalog.families.recognition import Shapes, Widths, counted, input_width, output_width
+
+FLUX: Final = "Flux"
+FLUX_OR_KLEIN: Final = "Flux/FLUX.2 klein"
+"""Of layers that both have, in blocks that both have."""
+KLEIN: Final = "FLUX.2 klein"
+KLEIN_4B: Final = "FLUX.2 klein 4B"
+KLEIN_9B: Final = "FLUX.2 klein 9B"
+FLUX2: Final = "FLUX.2"
+FLUX2_DEV: Final = "FLUX.2 dev"
+
+_TRANSFORMER2: Final = (
+    "double_stream_modulation_img.lin.weight",
+    "double_stream_modulation_img.linear.weight",
+)
+"""Tensors of FLUX.2, in its authors' names and in diffusers'."""
+_FLUX2_SIZES: Final = {
+    (5, 20, 3072): KLEIN_4B,
+    (8, 24, 4096): KLEIN_9B,
+    (8, 48, 6144): FLUX2_DEV,
+}
+"""Double blocks, single blocks and width → model. Its distilled and base models are alike."""
+
+_FLUX2_OF_WIDTH: Final = {3072: KLEIN_4B, 4096: KLEIN_9B, 6144: FLUX2_DEV}
+_KLEIN_4B_DOUBLE, _KLEIN_4B_SINGLE = range(5), range(20)
+"""The numbers of its blocks; FLUX.1 has 19 and 38."""
+_FLUX2_OF_BLOCKS: Final = {(5, 3072): KLEIN_4B, (8, 4096): KLEIN_9B, (8, 6144): FLUX2_DEV}
+"""Blocks of two streams and their width. FLUX.1 has 19 and Qwen-Image 60, with the same names."""
+
+# Below, names are matched with `_` for every dot, each preceded by a line break.
+_OF_FLUX2: Final = (
+    *("double_stream_modulation_", "single_stream_modulation_", "time_guidance_embed_"),
+    *("_attn_to_qkv_mlp_proj", "_ff_linear_", "_ff_context_linear_"),
+)
+_OUT_OF_FLUX2: Final = re.compile(r"single_transformer_blocks_\d+_attn_to_out_")
+_OF_FLUX1: Final = (
+    *("_img_mod_lin", "_txt_mod_lin", "_modulation_lin", "vector_in_"),
+    *("\nlora_te1_text_model_", "\ntext_encoder_text_model_"),
+    *("\nclip_l_", "\ntext_encoders_clip_l_"),
+)
+"""Layers that modulate each block, and CLIP, which neither FLUX.2 nor Chroma has."""
+_BLOCKS: Final = re.compile(r"(double|single)_blocks_(\d+)_")
+_SINGLE_OF_DIFFUSERS: Final = re.compile(r"single_transformer_blocks_\d+_(?:attn_to_[qkv]_|proj_)")
+_DOUBLE_OF_DIFFUSERS: Final = re.compile(r"(?<!single_)transformer_blocks_(\d+)_attn_(?:to|add)_")
+
+_RATIOS: Final[tuple[tuple[str, bool, int, int], ...]] = (
+    ("linear1", True, 7, 9),
+    ("linear2", False, 5, 4),
+    ("img_mlp_0", True, 4, 6),
+    ("txt_mlp_0", True, 4, 6),
+    ("img_mlp_2", False, 4, 3),
+    ("txt_mlp_2", False, 4, 3),
+)
+"""End of a module, whether it widens, and by how much in FLUX.1 and in FLUX.2, whose feed-forward
+layers are gated: queries, keys, values and 4 or 2 · 3 widths of them in `linear1`."""
+_INWARDS: Final = (
+    *("linear1", "img_mlp_0", "txt_mlp_0", "img_attn_qkv", "txt_attn_qkv"),
+    *("_attn_to_qkv_mlp_proj", "_ff_linear_in", "_ff_context_linear_in"),
+    *("_attn_to_q", "_attn_to_k", "_attn_to_v"),
+    *("_attn_add_q_proj", "_attn_add_k_proj", "_attn_add_v_proj"),
+)
+"""Modules whose input is as wide as the blocks, in FLUX.2 by any names."""
+_OUTWARDS: Final = (
+    *("linear2", "img_mlp_2", "txt_mlp_2", "img_attn_proj", "txt_attn_proj"),
+    *("_ff_linear_out", "_ff_context_linear_out", "_attn_to_out"),
+)
+TELLING: Final = (*_INWARDS, *_OUTWARDS)
+"""Ends of the modules whose widths are looked at."""
+
+
+def flux2(prefix: str, shapes: Shapes) -> str:
+    """Which FLUX.2 is in a file with these tensors, its names behind this prefix; "" if none is.
+
+    Of an unknown size it is called FLUX2.
+    """
+    if not any(prefix + tensor in shapes for tensor in _TRANSFORMER2):
+        return ""
+    double, single = (
+        max(counted(f"{prefix}{name}.", shapes) for name in names)
+        for names in (
+            ("double_blocks", "transformer_blocks"),
+            ("single_blocks", "single_transformer_blocks"),
+        )
+    )
+    inputs = shapes.get(f"{prefix}img_in.weight") or shapes.get(f"{prefix}x_embedder.weight")
+    return _FLUX2_SIZES.get((double, single, inputs[0] if inputs else 0), FLUX2)
+
+
+def adapter_base(names: str, widths: Widths) -> str:
+    """Which of these models an adapter is for; "" if they do not tell, or it is for none.
+
+    See `Transformer.adapter_base`. Of an adapter that may also be for Chroma, HunyuanVideo or
+    Qwen-Image it is FLUX, FLUX_OR_KLEIN or "".
+    """
+    if any(mark in names for mark in _OF_FLUX2) or _OUT_OF_FLUX2.search(names):
+        return _FLUX2_OF_WIDTH.get(_width(widths), KLEIN)
+    if numbers := [(kind, int(number)) for kind, number in _BLOCKS.findall(names)]:
+        return _of_blocks(names, widths, numbers)
+    if _SINGLE_OF_DIFFUSERS.search(names):
+        return FLUX
+    if double := {int(number) for number in _DOUBLE_OF_DIFFUSERS.findall(names)}:
+        count = len(double) if double == set(range(len(double))) else 0
+        return _FLUX2_OF_BLOCKS.get((count, _width(widths)), "")
+    return ""
+
+
+def _of_blocks(names: str, widths: Widths, numbers: list[tuple[str, int]]) -> str:
+    """By the blocks of two streams and of one."""
+    found = {
+        kind
+        for module, (inwards, outwards) in widths.items()
+        for end, widens, first, second in _RATIOS
+        if module.endswith(end) and inwards and outwards
+        for factor, kind in ((first, 1), (second, 2))
+        if (inwards * factor == outwards if widens else outwards * factor == inwards)
+    }
+    width = _width(widths)
+    of_width = _FLUX2_OF_WIDTH.get(width, "")
+    if 2 in found or of_width in (KLEIN_9B, FLUX2_DEV):
+        return of_width or KLEIN
+    alike = of_width == KLEIN_4B or not width
+    if 1 in found or not alike or any(mark in names for mark in _OF_FLUX1):
+        return FLUX
+    double = {number for kind, number in numbers if kind == "double"}
+    single = {number for kind, number in numbers if kind == "single"}
+    if max(double, default=0) not in _KLEIN_4B_DOUBLE or max(single, default=0) not in (
+        _KLEIN_4B_SINGLE
+    ):
+        return FLUX
+    whole = double == set(_KLEIN_4B_DOUBLE) or single == set(_KLEIN_4B_SINGLE)
+    return KLEIN_4B if whole else FLUX_OR_KLEIN
+
+
+def _width(widths: Widths) -> int:
+    """How wide the blocks are; 0 if nothing tells."""
+    return input_width(widths, _INWARDS) or output_width(widths, _OUTWARDS)

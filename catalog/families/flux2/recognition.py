@@ -1,0 +1,52 @@
+"""Which files are of FLUX.2 klein 4B."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from catalog.families import flux
+from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B, KLEIN_9B
+from catalog.families.recognition import Folder, Shapes, Stated, Transformer, Widths
+
+BASE: Final = "base"
+DISTILLED: Final = "distilled"
+FLUX2_KLEIN: Final = KLEIN_4B
+"""What its models are called."""
+ADAPTER_BASES: Final = (KLEIN_4B, KLEIN, FLUX_OR_KLEIN)
+"""The shapes of some adapters do not tell 4B from 9B, or from FLUX.1."""
+
+_KLEIN_9B: Final = (8, 24)
+"""Double and single blocks of the larger FLUX.2 klein."""
+_VARIANTS: Final = {True: DISTILLED, False: BASE}
+"""What `is_distilled` in the index says."""
+
+
+def _model(prefix: str, shapes: Shapes) -> str:
+    return FLUX2_KLEIN if flux.flux2(prefix, shapes) == KLEIN_4B else ""
+
+
+def _adapter_base(names: str, widths: Widths) -> str:
+    base = flux.adapter_base(names, widths)
+    return base if base in ADAPTER_BASES else ""
+
+
+def _folder(index: Mapping[str, Any], config: Mapping[str, Any]) -> Folder:
+    if (config.get("num_layers"), config.get("num_single_layers")) == _KLEIN_9B:
+        return Folder(KLEIN_9B)
+    distilled = index.get("is_distilled")
+    return Folder(variant=_VARIANTS.get(distilled) if isinstance(distilled, bool) else None)
+
+
+RECOGNITION: Final = Transformer(
+    model=_model,
+    pipeline="Flux2Klein",
+    folder=_folder,
+    adapter_base=_adapter_base,
+    telling=flux.TELLING,
+    stated=Stated(
+        bases=(("flux2klein4b", KLEIN_4B), ("flux2klein9b", KLEIN_9B), ("flux2klein", KLEIN)),
+        alike=(
+            (FLUX_OR_KLEIN, frozenset({"Chroma", "Hunyuan", FLUX, KLEIN_4B})),
+            (KLEIN, frozenset({KLEIN_4B, KLEIN_9B, FLUX2_DEV})),
+        ),
+    ),
+)
