@@ -39,7 +39,7 @@ from bot.engine import patches
 from bot.engine.subject import Subject
 from bot.errors import PaintStopped, StopReason
 from bot.progress import Progress, Stage
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 from catalog.weight_files import adapter_facts, read_header
 
 PARTS = ("unet", "text_encoder", "text_encoder_2")

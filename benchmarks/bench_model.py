@@ -24,7 +24,7 @@ from bot.files.inputs import Inputs
 from bot.order import Order, order_of
 from bot.request import AdapterUse, GenerationRequest
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry, ReferenceEntry
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 
 KEYS: Final = ("bench-a", "bench-b")
 """Two models that share no weights."""

@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from catalog.families.unet import CLIP
+
 WEIGHT_MIN: Final = -10
 WEIGHT_MAX: Final = 10
 """Bounds that `compose` accepts for the weight of a word, with all its brackets multiplied."""
 
-PARTS_MAX: Final = 32
+PARTS_MAX: Final = CLIP.chunks
 """Limit for the parts of a prompt between BREAKs, and for the chunks of 75 tokens it fills. The
 longest English prompt fills 8, one token per letter 27; only many BREAKs or rare characters exceed
 it, and every step would have to attend to all of it."""

@@ -1,20 +1,17 @@
-"""The model families, without torch; the engine has its own half of each."""
+"""The model families, without torch, a folder each; the engine has its own half of each."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from catalog.families.anima import ANIMA
+from catalog.families import discovery
 from catalog.families.family import DraftPreset, Family, Variant
-from catalog.families.flux2 import FLUX2
-from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
-from catalog.families.zimage import ZIMAGE
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
-    {family.key: family for family in (SDXL, SD15, FLUX2, ZIMAGE, ANIMA)}
+    {family.key: family for family in discovery.found(__name__, __path__)}
 )
-"""By key."""
+"""By key, in the order in which they are listed."""
 DEFAULT: Final = SDXL
 """For a model of which nothing says."""
 
@@ -37,13 +34,8 @@ def of_repository(hub_id: str) -> Family | None:
 
 
 __all__ = [
-    "ANIMA",
     "DEFAULT",
     "FAMILIES",
-    "FLUX2",
-    "SD15",
-    "SDXL",
-    "ZIMAGE",
     "DraftPreset",
     "Family",
     "Variant",

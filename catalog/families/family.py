@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from catalog.families.recognition import Transformer, UNet
 from catalog.ranges import FloatRange, IntRange
@@ -20,6 +21,17 @@ class DraftPreset:
     schedulers: tuple[str, ...]
 
 
+class Guidance(StrEnum):
+    """How a model is guided towards its prompt.
+
+    CFG: classifier-free (arXiv 2207.12598), by two predictions at each step. NONE: it was distilled
+    from one that was, and predicts once.
+    """
+
+    CFG = "cfg"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """Models of one family that are sampled in one way, although their files look like others'.
@@ -35,6 +47,36 @@ class Variant:
     guidance: FloatRange
     takes_negative: bool
 
+    @property
+    def guided(self) -> Guidance:
+        """The kind of its guidance."""
+        return Guidance.CFG if self.guidance.max > 1 else Guidance.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimit:
+    """How long a prompt may be.
+
+    tokens: that the text encoder reads at once, with those of a template around it. chunks: how
+    many times it reads as many; with 1, a longer prompt is refused.
+    """
+
+    tokens: int
+    chunks: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A network of a model, as far as it is read.
+
+    name: its folder in a diffusers pipeline. gib: of its weights in 16 bits, in GiB. gib_in_8: with
+    its large matrices in 8 bits.
+    """
+
+    name: str
+    gib: float
+    gib_in_8: float
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
@@ -42,7 +84,8 @@ class Family:
 
     Sizes are in pixels, pairs of sizes are width and height.
 
-    key: stable, for the code. name: for users. licence: of its authors' own models.
+    key: stable, for the code; its folder has it. place: among the families, where they are listed.
+    name: for users. licence: of its authors' own models.
     architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     recognition: what tells its files from all others.
@@ -50,6 +93,8 @@ class Family:
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
     repositories: hub ids, in lower case, of models of this family; for those that are not
         downloaded yet.
+    parts: their networks, in the order in which they are loaded, the denoiser first.
+    prompt: how long one may be.
     variants: how they are sampled; of several, the first whose marks are in a model's names.
     work: of one evaluation of the denoiser at `size`, in 10¹² floating-point operations.
     size: what it generates best. pixel_step: both sides are multiples of it.
@@ -68,6 +113,7 @@ class Family:
     """
 
     key: str
+    place: int
     name: str
     licence: str
     architectures: tuple[str, ...]
@@ -76,6 +122,8 @@ class Family:
     text_encoders: tuple[str, ...]
     config: str
     repositories: frozenset[str] = frozenset()
+    parts: tuple[Part, ...]
+    prompt: PromptLimit
     variants: tuple[Variant, ...]
     work: float
     size: tuple[int, int]
@@ -97,6 +145,11 @@ class Family:
     draft: DraftPreset | None
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The names of its parts."""
+        return tuple(part.name for part in self.parts)
 
     def variant(self, name: str | None, names: Iterable[str]) -> Variant | None:
         """The variant called `name`, or else the one that `names` tell; None if none is meant.

@@ -17,7 +17,7 @@ Words: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
+class BaseNames:
     """What metadata and websites call the bases of a family's adapters, which anyone may write.
 
     Marks are in lower case and without spaces and dashes.
@@ -71,7 +71,7 @@ class Transformer:
     folder: Callable[[Mapping[str, Any], Mapping[str, Any]], Folder] = any_folder
     adapter_base: Callable[[str, Widths], str]
     telling: tuple[str, ...] = ()
-    stated: Stated = Stated()
+    base_names: BaseNames = BaseNames()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class UNet:
     embeddings: tuple[int, ...]
     smaller: Callable[[str, Shapes], tuple[str, str]] = lambda _, __: ("", "")
     adapter_base: Callable[[str, bool], str]
-    stated: Stated = Stated()
+    base_names: BaseNames = BaseNames()
 
 
 def input_width(widths: Widths, ends: tuple[str, ...]) -> int:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from catalog.families.family import PromptLimit
+
 FIRST: Final = "text_encoder"
 SECOND: Final = "text_encoder_2"
 """Their text encoders, named after their folders in a diffusers pipeline."""
@@ -9,6 +11,9 @@ SECOND: Final = "text_encoder_2"
 SD1_CONTEXT: Final = 768
 SD2_CONTEXT: Final = 1024
 """Width of the text embeddings that the UNet of Stable Diffusion 1 reads, and that of 2."""
+
+CLIP: Final = PromptLimit(75, chunks=32)
+"""CLIP has 77 positions, of which the first and the last are for its own start and end tokens."""
 
 BLOCKS: Final = ("down_blocks_", "input_blocks_")
 """With `_` for every dot: in Stability's names and in diffusers', what an adapter of a UNet has."""

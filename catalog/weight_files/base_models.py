@@ -55,7 +55,7 @@ _TRANSFORMERS: Final = (
 # Matched against architecture names without spaces and dashes; the first that occurs wins.
 _ARCHITECTURES: Final = (
     ("refiner", "SDXL refiner"),
-    *(words for family in _FAMILIES for words in family.stated.bases),
+    *(words for family in _FAMILIES for words in family.base_names.bases),
     ("stablediffusionv2", "SD 2"),
     ("sdv2", "SD 2"),
     ("sd2", "SD 2"),
@@ -74,13 +74,13 @@ _ARCHITECTURES: Final = (
 )
 # The same for checkpoint names.
 _CHECKPOINTS: Final = (
-    *(words for family in _FAMILIES for words in family.stated.checkpoints),
+    *(words for family in _FAMILIES for words in family.base_names.checkpoints),
     ("flux1", FLUX),
 )
 # And as Civitai names them.
 _IN_WORDS: Final = (
     ("ponyv7", "AuraFlow"),
-    *(words for family in _FAMILIES for words in family.stated.offspring),
+    *(words for family in _FAMILIES for words in family.base_names.offspring),
     *(("stablecascade", "Stable Cascade"), ("svd", "Stable Video Diffusion"), ("kolors", "Kolors")),
     *(("wanvideo", "Wan"), ("hidream", "HiDream"), ("ltxv", "LTX Video"), ("mochi", "Mochi")),
     *_ARCHITECTURES,
@@ -89,7 +89,7 @@ _UNET_BASES: Final = frozenset(_BASE_OF_CONTEXT.values())
 _LIKE: Final = {
     # Their blocks have the same names as Flux's.
     FLUX: frozenset({CHROMA, "Hunyuan"}),
-    **{base: others for family in _FAMILIES for base, others in family.stated.alike},
+    **{base: others for family in _FAMILIES for base, others in family.base_names.alike},
 }
 """What the tensors tell → what metadata may make of it."""
 

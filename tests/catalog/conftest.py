@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.families import SDXL, Family
+from catalog.families import Family
+from catalog.families.sdxl import SDXL
 from tests.catalog.home import Home
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from catalog import Catalog, IntRange, read_catalog
-from catalog.families import SD15, SDXL
+from catalog.families.sd15 import SD15
+from catalog.families.sdxl import SDXL
 from catalog.headers import HeaderCache
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.home import SDXL as SDXL_SHAPES

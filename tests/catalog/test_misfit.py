@@ -3,7 +3,8 @@
 import pytest
 
 from catalog import AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
-from catalog.families import FAMILIES, SDXL, Family
+from catalog.families import FAMILIES, Family
+from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED, adapter_facts
 

@@ -7,7 +7,8 @@ import pytest
 from bot.errors import InvalidRequest, Refused
 from bot.request import AdapterUse, Draft, GenerationRequest, Hires, Picture, compose
 from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry, ReferenceEntry
-from catalog.families import SD15, SDXL
+from catalog.families.sd15 import SD15
+from catalog.families.sdxl import SDXL
 
 MODELS = {
     key: ModelEntry(key=key, name=key, path="a/b", family=family)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.request import AdapterUse, Hires, lighter
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 from tests.store.factories import request
 
 PIXELS = math.prod(SDXL.size)

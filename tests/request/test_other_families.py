@@ -8,7 +8,8 @@ import pytest
 from bot.errors import InvalidRequest, Refused
 from bot.request import Draft, GenerationRequest, Picture, compose, lighter
 from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
-from catalog.families import SDXL, Variant
+from catalog.families import Variant
+from catalog.families.sdxl import SDXL
 
 OTHER = replace(
     SDXL,

@@ -16,7 +16,7 @@ from bot.request.syntax import (
     parse_adapters,
     parse_size,
 )
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 WEIGHTS = st.none() | st.floats(-5, 5).map(lambda weight: round(weight, 3))

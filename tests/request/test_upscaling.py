@@ -26,7 +26,7 @@ from bot.request import (
     upscale_of,
 )
 from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry, Upscalers
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 
 SHA = "a" * 64
 IMAGE = Picture(SHA, 300, 200)

@@ -1,9 +1,10 @@
 """The model families, a folder each, and the interface they share. Imports torch."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-from bot.engine.families.anima import Anima
+from bot.engine.families import discovery
 from bot.engine.families.family import (
     VAE,
     Conditioning,
@@ -15,14 +16,11 @@ from bot.engine.families.family import (
     Recall,
     Tensors,
 )
-from bot.engine.families.flux2 import Flux2
-from bot.engine.families.sd15 import SD15
-from bot.engine.families.sdxl import SDXL
-from bot.engine.families.zimage import ZImage
-from catalog import ModelEntry
+from catalog import ModelEntry, families
 
-_ALL: Final[tuple[Family, ...]] = (SDXL(), SD15(), Flux2(), ZImage(), Anima())
-FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in _ALL}
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
+    discovery.found(__name__, __path__, families.FAMILIES)
+)
 """By key."""
 
 

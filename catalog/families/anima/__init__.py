@@ -1,5 +1,9 @@
 """Anima (CircleStone Labs and Comfy Org, 2026), without torch."""
 
+from typing import Final
+
 from catalog.families.anima.facts import ANIMA
 
-__all__ = ["ANIMA"]
+FAMILY: Final = ANIMA
+
+__all__ = ["ANIMA", "FAMILY"]

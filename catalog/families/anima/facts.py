@@ -3,11 +3,12 @@
 from typing import Final
 
 from catalog.families.anima.recognition import ANIMA_MODEL, RECOGNITION
-from catalog.families.family import Family, Variant
+from catalog.families.family import Family, Part, PromptLimit, Variant
 from catalog.ranges import FloatRange, IntRange
 
 ANIMA: Final = Family(
     key="anima",
+    place=50,
     name="Anima",
     licence="CircleStone Labs Non-Commercial License",
     architectures=(ANIMA_MODEL,),
@@ -18,6 +19,13 @@ ANIMA: Final = Family(
     repositories=frozenset(
         ("circlestone-labs/anima", "circlestone-labs/anima-base-v1.0-diffusers")
     ),
+    parts=(
+        Part("transformer", 3.64, 2.01),
+        Part("text_conditioner", 0.25, 0.25),
+        Part("text_encoder", 1.11, 0.70),
+        Part("vae", 0.24, 0.24),
+    ),
+    prompt=PromptLimit(512),
     variants=(
         Variant(
             name="turbo",

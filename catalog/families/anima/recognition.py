@@ -3,7 +3,7 @@
 from typing import Final
 
 from catalog.families import cosmos
-from catalog.families.recognition import Shapes, Stated, Transformer, Widths
+from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
 
 ANIMA_MODEL: Final = "Anima"
 """What its models and the base of its adapters are called."""
@@ -37,5 +37,5 @@ RECOGNITION: Final = Transformer(
     pipeline="AnimaModular",
     adapter_base=_adapter_base,
     telling=(*cosmos.TELLING, *_TEXT),
-    stated=Stated(bases=(("animate", "AnimateDiff"), ("anima", ANIMA_MODEL))),
+    base_names=BaseNames(bases=(("animate", "AnimateDiff"), ("anima", ANIMA_MODEL))),
 )

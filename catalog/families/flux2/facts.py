@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Variant
+from catalog.families.family import Family, Part, PromptLimit, Variant
 from catalog.families.flux2.recognition import (
     ADAPTER_BASES,
     BASE,
@@ -14,6 +14,7 @@ from catalog.ranges import FloatRange, IntRange
 
 FLUX2: Final = Family(
     key="flux2",
+    place=30,
     name="FLUX.2 klein",
     licence="Apache-2.0",
     architectures=(FLUX2_KLEIN,),
@@ -24,6 +25,12 @@ FLUX2: Final = Family(
     repositories=frozenset(
         ("black-forest-labs/flux.2-klein-4b", "black-forest-labs/flux.2-klein-base-4b")
     ),
+    parts=(
+        Part("transformer", 7.22, 3.79),
+        Part("text_encoder", 5.80, 3.27),  # 27 layers of Qwen3-4B
+        Part("vae", 0.16, 0.16),
+    ),
+    prompt=PromptLimit(512),
     variants=(
         Variant(
             name=BASE,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from catalog.families import flux
 from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B, KLEIN_9B
-from catalog.families.recognition import Folder, Shapes, Stated, Transformer, Widths
+from catalog.families.recognition import BaseNames, Folder, Shapes, Transformer, Widths
 
 BASE: Final = "base"
 DISTILLED: Final = "distilled"
@@ -42,7 +42,7 @@ RECOGNITION: Final = Transformer(
     folder=_folder,
     adapter_base=_adapter_base,
     telling=flux.TELLING,
-    stated=Stated(
+    base_names=BaseNames(
         bases=(("flux2klein4b", KLEIN_4B), ("flux2klein9b", KLEIN_9B), ("flux2klein", KLEIN)),
         alike=(
             (FLUX_OR_KLEIN, frozenset({"Chroma", "Hunyuan", FLUX, KLEIN_4B})),

@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.family import DraftPreset, Family, Part, Variant
 from catalog.families.sd15.recognition import RECOGNITION, SD1_OR_2, SD15_MODEL
-from catalog.families.unet import FIRST
+from catalog.families.unet import CLIP, FIRST
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 
 SD15: Final = Family(
     key="sd15",
+    place=20,
     name="Stable Diffusion 1.5",
     licence="CreativeML OpenRAIL-M",
     architectures=(SD15_MODEL,),
@@ -42,6 +43,12 @@ SD15: Final = Family(
             "stable-diffusion-v1-5/stable-diffusion-v1-5",
         )
     ),
+    parts=(
+        Part("unet", 1.60, 1.38),
+        Part(FIRST, 0.23, 0.15),
+        Part("vae", 0.16, 0.16),
+    ),
+    prompt=CLIP,
     variants=(
         Variant(
             name="base",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from catalog.families.recognition import Stated, UNet
+from catalog.families.recognition import BaseNames, UNet
 from catalog.families.unet import BLOCKS, SD1_CONTEXT
 
 SD15_MODEL: Final = "SD 1.5"
@@ -32,7 +32,7 @@ RECOGNITION: Final = UNet(
     encoders=(("cond_stage_model.transformer.",), ("text_encoder.",), ("text_encoders.clip_l.",)),
     embeddings=(768,),
     adapter_base=_adapter_base,
-    stated=Stated(
+    base_names=BaseNames(
         bases=(("stablediffusionv1", SD15_MODEL), ("sdv1", SD15_MODEL), ("sd1", SD15_MODEL)),
         checkpoints=(("v15pruned", SD15_MODEL),),
     ),

@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.family import DraftPreset, Family, Part, Variant
 from catalog.families.sdxl.recognition import RECOGNITION, SDXL_MODEL, SDXL_OFFSPRING
-from catalog.families.unet import FIRST, SECOND
+from catalog.families.unet import CLIP, FIRST, SECOND
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 
 SDXL: Final = Family(
     key="sdxl",
+    place=10,
     name="Stable Diffusion XL",
     licence="CreativeML Open RAIL++-M",
     architectures=(SDXL_MODEL,),
@@ -17,6 +18,13 @@ SDXL: Final = Family(
     recognition=RECOGNITION,
     text_encoders=(FIRST, SECOND),
     config="stabilityai/stable-diffusion-xl-base-1.0",
+    parts=(
+        Part("unet", 4.78, 2.75),
+        Part(FIRST, 0.23, 0.15),
+        Part(SECOND, 1.29, 0.71),
+        Part("vae", 0.16, 0.16),
+    ),
+    prompt=CLIP,
     variants=(
         Variant(
             name="base",

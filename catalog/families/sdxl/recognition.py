@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Final
 
-from catalog.families.recognition import Shapes, Stated, UNet
+from catalog.families.recognition import BaseNames, Shapes, UNet
 from catalog.families.unet import BLOCKS, SD1_CONTEXT, SD2_CONTEXT
 
 SDXL_MODEL: Final = "SDXL"
@@ -62,7 +62,7 @@ RECOGNITION: Final = UNet(
     embeddings=(768, 1280),
     smaller=_smaller,
     adapter_base=_adapter_base,
-    stated=Stated(
+    base_names=BaseNames(
         bases=(("stablediffusionxl", SDXL_MODEL), ("sdxl", SDXL_MODEL), ("animagine", SDXL_MODEL)),
         # The numbers are Civitai's, whose trainer writes nothing else.
         checkpoints=(

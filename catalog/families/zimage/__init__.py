@@ -1,5 +1,9 @@
 """Z-Image (Alibaba Tongyi Lab, November 2025), without torch."""
 
+from typing import Final
+
 from catalog.families.zimage.facts import ZIMAGE
 
-__all__ = ["ZIMAGE"]
+FAMILY: Final = ZIMAGE
+
+__all__ = ["FAMILY", "ZIMAGE"]

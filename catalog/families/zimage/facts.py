@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Variant
+from catalog.families.family import Family, Part, PromptLimit, Variant
 from catalog.families.zimage.recognition import RECOGNITION, Z_IMAGE
 from catalog.ranges import FloatRange, IntRange
 
 ZIMAGE: Final = Family(
     key="zimage",
+    place=40,
     name="Z-Image",
     licence="Apache-2.0",
     architectures=(Z_IMAGE,),
@@ -16,6 +17,12 @@ ZIMAGE: Final = Family(
     text_encoders=(),
     config="Tongyi-MAI/Z-Image-Turbo",
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
+    parts=(
+        Part("transformer", 11.46, 5.87),
+        Part("text_encoder", 7.30, 4.02),  # 35 layers of Qwen3-4B
+        Part("vae", 0.16, 0.16),
+    ),
+    prompt=PromptLimit(512),
     variants=(
         Variant(
             name="turbo",

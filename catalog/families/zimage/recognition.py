@@ -3,7 +3,7 @@
 from typing import Final
 
 from catalog.families import lumina
-from catalog.families.recognition import Shapes, Stated, Transformer, Widths
+from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
 
 Z_IMAGE: Final = "Z-Image"
 """What its models and the base of its adapters are called."""
@@ -33,5 +33,5 @@ RECOGNITION: Final = Transformer(
     pipeline="ZImage",
     adapter_base=_adapter_base,
     telling=lumina.TELLING,
-    stated=Stated(bases=(("zimage", Z_IMAGE),)),
+    base_names=BaseNames(bases=(("zimage", Z_IMAGE),)),
 )

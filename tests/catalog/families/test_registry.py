@@ -9,19 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from catalog import SCHEDULERS, FloatRange, IntRange, ModelEntry
-from catalog.families import (
-    ANIMA,
-    DEFAULT,
-    FAMILIES,
-    FLUX2,
-    SD15,
-    SDXL,
-    ZIMAGE,
-    Family,
-    Variant,
-    of_architecture,
-    of_repository,
-)
+from catalog.families import DEFAULT, FAMILIES, Family, Variant, of_architecture, of_repository
+from catalog.families.anima import ANIMA
+from catalog.families.flux2 import FLUX2
+from catalog.families.sd15 import SD15
+from catalog.families.sdxl import SDXL
+from catalog.families.zimage import ZIMAGE
 from catalog.locate import is_hub_id
 from catalog.weight_files.layouts import USABLE
 from tests.catalog.home import Home, checkpoint_bytes

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import adapter_facts
 from catalog.weight_files.base_models import in_words

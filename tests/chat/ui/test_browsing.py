@@ -38,7 +38,7 @@ from catalog import (
     ModelEntry,
     Unfit,
 )
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 from catalog.weight_files import Refusal
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG

@@ -15,7 +15,7 @@ from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import Hires
 from bot.store import Failure
 from bot.texts.language import Texts
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 from cogs.wildcards import WildcardsPageId
 from tests.chat.ui.test_messages import job
 from tests.store.factories import request

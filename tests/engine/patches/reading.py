@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.errors import JobFailed
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 
 NAME = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
 SHAPE = (64, 64)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.errors import JobFailed
-from catalog.families import SDXL
+from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import (
     SUPPORTED,

@@ -17,6 +17,11 @@ denoiser: it goes through a prompt as T5 splits it, and looks up in Qwen3's stat
 A prompt is read as it is: this family has no weights in brackets.
 """
 
-from bot.engine.families.anima.family import Anima
+from typing import Final
 
-__all__ = ["Anima"]
+from bot.engine.families.anima.family import Anima
+from bot.engine.families.family import Family
+
+FAMILY: Final[Family] = Anima()
+
+__all__ = ["FAMILY", "Anima"]

@@ -1,6 +1,6 @@
 """The memory that Anima needs on a card.
 
-The weights take 5.2 GiB in 16 bits: transformer 3.7, text encoder 1.1, text conditioner 0.2, VAE
+The weights take 5.2 GiB in 16 bits: transformer 3.6, text encoder 1.1, text conditioner 0.3, VAE
 0.2. Decoding takes 2,200 numbers for each pixel (Comfy-Org/ComfyUI comfy/sd.py,
 `memory_used_decode`): 4.3 GiB for 1024×1024 in 16 bits, as much as SDXL's. Ours has not been
 measured on cards of these sizes yet.

@@ -15,13 +15,14 @@ from bot.engine.families.anima.original import ORIGINALS
 from bot.engine.families.anima.residual import widen
 from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.weights import Formats
+from catalog.families.anima import ANIMA as FACTS
 from catalog.weight_files import Header
 from catalog.weight_files.pipeline import MODULAR_INDEX
 
 DENOISER: Final = "transformer"
 CONDITIONER: Final = "text_conditioner"
 TEXT_ENCODER: Final = "text_encoder"
-NETWORKS: Final = (DENOISER, CONDITIONER, TEXT_ENCODER, VAE)
+NETWORKS: Final = FACTS.networks
 _WHOLE: Final = ("model.diffusion_model.", "diffusion_model.", "net.")
 """Before the names of transformer and conditioner, as ComfyUI and the authors write them; other
 files have nothing there."""

@@ -10,8 +10,9 @@ import torch
 from bot.engine.families import qwen3
 from bot.engine.families.family import Recall
 from bot.errors import JobFailed
+from catalog.families.anima import ANIMA as FACTS
 
-TOKENS: Final = 512
+TOKENS: Final = FACTS.prompt.tokens
 """Of every prompt there is room for, as Qwen3 splits it and as T5 does. The transformer is given as
 many; those that a shorter prompt has not got are zeros."""
 

@@ -14,6 +14,11 @@
 A prompt is read as it is: this family has no weights in brackets.
 """
 
+from typing import Final
+
+from bot.engine.families.family import Family
 from bot.engine.families.flux2.family import Flux2
 
-__all__ = ["Flux2"]
+FAMILY: Final[Family] = Flux2()
+
+__all__ = ["FAMILY", "Flux2"]

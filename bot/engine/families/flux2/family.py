@@ -50,7 +50,7 @@ from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
-from catalog.families import FLUX2 as FACTS
+from catalog.families.flux2 import FLUX2 as FACTS
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 

@@ -14,11 +14,12 @@ from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
 from bot.engine.weights import Formats
+from catalog.families.flux2 import FLUX2 as FACTS
 from catalog.weight_files import Header
 
 DENOISER: Final = "transformer"
 TEXT_ENCODER: Final = "text_encoder"
-NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
+NETWORKS: Final = FACTS.networks
 PREFIXES: Final = {
     DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
     TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),

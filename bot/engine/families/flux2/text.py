@@ -9,10 +9,11 @@ import torch
 
 from bot.engine.families import qwen3
 from bot.engine.families.family import Recall, Tensors
+from catalog.families.flux2 import FLUX2 as FACTS
 
 LAYERS: Final = (9, 18, 27)
 """The transformer is given what comes out of these, counted from 1; later ones are not used."""
-TOKENS: Final = 512
+TOKENS: Final = FACTS.prompt.tokens
 """Of every prompt, the rest being padding, which the transformer sees as well."""
 TEMPLATE: Final = (
     "<|im_start|>user\n",

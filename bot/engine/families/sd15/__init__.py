@@ -9,6 +9,11 @@
 The rest is in `families.unet`. Its predecessors 1.1 to 1.4 are the same but for their weights.
 """
 
+from typing import Final
+
+from bot.engine.families.family import Family
 from bot.engine.families.sd15.family import SD15
 
-__all__ = ["SD15"]
+FAMILY: Final[Family] = SD15()
+
+__all__ = ["FAMILY", "SD15"]

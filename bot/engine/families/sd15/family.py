@@ -20,7 +20,7 @@ from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
-from catalog.families import SD15 as FACTS
+from catalog.families.sd15 import SD15 as FACTS
 
 
 class SD15(UNetFamily):

@@ -10,6 +10,11 @@
 The rest is in `families.unet`.
 """
 
+from typing import Final
+
+from bot.engine.families.family import Family
 from bot.engine.families.sdxl.family import SDXL
 
-__all__ = ["SDXL"]
+FAMILY: Final[Family] = SDXL()
+
+__all__ = ["FAMILY", "SDXL"]

@@ -21,7 +21,7 @@ from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
-from catalog.families import SDXL as FACTS
+from catalog.families.sdxl import SDXL as FACTS
 
 
 class SDXL(UNetFamily):

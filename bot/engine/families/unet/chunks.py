@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-TOKENS: Final = 77
-ROOM: Final = TOKENS - 2
-"""CLIP has 77 positions; the first and the last are its own start and end tokens."""
+from catalog.families.unet import CLIP
+
+ROOM: Final = CLIP.tokens
+TOKENS: Final = ROOM + 2
+"""With its own start and end tokens, as many as CLIP has positions."""
 BACKTRACK: Final = 20
 """How many tokens back a comma is looked for: AUTOMATIC1111's default "prompt word wrap length
 limit"."""

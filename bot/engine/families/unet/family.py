@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, discrete
-from bot.engine.families.family import VAE, LoadedModel, PreviewFactors
+from bot.engine.families.family import LoadedModel, PreviewFactors
 from bot.engine.families.unet import adapter_names, configurations, networks
 from bot.engine.families.unet.chunks import TOKENS
 from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape, unscaled
@@ -65,7 +65,7 @@ class UNetFamily:
         self.adapter_bases = facts.adapter_bases
         self.text_encoders = tuple(encoder.network for encoder in encoders)
         self.tokenizers = tuple(encoder.tokenizer for encoder in encoders)
-        self.networks: tuple[str, ...] = (DENOISER, *self.text_encoders, VAE)
+        self.networks = facts.networks
         self.patched: tuple[str, ...] = (DENOISER, *self.text_encoders)
         self.files = networks.files(encoders)
         self.whole = whole

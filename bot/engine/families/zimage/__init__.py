@@ -15,6 +15,11 @@ Its text encoder is Qwen3, its VAE FLUX.1's. A prompt is read as it is: this fam
 in brackets.
 """
 
+from typing import Final
+
+from bot.engine.families.family import Family
 from bot.engine.families.zimage.family import ZImage
 
-__all__ = ["ZImage"]
+FAMILY: Final[Family] = ZImage()
+
+__all__ = ["FAMILY", "ZImage"]

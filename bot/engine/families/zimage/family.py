@@ -41,7 +41,7 @@ from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
-from catalog.families import ZIMAGE as FACTS
+from catalog.families.zimage import ZIMAGE as FACTS
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 

@@ -1,12 +1,12 @@
 """The memory that Z-Image needs on a card.
 
-The weights take 19.0 GiB in 16 bits: transformer 11.5, text encoder 7.3 (35 of its 36 layers), VAE
+The weights take 18.9 GiB in 16 bits: transformer 11.5, text encoder 7.3 (35 of its 36 layers), VAE
 0.2. Decoding is SDXL's peak, up to 4.3 GiB for 1024×1024 in 16 bits, because the decoder is as
 wide. These figures are sums and other programs'; ours have not been measured on cards of these
 sizes yet.
 
 So with 16 GB, the transformer has room while the text encoder and the VAE are away; with 11 GB it
-has in 8 bits, which is 5.7 GiB, or with more than half of its blocks taking turns.
+has in 8 bits, which is 5.9 GiB, or with more than half of its blocks taking turns.
 """
 
 from typing import Final

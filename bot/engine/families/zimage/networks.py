@@ -14,11 +14,12 @@ from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.families.zimage.clamping import clamp
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.weights import Formats
+from catalog.families.zimage import ZIMAGE as FACTS
 from catalog.weight_files import Header
 
 DENOISER: Final = "transformer"
 TEXT_ENCODER: Final = "text_encoder"
-NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
+NETWORKS: Final = FACTS.networks
 PREFIXES: Final = {
     DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
     TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),

@@ -9,8 +9,9 @@ import torch
 
 from bot.engine.families import qwen3
 from bot.engine.families.family import Recall, Tensors
+from catalog.families.zimage import ZIMAGE as FACTS
 
-TOKENS: Final = 512
+TOKENS: Final = FACTS.prompt.tokens
 """Of every prompt there is room for; the transformer sees those that are there."""
 TEMPLATE: Final = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
 """What stands before and after a prompt: Qwen3's chat template of one message."""

@@ -11,7 +11,7 @@ from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
 from bot.engine import Engine, sampling
 from bot.engine.families.flux2 import schedule
-from catalog.families import FLUX2
+from catalog.families.flux2 import FLUX2
 from catalog.weight_files.prediction import UnknownTraining
 from tests.engine.factories import catalog, digests, model, paint, request
 from tests.engine.families.flux2.conftest import BASE, KLEIN

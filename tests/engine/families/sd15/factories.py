@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.request import GenerationRequest
 from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
-from catalog.families import SD15
+from catalog.families.sd15 import SD15
 from tests.engine import factories
 
 TINY = "sd15"

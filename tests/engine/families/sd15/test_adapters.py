@@ -12,7 +12,7 @@ import pytest
 from bot.engine import Engine
 from bot.errors import JobFailed
 from bot.request import AdapterUse
-from catalog.families import SD15
+from catalog.families.sd15 import SD15
 from tests.engine.factories import digests, kohya, paint, pair, resident, save
 from tests.engine.families.sd15.factories import TINY, catalog, plain_pipeline, request
 from tests.engine.images import farthest
