@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from catalog.families import FAMILIES
+from catalog.families.recognition import Transformer, UNet
 from catalog.weight_files import Header, adapter_facts, checkpoint_facts
 from catalog.weight_files.layouts import USABLE
 from catalog.weight_files.parts import model_kind
@@ -44,21 +46,36 @@ WHAT = {
 }
 
 
-WHOLE = ("sd15", "sdxl")
+OWN = {
+    name: recognition.model("", shapes)
+    for name in NAMES
+    for shapes in [shapes_of(name)]
+    for family in FAMILIES.values()
+    if isinstance(recognition := family.recognition, Transformer)
+    and name.partition("-")[0] == family.key
+    and recognition.model("", shapes)
+}
+"""Those of families without a UNet → their models. They are completed by their configuration."""
+WHOLE = tuple(
+    key for key, family in FAMILIES.items() if isinstance(family.recognition, UNet) and key in NAMES
+)
 """Of these, a file needs text encoders and a VAE as well."""
-COMPLETED = ("anima-original", "flux2-klein-4b", "flux2-klein-4b-original", "zimage")
-"""These are completed by their configuration."""
 
 
 def test_there_is_a_name_for_each() -> None:
-    assert tuple(WHAT) == NAMES
+    """Of a family that is new, its folder says how its models are called."""
+    assert {*WHAT} <= {*NAMES} <= {*WHAT, *OWN}
+    assert all(
+        WHAT.get(name, f"{model} transformer") == f"{model} transformer"
+        for name, model in OWN.items()
+    )
 
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_published_model_is_named(name: str, prefix: str) -> None:
     shapes = {f"{prefix}{tensor}": shape for tensor, shape in shapes_of(name).items()}
-    assert model_kind(shapes) == WHAT[name]
+    assert model_kind(shapes) == WHAT.get(name, f"{OWN.get(name)} transformer")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,16 +84,14 @@ def test_whatever_cannot_be_used_is_refused_by_name(name: str) -> None:
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
     facts = checkpoint_facts(Path("x.safetensors"), header)
     refusal = facts.unfit(of=USABLE, vae=True, config=True)
-    assert (facts.model in USABLE) == (facts.model != "") == (name in {*WHOLE, *COMPLETED})
-    if name in COMPLETED:
+    assert (facts.model in USABLE) == (facts.model != "") == (name in {*WHOLE, *OWN})
+    if name in OWN:
         assert refusal is None
         return
     assert refusal is not None
     assert refusal.what.startswith(WHAT[name])
-    assert (
-        "checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image and Anima can be used"
-        in refusal.advice
-    )
+    *first, last = (model for family in FAMILIES.values() for model in family.architectures)
+    assert f"checkpoints of {', '.join(first)} and {last} can be used" in refusal.advice
 
 
 def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:

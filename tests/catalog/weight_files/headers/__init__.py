@@ -11,8 +11,13 @@ NAMES: Final = tuple(sorted(file.stem for file in _FOLDER.glob("*.txt")))
 
 def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor of the denoiser of that model."""
+    return shapes_in(_FOLDER / f"{name}.txt")
+
+
+def shapes_in(file: Path) -> dict[str, tuple[int, ...]]:
+    """The same for the model whose tensors are listed in `file`."""
     shapes = {}
-    for line in (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         form, *sides = line.split(" ")
         shape = tuple(map(int, sides))
         if found := _RANGE.search(form):

@@ -1,0 +1,109 @@
+"""What a family lacks, of all that belongs to one."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from math import prod
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from bot.engine.families.family import Family as Engine
+from bot.texts.language import Texts
+from catalog.families import Family
+from catalog.families.discovery import folders
+from catalog.families.recognition import Shapes, Transformer
+from catalog.weight_files.unet import unet
+from tests.catalog.weight_files.headers import shapes_in
+from tests.docs.test_families import untrue
+
+CODES: Final = ("model.other_family", "family.without", "reference.none", "models.licence")
+"""Sentences with the name of a family in them."""
+MISFITS: Final[dict[str, Callable[[str], str]]] = {
+    "en-US": lambda name: rf"\ba {name}" if name[0] in "AEIOU" else rf"\ban {name}",
+    "de": lambda name: f"{name}-" if " " in name else "(?!)",  # which hyphenates it throughout
+    "fr": lambda name: rf"\b(?:de|le|que) {name}" if name[0] in "AEIOUH" else "(?!)",
+}
+"""Language → a regular expression for a name in a sentence that is not made for it."""
+
+
+def lacks(root: Path, key: str, facts: Family | None, engine: Engine | None) -> Iterator[str]:
+    """What is missing for the family of this key, of which these halves were found.
+
+    root: of the repository.
+    """
+    if facts is None or key not in folders([str(root / "catalog" / "families")]):
+        yield "its half in catalog/families"
+    if engine is None or key not in folders([str(root / "bot" / "engine" / "families")]):
+        yield "its half in bot/engine/families"
+    tests = root / "tests"
+    if not _builds(tests / "engine" / "families" / key / "tiny_model.py"):
+        yield "a tiny model"
+    if facts is None:
+        return
+    if engine and engine.adapter_bases != facts.adapter_bases:
+        yield "adapters that both halves name alike"
+    if engine and (engine.networks != facts.networks or engine.denoiser != facts.networks[0]):
+        yield "networks that both halves name alike"
+    headers = sorted((tests / "catalog" / "weight_files" / "headers").glob(f"{key}*.txt"))
+    shapes = [shapes_in(file) for file in headers]
+    if not any(is_of(facts, each) for each in shapes):
+        yield "the header of a published model"
+    denoiser = facts.parts[0]
+    if not any(_fits(denoiser.gib, gib(each)) for each in shapes):
+        yield "the memory of its denoiser"
+    if engine:
+        large = engine.formats(engine.denoiser, torch.bfloat16, in_eight_bits=True).int8
+        if not any(_fits(denoiser.gib_in_8, gib(each, large)) for each in shapes):
+            yield "the memory of its denoiser in 8 bits"
+    if not facts.licence:
+        yield "a licence"
+    page = (root / "docs" / "catalog.md").read_text(encoding="utf-8")
+    yield from (f"docs/catalog.md, {row}" for row in untrue(page, facts))
+    texts = Texts.read(root / "bot" / "texts")
+    for language in MISFITS:
+        yield from (f"{code} in {language}" for code in unspoken(texts, language, facts.name))
+
+
+def is_of(facts: Family, shapes: Shapes) -> bool:
+    """Whether the family takes a file with these tensors for one of its models."""
+    recognition = facts.recognition
+    if isinstance(recognition, Transformer):
+        return recognition.model("", shapes) in facts.architectures
+    found = unet(shapes)
+    return found is not None and found.model in facts.architectures and not found.task
+
+
+def unspoken(texts: Texts, language: str, name: str) -> Iterator[str]:
+    """The sentences about families that a language has not got, or that this name does not suit."""
+    say = texts.speaker(language)
+    for code in CODES:
+        params = dict.fromkeys(("model", "what", "field", "key", "licence"), "x")
+        told = say(code, family=name, **params)
+        misfit = MISFITS[language](re.escape(name))
+        if not texts.translation(code, language) or name not in told or re.search(misfit, told):
+            yield code
+
+
+def _builds(file: Path) -> bool:
+    """Whether a module has a function `build`."""
+    if not file.is_file():
+        return False
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return any(isinstance(each, ast.FunctionDef) and each.name == "build" for each in tree.body)
+
+
+def gib(shapes: Shapes, in_eight_bits: str = "") -> float:
+    """The memory that these tensors take in 16 bits; in 8 bits, with a scale for each row, those
+    linear layers whose paths match `in_eight_bits`."""
+    taken = 0
+    for name, shape in shapes.items():
+        path, _, leaf = name.rpartition(".")
+        small = leaf == "weight" and len(shape) == 2 and re.fullmatch(in_eight_bits, path)
+        taken += prod(shape) + 4 * shape[0] if small else 2 * prod(shape)
+    return taken / 2**30
+
+
+def _fits(said: float, true: float) -> bool:
+    return round(true, 2) == said
