@@ -65,10 +65,8 @@ WHOLE = tuple(
 def test_there_is_a_name_for_each() -> None:
     """Of a family that is new, its folder says how its models are called."""
     assert {*WHAT} <= {*NAMES} <= {*WHAT, *OWN}
-    assert all(
-        WHAT.get(name, f"{model} transformer") == f"{model} transformer"
-        for name, model in OWN.items()
-    )
+    named = {name: f"{model} transformer" for name, model in OWN.items()}
+    assert {**WHAT, **named} == {**named, **WHAT}
 
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
