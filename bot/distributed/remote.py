@@ -22,6 +22,7 @@ from bot.errors import EngineLost, NotHere
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
+from bot.recipe import Environment
 from bot.texts.language import Texts
 from catalog import AdapterEntry, ModelEntry
 
@@ -92,9 +93,9 @@ class RemoteEngine:
         self._hints: PubSub | None = None
 
     @property
-    def environment(self) -> str:
+    def environment(self) -> Environment:
         """As the worker has told it."""
-        return self._state.environment
+        return self._state.told
 
     @property
     def loaded(self) -> str | None:

@@ -11,7 +11,7 @@ from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.denoise import Guidance
 from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
-from bot.engine.families import VAE, Family, family_of
+from bot.engine.families import FAMILIES, VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
@@ -28,11 +28,11 @@ from bot.engine.residency import Residency, Resident
 from bot.engine.sources import Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.upscaling import Upscaling
-from bot.engine.weights import WeightCache
+from bot.engine.weights import WeightCache, formats
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Stage
-from bot.recipe import Recipe, Weights
+from bot.recipe import Recipe, Weights, formats_in
 from catalog import AdapterEntry, ModelEntry
 
 
@@ -165,6 +165,26 @@ class Pipeline:
         at_once = _at_once(family, chosen)
         resident = self._residency.load(files, family, subject, at_once, chosen.room)
         self._compile(entry, resident, chosen)
+
+    def formats(self) -> dict[str, dict[str, str]]:
+        """How networks of each family are stored here; see `bot.recipe.Environment`."""
+        return {
+            key: formats_in(
+                formats.told(
+                    {
+                        name: family.formats(
+                            name,
+                            # Only a VAE's goes by its configuration, and that is left out.
+                            family.dtype_of(name, {}, self._place),
+                            in_eight_bits=self._in_eight_bits(family),
+                        )
+                        for name in family.networks
+                    },
+                    self._place.dtype,
+                )
+            )
+            for key, family in FAMILIES.items()
+        }
 
     def _plan(
         self, profile: Profile, size: tuple[int, int], files: ModelFiles, family: Family

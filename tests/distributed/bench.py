@@ -22,6 +22,7 @@ from bot.distributed.worker import Equipment, Worker
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Progress, Stage
+from bot.recipe import Environment
 from bot.request import GenerationRequest
 from bot.texts.language import Texts
 from catalog import AdapterEntry, ModelEntry
@@ -64,7 +65,7 @@ class SteppingEngine:
     def __init__(self, seconds: float = 0.0, raises: Exception | None = None) -> None:
         self.preview_interval: float | None = None
         self.loaded: str | None = None
-        self.environment = ""
+        self.environment = Environment()
         self.raises = raises
         self.seconds = seconds
         self.orders: list[Order] = []
