@@ -62,7 +62,7 @@ def test_what_is_told_of_an_image_is_what_was_there(
     from bot.engine import passes
 
     drawn = []
-    noise = passes.noise
+    noise: Callable[..., Any] = vars(passes)["noise"]
 
     def watched(*given: Any) -> Any:
         drawn.append(given[-1])
@@ -99,7 +99,7 @@ def test_a_vaes_dtype_follows_from_what_else_is_told(key: str) -> None:
     """So a recipe that does not name it tells as much, and neither need a place."""
     from bot.engine.environment import DTYPES
 
-    family, found = FAMILIES[key], {}
+    family, found = FAMILIES[key], dict[tuple[Any, ...], Any]()
     for dtype, automatic, bfloat16 in product(DTYPES.values(), (True, False), (True, False)):
         place: Any = SimpleNamespace(
             dtype=dtype, automatic=automatic, computes_in_bfloat16=bfloat16
