@@ -208,13 +208,10 @@ class Pipeline:
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Start compiling the denoiser for this model's usual images."""
-        # It runs once in parallel to a job, which would lack the memory on a smaller card.
-        # Nor is it for blocks that take turns.
-        if chosen.park_text_encoders or chosen.room is not None:
-            return
-        run = partial(resident.family.rehearse, resident, self._place)
-        shapes = shapes_of(entry, resident.family.usual_tokens)
-        self._kernels.prepare(resident.denoiser, shapes, run)
+        tokens = resident.family.usual_tokens
+        if chosen.compiling and tokens is not None:
+            run = partial(resident.family.rehearse, resident, self._place)
+            self._kernels.prepare(resident.denoiser, shapes_of(entry, tokens), run)
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read and hash the adapters of a waiting job; from any thread.

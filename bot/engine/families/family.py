@@ -107,7 +107,8 @@ class Family(Protocol):
     networks: in the order in which they are loaded. denoiser: the one evaluated at every step.
     text_encoders: those that leave a small card once the prompt is encoded.
     patched: those that adapters change. tokenizers: folders with one tokenizer each.
-    usual_tokens: in a prompt of usual length; the denoiser is compiled for it.
+    usual_tokens: in a prompt of usual length; the denoiser is compiled for it. None: prompts have
+        as many as their words are, and it is not compiled.
     vae_scale: pixels per latent along each side.
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
@@ -128,7 +129,7 @@ class Family(Protocol):
     patched: tuple[str, ...]
     tokenizers: tuple[str, ...]
     files: PipelineFiles
-    usual_tokens: int
+    usual_tokens: int | None
     vae_scale: int
     whole: Mapping[Profile, float]
     leaving: Leaving
@@ -291,4 +292,7 @@ class Family(Protocol):
         """Latents from the denoiser's scale to the one that `preview` maps to colours."""
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
-        """Call `denoiser` once as for an image of `shape`, so that it is compiled for it."""
+        """Call `denoiser` once as for an image of `shape`, so that it is compiled for it.
+
+        Only called for a family with `usual_tokens`.
+        """

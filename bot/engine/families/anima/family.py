@@ -69,7 +69,7 @@ class Anima:
     patched: tuple[str, ...] = (DENOISER, CONDITIONER, TEXT_ENCODER)
     tokenizers: tuple[str, ...] = TOKENIZERS
     files = FILES
-    usual_tokens = text.TOKENS
+    usual_tokens: int | None = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING

@@ -66,7 +66,7 @@ class Flux2:
     patched: tuple[str, ...] = (DENOISER,)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
     files = FILES
-    usual_tokens = text.TOKENS
+    usual_tokens: int | None = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING

@@ -43,7 +43,7 @@ class UNetFamily:
     """
 
     denoiser = DENOISER
-    usual_tokens = TOKENS
+    usual_tokens: int | None = TOKENS
     vae_scale = VAE_SCALE
     leaving = USUAL
     too_large_on = frozenset[Profile]()

@@ -11,7 +11,6 @@ from bot.engine.environment import Place
 from bot.engine.families import autoencoder, qwen3
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.zimage import (
-    conditioning,
     configurations,
     networks,
     recognition,
@@ -57,7 +56,8 @@ class ZImage:
     patched: tuple[str, ...] = (DENOISER, TEXT_ENCODER)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
     files = FILES
-    usual_tokens = 64
+    # The transformer is given as many as a prompt has, and code is for one number of them.
+    usual_tokens: int | None = None
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
@@ -175,5 +175,5 @@ class ZImage:
     def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
         return latents
 
-    def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
-        conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)
+    def rehearse(self, _: LoadedModel, __: Place, ___: Any, ____: Shape) -> None:
+        raise ValueError(f"{self.key} is not compiled")
