@@ -99,6 +99,50 @@ def test_a_repository_is_downloaded_once_with_progress(
     assert digests(paint(offline, ASKED, catalog([REMOTE]))) == digests(painted)
 
 
+def test_what_two_repositories_have_alike_is_downloaded_once(
+    own: Engine, hub: HubServer, tmp_path: Path
+) -> None:
+    """As the text encoder and the VAE of a distilled model and of its base are."""
+    paint(own, ASKED, catalog([REMOTE]))
+    unet = "unet/diffusion_pytorch_model.safetensors"
+    files = hub.repositories["org/model"]
+    hub.repositories["org/base"] = {**files, unet: files[unet][:-4] + bytes(4)}
+    before = len(hub.fetched())
+    offered = catalog([model("base", "org/base")])
+    wanted = request(model="base")
+    painted = paint(own, wanted, offered)
+    large = [name for name in hub.fetched()[before:] if name.endswith(".safetensors")]
+    assert large == [unet]
+    # One is deleted without the other.
+    shutil.rmtree(tmp_path / "models" / "hub" / "models--org--model")
+    offline = engine_with(tmp_path, "http://127.0.0.1:9")
+    assert digests(paint(offline, wanted, offered)) == digests(painted)
+
+
+@pytest.mark.parametrize("fault", ["no links", "cut short"])
+def test_what_cannot_be_shared_is_downloaded(
+    own: Engine, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    from bot.engine import hub as module
+
+    def fail(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    paint(own, ASKED, catalog([REMOTE]))
+    hub.repositories["org/base"] = files = hub.repositories["org/model"]
+    before = len(hub.fetched())
+    if fault == "no links":
+        monkeypatch.setattr(module.os, "link", fail)
+    else:
+        for blob in (tmp_path / "models" / "hub" / "models--org--model" / "blobs").iterdir():
+            os.truncate(blob, 8)
+    offered = catalog([model("base", "org/base")])
+    assert paint(own, request(model="base"), offered).images
+    assert {files[name] for name in hub.fetched()[before:]} == {
+        files[name] for name in contents_wanted(hub)
+    }
+
+
 def contents_wanted(hub: HubServer) -> list[str]:
     kept = (".json", ".txt", "model.safetensors")
     return [name for name in hub.repositories["org/model"] if name.endswith(kept)]
