@@ -123,8 +123,6 @@ def test_what_two_repositories_have_alike_is_downloaded_once(
 def test_what_cannot_be_shared_is_downloaded(
     own: Engine, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    from bot.engine import hub as module
-
     def fail(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -132,7 +130,7 @@ def test_what_cannot_be_shared_is_downloaded(
     hub.repositories["org/base"] = files = hub.repositories["org/model"]
     before = len(hub.fetched())
     if fault == "no links":
-        monkeypatch.setattr(module.os, "link", fail)
+        monkeypatch.setattr(os, "link", fail)
     else:
         for blob in (tmp_path / "models" / "hub" / "models--org--model" / "blobs").iterdir():
             os.truncate(blob, 8)
