@@ -3,6 +3,7 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 from catalog.weight_files.base_models import SD1_OR_2
@@ -17,6 +18,14 @@ SD15: Final = Family(
     # The shapes of an adapter that changes no cross-attention do not tell it from SD 2's.
     adapter_bases=(BASE, SD1_OR_2),
     text_encoders=(FIRST,),
+    files=pipeline_files(
+        {
+            FIRST: OF_TRANSFORMERS,
+            "unet": OF_DIFFUSERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
     repositories=frozenset(
         (

@@ -3,6 +3,7 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 from catalog.weight_files.base_models import SDXL as BASE
@@ -16,6 +17,15 @@ SDXL: Final = Family(
     architectures=(BASE,),
     adapter_bases=(BASE, *SDXL_OFFSPRING),
     text_encoders=(FIRST, SECOND),
+    files=pipeline_files(
+        {
+            FIRST: OF_TRANSFORMERS,
+            SECOND: OF_TRANSFORMERS,
+            "unet": OF_DIFFUSERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer", "tokenizer_2"),
+    ),
     config="stabilityai/stable-diffusion-xl-base-1.0",
     variants=(
         Variant(

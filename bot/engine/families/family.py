@@ -24,11 +24,9 @@ from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
+from catalog.families import PipelineFiles
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
-
-VAE = "vae"
-"""The autoencoder's folder, the same in every pipeline of diffusers."""
 
 Encoded: TypeAlias = Any
 """An encoded prompt with its negative one; opaque to everything but its family."""
@@ -41,20 +39,6 @@ the function runs.
 
 A text is everything that the result depends on, except for the text encoders themselves: the
 numbers that they read, not the words, and which of their layers is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineFiles:
-    """Which files make up a model in diffusers' layout.
-
-    weights: network → what the names of its weight files begin with. folders: those that must be
-        there with their configuration; they complete a single-file checkpoint. index: the file
-        that lists them.
-    """
-
-    weights: Mapping[str, str]
-    folders: tuple[str, ...]
-    index: str = "model_index.json"
 
 
 @dataclass(frozen=True, slots=True)

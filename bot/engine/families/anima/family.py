@@ -25,7 +25,6 @@ from bot.engine.families.anima.memory import INT8_ON, LEAVING, WHOLE
 from bot.engine.families.anima.networks import (
     CONDITIONER,
     DENOISER,
-    FILES,
     NETWORKS,
     PIECES,
     TEXT_ENCODER,
@@ -68,7 +67,7 @@ class Anima:
     text_encoders: tuple[str, ...] = (TEXT_ENCODER, CONDITIONER)
     patched: tuple[str, ...] = (DENOISER, CONDITIONER, TEXT_ENCODER)
     tokenizers: tuple[str, ...] = TOKENIZERS
-    files = FILES
+    files = FACTS.files
     usual_tokens = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
@@ -103,7 +102,7 @@ class Anima:
         return torch.float32
 
     def lacking(self, header: Header) -> tuple[str, ...]:
-        return networks.lacking(header)
+        return FACTS.lacking(header.shapes)
 
     def training(
         self,

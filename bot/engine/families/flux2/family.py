@@ -30,7 +30,7 @@ from bot.engine.families.flux2.latents import (
     unscaled,
 )
 from bot.engine.families.flux2.memory import INT8_ON, LEAVING, WHOLE
-from bot.engine.families.flux2.networks import DENOISER, FILES, NETWORKS, TEXT_ENCODER, TOKENIZER
+from bot.engine.families.flux2.networks import DENOISER, NETWORKS, TEXT_ENCODER, TOKENIZER
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
 from bot.engine.kernels import Shape
@@ -58,7 +58,7 @@ class Flux2:
     text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
     patched: tuple[str, ...] = (DENOISER,)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
-    files = FILES
+    files = FACTS.files
     usual_tokens = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
@@ -93,7 +93,7 @@ class Flux2:
         return dtype
 
     def lacking(self, header: Header) -> tuple[str, ...]:
-        return networks.lacking(header)
+        return FACTS.lacking(header.shapes)
 
     def training(
         self,

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, discrete
-from bot.engine.families.family import VAE, LoadedModel, PreviewFactors
+from bot.engine.families.family import LoadedModel, PreviewFactors
 from bot.engine.families.unet import adapter_names, configurations, networks
 from bot.engine.families.unet.chunks import TOKENS
 from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape, unscaled
@@ -25,6 +25,7 @@ from bot.engine.subject import Subject
 from bot.engine.weights import Formats
 from bot.errors import JobFailed
 from catalog import ModelEntry, Words
+from catalog.families import VAE
 from catalog.families import Family as Facts
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.pipeline import folder_facts, kind_of_unet
@@ -66,7 +67,7 @@ class UNetFamily:
         self.tokenizers = tuple(encoder.tokenizer for encoder in encoders)
         self.networks: tuple[str, ...] = (DENOISER, *self.text_encoders, VAE)
         self.patched: tuple[str, ...] = (DENOISER, *self.text_encoders)
-        self.files = networks.files(encoders)
+        self.files = facts.files
         self.whole = whole
         self.preview = preview
         self.ays = tuple(ays)
@@ -103,8 +104,8 @@ class UNetFamily:
     def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
         return place.dtype
 
-    def lacking(self, _: Header) -> tuple[str, ...]:
-        return ()
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        return self.facts.lacking(header.shapes)
 
     def training(
         self,

@@ -14,8 +14,8 @@ from diffusers.loaders.single_file_utils import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.weights import Formats
+from catalog.families import VAE
 
 DENOISER: Final = "unet"
 _OF_OTHERS: Final = {
@@ -61,16 +61,6 @@ _BLOCKS: Final = r".+\.transformer_blocks\.\d+\..+"
 def prefixes(network: str, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:
     """See `Family.prefixes`."""
     return _OF_OTHERS.get(network) or _encoder(network, encoders).prefixes
-
-
-def files(encoders: Sequence[TextEncoder]) -> PipelineFiles:
-    """See `Family.files`."""
-    names = tuple(encoder.network for encoder in encoders)
-    parts = "diffusion_pytorch_model"
-    return PipelineFiles(
-        weights={**dict.fromkeys(names, "model"), DENOISER: parts, VAE: parts},
-        folders=(*names, DENOISER, VAE, "scheduler", *(each.tokenizer for each in encoders)),
-    )
 
 
 def build(network: str, config: Mapping[str, Any], encoders: Sequence[TextEncoder]) -> Any:

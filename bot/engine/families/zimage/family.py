@@ -21,7 +21,7 @@ from bot.engine.families.zimage import (
 from bot.engine.families.zimage.conditioning import Conditioning
 from bot.engine.families.zimage.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
 from bot.engine.families.zimage.memory import INT8_ON, LEAVING, WHOLE
-from bot.engine.families.zimage.networks import DENOISER, FILES, NETWORKS, TEXT_ENCODER, TOKENIZER
+from bot.engine.families.zimage.networks import DENOISER, NETWORKS, TEXT_ENCODER, TOKENIZER
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.families.zimage.text import Encoded
 from bot.engine.kernels import Shape
@@ -49,7 +49,7 @@ class ZImage:
     text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
     patched: tuple[str, ...] = (DENOISER, TEXT_ENCODER)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
-    files = FILES
+    files = FACTS.files
     usual_tokens = 64
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
@@ -84,7 +84,7 @@ class ZImage:
         return torch.float32
 
     def lacking(self, header: Header) -> tuple[str, ...]:
-        return networks.lacking(header)
+        return FACTS.lacking(header.shapes)
 
     def training(
         self,
