@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from bot.errors import WireError
 from bot.wire.codec import Codec
 
-WIRE: Final = 2
+WIRE: Final = 3
 """The version of everything that the bot and a worker send each other. Only the same one fits."""
 JSON_MAX: Final = 65_536
 DEVICES_MAX: Final = 16

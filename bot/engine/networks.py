@@ -38,7 +38,8 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
-    lent: the networks that `config` has the weights of, too.
+    lent: the networks that `config` has the weights of, too. elsewhere: of some of them, where the
+        weights are not there.
     moments: of the latents, where the checkpoint brings them along.
     It is made for one job, which reads each header once.
     """
@@ -47,6 +48,7 @@ class ModelFiles:
     vae: Source | None
     config: Source | None
     lent: tuple[str, ...] = ()
+    elsewhere: Mapping[str, Source] = field(default_factory=dict)
     moments: Moments | None = None
     _headers: dict[Path, Header] = field(default_factory=dict, repr=False, compare=False)
 
@@ -56,7 +58,7 @@ class ModelFiles:
         return (self.config or self.checkpoint).root
 
     def fingerprint(self) -> tuple[Any, ...]:
-        sources = (self.checkpoint, self.vae, self.config)
+        sources = (self.checkpoint, self.vae, self.config, *self.elsewhere.values())
         return tuple(source and source.fingerprint() for source in sources)
 
     def holding(self, network: str) -> tuple[Path, ...]:
@@ -71,6 +73,8 @@ class ModelFiles:
 
     def lender(self, network: str) -> Source:
         """The weights of one of the networks in `lent`."""
+        if network in self.elsewhere:
+            return self.elsewhere[network]
         if self.config is None:
             raise ValueError(f"{network} is lent by nothing: the checkpoint has no configuration")
         found = _below(self.config, network)
