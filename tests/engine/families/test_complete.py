@@ -74,6 +74,10 @@ def lacks(key: str, facts: Family | None) -> Iterator[str]:
         yield "its half in bot/engine/families"
     if facts and engine and engine.adapter_bases != facts.adapter_bases:
         yield "adapters that both halves name alike"
+    if facts and engine and {*engine.networks} != {*facts.files.weights}:
+        yield "networks that both halves name alike"
+    if facts and engine and not {*engine.tokenizers, *engine.networks} <= {*facts.files.folders}:
+        yield "folders of all networks and tokenizers"
     if key not in TINY:
         yield "a tiny model"
     if HEADERS.get(key) not in NAMES:
