@@ -75,6 +75,8 @@ class Fetcher:
         plan = _Plan(needed)
         for step in (self._ask, self._fetch):
             for lack in lacks_of(order, self._inventory):
+                if lack.on_hub and plan.away:
+                    plan.leave(lack.digest)
                 if lack.digest not in plan.left:
                     self._step(partial(step, plan), plan, lack, report, check_stop)
 
@@ -96,6 +98,7 @@ class Fetcher:
                 raise NotHere(failed, lack.digest) from failed
             log.info("%s %s is left to the hub (%s)", lack.kind, lack.key, failed.code)
             plan.leave(lack.digest)
+            plan.away = plan.away or failed.code == "part.unreachable"
         except OSError as error:
             reason = error.strerror or type(error).__name__
             failure = JobFailed("part.unwritable", name=lack.key, reason=reason)
@@ -227,12 +230,14 @@ class Fetcher:
 @dataclass
 class _Plan:
     """What an order lacks. needed: all that it needs. files: of each part that the bot has, by its
-    digest. keys: of their entries, likewise. left: to the hub."""
+    digest. keys: of their entries, likewise. left: to the hub. away: whether the bot cannot be
+    reached."""
 
     needed: Collection[str]
     files: dict[str, tuple[SentFile, ...]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
+    away: bool = False
 
     def leave(self, digest: str) -> None:
         """Leave a part to the hub."""

@@ -391,6 +391,31 @@ class TestOnTheHub:
         assert local.model is not None
         assert (local.model.config or "").startswith(str(site.worker.models / "fetched"))
 
+    async def test_the_hub_is_not_kept_waiting_for_a_bot_that_is_away(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is asked once for all that the hub has as well."""
+        order = sent(site.bot, catalog=site.bot.catalog)
+        put(site.worker.models, {"one.safetensors": FILES["one.safetensors"]})
+        site.worker.catalog = Catalog(
+            {"one": lender("one", "one.safetensors", config=None)}, {}, ""
+        )
+        site.worker.ready()
+        site.url, asked = "http://127.0.0.1:9", []
+        real = Source.files_of
+
+        def watched(self: Source, kind: Kind, *more: Any) -> Any:
+            asked.append(kind)
+            return real(self, kind, *more)
+
+        monkeypatch.setattr(Source, "files_of", watched)
+        local = await site.complete(order)
+        assert local.model is not None
+        assert local.model.path == str(site.worker.models / "one.safetensors")
+        assert local.model.config == HUB
+        assert {*local.lent.values()} == {HUB}
+        assert len(asked) == 1
+
     class TestInPart:
         @pytest.fixture
         def names(self) -> set[str]:
