@@ -397,9 +397,8 @@ class TestOnTheHub:
         """It is asked once for all that the hub has as well."""
         order = sent(site.bot, catalog=site.bot.catalog)
         put(site.worker.models, {"one.safetensors": FILES["one.safetensors"]})
-        site.worker.catalog = Catalog(
-            {"one": lender("one", "one.safetensors", config=None)}, {}, ""
-        )
+        own = lender("one", "one.safetensors", config=None)
+        site.worker.catalog = Catalog({"one": own}, {}, "one")
         site.worker.ready()
         site.url, asked = "http://127.0.0.1:9", []
         real = Source.files_of

@@ -1,6 +1,7 @@
 """The weights that a recipe names are those of the order, as far as these are known."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,8 @@ def test_others_are_refused_by_name_and_digest(field: str) -> None:
     said = getattr(WHOLE, field)
     last = said[-1] if isinstance(said, tuple) else said
     other = replace(last, sha256="d" * 64)
-    wrong = replace(WHOLE, **{field: (*said[:-1], other) if isinstance(said, tuple) else other})
+    changed: Any = {field: (*said[:-1], other) if isinstance(said, tuple) else other}
+    wrong = replace(WHOLE, **changed)
     said = f"{field}: it used {last.name}.*{other.sha256[:12]}.*{last.sha256[:12]}"
     with pytest.raises(WireError, match=said):
         EXPECTED.check(wrong)
