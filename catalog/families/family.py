@@ -77,7 +77,7 @@ class Family:
     text_encoders: tuple[str, ...]
     files: PipelineFiles
     config: str
-    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()
     variants: tuple[Variant, ...]
     work: float

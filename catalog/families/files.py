@@ -1,7 +1,7 @@
 """Which files make up a model of a family in diffusers' layout."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 VAE: Final = "vae"
@@ -18,7 +18,7 @@ class PipelineFiles:
     lists them.
     """
 
-    weights: Mapping[str, str]
+    weights: Mapping[str, str] = field(hash=False)
     folders: tuple[str, ...]
     index: str = "model_index.json"
 
