@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from bot.engine.hashing import of_listing
-from bot.engine.selection import Unfit, weights_of
+from bot.engine.selecting import Unfit, network_weights
 from catalog import (
     AdapterEntry,
     Catalog,
@@ -249,7 +249,7 @@ def _network(folder: Path, network: str) -> Bundle | None:
     chosen: list[str] = []
     for half in (True, False):
         try:
-            chosen += weights_of(names, "", WEIGHTS[network], half=half)
+            chosen += network_weights(names, "", WEIGHTS[network], half=half)
         except Unfit:
             return None
     found = _bundle(folder, [name for name in chosen if name.endswith(MODEL_SUFFIXES)])

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.distributed.parts import WEIGHTS, Kind, Part, digest_of
-from bot.engine.selection import (
+from bot.engine.selecting import (
     Unfit,
     checkpoint_files,
     config_files,
     network_files,
+    network_weights,
     vae_files,
-    weights_of,
 )
 from catalog.families import FAMILIES, VAE, PipelineFiles
 from catalog.weight_files.gguf import MODEL_SUFFIXES
@@ -74,7 +74,7 @@ def _reading(
         case Kind.VAE if folder:
             return vae_files(names, files.weights[VAE], half=half)
         case Kind.NETWORK:
-            found = weights_of(names, "", WEIGHTS[part.beside], half=half)
+            found = network_weights(names, "", WEIGHTS[part.beside], half=half)
             return tuple(name for name in found if name.endswith(MODEL_SUFFIXES))
         case Kind.REFERENCE:
             return network_files(names, part.beside, half=half)

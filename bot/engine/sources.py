@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.engine.families import VAE, family_of
 from bot.engine.hub import Hub
-from bot.engine.selection import (
+from bot.engine.selecting import (
     Names,
     Select,
     Unfit,
@@ -16,10 +16,10 @@ from bot.engine.selection import (
     checkpoint_files,
     config_files,
     network_files,
+    network_weights,
     reference_files,
     single_file,
     vae_files,
-    weights_of,
 )
 from bot.engine.subject import Subject, public
 from catalog.disk import is_file, is_folder, may_pass, names_in
@@ -125,7 +125,7 @@ class Sources:
             weights = [
                 name
                 for part in lacking
-                for name in weights_of(names, f"{part}/", files.weights[part], half=self._half)
+                for name in network_weights(names, f"{part}/", files.weights[part], half=self._half)
             ]
             return tuple(sorted({*config_files(names, files), *weights}))
 
@@ -140,7 +140,7 @@ class Sources:
 
         def select(names: Names) -> tuple[str, ...]:
             below = f"{network}/" if any(n.startswith(f"{network}/") for n in names) else ""
-            return tuple(sorted(weights_of(names, below, base, half=self._half)))
+            return tuple(sorted(network_weights(names, below, base, half=self._half)))
 
         found = self._find(path, select, subject).weights
         return Source(found[0].parent, found)

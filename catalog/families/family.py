@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from catalog.families.files import PipelineFiles
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.harmless import is_harmless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,9 @@ class Family:
     fast_guidance: tuple[float, float]
 
     def lacking(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The networks of `lent` that a single file with tensors of these names has not got."""
-        there = tuple(names)
+        """The networks of `lent` that a single file with tensors of these names has not got. Stray
+        constants of a network that was left out are no network."""
+        there = tuple(name for name in names if not is_harmless(name))
         return tuple(
             network
             for network, prefixes in self.lent.items()

@@ -27,6 +27,10 @@ SD15: Final = Family(
         ("tokenizer",),
     ),
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
+    lent={
+        FIRST: ("cond_stage_model.", "text_encoders.clip_l.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         (
             "compvis/stable-diffusion-v1-1",

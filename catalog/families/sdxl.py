@@ -27,6 +27,11 @@ SDXL: Final = Family(
         ("tokenizer", "tokenizer_2"),
     ),
     config="stabilityai/stable-diffusion-xl-base-1.0",
+    lent={
+        FIRST: ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),
+        SECOND: ("conditioner.embedders.1.", "text_encoders.clip_g.", "text_encoder_2."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     variants=(
         Variant(
             name="base",

@@ -24,9 +24,12 @@ from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
-from catalog.families import PipelineFiles
+from catalog.families import PipelineFiles, files
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
+
+VAE = files.VAE
+"""The autoencoder's folder, the same in every pipeline of diffusers."""
 
 Encoded: TypeAlias = Any
 """An encoded prompt with its negative one; opaque to everything but its family."""

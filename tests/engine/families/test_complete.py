@@ -76,6 +76,8 @@ def lacks(key: str, facts: Family | None) -> Iterator[str]:
         yield "adapters that both halves name alike"
     if facts and engine and {*engine.networks} != {*facts.files.weights}:
         yield "networks that both halves name alike"
+    if facts and engine and any(engine.prefixes(n) != names for n, names in facts.lent.items()):
+        yield "names in single files that both halves know"
     if facts and engine and not {*engine.tokenizers, *engine.networks} <= {*facts.files.folders}:
         yield "folders of all networks and tokenizers"
     if key not in TINY:

@@ -17,8 +17,8 @@ from bot.engine.configurations import (
 from bot.engine.families import qwen3
 from bot.engine.families.anima.latents import CHANNELS, VAE_SCALE
 from bot.engine.families.anima.text import TOKENS
+from bot.engine.families.family import VAE
 from bot.engine.subject import Subject
-from catalog.families import VAE
 
 _HALVINGS: Final = VAE_SCALE.bit_length() - 1
 

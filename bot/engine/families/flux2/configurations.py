@@ -15,10 +15,10 @@ from bot.engine.configurations import (
     whole,
 )
 from bot.engine.families import qwen3
+from bot.engine.families.family import VAE
 from bot.engine.families.flux2.latents import CHANNELS, PATCH
 from bot.engine.families.flux2.text import LAYERS
 from bot.engine.subject import Subject
-from catalog.families import VAE
 
 _AXES: Final = 4
 _BLOCKS: Final = 4

@@ -7,7 +7,7 @@ import torch
 from diffusers.schedulers import AysSchedules
 
 from bot.engine.environment import Place
-from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.family import VAE, LoadedModel, Recall
 from bot.engine.families.sdxl import text
 from bot.engine.families.sdxl.conditioning import SIZES, condition
 from bot.engine.families.sdxl.latents import PREVIEW, SCALE
@@ -22,7 +22,6 @@ from bot.engine.learned import Learned
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog.families import SDXL as FACTS
-from catalog.families import VAE
 
 
 class SDXL(UNetFamily):

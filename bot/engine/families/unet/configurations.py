@@ -19,9 +19,9 @@ from bot.engine.configurations import (
     one_of,
     whole,
 )
+from bot.engine.families.family import VAE
 from bot.engine.families.unet.networks import DENOISER
 from bot.engine.subject import Subject
-from catalog.families import VAE
 
 _BLOCKS: Final = 8
 _CHANNELS: Final = each(whole(1, 8_192), _BLOCKS)

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, discrete
-from bot.engine.families.family import LoadedModel, PreviewFactors
+from bot.engine.families.family import VAE, LoadedModel, PreviewFactors
 from bot.engine.families.unet import adapter_names, configurations, networks
 from bot.engine.families.unet.chunks import TOKENS
 from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape, unscaled
@@ -25,7 +25,6 @@ from bot.engine.subject import Subject
 from bot.engine.weights import Formats
 from bot.errors import JobFailed
 from catalog import ModelEntry, Words
-from catalog.families import VAE
 from catalog.families import Family as Facts
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.pipeline import folder_facts, kind_of_unet

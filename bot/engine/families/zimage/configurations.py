@@ -16,9 +16,9 @@ from bot.engine.configurations import (
     whole,
 )
 from bot.engine.families import qwen3
+from bot.engine.families.family import VAE
 from bot.engine.families.zimage.latents import CHANNELS
 from bot.engine.subject import Subject
-from catalog.families import VAE
 
 _AXES: Final = 3
 _BLOCKS: Final = 8

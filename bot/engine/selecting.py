@@ -1,4 +1,4 @@
-"""Which of the files in a folder or repository an entry needs, by their names alone."""
+"""Which files of a folder or repository are needed, by their names."""
 
 import re
 from collections.abc import Callable, Collection
@@ -9,6 +9,10 @@ from bot.engine.variants import MissingShard, indexes, weight_files
 from catalog.families import PipelineFiles
 from catalog.schema import ReferenceEntry
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
+
+Names = Collection[str]
+Select = Callable[[Names], tuple[str, ...]]
+"""All names below a folder or repository → those that are needed. Raises Unfit."""
 
 _OTHER_BASES: Final = ("model", "pytorch_model", "diffusion_pytorch_model")
 """What other programs than the library itself call the weight files of a network."""
@@ -23,11 +27,6 @@ class Unfit(Exception):
         self.params = params
 
 
-Names = Collection[str]
-Select = Callable[[Names], tuple[str, ...]]
-"""All names below a folder or repository → those that are needed. Raises Unfit."""
-
-
 def checkpoint_files(
     names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
 ) -> tuple[str, ...]:
@@ -35,7 +34,7 @@ def checkpoint_files(
     if weight_name is None and files.index in names:
         chosen = [files.index, *config_files(names, files)]
         for part, base in files.weights.items():
-            chosen += weights_of(names, f"{part}/", base, half=half)
+            chosen += network_weights(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
     return single_file(names, weight_name)
 
@@ -60,7 +59,7 @@ def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
     """
     for folder in ("", "vae/"):
         if f"{folder}config.json" in names:
-            weights = weights_of(names, folder, base, half=half)
+            weights = network_weights(names, folder, base, half=half)
             return tuple(sorted((f"{folder}config.json", *weights)))
     return single_file(names, None)
 
@@ -76,7 +75,7 @@ def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
     config = f"{folder}/config.json"
     if config not in names:
         raise Unfit("reference.incomplete", part=config)
-    return (config, *sorted(weights_of(names, f"{folder}/", "model", half=half)))
+    return (config, *sorted(network_weights(names, f"{folder}/", "model", half=half)))
 
 
 def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:
@@ -121,7 +120,7 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
     return (files[0],)
 
 
-def weights_of(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
+def network_weights(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
     """The files with the weights of the network in `folder`, of the variant that suits best."""
     try:
         found = weight_files(names, folder, (base, *_OTHER_BASES), half=half)
