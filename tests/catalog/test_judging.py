@@ -119,7 +119,7 @@ VAES = {
         "decoder.middle.0.residual.0.gamma": [1, 1, 1, 1],
     },
 }
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     KL_4: {"_class_name": "AutoencoderKL", "latent_channels": 4},
     KL_16: {"_class_name": "AutoencoderKL", "latent_channels": 16, "scaling_factor": 0.3611},
     KL_32: {"_class_name": "AutoencoderKLFlux2"},

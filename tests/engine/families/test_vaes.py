@@ -19,6 +19,7 @@ from catalog.families import FAMILIES
 from catalog.weight_files.autoencoders import KL_4
 from tests.catalog.weight_files.headers import shapes_of
 from tests.engine.factories import catalog, digests, model, paint, request, resident, single_file
+from tests.engine.families.anima.files import authors as of_anima
 from tests.engine.families.anima.files import authors_vae as of_wan
 from tests.engine.families.flux2.files import authors_vae as of_ldm
 from tests.engine.families.flux2.files import below, stored, write
@@ -106,6 +107,26 @@ def test_the_image_is_that_of_the_pipeline_with_this_vae(
     assert found.recipe.vae.name == vae.name
     if vae.is_file():
         assert found.recipe.vae.sha256 == hashlib.sha256(vae.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("family", ["flux2", "zimage", "anima"])
+def test_a_transformer_alone_takes_no_other_vae(
+    painter: Engine, folders: Path, tmp_path: Path, family: str
+) -> None:
+    config = Path(shutil.copytree(folders / family, tmp_path / "config"))
+    (config / VAE / WEIGHTS).unlink()
+    tensors = stored(config, "transformer")
+    if family == "anima":
+        tensors = of_anima(tensors, stored(config, "text_conditioner"))
+    file = write(tmp_path / "base.safetensors", tensors)
+    other = folders / f"{family}-other"
+    fields = {"config": str(config), "vae_path": str(other / VAE), "family": family}
+    found, wanted = (
+        paint(painter, ASKED, catalog([model("x", str(path), **more)]))
+        for path, more in ((file, fields), (other, {"family": family}))
+    )
+    assert digests(found) == digests(wanted)
+    assert [part.name.rpartition("/")[2] for part in found.recipe.parts] == ["text_encoder"]
 
 
 @pytest.mark.parametrize("family", TINY)
