@@ -11,6 +11,7 @@ from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
 from catalog.unfit import Unfit
+from catalog.unread import NotReadYet
 from catalog.weight_files import HeaderError, Refusal
 from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES
 
@@ -83,6 +84,22 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
         if model.vae_path:
             with _unjudged_if_unreadable():
                 yield from filter(None, _files_of_vae(locate(model.vae_path, models_dir)))
+
+
+def vaes_of(
+    models: Iterable[ModelEntry], models_dir: Path, headers: HeaderCache
+) -> frozenset[Path]:
+    """The files that are the VAE of one of the models and cannot be a model of their own.
+
+    headers: updated. Raises OSError.
+    """
+    found = set()
+    for path in filter(None, (model.vae_path for model in models)):
+        place = locate(path, models_dir)
+        with _unjudged_if_unreadable(), contextlib.suppress(NotReadYet):
+            if place.kind == "file" and place.path and not headers.checkpoint(place.path).model:
+                found.add(place.path.resolve())
+    return frozenset(found)
 
 
 def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit | None:
