@@ -10,7 +10,7 @@ from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reas
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, folder_facts
+from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES, folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -249,7 +249,7 @@ def _problems_of(
         vae = locate(entry.vae_path, models_dir)
         problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)
         if vae.kind == "folder" and vae.path:
-            problems += _problems_of_layout("vae_path", vae.path, "config.json", "vae/config.json")
+            problems += _problems_of_layout("vae_path", vae.path, *AUTOENCODERS)
     if entry.config:
         config = locate(entry.config, models_dir)
         if config.error:

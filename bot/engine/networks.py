@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +16,18 @@ from bot.engine.subject import Subject
 from bot.engine.weights import FileTensors, Layout, WeightFile
 from bot.engine.weights.blocks import Packed, unpacked
 from bot.engine.weights.quantised import plain
+from catalog.families import FAMILIES
 from catalog.lines import one_line
 from catalog.weight_files import (
     Header,
     NotGguf,
     NotSafetensors,
+    checkpoint_facts,
     quantisation,
     read_model_header,
 )
 from catalog.weight_files.harmless import is_harmless
+from catalog.weight_files.pipeline import autoencoder_of
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
 from catalog.weight_files.quantisation import UnknownQuantisation
 
@@ -93,13 +96,13 @@ class ModelFiles:
         if network != VAE:
             return own
         config = own
-        if self.vae and not self.vae.single:
-            config = _json(self.vae.weights[0].parent / "config.json")
-            if own.get("latents_mean") and own.get("latents_std"):
+        if self.vae and (replacing := own_config(self.vae)) is not None:
+            config = replacing
+            if (own.get("latents_mean") and own.get("latents_std")) or own.get("shift_factor"):
                 config = {**config, **{key: own[key] for key in _LATENTS if key in own}}
         if self.moments:
             values = (MOMENTS_SCALE, [*self.moments.mean], [*self.moments.deviation])
-            config = {**config, **dict(zip(_LATENTS, values, strict=True))}
+            config = {**config, **dict(zip(_MOMENTS, values, strict=True))}
         return config
 
 
@@ -109,12 +112,18 @@ def _below(source: Source, network: str) -> Source:
     return Source(folder, tuple(path for path in source.files if path.parent == folder))
 
 
+def own_config(vae: Source) -> dict[str, Any] | None:
+    """The `config.json` of a VAE in diffusers' layout; None for a single file, which has none."""
+    return None if vae.single else _json(vae.weights[0].parent / "config.json")
+
+
 def _json(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return config
 
 
-_LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
+_MOMENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
+_LATENTS: Final = (*_MOMENTS, "shift_factor")
 """Options of a VAE's configuration that are not about the VAE."""
 
 
@@ -150,6 +159,21 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             if path == files.checkpoint.single:
                 family.check_single(path, header, subject, vae=files.vae is not None)
                 _name_strangers(header, family, subject)
+    if files.vae:
+        _check_vae(files.vae, files, family, subject)
+
+
+def _check_vae(vae: Source, files: ModelFiles, family: Family, subject: Subject) -> None:
+    """Raise JobFailed unless `vae` is one of the family, by its weights and its configuration."""
+    wanted = FAMILIES[family.key]
+    headers = [files.header_of(path, subject) for path in vae.weights]
+    shapes = {name: shape for header in headers for name, shape in header.shapes.items()}
+    said = checkpoint_facts(vae.weights[0], replace(headers[0], shapes=shapes))
+    what = "" if said.vae == wanted.vae else said.what
+    if not what and (config := own_config(vae)):
+        what = autoencoder_of(config)
+    if what not in {"", wanted.vae}:
+        raise subject.failed("model.other_vae", family=wanted.name, what=what)
 
 
 def _name_strangers(header: Header, family: Family, subject: Subject) -> None:

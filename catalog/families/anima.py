@@ -4,6 +4,7 @@ from typing import Final
 
 from catalog.families.family import Family, Variant
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import QWEN
 from catalog.weight_files.dit_adapters import ANIMA as OF_ADAPTERS
 from catalog.weight_files.layouts import ANIMA as ANIMA_MODEL
 
@@ -14,6 +15,7 @@ ANIMA: Final = Family(
     architectures=(ANIMA_MODEL,),
     adapter_bases=(OF_ADAPTERS,),
     text_encoders=(),
+    vae=QWEN,
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
     repositories=frozenset(
         ("circlestone-labs/anima", "circlestone-labs/anima-base-v1.0-diffusers")

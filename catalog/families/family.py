@@ -45,6 +45,7 @@ class Family:
     architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     text_encoders: those that an embedding has to have vectors for, by their folders.
+    vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
     repositories: hub ids, in lower case, of models of this family; for those that are not
         downloaded yet.
@@ -71,6 +72,7 @@ class Family:
     architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
     text_encoders: tuple[str, ...]
+    vae: str
     config: str
     repositories: frozenset[str] = frozenset()
     variants: tuple[Variant, ...]

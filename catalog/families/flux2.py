@@ -4,6 +4,7 @@ from typing import Final
 
 from catalog.families.family import Family, Variant
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_32
 from catalog.weight_files.dit_adapters import FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.weight_files.layouts import FLUX2_KLEIN
 
@@ -18,6 +19,7 @@ FLUX2: Final = Family(
     # The shapes of some adapters do not tell 4B from 9B, or from FLUX.1.
     adapter_bases=(KLEIN_4B, KLEIN, FLUX_OR_KLEIN),
     text_encoders=(),
+    vae=KL_32,
     config="black-forest-labs/FLUX.2-klein-4B",
     repositories=frozenset(
         ("black-forest-labs/flux.2-klein-4b", "black-forest-labs/flux.2-klein-base-4b")

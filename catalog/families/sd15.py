@@ -5,6 +5,7 @@ from typing import Final
 from catalog.families.family import DraftPreset, Family, Variant
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.autoencoders import KL_4
 from catalog.weight_files.base_models import SD1_OR_2
 from catalog.weight_files.base_models import SD15 as BASE
 from catalog.weight_files.embedding import FIRST
@@ -17,6 +18,7 @@ SD15: Final = Family(
     # The shapes of an adapter that changes no cross-attention do not tell it from SD 2's.
     adapter_bases=(BASE, SD1_OR_2),
     text_encoders=(FIRST,),
+    vae=KL_4,
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
     repositories=frozenset(
         (

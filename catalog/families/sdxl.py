@@ -5,6 +5,7 @@ from typing import Final
 from catalog.families.family import DraftPreset, Family, Variant
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.autoencoders import KL_4
 from catalog.weight_files.base_models import SDXL as BASE
 from catalog.weight_files.base_models import SDXL_OFFSPRING
 from catalog.weight_files.embedding import FIRST, SECOND
@@ -16,6 +17,7 @@ SDXL: Final = Family(
     architectures=(BASE,),
     adapter_bases=(BASE, *SDXL_OFFSPRING),
     text_encoders=(FIRST, SECOND),
+    vae=KL_4,
     config="stabilityai/stable-diffusion-xl-base-1.0",
     variants=(
         Variant(

@@ -4,6 +4,7 @@ from typing import Final
 
 from catalog.families.family import Family, Variant
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_16
 from catalog.weight_files.dit_adapters import Z_IMAGE as OF_ADAPTERS
 from catalog.weight_files.layouts import Z_IMAGE
 
@@ -14,6 +15,7 @@ ZIMAGE: Final = Family(
     architectures=(Z_IMAGE,),
     adapter_bases=(OF_ADAPTERS,),
     text_encoders=(),
+    vae=KL_16,
     config="Tongyi-MAI/Z-Image-Turbo",
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
     variants=(

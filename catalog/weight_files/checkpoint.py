@@ -12,10 +12,11 @@ from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.architectures import transformer
+from catalog.weight_files.autoencoders import OF_VAE, USABLE, autoencoder
 from catalog.weight_files.base_models import Shapes
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
-from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
+from catalog.weight_files.parts import model_kind
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.unet import unet
@@ -24,6 +25,7 @@ from catalog.weight_files.unsupported import unsupported_kind
 UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
 TEXT_ENCODERS: Final = "text encoders"
+VAE: Final = "VAE"
 
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
 _MOVE_VAE: Final = "name it as vae_path of a model in models.toml instead"
@@ -38,7 +40,7 @@ class CheckpointFacts:
     lacks: TEXT_ENCODERS, VAE: what such a checkpoint lacks.
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
     refusal: why it cannot be used whatever its entry says; None if it can.
-    holds_vae: whether it can be the `vae_path` of a model.
+    vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
     title: its name in the words of who trained it, "" if there is none.
@@ -49,7 +51,7 @@ class CheckpointFacts:
     lacks: tuple[str, ...] = ()
     config: str = ""
     refusal: Refusal | None = None
-    holds_vae: bool = False
+    vae: str = ""
     prediction: str | None = None
     unclear: Refusal | None = None
     title: str = ""
@@ -87,8 +89,8 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     found = None if _is_adapter(shapes) else _denoiser(shapes)
     if found is None:
         what, advice = _other(shapes, header.metadata)
-        vae = holds_vae(shapes)
-        return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
+        refusal = Refusal(what, advice)
+        return CheckpointFacts(what, refusal=refusal, vae=autoencoder(shapes), title=title)
     model, what, config = found
     lacks = _lacks(model, shapes)
     reason = quantisation.refusal(header)
@@ -104,7 +106,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         lacks=lacks,
         config=config,
         refusal=unreadable_weights(what, reason) if reason else None,
-        holds_vae=VAE not in lacks,
+        vae=autoencoder(shapes),
         prediction=prediction,
         unclear=unclear,
         title=title,
@@ -142,7 +144,7 @@ def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
         name = "LoRA" if facts.algorithm == UNKNOWN else facts.algorithm
         return (f"{name} for {facts.base}" if facts.base else name), _MOVE_LORA
     what = model_kind(shapes) or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
-    return what, _MOVE_VAE if what == VAE else INSTEAD
+    return what, _MOVE_VAE if what in USABLE else INSTEAD
 
 
 _TEXT_WIDTHS: Final = frozenset((768, 1024, 1280, 2048, 3072, 4096))

@@ -101,9 +101,9 @@ def test_what_an_entry_adds_is_counted(home: Home) -> None:
     assert home.read().unfit_models == {}
     home.write(f'{ONE_MODEL}{entry}vae_path = "lora.safetensors"\n')
     unfit = home.read().unfit_models["bare"]
-    assert (
-        str(unfit)
-        == "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL"
+    assert str(unfit) == (
+        "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL,"
+        " or left out if the model has its own"
     )
 
 

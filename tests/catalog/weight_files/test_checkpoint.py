@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from catalog.weight_files import Header, checkpoint_facts, with_article
+from catalog.weight_files.autoencoders import KL_4, KL_16
 from catalog.weight_files.base_models import SD15 as SD15_NAME
 from catalog.weight_files.base_models import SDXL as SDXL_NAME
 from catalog.weight_files.base_models import Shapes
@@ -57,7 +58,7 @@ def lora(module: str, width: int) -> Shapes:
 def test_an_sdxl_checkpoint_can_be_used() -> None:
     facts = checkpoint_facts(FILE, header(SDXL, ss_output_name="Mine"))
     assert facts.unfit(of=(SDXL_NAME,), vae=False, config=False) is None
-    assert (facts.what, facts.title, facts.holds_vae) == ("SDXL checkpoint", "Mine", True)
+    assert (facts.what, facts.title, facts.vae) == ("SDXL checkpoint", "Mine", KL_4)
 
 
 @pytest.mark.parametrize(
@@ -165,11 +166,12 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)},
         "IP-Adapter",
     ),
-    "vae": ({"decoder.conv_in.weight": (512, 4, 3, 3)}, "VAE"),
-    "flux-vae": ({"decoder.conv_in.weight": (512, 16, 3, 3)}, "VAE of Flux or SD 3"),
-    "wan-vae": (
-        {"decoder.conv1.weight": (1,), "encoder.conv1.weight": (1,)},
-        "VAE of Wan or Qwen-Image",
+    "vae": ({"decoder.conv_in.weight": (512, 4, 3, 3)}, "VAE of SDXL or SD 1.5"),
+    "flux-vae": ({"decoder.conv_in.weight": (512, 16, 3, 3)}, "VAE of Z-Image, FLUX.1 or SD 3"),
+    "dc-vae": ({"decoder.conv_in.weight": (1024, 32, 3, 3)}, "VAE of another model"),
+    "transparent-vae": (
+        {"decoder.conv_in.weight": (512, 4, 3, 3), "encoder.conv_in.weight": (128, 4, 3, 3)},
+        "VAE of another model",
     ),
     "taesd": ({"decoder.layers.0.weight": (1,)}, "preview decoder (TAESD)"),
     "clip": ({"text_model.embeddings.token_embedding.weight": (49408, 768)}, "text encoder (CLIP)"),
@@ -286,5 +288,13 @@ def test_the_words_before_it_are_right() -> None:
 
 
 def test_a_vae_is_known_alone_and_inside() -> None:
-    for name, held in (("vae", True), ("sd1", True), ("flux-vae", False), ("lora", False)):
-        assert checkpoint_facts(FILE, header(OTHERS[name][0])).holds_vae is held, name
+    inside = {**OTHERS["flux-whole"][0], **lora("lora_unet_x", 8)}
+    for shapes, held in (
+        (OTHERS["vae"][0], KL_4),
+        (OTHERS["sd1"][0], KL_4),
+        (OTHERS["flux-vae"][0], KL_16),
+        (inside, KL_16),
+        (OTHERS["flux2"][0], ""),
+        (OTHERS["lora"][0], ""),
+    ):
+        assert checkpoint_facts(FILE, header(shapes)).vae == held

@@ -6,10 +6,9 @@ from typing import Any, Final
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
+from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
@@ -139,11 +138,9 @@ _CONVOLUTIONS: Final = ("encoder.quant_conv.", "decoder.post_quant_conv.")
 
 
 def _vae(module: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    if not any(name.startswith("decoder.mid.block_1.") for name in stored):
-        return dict(stored)
     ldm = {
         name.partition(".")[2] if name.startswith(_CONVOLUTIONS) else name: tensor
         for name, tensor in stored.items()
     }
     statistics = {name: tensor for name, tensor in ldm.items() if name.startswith("bn.")}
-    return {**convert_ldm_vae_checkpoint(ldm, module.config), **statistics}
+    return {**autoencoder.renamed(module, ldm), **statistics}

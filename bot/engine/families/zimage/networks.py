@@ -6,10 +6,9 @@ from typing import Any, Final
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, ZImageTransformer2DModel
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
+from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.families.zimage.clamping import clamp
 from bot.engine.families.zimage.original import ORIGINALS
@@ -107,8 +106,7 @@ def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[
     if network == DENOISER:
         return renaming.renamed(ORIGINALS, own)
     if network == VAE:
-        ldm = any(name.startswith("decoder.mid.block_1.") for name in own)
-        return dict(convert_ldm_vae_checkpoint(own, module.config)) if ldm else own
+        return autoencoder.renamed(module, own)
     return {qwen3.bare(name): tensor for name, tensor in own.items()}
 
 

@@ -172,11 +172,11 @@ def test_a_vae_of_its_own_with_its_statistics(
     other = {**tensors, "bn.running_var": tensors["bn.running_var"] * 2}
     changed = loaded(painter, klein, vae_path=str(write(tmp_path / "b.safetensors", other)))
     assert {name for name, digest in changed.items() if digest != expected[name]} == {"vae"}
-    del other["bn.running_mean"]
+    del other["bn.running_var"]
     with pytest.raises(JobFailed) as failure:
         loaded(painter, klein, vae_path=str(write(tmp_path / "c.safetensors", other)))
     assert failure.value.code == "model.incomplete"
-    assert failure.value.params["part"] == "vae (bn.running_mean)"
+    assert failure.value.params["part"] == "vae (bn.running_var)"
 
 
 def test_files_of_others_are_refused_by_name(
