@@ -92,7 +92,6 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
         if file := checkpoint_file(place, model.weight_name):
             refusal = headers.checkpoint(file).unfit(
                 of=model.family.architectures,
-                vae=model.vae_path is not None,
                 config=model.config is not None,
                 prediction=model.prediction is not None,
             )

@@ -228,6 +228,19 @@ def _of_anima(shapes: Shapes) -> Shapes:
     return {**{_first(_ANIMA, name): shape for name, shape in shapes.items()}, **within}
 
 
+def _of_stability(attentive: tuple[bool, ...]) -> Callable[[Shapes], Shapes]:
+    """attentive: whether each block on the way up has attention."""
+
+    def renamed(shapes: Shapes) -> Shapes:
+        from bot.engine.families.unet.adapter_names import Blocks, sgm_path
+
+        blocks = Blocks(2, attentive)
+        split = ((*name.rpartition(".")[::2], shape) for name, shape in shapes.items())
+        return {f"{sgm_path(module, blocks)}.{leaf}": shape for module, leaf, shape in split}
+
+    return renamed
+
+
 def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         renamed, found = re.subn(pattern, replacement, name)
@@ -240,6 +253,8 @@ _RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "flux": _of_black_forest,
     "anima": _of_anima,
     "krea2": _of_krea,
+    "sd15": _of_stability((False, True, True, True)),
+    "sdxl": _of_stability((True, True, False)),
 }
 
 

@@ -148,7 +148,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             if reason := quantisation.refusal(header):
                 raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:
-                family.check_single(path, header, subject, vae=files.vae is not None)
+                family.check_single(path, header, subject)
                 _name_strangers(header, family, subject)
 
 

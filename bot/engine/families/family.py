@@ -133,11 +133,9 @@ class Family(Protocol):
     int8_on: frozenset[Profile]
     ays: tuple[int, ...]
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        """Raise JobFailed unless the single `file` with this header is a checkpoint of this family.
-
-        vae: whether the model has a VAE from another file.
-        """
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
+        """Raise JobFailed unless the single `file` with this header is a checkpoint of this
+        family, or its denoiser alone."""
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
         """Raise JobFailed when a folder in diffusers' layout is no model of this family."""
