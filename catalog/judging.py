@@ -12,6 +12,7 @@ from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
 from catalog.unfit import Unfit
 from catalog.weight_files import HeaderError, Refusal
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import INDEXES
 
 
@@ -70,7 +71,7 @@ def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
         return place.path
     if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
         return None
-    return weight_file(place, weight_name)
+    return weight_file(place, weight_name, MODEL_SUFFIXES)
 
 
 def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
