@@ -13,6 +13,7 @@ from catalog.schema import ModelEntry
 from catalog.unfit import Unfit
 from catalog.unread import NotReadYet
 from catalog.weight_files import HeaderError, Refusal
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES
 
 
@@ -71,7 +72,7 @@ def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
         return place.path
     if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
         return None
-    return weight_file(place, weight_name)
+    return weight_file(place, weight_name, MODEL_SUFFIXES)
 
 
 def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
@@ -108,7 +109,6 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
         if file := checkpoint_file(place, model.weight_name):
             refusal = headers.checkpoint(file).unfit(
                 of=model.family.architectures,
-                vae=model.vae_path is not None,
                 config=model.config is not None,
                 prediction=model.prediction is not None,
             )

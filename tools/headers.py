@@ -321,6 +321,19 @@ def _every(table: tuple[tuple[str, str], ...], name: str) -> str:
     return name
 
 
+def _of_stability(attentive: tuple[bool, ...]) -> Callable[[Shapes], Shapes]:
+    """attentive: whether each block on the way up has attention."""
+
+    def renamed(shapes: Shapes) -> Shapes:
+        from bot.engine.families.unet.adapter_names import Blocks, sgm_path
+
+        blocks = Blocks(2, attentive)
+        split = ((*name.rpartition(".")[::2], shape) for name, shape in shapes.items())
+        return {f"{sgm_path(module, blocks)}.{leaf}": shape for module, leaf, shape in split}
+
+    return renamed
+
+
 def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         renamed, found = re.subn(pattern, replacement, name)
@@ -335,6 +348,8 @@ _RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "krea2": _of_krea,
     **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
     "vae-qwen-image": _of_wan,
+    "sd15": _of_stability((False, True, True, True)),
+    "sdxl": _of_stability((True, True, False)),
 }
 
 

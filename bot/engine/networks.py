@@ -26,6 +26,7 @@ from catalog.weight_files import (
     quantisation,
     read_model_header,
 )
+from catalog.weight_files.gguf import SUFFIX as GGUF
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.pipeline import autoencoder_of
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
@@ -157,7 +158,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             if reason := quantisation.refusal(header):
                 raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:
-                family.check_single(path, header, subject, vae=files.vae is not None)
+                family.check_single(path, header, subject)
                 _name_strangers(header, family, subject)
     if files.vae:
         _check_vae(files.vae, files, family, subject)
@@ -196,14 +197,18 @@ def read(
 
     Raises JobFailed when one is missing or has another shape.
     """
-    in_files = stored(files.holding(network))
+    paths = files.holding(network)
+    in_files = stored(paths)
     own = _of(family.prefixes(network), in_files)
     packed = {name: how for file in in_files.files for name, how in file.packed.items()}
     try:
         own = plain(_unpacked(own, packed, layout.dtype, subject), layout.dtype)
     except UnknownQuantisation as error:
         raise subject.failed("model.quantised", reason=str(error)) from None
-    tensors = fitting(network, family.renamed(network, module, own, layout.slots), layout, subject)
+    found: Tensors = family.renamed(network, module, own, layout.slots)
+    if any(path.suffix.lower() == GGUF for path in paths):
+        found = _with_first_axes(found, layout)
+    tensors = fitting(network, found, layout, subject)
     unused = [name for name in _unused(own, tensors) if not family.unread(network, name)]
     if unused:
         log.warning(
@@ -225,6 +230,17 @@ def _unpacked(
         else:
             found[name] = tensor
     return found
+
+
+def _with_first_axes(found: Tensors, layout: Layout) -> Tensors:
+    """`found` with the first axes of length 1 that ggml leaves out of a tensor's shape."""
+
+    def whole(name: str, tensor: torch.Tensor) -> torch.Tensor:
+        shape = layout.slots[name].shape if name in layout.slots else tensor.shape
+        added = len(shape) - tensor.ndim
+        return tensor.view(shape) if (*(1,) * added, *tensor.shape) == tuple(shape) else tensor
+
+    return {name: whole(name, tensor) for name, tensor in found.items()}
 
 
 def _of(prefixes: Iterable[str], found: Tensors) -> Tensors:

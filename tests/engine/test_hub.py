@@ -149,7 +149,7 @@ def test_a_branch_is_found_again_without_network(
 
 def test_half_precision_prefers_16_bit_files(tmp_path: Path, hub: HubServer) -> None:
     from bot.engine.families import FAMILIES
-    from bot.engine.sources import checkpoint_files
+    from bot.engine.selecting import checkpoint_files
 
     names = hub.repositories["org/model"]
     half = checkpoint_files(names, FAMILIES["sdxl"].files, None, half=True)

@@ -137,11 +137,9 @@ class Family(Protocol):
     blocks: Mapping[str, str]
     ays: tuple[int, ...]
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        """Raise JobFailed unless the single `file` with this header is a checkpoint of this family.
-
-        vae: whether the model has a VAE from another file.
-        """
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
+        """Raise JobFailed unless the single `file` with this header is a checkpoint of this
+        family, or its denoiser alone."""
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
         """Raise JobFailed when a folder in diffusers' layout is no model of this family."""

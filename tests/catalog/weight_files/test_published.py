@@ -37,9 +37,11 @@ WHAT = {
     "qwen-image": "Qwen-Image transformer",
     "sana": "Sana transformer",
     "sd15": "SD 1.5 UNet",
+    "sd15-original": "SD 1.5 UNet",
     "sd2": "SD 2 UNet",
     "sd3": "SD 3 transformer",
     "sdxl": "SDXL UNet",
+    "sdxl-original": "SDXL UNet",
     "vae-flux1": KL_16,
     "vae-flux1-original": KL_16,
     "vae-flux2": KL_32,
@@ -56,9 +58,10 @@ WHAT = {
 }
 
 
-WHOLE = ("sd15", "sdxl")
-"""Of these, a file needs text encoders and a VAE as well."""
-COMPLETED = ("anima-original", "flux2-klein-4b", "flux2-klein-4b-original", "zimage")
+COMPLETED = (
+    *("anima-original", "flux2-klein-4b", "flux2-klein-4b-original", "zimage"),
+    *("sd15", "sd15-original", "sdxl", "sdxl-original"),
+)
 """These are completed by their configuration."""
 
 
@@ -80,7 +83,7 @@ def test_a_published_vae_is_named_alone_and_inside(name: str, prefix: str) -> No
         assert model_kind(inside) == "Flux (dev) checkpoint"
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
     facts = checkpoint_facts(Path("ae.safetensors"), header)
-    refusal = facts.unfit(of=USABLE, vae=True, config=True)
+    refusal = facts.unfit(of=USABLE, config=True)
     assert refusal
     usable = "name it as vae_path of a model in models.toml instead"
     assert (refusal.advice == usable) == (WHAT[name] in {KL_4, KL_16, KL_32, QWEN})
@@ -98,8 +101,8 @@ def test_whatever_cannot_be_used_is_refused_by_name(name: str) -> None:
     shapes = shapes_of(name)
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
     facts = checkpoint_facts(Path("x.safetensors"), header)
-    refusal = facts.unfit(of=USABLE, vae=True, config=True)
-    assert (facts.model in USABLE) == (facts.model != "") == (name in {*WHOLE, *COMPLETED})
+    refusal = facts.unfit(of=USABLE, config=True)
+    assert (facts.model in USABLE) == (facts.model != "") == (name in COMPLETED)
     if name in COMPLETED:
         assert refusal is None
         return
@@ -151,5 +154,5 @@ def test_what_a_transformer_lacks_comes_with_its_configuration(
     shapes = shapes_of("flux2-klein-4b-original")
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
     facts = checkpoint_facts(Path("x.safetensors"), header)
-    assert (facts.model, facts.what, facts.lacks) == (model, f"{model} transformer", ())
-    assert facts.unfit(of=[model], vae=False, config=False) is None
+    assert (facts.model, facts.what) == (model, f"{model} transformer")
+    assert facts.unfit(of=[model], config=False) is None

@@ -16,6 +16,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from bot.engine.families import autoencoder
 from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.weights import Formats
+from catalog.weight_files import Header
+from catalog.weight_files.harmless import is_harmless
 
 DENOISER: Final = "unet"
 _OF_OTHERS: Final = {
@@ -61,6 +63,16 @@ _BLOCKS: Final = r".+\.transformer_blocks\.\d+\..+"
 def prefixes(network: str, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:
     """See `Family.prefixes`."""
     return _OF_OTHERS.get(network) or _encoder(network, encoders).prefixes
+
+
+def lacking(header: Header, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:
+    """See `Family.lacking`. Stray constants of a network that was left out are no network."""
+    held = [name for name in header.shapes if not is_harmless(name)]
+    return tuple(
+        network
+        for network in (*(encoder.network for encoder in encoders), VAE)
+        if not any(name.startswith(prefixes(network, encoders)) for name in held)
+    )
 
 
 def files(encoders: Sequence[TextEncoder]) -> PipelineFiles:

@@ -25,6 +25,7 @@ from tests.engine.families.flux2.files import (
     stored,
     write,
 )
+from tests.gguf_files import plain, written
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 
@@ -78,6 +79,19 @@ def test_a_single_file_of_the_transformer(
     assert not warned.records
     recipe = paint(painter, ASKED, catalog([model("x", str(file), config=str(klein))])).recipe
     assert [part.name.rpartition("/")[2] for part in recipe.parts] == ["text_encoder", "vae"]
+
+
+def test_a_gguf_file_of_the_transformer(
+    painter: Engine,
+    klein: Path,
+    tmp_path: Path,
+    expected: dict[str, str | None],
+    warned: pytest.LogCaptureFixture,
+) -> None:
+    named = authors(stored(klein, "transformer"))
+    file = written(tmp_path / "k.gguf", {name: plain(tensor) for name, tensor in named.items()})
+    assert loaded(painter, file, config=str(klein)) == expected
+    assert not warned.records
 
 
 def test_a_single_file_of_everything(
