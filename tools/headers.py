@@ -94,6 +94,16 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         },
     ),
     "qwen-image": ("QwenImageTransformer2DModel", {}),
+    "hidream": (
+        "HiDreamImageTransformer2DModel",
+        {
+            "axes_dims_rope": (64, 32, 32),
+            "caption_channels": (4096, 4096),
+            "in_channels": 16,
+            "out_channels": 16,
+            "patch_size": 2,
+        },
+    ),
     "krea2": ("Krea2Transformer2DModel", {}),
     "ideogram4": ("Ideogram4Transformer2DModel", {}),
     "sana": ("SanaTransformer2DModel", {}),
@@ -253,6 +263,24 @@ def _of_anima(shapes: Shapes) -> Shapes:
     return {**{_first(_ANIMA, name): shape for name, shape in shapes.items()}, **within}
 
 
+_ZIMAGE: Final = (
+    (r"^all_(x_embedder|final_layer)\.2-1\.", r"\1."),
+    (r"\.attention\.to_[qkv]\.", ".attention.qkv."),
+    (r"\.attention\.to_out\.0\.", ".attention.out."),
+    (r"\.attention\.norm_([qk])\.", r".attention.\1_norm."),
+)
+"""Names of diffusers → those of Alibaba's Tongyi Lab, as for `_FLUX`."""
+
+
+def _of_tongyi(shapes: Shapes) -> Shapes:
+    renamed: Shapes = {}
+    for name, shape in shapes.items():
+        own = _first(_ZIMAGE, name)
+        fused = ".attention.qkv." in own
+        renamed[own] = (renamed.get(own, (0,))[0] + shape[0], *shape[1:]) if fused else shape
+    return renamed
+
+
 _LDM: Final = (
     (r"^(en|de)coder\.conv_norm_out\.", r"\1coder.norm_out."),
     (r"\.mid_block\.resnets\.0\.", ".mid.block_1."),
@@ -346,6 +374,7 @@ _RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "flux": _of_black_forest,
     "anima": _of_anima,
     "krea2": _of_krea,
+    "zimage": _of_tongyi,
     **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
     "vae-qwen-image": _of_wan,
     "sd15": _of_stability((False, True, True, True)),

@@ -26,6 +26,7 @@ WHAT = {
     "flux2-klein-4b-original": "FLUX.2 klein 4B transformer",
     "flux2-klein-9b": "FLUX.2 klein 9B transformer",
     "flux2-klein-9b-original": "FLUX.2 klein 9B transformer",
+    "hidream": "HiDream transformer",
     "hunyuan-video": "HunyuanVideo transformer",
     "ideogram4": "Ideogram transformer",
     "kolors": "Kolors UNet",
@@ -55,11 +56,13 @@ WHAT = {
     "vae-wan22": "VAE of Wan 2.2",
     "wan": "Wan transformer",
     "zimage": "Z-Image transformer",
+    "zimage-original": "Z-Image transformer",
 }
 
 
 COMPLETED = (
-    *("anima-original", "flux2-klein-4b", "flux2-klein-4b-original", "zimage"),
+    *("anima-original", "flux2-klein-4b", "flux2-klein-4b-original"),
+    *("zimage", "zimage-original"),
     *("sd15", "sd15-original", "sdxl", "sdxl-original"),
 )
 """These are completed by their configuration."""
