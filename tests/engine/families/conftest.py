@@ -50,7 +50,8 @@ def offered(every: Path) -> Catalog:
     from tests.engine.factories import catalog, model
 
     models = [model(key, key, family=family) for key, family in FAMILIES.items()]
-    return catalog(models, **{key: every / f"{key}.safetensors" for key in FAMILIES})
+    loras: dict[str, Any] = {key: every / f"{key}.safetensors" for key in FAMILIES}
+    return catalog(models, **loras)
 
 
 @pytest.fixture
