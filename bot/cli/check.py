@@ -45,7 +45,9 @@ DAY_MS = 24 * 60 * 60 * 1000
 MEND = {
     ".toml": "correct the entry; it is skipped until then",
     ".json": "correct the file, or delete it",
-    ".safetensors": "download the file again, rename it if its name is taken, or delete it",
+    **dict.fromkeys(
+        MODEL_SUFFIXES, "download the file again, rename it if its name is taken, or delete it"
+    ),
 }
 """How to fix a catalog problem, by the extension of the file it is in."""
 
@@ -185,8 +187,9 @@ def _device(settings: Settings, device: str) -> Finding:
             f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
         )
     text = f"device: {report.device} ({report.name}), {report.dtype}"
-    if report.in_eight_bits:
-        text += f", int8 for {' and '.join(FAMILIES[key].name for key in report.in_eight_bits)}"
+    for how, keys in (("int8", report.in_eight_bits), ("streamed from RAM", report.streamed)):
+        if keys:
+            text += f", {how} for {' and '.join(FAMILIES[key].name for key in keys)}"
     if report.total_memory is None:
         if report.device == "cpu":
             return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")

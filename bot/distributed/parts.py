@@ -238,7 +238,8 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
         return _bundle(root, names)
     if found.kind != "file" and part.weight_name is None and _is_layout(part.kind):
         return _bundle(root, _layout(part.kind, root))
-    if (main := weight_file(found, part.weight_name)) is None:
+    suffixes = MODEL_SUFFIXES if part.kind in {Kind.MODEL, Kind.VAE} else MODEL_SUFFIXES[:1]
+    if (main := weight_file(found, part.weight_name, suffixes)) is None:
         return None
     return _of_file(part, main)
 

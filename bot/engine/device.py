@@ -13,7 +13,8 @@ class DeviceReport:
     total_memory, free_memory: bytes of the device's own memory; None where it has none.
     problem: None, or one English sentence.
     memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
-    in_eight_bits: keys of the families whose large matrices are stored in 8 bits.
+    in_eight_bits: keys of the families whose large matrices are stored in 8 bits. streamed: of
+        those that have too little room, and whose blocks take turns on the device.
     """
 
     device: str
@@ -24,3 +25,4 @@ class DeviceReport:
     problem: str | None
     memory: str = "full"
     in_eight_bits: tuple[str, ...] = ()
+    streamed: tuple[str, ...] = ()

@@ -41,7 +41,8 @@ class Engine:
     memory: `auto`, or how much of a model may stay on the device: `full`, `16gb`,
         `11gb` or `8gb`.
     weights: `auto`, or how the large matrices of a model's networks are stored: `full`, as `dtype`
-        says, or `int8`. `auto`: as the model's family says for `memory`.
+        says, or `int8`. `auto`: in 8 bits where a network would not fit otherwise, going by the
+        model's family and `memory`. With `full`, its blocks take turns on the device there.
     model_cache: bytes of RAM for checkpoints that are not on the device; None is half of the
         machine's RAM, but nothing on the CPU, where the model is in RAM already.
     adapter_cache: bytes of RAM for adapter files, not counting those that are applied.
@@ -234,12 +235,10 @@ class Engine:
         from bot.engine.memory import in_eight_bits, profile_for
 
         profile = profile_for(self._memory, place.capacity)
-        eight = (
-            key
-            for key, family in FAMILIES.items()
-            if in_eight_bits(self._weights, profile, family.int8_on)
-        )
-        return replace(place.report(), memory=profile.value, in_eight_bits=tuple(eight))
+        large = {key: family.too_large_on for key, family in FAMILIES.items()}
+        eight = tuple(key for key, on in large.items() if in_eight_bits(self._weights, profile, on))
+        streamed = tuple(key for key, on in large.items() if profile in on and key not in eight)
+        return replace(place.report(), memory=profile.value, in_eight_bits=eight, streamed=streamed)
 
     def close(self) -> None:
         """Free everything; a later `paint` loads it again."""

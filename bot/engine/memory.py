@@ -49,10 +49,22 @@ def profile_for(asked: str, capacity: int) -> Profile:
 def in_eight_bits(asked: str, profile: Profile, on: Collection[Profile]) -> bool:
     """Whether large matrices are stored in 8 bits. asked: `auto`, `full` or `int8`.
 
-    on: profiles on which a family's are by itself; see `Family.int8_on`.
+    on: profiles on which a family's are by itself; see `Family.too_large_on`.
     """
     return profile in on if asked == "auto" else asked == "int8"
 
+
+def room(profile: Profile, too_large_on: Collection[Profile], *, in_eight_bits: bool) -> int | None:
+    """Bytes of the device that each network of a family may take; None: as many as it has.
+
+    too_large_on: see `Family.too_large_on`. in_eight_bits: whether its large matrices are.
+    """
+    return None if in_eight_bits or profile not in too_large_on else ROOM[profile]
+
+
+ROOM: Final = {Profile.GB16: 10 * GIB, Profile.GB11: 6 * GIB, Profile.GB8: 4 * GIB}
+"""What a card of this size has beside a gigabyte for a screen and other programs, and the 2 or 3
+that a pass takes. By what other programs take; not measured yet."""
 
 SMALLEST: Final = {Profile.FULL: 20, Profile.GB16: 15, Profile.GB11: 10.3}
 """GiB that the driver must report for a card; a little less than the 11 and 16 GB on the box."""
@@ -86,12 +98,15 @@ class Plan:
     park_text_encoders: after encoding the prompt. park_denoiser: while the VAE runs.
     park_reference: the IP-Adapter's layers, while the VAE runs.
     tiled: the VAE runs in tiles; the only one of these that changes bits.
+    room: bytes of the device that each of the other networks may take; blocks of one that has more
+        take turns there. None: as many as it has.
     """
 
     park_text_encoders: bool
     park_denoiser: bool
     park_reference: bool
     tiled: bool
+    room: int | None = None
 
 
 def plan(
@@ -102,11 +117,12 @@ def plan(
     *,
     upcast: bool,
     leaving: Leaving = USUAL,
+    room: int | None = None,
 ) -> Plan:
     """The plan for an image. width, height: its final size in pixels, after a second pass.
 
-    whole, leaving: see Family. upcast: whether the VAE's dtype is twice as wide as the other
-        networks'.
+    whole, leaving: see Family. room: see Plan. upcast: whether the VAE's dtype is twice as wide as
+        the other networks'.
     """
     pixels = width * height * (2 if upcast else 1)
     return Plan(
@@ -114,4 +130,5 @@ def plan(
         park_denoiser=profile in leaving.denoiser,
         park_reference=profile in (Profile.GB11, Profile.GB8),
         tiled=pixels > whole[profile],
+        room=room,
     )

@@ -16,7 +16,7 @@ from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
-from bot.engine.memory import Plan, Profile, in_eight_bits, plan
+from bot.engine.memory import Plan, Profile, in_eight_bits, plan, room
 from bot.engine.needed import CheckStop, Needed, Report, locate, model_files
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
@@ -25,7 +25,7 @@ from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
-from bot.engine.sources import Source, Sources
+from bot.engine.sources import NotHere, Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache
@@ -63,12 +63,8 @@ class Pipeline:
         self._place = place
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashCache(hashes_file)
-        self._residency = Residency(
-            place,
-            cache,
-            self._hashes,
-            lambda family: in_eight_bits(weights, profile, family.int8_on),
-        )
+        self._weights = weights
+        self._residency = Residency(place, cache, self._hashes, self._in_eight_bits)
         self._references = References(place, cache)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
@@ -160,13 +156,18 @@ class Pipeline:
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
-        if not self._place.present or not self._sources.here(entry):
+        if not self._place.present:
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
-        files, family = model_files(entry, self._sources, subject), family_of(entry)
+        try:
+            files = model_files(entry, self._sources.without_downloads(), subject)
+        except NotHere:
+            return
+        family = family_of(entry)
         self._digest(files.checkpoint, subject)
         chosen = self._plan(self.profile, entry.size, files, family)
-        resident = self._residency.load(files, family, subject, _at_once(family, chosen))
+        at_once = _at_once(family, chosen)
+        resident = self._residency.load(files, family, subject, at_once, chosen.room)
         self._compile(entry, resident, chosen)
 
     def _plan(
@@ -177,12 +178,23 @@ class Pipeline:
             upcast = decoding.itemsize > self._place.dtype.itemsize
         except (OSError, ValueError):
             upcast = True  # the error is reported when the model is loaded
-        return plan(profile, family.whole, *size, upcast=upcast, leaving=family.leaving)
+        return plan(
+            profile,
+            family.whole,
+            *size,
+            upcast=upcast,
+            leaving=family.leaving,
+            room=room(profile, family.too_large_on, in_eight_bits=self._in_eight_bits(family)),
+        )
+
+    def _in_eight_bits(self, family: Family) -> bool:
+        return in_eight_bits(self._weights, self.profile, family.too_large_on)
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Start compiling the denoiser for this model's usual images."""
         # It runs once in parallel to a job, which would lack the memory on a smaller card.
-        if chosen.park_text_encoders:
+        # Nor is it for blocks that take turns.
+        if chosen.park_text_encoders or chosen.room is not None:
             return
         run = partial(resident.family.rehearse, resident, self._place)
         shapes = shapes_of(entry, resident.family.usual_tokens)
@@ -264,7 +276,7 @@ class Pipeline:
         family, at_once = needed.family, _at_once(needed.family, chosen)
         if chosen.park_text_encoders:  # which may not be needed at all
             at_once = tuple(name for name in at_once if name not in family.text_encoders)
-        return self._residency.load(needed.files, family, needed.subject, at_once)
+        return self._residency.load(needed.files, family, needed.subject, at_once, chosen.room)
 
     def _apply_adapters(
         self, needed: Needed, resident: Resident, chosen: Plan
@@ -326,10 +338,10 @@ class Pipeline:
             pictures = [needed.pictures[sha256] for sha256 in request.pictures]
             resident.wake(check_stop, VAE)
             references = family.references(resident.vae, pictures, tiled=chosen.tiled)
-        # Nothing was compiled for what a reference image attaches, or for images to edit.
-        kernels = self._kernels.choose(
-            resident.denoiser, "eager" if guide or references is not None else request.kernels
-        )
+        # Nothing was compiled for what a reference image attaches, for images to edit, or for
+        # blocks that take turns.
+        plain = guide or references is not None or chosen.room is not None
+        kernels = self._kernels.choose(resident.denoiser, "eager" if plain else request.kernels)
         return Prepared(
             request=request,
             training=needed.training,

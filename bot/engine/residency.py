@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,9 +111,14 @@ class Residency:
         self.resident: Resident | None = None
 
     def load(
-        self, files: ModelFiles, family: Family, subject: Subject, at_once: Sequence[str]
+        self,
+        files: ModelFiles,
+        family: Family,
+        subject: Subject,
+        at_once: Sequence[str],
+        room: int | None,
     ) -> Resident:
-        """Load the model from `files`, with the networks `at_once` on the device.
+        """Load the model from `files`, with the networks `at_once` on the device. room: see `Plan`.
 
         Those that are there already keep the last job's adapters until they are woken.
         Raises JobFailed, or what `subject.check_stop` raises.
@@ -122,7 +128,7 @@ class Residency:
         self.resident = None
         if here is None or here.files != fingerprint:
             try:
-                here = self._read(files, fingerprint, family, subject, at_once)
+                here = self._read(files, fingerprint, family, subject, at_once, room)
             except Exception as error:
                 if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                     raise
@@ -131,6 +137,7 @@ class Residency:
                 log.warning("Model %s cannot be loaded", subject.key, exc_info=True)
                 raise subject.failed("model.unreadable", reason=type(error).__name__) from error
         here.key = subject.key
+        self._stream(family, room)
         missing = [name for name in at_once if not here.parts[name].filled]
         for name in missing:
             part = here.parts[name]
@@ -162,10 +169,12 @@ class Residency:
         family: Family,
         subject: Subject,
         at_once: Sequence[str],
+        room: int | None,
     ) -> Resident:
         subject.tick(Stage.LOADING, 0.0)
         networks.check(files, family, subject)
         self._build(files, family, subject)
+        self._stream(family, room)
         for name, (_, part) in self._parts.items():
             part.hold(self._weights(name, part, files, family, subject))
             if name in at_once:
@@ -198,12 +207,17 @@ class Residency:
                 self._place.empty_cache()
                 with BUILDING:
                     module = family.build(name, config)
-                self._parts[name] = (shape, Part(module, formats, self._place.device))
+                blocks = _blocks(module, family.blocks.get(name, ""))
+                self._parts[name] = (shape, Part(module, formats, self._place.device, blocks))
         self._parts = {name: self._parts[name] for name in family.networks}
         if not self.targets:
             patched = {name: self._parts[name][1].module for name in family.patched}
             self.targets = family.targets(patched)
             self.adapter_bases = family.adapter_bases
+
+    def _stream(self, family: Family, room: int | None) -> None:
+        for name in family.blocks:
+            self._parts[name][1].stream(room)
 
     def _weights(
         self, name: str, part: Part, files: ModelFiles, family: Family, subject: Subject
@@ -232,3 +246,9 @@ class Residency:
                 del self._tokenizers[next(iter(self._tokenizers))]
             self._tokenizers[key] = tokenizer
         return self._tokenizers[key]
+
+
+def _blocks(module: Any, pattern: str) -> tuple[str, ...]:
+    """The paths of the modules in `module` that match all of `pattern`."""
+    paths = (path for path, _ in module.named_modules())
+    return tuple(path for path in paths if re.fullmatch(pattern, path)) if pattern else ()

@@ -1,14 +1,16 @@
 """Which files of a folder or repository are needed, by their names."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from bot.engine.variants import MissingShard, indexes, weight_files
 from catalog.families import PipelineFiles
+from catalog.locate import of_one_kind
 from catalog.schema import ReferenceEntry
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 Names = Collection[str]
 Select = Callable[[Names], tuple[str, ...]]
@@ -30,13 +32,13 @@ class Unfit(Exception):
 def checkpoint_files(
     names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
 ) -> tuple[str, ...]:
-    """The files of a model: its diffusers layout, or the single file."""
+    """The files of a model: its diffusers layout, or the single file, which may be a .gguf file."""
     if weight_name is None and files.index in names:
         chosen = [files.index, *config_files(names, files)]
         for part, base in files.weights.items():
             chosen += network_weights(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
-    return single_file(names, weight_name)
+    return single_file(names, weight_name, MODEL_SUFFIXES)
 
 
 def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
@@ -61,7 +63,7 @@ def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
         if f"{folder}config.json" in names:
             weights = network_weights(names, folder, base, half=half)
             return tuple(sorted((f"{folder}config.json", *weights)))
-    return single_file(names, None)
+    return single_file(names, None, MODEL_SUFFIXES)
 
 
 def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple[str, ...]:
@@ -88,8 +90,11 @@ def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:
     return (chosen, config) if own and config in names else (chosen,)
 
 
-def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
-    """The single file: `weight_name`, or else the only .safetensors at the top."""
+def single_file(
+    names: Names, weight_name: str | None, suffixes: Sequence[str] = MODEL_SUFFIXES[:1]
+) -> tuple[str, ...]:
+    """The single file: `weight_name`, or else the only one at the top that ends in the first of
+    `suffixes` in which any does."""
     if weight_name is not None:
         if weight_name not in names:
             raise Unfit(
@@ -101,7 +106,7 @@ def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
                 file=weight_name,
             )
         return (weight_name,)
-    files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
+    files = of_one_kind((name for name in names if "/" not in name), suffixes)
     if not files:
         raise Unfit(
             "model.no_safetensors",

@@ -23,7 +23,7 @@ from bot.engine.selecting import (
 )
 from bot.engine.subject import Subject, public
 from catalog.disk import is_file, is_folder, may_pass, names_in
-from catalog.locate import locate, locate_entry, second_file
+from catalog.locate import locate, second_file
 from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
@@ -58,7 +58,7 @@ class Source:
 
     @property
     def weights(self) -> tuple[Path, ...]:
-        return tuple(path for path in self.files if path.suffix in MODEL_SUFFIXES)
+        return tuple(path for path in self.files if path.suffix.lower() in MODEL_SUFFIXES)
 
     def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
         """Path, size and modification time (ns) of every file; changes when the files do."""
@@ -75,13 +75,18 @@ class ReferenceFiles:
     encoder: Source
 
 
+class NotHere(Exception):
+    """Files are not on this machine, and nothing is to be downloaded."""
+
+
 class Sources:
     """Finds the files of entries, and downloads missing ones.
 
-    half: prefer 16-bit variants where a repository has both.
+    hub: None to download nothing, but raise NotHere. half: prefer 16-bit variants where a
+    repository has both.
     """
 
-    def __init__(self, models_dir: Path, hub: Hub, *, half: bool) -> None:
+    def __init__(self, models_dir: Path, hub: Hub | None, *, half: bool) -> None:
         self._models_dir = models_dir
         self._hub = hub
         self._half = half
@@ -207,9 +212,11 @@ class Sources:
         )
         return Source(found.root / entry.folder, found.files)
 
-    def here(self, entry: ModelEntry) -> bool:
-        """Whether everything that the model needs is on this machine; OSError as from `_find`."""
-        return locate_entry(entry, self._models_dir).settled().available
+    def without_downloads(self) -> "Sources":
+        """The same files, as far as they are here."""
+        found = Sources(self._models_dir, None, half=self._half)
+        found._told = self._told
+        return found
 
     def adapter_here(self, entry: AdapterEntry) -> Path | None:
         """The adapter's one file, if it is on this machine; OSError as from `_find`."""
@@ -237,9 +244,11 @@ class Sources:
     ) -> Source:
         """folders: folders below `path`, at any depth, whose files may be chosen too.
 
-        Raises JobFailed, and OSError if the files may be found later.
+        Raises JobFailed, and OSError if the files may be found later; without a hub, NotHere.
         """
         place = locate(path, self._models_dir, weight_name, revision)
+        if place.kind == "missing" and self._hub is None:
+            raise NotHere(public(path))
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":
@@ -261,6 +270,8 @@ class Sources:
                 except Unfit:
                     if place.kind == "folder":
                         raise
+            if self._hub is None:
+                raise NotHere(public(path))
             return _source(*self._hub.fetch(path, revision, select, subject))
         except Unfit as error:
             raise subject.failed(*error.codes, path=public(path), **error.params) from None
@@ -289,7 +300,7 @@ def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
 def _source(folder: Path, names: tuple[str, ...]) -> Source:
     files = tuple(folder / name for name in names)
     for file in files:
-        if file.suffix not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
+        if file.suffix.lower() not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
             reason = f"{file.name} is larger than {TEXT_MAX >> 20} MiB"
             raise Unfit("model.unreadable", "reference.unreadable", reason=reason)
     return Source(folder, files)

@@ -5,6 +5,7 @@ from typing import Final
 from catalog.families.family import Family, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import QWEN
 from catalog.weight_files.dit_adapters import ANIMA as OF_ADAPTERS
 from catalog.weight_files.layouts import ANIMA as ANIMA_MODEL
 from catalog.weight_files.pipeline import MODULAR_INDEX
@@ -26,6 +27,7 @@ ANIMA: Final = Family(
         ("tokenizer", "t5_tokenizer"),
         MODULAR_INDEX,
     ),
+    vae=QWEN,
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
     lent={
         "text_encoder": ("text_encoders.qwen3_06b.", "text_encoder."),

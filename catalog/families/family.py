@@ -48,6 +48,7 @@ class Family:
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     text_encoders: those that an embedding has to have vectors for, by their folders.
     files: of a model in diffusers' layout.
+    vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
     lent: the networks that come with that as well where a single file has not got them, each with
         what the names of its tensors begin with in a file that has.
@@ -77,6 +78,7 @@ class Family:
     adapter_bases: tuple[str, ...]
     text_encoders: tuple[str, ...]
     files: PipelineFiles
+    vae: str
     config: str
     lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()

@@ -5,6 +5,7 @@ from typing import Final
 from catalog.families.family import Family, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_32
 from catalog.weight_files.dit_adapters import FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.weight_files.layouts import FLUX2_KLEIN
 
@@ -27,6 +28,7 @@ FLUX2: Final = Family(
         },
         ("tokenizer",),
     ),
+    vae=KL_32,
     config="black-forest-labs/FLUX.2-klein-4B",
     lent={
         "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),

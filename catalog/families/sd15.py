@@ -6,6 +6,7 @@ from catalog.families.family import DraftPreset, Family, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.autoencoders import KL_4
 from catalog.weight_files.base_models import SD1_OR_2
 from catalog.weight_files.base_models import SD15 as BASE
 from catalog.weight_files.embedding import FIRST
@@ -26,6 +27,7 @@ SD15: Final = Family(
         },
         ("tokenizer",),
     ),
+    vae=KL_4,
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
     lent={
         FIRST: ("cond_stage_model.", "text_encoders.clip_l.", "text_encoder."),

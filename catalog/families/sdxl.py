@@ -6,6 +6,7 @@ from catalog.families.family import DraftPreset, Family, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.autoencoders import KL_4
 from catalog.weight_files.base_models import SDXL as BASE
 from catalog.weight_files.base_models import SDXL_OFFSPRING
 from catalog.weight_files.embedding import FIRST, SECOND
@@ -26,6 +27,7 @@ SDXL: Final = Family(
         },
         ("tokenizer", "tokenizer_2"),
     ),
+    vae=KL_4,
     config="stabilityai/stable-diffusion-xl-base-1.0",
     lent={
         FIRST: ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),

@@ -5,6 +5,7 @@ from typing import Final
 from catalog.families.family import Family, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_16
 from catalog.weight_files.dit_adapters import Z_IMAGE as OF_ADAPTERS
 from catalog.weight_files.layouts import Z_IMAGE
 
@@ -23,6 +24,7 @@ ZIMAGE: Final = Family(
         },
         ("tokenizer",),
     ),
+    vae=KL_16,
     config="Tongyi-MAI/Z-Image-Turbo",
     lent={
         "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),

@@ -279,6 +279,18 @@ def test_an_adapter_and_a_vae_from_the_hub(
 
 
 @pytest.mark.long
+def test_a_vae_of_two_models_is_downloaded_once_and_without_its_pipeline(
+    own: Engine, hub: HubServer, models_dir: Path
+) -> None:
+    hub.repositories["org/pipeline"] = contents(models_dir / "other")
+    for key in ("first", "second"):
+        entry = model(key, str(models_dir / TINY), vae_path="org/pipeline")
+        paint(own, request(model=key), catalog([entry]))
+    fetched = sorted(hub.fetched())
+    assert fetched == ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"]
+
+
+@pytest.mark.long
 def test_an_embedding_in_two_files_from_the_hub(
     own: Engine, hub: HubServer, tmp_path: Path
 ) -> None:

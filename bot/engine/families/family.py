@@ -99,8 +99,11 @@ class Family(Protocol):
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
     leaving: which networks leave the device meanwhile.
-    int8_on: profiles on which its large matrices are stored in 8 bits unless IMAGEN_WEIGHTS says
-        otherwise.
+    too_large_on: profiles on which not each of its networks has room in 16 bits. Their large
+        matrices are stored in 8 bits there unless IMAGEN_WEIGHTS says otherwise; then their blocks
+        take turns on the device.
+    blocks: of the networks that may be too large: a regular expression for the paths of modules
+        that are called one after the other, and that nothing outside them reads parameters of.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.
     """
 
@@ -117,14 +120,13 @@ class Family(Protocol):
     whole: Mapping[Profile, float]
     leaving: Leaving
     preview: PreviewFactors
-    int8_on: frozenset[Profile]
+    too_large_on: frozenset[Profile]
+    blocks: Mapping[str, str]
     ays: tuple[int, ...]
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        """Raise JobFailed unless the single `file` with this header is a checkpoint of this family.
-
-        vae: whether the model has a VAE from another file.
-        """
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
+        """Raise JobFailed unless the single `file` with this header is a checkpoint of this
+        family, or its denoiser alone."""
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
         """Raise JobFailed when a folder in diffusers' layout is no model of this family."""

@@ -73,15 +73,20 @@ class PristineWeights:
         for begin, group in self.layout.windows(WINDOW):
             check_stop()
             piece = window[: group.size]
-            if self.memory:
-                source = self.memory.buffer[begin : begin + group.size]
-                piece.copy_(source, non_blocking=True)
-            else:
-                PristineWeights(self.digest, group, None, self._of(group)).copy_into(
-                    piece, check_stop
-                )
+            self.copy_piece(begin, group, piece, check_stop)
             for name in group.slots:
                 stored.store(buffer, name, group.view(piece, name))
+
+    def copy_piece(
+        self, begin: int, piece: Layout, buffer: torch.Tensor, check_stop: Callable[[], None]
+    ) -> None:
+        """Like `copy_into`, for some of the parameters. begin, piece: see `Layout.piece`."""
+        if self.memory:
+            check_stop()
+            buffer.copy_(self.memory.buffer[begin : begin + piece.size], non_blocking=True)
+        else:
+            alone = PristineWeights(self.digest, piece, None, self._of(piece))
+            alone.copy_into(buffer, check_stop)
 
     def _of(self, group: Layout) -> Mapping[str, torch.Tensor]:
         tensors = {name: self.tensors[name] for name in group.slots}

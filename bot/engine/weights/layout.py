@@ -1,6 +1,6 @@
 """The layout of one network's parameters in one buffer."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,6 +26,11 @@ class Slot:
     shape: tuple[int, ...]
     dtype: torch.dtype
     scales: int | None = None
+
+    def moved(self, by: int) -> "Slot":
+        """The same, `by` bytes further on."""
+        scales = None if self.scales is None else self.scales + by
+        return replace(self, start=self.start + by, scales=scales)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +110,24 @@ class Layout:
 
         Yields where a group begins in the whole, and the layout of the group by itself.
         """
-        group: dict[str, Slot] = {}
-        begin = end = 0
+        group: list[str] = []
+        begin = 0
         for name, slot in self.slots.items():
-            after = slot.start + _aligned(slot.size)
-            if group and after - begin > limit:
-                yield begin, Layout(group, end - begin, self.dtype)
-                group, begin = {}, slot.start
-            group[name] = replace(slot, start=slot.start - begin)
-            end = after
+            if group and slot.start + _aligned(slot.size) - begin > limit:
+                yield self.piece(group)
+                group = []
+            if not group:
+                begin = slot.start
+            group.append(name)
         if group:
-            yield begin, Layout(group, end - begin, self.dtype)
+            yield self.piece(group)
+
+    def piece(self, names: Sequence[str]) -> tuple[int, "Layout"]:
+        """Where neighbouring parameters, none of them in 8 bits, begin in the whole, and the layout
+        of them by themselves."""
+        begin, last = self.slots[names[0]].start, self.slots[names[-1]]
+        slots = {name: self.slots[name].moved(-begin) for name in names}
+        return begin, Layout(slots, last.start + _aligned(last.size) - begin, self.dtype)
 
 
 def _aligned(size: int) -> int:

@@ -1,19 +1,18 @@
 """One network on the device: filled, patched by adapters, restored – always the same buffer."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
-from bot.engine.patches import OfWhole, Weighted, Wholes, staged
+from bot.engine.weights.arrangement import Arrangement
 from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.eight_bits import EightBitLinear
 from bot.engine.weights.formats import Formats
 from bot.engine.weights.layout import Layout
-
-Changes = Mapping[str, Sequence[Weighted]]
-"""Parameter → its changes, in the order of the adapters."""
+from bot.engine.weights.patching import Changes, patch
+from bot.engine.weights.streaming import Streaming, copies_on
 
 _RESIZABLE: Final = ("cpu", "cuda")
 """Devices on which torch can take a tensor's memory away and give it some again."""
@@ -27,8 +26,8 @@ class Part:
     what the network held before: a patched parameter is computed from the pristine one, and
     restoring copies the pristine one back.
 
-    `hold` and `set_changes` only set the target state; `wake` applies it with as little copying as
-    possible.
+    `hold`, `set_changes` and `stream` only set the target state; `wake` applies it with as little
+    copying as possible.
 
     A network that is parked has parameters on the meta device, which say so when they are used.
     Both those and the ones on the device, without their memory, are kept for the next time: making
@@ -37,15 +36,18 @@ class Part:
     module: built on the meta device, except for its own small buffers, which keep their dtypes;
     linear layers that are to be in 8 bits are replaced in it.
     formats: what each parameter is stored as. layout: of the weights that it holds, with nothing in
-    8 bits.
+    8 bits. blocks: paths of the modules that can take turns on the device; see `Family.blocks`.
 
     Raises what `Formats.in_eight_bits` raises.
     """
 
-    def __init__(self, module: Any, formats: Formats, device: str) -> None:
+    def __init__(
+        self, module: Any, formats: Formats, device: str, blocks: Sequence[str] = ()
+    ) -> None:
         self.module = module.eval().requires_grad_(False)
         self.formats = formats
         self.layout = Layout.of(module, formats)
+        self._blocks = blocks
         linears = dict(formats.in_eight_bits(module))
         self._stored = self.layout.in_eight_bits({f"{path}.weight" for path in linears})
         for path, linear in linears.items():
@@ -57,7 +59,9 @@ class Part:
             for inner in module.modules()
             for name, tensor in inner.named_buffers(recurse=False)
         ]
-        self._parked = self._views(torch.empty(self._stored.size, dtype=torch.uint8, device="meta"))
+        self._parked = self._views(
+            self._stored, torch.empty(self._stored.size, dtype=torch.uint8, device="meta")
+        )
         # Also while parked, but without memory; None when they have yet to be made.
         self._awake: tuple[torch.Tensor, list[torch.nn.Parameter]] | None = None
         self._device = device
@@ -68,6 +72,11 @@ class Part:
         # The weights in the buffer; None while they are incomplete.
         self._filled: PristineWeights | None = None
         self._patched: Changes = {}
+        # As asked for, and as it is since it last woke.
+        self._room: int | None = None
+        self._arranged_for: int | None = None
+        self._arrangement = Arrangement.whole(self._stored)
+        self._streaming: Streaming | None = None
         self._put(self._parked)
 
     @property
@@ -93,6 +102,16 @@ class Part:
         """Hold no weights. After the next `hold`, `wake` fills the buffer again."""
         self._weights = self._filled = None
         self._changes = {}
+        if self._streaming:
+            self._streaming.let_go()
+
+    def stream(self, room: int | None) -> None:
+        """Set how many bytes it may take on the device at once, for the next `wake`.
+
+        If its parameters are more, its blocks take turns there (see `streaming`), which changes no
+        bits. None: it is there whole, as it always is with parameters in 8 bits.
+        """
+        self._room = room if self._stored is self.layout else None
 
     def set_changes(self, changes: Changes) -> None:
         """Set the changes for the next `wake`, replacing all others.
@@ -124,6 +143,8 @@ class Part:
         self._awake = None
 
     def _leave(self) -> None:
+        if self._streaming and self._buffer is not None:
+            self._streaming.leave()
         self._buffer = self._filled = None
         self._put(self._parked)
         for buffers, name, tensor in self._small:
@@ -132,24 +153,39 @@ class Part:
     def _enter(self) -> torch.Tensor:
         """Take the device's memory; returns it, with anything in it. After an error, e.g. because
         there is not enough, the network is still parked."""
+        if self._room != self._arranged_for:
+            self._arrange()
+        there = self._arrangement.layout
         if self._awake is None:
-            buffer = torch.empty(self._stored.size, dtype=torch.uint8, device=self._device)
-            self._awake = buffer, self._views(buffer)
+            buffer = torch.empty(there.size, dtype=torch.uint8, device=self._device)
+            self._awake = buffer, self._views(there, buffer)
         buffer, parameters = self._awake
         if not buffer.untyped_storage().nbytes():
-            buffer.untyped_storage().resize_(self._stored.size)
+            buffer.untyped_storage().resize_(there.size)
         small = [tensor.to(self._device) for _, _, tensor in self._small]
         for (buffers, name, _), tensor in zip(self._small, small, strict=True):
             buffers[name] = tensor
         self._put(parameters)
+        if self._streaming:
+            self._streaming.enter(buffer)
         self._buffer = buffer
         return buffer
 
-    def _views(self, buffer: torch.Tensor) -> list[torch.nn.Parameter]:
-        """What to put in `_places`, in the memory of `buffer`."""
-        stored = self._stored
+    def _arrange(self) -> None:
+        """Arrange it as asked for, while it is parked."""
+        self._awake = self._streaming = None
+        self._arrangement = Arrangement.whole(self._stored)
+        if self._room is not None:
+            self._arrangement = Arrangement.within(self.layout, self._blocks, self._room)
+        if self._arrangement.by_turns:
+            copies = copies_on(self._device)
+            self._streaming = Streaming(self.module, self._arrangement, self._device, copies)
+        self._arranged_for = self._room
+
+    def _views(self, layout: Layout, buffer: torch.Tensor) -> list[torch.nn.Parameter]:
+        """What to put in `_places`, in the memory of `buffer`, which has that layout."""
         return [
-            _parameter((stored.scales if place.of_scales else stored.view)(buffer, place.name))
+            _parameter((layout.scales if place.of_scales else layout.view)(buffer, place.name))
             for place in self._places
         ]
 
@@ -169,52 +205,75 @@ class Part:
         weights = self._weights
         if weights is None:
             raise RuntimeError("wake() was called without weights; call hold() first")
+        if self._buffer is not None and self._room != self._arranged_for:
+            self.park()
         buffer = self._enter() if self._buffer is None else self._buffer
         fits = self._filled is not None and self._filled.digest == weights.digest
         self._filled = None
         if not fits:
-            weights.store_in(self._stored, buffer, check_stop)
+            self._fill(buffer, weights, check_stop)
             self._patched = {}
         self._patch(buffer, weights, check_stop)
+        if self._streaming:
+            self._wake_blocks(self._streaming, weights, check_stop)
         self._filled = weights
+
+    def _fill(
+        self, buffer: torch.Tensor, weights: PristineWeights, check_stop: Callable[[], None]
+    ) -> None:
+        if not self._streaming:
+            weights.store_in(self._stored, buffer, check_stop)
+            return
+        for run in self._arrangement.kept:
+            piece = buffer[run.at : run.at + run.layout.size]
+            weights.copy_piece(run.begin, run.layout, piece, check_stop)
 
     def _patch(
         self, buffer: torch.Tensor, weights: PristineWeights, check_stop: Callable[[], None]
     ) -> None:
+        """Patch what stays on the device."""
+        held = _OnDevice(self._arrangement.layout, buffer, self._patched)
+        changes, streaming = self._changes, self._streaming
+        if streaming:
+            changes = {name: each for name, each in changes.items() if name not in streaming}
+        patch(held, changes, self._pristine(weights), self._device, check_stop)
+        self._patched = held.patched
+
+    def _wake_blocks(
+        self, streaming: Streaming, weights: PristineWeights, check_stop: Callable[[], None]
+    ) -> None:
+        filled, streaming.filled = streaming.filled, None
+        if filled is None or filled.digest != weights.digest:
+            streaming.fill(weights, check_stop)
+        own = {name: each for name, each in self._changes.items() if name in streaming}
+        patch(streaming, own, self._pristine(weights), self._device, check_stop)
+        streaming.thin_out(weights)
+        streaming.filled = weights
+        streaming.begin()
+
+    def _pristine(self, weights: PristineWeights) -> Callable[[str], torch.Tensor]:
         def pristine(name: str) -> torch.Tensor:
             tensor = weights.tensor(name).to(self._device, non_blocking=True)
             return tensor.to(self.layout.slots[name].dtype)
 
-        for name in self._patched.keys() - self._changes.keys():
-            self._stored.store(buffer, name, pristine(name))
-        wholes = Wholes(lambda name: pristine(name).float())
-        missing = (
-            (name, weighted)
-            for name, weighted in self._changes.items()
-            if not _same(self._patched.get(name, ()), weighted)
-        )
-        for name, weighted in staged(missing, self._device):
-            check_stop()
-            if not (in_eight_bits := self._stored.slots[name].scales is not None):
-                parameter = self._stored.view(buffer, name)
-                # A parameter that is not patched yet need not be copied from RAM again.
-                if name in self._patched:
-                    parameter.copy_(pristine(name))
-            else:
-                parameter = pristine(name)
-            base = parameter.float()
-            # Nearly every change is a plain product, which is added where the parameter lies.
-            read = any(change.reads_base for _, change in weighted)
-            kept = in_eight_bits and base is parameter  # which may be the weights in RAM
-            total = base.clone() if read or kept else base
-            for weight, change in weighted:
-                if isinstance(change, OfWhole):
-                    wholes.add_to(total, change, weight)
-                else:
-                    change.add_to(total, base, weight)
-            if total.data_ptr() != self._stored.view(buffer, name).data_ptr():
-                self._stored.store(buffer, name, total)
-        self._patched = self._changes
+        return pristine
+
+
+@dataclass(slots=True)
+class _OnDevice:
+    """Parameters in a buffer on the device; see `patching.Held`."""
+
+    layout: Layout
+    buffer: torch.Tensor
+    patched: Changes
+
+    def in_place(self, name: str) -> torch.Tensor | None:
+        if self.layout.slots[name].scales is not None:
+            return None
+        return self.layout.view(self.buffer, name)
+
+    def store(self, name: str, value: torch.Tensor) -> None:
+        self.layout.store(self.buffer, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +301,3 @@ def _places(module: torch.nn.Module, stored: Layout) -> Iterator[_Place]:
 
 def _parameter(tensor: torch.Tensor) -> torch.nn.Parameter:
     return torch.nn.Parameter(tensor, requires_grad=False)
-
-
-def _same(some: Sequence[Weighted], others: Sequence[Weighted]) -> bool:
-    return len(some) == len(others) and all(
-        weight == other_weight and change is other
-        for (weight, change), (other_weight, other) in zip(some, others, strict=True)
-    )

@@ -21,7 +21,7 @@ from bot.engine.families.anima import (
 from bot.engine.families.anima.autoencoder import Likeliest
 from bot.engine.families.anima.conditioning import Conditioning
 from bot.engine.families.anima.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
-from bot.engine.families.anima.memory import INT8_ON, LEAVING, WHOLE
+from bot.engine.families.anima.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.anima.networks import (
     CONDITIONER,
     DENOISER,
@@ -72,11 +72,12 @@ class Anima:
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
-    int8_on = INT8_ON
+    too_large_on = TOO_LARGE_ON
+    blocks: Mapping[str, str] = {}
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         if what := recognition.stranger(file, header):
             raise subject.failed("model.other_family", family=FACTS.name, what=what)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.engine.memory import MEGAPIXEL, USUAL, Profile
 
-INT8_ON: Final = frozenset[Profile]()
+TOO_LARGE_ON: Final = frozenset[Profile]()
 """It fits everywhere in 16 bits."""
 LEAVING: Final = USUAL
 WHOLE: Final = {

@@ -29,8 +29,14 @@ from bot.engine.families.flux2.latents import (
     shape,
     unscaled,
 )
-from bot.engine.families.flux2.memory import INT8_ON, LEAVING, WHOLE
-from bot.engine.families.flux2.networks import DENOISER, NETWORKS, TEXT_ENCODER, TOKENIZER
+from bot.engine.families.flux2.memory import LEAVING, TOO_LARGE_ON, WHOLE
+from bot.engine.families.flux2.networks import (
+    BLOCKS,
+    DENOISER,
+    NETWORKS,
+    TEXT_ENCODER,
+    TOKENIZER,
+)
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
 from bot.engine.kernels import Shape
@@ -63,11 +69,12 @@ class Flux2:
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
-    int8_on = INT8_ON
+    too_large_on = TOO_LARGE_ON
+    blocks: Mapping[str, str] = BLOCKS
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         if what := recognition.stranger(file, header):
             raise subject.failed("model.other_family", family=FACTS.name, what=what)
 

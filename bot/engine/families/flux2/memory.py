@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.engine.memory import MEGAPIXEL, Leaving, Profile
 
-INT8_ON: Final = frozenset((Profile.GB8,))
+TOO_LARGE_ON: Final = frozenset((Profile.GB8,))
 """Where neither the transformer nor the text encoder fits in 16 bits."""
 WHOLE: Final = {
     Profile.FULL: 2.5 * MEGAPIXEL,

@@ -6,10 +6,9 @@ from typing import Any, Final
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
+from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
 from bot.engine.weights import Formats
@@ -58,6 +57,11 @@ def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats
     """See `Family.formats`."""
     return Formats(dtype, int8=_LARGE.get(network, "") if in_eight_bits else "")
 
+
+BLOCKS: Final = {
+    DENOISER: r"(?:single_)?transformer_blocks\.\d+",
+    TEXT_ENCODER: r"layers\.\d+",
+}
 
 _LARGE: Final = {
     DENOISER: r"(?:single_)?transformer_blocks\.\d+\..+",
@@ -115,11 +119,9 @@ _CONVOLUTIONS: Final = ("encoder.quant_conv.", "decoder.post_quant_conv.")
 
 
 def _vae(module: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    if not any(name.startswith("decoder.mid.block_1.") for name in stored):
-        return dict(stored)
     ldm = {
         name.partition(".")[2] if name.startswith(_CONVOLUTIONS) else name: tensor
         for name, tensor in stored.items()
     }
     statistics = {name: tensor for name, tensor in ldm.items() if name.startswith("bn.")}
-    return {**convert_ldm_vae_checkpoint(ldm, module.config), **statistics}
+    return {**autoencoder.renamed(module, ldm), **statistics}

@@ -46,7 +46,8 @@ class UNetFamily:
     usual_tokens = TOKENS
     vae_scale = VAE_SCALE
     leaving = USUAL
-    int8_on = frozenset[Profile]()
+    too_large_on = frozenset[Profile]()
+    blocks: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -74,11 +75,9 @@ class UNetFamily:
         self._unet = unet
         self._scale = scale
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         models = self.facts.architectures
-        refusal = checkpoint_facts(file, header).unfit(
-            of=models, vae=vae, config=True, prediction=True
-        )
+        refusal = checkpoint_facts(file, header).unfit(of=models, config=True, prediction=True)
         if refusal and not refusal.of_weights:
             raise self._foreign(subject, refusal.what)
 

@@ -20,8 +20,14 @@ from bot.engine.families.zimage import (
 )
 from bot.engine.families.zimage.conditioning import Conditioning
 from bot.engine.families.zimage.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
-from bot.engine.families.zimage.memory import INT8_ON, LEAVING, WHOLE
-from bot.engine.families.zimage.networks import DENOISER, NETWORKS, TEXT_ENCODER, TOKENIZER
+from bot.engine.families.zimage.memory import LEAVING, TOO_LARGE_ON, WHOLE
+from bot.engine.families.zimage.networks import (
+    BLOCKS,
+    DENOISER,
+    NETWORKS,
+    TEXT_ENCODER,
+    TOKENIZER,
+)
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.families.zimage.text import Encoded
 from bot.engine.kernels import Shape
@@ -54,11 +60,12 @@ class ZImage:
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
-    int8_on = INT8_ON
+    too_large_on = TOO_LARGE_ON
+    blocks: Mapping[str, str] = BLOCKS
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         if what := recognition.stranger(file, header):
             raise subject.failed("model.other_family", family=FACTS.name, what=what)
 

@@ -6,14 +6,14 @@ wide. These figures are sums and other programs'; ours have not been measured on
 sizes yet.
 
 So with 16 GB, the transformer has room while the text encoder and the VAE are away; with 11 GB it
-has in 8 bits, which is 5.7 GiB.
+has in 8 bits, which is 5.7 GiB, or with more than half of its blocks taking turns.
 """
 
 from typing import Final
 
 from bot.engine.memory import MEGAPIXEL, Leaving, Profile
 
-INT8_ON: Final = frozenset((Profile.GB11, Profile.GB8))
+TOO_LARGE_ON: Final = frozenset((Profile.GB11, Profile.GB8))
 """Where the transformer does not fit in 16 bits."""
 LEAVING: Final = Leaving(
     text_encoders=frozenset((Profile.FULL, Profile.GB16, Profile.GB11, Profile.GB8)),

@@ -6,10 +6,9 @@ from typing import Any, Final
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, ZImageTransformer2DModel
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
+from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.zimage.clamping import clamp
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.weights import Formats
@@ -49,6 +48,11 @@ def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats
     return Formats(dtype, int8=_LARGE.get(network, "") if in_eight_bits else "")
 
 
+BLOCKS: Final = {
+    DENOISER: r"(?:layers|noise_refiner|context_refiner)\.\d+",
+    TEXT_ENCODER: r"layers\.\d+",
+}
+
 _LARGE: Final = {
     DENOISER: r"(?:layers|noise_refiner|context_refiner)\.\d+\.(?:attention|feed_forward)\..+",
     TEXT_ENCODER: r"layers\.\d+\..+",
@@ -83,8 +87,7 @@ def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[
     if network == DENOISER:
         return renaming.renamed(ORIGINALS, own)
     if network == VAE:
-        ldm = any(name.startswith("decoder.mid.block_1.") for name in own)
-        return dict(convert_ldm_vae_checkpoint(own, module.config)) if ldm else own
+        return autoencoder.renamed(module, own)
     return {qwen3.bare(name): tensor for name, tensor in own.items()}
 
 

@@ -1,0 +1,144 @@
+"""Networks that are too large for a card generate the same bytes there, a block at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bot.engine import Engine
+from bot.engine.families import FAMILIES
+from bot.engine.memory import ROOM, Profile
+from bot.progress import Notice
+from bot.request import GenerationRequest
+from catalog import Catalog
+from tests.engine.factories import digests, paint, request, resident
+
+LARGE = tuple(key for key, family in FAMILIES.items() if family.too_large_on)
+Opened = Callable[..., Engine]
+
+
+@pytest.fixture(scope="module", params=LARGE)
+def key(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def asked(key: str) -> tuple[GenerationRequest, ...]:
+    return (
+        request(model=key, guidance=1.0),
+        request((key, 0.7), model=key, guidance=1.0),
+        request((key, -0.4), model=key, guidance=4.0, negative="a dog", seed=3),
+        request(model=key, guidance=1.0, prompt="another"),
+    )
+
+
+def outside(part: Any) -> int:
+    """Bytes of the parameters that are in no block."""
+    inside = tuple(f"{path}." for path in part._blocks)
+    slots = part.layout.slots.items()
+    return sum(slot.size for name, slot in slots if not name.startswith(inside))
+
+
+@pytest.mark.parametrize(
+    ("share", "cache"), [(0.0, None), (0.85, 2**30)], ids=["from files", "in RAM"]
+)
+def test_the_same_bytes_a_block_at_a_time(
+    opened: Opened,
+    key: str,
+    offered: Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    cache: int | None,
+) -> None:
+    whole, requests = opened(memory="full"), asked(key)
+    expected = [digests(paint(whole, each, offered)) for each in requests]
+    assert len({*map(str, expected)}) == len(requests)
+    family = FAMILIES[key]
+    sizes = {name: resident(whole).parts[name].layout.size for name in family.blocks}
+    part = resident(whole).parts[family.denoiser]
+    room = int(share and outside(part) + share * (part.layout.size - outside(part)))
+    for profile in family.too_large_on:
+        monkeypatch.setitem(ROOM, profile, room)
+        small = opened(memory=profile.value, weights="full", model_cache=cache)
+        assert [digests(paint(small, each, offered)) for each in requests] == expected
+        small.rest()
+        painting = paint(small, asked(key)[1], offered)
+        assert digests(painting) == expected[1]
+        assert not [name for name in painting.recipe.environment if name.endswith("_dtype")]
+        for name, size in sizes.items():
+            part = resident(small).parts[name]
+            turning, blocks = len(part._arrangement.by_turns), len(part._blocks)
+            if share and (size <= room or name == family.denoiser):
+                assert part._arrangement.layout.size <= room
+                assert turning == 0 if size <= room else turning > 2
+            else:
+                assert part._arrangement.layout.size < size
+                assert share or turning == blocks
+
+
+def test_no_layer_of_a_large_network_is_left_out(
+    opened: Opened, key: str, offered: Catalog
+) -> None:
+    import torch
+
+    whole = opened(memory="full")
+    paint(whole, asked(key)[0], offered)
+    for name in FAMILIES[key].blocks:
+        part = resident(whole).parts[name]
+        layers = {
+            f"{path}.{number}"
+            for path, module in part.module.named_modules()
+            if isinstance(module, torch.nn.ModuleList)
+            and not path.startswith(tuple(f"{block}." for block in part._blocks))
+            for number in range(len(module))
+        }
+        assert layers
+        assert layers == {*part._blocks}
+
+
+def test_in_8_bits_nothing_takes_turns(
+    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = min(FAMILIES[key].too_large_on)
+    monkeypatch.setitem(ROOM, profile, 0)
+    small = opened(memory=profile.value)
+    paint(small, asked(key)[0], offered)
+    for part in resident(small).parts.values():
+        assert part._arrangement.by_turns == {}
+
+
+def test_the_report_says_which_families(opened: Opened, key: str) -> None:
+    small = opened(memory=Profile.GB8.value, weights="full").device_report()
+    assert key in small.streamed
+    assert small.in_eight_bits == ()
+    assert opened(memory=Profile.GB8.value).device_report().streamed == ()
+    assert opened(memory=Profile.FULL.value, weights="full").device_report().streamed == ()
+
+
+def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
+    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same bytes, as the card is not one on which it would be in 8 bits."""
+    from bot.engine import denoise as module
+    from bot.engine import passes
+
+    expected = digests(paint(opened(memory="full"), asked(key)[1], offered))
+    before = {Profile.GB11: Profile.GB16, Profile.GB8: Profile.GB11}
+    profile = max(FAMILIES[key].too_large_on, key=lambda each: each is Profile.GB11)
+    monkeypatch.setitem(ROOM, profile, 0)
+    engine = opened(memory=before[profile].value)
+    denoise = module.denoise
+    failed: list[bool] = []
+
+    def full(*args: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise MemoryError
+        return denoise(*args)
+
+    monkeypatch.setattr(passes, "denoise", full)
+    painting = paint(engine, asked(key)[1], offered)
+    assert painting.warnings == (Notice("memory.lowered", {"profile": profile.value}),)
+    assert digests(painting) == expected
+    denoiser = resident(engine).parts[FAMILIES[key].denoiser]
+    assert denoiser._arrangement.by_turns
