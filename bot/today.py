@@ -50,11 +50,12 @@ class Today:
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where weights are looked for, as in an entry of the catalog. part: the file or folder in it
-    that counts; None for all."""
+    that counts; None for all. of_vae: whether only a VAE counts, of a pipeline's folder, too."""
 
     path: str
     part: str | None = None
     revision: str | None = None
+    of_vae: bool = False
 
 
 def today(
@@ -85,6 +86,7 @@ def today(
                 changed.append(weights.name)
         elif max(_changed_at(file) for file in files) > _time(painted_at):
             unsure.append(weights.name)
+    changed += _replaced(recipe, catalog)
     then, now = recipe.environment, {**environment, **_versions()}
     here = [lane for lane in lanes if lane.machine == environment_id(then)]
     if here:
@@ -122,6 +124,13 @@ def _stored(
     )
 
 
+def _replaced(recipe: Recipe, catalog: Catalog) -> Iterator[str]:
+    """The VAE that the model has by now in place of its own, with which it was generated."""
+    model = catalog.models.get(recipe.request.model)
+    if recipe.checkpoint and recipe.vae is None and model and model.vae_path:
+        yield public(model.vae_path)
+
+
 def _used(recipe: Recipe) -> Iterator[Weights]:
     if recipe.checkpoint is not None:
         yield recipe.checkpoint
@@ -146,7 +155,7 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     }
     model = catalog.models.get(recipe.request.model)
     if model is not None and model.vae_path:
-        found[public(model.vae_path)] = _Source(model.vae_path)
+        found[public(model.vae_path)] = _Source(model.vae_path, of_vae=True)
     if model is not None:
         for weights in recipe.parts:
             network = PurePath(weights.name).name
@@ -168,6 +177,8 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
         return []
     if source.part is not None:
         root = root / source.part
+    if source.of_vae and not (root / "config.json").is_file() and (root / "vae").is_dir():
+        root = root / "vae"
     if root.is_dir():
         files = sorted(file for file in root.rglob("*") if file.suffix in READ)
         # The links of a download outlive what they lead to.

@@ -15,6 +15,8 @@ from tests.store.factories import recipe
 
 LATER = 10**14
 """When the image was painted, in milliseconds since the epoch: after all files here were made."""
+SOON = 7 * 10**9
+"""In seconds, and early enough for every file system."""
 THEN = {"torch": "0", "gpu": "H200", "kernels": "math"}
 
 
@@ -140,3 +142,51 @@ def test_what_is_newer_and_unread(models_dir: Path) -> None:
     os.utime(models_dir / "ink.safetensors")
     assert compared(models_dir, painted, painted_at=0).unsure == ("demo", "ink")
     assert compared(models_dir, painted).same
+
+
+def with_vae(path: str | None) -> Catalog:
+    demo = ModelEntry(key="demo", name="Demo", path="demo", vae_path=path)
+    return Catalog({"demo": demo}, dict(catalog().adapters), "demo")
+
+
+@pytest.mark.parametrize("path", ["ae.safetensors", "pipe"])
+def test_the_vae_of_its_own_counts(models_dir: Path, path: str) -> None:
+    (models_dir / "pipe/vae").mkdir(parents=True)
+    files = [models_dir / name for name in ("ae.safetensors", "pipe/vae/m.safetensors")]
+    for file in (*files, models_dir / "pipe/vae/config.json"):
+        file.write_bytes(b"vae")
+    painted = replace(made(models_dir), vae=Weights(path, "f" * 64, "f" * 10))
+    assert compared(models_dir, painted, offered=with_vae(path)).same
+    assert path in compared(models_dir, painted, offered=with_vae(path), painted_at=0).unsure
+    assert compared(models_dir, painted).gone == (path,)
+    HashCache(models_dir / "hashes").of_file(files[0], lambda _: None)
+    changed = compared(models_dir, painted, offered=with_vae(path)).changed
+    assert changed == (() if path == "pipe" else (path,))
+    for file in (*files, models_dir / "pipe/vae/config.json"):
+        file.unlink()
+    assert compared(models_dir, painted, offered=with_vae(path)).gone == (path,)
+
+
+def test_of_a_pipeline_whose_vae_is_used_the_rest_does_not_count(models_dir: Path) -> None:
+    for name in ("vae", "unet"):
+        (models_dir / "pipe" / name).mkdir(parents=True)
+        (models_dir / "pipe" / name / "m.safetensors").write_bytes(b"weights")
+    painted = replace(made(models_dir), vae=Weights("pipe", "f" * 64, "f" * 10))
+    painted_at = SOON * 1000
+
+    def unsure() -> tuple[str, ...]:
+        return compared(models_dir, painted, offered=with_vae("pipe"), painted_at=painted_at).unsure
+
+    os.utime(models_dir / "pipe/unet/m.safetensors", (SOON + 1, SOON + 1))
+    assert unsure() == ()
+    os.utime(models_dir / "pipe/vae/m.safetensors", (SOON + 1, SOON + 1))
+    assert unsure() == ("pipe",)
+
+
+def test_a_vae_that_came_later_is_a_change(models_dir: Path) -> None:
+    painted = made(models_dir)
+    assert painted.vae is None
+    (models_dir / "ae.safetensors").write_bytes(b"vae")
+    assert compared(models_dir, painted, offered=with_vae("ae.safetensors")).changed == (
+        "ae.safetensors",
+    )

@@ -68,9 +68,9 @@ class Announcement:
 
     wire: see WIRE. version: of the bot's code there. session: another with every start. beat:
     another with every announcement. libraries: versions by name. files: the sha256 of the list of
-    files that it has; "" if it has none. downloads: how many of these are parts that it has to get
-    from the hub first. fetches: whether it gets from the bot what it lacks. leaving: whether it
-    takes no more jobs.
+    files that it has; "" if it has none. downloads: from how many repositories of the hub it has to
+    get some of these first. fetches: whether it gets from the bot what it lacks. leaving: whether
+    it takes no more jobs.
     """
 
     wire: int

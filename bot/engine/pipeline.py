@@ -25,7 +25,7 @@ from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
-from bot.engine.sources import Source, Sources
+from bot.engine.sources import NotHere, Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache, formats
@@ -156,10 +156,14 @@ class Pipeline:
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
-        if not self._place.present or not self._sources.here(entry):
+        if not self._place.present:
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
-        files, family = model_files(entry, self._sources, subject), family_of(entry)
+        try:
+            files = model_files(entry, self._sources.without_downloads(), subject)
+        except NotHere:
+            return
+        family = family_of(entry)
         self._digest(files.checkpoint, subject)
         chosen = self._plan(self.profile, entry.size, files, family)
         at_once = _at_once(family, chosen)

@@ -1,9 +1,11 @@
 """What the catalog and requests need to know about a model family, without torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from catalog.families.files import PipelineFiles
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.harmless import is_harmless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,11 @@ class Family:
     architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     text_encoders: those that an embedding has to have vectors for, by their folders.
+    files: of a model in diffusers' layout.
+    vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
+    lent: the networks that come with that as well where a single file has not got them, each with
+        what the names of its tensors begin with in a file that has.
     repositories: hub ids, in lower case, of models of this family; for those that are not
         downloaded yet.
     variants: how they are sampled; of several, the first whose marks are in a model's names.
@@ -71,7 +77,10 @@ class Family:
     architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
     text_encoders: tuple[str, ...]
+    files: PipelineFiles
+    vae: str
     config: str
+    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()
     variants: tuple[Variant, ...]
     work: float
@@ -94,6 +103,16 @@ class Family:
     draft: DraftPreset | None
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
+
+    def lacking(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The networks of `lent` that a single file with tensors of these names has not got. Stray
+        constants of a network that was left out are no network."""
+        there = tuple(name for name in names if not is_harmless(name))
+        return tuple(
+            network
+            for network, prefixes in self.lent.items()
+            if not any(name.startswith(prefixes) for name in there)
+        )
 
     def variant(self, name: str | None, names: Iterable[str]) -> Variant | None:
         """The variant called `name`, or else the one that `names` tell; None if none is meant.

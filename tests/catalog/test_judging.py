@@ -89,21 +89,20 @@ def test_the_file_of_an_entry_is_judged_wherever_it_is(home: Home, entry: str) -
     assert home.read().unfit_models["far"].what.startswith("LoRA")
 
 
-def test_what_an_entry_adds_is_counted(home: Home) -> None:
-    whole = json.loads(checkpoint_bytes()[8:].partition(b"}}")[0] + b"}}")
-    shapes = {n: t["shape"] for n, t in whole.items() if not n.startswith("first_stage_model")}
+def test_what_an_entry_adds_is_judged_as_well(home: Home) -> None:
+    shapes = {n: [*shape] for n, shape in SDXL.items() if not n.startswith("first_stage_model")}
     put(home, "checkpoints/bare.safetensors", shapes)
     put(home, "vae.safetensors", VAE)
     put(home, "lora.safetensors", LORA)
-    assert home.read().unfit_models["bare"].what == "SDXL checkpoint without a VAE"
+    assert home.read().unfit_models == {}
     entry = '[models.bare]\nname = "Bare"\npath = "checkpoints/bare.safetensors"\n'
     home.write(f'{ONE_MODEL}{entry}vae_path = "vae.safetensors"\n')
     assert home.read().unfit_models == {}
     home.write(f'{ONE_MODEL}{entry}vae_path = "lora.safetensors"\n')
     unfit = home.read().unfit_models["bare"]
-    assert (
-        str(unfit)
-        == "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL"
+    assert str(unfit) == (
+        "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL,"
+        " or left out if the model has its own"
     )
 
 

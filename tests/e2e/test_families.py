@@ -56,11 +56,9 @@ models = ["klein"]
 [loras.for-turbo]
 name = "For Z-Image"
 path = "families/turbo.safetensors"
-models = ["turbo"]
 [loras.for-lines]
 name = "For Anima"
 path = "families/lines.safetensors"
-models = ["lines"]
 """
 FITTING = {
     "small": (
@@ -134,6 +132,15 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
     assert "FLUX.2 klein model, which does not take this" in said(call)
     call = await cleo.slash("imagine", prompt=CANARY, model="demo", lora="for-klein")
     assert "for-klein" in said(call)
+    for model, lora, base in (
+        ("klein", "for-turbo", "Z-Image"),
+        ("demo", "for-lines", "Anima"),
+        ("lines", "for-turbo", "Z-Image"),
+    ):
+        call = await cleo.slash("imagine", prompt=CANARY, model=model, lora=lora)
+        assert base in said(call)
+        choices = await cleo.autocomplete("imagine", "lora", "", model=model)
+        assert lora not in {choice.value for choice in choices}
 
 
 async def test_images_are_edited_by_what_is_said(bot: Bot, cleo: User) -> None:

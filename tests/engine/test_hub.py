@@ -191,7 +191,7 @@ def test_a_branch_is_found_again_without_network(
 
 def test_half_precision_prefers_16_bit_files(tmp_path: Path, hub: HubServer) -> None:
     from bot.engine.families import FAMILIES
-    from bot.engine.sources import checkpoint_files
+    from bot.engine.selecting import checkpoint_files
 
     names = hub.repositories["org/model"]
     half = checkpoint_files(names, FAMILIES["sdxl"].files, None, half=True)
@@ -318,6 +318,18 @@ def test_an_adapter_and_a_vae_from_the_hub(
     assert painted.recipe.vae.name == "org/vae"
     assert painted.recipe.vae.sha256 == getattr(expected.recipe.vae, "sha256", None)
     assert {p.subject for p in seen if p.stage is Stage.DOWNLOADING} == {"remote", "l"}
+
+
+@pytest.mark.long
+def test_a_vae_of_two_models_is_downloaded_once_and_without_its_pipeline(
+    own: Engine, hub: HubServer, models_dir: Path
+) -> None:
+    hub.repositories["org/pipeline"] = contents(models_dir / "other")
+    for key in ("first", "second"):
+        entry = model(key, str(models_dir / TINY), vae_path="org/pipeline")
+        paint(own, request(model=key), catalog([entry]))
+    fetched = sorted(hub.fetched())
+    assert fetched == ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"]
 
 
 @pytest.mark.long
