@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from bot.errors import InvalidRequest, Refused, UserError
+from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
@@ -21,7 +21,7 @@ from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
-from bot.request.offers import default_model, editing_models, find_adapter, find_model
+from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
 from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
@@ -170,7 +170,7 @@ def _resolve(
     negative = _clean(draft.negative) if draft.negative is not None else None
     check_texts(prompt, negative or "")
 
-    name = draft.model or usual_model(draft, catalog, nsfw=nsfw)
+    name = draft.model or usual_model(catalog, nsfw=nsfw, edits=bool(draft.pictures))
     model = find_model(catalog, name, nsfw=nsfw)
     negative = _negative(negative, applied, model)
     _check_options(replace(draft, negative=negative), model)
@@ -220,18 +220,6 @@ def _resolve(
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
     return worded(drawn, catalog, model=model, nsfw=nsfw)
-
-
-def usual_model(draft: Draft, catalog: Catalog, *, nsfw: bool) -> str:
-    """The key of the model for a draft that names none; "" if none is offered here.
-
-    Raises Refused if there are images to edit, and no model here does.
-    """
-    if not draft.pictures:
-        return default_model(catalog, nsfw=nsfw)
-    if not (able := editing_models(catalog, nsfw=nsfw)):
-        raise Refused("edit.none")
-    return able[0].key
 
 
 def _prompt(applied: Applied) -> str:

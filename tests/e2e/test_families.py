@@ -168,6 +168,8 @@ async def test_only_models_that_edit_do(bot: Bot, cleo: User) -> None:
     assert "demo can't edit images. These can: klein." in said(call)
     choices = await cleo.autocomplete("edit", "model", "")
     assert [choice.value for choice in choices] == ["klein"]
+    choices = await cleo.autocomplete("edit", "lora", "")
+    assert "for-klein" in [choice.value for choice in choices]
 
 
 async def test_a_result_is_edited_with_words(bot: Bot, cleo: User) -> None:
