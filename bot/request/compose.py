@@ -13,6 +13,7 @@ from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
 from bot.request.dialects import understand
+from bot.request.dialects.plain import advisable, read_as_words
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import Draft
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
@@ -139,14 +140,19 @@ def compose_applied(
     # What a preset says is the least of all: what the prompt itself asks for counts for more.
     understood = understand(_clean(draft.prompt), negative, given - applied.filled, attempt, hashes)
     notes = (*applied.notes, *understood.notes)
+
+    def noted(request: GenerationRequest) -> Composed:
+        about_forms = advisable(notes, catalog.models[request.model])
+        return Composed(request, (*about_forms, *read_as_words(request, catalog)))
+
     if fill is not None and not understood.pasted:
         before = changed(understood.options)
         usual = fill(before)
         if before.negative is None and _replaces_negative(applied):
             usual = replace(usual, negative=None)
         with suppress(UserError):
-            return Composed(resolve(usual), notes)
-    return Composed(attempt(understood.options), notes)
+            return noted(resolve(usual))
+    return noted(attempt(understood.options))
 
 
 def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
