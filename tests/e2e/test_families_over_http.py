@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from bot.api.original.examples import LORA, MODEL
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import call
 from tests.e2e.server import Server
@@ -36,6 +37,9 @@ async def server(
     tmp_path_factory: pytest.TempPathFactory, models_dir: Path
 ) -> AsyncIterator[Server]:
     home = home_in(tmp_path_factory.mktemp("families"), models_dir)
+    with (home.catalog_dir / "loras.toml").open("a", encoding="utf-8") as file:
+        # It does not say for which models it is; its file says for which family.
+        file.write('[loras.any-klein]\nname = "Any"\npath = "families/klein.safetensors"\n')
     async with Server(home) as started:
         yield started
         assert CANARY not in started.log
@@ -44,6 +48,35 @@ async def server(
 async def posted(server: Server, path: str, body: dict[str, Any]) -> tuple[int, Any]:
     answer = await server.client.post(path, json=body)
     return answer.status_code, answer.json()
+
+
+async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> None:
+    models = {each["key"]: each for each in (await server.client.get("/models")).json()}
+    assert models["klein"].keys() == MODEL.keys()
+    said = {
+        key: (models[key]["family"], models[key]["variant"], models[key]["edits"])
+        for key in ("small", "klein", "turbo", "lines")
+    }
+    assert said == {
+        "small": ("sd15", "base", 0),
+        "klein": ("flux2", "distilled", 4),
+        "turbo": ("zimage", "turbo", 0),
+        "lines": ("anima", "base", 0),
+    }
+    assert models["klein"]["takes"] == {
+        "negative_prompt": False,
+        "guidance_scale": False,
+        "image": True,
+        "reference": False,
+        "brackets": False,
+    }
+    assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "Flux/FLUX.2 klein"]
+    loras = {each["key"]: each for each in (await server.client.get("/loras")).json()}
+    assert loras["for-klein"].keys() == LORA.keys()
+    assert loras["any-klein"]["models"] == ["klein"]
+    assert loras["any-klein"]["base"] in models["klein"]["bases"]
+    for key in ("small", "klein", "turbo", "lines"):
+        assert loras[f"for-{key}"]["models"] == [key]
 
 
 @pytest.mark.parametrize("model", ["klein", "turbo", "lines"])
