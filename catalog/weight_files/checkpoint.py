@@ -91,7 +91,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
     model, what, config = found
     lacks = _lacks(model, shapes)
-    reason = quantisation.refusal(header)
+    reason = quantisation.refusal(header, file)
     prediction, unclear = None, None
     try:
         # Those that their configuration completes were all trained alike.
