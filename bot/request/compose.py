@@ -268,7 +268,8 @@ def _check_options(draft: Draft, model: ModelEntry) -> None:
         given = getattr(draft, name)
         # What an earlier request says without having been asked for is no choice.
         if given and (name != "guidance" or given != model.guidance.default):
-            raise InvalidRequest(name, "family.without", model=model.key, family=model.family.name)
+            code = "edits" if name == "reference" and model.family.pictures_max else name
+            raise InvalidRequest(name, f"family.{code}", model=model.key, family=model.family.name)
 
 
 def _steps(asked: int | None, preset: Preset) -> int:
@@ -331,7 +332,11 @@ def _adapters(
         text_weight = None if ask.text_weight == weight else ask.text_weight
         if text_weight is not None and not model.family.adapts_text:
             raise InvalidRequest(
-                "lora", "family.without", model=model.key, family=model.family.name
+                "lora",
+                "family.text_weight",
+                name=entry.key,
+                model=model.key,
+                family=model.family.name,
             )
         for number in (weight, 0.0 if text_weight is None else text_weight):
             if not WEIGHT_MIN <= number <= WEIGHT_MAX:
