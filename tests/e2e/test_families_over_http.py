@@ -145,7 +145,8 @@ async def test_images_that_cannot_be_edited_are_never_queued(
     status, refused = await posted(server, "/generate", body)
     assert (status, refused["code"]) == (400, code)
     assert f"{size[0]}×{size[1]}" in refused["detail"]
-    body = {"prompt": CANARY, "model": "klein", "images": [{"image_url": f"data:;base64,{image}"}]}
-    status, answer = await posted(server, "/v1/images/edits", body)
+    edited: dict[str, Any] = {"prompt": CANARY, "model": "klein"}
+    edited["images"] = [{"image_url": f"data:;base64,{image}"}]
+    status, answer = await posted(server, "/v1/images/edits", edited)
     assert (status, answer["error"]["message"]) == (400, refused["detail"])
     assert len(server.home.requests()) == before

@@ -66,9 +66,9 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
     warnings = list(
         unused(body, sampler=_sampler(scheduler or model.scheduler), vae=model.vae_path)
     )
-    if asked != scheduler:
-        params = {"value": asked or "", "model": model.key, "scheduler": scheduler}
-        warnings.append(Notice("api.automatic.sampler", params))
+    if asked is not None and scheduler is not None and asked != scheduler:
+        instead = {"value": asked, "model": model.key, "scheduler": scheduler}
+        warnings.append(Notice("api.automatic.sampler", instead))
     draft: dict[str, Any] = {
         "prompt": body.prompt or "",
         "negative": body.negative_prompt,
@@ -86,8 +86,8 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
             continue
         given, draft[name] = draft[name], None
         if given is not None and not unsaid(given):
-            params = {"field": _sent_as(name, body), "model": model.key}
-            warnings.append(Notice("api.automatic.not_taken", params))
+            left_out = {"field": _sent_as(name, body), "model": model.key}
+            warnings.append(Notice("api.automatic.not_taken", left_out))
     if isinstance(body, Img2Img):
         picture = _picture(body)
         draft["strength"] = _strength(body)
