@@ -159,7 +159,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
     for source in (files.checkpoint, files.vae, *map(files.lender, files.lent)):
         for path in source.weights if source else ():
             header = files.header_of(path, subject)
-            if reason := quantisation.refusal(header):
+            if reason := quantisation.refusal(header, path):
                 raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:
                 family.check_single(path, header, subject)

@@ -66,6 +66,8 @@ class Family:
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
     pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
+    picture_side_min, picture_ratio_max: of each of these, the least width and height, and how many
+        times as long as the short side the long one may be; None for any.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
     draft: the preset "draft", None if there is none.
     fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
@@ -99,6 +101,8 @@ class Family:
     takes_image: bool
     takes_reference: bool
     pictures_max: int
+    picture_side_min: int = 1
+    picture_ratio_max: int | None = None
     adapts_text: bool
     draft: DraftPreset | None
     fast_steps: tuple[int, int]

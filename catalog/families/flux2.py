@@ -73,6 +73,9 @@ FLUX2: Final = Family(
     takes_image=True,
     takes_reference=False,
     pictures_max=4,
+    # As diffusers' Flux2ImageProcessor.
+    picture_side_min=64,
+    picture_ratio_max=8,
     adapts_text=False,
     draft=None,
     fast_steps=(1, 8),

@@ -86,7 +86,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         vae = autoencoder(shapes)
         return CheckpointFacts(what, refusal=Refusal(what, advice), vae=vae, title=title)
     model, what, config = found
-    reason = quantisation.refusal(header)
+    reason = quantisation.refusal(header, file)
     refusal = unreadable_weights(what, reason) if reason else None
     if not _encoders_fit(model, shapes):
         refusal = Refusal(f"{what} with incomplete or unknown text encoders")

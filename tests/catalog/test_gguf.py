@@ -160,7 +160,8 @@ def test_what_is_not_supported_is_refused_by_name(home: Home) -> None:
         " checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image and Anima can be used",
         "small-iq4_xs": "small-IQ4_XS.gguf is an SDXL checkpoint (its weights cannot be read:"
         " model.diffusion_model.label_emb.0.0.weight is of type IQ4_XS; known are Q4_0, Q4_1, Q5_0,"
-        " Q5_1, Q8_0, Q4_K, Q5_K, Q6_K)",
+        " Q5_1, Q8_0, Q4_K, Q5_K, Q6_K); use a version of it in fp16, bf16, fp8, or one of the GGUF"
+        " types that are read",
         "t5-q8_0": "t5-Q8_0.gguf is a file of a kind that is not known here; only checkpoints of"
         " SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image and Anima can be used",
     }
