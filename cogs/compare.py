@@ -29,6 +29,7 @@ from bot.request import (
     compose_with_notes,
 )
 from bot.request.axes import LORA, WEIGHT, axis_named
+from bot.request.dialects.plain import read_as_words
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
@@ -128,6 +129,8 @@ class Compare(commands.Cog):
         notes: tuple[Notice, ...] = ()
         with suppress(UserError):  # one value may be right only together with an axis
             notes = compose_with_notes(draft, catalog, **within).notes
+        # The cells may have other models and prompts.
+        notes += tuple(each for each in read_as_words(request, catalog) if each not in notes)
         new = asked_by(
             interaction, request, kind="compare", hidden=hidden, spoiler=spoiler, warnings=notes
         )

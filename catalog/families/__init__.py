@@ -6,6 +6,7 @@ from typing import Final
 
 from catalog.families import discovery
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.files import VAE, PipelineFiles
 from catalog.families.sdxl import SDXL
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
@@ -36,8 +37,10 @@ def of_repository(hub_id: str) -> Family | None:
 __all__ = [
     "DEFAULT",
     "FAMILIES",
+    "VAE",
     "DraftPreset",
     "Family",
+    "PipelineFiles",
     "Variant",
     "of_architecture",
     "of_repository",

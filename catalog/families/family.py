@@ -1,9 +1,10 @@
 """What the catalog and requests need to know about a model family, without torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from catalog.families.files import PipelineFiles
 from catalog.families.recognition import Transformer, UNet
 from catalog.ranges import FloatRange, IntRange
 
@@ -90,7 +91,11 @@ class Family:
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     recognition: what tells its files from all others.
     text_encoders: those that an embedding has to have vectors for, by their folders.
+    files: of a model in diffusers' layout.
+    vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
+    lent: the networks that come with that as well where a single file has not got them, each with
+        what the names of its tensors begin with in a file that has.
     repositories: hub ids, in lower case, of models of this family; for those that are not
         downloaded yet.
     parts: their networks, in the order in which they are loaded, the denoiser first.
@@ -107,6 +112,8 @@ class Family:
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
     pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
+    picture_side_min, picture_ratio_max: of each of these, the least width and height, and how many
+        times as long as the short side the long one may be; None for any.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
     draft: the preset "draft", None if there is none.
     fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
@@ -120,7 +127,10 @@ class Family:
     adapter_bases: tuple[str, ...]
     recognition: Transformer | UNet
     text_encoders: tuple[str, ...]
+    files: PipelineFiles
+    vae: str
     config: str
+    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()
     parts: tuple[Part, ...]
     prompt: PromptLimit
@@ -141,6 +151,8 @@ class Family:
     takes_image: bool
     takes_reference: bool
     pictures_max: int
+    picture_side_min: int = 1
+    picture_ratio_max: int | None = None
     adapts_text: bool
     draft: DraftPreset | None
     fast_steps: tuple[int, int]

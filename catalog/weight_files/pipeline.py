@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.families import FAMILIES
+from catalog.families.files import INDEX, MODULAR_INDEX
 from catalog.families.recognition import Transformer, UNet
 from catalog.families.sd15.recognition import SD15_MODEL
+from catalog.families.vaes import KL_4, KL_16, KL_32, QWEN
 from catalog.weight_files import evidence, quantisation
+from catalog.weight_files.autoencoders import ANOTHER
 from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.layouts import USABLE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.unet import GUIDED, UNetFacts, named
 
-INDEX: Final = "model_index.json"
-MODULAR_INDEX: Final = "modular_model_index.json"
-"""Of models that diffusers has as modular pipelines alone; beside the other, it says nothing."""
 INDEXES: Final = (INDEX, MODULAR_INDEX)
 READ: Final = (MODULAR_INDEX, INDEX, "unet/config.json", "transformer/config.json")
 """The files that decide what a folder is."""
 WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
+AUTOENCODERS: Final = ("config.json", "vae/config.json")
+"""Where the configuration of a VAE is in its own folder, or else in a pipeline's."""
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
@@ -73,6 +75,14 @@ _REFINER: Final = 1280
 """Width of the text embeddings that a refiner reads."""
 _REFINER_SIZES: Final = 2560
 _CHANNELS: Final = 4
+_VAES: Final[Mapping[str, tuple[str, int, Mapping[int, str]]]] = {
+    "AutoencoderKL": ("latent_channels", 4, {4: KL_4, 16: KL_16}),
+    "AutoencoderKLFlux2": ("latent_channels", 32, {32: KL_32}),
+    "AutoencoderKLQwenImage": ("z_dim", 16, {16: QWEN}),
+}
+"""Class of a VAE → the field with its channels, what it is if not given, and what they tell."""
+_SCALE_OF_SD3: Final = 1.5305
+"""`scaling_factor` of its VAE, whose tensors are like FLUX.1's."""
 _NAME_MAX: Final = 60
 _NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
@@ -219,3 +229,32 @@ def unet_of(config: Mapping[str, Any]) -> UNetFacts:
         return UNetFacts("SDXL refiner")
     # Of those that take sizes, configurations are not judged by the width of the text.
     return UNetFacts(named(0, 1), task)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderFacts:
+    """What the configuration of a VAE says: what it is, as in `autoencoders`; "" if nothing."""
+
+    what: str = ""
+
+
+def autoencoder_facts(file: Path) -> AutoencoderFacts:
+    """Judge the `config.json` of a VAE. Raises OSError if it cannot be read."""
+    try:
+        return AutoencoderFacts(autoencoder_of(read_configuration(file)))
+    except ConfigurationError as error:
+        return AutoencoderFacts(f"folder that cannot be read ({error})")
+
+
+def autoencoder_of(config: Mapping[str, Any]) -> str:
+    """What the VAE with this configuration is, as in `autoencoders`; "" if it does not say."""
+    name = config.get("_class_name")
+    if name is None:
+        return ""
+    if not isinstance(name, str) or name not in _VAES:
+        return f"VAE of the class {_plain(str(name))}"
+    field, usual, known = _VAES[name]
+    channels = config.get(field, usual)
+    found = known.get(channels, ANOTHER) if isinstance(channels, int) else ANOTHER
+    of_sd3 = found == KL_16 and config.get("scaling_factor") == _SCALE_OF_SD3
+    return "VAE of SD 3" if of_sd3 else found

@@ -46,16 +46,17 @@ def _named(cell: str, family: Family, kept: tuple[bool, ...]) -> bool:
     if cell.startswith("all but "):
         kept, cell = tuple(not each for each in kept), cell.removeprefix("all but ")
     names = [v.name for v, is_kept in zip(family.variants, kept, strict=True) if is_kept]
-    return cell.casefold() == " and ".join(names)
+    return {*re.split(r",? and |, ", cell.casefold())} == {*names}
 
 
 def _guidance(family: Family, cell: str) -> bool:
     ranges = [v.guidance for v in family.variants if v.guided is Guidance.CFG]
     told = _numbers(cell)
     usual = {each.default for each in ranges}
-    bounds = {bound for each in ranges for bound in (each.min, each.max)}
+    if len(family.variants) == 1:
+        usual |= {bound for each in ranges for bound in (each.min, each.max)}
     none = any(v.guided is Guidance.NONE for v in family.variants)
-    return usual <= told <= usual | bounds and ("none" in cell) == none
+    return told == usual and ("none" in cell) == none
 
 
 def _prompts(family: Family, cell: str) -> bool:

@@ -6,17 +6,16 @@ from typing import Final
 
 from bot.engine.families import discovery
 from bot.engine.families.family import (
-    VAE,
     Conditioning,
     Encoded,
     Family,
     LoadedModel,
-    PipelineFiles,
     PreviewFactors,
     Recall,
     Tensors,
 )
 from catalog import ModelEntry, families
+from catalog.families import VAE, PipelineFiles
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     discovery.found(__name__, __path__, families.FAMILIES)

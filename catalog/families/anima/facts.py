@@ -4,6 +4,14 @@ from typing import Final
 
 from catalog.families.anima.recognition import ANIMA_MODEL, RECOGNITION
 from catalog.families.family import Family, Part, PromptLimit, Variant
+from catalog.families.files import (
+    MODULAR_INDEX,
+    OF_DIFFUSERS,
+    OF_TRANSFORMERS,
+    VAE,
+    pipeline_files,
+)
+from catalog.families.vaes import QWEN
 from catalog.ranges import FloatRange, IntRange
 
 ANIMA: Final = Family(
@@ -15,7 +23,22 @@ ANIMA: Final = Family(
     adapter_bases=(ANIMA_MODEL,),
     recognition=RECOGNITION,
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_conditioner": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer", "t5_tokenizer"),
+        MODULAR_INDEX,
+    ),
+    vae=QWEN,
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_06b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         ("circlestone-labs/anima", "circlestone-labs/anima-base-v1.0-diffusers")
     ),
@@ -23,7 +46,7 @@ ANIMA: Final = Family(
         Part("transformer", 3.64, 2.01),
         Part("text_conditioner", 0.25, 0.25),
         Part("text_encoder", 1.11, 0.70),
-        Part("vae", 0.24, 0.24),
+        Part(VAE, 0.24, 0.24),
     ),
     prompt=PromptLimit(512),
     variants=(

@@ -3,6 +3,7 @@
 from typing import Final
 
 from catalog.families.family import Family, Part, PromptLimit, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.flux2.recognition import (
     ADAPTER_BASES,
     BASE,
@@ -10,6 +11,7 @@ from catalog.families.flux2.recognition import (
     FLUX2_KLEIN,
     RECOGNITION,
 )
+from catalog.families.vaes import KL_32
 from catalog.ranges import FloatRange, IntRange
 
 FLUX2: Final = Family(
@@ -21,14 +23,27 @@ FLUX2: Final = Family(
     adapter_bases=ADAPTER_BASES,
     recognition=RECOGNITION,
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_32,
     config="black-forest-labs/FLUX.2-klein-4B",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         ("black-forest-labs/flux.2-klein-4b", "black-forest-labs/flux.2-klein-base-4b")
     ),
     parts=(
         Part("transformer", 7.22, 3.79),
         Part("text_encoder", 5.80, 3.27),  # 27 layers of Qwen3-4B
-        Part("vae", 0.16, 0.16),
+        Part(VAE, 0.16, 0.16),
     ),
     prompt=PromptLimit(512),
     variants=(
@@ -67,6 +82,9 @@ FLUX2: Final = Family(
     takes_image=True,
     takes_reference=False,
     pictures_max=4,
+    # As diffusers' Flux2ImageProcessor.
+    picture_side_min=64,
+    picture_ratio_max=8,
     adapts_text=False,
     draft=None,
     fast_steps=(1, 8),

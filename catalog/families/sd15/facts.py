@@ -3,8 +3,10 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Part, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.sd15.recognition import RECOGNITION, SD1_OR_2, SD15_MODEL
 from catalog.families.unet import CLIP, FIRST
+from catalog.families.vaes import KL_4
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 
@@ -18,7 +20,20 @@ SD15: Final = Family(
     adapter_bases=(SD15_MODEL, SD1_OR_2),
     recognition=RECOGNITION,
     text_encoders=(FIRST,),
+    files=pipeline_files(
+        {
+            FIRST: OF_TRANSFORMERS,
+            "unet": OF_DIFFUSERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_4,
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
+    lent={
+        FIRST: ("cond_stage_model.", "text_encoders.clip_l.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         (
             "compvis/stable-diffusion-v1-1",
@@ -46,7 +61,7 @@ SD15: Final = Family(
     parts=(
         Part("unet", 1.60, 1.38),
         Part(FIRST, 0.23, 0.15),
-        Part("vae", 0.16, 0.16),
+        Part(VAE, 0.16, 0.16),
     ),
     prompt=CLIP,
     variants=(

@@ -3,8 +3,10 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Part, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.sdxl.recognition import RECOGNITION, SDXL_MODEL, SDXL_OFFSPRING
 from catalog.families.unet import CLIP, FIRST, SECOND
+from catalog.families.vaes import KL_4
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
 
@@ -17,12 +19,27 @@ SDXL: Final = Family(
     adapter_bases=(SDXL_MODEL, *SDXL_OFFSPRING),
     recognition=RECOGNITION,
     text_encoders=(FIRST, SECOND),
+    files=pipeline_files(
+        {
+            FIRST: OF_TRANSFORMERS,
+            SECOND: OF_TRANSFORMERS,
+            "unet": OF_DIFFUSERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer", "tokenizer_2"),
+    ),
+    vae=KL_4,
     config="stabilityai/stable-diffusion-xl-base-1.0",
+    lent={
+        FIRST: ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),
+        SECOND: ("conditioner.embedders.1.", "text_encoders.clip_g.", "text_encoder_2."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     parts=(
         Part("unet", 4.78, 2.75),
         Part(FIRST, 0.23, 0.15),
         Part(SECOND, 1.29, 0.71),
-        Part("vae", 0.16, 0.16),
+        Part(VAE, 0.16, 0.16),
     ),
     prompt=CLIP,
     variants=(

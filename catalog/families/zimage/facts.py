@@ -3,6 +3,8 @@
 from typing import Final
 
 from catalog.families.family import Family, Part, PromptLimit, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
+from catalog.families.vaes import KL_16
 from catalog.families.zimage.recognition import RECOGNITION, Z_IMAGE
 from catalog.ranges import FloatRange, IntRange
 
@@ -15,12 +17,25 @@ ZIMAGE: Final = Family(
     adapter_bases=(Z_IMAGE,),
     recognition=RECOGNITION,
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_16,
     config="Tongyi-MAI/Z-Image-Turbo",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
     parts=(
         Part("transformer", 11.46, 5.87),
         Part("text_encoder", 7.30, 4.02),  # 35 layers of Qwen3-4B
-        Part("vae", 0.16, 0.16),
+        Part(VAE, 0.16, 0.16),
     ),
     prompt=PromptLimit(512),
     variants=(

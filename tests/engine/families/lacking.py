@@ -11,14 +11,19 @@ import torch
 
 from bot.engine.families.family import Family as Engine
 from bot.texts.language import Texts
-from catalog.families import Family
+from catalog.families import VAE, Family
 from catalog.families.discovery import folders
 from catalog.families.recognition import Shapes, Transformer
+from catalog.weight_files.autoencoders import autoencoder
 from catalog.weight_files.unet import unet
 from tests.catalog.weight_files.headers import shapes_in
 from tests.docs.test_families import untrue
 
-CODES: Final = ("model.other_family", "family.without", "reference.none", "models.licence")
+CODES: Final = (
+    *("model.other_family", "model.other_vae", "reference.none", "models.licence"),
+    *("family.negative", "family.guidance", "family.image", "family.reference", "family.edits"),
+    *("family.clip_skip", "family.text_weight"),
+)
 """Sentences with the name of a family in them."""
 MISFITS: Final[dict[str, Callable[[str], str]]] = {
     "en-US": lambda name: rf"\ba {name}" if name[0] in "AEIOU" else rf"\ban {name}",
@@ -46,8 +51,14 @@ def lacks(root: Path, key: str, facts: Family | None, engine: Engine | None) -> 
         yield "adapters that both halves name alike"
     if engine and (engine.networks != facts.networks or engine.denoiser != facts.networks[0]):
         yield "networks that both halves name alike"
-    headers = sorted((tests / "catalog" / "weight_files" / "headers").glob(f"{key}*.txt"))
-    shapes = [shapes_in(file) for file in headers]
+    if {*facts.networks} != {*facts.files.weights}:
+        yield "files of each of its networks"
+    if engine and any(engine.prefixes(name) != names for name, names in facts.lent.items()):
+        yield "names in single files that both halves know"
+    if engine and not {*engine.tokenizers, *facts.networks} <= {*facts.files.folders}:
+        yield "folders of all networks and tokenizers"
+    headers = tests / "catalog" / "weight_files" / "headers"
+    shapes = [shapes_in(file) for file in sorted(headers.glob(f"{key}*.txt"))]
     if not any(is_of(facts, each) for each in shapes):
         yield "the header of a published model"
     denoiser = facts.parts[0]
@@ -57,6 +68,14 @@ def lacks(root: Path, key: str, facts: Family | None, engine: Engine | None) -> 
         large = engine.formats(engine.denoiser, torch.bfloat16, in_eight_bits=True).int8
         if not any(_fits(denoiser.gib_in_8, gib(each, large)) for each in shapes):
             yield "the memory of its denoiser in 8 bits"
+    vaes = [shapes_in(file) for file in sorted(headers.glob("vae-*.txt"))]
+    vaes = [each for each in vaes if autoencoder(each) == facts.vae]
+    if not vaes:
+        yield "the header of its VAE"
+    if not any(
+        _fits(part.gib, gib(each)) for part in facts.parts if part.name == VAE for each in vaes
+    ):
+        yield "the memory of its VAE"
     if not facts.licence:
         yield "a licence"
     page = (root / "docs" / "catalog.md").read_text(encoding="utf-8")
@@ -79,7 +98,7 @@ def unspoken(texts: Texts, language: str, name: str) -> Iterator[str]:
     """The sentences about families that a language has not got, or that this name does not suit."""
     say = texts.speaker(language)
     for code in CODES:
-        params = dict.fromkeys(("model", "what", "field", "key", "licence"), "x")
+        params = dict.fromkeys(("model", "what", "field", "key", "licence", "name"), "x")
         told = say(code, family=name, **params)
         misfit = MISFITS[language](re.escape(name))
         if not texts.translation(code, language) or name not in told or re.search(misfit, told):

@@ -132,21 +132,43 @@ def test_a_complete_family_lacks_nothing(toy: Toy) -> None:
             ["networks that both halves name alike"],
         ),
         (
+            lambda toy: toy.swap(toy.facts, "(ZIMAGE.files", "(ZIMAGE.files, weights={}"),
+            ["files of each of its networks"],
+        ),
+        (
+            lambda toy: toy.swap(toy.facts, "(ZIMAGE.files", "(ZIMAGE.files, folders=('vae',)"),
+            ["folders of all networks and tokenizers"],
+        ),
+        (
+            lambda toy: toy.swap(toy.facts, "lent=ZIMAGE.lent", "lent={'vae': ('vae.',)}"),
+            ["names in single files that both halves know"],
+        ),
+        (
+            lambda toy: toy.swap(toy.facts, "vae=ZIMAGE.vae", "vae='VAE of a toy'"),
+            ["the header of its VAE", "the memory of its VAE"],
+        ),
+        (
+            lambda toy: toy.swap(toy.facts, "0.16, 0.16", "0.15, 0.16"),
+            ["the memory of its VAE"],
+        ),
+        (
             lambda toy: toy.swap(toy.page, "`toy`", "`tin`"),
             [f"docs/catalog.md, {row}" for row in ROWS],
         ),
         (lambda toy: toy.swap(toy.page, "for Toy", "for all"), ["docs/catalog.md, LoRAs"]),
         (
-            lambda toy: toy.swap(toy.texts / "de.toml", "{family}, die", "diese, die"),
-            ["family.without in de"],
+            lambda toy: toy.swap(toy.texts / "de.toml", "({family}) kennt", "kennt"),
+            ["family.negative in de"],
         ),
         (
-            lambda toy: toy.swap(toy.texts / "fr.toml", "\n[family]\nwithout", "\n[family]\nno"),
-            ["family.without in fr"],
+            lambda toy: toy.swap(toy.texts / "fr.toml", "\n[family]\nnegative", "\n[family]\nno"),
+            ["family.negative in fr"],
         ),
         (
-            lambda toy: toy.swap(toy.texts / "en.toml", "is of the family {family}", "an {family}"),
-            ["family.without in en-US"],
+            lambda toy: toy.swap(
+                toy.texts / "en.toml", "({family}) takes", "is an {family} that takes"
+            ),
+            ["family.negative in en-US"],
         ),
     ],
 )
@@ -160,9 +182,9 @@ def test_whatever_a_family_lacks_is_told(
 @pytest.mark.parametrize(
     ("language", "before", "after"),
     [
-        ("en", "is of the family {family}", "is a {family} model"),
-        ("de", "gehört zur Familie {family}", "ist ein {family}-Modell"),
-        ("fr", "est de la famille {family}", "est un modèle de {family}"),
+        ("en", "({family}) takes", "is a {family} model and takes"),
+        ("de", "({family}) kennt", "ist ein {family}-Modell und kennt"),
+        ("fr", "({family}) n’a pas de prompt", "est un modèle de {family} et n’a pas de prompt"),
     ],
 )
 def test_a_name_that_a_sentence_is_not_made_for_is_told(
@@ -174,7 +196,7 @@ def test_a_name_that_a_sentence_is_not_made_for_is_told(
     sys.modules.pop("catalog.families.toy")
     toy.swap(toy.texts / f"{language}.toml", before, after)
     (missing,) = found(toy)
-    assert missing.startswith("family.without in ")
+    assert missing.startswith("family.negative in ")
 
 
 def test_a_half_without_the_other_is_an_error_that_names_the_folder(toy: Toy) -> None:
@@ -236,7 +258,7 @@ said = {
     "families": [*FAMILIES],
     "model": facts.model,
     "family": of_architecture(facts.model).key,
-    "unfit": str(facts.unfit(of=["Toy"], vae=False, config=False)),
+    "unfit": str(facts.unfit(of=["Toy"], config=False)),
     "base": [adapter_facts(lora, {}).base, named.base],
     "entry": ModelEntry(key="a", name="Toy", path="a/b", family="toy").steps.default,
     "advice": Refusal("x").advice,

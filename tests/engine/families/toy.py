@@ -34,7 +34,10 @@ FAMILY = replace(
     adapter_bases=("Toy",),
     recognition=RECOGNITION,
     repositories=frozenset(),
-    parts=(Part("transformer", 1.0, 0.5), *ZIMAGE.parts[1:]),
+    files=replace(ZIMAGE.files),
+    vae=ZIMAGE.vae,
+    lent=ZIMAGE.lent,
+    parts=(Part("transformer", 1.0, 0.5), ZIMAGE.parts[1], Part("vae", 0.16, 0.16)),
 )
 '''
 _ENGINE: Final = '''"""A toy."""
@@ -109,6 +112,8 @@ def write(repository: Path, root: Path, *, only_code: bool = False) -> None:
         header = "layers.0.attention.toy.weight 32768 16384\n"
         files |= {toy.tiny: _TINY, toy.header: header, toy.page: _page(page)}
         shutil.copytree(repository / "bot/texts", toy.texts)
+        for vae in (repository / _HEADERS).glob("vae-*.txt"):
+            files[root / _HEADERS / vae.name] = vae.read_text(encoding="utf-8")
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from catalog.families.anima.recognition import ANIMA_MODEL
+from catalog.families.files import MODULAR_INDEX
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.pipeline import MODULAR_INDEX, ConfigurationError, read_configuration
+from catalog.weight_files.pipeline import ConfigurationError, read_configuration
 
 
 def stranger(file: Path, header: Header) -> str:

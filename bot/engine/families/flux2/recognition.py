@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from catalog.families.files import INDEX
 from catalog.families.flux2.recognition import FLUX2_KLEIN
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.pipeline import INDEX, ConfigurationError, read_configuration
+from catalog.weight_files.pipeline import ConfigurationError, read_configuration
 
 DEV: Final = "FLUX.2 dev"
 _GUIDED: Final = (".guidance_embedder.linear_1.weight", "guidance_in.in_layer.weight")

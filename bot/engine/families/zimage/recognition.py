@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from catalog.families.files import INDEX
 from catalog.families.zimage.recognition import Z_IMAGE
 from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.architectures import transformer
-from catalog.weight_files.pipeline import INDEX, ConfigurationError, read_configuration
+from catalog.weight_files.pipeline import ConfigurationError, read_configuration
 
 
 def stranger(file: Path, header: Header) -> str:

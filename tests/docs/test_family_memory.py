@@ -1,0 +1,103 @@
+"""What the pages say of memory and compiling is what the families' engines do."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bot.engine.families import FAMILIES as ENGINES
+from bot.engine.memory import COMPILING, MEGAPIXEL, SMALLEST, Profile
+from catalog.families import FAMILIES, Family
+from tests.docs.pages import ROOT, text
+
+CATALOG: Final = ROOT / "docs" / "catalog.md"
+HARDWARE: Final = ROOT / "docs" / "hardware.md"
+NAMES: Final = [family.name for family in FAMILIES.values()]
+Table = dict[str, list[str]]
+
+
+def tables(page: str) -> list[Table]:
+    """Those with a column for each family: first cell → the others, in the order of FAMILIES."""
+    found: list[Table] = []
+    for block in re.findall(r"(?:^\|.*\|\n)+", page, re.MULTILINE):
+        lines = block.splitlines()
+        head, _, *rows = ([cell.strip() for cell in line[1:-1].split(" | ")] for line in lines)
+        if head[1:] == NAMES:
+            found.append({first: rest for first, *rest in rows})
+    return found
+
+
+def each(row: str) -> Iterator[tuple[Family, str]]:
+    """The cells of a row of the table of families, each with its family."""
+    [facts] = tables(text(CATALOG))
+    yield from zip(FAMILIES.values(), facts[row], strict=True)
+
+
+def test_every_family_has_a_column_in_the_order_of_all() -> None:
+    assert [cell for _, cell in each("key")] == [f"`{key}`" for key in FAMILIES]
+
+
+def test_of_a_model_that_is_too_large_the_page_says_what_is_on_the_card() -> None:
+    for family, cell in each("16-bit weights"):
+        assert ("on the card at once" in cell) == bool(ENGINES[family.key].too_large_on), cell
+
+
+def test_which_cards_need_8_bits() -> None:
+    cards = {"card of 8 GB": Profile.GB8, "card of 11 GB": Profile.GB11}
+    cards["card of 16 GB and more"] = Profile.GB16
+    for row, profile in cards.items():
+        for family, cell in each(row):
+            small = profile in ENGINES[family.key].too_large_on
+            assert cell.startswith("in 8 bits, or streamed") == small, (row, cell)
+
+
+def cards() -> dict[str, Profile]:
+    """Profiles as the page names them."""
+    full, gb16, gb11 = (f"{SMALLEST[p]:g}" for p in (Profile.FULL, Profile.GB16, Profile.GB11))
+    return {
+        f"{full} GiB or more": Profile.FULL,
+        f"{gb16} to {full} GiB": Profile.GB16,
+        f"{gb11} to {gb16} GiB": Profile.GB11,
+        f"less than {gb11} GiB": Profile.GB8,
+    }
+
+
+def leaving(engine: Any, profile: Profile) -> str:
+    encoders = "text encoder" if len(engine.text_encoders) == 1 else "text encoders"
+    denoiser = "UNet" if engine.denoiser == "unet" else engine.denoiser
+    away = [encoders] if profile in engine.leaving.text_encoders else []
+    away += [denoiser] if profile in engine.leaving.denoiser else []
+    return (", ".join(away) or "nothing") + "; in 8 bits" * (profile in engine.too_large_on)
+
+
+def test_what_leaves_the_gpu() -> None:
+    leaves, tiles = tables(text(HARDWARE))
+    engines = [ENGINES[key] for key in FAMILIES]
+    assert leaves == {card: [leaving(e, p) for e in engines] for card, p in cards().items()}
+    assert tiles == {
+        card: [f"{engine.whole[profile] / MEGAPIXEL:g}" for engine in engines]
+        for card, profile in cards().items()
+    }
+
+
+def test_what_is_compiled() -> None:
+    section = text(HARDWARE).partition("## Compiling")[2].partition("## ")[0]
+    for key, family in FAMILIES.items():
+        compiled = ENGINES[key].usual_tokens is not None
+        assert (f"{family.name} is not compiled" in section) != compiled
+    least = min(SMALLEST[profile] for profile in COMPILING)
+    assert f"a card of at least {least:g} GiB" in section
+    for file in ("docs/settings.md", ".env.example"):
+        lines = text(ROOT / file).splitlines()
+        told = next(line for line in lines if "compiles the network" in line)
+        assert f"not for Z-Image, and not on cards of less than {least:g} GiB" in told
+
+
+def test_a_text_encoder_is_as_large_as_the_page_says() -> None:
+    """Of the two families with the same one, each cut to what it reads."""
+    sizes = (
+        next(part.gib for part in FAMILIES[key].parts if part.name == "text_encoder")
+        for key in ("flux2", "zimage")
+    )
+    assert "each keeps a text encoder of its own: {:.1f} and {:.1f} GiB".format(*sizes) in text(
+        HARDWARE
+    )
