@@ -204,7 +204,9 @@ def find(
             try:
                 if judged:
                     if family := of_architecture(judged.model):
-                        fields["family"] = family
+                        names = (file.name, beside.base, fields["name"])
+                        variant = family.told(names, stated=judged.stated)
+                        fields["family"], fields["variant"] = family, variant and variant.name
                     # Others need no word in the entry: any sampler fits them.
                     if judged.prediction in FITTING:
                         fields["prediction"] = judged.prediction

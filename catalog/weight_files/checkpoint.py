@@ -18,6 +18,7 @@ from catalog.weight_files.layouts import ENCODERS, INSTEAD
 from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.stated import NOTHING, Stated, in_metadata
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
 
@@ -41,6 +42,7 @@ class CheckpointFacts:
     holds_vae: whether it can be the `vae_path` of a model.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
+    stated: about its variant, where a checkpoint may be of several.
     title: its name in the words of who trained it, "" if there is none.
     """
 
@@ -52,6 +54,7 @@ class CheckpointFacts:
     holds_vae: bool = False
     prediction: str | None = None
     unclear: Refusal | None = None
+    stated: Stated = NOTHING
     title: str = ""
 
     def unfit(
@@ -107,6 +110,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         holds_vae=VAE not in lacks,
         prediction=prediction,
         unclear=unclear,
+        stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
         title=title,
     )
 

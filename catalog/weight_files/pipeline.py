@@ -12,6 +12,7 @@ from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.layouts import ANIMA, FLUX2_KLEIN, USABLE, Z_IMAGE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.stated import NOTHING, Stated, in_folder
 from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
 
 INDEX: Final = "model_index.json"
@@ -54,8 +55,6 @@ _USABLE: Final = {"Flux2Klein": FLUX2_KLEIN, "ZImage": Z_IMAGE, "AnimaModular": 
 """The same for models of `layouts.USABLE` that have no UNet."""
 _KLEIN_9B: Final = (8, 24)
 """Double and single blocks of the larger FLUX.2 klein."""
-_VARIANTS: Final = {True: "distilled", False: "base"}
-"""What `is_distilled` in the index of FLUX.2 klein says."""
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
 _PARTS: Final = {
     "unet": ("UNet2DConditionModel",),
@@ -92,13 +91,13 @@ class FolderFacts:
     model: the one of `layouts.USABLE` that it is; "" if it is another, or does not say.
     refusal: why it cannot be used; None if it can, as far as it tells.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
-    variant: of its family, as in `ModelEntry`; None if it does not say.
+    stated: about its variant, where the model may be of several.
     """
 
     model: str = ""
     refusal: Refusal | None = None
     prediction: str | None = None
-    variant: str | None = None
+    stated: Stated = NOTHING
 
     def unfit(self, *, of: Collection[str], prediction: bool) -> Refusal | None:
         """Why it cannot be used as one of the models `of`; None if it can, as far as it tells.
@@ -125,7 +124,7 @@ def folder_facts(folder: Path) -> FolderFacts:
             continue
         except ConfigurationError as error:
             return FolderFacts(refusal=Refusal("folder that cannot be read", str(error)))
-    if "" in found and (transformed := _of_transformer(found[""], found.get("transformer", {}))):
+    if "" in found and (transformed := _of_transformer(found, folder)):
         return transformed
     if "" in found and (what := kind_of_pipeline(found[""])):
         return FolderFacts(refusal=Refusal(what))
@@ -142,8 +141,9 @@ def folder_facts(folder: Path) -> FolderFacts:
         return FolderFacts(unet.model, unclear_training(what, evidence.unclear(error)))
 
 
-def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> FolderFacts | None:
-    """A model of `_USABLE`; None if the index is of another."""
+def _of_transformer(found: Mapping[str, Mapping[str, Any]], folder: Path) -> FolderFacts | None:
+    """A model of `_USABLE`; None if the index is of another. Raises OSError."""
+    index, config = found[""], found.get("transformer", {})
     model = _USABLE.get(str(index.get("_class_name")).removesuffix("Pipeline"))
     if model is None:
         return None
@@ -154,9 +154,7 @@ def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> Fold
             return FolderFacts(refusal=Refusal("FLUX.2 klein 9B model"))
     if reason := quantisation.config_refusal(config):
         return FolderFacts(model, unreadable_weights(what, reason))
-    distilled = index.get("is_distilled")
-    variant = _VARIANTS.get(distilled) if isinstance(distilled, bool) else None
-    return FolderFacts(model, variant=variant)
+    return FolderFacts(model, stated=in_folder(folder, index))
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:
