@@ -11,6 +11,7 @@ from bot.engine.hashing import HashCache
 from bot.recipe import Recipe, Weights, environment_id
 from bot.today import Today, today
 from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog.families import ZIMAGE
 from tests.store.factories import recipe
 
 LATER = 10**14
@@ -107,3 +108,13 @@ def test_what_is_newer_and_unread(models_dir: Path) -> None:
     os.utime(models_dir / "ink.safetensors")
     assert compared(models_dir, painted, painted_at=0).unsure == ("demo", "ink")
     assert compared(models_dir, painted).same
+
+
+def test_a_model_that_is_another_variant_by_now(models_dir: Path) -> None:
+    base = ModelEntry(key="demo", name="Demo", path="demo", family=ZIMAGE, variant="base")
+    offered = Catalog({"demo": base}, {}, "demo")
+    of = replace(recipe(), environment={}, adapters=())
+    for then, changed in (("turbo", ("variant", "config")), ("base", ())):
+        entry = base.model_copy(update={"variant": then})
+        painted = replace(of, variant=then, config=entry.completed_by)
+        assert compared(models_dir, painted, offered=offered).changed == changed

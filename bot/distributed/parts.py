@@ -183,7 +183,8 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     for model in catalog.models.values():
         yield from parts_of_model(model)
     for family in FAMILIES.values():
-        yield Part(Kind.CONFIG, family.config)
+        for config in family.configs:
+            yield Part(Kind.CONFIG, config)
     others = (catalog.upscalers.entries, catalog.embeddings.entries, catalog.adapters)
     for entries in others:
         yield from map(part_of, entries.values())

@@ -73,6 +73,7 @@ def model_files(entry: ModelEntry, sources: Sources, subject: Subject) -> ModelF
         header = files.header_of(checkpoint.single, subject)
         lacking = family_of(entry).lacking(header)
         lent = [name for name in lacking if name != VAE or vae is None]
-        config = sources.config(entry, lent, subject)
-        files = replace(files, config=config, lent=tuple(lent))
+        lending = sources.lending(entry, lent, subject)
+        config = sources.config(entry, () if lending else lent, subject)
+        files = replace(files, config=config, lent=tuple(lent), lending=lending)
     return with_moments(files, subject)

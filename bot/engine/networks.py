@@ -38,7 +38,8 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
-    lent: the networks that `config` has the weights of, too.
+    lent: the networks that the checkpoint has not got. lending: the configuration and weights of
+        these, where they come from elsewhere than `config`.
     moments: of the latents, where the checkpoint brings them along.
     It is made for one job, which reads each header once.
     """
@@ -47,6 +48,7 @@ class ModelFiles:
     vae: Source | None
     config: Source | None
     lent: tuple[str, ...] = ()
+    lending: Source | None = None
     moments: Moments | None = None
     _headers: dict[Path, Header] = field(default_factory=dict, repr=False, compare=False)
 
@@ -56,7 +58,7 @@ class ModelFiles:
         return (self.config or self.checkpoint).root
 
     def fingerprint(self) -> tuple[Any, ...]:
-        sources = (self.checkpoint, self.vae, self.config)
+        sources = (self.checkpoint, self.vae, self.config, self.lending)
         return tuple(source and source.fingerprint() for source in sources)
 
     def holding(self, network: str) -> tuple[Path, ...]:
@@ -71,9 +73,9 @@ class ModelFiles:
 
     def lender(self, network: str) -> Source:
         """The weights of one of the networks in `lent`."""
-        if self.config is None:
+        if (source := self.lending or self.config) is None:
             raise ValueError(f"{network} is lent by nothing: the checkpoint has no configuration")
-        found = _below(self.config, network)
+        found = _below(source, network)
         return Source(found.root, found.weights)
 
     def header_of(self, path: Path, subject: Subject) -> Header:
@@ -89,7 +91,9 @@ class ModelFiles:
 
     def config_of(self, network: str) -> dict[str, Any]:
         """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
-        own = _json(self.root / network / "config.json")
+        lent = self.lending is not None and network in self.lent
+        root = self.lender(network).root if lent else self.root / network
+        own = _json(root / "config.json")
         if network != VAE:
             return own
         config = own

@@ -138,6 +138,25 @@ class Sources:
 
         return self._find(entry.completed_by, select, subject)
 
+    def lending(
+        self, entry: ModelEntry, lacking: Collection[str], subject: Subject
+    ) -> Source | None:
+        """Configurations and weights of the networks that a single-file checkpoint is `lacking`;
+        None if none, or if they come with its own configuration."""
+        if not lacking or entry.lent_by == entry.completed_by:
+            return None
+        weights = family_of(entry).files.weights
+
+        def select(names: Names) -> tuple[str, ...]:
+            chosen = [f"{part}/config.json" for part in lacking]
+            if missing := next((name for name in chosen if name not in names), None):
+                raise Unfit("model.incomplete", part=missing)
+            for part in lacking:
+                chosen += _weight_files(names, f"{part}/", weights[part], half=self._half)
+            return tuple(sorted(chosen))
+
+        return self._find(entry.lent_by, select, subject)
+
     def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
         """The adapter's one file. peft's configuration of it lies beside it, if it has one."""
         return self._one_file(entry, entry.weight_name, subject)

@@ -113,6 +113,11 @@ class Family:
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
 
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Hub ids of all configurations that complete single-file checkpoints."""
+        return (*dict.fromkeys(each.config or self.config for each in self.variants),)
+
     def named(self, name: str | None) -> Variant | None:
         """The variant that an entry calls so."""
         return next((each for each in self.variants if each.name == name), None)

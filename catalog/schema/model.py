@@ -104,8 +104,8 @@ class ModelEntry(Entry):
 
         All variants have the same, which are therefore downloaded from one place.
         """
-        own = {each.config for each in self.family.variants}
-        return self.family.config if self.config is None or self.config in own else self.config
+        usual = self.config is None or self.config in self.family.configs
+        return self.family.config if usual else str(self.config)
 
     @property
     def heading(self) -> str:
