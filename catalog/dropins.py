@@ -204,8 +204,8 @@ def find(
             try:
                 if judged:
                     if family := of_architecture(judged.model):
-                        names = (file.name, beside.base, fields["name"])
-                        variant = family.told(names, stated=judged.stated)
+                        called = (file.name, beside.base, fields["name"])
+                        variant = family.told(called, stated=judged.stated)
                         fields["family"], fields["variant"] = family, variant and variant.name
                     # Others need no word in the entry: any sampler fits them.
                     if judged.prediction in FITTING:

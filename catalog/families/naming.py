@@ -34,7 +34,9 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def heard(name: str, words: Collection[str]) -> Heard:
     """What `name` says of these words, which are in lower case."""
-    said, denied, like, before = set(), set(), False, ""
+    said: set[str] = set()
+    denied: set[str] = set()
+    like, before = False, ""
     for word in words_of(name):
         if word in words:
             (denied if before in _DENIALS else said).add(word)

@@ -69,7 +69,7 @@ def in_folder(folder: Path, index: Mapping[str, Any]) -> Stated:
     shift = None if scheduler.get("use_dynamic_shifting") else scheduler.get("shift")
     return Stated(
         distilled=distilled if isinstance(distilled, bool) else None,
-        shift=float(shift) if type(shift) in {int, float} else None,
+        shift=shift if isinstance(shift, int | float) and shift is not True else None,
     )
 
 
