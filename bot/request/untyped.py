@@ -47,7 +47,8 @@ def without_misfits(
             if not _some_model_takes(option, value):
                 raise
             notes.append(_left_out(option, value, error))
-            without = replace(applied.draft, **{option: None})
+            nothing: dict[str, Any] = {option: None}
+            without = replace(applied.draft, **nothing)
             applied = replace(applied, draft=without, filled=applied.filled - {option})
 
 

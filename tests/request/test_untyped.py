@@ -12,7 +12,15 @@ from bot.errors import InvalidRequest, Refused, UserError
 from bot.request import AxisAsk, Composed, Draft, compare_with_notes, compose_with_notes
 from bot.request.options import Named, Options
 from bot.texts.language import Texts
-from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, ModelEntry, StyleEntry
+from catalog import (
+    SCHEDULERS,
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    IntRange,
+    ModelEntry,
+    StyleEntry,
+)
 from catalog.families import ANIMA, FLUX2, SDXL, ZIMAGE, Family
 from catalog.style_files import StyleReader
 from catalog.style_index import Styles
@@ -233,7 +241,7 @@ def test_a_draft_keeps_within_what_the_entry_of_its_model_allows() -> None:
         variant="base",
         size=(1536, 640),
         min_side=576,
-        steps={"min": 12, "default": 20, "max": 25},
+        steps=IntRange(min=12, default=20, max=25),
     )
     draft = Draft(prompt="a fox", preset="draft", seed=1)
     request = compose_with_notes(draft, Catalog({"m": model}, {}, "m"), nsfw=False).request

@@ -15,7 +15,7 @@ from catalog.weight_files.stated import NOTHING, Stated, last
 
 def told(family: Family, *names: str, stated: Stated = NOTHING) -> str | None:
     variant = family.told(names, stated=stated)
-    return variant and variant.name
+    return variant.name if variant else None
 
 
 TOLD: Final = (

@@ -112,6 +112,6 @@ def test_a_folder_of_another_variant_lends_all_but_its_noise_levels(
 
 def test_an_order_is_for_the_variant_that_its_file_is_called(tmp_path: Path) -> None:
     there = catalog([entry("base", tmp_path / "z_image_base.safetensors")])
-    sent = order_of(ASKED["base"], there, {}).model
+    sent = order_of(ASKED["base"], there, lambda _: b"").model
     assert sent is not None
     assert (sent.completed_by, sent.lent_by) == (SOURCES["base"], SOURCES["turbo"])
