@@ -8,6 +8,7 @@ import pytest
 
 from catalog import LiveCatalog
 from catalog.listing import rows
+from catalog.locate import locate_entry
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.gguf_files import gguf
 
@@ -79,6 +80,22 @@ def test_the_metadata_of_a_file_tell(
     home.write(ONE_MODEL + entry("zi", "far/one.safetensors"))
     assert variant_of(home) == variant
     assert variant_of(home, "two") == variant
+
+
+def test_no_name_settles_what_the_metadata_leave_contradictory(home: Home) -> None:
+    contradictory = {"modelspec.title": "Turbo", "ss_sd_model_name": "z_base.safetensors"}
+    zimage(home, "checkpoints/z_image_turbo.safetensors", contradictory)
+    assert variant_of(home, "z_image_turbo") is None
+
+
+def test_a_file_is_here_only_with_all_that_completes_it(home: Home) -> None:
+    zimage(home, "checkpoints/z_image_base.safetensors")
+    model = home.read().models["z_image_base"]
+    found = [locate_entry(model, home.models_dir).kind]
+    for repository in ("Tongyi-MAI--Z-Image", "Tongyi-MAI--Z-Image-Turbo"):
+        home.put(home.models_dir / f"hub/models--{repository}/snapshots/abc/a.json", b"{}")
+        found.append(locate_entry(model, home.models_dir).kind)
+    assert found == ["download", "download", "file"]
 
 
 def test_the_metadata_of_a_gguf_tell(home: Home) -> None:

@@ -159,6 +159,7 @@ def test_what_the_files_hint_at_is_less_than_a_word_of_a_name() -> None:
     assert told(FLUX2, "mine", stated=hint) == "distilled"
     assert told(FLUX2, "mine_base", stated=hint) == "base"
     assert told(FLUX2, "klein", stated=Stated(("De-Distilled",))) is None
+    assert told(FLUX2, "klein", stated=Stated(("Klein-based realism",))) is None
 
 
 @pytest.mark.parametrize(

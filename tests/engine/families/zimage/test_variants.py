@@ -3,12 +3,15 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.engine import Engine
+from bot.engine.networks import ModelFiles
+from bot.engine.sources import Source
 from bot.order import order_of
 from bot.recipe import Recipe
 from catalog.families import ZIMAGE
@@ -108,6 +111,13 @@ def test_a_folder_of_another_variant_lends_all_but_its_noise_levels(
     assert shift_of(recipe) == shift
     assert [part.name for part in recipe.parts] == ["lender/text_encoder", "lender/vae"]
     assert hub.asked == []
+
+
+def test_what_is_lent_tells_one_model_from_another(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"a")
+    source = Source(tmp_path, (tmp_path / "a.safetensors",))
+    bare = ModelFiles(source, None, source, ("vae",))
+    assert bare.fingerprint() != replace(bare, lending=source).fingerprint()
 
 
 def test_an_order_is_for_the_variant_that_its_file_is_called(tmp_path: Path) -> None:
