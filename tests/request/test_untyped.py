@@ -136,7 +136,7 @@ def test_the_same_is_refused_where_it_was_typed_also_over_a_preset(
 
 def test_what_the_prompt_itself_asks_for_over_a_preset_is_typed() -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        composed("sdxl", Options(size="1024x1024"), prompt="a fox --ar 1:30")
+        composed("sdxl", Options(size="1024x1024"), prompt="a fox --ar 1:4")
     assert refusal.value.field == "size"
 
 
