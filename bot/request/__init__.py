@@ -38,6 +38,7 @@ from bot.request.offers import (
     find_model,
     find_upscaler,
     is_gated,
+    usual_model,
 )
 from bot.request.options import Named, Options
 from bot.request.parts import (
@@ -126,6 +127,7 @@ __all__ = [
     "scales_for",
     "typed_again",
     "upscale_of",
+    "usual_model",
     "usual_values",
     "varied",
 ]

@@ -8,11 +8,12 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from bot.errors import InvalidRequest, Refused, UserError
+from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
 from bot.request.dialects import understand
+from bot.request.dialects.plain import advisable, read_as_words
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import Draft
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
@@ -21,7 +22,7 @@ from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
-from bot.request.offers import default_model, editing_models, find_adapter, find_model
+from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
 from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
@@ -140,16 +141,21 @@ def compose_applied(
     # What a preset says is the least of all: what the prompt itself asks for counts for more.
     understood = understand(_clean(draft.prompt), negative, given - applied.filled, attempt, hashes)
     notes = (*applied.notes, *understood.notes)
+
+    def noted(composed: Composed) -> Composed:
+        request = composed.request
+        about_forms = advisable(notes, catalog.models[request.model])
+        own = (*about_forms, *composed.notes, *read_as_words(request, catalog))
+        return replace(composed, notes=own)
+
     if fill is not None and not understood.pasted:
         before = changed(understood.options)
         usual = fill(before.draft)
         if before.draft.negative is None and _replaces_negative(applied):
             usual = replace(usual, negative=None)
         with suppress(UserError):
-            composed = resolve(replace(before, draft=usual))
-            return replace(composed, notes=(*notes, *composed.notes))
-    composed = resolve(changed(understood.options))
-    return replace(composed, notes=(*notes, *composed.notes))
+            return noted(resolve(replace(before, draft=usual)))
+    return noted(resolve(changed(understood.options)))
 
 
 def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
@@ -174,7 +180,7 @@ def _resolve(
     negative = _clean(draft.negative) if draft.negative is not None else None
     check_texts(prompt, negative or "")
 
-    name = draft.model or usual_model(draft, catalog, nsfw=nsfw)
+    name = draft.model or usual_model(catalog, nsfw=nsfw, edits=bool(draft.pictures))
     model = find_model(catalog, name, nsfw=nsfw)
     if model.takes_negative:
         negative = _negative(negative, applied, model)
@@ -234,18 +240,6 @@ def _resolve(
     return Composed(worded(drawn, catalog, model=model, nsfw=nsfw), tuple(notes))
 
 
-def usual_model(draft: Draft, catalog: Catalog, *, nsfw: bool) -> str:
-    """The key of the model for a draft that names none; "" if none is offered here.
-
-    Raises Refused if there are images to edit, and no model here does.
-    """
-    if not draft.pictures:
-        return default_model(catalog, nsfw=nsfw)
-    if not (able := editing_models(catalog, nsfw=nsfw)):
-        raise Refused("edit.none")
-    return able[0].key
-
-
 def _prompt(applied: Applied) -> str:
     """What was typed, within the words of the presets."""
     prompt = _clean(applied.draft.prompt)
@@ -286,7 +280,8 @@ def _check_options(draft: Draft, model: ModelEntry) -> None:
         given = getattr(draft, name)
         # What an earlier request says without having been asked for is no choice.
         if given and (name != "guidance" or given != model.guidance.default):
-            raise InvalidRequest(name, "family.without", model=model.key, family=model.family.name)
+            code = "edits" if name == "reference" and model.family.pictures_max else name
+            raise InvalidRequest(name, f"family.{code}", model=model.key, family=model.family.name)
 
 
 def _steps(asked: int | None, preset: Preset) -> int:
@@ -349,7 +344,11 @@ def _adapters(
         text_weight = None if ask.text_weight == weight else ask.text_weight
         if text_weight is not None and not model.family.adapts_text:
             raise InvalidRequest(
-                "lora", "family.without", model=model.key, family=model.family.name
+                "lora",
+                "family.text_weight",
+                name=entry.key,
+                model=model.key,
+                family=model.family.name,
             )
         for number in (weight, 0.0 if text_weight is None else text_weight):
             if not WEIGHT_MIN <= number <= WEIGHT_MAX:

@@ -19,7 +19,7 @@ Resolved = TypeVar("Resolved")
 
 _OF_THE_MODEL: Final = frozenset(
     (
-        *("family.without", "number.range", "size.side", "size.pixels", "scheduler.prediction"),
+        *("number.range", "size.side", "size.pixels", "scheduler.prediction"),
         *("scheduler.unknown", "scheduler.unlike", "hires.size", "hires.without"),
         *("preset.missing", "preset.nowhere", "preset.adapter", "preset.steps", "preset.scheduler"),
     )
@@ -42,7 +42,8 @@ def without_misfits(
         except UserError as error:
             option = error.field if isinstance(error, InvalidRequest) else "preset"
             value = getattr(applied.draft, option, None)
-            if error.code not in _OF_THE_MODEL or option not in applied.filled:
+            known = error.code in _OF_THE_MODEL or _is_of_the_family(error)
+            if not known or option not in applied.filled:
                 raise
             if not _some_model_takes(option, value):
                 raise
@@ -110,13 +111,18 @@ def _some_model_takes(option: str, value: Any) -> bool:
             return option in {"preset", "hires", "hires_strength", "hires_steps"}
 
 
+def _is_of_the_family(error: UserError) -> bool:
+    """Whether it says that models of a family do not take an option at all."""
+    return error.code.startswith("family.")
+
+
 def _is_size_of(family: Family, text: str) -> bool:
     sides = parse_size(text, family.size, family)
     return all(family.min_side <= side <= family.max_side for side in sides)
 
 
 def _left_out(option: str, value: object, error: UserError) -> Notice:
-    if error.code == "family.without":
+    if _is_of_the_family(error):
         return Notice("presets.left_out.option", {"option": option, "model": _model(error)})
     return Notice("presets.left_out.value", {"option": option, "value": f"{value}"[:60]})
 

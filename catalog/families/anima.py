@@ -3,9 +3,12 @@
 from typing import Final
 
 from catalog.families.family import HALF, DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import QWEN
 from catalog.weight_files.dit_adapters import ANIMA as OF_ADAPTERS
 from catalog.weight_files.layouts import ANIMA as ANIMA_MODEL
+from catalog.weight_files.pipeline import MODULAR_INDEX
 
 ANIMA: Final = Family(
     key="anima",
@@ -15,7 +18,22 @@ ANIMA: Final = Family(
     adapter_bases=(OF_ADAPTERS,),
     text_encoders=(),
     # Its authors publish the configuration of all variants once, and so one shift, of 3.0.
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_conditioner": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer", "t5_tokenizer"),
+        MODULAR_INDEX,
+    ),
+    vae=QWEN,
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_06b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         ("circlestone-labs/anima", "circlestone-labs/anima-base-v1.0-diffusers")
     ),

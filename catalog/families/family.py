@@ -1,11 +1,13 @@
 """What the catalog and requests need to know about a model family, without torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from catalog.families.files import PipelineFiles
 from catalog.families.naming import heard, together, words_of
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.stated import NOTHING, Stated
 
 HALF: Final = 0.7
@@ -64,8 +66,12 @@ class Family:
     architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     text_encoders: those that an embedding has to have vectors for, by their folders.
+    files: of a model in diffusers' layout.
+    vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint, and
         of the text encoders and VAE that it may lack: all variants have the same.
+    lent: the networks that come with that as well where a single file has not got them, each with
+        what the names of its tensors begin with in a file that has.
     repositories: hub ids, in lower case, of models of this family; for those that are not
         downloaded yet.
     variants: how they are sampled; see `told`.
@@ -80,6 +86,8 @@ class Family:
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
     pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
+    picture_side_min, picture_ratio_max: of each of these, the least width and height, and how many
+        times as long as the short side the long one may be; None for any.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
     fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
     """
@@ -90,7 +98,10 @@ class Family:
     architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
     text_encoders: tuple[str, ...]
+    files: PipelineFiles
+    vae: str
     config: str
+    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()
     variants: tuple[Variant, ...]
     work: float
@@ -109,6 +120,8 @@ class Family:
     takes_image: bool
     takes_reference: bool
     pictures_max: int
+    picture_side_min: int = 1
+    picture_ratio_max: int | None = None
     adapts_text: bool
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
@@ -117,6 +130,16 @@ class Family:
     def configs(self) -> tuple[str, ...]:
         """Hub ids of all configurations that complete single-file checkpoints."""
         return (*dict.fromkeys(each.config or self.config for each in self.variants),)
+
+    def lacking(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The networks of `lent` that a single file with tensors of these names has not got. Stray
+        constants of a network that was left out are no network."""
+        there = tuple(name for name in names if not is_harmless(name))
+        return tuple(
+            network
+            for network, prefixes in self.lent.items()
+            if not any(name.startswith(prefixes) for name in there)
+        )
 
     def named(self, name: str | None) -> Variant | None:
         """The variant that an entry calls so."""

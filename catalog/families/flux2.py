@@ -3,7 +3,9 @@
 from typing import Final
 
 from catalog.families.family import HALF, DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_32
 from catalog.weight_files.dit_adapters import FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.weight_files.layouts import FLUX2_KLEIN
 
@@ -18,7 +20,20 @@ FLUX2: Final = Family(
     # The shapes of some adapters do not tell 4B from 9B, or from FLUX.1.
     adapter_bases=(KLEIN_4B, KLEIN, FLUX_OR_KLEIN),
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_32,
     config="black-forest-labs/FLUX.2-klein-4B",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         ("black-forest-labs/flux.2-klein-4b", "black-forest-labs/flux.2-klein-base-4b")
     ),
@@ -67,6 +82,9 @@ FLUX2: Final = Family(
     takes_image=True,
     takes_reference=False,
     pictures_max=4,
+    # As diffusers' Flux2ImageProcessor.
+    picture_side_min=64,
+    picture_ratio_max=8,
     adapts_text=False,
     fast_steps=(1, 8),
     fast_guidance=(1.0, 1.0),

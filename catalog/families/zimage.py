@@ -3,7 +3,9 @@
 from typing import Final
 
 from catalog.families.family import HALF, DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_16
 from catalog.weight_files.dit_adapters import Z_IMAGE as OF_ADAPTERS
 from catalog.weight_files.layouts import Z_IMAGE
 
@@ -14,7 +16,20 @@ ZIMAGE: Final = Family(
     architectures=(Z_IMAGE,),
     adapter_bases=(OF_ADAPTERS,),
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_16,
     config="Tongyi-MAI/Z-Image-Turbo",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
     variants=(
         Variant(

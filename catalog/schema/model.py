@@ -11,7 +11,7 @@ from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import FITTING, fitting
 from catalog.schema.entry import Entry
-from catalog.schema.fields import ClipSkip, Scheduler, Side, Size, Source
+from catalog.schema.fields import ClipSkip, ModelFile, Scheduler, Side, Size, Source
 from catalog.weight_files.stated import last
 
 _OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels")
@@ -56,7 +56,7 @@ class FastPreset(StrictTable):
 class ModelEntry(Entry):
     """One checkpoint that users can choose.
 
-    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:NAME`.
+    path: hub id, folder in diffusers layout, one .safetensors or .gguf file, or `builtin:NAME`.
     weight_name: which file of a repository or folder with single-file checkpoints.
     revision: commit, tag or branch of the hub repository.
     family: what its files say, as far as they are here; see `judging.told`.
@@ -74,6 +74,7 @@ class ModelEntry(Entry):
     Sizes, steps, guidance and scheduler default to those of the family and its variant.
     """
 
+    weight_name: ModelFile | None = None
     family: FamilyKey = DEFAULT
     variant: str | None = None
     vae_path: Source | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.weight_files import evidence, quantisation
+from catalog.weight_files.autoencoders import ANOTHER, KL_4, KL_16, KL_32, QWEN
 from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.layouts import ANIMA, FLUX2_KLEIN, USABLE, Z_IMAGE
@@ -22,6 +23,8 @@ INDEXES: Final = (INDEX, MODULAR_INDEX)
 READ: Final = (MODULAR_INDEX, INDEX, "unet/config.json", "transformer/config.json")
 """The files that decide what a folder is."""
 WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
+AUTOENCODERS: Final = ("config.json", "vae/config.json")
+"""Where the configuration of a VAE is in its own folder, or else in a pipeline's."""
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
@@ -66,6 +69,14 @@ _REFINER: Final = 1280
 """Width of the text embeddings that a refiner reads."""
 _REFINER_SIZES: Final = 2560
 _CHANNELS: Final = 4
+_VAES: Final[Mapping[str, tuple[str, int, Mapping[int, str]]]] = {
+    "AutoencoderKL": ("latent_channels", 4, {4: KL_4, 16: KL_16}),
+    "AutoencoderKLFlux2": ("latent_channels", 32, {32: KL_32}),
+    "AutoencoderKLQwenImage": ("z_dim", 16, {16: QWEN}),
+}
+"""Class of a VAE → the field with its channels, what it is if not given, and what they tell."""
+_SCALE_OF_SD3: Final = 1.5305
+"""`scaling_factor` of its VAE, whose tensors are like FLUX.1's."""
 _NAME_MAX: Final = 60
 _NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
@@ -207,3 +218,32 @@ def unet_of(config: Mapping[str, Any]) -> UNetFacts:
     if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == _REFINER:
         return UNetFacts("SDXL refiner")
     return UNetFacts(SDXL, task)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderFacts:
+    """What the configuration of a VAE says: what it is, as in `autoencoders`; "" if nothing."""
+
+    what: str = ""
+
+
+def autoencoder_facts(file: Path) -> AutoencoderFacts:
+    """Judge the `config.json` of a VAE. Raises OSError if it cannot be read."""
+    try:
+        return AutoencoderFacts(autoencoder_of(read_configuration(file)))
+    except ConfigurationError as error:
+        return AutoencoderFacts(f"folder that cannot be read ({error})")
+
+
+def autoencoder_of(config: Mapping[str, Any]) -> str:
+    """What the VAE with this configuration is, as in `autoencoders`; "" if it does not say."""
+    name = config.get("_class_name")
+    if name is None:
+        return ""
+    if not isinstance(name, str) or name not in _VAES:
+        return f"VAE of the class {_plain(str(name))}"
+    field, usual, known = _VAES[name]
+    channels = config.get(field, usual)
+    found = known.get(channels, ANOTHER) if isinstance(channels, int) else ANOTHER
+    of_sd3 = found == KL_16 and config.get("scaling_factor") == _SCALE_OF_SD3
+    return "VAE of SD 3" if of_sd3 else found

@@ -32,7 +32,8 @@ from tests.distributed.machines import (
 )
 from tests.store.factories import request
 
-CONFIGS = len({config for family in FAMILIES.values() for config in family.configs})
+CONFIGURATIONS = sum(len(family.configs) + len(family.lent) for family in FAMILIES.values())
+"""Parts of every catalog: of each family, its configurations and what comes with the first."""
 
 
 def digest_of(machine: Machine, kind: Kind, path: str, **more: Any) -> str | None:
@@ -59,7 +60,7 @@ class TestDigests:
         here, there = bot(tmp_path / "a").ready(), worker(tmp_path / "b").ready()
         assert here.inventory.digests == there.inventory.digests
         # Two models of files, two more with a VAE or of a folder, and one of each of the others.
-        assert len(here.inventory.digests) == 11 + CONFIGS
+        assert len(here.inventory.digests) == 11 + CONFIGURATIONS
 
     @pytest.mark.parametrize(
         "changed",
@@ -209,7 +210,7 @@ class TestKeeping:
         monkeypatch.setattr(HashCache, "of_file", failing)
         machine.ready()
         assert broken not in machine.inventory.digests
-        assert len(machine.inventory.digests) == 10 + CONFIGS
+        assert len(machine.inventory.digests) == 10 + CONFIGURATIONS
         assert UNKNOWN in machine.inventory.needs_of(everything(), BOTS)
         monkeypatch.undo()
         assert broken in machine.ready().inventory.digests

@@ -60,7 +60,7 @@ def paths_of(order: Order) -> list[str]:
     paths = [entry.path for entry in entries if entry is not None]
     if order.model is not None:
         paths += [path for path in (order.model.vae_path, order.model.config) if path]
-    return paths
+    return [*paths, *order.lent.values()]
 
 
 @pytest.mark.parametrize("key", ["big", "folder"])
@@ -219,10 +219,14 @@ def test_a_path_is_told_from_a_part_that_is_missing(
     """No machine has it, however much is fetched."""
     sent = addressed(order_for(BOTS, everything()), here.inventory)
     assert sent.model is not None
-    order = replace(sent, model=sent.model.model_copy(update={"path": path}))
-    for look in (partial(localise, inventory=there.inventory), digests_of):
-        with pytest.raises(NotAnAddress):
-            look(order)
+    changed = (
+        replace(sent, model=sent.model.model_copy(update={"path": path})),
+        replace(sent, lent={"text_encoder": path}),
+    )
+    for order in changed:
+        for look in (partial(localise, inventory=there.inventory), digests_of):
+            with pytest.raises(NotAnAddress):
+                look(order)
 
 
 def known(there: Machine) -> st.SearchStrategy[str]:
@@ -264,6 +268,7 @@ def test_what_came_over_the_wire_opens_nothing(
         reference=entry(sent.reference),
         embeddings=tuple(map(entry, sent.embeddings)),
         upscaler=entry(sent.upscaler),
+        lent={"text_encoder": data.draw(path)},
     )
     touched: list[str] = []
     real = Path.stat

@@ -79,7 +79,7 @@ def test_every_shipped_style_works_with_models_that_take_no_negative_prompt(
     assert noted(found) == [("option", "negative")]
     with pytest.raises(InvalidRequest) as refusal:
         composed(model, preset=style, negative="fog")
-    assert (refusal.value.field, refusal.value.code) == ("negative", "family.without")
+    assert (refusal.value.field, refusal.value.code) == ("negative", "family.negative")
     other = composed("zbase", preset=style)
     assert (bool(other.request.negative), other.notes) == (True, ())
 
