@@ -130,7 +130,9 @@ class Recipe:
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
-    parts: networks that came with the checkpoint's configuration, because it has not got them.
+    parts: networks that came from elsewhere, because the checkpoint has not got them.
+    variant: of its family, as which the model was sampled; None if that has no others.
+    config: hub id or folder of the configuration of a single-file checkpoint; None for a folder.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads and whatever else the output depends on.
     """
@@ -145,6 +147,8 @@ class Recipe:
     environment: dict[str, str] = field(default_factory=dict)
     upscaler: Weights | None = None
     parts: tuple[Weights, ...] = ()
+    variant: str | None = None
+    config: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
@@ -155,11 +159,14 @@ class Recipe:
             del data["upscaler"]
         if not self.parts:
             del data["parts"]
+        for name in ("variant", "config"):
+            if data[name] is None:
+                del data[name]
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Accepts recipes of earlier versions, which had no `reference`, `embeddings`, `parts`."""
+        """Accepts recipes of earlier versions, which lacked the fields that have defaults."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
@@ -172,6 +179,8 @@ class Recipe:
             environment=data["environment"],
             upscaler=Weights(**upscaler) if upscaler else None,
             parts=tuple(Weights(**weights) for weights in data.get("parts", ())),
+            variant=data.get("variant"),
+            config=data.get("config"),
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
@@ -188,6 +197,11 @@ class Recipe:
         ):
             if now != then and (weights := now or then):
                 changed.append(weights.name)
+        # Earlier versions did not write these.
+        for name in ("variant", "config"):
+            now, then = getattr(self, name), getattr(earlier, name)
+            if then is not None and now != then:
+                changed.append(name)
         if self.scheduler != earlier.scheduler:
             changed.append("scheduler")
         return (*changed, *changed_facts(self.environment, earlier.environment))

@@ -87,6 +87,11 @@ def today(
         elif max(_changed_at(file) for file in files) > _time(painted_at):
             unsure.append(weights.name)
     changed += _replaced(recipe, catalog)
+    model = catalog.models.get(recipe.request.model)
+    if model is not None and recipe.variant not in {None, model.sampled_as.name}:
+        changed.append("variant")
+    if model is not None and recipe.config not in {None, public(model.completed_by)}:
+        changed.append("config")
     then, now = recipe.environment, {**environment, **_versions()}
     here = [lane for lane in lanes if lane.machine == environment_id(then)]
     if here:
@@ -159,7 +164,7 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     if model is not None:
         for weights in recipe.parts:
             network = PurePath(weights.name).name
-            found[f"{public(model.completed_by)}/{network}"] = _Source(model.completed_by, network)
+            found[f"{public(model.lent_by)}/{network}"] = _Source(model.lent_by, network)
     if (reference := catalog.reference_for(recipe.request.model)) is not None:
         file = PurePath(reference.weight_name).name
         found[file] = _Source(reference.path, reference.weight_name, reference.revision)

@@ -219,7 +219,9 @@ def find(
             try:
                 if judged:
                     if family := of_architecture(judged.model):
-                        fields["family"] = family
+                        told_by = (file.name, beside.base, fields["name"])
+                        variant = family.told(told_by, stated=judged.stated)
+                        fields["family"], fields["variant"] = family, variant and variant.name
                     # Others need no word in the entry: any sampler fits them.
                     if judged.prediction in FITTING:
                         fields["prediction"] = judged.prediction

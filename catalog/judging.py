@@ -7,14 +7,16 @@ from pathlib import Path
 
 from catalog.disk import is_file, is_scarce
 from catalog.families import Family, of_architecture, of_repository
+from catalog.families.stated import NOTHING
 from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
-from catalog.unfit import Unfit
+from catalog.schema.model import names_of
+from catalog.unfit import Unfit, undecided
 from catalog.unread import NotReadYet
-from catalog.weight_files import HeaderError, Refusal
+from catalog.weight_files import CheckpointFacts, HeaderError, Refusal
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES
+from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES, FolderFacts
 
 
 def unfit_models(
@@ -55,12 +57,20 @@ def told(
     with _unjudged_if_unreadable():
         if file := checkpoint_file(place, weight_name):
             facts = headers.checkpoint(file)
-            return Told(of_architecture(facts.model) or of_repository(path), facts.prediction)
+            family = of_architecture(facts.model) or of_repository(path)
+            return _told(family, facts, path, weight_name)
         if place.path:
             said = headers.folder(place.path)
             family = of_architecture(said.model) or of_repository(path)
-            return Told(family, said.prediction, said.variant)
+            return _told(family, said, path, weight_name)
     return Told(of_repository(path))
+
+
+def _told(
+    family: Family | None, facts: CheckpointFacts | FolderFacts, path: str, weight_name: str | None
+) -> Told:
+    variant = family and family.told(names_of(path, weight_name), path, facts.stated)
+    return Told(family, facts.prediction, variant.name if variant else None)
 
 
 def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
@@ -105,9 +115,12 @@ def vaes_of(
 
 def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit | None:
     place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
+    stated = NOTHING
     with _unjudged_if_unreadable():
         if file := checkpoint_file(place, model.weight_name):
-            refusal = headers.checkpoint(file).unfit(
+            facts = headers.checkpoint(file)
+            stated = facts.stated
+            refusal = facts.unfit(
                 of=model.family.architectures,
                 config=model.config is not None,
                 prediction=model.prediction is not None,
@@ -115,16 +128,15 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
             if refusal:
                 return Unfit(file.name, refusal)
         elif place.path:
-            refusal = headers.folder(place.path).unfit(
+            said = headers.folder(place.path)
+            stated = said.stated
+            refusal = said.unfit(
                 of=model.family.architectures, prediction=model.prediction is not None
             )
             if refusal:
                 return Unfit(_name(place, model.path), refusal)
-    if model.told_variant is None:
-        variants = " or ".join(f'"{each.name}"' for each in model.family.variants)
-        what = f"{model.family.name} model of a variant that its name does not tell"
-        advice = f"set variant = {variants} in its entry in models.toml"
-        return Unfit(_name(place, model.path), Refusal(what, advice))
+    if model.variant is None and model.family.told(model.names, model.path, stated) is None:
+        return undecided(_name(place, model.path), model.family, model.heading)
     return _unfit_vae(model, model.vae_path, models_dir, headers) if model.vae_path else None
 
 

@@ -172,8 +172,8 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     others = []
     if isinstance(entry, ModelEntry):
         single = weights.kind == "file" or entry.weight_name is not None
-        needed = [entry.vae_path, entry.completed_by if single else None]
-        others = [locate(path, models_dir) for path in needed if path]
+        needed = [entry.vae_path, *((entry.completed_by, entry.lent_by) if single else ())]
+        others = [locate(path, models_dir) for path in dict.fromkeys(needed) if path]
     for kind in ("unreadable", "missing", "download"):
         for found in (weights, *others):
             if found.kind == kind:

@@ -131,3 +131,12 @@ def test_without_embeddings_it_is_written_as_ever() -> None:
     data = recipe().to_dict()
     assert "embeddings" not in data
     assert "embeddings" not in data["request"]
+
+
+def test_another_variant_or_configuration_is_named_unless_it_was_not_written() -> None:
+    before = replace(recipe(), variant="turbo", config="org/turbo")
+    after = replace(before, variant="base", config="org/base")
+    assert after.changed_since(before) == ("variant", "config")
+    assert after.changed_since(recipe()) == ()
+    assert Recipe.from_dict(json.loads(json.dumps(after.to_dict()))) == after
+    assert not {"variant", "config"} & recipe().to_dict().keys()

@@ -11,6 +11,7 @@ from bot.engine.hashing import HashCache
 from bot.recipe import Environment, Recipe, Weights, environment_id
 from bot.today import Today, today
 from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog.families.zimage import ZIMAGE
 from tests.store.factories import recipe
 
 LATER = 10**14
@@ -190,3 +191,13 @@ def test_a_vae_that_came_later_is_a_change(models_dir: Path) -> None:
     assert compared(models_dir, painted, offered=with_vae("ae.safetensors")).changed == (
         "ae.safetensors",
     )
+
+
+def test_a_model_that_is_another_variant_by_now(models_dir: Path) -> None:
+    base = ModelEntry(key="demo", name="Demo", path="demo", family=ZIMAGE, variant="base")
+    offered = Catalog({"demo": base}, {}, "demo")
+    of = replace(recipe(), environment={}, adapters=())
+    for then, changed in (("turbo", ("variant", "config")), ("base", ())):
+        entry = base.model_copy(update={"variant": then})
+        painted = replace(of, variant=then, config=entry.completed_by)
+        assert compared(models_dir, painted, offered=offered).changed == changed

@@ -72,8 +72,8 @@ def addressed(order: Order, inventory: Inventory) -> Order:
     """
     place = addressing(inventory)
     if order.model is not None:
-        source = order.model.completed_by
-        order = replace(order, lent=dict.fromkeys(inventory.lent_of(order.model), source))
+        lent = inventory.lent_of(order.model)
+        order = replace(order, lent=dict.fromkeys(lent, order.model.lent_by))
     return _with_parts(order, place, lambda entry: addressed_model(entry, place))
 
 
@@ -179,13 +179,14 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
             replace(weights, name=PurePath(name).name)
             for weights, name in zip(reference, names, strict=False)
         )
-    parts = recipe.parts
+    parts, config = recipe.parts, recipe.config
     if order.model is not None:
-        lender = public(order.model.completed_by)
+        config = config and public(order.model.completed_by)
+        lender = public(order.model.lent_by)
         parts = tuple(
             replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
         )
-    return replace(recipe, vae=vae, reference=reference, parts=parts)
+    return replace(recipe, vae=vae, reference=reference, parts=parts, config=config)
 
 
 def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelEntry]) -> Order:
@@ -210,7 +211,9 @@ def _with_places(entry: ModelEntry, config: str | None, place: Place) -> ModelEn
     vae = place(Part(Kind.VAE, entry.vae_path), key).path if entry.vae_path else None
     config = place(Part(Kind.CONFIG, config), key).path if config else None
     named = {"path": main.path, "weight_name": main.weight_name, "revision": main.revision}
-    return entry.model_copy(update={**named, "vae_path": vae, "config": config})
+    # Elsewhere, no name of a file tells it.
+    variant = entry.told_variant and entry.told_variant.name
+    return entry.model_copy(update={**named, "vae_path": vae, "config": config, "variant": variant})
 
 
 def _with_place(entry: _One, place: Place) -> _One:

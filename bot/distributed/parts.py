@@ -175,13 +175,13 @@ def part_of_model(entry: ModelEntry) -> Part:
 
 
 def parts_of_model(entry: ModelEntry, lent: Iterable[str] = ()) -> tuple[Part, ...]:
-    """The model itself, then its VAE, its configuration, and the networks that come with that,
-    where it needs them. lent: those networks."""
+    """The model itself, then its VAE, its configuration, and the networks that it is lent, where it
+    needs them. lent: those networks."""
     found = [part_of_model(entry)]
     if entry.vae_path:
         found.append(Part(Kind.VAE, entry.vae_path))
     if config := config_of(entry):
-        found += [Part(Kind.CONFIG, config), *networks_in(config, lent)]
+        found += [Part(Kind.CONFIG, config), *networks_in(entry.lent_by, lent)]
     return tuple(found)
 
 
@@ -216,7 +216,8 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     for model in catalog.models.values():
         yield from parts_of_model(model, model.family.lent)
     for family in FAMILIES.values():
-        yield from (Part(Kind.CONFIG, family.config), *networks_in(family.config, family.lent))
+        yield from (Part(Kind.CONFIG, config) for config in family.configs)
+        yield from networks_in(family.config, family.lent)
     others = (catalog.upscalers.entries, catalog.embeddings.entries, catalog.adapters)
     for entries in others:
         yield from map(part_of, entries.values())

@@ -79,7 +79,9 @@ def model_files(
         lacking = family_of(entry).lacking(header)
         lent = [name for name in lacking if name != VAE or vae is None]
         places = {name: path for name, path in (elsewhere or {}).items() if name in lent}
-        config = sources.config(entry, [name for name in lent if name not in places], subject)
+        rest = [name for name in lent if name not in places]
+        lending = sources.lending(entry, rest, subject)
+        config = sources.config(entry, () if lending else rest, subject)
         found = {n: sources.network(entry, n, path, subject) for n, path in places.items()}
-        files = replace(files, config=config, lent=tuple(lent), elsewhere=found)
+        files = replace(files, config=config, lent=tuple(lent), lending=lending, elsewhere=found)
     return with_moments(files, subject)

@@ -234,7 +234,7 @@ class Pipeline:
         embeddings, whose headers are checked."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
-        lender = public(needed.entry.completed_by)
+        lender = public(needed.entry.lent_by)
         parts = [
             (f"{lender}/{name}", self._digest(needed.files.lender(name), needed.subject))
             for name in needed.files.lent
@@ -261,6 +261,8 @@ class Pipeline:
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
             reference=reference,
             parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
+            variant=needed.entry.sampled_as.name if len(needed.entry.family.variants) > 1 else None,
+            config=public(needed.entry.completed_by) if needed.files.config else None,
         )
 
     def _is_next(self, needed: Needed) -> bool:

@@ -136,6 +136,25 @@ class Sources:
 
         return self._find(entry.completed_by, select, subject)
 
+    def lending(
+        self, entry: ModelEntry, lacking: Collection[str], subject: Subject
+    ) -> Source | None:
+        """Configurations and weights of the networks that a single-file checkpoint is `lacking`;
+        None if none, or if they come with its own configuration."""
+        if not lacking or entry.lent_by == entry.completed_by:
+            return None
+        weights = family_of(entry).files.weights
+
+        def select(names: Names) -> tuple[str, ...]:
+            chosen = [f"{part}/config.json" for part in lacking]
+            if missing := next((name for name in chosen if name not in names), None):
+                raise Unfit("model.incomplete", part=missing)
+            for part in lacking:
+                chosen += network_weights(names, f"{part}/", weights[part], half=self._half)
+            return tuple(sorted(chosen))
+
+        return self._find(entry.lent_by, select, subject)
+
     def network(self, entry: ModelEntry, network: str, path: str, subject: Subject) -> Source:
         """The weights of one network, without its configuration.
 

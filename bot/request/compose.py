@@ -29,6 +29,7 @@ from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight
+from bot.request.untyped import fitting, without_misfits, without_negative
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
@@ -115,25 +116,25 @@ def compose_applied(
     """As `compose_with_notes`, for a draft to which its presets have been applied."""
     draft = applied.draft
 
-    def changed(options: Mapping[str, Any]) -> Draft:
+    def changed(options: Mapping[str, Any]) -> Applied:
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
         if changed.model and not catalog.models_called(changed.model):
             model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
             changed = replace(changed, model=model or changed.model)
-        return changed
+        return replace(applied, draft=changed, filled=applied.filled - options.keys())
 
-    def resolve(draft: Draft) -> GenerationRequest:
-        return _resolve(
-            replace(applied, draft=draft),
-            catalog,
-            nsfw=nsfw,
-            adapters_max=adapters_max,
-            draw=draw,
+    def resolve(applied: Applied) -> Composed:
+        resolved, notes = without_misfits(
+            applied,
+            lambda applied: _resolve(
+                applied, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
+            ),
         )
+        return replace(resolved, notes=(*notes, *resolved.notes))
 
     def attempt(options: Mapping[str, Any]) -> GenerationRequest:
-        return resolve(changed(options))
+        return resolve(changed(options)).request
 
     given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
@@ -141,18 +142,20 @@ def compose_applied(
     understood = understand(_clean(draft.prompt), negative, given - applied.filled, attempt, hashes)
     notes = (*applied.notes, *understood.notes)
 
-    def noted(request: GenerationRequest) -> Composed:
+    def noted(composed: Composed) -> Composed:
+        request = composed.request
         about_forms = advisable(notes, catalog.models[request.model])
-        return Composed(request, (*about_forms, *read_as_words(request, catalog)))
+        own = (*about_forms, *composed.notes, *read_as_words(request, catalog))
+        return replace(composed, notes=own)
 
     if fill is not None and not understood.pasted:
         before = changed(understood.options)
-        usual = fill(before)
-        if before.negative is None and _replaces_negative(applied):
+        usual = fill(before.draft)
+        if before.draft.negative is None and _replaces_negative(applied):
             usual = replace(usual, negative=None)
         with suppress(UserError):
-            return noted(resolve(usual))
-    return noted(attempt(understood.options))
+            return noted(resolve(replace(before, draft=usual)))
+    return noted(resolve(changed(understood.options)))
 
 
 def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
@@ -168,8 +171,9 @@ def _resolve(
     nsfw: bool,
     adapters_max: int,
     draw: Callable[[], int],
-) -> GenerationRequest:
+) -> Composed:
     draft = applied.draft
+    notes: list[Notice] = []
     typed = _prompt(applied)
     check_tags_outside(typed)
     prompt, tagged = extract_tags(typed)
@@ -178,17 +182,25 @@ def _resolve(
 
     name = draft.model or usual_model(catalog, nsfw=nsfw, edits=bool(draft.pictures))
     model = find_model(catalog, name, nsfw=nsfw)
-    negative = _negative(negative, applied, model)
+    if model.takes_negative:
+        negative = _negative(negative, applied, model)
+    elif any(each.negative for each in applied.texts):
+        notes.append(without_negative(model))
     _check_options(replace(draft, negative=negative), model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
+    own = extract_tags(_clean(draft.prompt))[1]
+    tagged, left_out = fitting(tagged, model, catalog, nsfw=nsfw, but=own)
+    notes += left_out
     listed = parse_adapters(draft.lora or "")
     if "lora" in applied.filled:
         listed = _unless_tagged(listed, tagged, catalog)
+        listed, left_out = fitting(listed, model, catalog, nsfw=nsfw)
+        notes += left_out
     asks = (*tagged, *listed, *draft.adapters)
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
-    width, height = _size(draft.size, draft.shaping, model)
+    width, height = _size(draft.size, draft.shaping, model, preset.scale)
     steps = _steps(draft.steps, preset)
     request = GenerationRequest(
         prompt=prompt,
@@ -225,7 +237,7 @@ def _resolve(
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
-    return worded(drawn, catalog, model=model, nsfw=nsfw)
+    return Composed(worded(drawn, catalog, model=model, nsfw=nsfw), tuple(notes))
 
 
 def _prompt(applied: Applied) -> str:
@@ -352,9 +364,13 @@ def _adapters(
     return list(chosen.values())
 
 
-def _size(text: str | None, like: Picture | None, model: ModelEntry) -> tuple[int, int]:
+def _size(
+    text: str | None, like: Picture | None, model: ModelEntry, scale: float
+) -> tuple[int, int]:
+    """scale: of the sides of the usual size."""
     if text is None or not text.strip():
-        return pictures.size_like(like, model) if like else model.size
+        usual = pictures.size_like(like, model) if like else model.size
+        return pictures.size_scaled(usual, scale, model)
     width, height = parse_size(text, model.size, model.family)
     for side in (width, height):
         if not model.min_side <= side <= model.max_side or side % model.family.pixel_step:

@@ -111,7 +111,17 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.disabled", name=said)
     if entry.nsfw and not nsfw:
         raise Refused("model.nsfw", name=said)
-    if why := catalog.unfit_models.get(entry.key):
+    why = catalog.unfit_models.get(entry.key)
+    if why and why.undecided:
+        raise Refused(
+            "model.undecided",
+            name=entry.key,
+            family=why.undecided.name,
+            variants=why.variants,
+            lines=why.lines,
+            heading=entry.heading,
+        )
+    if why:
         families = tuple(family.name for family in FAMILIES.values())
         raise Refused("model.unfit", name=entry.key, what=why.what, families=families)
     return entry

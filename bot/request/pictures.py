@@ -154,6 +154,15 @@ def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
     return width, height
 
 
+def size_scaled(size: tuple[int, int], scale: float, model: ModelEntry) -> tuple[int, int]:
+    """`size` with both sides scaled by at most 1, as far as the model can."""
+    if scale == 1:
+        return size
+    step = model.family.pixel_step
+    width, height = (max(model.min_side, round(side * scale / step) * step) for side in size)
+    return width, height
+
+
 def check_final_size(request: GenerationRequest, family: Family) -> None:
     """Raise InvalidRequest if the second pass would make the image too large."""
     width, height = request.final_size

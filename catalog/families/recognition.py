@@ -33,21 +33,9 @@ class BaseNames:
     alike: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """What a folder in diffusers' layout says when its index names a pipeline of the family.
-
-    other: what it is instead of a model of the family; "" if it is one. variant: its name, as in
-    `Variant.name`; None if it does not say.
-    """
-
-    other: str = ""
-    variant: str | None = None
-
-
-def any_folder(_: Mapping[str, Any], __: Mapping[str, Any]) -> Folder:
-    """For a family whose pipelines have no other models, and do not tell variants."""
-    return Folder()
+def any_folder(_: Mapping[str, Any], __: Mapping[str, Any]) -> str:
+    """For a family whose pipelines have no other models."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +47,8 @@ class Transformer:
     model: which of the family's `architectures` is in a file with these tensors, the names of its
         denoiser behind this prefix; "" if none is.
     pipeline: class of its pipelines in diffusers, without "Pipeline".
-    folder: called with the index of a folder with such a pipeline, and with the transformer's
-        configuration, empty where there is none.
+    folder: what a folder with such a pipeline has instead of a model of the family; "" if it has
+        one. Called with its index and the transformer's configuration, empty where there is none.
     adapter_base: which of the family's `adapter_bases` an adapter is for; "" if it is for none.
         Called with the names of all of its tensors, `_` for every dot, each preceded by a line
         break, and with the widths of the modules that end in `telling`.
@@ -68,7 +56,7 @@ class Transformer:
 
     model: Callable[[str, Shapes], str]
     pipeline: str
-    folder: Callable[[Mapping[str, Any], Mapping[str, Any]], Folder] = any_folder
+    folder: Callable[[Mapping[str, Any], Mapping[str, Any]], str] = any_folder
     adapter_base: Callable[[str, Widths], str]
     telling: tuple[str, ...] = ()
     base_names: BaseNames = BaseNames()

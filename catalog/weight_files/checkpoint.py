@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from catalog.families.recognition import Shapes
+from catalog.families.stated import NOTHING, Stated
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
@@ -20,6 +21,7 @@ from catalog.weight_files.layouts import ENCODERS, INSTEAD
 from catalog.weight_files.parts import OF_ENCODERS, model_kind
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.stated import in_metadata
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
 
@@ -43,6 +45,7 @@ class CheckpointFacts:
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
+    stated: about its variant, where a checkpoint may be of several.
     title: its name in the words of who trained it, "" if there is none.
     """
 
@@ -53,6 +56,7 @@ class CheckpointFacts:
     vae: str = ""
     prediction: str | None = None
     unclear: Refusal | None = None
+    stated: Stated = NOTHING
     title: str = ""
 
     def unfit(
@@ -104,6 +108,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         vae=autoencoder(shapes),
         prediction=prediction,
         unclear=unclear,
+        stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
         title=title,
     )
 

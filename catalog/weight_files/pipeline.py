@@ -10,6 +10,7 @@ from catalog.families import FAMILIES
 from catalog.families.files import INDEX, MODULAR_INDEX
 from catalog.families.recognition import Transformer, UNet
 from catalog.families.sd15.recognition import SD15_MODEL
+from catalog.families.stated import NOTHING, Stated
 from catalog.families.vaes import KL_4, KL_16, KL_32, QWEN
 from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.autoencoders import ANOTHER
@@ -17,6 +18,7 @@ from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.layouts import USABLE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.stated import in_folder
 from catalog.weight_files.unet import GUIDED, UNetFacts, named
 
 INDEXES: Final = (INDEX, MODULAR_INDEX)
@@ -108,13 +110,13 @@ class FolderFacts:
     model: the one of `layouts.USABLE` that it is; "" if it is another, or does not say.
     refusal: why it cannot be used; None if it can, as far as it tells.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
-    variant: of its family, as in `ModelEntry`; None if it does not say.
+    stated: about its variant, where the model may be of several.
     """
 
     model: str = ""
     refusal: Refusal | None = None
     prediction: str | None = None
-    variant: str | None = None
+    stated: Stated = NOTHING
 
     def unfit(self, *, of: Collection[str], prediction: bool) -> Refusal | None:
         """Why it cannot be used as one of the models `of`; None if it can, as far as it tells.
@@ -141,7 +143,7 @@ def folder_facts(folder: Path) -> FolderFacts:
             continue
         except ConfigurationError as error:
             return FolderFacts(refusal=Refusal("folder that cannot be read", str(error)))
-    if "" in found and (transformed := _of_transformer(found[""], found.get("transformer", {}))):
+    if "" in found and (transformed := _of_transformer(found, folder)):
         return transformed
     if "" in found and (what := kind_of_pipeline(found[""])):
         return FolderFacts(refusal=Refusal(what))
@@ -158,19 +160,19 @@ def folder_facts(folder: Path) -> FolderFacts:
         return FolderFacts(unet.model, unclear_training(what, evidence.unclear(error)))
 
 
-def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> FolderFacts | None:
-    """A model of `_USABLE`; None if the index is of another."""
+def _of_transformer(found: Mapping[str, Mapping[str, Any]], folder: Path) -> FolderFacts | None:
+    """A model of `_USABLE`; None if the index is of another. Raises OSError."""
+    index, config = found[""], found.get("transformer", {})
     known = _USABLE.get(str(index.get("_class_name")).removesuffix("Pipeline"))
     if known is None:
         return None
     family, recognition = known
-    said = recognition.folder(index, config)
-    if said.other:
-        return FolderFacts(refusal=Refusal(f"{said.other} model"))
+    if other := recognition.folder(index, config):
+        return FolderFacts(refusal=Refusal(f"{other} model"))
     model = family.architectures[0]
     if reason := quantisation.config_refusal(config):
         return FolderFacts(model, unreadable_weights(f"{model} model", reason))
-    return FolderFacts(model, variant=said.variant)
+    return FolderFacts(model, stated=in_folder(folder, index))
 
 
 def _stated(pipeline: str) -> str:

@@ -11,7 +11,7 @@ from bot.cli.check import TOKEN_SHAPE, Finding, _device, check
 from bot.engine import DeviceReport
 from bot.settings import Settings
 from bot.store import COPY_NOTICED, Store, now_ms
-from tests.catalog.home import SDXL
+from tests.catalog.home import SDXL, checkpoint_bytes
 from tests.cli.folders import CATALOG, cut_lora_in, old_lora_in, settings_in
 from tests.gguf_files import Tensor, written
 
@@ -26,6 +26,24 @@ class TestCheck:
         assert found.text == "LoRA old: made for SD 1.5, which fits no model here"
         assert found.mend
         assert not found.fatal
+
+    def test_a_model_whose_variant_nothing_tells_is_named_with_what_to_write(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        shapes = {"cap_pad_token": [1, 1], "noise_refiner.0.attention.k_norm.weight": [1]}
+        file = settings.models_dir / "checkpoints" / "z_image_bf16.safetensors"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(checkpoint_bytes(shapes))
+        [found] = [f for f in check_module._catalog(settings) if "z_image_bf16" in f.text]
+        assert found.text == (
+            "model z_image_bf16: z_image_bf16.safetensors is a Z-Image model, but neither its file"
+            " nor its name says whether it is turbo or base, so it is not offered"
+        )
+        assert found.mend == (
+            'write variant = "turbo" or variant = "base" in its entry [models.z_image_bf16] in'
+            " models.toml"
+        )
 
     def test_a_broken_file_is_not_to_be_mended_in_an_entry(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,7 @@ from bot.errors import JobFailed
 from bot.order import Order
 from bot.recipe import Recipe, Weights
 from catalog import AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.families.zimage import ZIMAGE
 from tests.distributed.machines import (
     BOTS,
     CONFIG,
@@ -355,3 +356,17 @@ def test_a_recipe_from_a_worker_has_the_names_that_the_bots_own_would_have() -> 
     assert [each.name for each in named.reference] == ["ip-adapter.safetensors", "image_encoder"]
     assert replace(named, vae=weights, reference=told.reference) == told
     assert named_as(recipe(), order_for(BOTS, everything("folder"))).vae is None
+
+
+@pytest.mark.parametrize("variant", ["turbo", "base"])
+def test_a_worker_completes_a_file_as_its_variant_is_though_it_goes_by_no_name_there(
+    here: Machine, there: Machine, variant: str
+) -> None:
+    """All variants are lent the same, from one repository."""
+    model = BOTS.models["plain"].model_copy(update={"family": ZIMAGE, "name": f"My {variant}"})
+    order = replace(order_for(BOTS, everything("plain")), model=model)
+    sent = addressed(order, here.inventory).model
+    assert sent is not None
+    local = localised_model(sent.model_copy(update={"name": "?"}), there.inventory)
+    assert (local.variant, local.config) == (variant, model.completed_by)
+    assert (local.lent_by, model.lent_by) == (ZIMAGE.config, ZIMAGE.config)

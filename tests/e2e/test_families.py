@@ -44,6 +44,11 @@ size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
 """
+UNTOLD = """
+[models.untold]
+name = "Untold"
+path = "families/untold"
+"""
 LORAS = """
 [loras.for-small]
 name = "For SD 1.5"
@@ -89,6 +94,13 @@ def write(folder: Path) -> None:
     klein.build(folder / "klein")
     zimage.build(folder / "turbo")
     anima.build(folder / "anima")
+    # Only its scheduler would tell, which has the shift of neither.
+    (folder / "untold" / "scheduler").mkdir(parents=True)
+    for name, raw in (
+        ("model_index", '{"_class_name": "ZImagePipeline"}'),
+        ("scheduler/scheduler_config", '{"shift": 4.0}'),
+    ):
+        (folder / "untold" / f"{name}.json").write_text(raw, encoding="utf-8")
     for number, (key, (module, shape, architecture)) in enumerate(FITTING.items()):
         tensors = kohya(module, shape, seed=number, size=3.0)
         save(folder / f"{key}.safetensors", tensors, {"modelspec.architecture": architecture})
@@ -99,7 +111,7 @@ def home_in(folder: Path, models_dir: Path) -> Home:
     if not (models_dir / "families").exists():
         write(models_dir / "families")
     home = Home(folder, models_dir)
-    for name, text in (("models", MODELS), ("loras", LORAS)):
+    for name, text in (("models", MODELS + UNTOLD), ("loras", LORAS)):
         with (home.catalog_dir / f"{name}.toml").open("a", encoding="utf-8") as file:
             file.write(text)
     return home
@@ -150,6 +162,27 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
         assert base in said(call)
         choices = await cleo.autocomplete("imagine", "lora", "", model=model)
         assert lora not in {choice.value for choice in choices}
+
+
+@pytest.mark.parametrize("preset", ["misty", "draft", "fast", "misty, draft"])
+@pytest.mark.parametrize("model", ["klein", "turbo"])
+async def test_styles_and_presets_work_with_a_distilled_model(
+    bot: Bot, cleo: User, model: str, preset: str
+) -> None:
+    shown = await asked(cleo, model, preset=preset)
+    note = f"The preset sets `negative`, which {model} doesn't take, so I left that out."
+    assert (note in shown.text) == ("misty" in preset)
+
+
+async def test_a_model_whose_variant_nothing_tells_is_refused_with_what_to_write(
+    bot: Bot, cleo: User
+) -> None:
+    call = await cleo.slash("imagine", prompt=CANARY, model="untold")
+    assert (
+        "untold is a model of Z-Image, but neither its file nor its name says whether it's turbo or"
+        ' base. The bot\'s owner needs to write variant = "turbo" or variant = "base" in its entry'
+        r" \[models.untold\] in models.toml."
+    ) in said(call)
 
 
 async def test_images_are_edited_by_what_is_said(bot: Bot, cleo: User) -> None:

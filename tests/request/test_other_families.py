@@ -33,7 +33,6 @@ OTHER = replace(
     takes_image=False,
     takes_reference=False,
     adapts_text=False,
-    draft=None,
     hires_max_pixels=600 * 600,
 )
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from catalog.families.anima.recognition import ANIMA_MODEL, RECOGNITION
-from catalog.families.family import Family, Part, PromptLimit, Variant
+from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit, Variant
 from catalog.families.files import (
     MODULAR_INDEX,
     OF_DIFFUSERS,
@@ -23,6 +23,7 @@ ANIMA: Final = Family(
     adapter_bases=(ANIMA_MODEL,),
     recognition=RECOGNITION,
     text_encoders=(),
+    # Its authors publish the configuration of all variants once, and so one shift, of 3.0.
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
@@ -52,17 +53,21 @@ ANIMA: Final = Family(
     variants=(
         Variant(
             name="turbo",
-            marks=("turbo",),
+            words=("turbo",),
             steps=IntRange(min=4, default=10, max=30),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
+            distilled=True,
+            draft=DraftPreset(steps=10, scale=HALF),
         ),
         Variant(
             name="base",
-            marks=("base", "aesthetic", "preview"),
+            words=("base", "aesthetic", "preview"),
             steps=IntRange(min=10, default=30, max=100),
             guidance=FloatRange(min=1.0, default=4.5, max=20.0),
             takes_negative=True,
+            # Its authors recommend 30 to 50 steps.
+            draft=DraftPreset(steps=30, scale=HALF),
         ),
     ),
     # 59 million parameters in each of 28 blocks for 4,096 tokens, and their attention.
@@ -85,7 +90,6 @@ ANIMA: Final = Family(
     takes_reference=False,
     pictures_max=0,
     adapts_text=True,
-    draft=None,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),
 )

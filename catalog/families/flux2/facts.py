@@ -2,17 +2,14 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Part, PromptLimit, Variant
+from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
-from catalog.families.flux2.recognition import (
-    ADAPTER_BASES,
-    BASE,
-    DISTILLED,
-    FLUX2_KLEIN,
-    RECOGNITION,
-)
+from catalog.families.flux2.recognition import ADAPTER_BASES, FLUX2_KLEIN, RECOGNITION
 from catalog.families.vaes import KL_32
 from catalog.ranges import FloatRange, IntRange
+
+BASE: Final = "base"
+DISTILLED: Final = "distilled"
 
 FLUX2: Final = Family(
     key="flux2",
@@ -49,17 +46,26 @@ FLUX2: Final = Family(
     variants=(
         Variant(
             name=BASE,
-            marks=("klein-base", "klein_base", "klein base"),
+            words=("base",),
             steps=IntRange(min=10, default=50, max=100),
             guidance=FloatRange(min=1.0, default=4.0, max=20.0),
             takes_negative=True,
+            config="black-forest-labs/FLUX.2-klein-base-4B",
+            # Its authors give no figure below 50 steps.
+            draft=DraftPreset(steps=50, scale=HALF),
         ),
         Variant(
             name=DISTILLED,
-            marks=("klein",),
+            words=("distilled",),
+            # Its authors call it klein, and only the other one "base"; so do those who convert
+            # their files, and programs that tell them apart (InvokeAI pull request 9011).
+            usually=("klein",),
             steps=IntRange(min=1, default=4, max=20),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
+            distilled=True,
+            config="black-forest-labs/FLUX.2-klein-4B",
+            draft=DraftPreset(steps=4, scale=HALF),
         ),
     ),
     work=42,
@@ -86,7 +92,6 @@ FLUX2: Final = Family(
     picture_side_min=64,
     picture_ratio_max=8,
     adapts_text=False,
-    draft=None,
     fast_steps=(1, 8),
     fast_guidance=(1.0, 1.0),
 )

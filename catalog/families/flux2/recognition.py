@@ -5,10 +5,8 @@ from typing import Any, Final
 
 from catalog.families import flux
 from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B, KLEIN_9B
-from catalog.families.recognition import BaseNames, Folder, Shapes, Transformer, Widths
+from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
 
-BASE: Final = "base"
-DISTILLED: Final = "distilled"
 FLUX2_KLEIN: Final = KLEIN_4B
 """What its models are called."""
 ADAPTER_BASES: Final = (KLEIN_4B, KLEIN, FLUX_OR_KLEIN)
@@ -16,8 +14,6 @@ ADAPTER_BASES: Final = (KLEIN_4B, KLEIN, FLUX_OR_KLEIN)
 
 _KLEIN_9B: Final = (8, 24)
 """Double and single blocks of the larger FLUX.2 klein."""
-_VARIANTS: Final = {True: DISTILLED, False: BASE}
-"""What `is_distilled` in the index says."""
 
 
 def _model(prefix: str, shapes: Shapes) -> str:
@@ -29,11 +25,9 @@ def _adapter_base(names: str, widths: Widths) -> str:
     return base if base in ADAPTER_BASES else ""
 
 
-def _folder(index: Mapping[str, Any], config: Mapping[str, Any]) -> Folder:
-    if (config.get("num_layers"), config.get("num_single_layers")) == _KLEIN_9B:
-        return Folder(KLEIN_9B)
-    distilled = index.get("is_distilled")
-    return Folder(variant=_VARIANTS.get(distilled) if isinstance(distilled, bool) else None)
+def _folder(_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    blocks = (config.get("num_layers"), config.get("num_single_layers"))
+    return KLEIN_9B if blocks == _KLEIN_9B else ""
 
 
 RECOGNITION: Final = Transformer(

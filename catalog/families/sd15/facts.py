@@ -70,6 +70,10 @@ SD15: Final = Family(
             steps=IntRange(min=10, default=25, max=100),
             guidance=FloatRange(min=1.0, default=7.0, max=30.0),
             takes_negative=True,
+            # The paper's table for it has ten steps, too.
+            draft=DraftPreset(
+                spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")
+            ),
         ),
     ),
     work=0.8,
@@ -92,8 +96,6 @@ SD15: Final = Family(
     takes_reference=True,
     pictures_max=0,
     adapts_text=True,
-    # The paper's table for it has ten steps, too.
-    draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),
 )

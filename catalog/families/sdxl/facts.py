@@ -48,6 +48,11 @@ SDXL: Final = Family(
             steps=IntRange(min=10, default=30, max=100),
             guidance=FloatRange(min=1.0, default=7.5, max=30.0),
             takes_negative=True,
+            # The paper's table for SDXL has ten steps. Karras schedulers compute their own
+            # timesteps.
+            draft=DraftPreset(
+                spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")
+            ),
         ),
     ),
     work=6.8,
@@ -73,8 +78,6 @@ SDXL: Final = Family(
     takes_reference=True,
     pictures_max=0,
     adapts_text=True,
-    # The paper's table for SDXL has ten steps. Karras schedulers compute their own timesteps.
-    draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),
 )

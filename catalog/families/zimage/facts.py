@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Part, PromptLimit, Variant
+from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit, Variant
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.vaes import KL_16
 from catalog.families.zimage.recognition import RECOGNITION, Z_IMAGE
@@ -41,17 +41,26 @@ ZIMAGE: Final = Family(
     variants=(
         Variant(
             name="turbo",
-            marks=("turbo",),
+            words=("turbo",),
             steps=IntRange(min=1, default=9, max=30),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
+            distilled=True,
+            config="Tongyi-MAI/Z-Image-Turbo",
+            shift=3.0,
+            draft=DraftPreset(steps=9, scale=HALF),
         ),
         Variant(
             name="base",
-            marks=("base", "tongyi-mai/z-image"),
+            # Its authors call it Z-Image, as many did Turbo while there was no other.
+            words=("base",),
             steps=IntRange(min=10, default=40, max=100),
             guidance=FloatRange(min=1.0, default=5.0, max=20.0),
             takes_negative=True,
+            config="Tongyi-MAI/Z-Image",
+            shift=6.0,
+            # Its authors recommend 28 to 50 steps.
+            draft=DraftPreset(steps=28, scale=HALF),
         ),
     ),
     work=60,
@@ -71,7 +80,6 @@ ZIMAGE: Final = Family(
     takes_reference=False,
     pictures_max=0,
     adapts_text=True,
-    draft=None,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),
 )

@@ -102,7 +102,7 @@ class ZImage:
         *,
         single: bool,
     ) -> Training:
-        return schedule.training(root, entry)
+        return schedule.training(root, entry, single=single)
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
         return schedule.timesteps(training, size, steps)
