@@ -83,9 +83,8 @@ def write(folder: Path) -> None:
     prepare_libraries()
     from tests.engine import tiny_sd15
     from tests.engine.factories import kohya, save
-    from tests.engine.families.anima import tiny_model as anima
-    from tests.engine.families.flux2 import tiny_model as klein
-    from tests.engine.families.zimage import tiny_model as zimage
+    from tools.untrained import anima, zimage
+    from tools.untrained import flux2 as klein
 
     tiny_sd15.build(folder / "sd15")
     klein.build(folder / "klein")

@@ -28,19 +28,19 @@ def _sd15(folder: Path) -> None:
 
 
 def _flux2(folder: Path) -> None:
-    from tests.engine.families.flux2 import tiny_model
+    from tools.untrained import flux2 as tiny_model
 
     tiny_model.build(folder)
 
 
 def _zimage(folder: Path) -> None:
-    from tests.engine.families.zimage import tiny_model
+    from tools.untrained import zimage as tiny_model
 
     tiny_model.build(folder)
 
 
 def _anima(folder: Path) -> None:
-    from tests.engine.families.anima import tiny_model
+    from tools.untrained import anima as tiny_model
 
     tiny_model.build(folder)
 
