@@ -115,7 +115,7 @@ def test_the_same_bytes_a_block_at_a_time(
             turning, blocks = len(part._arrangement.by_turns), len(part._blocks)
             if share and (size <= room or name == family.denoiser):
                 assert part._arrangement.layout.size <= room
-                assert turning == 0 if size <= room else 2 < turning
+                assert turning == 0 if size <= room else turning > 2
             else:
                 assert part._arrangement.layout.size < size
                 assert share or turning == blocks
