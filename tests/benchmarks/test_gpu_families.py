@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -367,3 +367,36 @@ def test_a_quick_call(
     assert (tmp_path / "families.md").read_text(encoding="utf-8") in printed
     assert not weights.exists()
     assert "| flux2: memory | 8gb, streamed, not capped without CUDA | fits |" in printed
+
+
+def test_a_slow_family_leaves_the_others_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And each finds no files of the one before it."""
+    budgets: list[float] = []
+    weights = tmp_path / "weights"
+    weights.mkdir()
+
+    class Idle:
+        outcomes: ClassVar[dict[str, Any]] = {}
+        facts: ClassVar[dict[str, Any]] = {}
+
+        def __init__(self, *_: Any, budget: float, **__: Any) -> None:
+            budgets.append(budget)
+            assert not [*weights.iterdir()]
+
+        def run(self) -> None:
+            (weights / MODELS[len(budgets) - 1].key).mkdir()
+            (weights / f"{MODELS[len(budgets) - 1].key}-complete").touch()
+
+    call = "benchmarks.gpu.families.__main__"
+    monkeypatch.setattr(f"{call}.Supervisor", Idle)
+    monkeypatch.setattr(f"{call}.weights_folder", lambda _: weights)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main(["--out", str(tmp_path), "--budget", "450"]) == 1, "no row was run"
+    times = [planned(model, rows_of(model)) for model in MODELS]
+    expected = [max(450 - sum(times[number:]), 0) for number in range(1, 1 + len(times))]
+    assert budgets == pytest.approx(expected, abs=5)
+    assert budgets[-1] > 440
+    assert "| zimage: bytes | – | **pending** |" in capsys.readouterr().out
+    assert not weights.exists()
