@@ -19,6 +19,7 @@ from bot.backend import Backend
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
+from bot.recipe import Environment
 from bot.request import Draft, compose
 from bot.settings import Settings
 from bot.store import CommandLine, Job, NewJob
@@ -101,7 +102,7 @@ class TimedEngine:
     preview_interval: float | None = None
 
     @property
-    def environment(self) -> str:
+    def environment(self) -> Environment:
         return self._engine.environment
 
     @property

@@ -15,7 +15,7 @@ from PIL import Image
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting, unheard
 from bot.progress import Progress, Stage
-from bot.recipe import Recipe, Weights
+from bot.recipe import Environment, Recipe, Weights
 from catalog import AdapterEntry, ModelEntry
 
 
@@ -23,7 +23,7 @@ class StandIn:
     """With the methods of `bot.engine.Engine`, and its options, which it does not need."""
 
     loaded: str | None = None
-    environment: str = ""
+    environment = Environment()
     preview_interval: float | None = None
 
     def __init__(self, **_: Any) -> None:

@@ -30,6 +30,8 @@ class Order:
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
+    lent: network → folder of its weights, where these are not in the configuration that completes
+        the model, see `bot.distributed.localising`. For an engine here, all are.
     name: which attempt at which job it is for, such as `a1b2:1`; "" if it is for none. An engine
         elsewhere tells its orders apart by it.
     """
@@ -41,6 +43,7 @@ class Order:
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     embeddings: tuple[EmbeddingEntry, ...] = ()
     upscaler: UpscalerEntry | None = None
+    lent: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Final, Self
 
 from bot.request import GenerationRequest
@@ -11,11 +12,18 @@ from bot.request import GenerationRequest
 OF_THE_MACHINE: Final = frozenset(
     {
         *("torch", "diffusers", "transformers", "cuda", "cudnn", "engine"),
-        *("device", "device_name", "dtype", "cpu_capability", "threads", "attention", "noise"),
+        *("device", "device_name", "dtype", "cpu_capability", "threads", "attention"),
     }
 )
 """Names in a recipe's environment that are the same for all images of one lane. The others depend
-on the image, too, such as `kernels`, or on how much memory was free."""
+on the image, too, such as `kernels`, or on how much memory was free; how networks are stored
+depends on the family (see `Environment`)."""
+
+FORMAT: Final = "_dtype"
+"""What follows a network's name in the name of the fact that tells how it is stored."""
+_NO_CHOICE: Final = frozenset({"vae_dtype", "upscaler_dtype"})
+"""Such facts that follow from other ones: a VAE's dtype from its family, its configuration, the
+machine's dtype and the formats of the other networks; an upscaler's from its architecture."""
 
 
 def environment_id(environment: Mapping[str, str]) -> str:
@@ -25,7 +33,76 @@ def environment_id(environment: Mapping[str, str]) -> str:
     Empty if `environment` says nothing about the machine.
     """
     own = {name: environment[name] for name in sorted(OF_THE_MACHINE & environment.keys())}
-    return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12] if own else ""
+    return _id(own) if own else ""
+
+
+def formats_in(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of a recipe's environment tells how networks of its model are stored where that is not
+    the machine's dtype, such as `{"transformer_dtype": "bfloat16, int8"}`; without the VAE, whose
+    dtype follows from the rest."""
+    return {n: v for n, v in environment.items() if n.endswith(FORMAT) and n not in _NO_CHOICE}
+
+
+def place_id(environment: Mapping[str, str], family: str | None) -> str:
+    """12 hex digits that name where images of a model come out as one with this environment, down
+    to how its networks are stored; among the `Environment.ids` of each lane where they do. Empty if
+    `environment` says nothing about the machine.
+
+    family: key of the model's; None for an image that needed no model.
+    """
+    return _place_id(environment_id(environment), family, formats_in(environment))
+
+
+def _place_id(machine: str, family: str | None, formats: Mapping[str, str]) -> str:
+    return _id([machine, family, dict(formats)]) if machine and family else machine
+
+
+def _id(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What images of one lane depend on, besides the request and the weights.
+
+    machine: the `environment_id` of its recipes; "" while that is not known.
+    formats: by the key of a family, what `formats_in` finds in the recipes of its models.
+    """
+
+    machine: str = ""
+    formats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The `place_id` of images that come out here as before; empty while that is not known."""
+        each = (_place_id(self.machine, family, told) for family, told in self.formats.items())
+        return frozenset({self.machine, *each} - {""})
+
+
+def changed_facts(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of what differs between two environments, in alphabetical order.
+
+    Recipes of earlier versions do not name a VAE's dtype, and name the machine's for the noise,
+    whatever that was drawn in. Both follow from what they do name.
+    """
+    return tuple(
+        name
+        for name in sorted({*now, *then})
+        if now.get(name) != then.get(name) and not _implied(name, now.get(name), then.get(name))
+    )
+
+
+def _implied(name: str, now: str | None, then: str | None) -> bool:
+    if name == "vae_dtype":
+        return now is None or then is None
+    if name == "noise":
+        return now is None or then is None or _generator(now) == _generator(then)
+    return False
+
+
+def _generator(noise: str) -> str:
+    """What drew it, without the dtype."""
+    return noise.rpartition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +130,9 @@ class Recipe:
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
-    parts: networks that came with the checkpoint's configuration, because it has not got them.
+    parts: networks that came from elsewhere, because the checkpoint has not got them.
+    variant: of its family, as which the model was sampled; None if that has no others.
+    config: hub id or folder of the configuration of a single-file checkpoint; None for a folder.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads and whatever else the output depends on.
     """
@@ -68,6 +147,8 @@ class Recipe:
     environment: dict[str, str] = field(default_factory=dict)
     upscaler: Weights | None = None
     parts: tuple[Weights, ...] = ()
+    variant: str | None = None
+    config: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
@@ -78,11 +159,14 @@ class Recipe:
             del data["upscaler"]
         if not self.parts:
             del data["parts"]
+        for name in ("variant", "config"):
+            if data[name] is None:
+                del data[name]
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Accepts recipes of earlier versions, which had no `reference`, `embeddings`, `parts`."""
+        """Accepts recipes of earlier versions, which lacked the fields that have defaults."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
@@ -95,11 +179,13 @@ class Recipe:
             environment=data["environment"],
             upscaler=Weights(**upscaler) if upscaler else None,
             parts=tuple(Weights(**weights) for weights in data.get("parts", ())),
+            variant=data.get("variant"),
+            config=data.get("config"),
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
         """Names of what differs from `earlier`, except the request, e.g. `sdxl-base`, `torch`."""
-        changed = []
+        changed: list[str] = []
         for now, then in (
             (self.checkpoint, earlier.checkpoint),
             (self.vae, earlier.vae),
@@ -111,8 +197,11 @@ class Recipe:
         ):
             if now != then and (weights := now or then):
                 changed.append(weights.name)
+        # Earlier versions did not write these.
+        for name in ("variant", "config"):
+            now, then = getattr(self, name), getattr(earlier, name)
+            if then is not None and now != then:
+                changed.append(name)
         if self.scheduler != earlier.scheduler:
             changed.append("scheduler")
-        names = sorted({*self.environment, *earlier.environment})
-        changed += [n for n in names if self.environment.get(n) != earlier.environment.get(n)]
-        return tuple(changed)
+        return (*changed, *changed_facts(self.environment, earlier.environment))

@@ -9,39 +9,53 @@ from typing import Final
 
 from bot.engine.hashing import HashCache
 from bot.engine.subject import public
-from bot.recipe import Recipe, Weights, environment_id
+from bot.recipe import (
+    FORMAT,
+    Environment,
+    Recipe,
+    Weights,
+    changed_facts,
+    environment_id,
+    formats_in,
+)
 from catalog import Catalog, locate
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 LIBRARIES: Final = ("torch", "diffusers", "transformers")
 READ: Final = (*MODEL_SUFFIXES, ".json")
 """Endings of the files in a model's folder that an image depends on."""
+OF_THE_IMAGE: Final = frozenset({"kernels", "decoding", "guidance_rescale", "noise", "vae_dtype"})
+"""Names in a recipe's environment that say nothing of another image's: a repetition asks for the
+kernels of the original, and the others follow from the request, the model and the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Today:
     """gone: names of weights that are no longer in the catalog or on disk. changed: of weights and
     parts of the environment that are others now. unsure: of weights whose files are newer than the
-    image, and have not been used since."""
+    image, and have not been used since. stored: of networks, with how each was stored and how it
+    would be now, such as `transformer (bfloat16, int8 → bfloat16)`."""
 
     gone: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
         """Whether nothing speaks against the same bytes."""
-        return not (self.gone or self.changed or self.unsure)
+        return not (self.gone or self.changed or self.unsure or self.stored)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where weights are looked for, as in an entry of the catalog. part: the file or folder in it
-    that counts; None for all."""
+    that counts; None for all. of_vae: whether only a VAE counts, of a pipeline's folder, too."""
 
     path: str
     part: str | None = None
     revision: str | None = None
+    of_vae: bool = False
 
 
 def today(
@@ -51,14 +65,14 @@ def today(
     models_dir: Path,
     hashes_file: Path,
     environment: Mapping[str, str],
-    machines: Collection[str] = (),
+    lanes: Collection[Environment] = (),
 ) -> Today:
     """Compare a recipe with what is there now. Blocks on disk; reads no weights.
 
     painted_at: when the image was generated, in milliseconds since the epoch. environment: of the
     latest image that this installation generated; the versions of the libraries are looked up.
-    machines: the `environment_id` of each lane; where the recipe's is among them, it can be
-    generated in the same environment again.
+    lanes: what images of each lane depend on; where one has the recipe's machine, it can be
+    generated in the same environment again, unless that stores its networks otherwise by now.
     """
     hashes = HashCache(hashes_file)
     gone, changed, unsure = [], [], []
@@ -72,18 +86,54 @@ def today(
                 changed.append(weights.name)
         elif max(_changed_at(file) for file in files) > _time(painted_at):
             unsure.append(weights.name)
-    then = recipe.environment
-    if environment_id(then) not in machines:
-        now = {**environment, **_versions()}
-        # A repetition asks for the kernels of the original.
-        known = {n for n in then if n in now and n != "kernels" and not _of_its_model(n)}
-        changed += sorted(name for name in known if now[name] != then[name])
-    return Today(tuple(gone), tuple(changed), tuple(unsure))
+    changed += _replaced(recipe, catalog)
+    model = catalog.models.get(recipe.request.model)
+    if model is not None and recipe.variant not in {None, model.sampled_as.name}:
+        changed.append("variant")
+    if model is not None and recipe.config not in {None, public(model.completed_by)}:
+        changed.append("config")
+    then, now = recipe.environment, {**environment, **_versions()}
+    here = [lane for lane in lanes if lane.machine == environment_id(then)]
+    if here:
+        now = then
+    apart = formats_in(then).keys() | OF_THE_IMAGE
+    known = (then.keys() & now.keys()) - apart
+    changed += changed_facts({n: now[n] for n in known}, {n: then[n] for n in known})
+    stored = _stored(then, now, family_in(recipe, catalog), here or lanes)
+    return Today(tuple(gone), tuple(changed), tuple(unsure), stored)
 
 
-def _of_its_model(name: str) -> bool:
-    """Whether it tells how a model's networks are stored; the latest image may be another's."""
-    return name.endswith("_dtype") and name != "upscaler_dtype"
+def family_in(recipe: Recipe, catalog: Catalog) -> str | None:
+    """The key of the family of the recipe's model; None if it needed none, or that is gone."""
+    model = recipe.checkpoint and catalog.models.get(recipe.checkpoint.name)
+    return model.family.key if model else None
+
+
+def _stored(
+    then: Mapping[str, str],
+    now: Mapping[str, str],
+    family: str | None,
+    lanes: Collection[Environment],
+) -> tuple[str, ...]:
+    """Of networks that none of `lanes` stores as `then`: where the fewest differ, see Today. now:
+    the rest of an environment, with the dtype of networks that are not named."""
+    before = formats_in(then)
+    if family is None or not (known := [e.formats[family] for e in lanes if family in e.formats]):
+        return ()
+    after = min(known, key=lambda each: len(changed_facts(each, before)))
+    usual_then, usual_now = then.get("dtype", "?"), now.get("dtype", "?")
+    return tuple(
+        f"{name.removesuffix(FORMAT)} "
+        f"({before.get(name, usual_then)} → {after.get(name, usual_now)})"
+        for name in changed_facts(after, before)
+    )
+
+
+def _replaced(recipe: Recipe, catalog: Catalog) -> Iterator[str]:
+    """The VAE that the model has by now in place of its own, with which it was generated."""
+    model = catalog.models.get(recipe.request.model)
+    if recipe.checkpoint and recipe.vae is None and model and model.vae_path:
+        yield public(model.vae_path)
 
 
 def _used(recipe: Recipe) -> Iterator[Weights]:
@@ -110,11 +160,11 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
     }
     model = catalog.models.get(recipe.request.model)
     if model is not None and model.vae_path:
-        found[public(model.vae_path)] = _Source(model.vae_path)
+        found[public(model.vae_path)] = _Source(model.vae_path, of_vae=True)
     if model is not None:
         for weights in recipe.parts:
             network = PurePath(weights.name).name
-            found[f"{public(model.completed_by)}/{network}"] = _Source(model.completed_by, network)
+            found[f"{public(model.lent_by)}/{network}"] = _Source(model.lent_by, network)
     if (reference := catalog.reference_for(recipe.request.model)) is not None:
         file = PurePath(reference.weight_name).name
         found[file] = _Source(reference.path, reference.weight_name, reference.revision)
@@ -132,6 +182,8 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
         return []
     if source.part is not None:
         root = root / source.part
+    if source.of_vae and not (root / "config.json").is_file() and (root / "vae").is_dir():
+        root = root / "vae"
     if root.is_dir():
         files = sorted(file for file in root.rglob("*") if file.suffix in READ)
         # The links of a download outlive what they lead to.

@@ -1,5 +1,6 @@
 """The catalog: which models and LoRAs exist, where their weights are, how users find them."""
 
+from catalog.abilities import Abilities, abilities
 from catalog.allowance import EVERYTHING, TAG, Allowance
 from catalog.changes import CatalogChanges, changes
 from catalog.embeddings import Embeddings
@@ -38,6 +39,7 @@ __all__ = [
     "UNKNOWN",
     "WEIGHT_MAX",
     "WEIGHT_MIN",
+    "Abilities",
     "AdapterEntry",
     "AdapterFacts",
     "Allowance",
@@ -71,6 +73,7 @@ __all__ = [
     "WildcardFile",
     "Wildcards",
     "Words",
+    "abilities",
     "changes",
     "entries_of",
     "locate",

@@ -1,7 +1,7 @@
 """Which entries a name may mean: keys, names, and file names as other programs write them.
 
 AUTOMATIC1111 names a LoRA by its file or by the `ss_output_name` in it, SwarmUI and ComfyUI by its
-path in their folder, with either slash and with or without `.safetensors`.
+path in their folder, with either slash and with or without `.safetensors` or `.gguf`.
 """
 
 import re
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from catalog.search import fold
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 NAMED_MAX: Final = 1_000
 """Characters of a name that is looked up; longer ones mean nothing."""
 
-_SUFFIX: Final = ".safetensors"
 _HASH: Final = re.compile(r" ?\[[0-9a-f]{8,64}\]$")
 _WORDS: Final = re.compile(r"\w+")
 
@@ -95,7 +95,8 @@ def _plain(text: str) -> str:
     plain = unicodedata.normalize("NFC", text.strip()).casefold().replace("\\", "/")
     if plain.endswith("]"):
         plain = _HASH.sub("", plain)
-    return plain.removesuffix(_SUFFIX)
+    suffix = next(filter(plain.endswith, MODEL_SUFFIXES), "")
+    return plain.removesuffix(suffix)
 
 
 def _loose(text: str) -> str:
@@ -107,4 +108,4 @@ def _loose(text: str) -> str:
 
 def file_of(path: str, weight_name: str | None) -> str:
     """The weight file's path as far as an entry names it, "" if it does not."""
-    return next((p for p in (weight_name or "", path) if p.lower().endswith(_SUFFIX)), "")
+    return next((p for p in (weight_name or "", path) if p.lower().endswith(MODEL_SUFFIXES)), "")

@@ -157,4 +157,4 @@ def _other_formats(models_dir: Path) -> list[Problem]:
         if may_pass(error):
             raise
         return []  # the caller says that it cannot be listed
-    return other_formats(models_dir / EMBEDDINGS, names)
+    return other_formats(models_dir / EMBEDDINGS, names, "an embedding")

@@ -90,4 +90,4 @@ def _other_formats(folder: Path) -> list[Problem]:
         if may_pass(error):
             raise
         return []  # `weight_files` said that it cannot be listed
-    return other_formats(folder, names)
+    return other_formats(folder, names, "an upscaler")

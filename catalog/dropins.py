@@ -4,8 +4,10 @@ import os
 import re
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -30,16 +32,14 @@ from catalog.weight_files import (
     HeaderError,
 )
 from catalog.weight_files.base_models import in_words
-from catalog.weight_files.gguf import SUFFIX
+from catalog.weight_files.gguf import MODEL_SUFFIXES, SUFFIX, without_packing
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
+MODEL: Final = "a model"
 _SAVED_FILES: Final = (WEIGHTS_FILE, "pytorch_lora_weights.safetensors")
 """What peft and diffusers call the one adapter file of a folder."""
-_OTHER_FORMATS: Final = {
-    **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin"), "pickle"),
-    ".gguf": "GGUF",
-}
+_PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin")
 _LET_IT_BE_READ: Final = "let the user that runs this read it"
 
 
@@ -66,7 +66,7 @@ def weight_files(folder: Path, problems: list[Problem]) -> list[Path]:
 
     problems: gets why the folder cannot be listed. Raises OSError if it may be listed later.
     """
-    return _weights_of(folder, _names_in(folder, problems))
+    return _weights_of(folder, _names_in(folder, problems), MODEL_SUFFIXES[:1])
 
 
 def _names_in(folder: Path, problems: list[Problem]) -> set[str]:
@@ -80,28 +80,35 @@ def _names_in(folder: Path, problems: list[Problem]) -> set[str]:
         return set()
 
 
-def _weights_of(folder: Path, names: Collection[str]) -> list[Path]:
-    found = (n for n in names if n.lower().endswith(".safetensors") and not n.startswith("."))
-    return [folder / name for name in sorted(found)]
+def _weights_of(folder: Path, names: Collection[str], suffixes: Sequence[str]) -> list[Path]:
+    """Those in the first of `suffixes` come first, so that no others take the keys of theirs."""
+    found = (
+        sorted(n for n in names if n.lower().endswith(suffix) and not n.startswith("."))
+        for suffix in suffixes
+    )
+    return [folder / name for name in chain.from_iterable(found)]
 
 
-def other_formats(folder: Path, names: Collection[str]) -> list[Problem]:
-    """Files in formats that are not loaded without an entry, unless they have been converted.
+def other_formats(folder: Path, names: Collection[str], what: str) -> list[Problem]:
+    """Files in formats that are not loaded from there, unless they have been converted.
 
-    names: of what is in `folder`.
+    names: of what is in `folder`. what: of which files it is the folder, with an article.
     """
     problems = []
     for name in sorted(names):
         path = folder / name
-        if (kind := _OTHER_FORMATS.get(path.suffix.lower())) and not name.startswith("."):
-            if f"{path.stem}.safetensors" in names:
-                continue
-            reason = f"not offered: it is a {kind} file, and only .safetensors is ever loaded"
+        suffix = path.suffix.lower()
+        if name.startswith(".") or f"{path.stem}.safetensors" in names:
+            continue
+        if suffix in _PICKLES:
+            reason = "not offered: it is a pickle file, which is never loaded"
             mend = "get it as .safetensors, or convert it"
-            if path.suffix.lower() == SUFFIX:
-                reason = "not offered: a GGUF file is only read as a model that has an entry"
-                mend = "name it as path of an entry in models.toml, or get it as .safetensors"
-            problems.append(Problem(str(path), slug(path.stem), reason, mend))
+        elif suffix == SUFFIX and what != MODEL:
+            reason = f"not offered: {what} cannot be a {SUFFIX} file; only models can"
+            mend = f"get it as .safetensors, or move it to {CHECKPOINTS} if it is a model"
+        else:
+            continue
+        problems.append(Problem(str(path), slug(path.stem), reason, mend))
     return problems
 
 
@@ -148,9 +155,17 @@ def find(
     unread: list[Unread] = []
     links = Links(models_dir)
     names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
-    files = {folder: _weights_of(models_dir / folder, names[folder]) for folder in names}
-    for folder in names:
-        problems += other_formats(models_dir / folder, names[folder])
+    files = {
+        folder: _weights_of(
+            models_dir / folder,
+            names[folder],
+            MODEL_SUFFIXES if folder == CHECKPOINTS else MODEL_SUFFIXES[:1],
+        )
+        for folder in names
+    }
+    for folder, what in ((CHECKPOINTS, MODEL), (LORAS, "a LoRA")):
+        problems += other_formats(models_dir / folder, names[folder], what)
+    called = _names_of(files[CHECKPOINTS])
     folders = adapter_folders(models_dir / LORAS, names[LORAS], problems)
     others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
     for folder, keys in ((CHECKPOINTS, Keys(model_keys)), (LORAS, Keys(adapter_keys))):
@@ -193,7 +208,7 @@ def find(
                 "key": key,
                 "name": beside.name
                 or clean_line(title, NAME_MAX)
-                or clean_line(file.stem, NAME_MAX)
+                or clean_line(called.get(file, file.stem), NAME_MAX)
                 or key,
                 "path": links.path_of(file),
                 "description": beside.description,
@@ -204,7 +219,9 @@ def find(
             try:
                 if judged:
                     if family := of_architecture(judged.model):
-                        fields["family"] = family
+                        told_by = (file.name, beside.base, fields["name"])
+                        variant = family.told(told_by, stated=judged.stated)
+                        fields["family"], fields["variant"] = family, variant and variant.name
                     # Others need no word in the entry: any sampler fits them.
                     if judged.prediction in FITTING:
                         fields["prediction"] = judged.prediction
@@ -223,6 +240,20 @@ def find(
         tuple(astray),
         tuple(unread),
     )
+
+
+def _names_of(checkpoints: Iterable[Path]) -> dict[Path, str]:
+    """What they are called that do not say it themselves: a .gguf file without how it is packed,
+    but by its whole name where another would be called the same."""
+    plain = {
+        file: without_packing(file.stem) if file.suffix.lower() == SUFFIX else file.stem
+        for file in checkpoints
+    }
+    numbers = Counter(map(fold, plain.values()))
+    return {
+        file: file.name if file.suffix.lower() == SUFFIX and numbers[fold(name)] > 1 else name
+        for file, name in plain.items()
+    }
 
 
 def _is_embedding(file: Path, said: AdapterFacts, headers: HeaderCache) -> bool:

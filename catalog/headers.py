@@ -29,7 +29,13 @@ from catalog.weight_files import (
     upscaler_facts,
 )
 from catalog.weight_files.evidence import beside_checkpoint
-from catalog.weight_files.pipeline import WATCHED, FolderFacts, folder_facts
+from catalog.weight_files.pipeline import (
+    WATCHED,
+    AutoencoderFacts,
+    FolderFacts,
+    autoencoder_facts,
+    folder_facts,
+)
 
 SIDECAR: Final = "sidecar"
 
@@ -38,8 +44,9 @@ SIDECAR: Final = "sidecar"
 class Reading:
     """What one file said when it, and all that was read for it, had these stamps.
 
-    kind: "adapter", "embedding", "pair", "checkpoint", "folder", "upscaler" or SIDECAR. path: of
-    the file; of the second file of a pair, of the weight file that a sidecar belongs to.
+    kind: "adapter", "embedding", "pair", "checkpoint", "folder", "autoencoder", "upscaler" or
+    SIDECAR. path: of the file; of the second file of a pair, of the weight file that a sidecar
+    belongs to.
     """
 
     kind: str
@@ -68,6 +75,7 @@ class HeaderCache:
     pairs: Shelf[EmbeddingFacts] = field(default_factory=lambda: Shelf(EmbeddingFacts))
     checkpoints: Shelf[CheckpointFacts] = field(default_factory=lambda: Shelf(CheckpointFacts))
     folders: Shelf[FolderFacts] = field(default_factory=lambda: Shelf(FolderFacts))
+    autoencoders: Shelf[AutoencoderFacts] = field(default_factory=lambda: Shelf(AutoencoderFacts))
     upscalers: Shelf[UpscalerFacts] = field(default_factory=lambda: Shelf(UpscalerFacts))
     sidecars: Sidecars = field(default_factory=Sidecars)
     _until: tuple[float, float] | None = None
@@ -83,6 +91,7 @@ class HeaderCache:
             "pair": self.pairs,
             "checkpoint": self.checkpoints,
             "folder": self.folders,
+            "autoencoder": self.autoencoders,
             "upscaler": self.upscalers,
         }
 
@@ -123,6 +132,11 @@ class HeaderCache:
         """
         stamps = stamps_of(folder / name for name in WATCHED)
         return self.folders.once(str(folder), stamps, lambda: folder_facts(folder))
+
+    def autoencoder(self, config: Path) -> AutoencoderFacts:
+        """What the configuration of a VAE in diffusers' layout says. Raises OSError."""
+        stamps = stamps_of((config,))
+        return self.autoencoders.once(str(config), stamps, lambda: autoencoder_facts(config))
 
     def facts(
         self, file: Path, beside: Collection[str] = (), *, at_once: bool = False

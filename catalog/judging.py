@@ -10,9 +10,13 @@ from catalog.families import Family, of_architecture, of_repository
 from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
 from catalog.schema import ModelEntry
-from catalog.unfit import Unfit
-from catalog.weight_files import HeaderError, Refusal
-from catalog.weight_files.pipeline import INDEXES
+from catalog.schema.model import names_of
+from catalog.unfit import Unfit, undecided
+from catalog.unread import NotReadYet
+from catalog.weight_files import CheckpointFacts, HeaderError, Refusal
+from catalog.weight_files.gguf import MODEL_SUFFIXES
+from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES, FolderFacts
+from catalog.weight_files.stated import NOTHING
 
 
 def unfit_models(
@@ -53,12 +57,20 @@ def told(
     with _unjudged_if_unreadable():
         if file := checkpoint_file(place, weight_name):
             facts = headers.checkpoint(file)
-            return Told(of_architecture(facts.model) or of_repository(path), facts.prediction)
+            family = of_architecture(facts.model) or of_repository(path)
+            return _told(family, facts, path, weight_name)
         if place.path:
             said = headers.folder(place.path)
             family = of_architecture(said.model) or of_repository(path)
-            return Told(family, said.prediction, said.variant)
+            return _told(family, said, path, weight_name)
     return Told(of_repository(path))
+
+
+def _told(
+    family: Family | None, facts: CheckpointFacts | FolderFacts, path: str, weight_name: str | None
+) -> Told:
+    variant = family and family.told(names_of(path, weight_name), path, facts.stated)
+    return Told(family, facts.prediction, variant.name if variant else None)
 
 
 def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
@@ -70,54 +82,93 @@ def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
         return place.path
     if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
         return None
-    return weight_file(place, weight_name)
+    return weight_file(place, weight_name, MODEL_SUFFIXES)
 
 
 def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
     """The files and folders of models that are on this machine."""
     for model in models:
-        for path, name, revision in (
-            (model.path, model.weight_name, model.revision),
-            (model.vae_path, None, None),
-        ):
-            place = locate(path, models_dir, name, revision) if path else None
+        place = locate(model.path, models_dir, model.weight_name, model.revision)
+        with _unjudged_if_unreadable():
+            if found := checkpoint_file(place, model.weight_name) or place.path:
+                yield found
+        if model.vae_path:
             with _unjudged_if_unreadable():
-                if place and (found := checkpoint_file(place, name) or place.path):
-                    yield found
+                yield from filter(None, _files_of_vae(locate(model.vae_path, models_dir)))
+
+
+def vaes_of(
+    models: Iterable[ModelEntry], models_dir: Path, headers: HeaderCache
+) -> frozenset[Path]:
+    """The files that are the VAE of one of the models and cannot be a model of their own.
+
+    headers: updated. Raises OSError.
+    """
+    found = set()
+    for path in filter(None, (model.vae_path for model in models)):
+        place = locate(path, models_dir)
+        with _unjudged_if_unreadable(), contextlib.suppress(NotReadYet):
+            if place.kind == "file" and place.path and not headers.checkpoint(place.path).model:
+                found.add(place.path.resolve())
+    return frozenset(found)
 
 
 def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit | None:
     place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
+    stated = NOTHING
     with _unjudged_if_unreadable():
         if file := checkpoint_file(place, model.weight_name):
-            refusal = headers.checkpoint(file).unfit(
+            facts = headers.checkpoint(file)
+            stated = facts.stated
+            refusal = facts.unfit(
                 of=model.family.architectures,
-                vae=model.vae_path is not None,
                 config=model.config is not None,
                 prediction=model.prediction is not None,
             )
             if refusal:
                 return Unfit(file.name, refusal)
         elif place.path:
-            refusal = headers.folder(place.path).unfit(
+            said = headers.folder(place.path)
+            stated = said.stated
+            refusal = said.unfit(
                 of=model.family.architectures, prediction=model.prediction is not None
             )
             if refusal:
-                return Unfit(_name(place, model), refusal)
-    if model.told_variant is None:
-        variants = " or ".join(f'"{each.name}"' for each in model.family.variants)
-        what = f"{model.family.name} model of a variant that its name does not tell"
-        advice = f"set variant = {variants} in its entry in models.toml"
-        return Unfit(_name(place, model), Refusal(what, advice))
-    if model.vae_path is None:
-        return None
-    place = locate(model.vae_path, models_dir).settled()
+                return Unfit(_name(place, model.path), refusal)
+    if model.variant is None and model.family.told(model.names, model.path, stated) is None:
+        return undecided(_name(place, model.path), model.family, model.heading)
+    return _unfit_vae(model, model.vae_path, models_dir, headers) if model.vae_path else None
+
+
+def _unfit_vae(
+    model: ModelEntry, path: str, models_dir: Path, headers: HeaderCache
+) -> Unfit | None:
+    """Why what is at `path` is no VAE for the model, by its weights and its configuration."""
+    place = locate(path, models_dir).settled()
+    wanted, what = model.family.vae, ""
     with _unjudged_if_unreadable():
-        file = checkpoint_file(place, None)
-        if file and not (facts := headers.checkpoint(file)).holds_vae:
+        config, weights = _files_of_vae(place)
+        if weights and (facts := headers.checkpoint(weights)).vae != wanted:
+            what = facts.what
+        elif config and (said := headers.autoencoder(config).what) != wanted:
+            what = said
+        if what:
+            name = weights.name if weights and not config else _name(place, path)
             advice = f"vae_path of {model.key} must be a VAE for {model.family.name}"
-            return Unfit(file.name, Refusal(facts.what, advice))
+            return Unfit(name, Refusal(what, f"{advice}, or left out if the model has its own"))
     return None
+
+
+def _files_of_vae(place: Location) -> tuple[Path | None, Path | None]:
+    """The configuration and the one weight file of a VAE, each as far as it is here.
+
+    Raises OSError.
+    """
+    if place.path and place.kind != "file":
+        for name in AUTOENCODERS:
+            if is_file(config := place.path / name):
+                return config, weight_file(Location("folder", config.parent), None)
+    return None, checkpoint_file(place, None)
 
 
 @contextlib.contextmanager
@@ -132,6 +183,6 @@ def _unjudged_if_unreadable() -> Iterator[None]:
             raise
 
 
-def _name(place: Location, model: ModelEntry) -> str:
+def _name(place: Location, path: str) -> str:
     # The folder of a snapshot is named after its commit.
-    return place.path.name if place.path and place.kind in {"file", "folder"} else model.path
+    return place.path.name if place.path and place.kind in {"file", "folder"} else path

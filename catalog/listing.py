@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+from catalog.abilities import abilities, as_json
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
 from catalog.locate import locate_entry, problems_of
@@ -67,7 +68,8 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
             "family_name": family and family.name,
             "family_licence": family and family.licence,
         }
-        return {**row, **said, "default": entry.key == catalog.default}
+        able = as_json(abilities(entry, catalog))
+        return {**row, **said, **able, "default": entry.key == catalog.default}
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
     return {**row, **_facts(catalog.facts(entry.key))}

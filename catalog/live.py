@@ -36,6 +36,7 @@ from catalog.switching import SwitchedOff, without
 from catalog.unread import Unread
 from catalog.weight_files import CONFIG_FILE
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.wildcard_files import WILDCARDS, WildcardReader
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ PATIENCE: Final = 1.5
 
 _Stamp = tuple[str, int, int, int]
 _Seen = tuple[tuple[_Stamp, ...], tuple[Stamp, ...]]
-_READ = (".safetensors", *SUFFIXES, *BESIDE_CHECKPOINTS)
+_READ = (*MODEL_SUFFIXES, *SUFFIXES, *BESIDE_CHECKPOINTS)
 
 
 @dataclass(frozen=True, slots=True)

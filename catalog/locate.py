@@ -1,6 +1,7 @@
 """Where the weights of an entry are: on this machine, in the download cache, or on the hub."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PureWindowsPath
@@ -10,7 +11,7 @@ from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reas
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, folder_facts
+from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES, folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -22,6 +23,8 @@ Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "un
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MAX_REF_BYTES = 256
+_ADAPTERS: Final = MODEL_SUFFIXES[:1]
+"""What the weight files of everything but models end in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +172,8 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     others = []
     if isinstance(entry, ModelEntry):
         single = weights.kind == "file" or entry.weight_name is not None
-        needed = [entry.vae_path, entry.completed_by if single else None]
-        others = [locate(path, models_dir) for path in needed if path]
+        needed = [entry.vae_path, *((entry.completed_by, entry.lent_by) if single else ())]
+        others = [locate(path, models_dir) for path in dict.fromkeys(needed) if path]
     for kind in ("unreadable", "missing", "download"):
         for found in (weights, *others):
             if found.kind == kind:
@@ -178,18 +181,21 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     return weights
 
 
-def weight_file(found: Location, weight_name: str | None) -> Path | None:
-    """The .safetensors file of an adapter on this machine; None if there is none.
+def weight_file(
+    found: Location, weight_name: str | None, suffixes: Sequence[str] = _ADAPTERS
+) -> Path | None:
+    """The weight file of an entry on this machine; None if there is none.
 
-    Without `weight_name`, a folder must contain exactly one. Only lists folders. Raises OSError if
-    one may be listed later, see `catalog.disk.may_pass`.
+    suffixes: those it may end in; MODEL_SUFFIXES for a model or a VAE. Without `weight_name`, a
+    folder must contain exactly one, see `of_one_kind`. Only lists folders. Raises OSError if one
+    may be listed later, see `catalog.disk.may_pass`.
     """
     if found.kind == "file" or found.path is None:
         return found.path
     if weight_name:
         return found.path / weight_name
     try:
-        files = _weights_in(found.path)
+        files = of_one_kind(names_in(found.path), suffixes)
     except OSError as error:
         if may_pass(error):
             raise
@@ -197,8 +203,11 @@ def weight_file(found: Location, weight_name: str | None) -> Path | None:
     return found.path / files[0] if len(files) == 1 else None
 
 
-def _weights_in(folder: Path) -> list[str]:
-    return [name for name in names_in(folder) if name.endswith(".safetensors")]
+def of_one_kind(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
+    """Those of `names`, sorted, that end in the first of `suffixes` in which any does."""
+    known = sorted(names)
+    ending = ([name for name in known if name.lower().endswith(suffix)] for suffix in suffixes)
+    return next(filter(None, ending), [])
 
 
 def second_file(found: Path, second: str) -> Path:
@@ -214,7 +223,7 @@ def problems_of(
 ) -> tuple[str, ...]:
     """Why `entry` cannot be used, one phrase per problem; empty if nothing is wrong.
 
-    Lists folders and reads the header of a local .safetensors file; never raises.
+    Lists folders and reads the header of a local weight file; never raises.
     """
     try:
         return _problems_of(entry, models_dir)
@@ -249,7 +258,7 @@ def _problems_of(
         vae = locate(entry.vae_path, models_dir)
         problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)
         if vae.kind == "folder" and vae.path:
-            problems += _problems_of_layout("vae_path", vae.path, "config.json", "vae/config.json")
+            problems += _problems_of_layout("vae_path", vae.path, *AUTOENCODERS)
     if entry.config:
         config = locate(entry.config, models_dir)
         if config.error:
@@ -292,7 +301,7 @@ def _problems_of_file(field: str, path: Path, *, adapter: bool = False) -> list[
 
 
 def _problems_of_choice(folder: Path) -> list[str]:
-    files = _weights_in(folder)
+    files = of_one_kind(names_in(folder), _ADAPTERS)
     if not files:
         return [f"path {str(folder)!r} contains no .safetensors file"]
     if len(files) > 1:

@@ -51,7 +51,7 @@ def read_models(
 
     order = sorted(tables, key=first)
     said, later = _said(tables, order, models_dir, headers)
-    families = {key: _known(each) for key, each in said.items() if each.family}
+    families = {key: _known(each, tables[key]) for key, each in said.items() if each.family}
     table = read_tables(file, data, "models", ModelEntry, families)
     models = Models(table.entries, table.tables, table.problems, (*table.entries.values(),))
     # Of which family they are is not known.
@@ -61,10 +61,10 @@ def read_models(
     return models, _put_off(models, order, later, models_dir, headers)
 
 
-def _known(said: Told) -> dict[str, Any]:
-    """The fields of an entry that only the files of its model say."""
-    fields = {"family": said.family and said.family.key, "variant": said.variant}
-    return {name: value for name, value in fields.items() if value is not None}
+def _known(said: Told, written: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an entry that only the files of its model say, or that nobody has `written`."""
+    known = {} if said.variant is None or "variant" in written else {"variant": said.variant}
+    return known if said.family is None else {"family": said.family.key, **known}
 
 
 def _said(
@@ -105,9 +105,10 @@ def _complete(file: Path, models: Models, said: Mapping[str, Told]) -> None:
         if prediction not in FITTING:
             continue
         try:
-            fields = {"key": key, **models.tables[key]}
+            written = models.tables[key]
+            known = {**_known(said[key], written), "family": entry.family}
             models.entries[key] = ModelEntry.model_validate(
-                {**fields, **_known(said[key]), "family": entry.family, "prediction": prediction}
+                {"key": key, **written, **known, "prediction": prediction}
             )
         except ValidationError as error:
             reason = f"its files say that its prediction is {prediction}, but {explain(error)}"

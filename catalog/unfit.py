@@ -1,7 +1,8 @@
 """Unfit: a model whose files cannot be used, and what they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from catalog.families import Family
 from catalog.weight_files import Refusal, with_article
 
 
@@ -9,16 +10,28 @@ from catalog.weight_files import Refusal, with_article
 class Unfit:
     """Why a model cannot be used: its file, and what that is.
 
-    file: name of the file or folder.
+    file: name of the file or folder. undecided: the family that it is certainly of, if only which
+    of its variants it is has to be said; else None.
     """
 
     file: str
     refusal: Refusal
+    undecided: Family | None = None
 
     @property
     def what(self) -> str:
         """What the file is, a noun phrase without an article."""
         return self.refusal.what
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Those that it may be, as in `ModelEntry.variant`; none if that is not the question."""
+        return tuple(each.name for each in self.undecided.variants) if self.undecided else ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the owner may write in its entry, one of them."""
+        return tuple(f'variant = "{name}"' for name in self.variants)
 
     @property
     def verdict(self) -> str:
@@ -28,3 +41,15 @@ class Unfit:
     def __str__(self) -> str:
         """The verdict, and what the owner can do."""
         return "; ".join(filter(None, (self.verdict, self.refusal.advice)))
+
+
+def undecided(file: str, family: Family, heading: str) -> Unfit:
+    """A model of `family` of which neither its files nor its names tell the variant.
+
+    heading: of its entry.
+    """
+    unfit = Unfit(file, Refusal(f"{family.name} model"), family)
+    which = " or ".join(unfit.variants)
+    what = f"{family.name} model, but neither its file nor its name says whether it is {which}"
+    advice = f"write {' or '.join(unfit.lines)} in its entry {heading} in models.toml"
+    return replace(unfit, refusal=Refusal(what, advice))

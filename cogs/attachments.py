@@ -35,7 +35,7 @@ def promised(field: str, attachment: discord.Attachment) -> Picture:
         width=width,
         height=height,
     )
-    return Picture("", width or 1, height or 1)
+    return Picture("", width or 1, height or 1, measured=bool(width and height))
 
 
 class Attachments:

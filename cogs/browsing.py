@@ -173,7 +173,12 @@ class Browsing:
         states = {}
         unfit = self._catalog.current.unfit_models
         for entry in models:
-            if why := unfit.get(entry.key):
+            why = unfit.get(entry.key)
+            if why and why.undecided:
+                states[entry.key] = say(
+                    "models.undecided", family=why.undecided.name, variants=why.variants
+                )
+            elif why:
                 states[entry.key] = say("models.unfit", what=escaped(why.what))
             elif problems_of(entry, self._models_dir):
                 # Which files: the log and `main.py check` tell the owner.

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import discord
@@ -14,9 +13,8 @@ from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.compare_choices import value_choices
-from bot.errors import InvalidRequest, UserError
+from bot.errors import InvalidRequest
 from bot.levels.defaults import LORAS
-from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import (
     AXES,
@@ -25,8 +23,7 @@ from bot.request import (
     SEED_MAX,
     AxisAsk,
     Draft,
-    compare,
-    compose_with_notes,
+    compare_with_notes,
 )
 from bot.request.axes import LORA, WEIGHT, axis_named
 from catalog import LiveCatalog
@@ -124,12 +121,14 @@ class Compare(commands.Cog):
             "fill": filling(here, catalog, most, without=without),
         }
         # Composing every cell may take longer than the event loop can wait.
-        request = await asyncio.to_thread(compare, draft, asks, catalog, **within)
-        notes: tuple[Notice, ...] = ()
-        with suppress(UserError):  # one value may be right only together with an axis
-            notes = compose_with_notes(draft, catalog, **within).notes
+        found = await asyncio.to_thread(compare_with_notes, draft, asks, catalog, **within)
         new = asked_by(
-            interaction, request, kind="compare", hidden=hidden, spoiler=spoiler, warnings=notes
+            interaction,
+            found.request,
+            kind="compare",
+            hidden=hidden,
+            spoiler=spoiler,
+            warnings=found.notes,
         )
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:

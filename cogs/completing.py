@@ -17,7 +17,7 @@ from bot.chat.ui.choices import (
 from bot.choosing import ADAPTER, MODEL, First
 from bot.errors import Refused, UserError
 from bot.queue import JobQueue
-from bot.request import default_model, editing_models, find_model
+from bot.request import editing_models, find_model, usual_model
 from bot.request.presets import schedulers_of
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
 
@@ -28,19 +28,23 @@ Choices = list[Choice[str]]
 class Completing:
     """Completes from memory, except that what a person has used is read from the store once.
 
-    Nothing is offered to those who would be refused anyway. first: what is offered first.
+    Nothing is offered to those who would be refused anyway. first: what is offered first. edits:
+    whether the command edits images, for which the usual model may be another.
     """
 
-    def __init__(self, catalog: LiveCatalog, queue: JobQueue, first: First) -> None:
+    def __init__(
+        self, catalog: LiveCatalog, queue: JobQueue, first: First, *, edits: bool = False
+    ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._first = first
+        self._edits = edits
 
     @classmethod
-    def of(cls, bot: ImagenBot) -> Self:
+    def of(cls, bot: ImagenBot, *, edits: bool = False) -> Self:
         """With the parts of `bot`."""
         backend = bot.services.backend
-        return cls(backend.catalog, backend.queue, backend.first_for)
+        return cls(backend.catalog, backend.queue, backend.first_for, edits=edits)
 
     async def model(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):
@@ -61,7 +65,7 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = chosen_model(interaction, catalog, nsfw=nsfw)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
         return adapter_choices(
             text,
             catalog,
@@ -75,7 +79,7 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = chosen_model(interaction, catalog, nsfw=nsfw)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
         if model is None:
             return []
         return size_choices(text, model, here_of(interaction).say)
@@ -84,7 +88,7 @@ class Completing:
         if self.turned_away(interaction):
             return []
         catalog, nsfw = self._offered(interaction)
-        model = chosen_model(interaction, catalog, nsfw=nsfw)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
         if model is None:
             return scheduler_choices(text, SCHEDULERS)
         preset = interaction.namespace.preset
@@ -95,6 +99,11 @@ class Completing:
             return []
         catalog, nsfw = self._offered(interaction)
         return upscaler_choices(text, catalog, nsfw=nsfw)
+
+    def _chosen(
+        self, interaction: Interaction, catalog: Catalog, *, nsfw: bool
+    ) -> ModelEntry | None:
+        return chosen_model(interaction, catalog, nsfw=nsfw, edits=self._edits)
 
     def _offered(self, interaction: Interaction) -> tuple[Catalog, bool]:
         """What may be used here, and whether that includes what is marked NSFW."""
@@ -111,10 +120,15 @@ class Completing:
         return False
 
 
-def chosen_model(interaction: Interaction, catalog: Catalog, *, nsfw: bool) -> ModelEntry | None:
-    """The model typed so far, by key or name, or the default; None if not offered here."""
-    typed = interaction.namespace.model or default_model(catalog, nsfw=nsfw)
+def chosen_model(
+    interaction: Interaction, catalog: Catalog, *, nsfw: bool, edits: bool = False
+) -> ModelEntry | None:
+    """The model typed so far, by key or name, or the usual one; None if not offered here.
+
+    edits: whether the command edits images.
+    """
     try:
+        typed = interaction.namespace.model or usual_model(catalog, nsfw=nsfw, edits=edits)
         return find_model(catalog, typed, nsfw=nsfw)
     except UserError:
         return None

@@ -150,6 +150,6 @@ async def setup(bot: ImagenBot) -> None:
             inputs=backend.inputs,
             inspector=backend.inspector,
             composing=Composing.of(bot),
-            complete=Completing.of(bot),
+            complete=Completing.of(bot, edits=True),
         )
     )

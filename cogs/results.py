@@ -21,11 +21,12 @@ from bot.chat.ui.forms import ReopenId
 from bot.errors import Refused, UserError
 from bot.progress import Notice
 from bot.queue import JobQueue
-from bot.recipe import environment_id
+from bot.recipe import place_id
 from bot.request import GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
+from bot.today import family_in
 from catalog import Catalog, LiveCatalog
 from cogs.places import as_asked_in, asked_by, can_see, check_may_repeat, naming_roles, postponing
 
@@ -43,11 +44,13 @@ def repeated(
     """
     if not same_seed:
         return varied(job.request, catalog, nsfw=nsfw, seed=draw_seed()), "vary"
+    if job.recipe is None:
+        return replace(job.request.with_kernels(None), environment=None), "reroll"
     # Other kernels and machines round differently. A comparison's recipe has each cell's kernels.
-    environment = job.recipe.environment if job.recipe else {}
-    request = job.recipe.request if job.recipe else job.request
-    request = request.with_kernels(environment.get("kernels"))
-    return replace(request, environment=environment_id(environment) or None), "reroll"
+    environment = job.recipe.environment
+    request = job.recipe.request.with_kernels(environment.get("kernels"))
+    place = place_id(environment, family_in(job.recipe, catalog))
+    return replace(request, environment=place or None), "reroll"
 
 
 class Results:

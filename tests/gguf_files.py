@@ -24,6 +24,21 @@ Tensor = tuple[str, Sequence[int], bytes]
 """The type's name, the shape, and the bytes."""
 
 
+DTYPES = {"torch.float32": "F32", "torch.float16": "F16", "torch.bfloat16": "BF16"}
+
+
+def plain(tensor: Any) -> Tensor:
+    """A torch tensor as the plain numbers that it has; its shape as ggml keeps it, without the
+    first axes of length 1."""
+    import torch
+
+    raw = tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    shape = [*tensor.shape] or [1]
+    while len(shape) > 1 and shape[0] == 1:
+        del shape[0]
+    return DTYPES[str(tensor.dtype)], shape, raw
+
+
 def text(value: str | bytes) -> bytes:
     raw = value.encode() if isinstance(value, str) else value
     return struct.pack("<Q", len(raw)) + raw

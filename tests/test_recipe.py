@@ -6,7 +6,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.recipe import OF_THE_MACHINE, Recipe, Weights, environment_id
+from bot.recipe import (
+    OF_THE_MACHINE,
+    Environment,
+    Recipe,
+    Weights,
+    environment_id,
+    place_id,
+)
 from tests.store.factories import CANARY, recipe, request
 
 WEIGHTS = st.builds(Weights, st.text(), st.text(), st.text())
@@ -69,6 +76,34 @@ def test_a_machine_is_known_by_its_environment() -> None:
     assert environment_id(image) == environment_id({}) == ""
 
 
+def test_a_lane_is_known_by_how_it_stores_each_family() -> None:
+    machine = {"torch": "2.13", "device_name": "H200"}
+    eight = {"transformer_dtype": "bfloat16, int8", "text_encoder_dtype": "bfloat16, int8"}
+    lane = Environment(environment_id(machine), {"flux2": {}, "zimage": eight})
+    # A VAE's dtype follows from the rest, and earlier recipes do not name it.
+    for more in ({}, {"vae_dtype": "float32", "kernels": "eager", "upscaler_dtype": "float32"}):
+        assert place_id({**machine, **more}, "flux2") in lane.ids
+        assert place_id({**machine, **eight, **more}, "zimage") in lane.ids
+        assert place_id({**machine, **more}, None) in lane.ids
+        assert place_id({**machine, **eight, **more}, "flux2") not in lane.ids
+        assert place_id({**machine, **more}, "zimage") not in lane.ids
+    assert place_id({**machine, "torch": "2.14"}, "flux2") not in lane.ids
+    assert place_id(eight, "zimage") == ""
+    assert Environment().ids == frozenset()
+
+
+def test_what_recipes_of_earlier_versions_did_not_say_counts_for_nothing() -> None:
+    """They named no VAE's dtype, and the machine's for the noise, whatever that was drawn in."""
+    then = {"dtype": "float16", "noise": "torch.Generator cpu float16"}
+    now = {"dtype": "float16", "noise": "torch.Generator cpu float32", "vae_dtype": "float32"}
+    before, after = (replace(recipe(), environment=each) for each in (then, now))
+    assert after.changed_since(before) == before.changed_since(after) == ()
+    without = replace(recipe(), environment={"dtype": "float16"})
+    assert without.changed_since(before) == ()
+    other = {**now, "vae_dtype": "bfloat16", "noise": "torch.Generator cuda float32"}
+    assert replace(recipe(), environment=other).changed_since(after) == ("noise", "vae_dtype")
+
+
 def test_another_adapter_for_references_is_named() -> None:
     encoder = Weights("encoder", "1", "1")
     before = replace(recipe(), reference=(Weights("ip-adapter", "1", "1"), encoder))
@@ -96,3 +131,12 @@ def test_without_embeddings_it_is_written_as_ever() -> None:
     data = recipe().to_dict()
     assert "embeddings" not in data
     assert "embeddings" not in data["request"]
+
+
+def test_another_variant_or_configuration_is_named_unless_it_was_not_written() -> None:
+    before = replace(recipe(), variant="turbo", config="org/turbo")
+    after = replace(before, variant="base", config="org/base")
+    assert after.changed_since(before) == ("variant", "config")
+    assert after.changed_since(recipe()) == ()
+    assert Recipe.from_dict(json.loads(json.dumps(after.to_dict()))) == after
+    assert not {"variant", "config"} & recipe().to_dict().keys()

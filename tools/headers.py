@@ -30,6 +30,12 @@ _SDXL: Final = {
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
     "use_linear_projection": True,
 }
+_KL: Final = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+}
 MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "sd15": ("UNet2DConditionModel", {"cross_attention_dim": 768}),
     "sd2": (
@@ -88,6 +94,16 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         },
     ),
     "qwen-image": ("QwenImageTransformer2DModel", {}),
+    "hidream": (
+        "HiDreamImageTransformer2DModel",
+        {
+            "axes_dims_rope": (64, 32, 32),
+            "caption_channels": (4096, 4096),
+            "in_channels": 16,
+            "out_channels": 16,
+            "patch_size": 2,
+        },
+    ),
     "krea2": ("Krea2Transformer2DModel", {}),
     "ideogram4": ("Ideogram4Transformer2DModel", {}),
     "sana": ("SanaTransformer2DModel", {}),
@@ -99,6 +115,25 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "hunyuan-video": ("HunyuanVideoTransformer3DModel", {}),
     "wan": ("WanTransformer3DModel", {}),
     "ltx-video": ("LTXVideoTransformer3DModel", {}),
+    "vae-sd": ("AutoencoderKL", _KL),
+    "vae-flux1": (
+        "AutoencoderKL",
+        {**_KL, "latent_channels": 16, "use_quant_conv": False, "use_post_quant_conv": False},
+    ),
+    "vae-flux2": ("AutoencoderKLFlux2", {}),
+    "vae-qwen-image": ("AutoencoderKLQwenImage", {}),
+    "vae-qwen-image-layered": ("AutoencoderKLQwenImage", {"input_channels": 4}),
+    "vae-wan22": (
+        "AutoencoderKLWan",
+        {
+            **dict.fromkeys(("in_channels", "out_channels"), 12),
+            "base_dim": 160,
+            "decoder_base_dim": 256,
+            "is_residual": True,
+            "patch_size": 2,
+            "z_dim": 48,
+        },
+    ),
 }
 """File → class in diffusers, and what differs from its defaults in the published model."""
 
@@ -228,6 +263,105 @@ def _of_anima(shapes: Shapes) -> Shapes:
     return {**{_first(_ANIMA, name): shape for name, shape in shapes.items()}, **within}
 
 
+_ZIMAGE: Final = (
+    (r"^all_(x_embedder|final_layer)\.2-1\.", r"\1."),
+    (r"\.attention\.to_[qkv]\.", ".attention.qkv."),
+    (r"\.attention\.to_out\.0\.", ".attention.out."),
+    (r"\.attention\.norm_([qk])\.", r".attention.\1_norm."),
+)
+"""Names of diffusers → those of Alibaba's Tongyi Lab, as for `_FLUX`."""
+
+
+def _of_tongyi(shapes: Shapes) -> Shapes:
+    renamed: Shapes = {}
+    for name, shape in shapes.items():
+        own = _first(_ZIMAGE, name)
+        fused = ".attention.qkv." in own
+        renamed[own] = (renamed.get(own, (0,))[0] + shape[0], *shape[1:]) if fused else shape
+    return renamed
+
+
+_LDM: Final = (
+    (r"^(en|de)coder\.conv_norm_out\.", r"\1coder.norm_out."),
+    (r"\.mid_block\.resnets\.0\.", ".mid.block_1."),
+    (r"\.mid_block\.resnets\.1\.", ".mid.block_2."),
+    (r"\.mid_block\.attentions\.0\.group_norm\.", ".mid.attn_1.norm."),
+    (r"\.mid_block\.attentions\.0\.to_out\.0\.", ".mid.attn_1.proj_out."),
+    (r"\.mid_block\.attentions\.0\.to_([qkv])\.", r".mid.attn_1.\1."),
+    (r"\.down_blocks\.(\d)\.resnets\.", r".down.\1.block."),
+    (r"\.down_blocks\.(\d)\.downsamplers\.0\.", r".down.\1.downsample."),
+    *(
+        (rf"\.up_blocks\.{block}\.{ours}\.", f".up.{3 - block}.{theirs}.")
+        for block in range(4)
+        for ours, theirs in (("resnets", "block"), (r"upsamplers\.0", "upsample"))
+    ),
+    (r"\.conv_shortcut\.", ".nin_shortcut."),
+)
+"""The same for a VAE of the code of latent diffusion, whose attention is of 1×1 convolutions."""
+_LDM_OF_FLUX2: Final = (
+    *_LDM,
+    (r"^quant_conv\.", "encoder.quant_conv."),
+    (r"^post_quant_conv\.", "decoder.post_quant_conv."),
+)
+
+
+def _of_ldm(shapes: Shapes) -> Shapes:
+    table = _LDM_OF_FLUX2 if "bn.running_mean" in shapes else _LDM
+    renamed = {_every(table, name): shape for name, shape in shapes.items()}
+    return {
+        name: (*shape, 1, 1) if ".attn_1." in name and len(shape) == 2 else shape
+        for name, shape in renamed.items()
+    }
+
+
+_IN_WAN: Final = {"norm1": 0, "conv1": 2, "norm2": 3, "conv2": 6}
+_WAN: Final = (
+    *(
+        (rf"^((?:en|de)coder\..*)\.{ours}\.", rf"\1.residual.{theirs}.")
+        for ours, theirs in _IN_WAN.items()
+    ),
+    (r"^quant_conv\.", "conv1."),
+    (r"^post_quant_conv\.", "conv2."),
+    (r"^(en|de)coder\.conv_in\.", r"\1coder.conv1."),
+    (r"^(en|de)coder\.norm_out\.", r"\1coder.head.0."),
+    (r"^(en|de)coder\.conv_out\.", r"\1coder.head.2."),
+    (r"\.mid_block\.resnets\.0\.", ".middle.0."),
+    (r"\.mid_block\.attentions\.0\.", ".middle.1."),
+    (r"\.mid_block\.resnets\.1\.", ".middle.2."),
+    (r"\.down_blocks\.", ".downsamples."),
+    *(
+        (rf"\.up_blocks\.{block}\.{ours}\.", f".upsamples.{4 * block + number}.")
+        for block in range(4)
+        for number, ours in enumerate((*(rf"resnets\.{n}" for n in range(3)), r"upsamplers\.0"))
+    ),
+    (r"\.conv_shortcut\.", ".shortcut."),
+)
+"""The same for the VAE of Wan, which is Qwen-Image's."""
+
+
+def _of_wan(shapes: Shapes) -> Shapes:
+    return {_every(_WAN, name): shape for name, shape in shapes.items()}
+
+
+def _every(table: tuple[tuple[str, str], ...], name: str) -> str:
+    for pattern, replacement in table:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _of_stability(attentive: tuple[bool, ...]) -> Callable[[Shapes], Shapes]:
+    """attentive: whether each block on the way up has attention."""
+
+    def renamed(shapes: Shapes) -> Shapes:
+        from bot.engine.families.unet.adapter_names import Blocks, sgm_path
+
+        blocks = Blocks(2, attentive)
+        split = ((*name.rpartition(".")[::2], shape) for name, shape in shapes.items())
+        return {f"{sgm_path(module, blocks)}.{leaf}": shape for module, leaf, shape in split}
+
+    return renamed
+
+
 def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         renamed, found = re.subn(pattern, replacement, name)
@@ -240,6 +374,11 @@ _RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "flux": _of_black_forest,
     "anima": _of_anima,
     "krea2": _of_krea,
+    "zimage": _of_tongyi,
+    **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
+    "vae-qwen-image": _of_wan,
+    "sd15": _of_stability((False, True, True, True)),
+    "sdxl": _of_stability((True, True, False)),
 }
 
 

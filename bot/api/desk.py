@@ -98,7 +98,7 @@ class Desk:
         backend = self.backend
         self._callers.count(caller)
         # The request is checked and has its place before an image is decoded for it.
-        promised = {field: Picture("", 1, 1) for field in pictures}
+        promised = {field: Picture("", 1, 1, measured=False) for field in pictures}
         composed = await self._compose(caller, draft.with_pictures(promised))
         new = NewJob(request=composed.request, origin=origin, warnings=composed.notes)
         async with AsyncExitStack() as stack:

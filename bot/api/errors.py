@@ -20,12 +20,19 @@ SHOWN_MAX: Final = 200
 NOT_AVAILABLE: Final = frozenset(
     {
         *(f"model.{why}" for why in ("unknown", "unlike", "several", "disabled", "nsfw", "unfit")),
+        "model.undecided",
         *(f"lora.{why}" for why in ("unknown", "unlike", "several", "none", "disabled", "nsfw")),
         *(f"lora.{why}" for why in ("misfit", "other_model", "other_base", "unsupported")),
         "lora.embedding",
     }
 )
 """Codes of errors that say of a model or LoRA that it cannot be had, by the name asked for."""
+
+ASKED_WRONG: Final = frozenset(
+    {"prompt.chunks", "prompt.tokens", "picture.narrow", "picture.small"}
+)
+"""Codes of jobs that failed because of what was asked for, which only the loaded model could tell:
+tokens are counted with its own files."""
 
 
 class CallError(UserError):
@@ -120,6 +127,11 @@ def answer_to(error: ImagenError, say: Say, names: Mapping[str, str] | None = No
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "api.unavailable", say, RETRY)
         case _:
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "api.unexpected", say)
+
+
+def status_of_failure(code: str) -> HTTPStatus:
+    """The status of a call whose job failed for the reason `code`."""
+    return HTTPStatus.BAD_REQUEST if code in ASKED_WRONG else HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _user_error(error: UserError, say: Say, names: Mapping[str, str]) -> Answer:

@@ -45,7 +45,9 @@ DAY_MS = 24 * 60 * 60 * 1000
 MEND = {
     ".toml": "correct the entry; it is skipped until then",
     ".json": "correct the file, or delete it",
-    ".safetensors": "download the file again, rename it if its name is taken, or delete it",
+    **dict.fromkeys(
+        MODEL_SUFFIXES, "download the file again, rename it if its name is taken, or delete it"
+    ),
 }
 """How to fix a catalog problem, by the extension of the file it is in."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bot.cli.reading import read
 from bot.cli.result import NotDone, printable
 from bot.settings import Settings
+from catalog.abilities import surely
 from catalog.listing import Listed, problems, rows
 
 if TYPE_CHECKING:
@@ -42,14 +43,15 @@ def _show(
     if as_json:
         print(json.dumps(listed, ensure_ascii=False, indent=2))
         return
-    kind = "family" if what == "models" else "kind"
-    table = [["key", "name", kind, "files", "description"]]
+    about = ["family", "speed", "takes", "LoRAs"] if what == "models" else ["kind"]
+    table = [["key", "name", *about, "files", "description"]]
     for row in listed:
         marks = [] if row["enabled"] else ["disabled"]
         marks += ["default"] if row.get("default") else []
         files = "; ".join(row["problems"]) or row["files"]
         files = ", ".join([files, *marks])
-        table.append([row["key"], row["name"], _kind(row), files, row["description"]])
+        said = _abilities(row) if what == "models" else [_kind(row)]
+        table.append([row["key"], row["name"], *said, files, row["description"]])
     table = [[printable(cell) for cell in line] for line in table]
     widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
     for line in table:
@@ -59,11 +61,19 @@ def _show(
         print(printable(f"problem: {problem}"))
 
 
+def _abilities(row: dict[str, Any]) -> list[str]:
+    """Of a model: its family and variant, how fast it is, what only some take and it does, and for
+    which base models its LoRAs are; empty when unknown."""
+    if not row.get("takes"):
+        return [row.get("family_name") or "", "", "", ""]
+    taken = [name for name, takes in row["takes"].items() if takes]
+    taken += [f"{row['edits']} images to edit"] if row["edits"] else []
+    family = f"{row['family_name']} ({row['variant']})"
+    return [family, row["speed"], ", ".join(taken), ", ".join(surely(row["bases"]))]
+
+
 def _kind(row: dict[str, Any]) -> str:
-    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`, for a model its family; empty
-    when unknown."""
-    if "family_name" in row:
-        return row["family_name"] or ""
+    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`; empty when unknown."""
     if "vectors" in row:
         size = f"{row['vectors']} vectors" if row["vectors"] else None
         return ", ".join(filter(None, [size, row["base"]]))

@@ -70,7 +70,8 @@ def _line(seen: "Seen") -> str:
         notes.append(f"{state.device}{memory} {has}")
     files = f"{seen.files} file{'' if seen.files == 1 else 's'}"
     if seen.said.downloads:
-        files += f" ({seen.said.downloads} to be downloaded from the hub)"
+        some = "repository" if seen.said.downloads == 1 else "repositories"
+        files += f" (some to be downloaded from {seen.said.downloads} {some} of the hub)"
     torch = seen.said.libraries.get("torch", "?")
     return "  ".join(
         [seen.name, ", ".join([*notes, files, f"imagen {seen.said.version}", f"torch {torch}"])]

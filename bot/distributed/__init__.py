@@ -17,6 +17,7 @@ access.py        logins of the broker that are limited to one worker; manage.py:
 
 parts.py         what an entry of the catalog needs of the disk, as files
 inventory.py     the digest of each part, and where the part with a digest is on this machine
+readings.py      which of a part's files an engine reads; expecting.py: what a recipe says of them
 localising.py    orders in which digests stand in place of paths, and the other way round
 fetched.py       the folder of what was fetched; fetching.py: fetching from the bot
 """

@@ -1,20 +1,23 @@
 """What a worker says of itself, and the bot believes after a look at every field."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from bot.errors import WireError
+from bot.recipe import Environment
 from bot.wire.codec import Codec
 
-WIRE: Final = 2
+WIRE: Final = 3
 """The version of everything that the bot and a worker send each other. Only the same one fits."""
 JSON_MAX: Final = 65_536
 DEVICES_MAX: Final = 16
 LIBRARIES_MAX: Final = 32
+FAMILIES_MAX: Final = 32
+NETWORKS_MAX: Final = 8
 FILES_MAX: Final = 100_000
 """Files of which a worker can say that it has them."""
 DIGEST: Final = 64
@@ -24,6 +27,9 @@ Card = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ()/._@+-]{0,100}$"
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,100}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+_-]{0,40}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
+Fact = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,60}$")]
+Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_, ]{1,100}$")]
+Formats = Annotated[Mapping[Fact, Format], Field(max_length=NETWORKS_MAX)]
 Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 
@@ -34,7 +40,8 @@ class DeviceState:
 
     device: as its owner names it, such as `cuda:0`. name: of the card. memory: bytes; None if it is
     not known. loaded: key of the model in memory. environment: the id of what its images depend on
-    besides the weights; "" before it was first used. busy: whether a job is there. loading: whether
+    besides the weights; "" before it was first used. formats: how it stores the networks of each
+    family, see `bot.recipe.Environment`. busy: whether a job is there. loading: whether
     it takes no jobs yet, as it imports its libraries and loads the default model.
     """
 
@@ -45,6 +52,14 @@ class DeviceState:
     environment: Id = ""
     busy: bool = False
     loading: bool = False
+    formats: Annotated[Mapping[Key, Formats], Field(max_length=FAMILIES_MAX)] = field(
+        default_factory=dict
+    )
+
+    @property
+    def told(self) -> Environment:
+        """What its images depend on besides the request and the weights."""
+        return Environment(self.environment, self.formats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +68,9 @@ class Announcement:
 
     wire: see WIRE. version: of the bot's code there. session: another with every start. beat:
     another with every announcement. libraries: versions by name. files: the sha256 of the list of
-    files that it has; "" if it has none. downloads: how many of these are parts that it has to get
-    from the hub first. fetches: whether it gets from the bot what it lacks. leaving: whether it
-    takes no more jobs.
+    files that it has; "" if it has none. downloads: from how many repositories of the hub it has to
+    get some of these first. fetches: whether it gets from the bot what it lacks. leaving: whether
+    it takes no more jobs.
     """
 
     wire: int

@@ -107,9 +107,14 @@ class Device:
     def state(self) -> DeviceState:
         """As it is now. Any thread; may wait for the driver."""
         busy = not self.idle.is_set()
-        environment = self._environment or self.engine.environment
-        state = self._describe()
-        return replace(state, environment=environment, busy=busy, loading=self.loading)
+        here = self.engine.environment
+        return replace(
+            self._describe(),
+            environment=self._environment or here.machine,
+            formats=here.formats,
+            busy=busy,
+            loading=self.loading,
+        )
 
     def warm_up(self, preload: Callable[[], None]) -> None:
         """Call `preload` in the engine's thread, ahead of the first job; `loading` until it ends.

@@ -27,6 +27,7 @@ from bot.painting import OnPainted, Painting
 from bot.progress import UNLIMITED, Progress, Stage
 from bot.texts.language import Texts
 from bot.wire import orders, paintings, reports
+from bot.wire.expected import Expected
 from bot.wire.paintings import CHANNELS, SentPainting
 
 T = TypeVar("T")
@@ -52,7 +53,8 @@ class Exchange:
 
     hints: returns what tells that something has happened in the queue, see `hints_of`. texts: what
     a worker wants people to be told must be one of them. why_lost: why the worker is given up; None
-    if it is not. previews: seconds between two previews; None for none.
+    if it is not. previews: seconds between two previews; None for none. expected: of the recipe;
+    None: it may name any weights.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Exchange:
         check_stop: Callable[[], None],
         why_lost: Callable[[], str | None],
         previews: float | None,
+        expected: Expected | None = None,
     ) -> None:
         self._client = client
         self._get_hints = hints
@@ -80,6 +83,7 @@ class Exchange:
         self._report = report
         self._check_stop = check_stop
         self._why_given_up = why_lost
+        self._expected = expected
         self._job = Job(
             FUNCTION,
             kwargs={"previews": previews},
@@ -271,7 +275,10 @@ class Exchange:
         if self._stop is not None:
             raise self._stop
         try:
-            return answers.read(data, self._order.request, self._texts)
+            answer = answers.read(data, self._order.request, self._texts)
+            if self._expected is not None:
+                self._expected.check(answer.recipe)
+            return answer
         except PaintStopped as stopped:
             if stopped.reason is StopReason.TIMEOUT:
                 raise

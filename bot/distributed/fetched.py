@@ -28,7 +28,6 @@ from bot.distributed.parts import (
     is_digest,
     is_folder_of,
     is_sound,
-    stamp_of,
 )
 from bot.process.lock import file_lock
 
@@ -86,7 +85,7 @@ class Fetched:
         self.folder = folder
         self.limit = limit
         self._lock = threading.Lock()
-        self._bundles: dict[str, tuple[Kind, Bundle]] = {}
+        self._bundles: dict[str, tuple[Note, Bundle]] = {}
         self._seen: int | None = None
         self._uses: dict[str, _Use] = {}
         if folder.is_dir():
@@ -119,12 +118,24 @@ class Fetched:
         if found is None and known is not None:
             log.warning("%s was changed: it is fetched again when needed", self._place(digest))
         # It may be about to be deleted.
-        return found if found is not None and self._touch(digest) else None
+        return (found[0].kind, found[1]) if found is not None and self._touch(digest) else None
 
     def size_of(self, digests: Collection[str]) -> int:
-        """The bytes of those of these parts that are there."""
+        """The bytes of those of these parts that are there; of a file that several have, once."""
         with self._lock:
-            return sum(_size(self._bundles[each][1]) for each in digests if each in self._bundles)
+            return _size(self._bundles[each][1] for each in digests if each in self._bundles)
+
+    def file(self, sha256: str) -> Member | None:
+        """A file of one of the parts that are there, by its own digest, if it is as it was when it
+        was checked."""
+        with self._lock:
+            found = [
+                member
+                for note, bundle in self._bundles.values()
+                for sent, member in zip(note.files, bundle.members, strict=True)
+                if sent.sha256 == sha256
+            ]
+        return next((member for member in found if member.intact()), None)
 
     @contextmanager
     def used(self, digests: Iterable[str]) -> Iterator[None]:
@@ -192,21 +203,20 @@ class Fetched:
         note = Note(kind, listed, tuple(member.stamp for member in bundle.members))
         _write(self._note(digest), _NOTE.dump_json(note))
         with self._lock:
-            self._bundles[digest] = kind, bundle
+            self._bundles[digest] = note, bundle
         return bundle
 
     def make_room(self, size: int) -> bool:
         """Delete parts that nobody uses until `size` bytes more are within the limit; returns
         whether they are."""
         with self._lock:
-            sizes = {digest: _size(bundle) for digest, (_, bundle) in self._bundles.items()}
-        total = sum(sizes.values())
-        for digest in sorted(sizes, key=self._last_used):
-            if total + size <= self.limit:
+            kept = {digest: bundle for digest, (_, bundle) in self._bundles.items()}
+        for digest in sorted(kept, key=self._last_used):
+            if _size(kept.values()) + size <= self.limit:
                 break
             if self._delete_unused(digest):
-                total -= sizes[digest]
-        return total + size <= self.limit
+                del kept[digest]
+        return _size(kept.values()) + size <= self.limit
 
     def _tidy_at_start(self) -> None:
         """Unless another process is at it: then it has done so itself."""
@@ -317,7 +327,7 @@ class Fetched:
         with self._lock:
             self._bundles = {name: each for name, each in found.items() if each is not None}
 
-    def _noted(self, digest: str) -> tuple[Kind, Bundle] | None:
+    def _noted(self, digest: str) -> tuple[Note, Bundle] | None:
         """A part as its note says it; None if it is not there, or not as it was."""
         try:
             note = _NOTE.validate_json(self._note(digest).read_bytes())
@@ -325,7 +335,7 @@ class Fetched:
         except (OSError, ValueError, ValidationError):
             return None
         same = tuple(member.stamp for member in bundle.members) == note.stamps
-        return (note.kind, bundle) if same else None
+        return (note, bundle) if same else None
 
     def _bundle(self, digest: str, kind: Kind, files: Sequence[SentFile]) -> Bundle:
         """Raises OSError, and ValueError for a name that may not be one."""
@@ -335,7 +345,7 @@ class Fetched:
         members = []
         for sent in files:
             status = (root / sent.name).stat()
-            members.append(Member(sent.name, root / sent.name, status.st_size, stamp_of(status)))
+            members.append(Member.of(sent.name, root / sent.name, status))
         folder = is_folder_of(kind, [sent.name for sent in files])
         return Bundle(root, tuple(members), folder=folder)
 
@@ -373,8 +383,10 @@ def _taken(lock: FileLock, seconds: float) -> bool:
     return True
 
 
-def _size(bundle: Bundle) -> int:
-    return sum(member.size for member in bundle.members)
+def _size(bundles: Iterable[Bundle]) -> int:
+    """Of all their files, each of which may have several names."""
+    files = {member.file: member.size for bundle in bundles for member in bundle.members}
+    return sum(files.values())
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -21,19 +21,24 @@ from bot.distributed.parts import (
     Member,
     Part,
     bundle_of,
+    config_of,
     digest_of,
     is_digest,
     is_sound,
     part_of,
+    part_of_model,
     parts_of_catalog,
     parts_of_model,
 )
+from bot.distributed.readings import Contents, is_whole
 from bot.engine.hashing import HashCache
 from bot.request import GenerationRequest
-from catalog import Catalog, LiveCatalog
+from catalog import Catalog, LiveCatalog, ModelEntry
 from catalog.disk import reason_of
+from catalog.families import VAE
 from catalog.locate import locate
-from catalog.weight_files.gguf import MODEL_SUFFIXES
+from catalog.weight_files import HeaderError, UnreadableFile
+from catalog.weight_files.gguf import MODEL_SUFFIXES, read_model_header
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +61,12 @@ class Holding:
     """How a part is opened on this machine.
 
     opened: what stands in an entry for it. bundle: its files; None for what the engine finds in the
-    hub's cache, or downloads.
+    hub's cache, or downloads. here: whether nothing has to be downloaded for it.
     """
 
     opened: Part
     bundle: Bundle | None = None
+    here: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,9 @@ class _Known:
 
     digests: of its parts; UNKNOWN where it is not known yet, and no entry where the files are not
     there. holdings, sent: by the digest of the part. files: by their own digest. hashing: the parts
-    that wait for each file. downloads: how many of the holdings are not here yet.
+    that wait for each file. contents: of the parts that are known by them. lacking: the networks
+    that a model's file has not got, where it is here. downloads: the repositories of holdings that
+    are not here yet.
     """
 
     digests: dict[Part, str] = field(default_factory=dict)
@@ -86,7 +94,9 @@ class _Known:
     files: dict[str, Member] = field(default_factory=dict)
     bundles: dict[Part, Bundle] = field(default_factory=dict)
     hashing: dict[Path, list[Part]] = field(default_factory=dict)
-    downloads: int = 0
+    contents: dict[Part, Contents] = field(default_factory=dict)
+    lacking: dict[Part, tuple[str, ...]] = field(default_factory=dict)
+    downloads: set[tuple[str, str | None]] = field(default_factory=set)
 
 
 class Inventory:
@@ -105,6 +115,8 @@ class Inventory:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._wanted: dict[Part, None] = {}  # those that orders wait for
+        self._lacking: dict[Path, tuple[tuple[int, int], tuple[str, ...]]] = {}
+        """By the file of a model, with its stamp."""
 
     @property
     def digests(self) -> frozenset[str]:
@@ -115,8 +127,8 @@ class Inventory:
 
     @property
     def downloads(self) -> int:
-        """How many of these the engine has to get from the hub first."""
-        return self._known.downloads
+        """How many repositories of the hub the engine has to get some of these from first."""
+        return len(self._known.downloads)
 
     @property
     def unhashed(self) -> int:
@@ -139,26 +151,45 @@ class Inventory:
         What the catalog does not have, or is not there, is left out: the job fails for that reason
         wherever it runs. Reads only memory.
         """
-        found = {self.digest_of(part): None for part in _parts_of(request, catalog)}
+        found = {self.digest_of(part): None for part in self._parts_of(request, catalog)}
         return tuple(digest for digest in found if digest is not None)
 
+    def lent_of(self, entry: ModelEntry) -> tuple[str, ...]:
+        """The networks that a model has from the configuration that completes it; all that it could
+        have, where its own file is not here. Reads only memory."""
+        if config_of(entry) is None:
+            return ()
+        lacking = self._known.lacking.get(part_of_model(entry), tuple(entry.family.lent))
+        return tuple(network for network in lacking if network != VAE or not entry.vae_path)
+
+    def knows_lent(self, entry: ModelEntry) -> bool:
+        """Whether it is known which these are."""
+        return not entry.family.lent or part_of_model(entry) in self._known.lacking
+
+    def contents(self, part: Part) -> Contents | None:
+        """None where they are not known, or are not what the part is known by, as on the hub."""
+        return self._known.contents.get(part)
+
     def owns(self, digest: str) -> bool:
-        """Whether the part with this digest is one of the catalog's, and was not fetched."""
+        """Whether the part with this digest is one of the catalog's that is here, and was not
+        fetched."""
         with self._lock:
-            return digest in self._known.holdings
+            held = self._known.holdings.get(digest)
+        return held is not None and held.here
 
     def holding(self, digest: str) -> Holding | None:
-        """The part with this digest, if it is here. Blocks briefly: only if its files are still as
-        they were when they were hashed."""
+        """The part with this digest, if it is here or can be downloaded from the hub. Blocks
+        briefly: only if its files are still as they were when they were hashed."""
         with self._lock:
             found = self._known.holdings.get(digest)
-        if found is not None and (found.bundle is None or found.bundle.intact()):
+        if found is not None and found.bundle is not None and not found.bundle.intact():
+            found = None
+        if found is not None and found.here:
             return found
-        fetched = self._fetched and self._fetched.find(digest)
-        if not fetched:
-            return None
-        kind, bundle = fetched
-        return Holding(bundle.opened(kind), bundle)
+        if self._fetched and (fetched := self._fetched.find(digest)):
+            kind, bundle = fetched
+            return Holding(bundle.opened(kind), bundle)
+        return found
 
     def sent(self, digest: str) -> SentPart | None:
         """The files of a part of the catalog; None if they are not here, or cannot be sent."""
@@ -204,6 +235,7 @@ class Inventory:
             except OSError as error:
                 known.digests[part] = UNKNOWN  # it may be readable the next time
                 log.debug("%s cannot be looked at: %s", part.path, reason_of(error))
+        self._note_lacking(catalog, known)
         with self._lock:
             self._known = known
             self.updates += 1
@@ -235,19 +267,40 @@ class Inventory:
             return
         if found.kind in {"cached", "download"}:
             known.digests[part] = part.hub_digest
-            known.holdings.setdefault(part.hub_digest, Holding(part))
-            if found.kind == "download":
-                known.downloads += 1
-                return
-        else:
-            known.digests[part] = UNKNOWN
         bundle = bundle_of(part, found)
+        if found.kind in {"cached", "download"}:
+            names = [member.name for member in bundle.members] if bundle else []
+            here = bundle is not None and is_whole(part, names, folder=bundle.folder)
+            known.holdings.setdefault(part.hub_digest, Holding(part, here=here))
+            if not here:
+                known.downloads.add((part.path, part.revision))
+        elif bundle is not None:
+            known.digests[part] = UNKNOWN
         if bundle is None:
-            if known.digests[part] == UNKNOWN:
-                del known.digests[part]
             return
         known.bundles[part] = bundle
         self._settle(part, known)
+
+    def _note_lacking(self, catalog: Catalog, known: _Known) -> None:
+        """Note which networks the files of models have not got. Reads the headers of those that
+        have changed."""
+        before, self._lacking = self._lacking, {}
+        for entry in catalog.models.values():
+            part = part_of_model(entry)
+            bundle = known.bundles.get(part)
+            if not entry.family.lent or bundle is None or bundle.folder:
+                continue
+            file = bundle.members[0]
+            stamp, lacking = before.get(file.path, (None, ()))
+            if stamp != file.stamp:
+                try:
+                    lacking = entry.family.lacking(read_model_header(file.path).shapes)
+                except UnreadableFile:
+                    continue  # it may be readable the next time
+                except HeaderError:
+                    lacking = ()  # the job fails for that, wherever it runs
+            self._lacking[file.path] = file.stamp, lacking
+            known.lacking[part] = lacking
 
     def _settle(self, part: Part, known: _Known) -> None:
         """Note the digest of a part, if those of all its files are known."""
@@ -261,6 +314,8 @@ class Inventory:
             return
         found = [digest for digest in digests if digest is not None]
         names = [member.name for member in bundle.members]
+        own_names = names
+        contents = Contents(tuple(zip(names, found, strict=True)), bundle.folder)
         own = digest_of(names, found, folder=bundle.folder)
         on_hub = known.digests[part] != UNKNOWN
         digest = known.digests[part] if on_hub else own
@@ -270,9 +325,11 @@ class Inventory:
         with self._lock:
             known.digests[part] = digest
             if not on_hub:
+                known.contents[part] = contents
                 known.holdings.setdefault(digest, Holding(bundle.opened(part.kind), bundle))
+            whole = not on_hub or is_whole(part, own_names, folder=bundle.folder)
             weights = part.kind is Kind.CONFIG or any(n.endswith(MODEL_SUFFIXES) for n in names)
-            if weights and all(map(is_sound, names)):
+            if weights and all(map(is_sound, names)) and whole:
                 for member, sha256 in zip(bundle.members, found, strict=True):
                     known.files.setdefault(sha256, member)
                 sent = (
@@ -281,6 +338,22 @@ class Inventory:
                 )
                 known.sent[digest] = SentPart(on_hub, tuple(sent))
         self._wanted.pop(part, None)
+
+    def _parts_of(self, request: GenerationRequest, catalog: Catalog) -> Iterator[Part]:
+        for each in request.each:
+            if (model := catalog.models.get(each.model)) is not None:
+                yield from parts_of_model(model, self.lent_of(model))
+            if each.upscale and each.upscale.upscaler in catalog.upscalers.entries:
+                yield part_of(catalog.upscalers.entries[each.upscale.upscaler])
+            for use in each.adapters:
+                if use.key in catalog.adapters:
+                    yield part_of(catalog.adapters[use.key])
+            for key in each.embedding_keys:
+                if key in catalog.embeddings.entries:
+                    yield part_of(catalog.embeddings.entries[key])
+            reference = catalog.reference_for(each.model) if each.reference else None
+            if reference is not None:
+                yield part_of(reference)
 
     def _digest(self, member: Member) -> str | None:
         """The digest of a file, if it is known."""
@@ -296,23 +369,6 @@ class Inventory:
 
 _ALONE: Final = "model"
 """What a file is called, before its ending, that was fetched and has no others beside it."""
-
-
-def _parts_of(request: GenerationRequest, catalog: Catalog) -> Iterator[Part]:
-    for each in request.each:
-        if each.model in catalog.models:
-            yield from parts_of_model(catalog.models[each.model])
-        if each.upscale and each.upscale.upscaler in catalog.upscalers.entries:
-            yield part_of(catalog.upscalers.entries[each.upscale.upscaler])
-        for use in each.adapters:
-            if use.key in catalog.adapters:
-                yield part_of(catalog.adapters[use.key])
-        for key in each.embedding_keys:
-            if key in catalog.embeddings.entries:
-                yield part_of(catalog.embeddings.entries[key])
-        reference = catalog.reference_for(each.model) if each.reference else None
-        if reference is not None:
-            yield part_of(reference)
 
 
 class _Sparing:

@@ -5,7 +5,7 @@ parts that it has, and opens those where they are.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final, Literal, TypeVar
 
@@ -44,6 +44,17 @@ class NotAnAddress(WireError):
     """An order from elsewhere has something else than a digest where one belongs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A part of an order that is not on this machine. key: of its entry. on_hub: whether an engine
+    here downloads it from the hub when it needs it."""
+
+    kind: Kind
+    key: str
+    digest: str
+    on_hub: bool
+
+
 class PartMissing(JobFailed):
     """This machine lacks a part of an order. digest: the part's, of this kind."""
 
@@ -60,6 +71,9 @@ def addressed(order: Order, inventory: Inventory) -> Order:
     Raises NotHashed if one is not known yet, and JobFailed if a file is not there.
     """
     place = addressing(inventory)
+    if order.model is not None:
+        lent = inventory.lent_of(order.model)
+        order = replace(order, lent=dict.fromkeys(lent, order.model.lent_by))
     return _with_parts(order, place, lambda entry: addressed_model(entry, place))
 
 
@@ -77,6 +91,8 @@ def addressing(inventory: Inventory) -> Place:
             raise NotHashed(f"{part.kind} {key}: its files are not hashed yet")
         if digest is None:
             raise _missing(part, key)
+        if part.kind is Kind.NETWORK:
+            return Part(part.kind, SCHEME + digest)
         named = _SOME_FILE if part.kind is Kind.REFERENCE else None
         beside = {Kind.REFERENCE: _SOME_FOLDER, Kind.EMBEDDING: _SOME_FILE}.get(part.kind, "")
         return Part(part.kind, SCHEME + digest, named, beside=beside if part.beside else "")
@@ -113,6 +129,22 @@ def localising(inventory: Inventory) -> Place:
     return local
 
 
+def lacks_of(order: Order, inventory: Inventory) -> list[Lack]:
+    """All that an order from elsewhere needs and that is not here. Blocks briefly. Raises
+    NotAnAddress."""
+    found: dict[str, Lack] = {}
+
+    def look(part: Part, key: str) -> Part:
+        digest = digest_in(part.path)
+        held = inventory.holding(digest)
+        if held is None or not held.here:
+            found.setdefault(digest, Lack(part.kind, key, digest, on_hub=held is not None))
+        return part
+
+    _with_parts(order, look, lambda entry: _with_places(entry, entry.config, look))
+    return [*found.values()]
+
+
 def digests_of(order: Order) -> frozenset[str]:
     """All that an order from elsewhere needs. Raises NotAnAddress."""
     found: set[str] = set()
@@ -147,13 +179,14 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
             replace(weights, name=PurePath(name).name)
             for weights, name in zip(reference, names, strict=False)
         )
-    parts = recipe.parts
+    parts, config = recipe.parts, recipe.config
     if order.model is not None:
-        lender = public(order.model.completed_by)
+        config = config and public(order.model.completed_by)
+        lender = public(order.model.lent_by)
         parts = tuple(
             replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
         )
-    return replace(recipe, vae=vae, reference=reference, parts=parts)
+    return replace(recipe, vae=vae, reference=reference, parts=parts, config=config)
 
 
 def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelEntry]) -> Order:
@@ -164,6 +197,10 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
         reference=order.reference and _with_place(order.reference, place),
         embeddings=tuple(_with_place(entry, place) for entry in order.embeddings),
         upscaler=order.upscaler and _with_place(order.upscaler, place),
+        lent={
+            network: place(Part(Kind.NETWORK, path, beside=network), order.request.model).path
+            for network, path in order.lent.items()
+        },
     )
 
 
@@ -174,7 +211,9 @@ def _with_places(entry: ModelEntry, config: str | None, place: Place) -> ModelEn
     vae = place(Part(Kind.VAE, entry.vae_path), key).path if entry.vae_path else None
     config = place(Part(Kind.CONFIG, config), key).path if config else None
     named = {"path": main.path, "weight_name": main.weight_name, "revision": main.revision}
-    return entry.model_copy(update={**named, "vae_path": vae, "config": config})
+    # Elsewhere, no name of a file tells it.
+    variant = entry.told_variant and entry.told_variant.name
+    return entry.model_copy(update={**named, "vae_path": vae, "config": config, "variant": variant})
 
 
 def _with_place(entry: _One, place: Place) -> _One:
@@ -195,6 +234,8 @@ def _key_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntr
 
 def _missing(part: Part, key: str) -> JobFailed:
     """What the engine here would say."""
+    if part.kind is Kind.NETWORK:
+        return JobFailed("model.incomplete", model=key, part=part.beside)
     subject = Subject(_SUBJECTS.get(part.kind, "model"), key, lambda _: None, lambda: None)
     return subject.failed(
         "model.missing",

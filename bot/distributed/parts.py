@@ -10,12 +10,13 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from bot.engine.hashing import of_listing
+from bot.engine.selecting import Unfit, network_weights
 from catalog import (
     AdapterEntry,
     Catalog,
@@ -39,6 +40,10 @@ _DEPTH_MAX: Final = 4
 _NAME: Final = re.compile(r"\w(?:[\w .,+()&'-]{0,126}[\w)'&+])?")
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+WEIGHTS: Final = {
+    network: base for family in FAMILIES.values() for network, base in family.files.weights.items()
+}
+"""What the names of a network's weight files begin with, which is the same in every family."""
 _MAIN: Final = "model"
 """What a checkpoint is called that has files beside it, which go by its name."""
 
@@ -47,6 +52,7 @@ class Kind(StrEnum):
     MODEL = "model"
     VAE = "vae"
     CONFIG = "config"
+    NETWORK = "network"
     ADAPTER = "adapter"
     EMBEDDING = "embedding"
     UPSCALER = "upscaler"
@@ -57,7 +63,8 @@ class Kind(StrEnum):
 class Part:
     """Where a part is, as an entry of a catalog says it.
 
-    beside: the other file of an embedding, or the folder of a reference's image encoder.
+    beside: the other file of an embedding, the folder of a reference's image encoder, or the folder
+        of a network in a pipeline, which counts without its configuration.
     """
 
     kind: Kind
@@ -80,13 +87,29 @@ class Part:
 class Member:
     """One file of a part. name: below the part's root, with slashes. size: in bytes.
 
-    stamp: of size and modification time; changes when the file does.
+    stamp: of size and modification time; changes when the file does. file: the same for all names
+        of one file on this machine.
     """
 
     name: str
     path: Path
     size: int
     stamp: tuple[int, int]
+    file: tuple[int, int] | str
+
+    @classmethod
+    def of(cls, name: str, path: Path, status: os.stat_result) -> Self:
+        """status: of `path`."""
+        # Some shares number no files.
+        file = (status.st_dev, status.st_ino) if status.st_ino else str(path)
+        return cls(name, path, status.st_size, stamp_of(status), file)
+
+    def intact(self) -> bool:
+        """Whether the file is still the one that it was. Blocks."""
+        try:
+            return stamp_of(self.path.stat()) == self.stamp
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,8 @@ class Bundle:
     def opened(self, kind: Kind) -> Part:
         """What stands in an entry to open these files."""
         first, *others = self.members
+        if kind is Kind.NETWORK:
+            return Part(kind, str(self.root))
         if not self.folder:
             second = others[0].name if others and kind is Kind.EMBEDDING else ""
             return Part(kind, str(first.path), beside=second)
@@ -113,10 +138,7 @@ class Bundle:
 
     def intact(self) -> bool:
         """Whether the files are still those that they were. Blocks."""
-        try:
-            return all(stamp_of(member.path.stat()) == member.stamp for member in self.members)
-        except OSError:
-            return False
+        return all(member.intact() for member in self.members)
 
 
 def digest_of(names: Iterable[str], digests: Iterable[str], *, folder: bool) -> str:
@@ -147,14 +169,25 @@ def is_sound(name: str) -> bool:
     )
 
 
-def parts_of_model(entry: ModelEntry) -> tuple[Part, ...]:
-    """The model itself, then its VAE and its configuration, where it needs them."""
-    found = [Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision)]
+def part_of_model(entry: ModelEntry) -> Part:
+    """The model itself."""
+    return Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision)
+
+
+def parts_of_model(entry: ModelEntry, lent: Iterable[str] = ()) -> tuple[Part, ...]:
+    """The model itself, then its VAE, its configuration, and the networks that it is lent, where it
+    needs them. lent: those networks."""
+    found = [part_of_model(entry)]
     if entry.vae_path:
         found.append(Part(Kind.VAE, entry.vae_path))
     if config := config_of(entry):
-        found.append(Part(Kind.CONFIG, config))
+        found += [Part(Kind.CONFIG, config), *networks_in(entry.lent_by, lent)]
     return tuple(found)
+
+
+def networks_in(config: str, networks: Iterable[str]) -> list[Part]:
+    """The weights of networks that come with a configuration."""
+    return [Part(Kind.NETWORK, config, beside=network) for network in networks]
 
 
 def config_of(entry: ModelEntry) -> str | None:
@@ -181,9 +214,10 @@ def part_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntr
 def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     """All parts that orders for this catalog may need; some more than once."""
     for model in catalog.models.values():
-        yield from parts_of_model(model)
+        yield from parts_of_model(model, model.family.lent)
     for family in FAMILIES.values():
-        yield Part(Kind.CONFIG, family.config)
+        yield from (Part(Kind.CONFIG, config) for config in family.configs)
+        yield from networks_in(family.config, family.lent)
     others = (catalog.upscalers.entries, catalog.embeddings.entries, catalog.adapters)
     for entries in others:
         yield from map(part_of, entries.values())
@@ -198,14 +232,30 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     root = found.path
     if root is None:
         return None
+    if part.kind is Kind.NETWORK:
+        return _network(root / part.beside, part.beside)
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
     if found.kind != "file" and part.weight_name is None and _is_layout(part.kind):
         return _bundle(root, _layout(part.kind, root))
-    if (main := weight_file(found, part.weight_name)) is None:
+    suffixes = MODEL_SUFFIXES if part.kind in {Kind.MODEL, Kind.VAE} else MODEL_SUFFIXES[:1]
+    if (main := weight_file(found, part.weight_name, suffixes)) is None:
         return None
     return _of_file(part, main)
+
+
+def _network(folder: Path, network: str) -> Bundle | None:
+    """The weights in `folder` that are read, whether an engine computes in 16 bits or not."""
+    names = names_in(folder) if is_folder(folder) else []
+    chosen: list[str] = []
+    for half in (True, False):
+        try:
+            chosen += network_weights(names, "", WEIGHTS[network], half=half)
+        except Unfit:
+            return None
+    found = _bundle(folder, [name for name in chosen if name.endswith(MODEL_SUFFIXES)])
+    return found and replace(found, folder=False)
 
 
 def _is_layout(kind: Kind) -> bool:
@@ -262,8 +312,7 @@ def _bundle(root: Path, names: list[str]) -> Bundle | None:
 def _member(path: Path, name: str) -> Member | None:
     if not is_file(path):
         return None
-    status = path.stat()
-    return Member(name, path, status.st_size, stamp_of(status))
+    return Member.of(name, path, path.stat())
 
 
 def stamp_of(status: os.stat_result) -> tuple[int, int]:

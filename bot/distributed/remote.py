@@ -14,6 +14,7 @@ from redis.asyncio.client import PubSub
 from bot.distributed.announcement import DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.exchange import Exchange, GivenBack, Refused, hints_of, lost, refused
+from bot.distributed.expecting import expected_of
 from bot.distributed.inventory import Inventory
 from bot.distributed.lacks import Lacks
 from bot.distributed.localising import NotHashed, addressed, digests_of, named_as
@@ -22,6 +23,7 @@ from bot.errors import EngineLost, NotHere
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
+from bot.recipe import Environment
 from bot.texts.language import Texts
 from catalog import AdapterEntry, ModelEntry
 
@@ -92,9 +94,9 @@ class RemoteEngine:
         self._hints: PubSub | None = None
 
     @property
-    def environment(self) -> str:
+    def environment(self) -> Environment:
         """As the worker has told it."""
-        return self._state.environment
+        return self._state.told
 
     @property
     def loaded(self) -> str | None:
@@ -176,6 +178,7 @@ class RemoteEngine:
         inventory = self._inventory
         sent = order if inventory is None else _addressed(order, inventory)
         needed = frozenset[str]() if inventory is None else digests_of(sent)
+        expected = None if inventory is None else expected_of(order, inventory)
         exchange = Exchange(
             client=self._client,
             hints=partial(self._hear, self._client),
@@ -187,6 +190,7 @@ class RemoteEngine:
             check_stop=check_stop,
             why_lost=self._why_lost,
             previews=self.preview_interval,
+            expected=expected,
         )
         try:
             painting = await self._run(exchange, painted, needed)

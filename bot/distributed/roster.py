@@ -250,7 +250,7 @@ class Roster:
         for post, state in zip(known.posts, said.devices, strict=False):
             if fresh:  # else it may be all that is left of it
                 post.engine.heard(state)
-            post.lane.memory, post.lane.environment = state.memory, state.environment
+            post.lane.memory, post.lane.environment = state.memory, state.told
             if post.lane.loading != state.loading:
                 self._lanes.load(post.lane, loading=state.loading)
             if post.lane.draining != drained:
@@ -281,7 +281,7 @@ class Roster:
                 memory=state.memory,
                 isolated=True,
                 able=self._able(known),
-                environment=state.environment,
+                environment=state.told,
             )
             lane.loading = state.loading
             known.posts.append(_Post(lane, engine))

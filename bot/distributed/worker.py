@@ -51,9 +51,9 @@ class Worker:
     """One worker with all its devices, each with a queue of its own.
 
     name: unique among the bot's workers. complete: see Device. digests: of the files that are here,
-    by which the bot tells what can be generated; called in a thread. downloads: how many of these
-    are parts that have to come from the hub first. fetches: whether `complete` fetches what is
-    missing. libraries: versions by name. timeout: seconds that one job may run, see
+    by which the bot tells what can be generated; called in a thread. downloads: from how many
+    repositories of the hub some of these have to come first. fetches: whether `complete` fetches
+    what is missing. libraries: versions by name. timeout: seconds that one job may run, see
     `bot.worker.attempt.seconds_for`. idle_for: see Device.
     """
 

@@ -14,7 +14,7 @@ from bot.errors import EngineLost, ImagenError, JobFailed, Loss, PaintStopped
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
 from bot.progress import Notice, Progress
-from bot.recipe import environment_id
+from bot.recipe import Environment, environment_id
 from catalog import AdapterEntry, ModelEntry
 from catalog.disk import passing_fault
 
@@ -32,7 +32,7 @@ class Engine:
 
     Call everything from the engine thread, except `loaded`, `gpu_memory` and `prefetch`.
     `preview_interval` may change between two jobs.
-    environment: the `environment_id` of its recipes; "" before `warm_up`.
+    environment: what its recipes say of where images were generated; empty before `warm_up`.
 
     models_dir: the owner's files, and `hub/` below it, which the engine downloads to.
     hashes_file: where digests of weights are stored.
@@ -81,7 +81,7 @@ class Engine:
         self._hub_token = hub_token
         self._pipeline: Pipeline | None = None
         self._painting_on: Place | None = None
-        self.environment = ""
+        self.environment = Environment()
 
     @property
     def loaded(self) -> str | None:
@@ -284,7 +284,8 @@ class Engine:
                 new_preview=self._new_preview,
             )
             self._painting_on = place
-            self.environment = environment_id(place.describe())
+            machine = environment_id(place.describe())
+            self.environment = Environment(machine, self._pipeline.formats())
         return self._pipeline
 
     def _new_preview(self) -> "Preview | None":

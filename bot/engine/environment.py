@@ -141,7 +141,6 @@ class Place:
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
             "attention": "torch scaled_dot_product_attention",
-            "noise": f"torch.Generator cpu {self.dtype_name}",
         }
         if self.kind == "cuda":
             facts["cuda"] = str(torch.version.cuda)

@@ -1,5 +1,8 @@
 """Downloads from the Hugging Face Hub into the cache below the models folder."""
 
+import logging
+import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -16,13 +19,17 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoSibling
 
 from bot.engine.subject import Subject
 from bot.progress import Stage
 from catalog.disk import is_scarce, passing_fault
 
+log = logging.getLogger(__name__)
+
 LOOK: Final = 0.5
 """Seconds between two looks at what another engine is downloading."""
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Hub:
@@ -54,13 +61,15 @@ class Hub:
             found = HfApi(endpoint=self._endpoint, token=self._token).model_info(
                 repository, revision=revision, files_metadata=True
             )
-            sizes = {file.rfilename: file.size or 0 for file in found.siblings or ()}
+            files = {file.rfilename: file for file in found.siblings or ()}
+            sizes = {name: file.size or 0 for name, file in files.items()}
             chosen = select(sizes)
             commit = str(found.sha)
             total, done = max(sum(sizes[name] for name in chosen), 1), 0
             with self._alone(repository, total, subject):
                 for name in chosen:
                     subject.tick(Stage.DOWNLOADING, done / total)
+                    self._share(repository, files[name])
                     path = hf_hub_download(
                         repository,
                         name,
@@ -131,7 +140,7 @@ class Hub:
         huggingface_hub would wait for the other as well, but say nothing meanwhile, so that the job
         could not be stopped and would count as hung. total: bytes that are to be there.
         """
-        name = f"models--{repository.replace('/', '--')}"
+        name = _folder(repository)
         file = self._cache / ".locks" / name / "download.lock"
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file, thread_local=False, fallback_to_soft=False)
@@ -149,12 +158,33 @@ class Hub:
         finally:
             lock.release()
 
+    def _share(self, repository: str, file: RepoSibling) -> None:
+        """Have the file without downloading it if another repository's is the same: the hub knows
+        large ones by their sha256, and the cache names them after it."""
+        sha256 = file.lfs.sha256 if file.lfs else ""
+        blob = self._cache / _folder(repository) / "blobs" / sha256
+        if not _SHA256.fullmatch(sha256) or blob.exists():
+            return
+        for other in self._cache.glob(f"models--*/blobs/{sha256}"):
+            if _size(other) == file.size:
+                blob.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(other, blob)  # so either repository can be deleted
+                except OSError as error:  # such as of a file system without links
+                    log.info("%s is downloaded again: %s", file.rfilename, error.strerror)
+                return
+
     def _remember(self, snapshot: Path, revision: str) -> None:
         """Record which snapshot a branch or tag stands for, so that it is found offline."""
         reference = snapshot.parents[1] / "refs" / revision
         if revision != snapshot.name and ".." not in revision:
             reference.parent.mkdir(parents=True, exist_ok=True)
             reference.write_text(snapshot.name, encoding="ascii")
+
+
+def _folder(repository: str) -> str:
+    """Its folder in the cache."""
+    return f"models--{repository.replace('/', '--')}"
 
 
 def _size(path: Path) -> int:

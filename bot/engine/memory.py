@@ -69,6 +69,11 @@ that a pass takes. By what other programs take; not measured yet."""
 SMALLEST: Final = {Profile.FULL: 20, Profile.GB16: 15, Profile.GB11: 10.3}
 """GiB that the driver must report for a card; a little less than the 11 and 16 GB on the box."""
 
+COMPILING: Final = frozenset((Profile.FULL, Profile.GB16))
+"""Where there is room to compile: the denoiser runs once more then, in parallel to a job, while
+whatever else the job needs is on the device. By what the families' weights and the passes take; not
+measured yet."""
+
 TILE: Final = 512
 """Pixels per side of a tile: 0.4 GiB in fp16 for SDXL's VAE, at some 50 % more arithmetic."""
 
@@ -98,6 +103,8 @@ class Plan:
     park_text_encoders: after encoding the prompt. park_denoiser: while the VAE runs.
     park_reference: the IP-Adapter's layers, while the VAE runs.
     tiled: the VAE runs in tiles; the only one of these that changes bits.
+    compiling: whether the denoiser may be compiled in parallel to jobs: it stays on the device, as
+        a whole, and there is room for it to run once more.
     room: bytes of the device that each of the other networks may take; blocks of one that has more
         take turns there. None: as many as it has.
     """
@@ -106,6 +113,7 @@ class Plan:
     park_denoiser: bool
     park_reference: bool
     tiled: bool
+    compiling: bool
     room: int | None = None
 
 
@@ -125,10 +133,12 @@ def plan(
         the other networks'.
     """
     pixels = width * height * (2 if upcast else 1)
+    stays = profile not in leaving.denoiser
     return Plan(
         park_text_encoders=profile in leaving.text_encoders,
-        park_denoiser=profile in leaving.denoiser,
+        park_denoiser=not stays,
         park_reference=profile in (Profile.GB11, Profile.GB8),
         tiled=pixels > whole[profile],
+        compiling=stays and room is None and profile in COMPILING,
         room=room,
     )

@@ -47,7 +47,7 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
         raise ValueError("an order needs a model, unless it is to enlarge an image")
     subject = Subject("model", entry.key, report, check_stop)
     pictures = {sha256: pixels.decoded(data) for sha256, data in order.pictures.items()}
-    files, family = model_files(entry, sources, subject), family_of(entry)
+    files, family = model_files(entry, sources, subject, order.lent), family_of(entry)
     training = training_of(files, family, entry, subject)
     adapters = []
     for adapter in order.adapters:
@@ -65,14 +65,23 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
     return Needed(order.request, entry, family, subject, files, training, *found)
 
 
-def model_files(entry: ModelEntry, sources: Sources, subject: Subject) -> ModelFiles:
-    """The files of a model, with those that complete it."""
+def model_files(
+    entry: ModelEntry,
+    sources: Sources,
+    subject: Subject,
+    elsewhere: Mapping[str, str] | None = None,
+) -> ModelFiles:
+    """The files of a model, with those that complete it. elsewhere: see `Order.lent`."""
     checkpoint, vae = sources.checkpoint(entry, subject), sources.vae(entry, subject)
     files = ModelFiles(checkpoint, vae, None)
     if checkpoint.single:
         header = files.header_of(checkpoint.single, subject)
         lacking = family_of(entry).lacking(header)
         lent = [name for name in lacking if name != VAE or vae is None]
-        config = sources.config(entry, lent, subject)
-        files = replace(files, config=config, lent=tuple(lent))
+        places = {name: path for name, path in (elsewhere or {}).items() if name in lent}
+        rest = [name for name in lent if name not in places]
+        lending = sources.lending(entry, rest, subject)
+        config = sources.config(entry, () if lending else rest, subject)
+        found = {n: sources.network(entry, n, path, subject) for n, path in places.items()}
+        files = replace(files, config=config, lent=tuple(lent), lending=lending, elsewhere=found)
     return with_moments(files, subject)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +16,19 @@ from bot.engine.subject import Subject
 from bot.engine.weights import FileTensors, Layout, WeightFile
 from bot.engine.weights.blocks import Packed, unpacked
 from bot.engine.weights.quantised import plain
+from catalog.families import FAMILIES
 from catalog.lines import one_line
 from catalog.weight_files import (
     Header,
     NotGguf,
     NotSafetensors,
+    checkpoint_facts,
     quantisation,
     read_model_header,
 )
+from catalog.weight_files.gguf import SUFFIX as GGUF
 from catalog.weight_files.harmless import is_harmless
+from catalog.weight_files.pipeline import autoencoder_of
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
 from catalog.weight_files.quantisation import UnknownQuantisation
 
@@ -38,7 +42,9 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
-    lent: the networks that `config` has the weights of, too.
+    lent: the networks that the checkpoint has not got. lending: the configuration and weights of
+        these, where they come from elsewhere than `config`. elsewhere: of some of them, where the
+        weights are in neither.
     moments: of the latents, where the checkpoint brings them along.
     It is made for one job, which reads each header once.
     """
@@ -47,6 +53,8 @@ class ModelFiles:
     vae: Source | None
     config: Source | None
     lent: tuple[str, ...] = ()
+    lending: Source | None = None
+    elsewhere: Mapping[str, Source] = field(default_factory=dict)
     moments: Moments | None = None
     _headers: dict[Path, Header] = field(default_factory=dict, repr=False, compare=False)
 
@@ -56,7 +64,10 @@ class ModelFiles:
         return (self.config or self.checkpoint).root
 
     def fingerprint(self) -> tuple[Any, ...]:
-        sources = (self.checkpoint, self.vae, self.config)
+        sources = (
+            *(self.checkpoint, self.vae, self.config, self.lending),
+            *self.elsewhere.values(),
+        )
         return tuple(source and source.fingerprint() for source in sources)
 
     def holding(self, network: str) -> tuple[Path, ...]:
@@ -71,9 +82,11 @@ class ModelFiles:
 
     def lender(self, network: str) -> Source:
         """The weights of one of the networks in `lent`."""
-        if self.config is None:
+        if network in self.elsewhere:
+            return self.elsewhere[network]
+        if (source := self.lending or self.config) is None:
             raise ValueError(f"{network} is lent by nothing: the checkpoint has no configuration")
-        found = _below(self.config, network)
+        found = _below(source, network)
         return Source(found.root, found.weights)
 
     def header_of(self, path: Path, subject: Subject) -> Header:
@@ -89,17 +102,19 @@ class ModelFiles:
 
     def config_of(self, network: str) -> dict[str, Any]:
         """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
-        own = _json(self.root / network / "config.json")
+        lent = self.lending is not None and network in self.lent
+        root = self.lender(network).root if lent else self.root / network
+        own = _json(root / "config.json")
         if network != VAE:
             return own
         config = own
-        if self.vae and not self.vae.single:
-            config = _json(self.vae.weights[0].parent / "config.json")
-            if own.get("latents_mean") and own.get("latents_std"):
+        if self.vae and (replacing := own_config(self.vae)) is not None:
+            config = replacing
+            if (own.get("latents_mean") and own.get("latents_std")) or own.get("shift_factor"):
                 config = {**config, **{key: own[key] for key in _LATENTS if key in own}}
         if self.moments:
             values = (MOMENTS_SCALE, [*self.moments.mean], [*self.moments.deviation])
-            config = {**config, **dict(zip(_LATENTS, values, strict=True))}
+            config = {**config, **dict(zip(_MOMENTS, values, strict=True))}
         return config
 
 
@@ -109,12 +124,18 @@ def _below(source: Source, network: str) -> Source:
     return Source(folder, tuple(path for path in source.files if path.parent == folder))
 
 
+def own_config(vae: Source) -> dict[str, Any] | None:
+    """The `config.json` of a VAE in diffusers' layout; None for a single file, which has none."""
+    return None if vae.single else _json(vae.weights[0].parent / "config.json")
+
+
 def _json(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return config
 
 
-_LATENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
+_MOMENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
+_LATENTS: Final = (*_MOMENTS, "shift_factor")
 """Options of a VAE's configuration that are not about the VAE."""
 
 
@@ -145,11 +166,26 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
     for source in (files.checkpoint, files.vae, *map(files.lender, files.lent)):
         for path in source.weights if source else ():
             header = files.header_of(path, subject)
-            if reason := quantisation.refusal(header):
+            if reason := quantisation.refusal(header, path):
                 raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:
-                family.check_single(path, header, subject, vae=files.vae is not None)
+                family.check_single(path, header, subject)
                 _name_strangers(header, family, subject)
+    if files.vae:
+        _check_vae(files.vae, files, family, subject)
+
+
+def _check_vae(vae: Source, files: ModelFiles, family: Family, subject: Subject) -> None:
+    """Raise JobFailed unless `vae` is one of the family, by its weights and its configuration."""
+    wanted = FAMILIES[family.key]
+    headers = [files.header_of(path, subject) for path in vae.weights]
+    shapes = {name: shape for header in headers for name, shape in header.shapes.items()}
+    said = checkpoint_facts(vae.weights[0], replace(headers[0], shapes=shapes))
+    what = "" if said.vae == wanted.vae else said.what
+    if not what and (config := own_config(vae)):
+        what = autoencoder_of(config)
+    if what not in {"", wanted.vae}:
+        raise subject.failed("model.other_vae", family=wanted.name, what=what)
 
 
 def _name_strangers(header: Header, family: Family, subject: Subject) -> None:
@@ -172,14 +208,18 @@ def read(
 
     Raises JobFailed when one is missing or has another shape.
     """
-    in_files = stored(files.holding(network))
+    paths = files.holding(network)
+    in_files = stored(paths)
     own = _of(family.prefixes(network), in_files)
     packed = {name: how for file in in_files.files for name, how in file.packed.items()}
     try:
         own = plain(_unpacked(own, packed, layout.dtype, subject), layout.dtype)
     except UnknownQuantisation as error:
         raise subject.failed("model.quantised", reason=str(error)) from None
-    tensors = fitting(network, family.renamed(network, module, own, layout.slots), layout, subject)
+    found: Tensors = family.renamed(network, module, own, layout.slots)
+    if any(path.suffix.lower() == GGUF for path in paths):
+        found = _with_first_axes(found, layout)
+    tensors = fitting(network, found, layout, subject)
     unused = [name for name in _unused(own, tensors) if not family.unread(network, name)]
     if unused:
         log.warning(
@@ -201,6 +241,17 @@ def _unpacked(
         else:
             found[name] = tensor
     return found
+
+
+def _with_first_axes(found: Tensors, layout: Layout) -> Tensors:
+    """`found` with the first axes of length 1 that ggml leaves out of a tensor's shape."""
+
+    def whole(name: str, tensor: torch.Tensor) -> torch.Tensor:
+        shape = layout.slots[name].shape if name in layout.slots else tensor.shape
+        added = len(shape) - tensor.ndim
+        return tensor.view(shape) if (*(1,) * added, *tensor.shape) == tuple(shape) else tensor
+
+    return {name: whole(name, tensor) for name, tensor in found.items()}
 
 
 def _of(prefixes: Iterable[str], found: Tensors) -> Tensors:

@@ -24,6 +24,7 @@ from bot.engine.memory import Plan, Profile
 from bot.engine.preview import Preview
 from bot.engine.reference import Guide
 from bot.engine.residency import Resident
+from bot.engine.weights.formats import told
 from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
@@ -251,12 +252,9 @@ def described(profile: Profile, prepared: Prepared, usual: torch.dtype) -> dict[
         "memory": profile.value,
         "decoding": "tiled" if prepared.plan.tiled else "whole",
         "kernels": prepared.kernels.used,
+        "noise": f"torch.Generator cpu {str(prepared.dtype).removeprefix('torch.')}",
     }
-    facts |= {
-        f"{name}_dtype": str(part.formats)
-        for name, part in prepared.resident.parts.items()
-        if not part.formats.plain or (name != VAE and part.formats.dtype != usual)
-    }
+    facts |= told({name: part.formats for name, part in prepared.resident.parts.items()}, usual)
     if prepared.guidance.rescale:
         facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
     if prepared.request.inputs or prepared.request.hires:

@@ -11,7 +11,7 @@ from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.denoise import Guidance
 from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
-from bot.engine.families import VAE, Family, family_of
+from bot.engine.families import FAMILIES, VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
@@ -25,14 +25,14 @@ from bot.engine.preview import Preview
 from bot.engine.reference import References, check_headers
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
-from bot.engine.sources import Source, Sources
+from bot.engine.sources import NotHere, Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.upscaling import Upscaling
-from bot.engine.weights import WeightCache
+from bot.engine.weights import WeightCache, formats
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Stage
-from bot.recipe import Recipe, Weights
+from bot.recipe import Recipe, Weights, formats_in
 from catalog import AdapterEntry, ModelEntry
 
 
@@ -156,15 +156,39 @@ class Pipeline:
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
-        if not self._place.present or not self._sources.here(entry):
+        if not self._place.present:
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
-        files, family = model_files(entry, self._sources, subject), family_of(entry)
+        try:
+            files = model_files(entry, self._sources.without_downloads(), subject)
+        except NotHere:
+            return
+        family = family_of(entry)
         self._digest(files.checkpoint, subject)
         chosen = self._plan(self.profile, entry.size, files, family)
         at_once = _at_once(family, chosen)
         resident = self._residency.load(files, family, subject, at_once, chosen.room)
         self._compile(entry, resident, chosen)
+
+    def formats(self) -> dict[str, dict[str, str]]:
+        """How networks of each family are stored here; see `bot.recipe.Environment`."""
+        return {
+            key: formats_in(
+                formats.told(
+                    {
+                        name: family.formats(
+                            name,
+                            # Only a VAE's goes by its configuration, and that is left out.
+                            family.dtype_of(name, {}, self._place),
+                            in_eight_bits=self._in_eight_bits(family),
+                        )
+                        for name in family.networks
+                    },
+                    self._place.dtype,
+                )
+            )
+            for key, family in FAMILIES.items()
+        }
 
     def _plan(
         self, profile: Profile, size: tuple[int, int], files: ModelFiles, family: Family
@@ -188,13 +212,10 @@ class Pipeline:
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Start compiling the denoiser for this model's usual images."""
-        # It runs once in parallel to a job, which would lack the memory on a smaller card.
-        # Nor is it for blocks that take turns.
-        if chosen.park_text_encoders or chosen.room is not None:
-            return
-        run = partial(resident.family.rehearse, resident, self._place)
-        shapes = shapes_of(entry, resident.family.usual_tokens)
-        self._kernels.prepare(resident.denoiser, shapes, run)
+        tokens = resident.family.usual_tokens
+        if chosen.compiling and tokens is not None:
+            run = partial(resident.family.rehearse, resident, self._place)
+            self._kernels.prepare(resident.denoiser, shapes_of(entry, tokens), run)
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read and hash the adapters of a waiting job; from any thread.
@@ -213,7 +234,7 @@ class Pipeline:
         embeddings, whose headers are checked."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
         vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
-        lender = public(needed.entry.completed_by)
+        lender = public(needed.entry.lent_by)
         parts = [
             (f"{lender}/{name}", self._digest(needed.files.lender(name), needed.subject))
             for name in needed.files.lent
@@ -240,6 +261,8 @@ class Pipeline:
             vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
             reference=reference,
             parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
+            variant=needed.entry.sampled_as.name if len(needed.entry.family.variants) > 1 else None,
+            config=public(needed.entry.completed_by) if needed.files.config else None,
         )
 
     def _is_next(self, needed: Needed) -> bool:

@@ -1,18 +1,29 @@
 """Which files make up an entry of the catalog, and where they are on this machine."""
 
 import logging
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from bot.engine.families import VAE, PipelineFiles, family_of
+from bot.engine.families import VAE, family_of
 from bot.engine.hub import Hub
+from bot.engine.selecting import (
+    Names,
+    Select,
+    Unfit,
+    adapter_files,
+    checkpoint_files,
+    config_files,
+    network_files,
+    network_weights,
+    reference_files,
+    single_file,
+    vae_files,
+)
 from bot.engine.subject import Subject, public
-from bot.engine.variants import MissingShard, indexes, weight_files
 from catalog.disk import is_file, is_folder, may_pass, names_in
-from catalog.locate import locate, locate_entry, second_file
+from catalog.locate import locate, second_file
 from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
@@ -21,25 +32,12 @@ from catalog.schema import (
     ReferenceEntry,
     UpscalerEntry,
 )
-from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
 
 TEXT_MAX: Final = 64 * 2**20
 """Bytes of a configuration or vocabulary; CLIP's largest has 4 MB."""
-
-_OTHER_BASES: Final = ("model", "pytorch_model", "diffusion_pytorch_model")
-"""What other programs than the library itself call the weight files of a network."""
-
-
-class Unfit(Exception):
-    """A folder or repository cannot be used. codes, params: as for Subject.failed."""
-
-    def __init__(self, *codes: str, **params: str) -> None:
-        super().__init__(codes[0])
-        self.codes = codes
-        self.params = params
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Source:
 
     @property
     def weights(self) -> tuple[Path, ...]:
-        return tuple(path for path in self.files if path.suffix in MODEL_SUFFIXES)
+        return tuple(path for path in self.files if path.suffix.lower() in MODEL_SUFFIXES)
 
     def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
         """Path, size and modification time (ns) of every file; changes when the files do."""
@@ -77,18 +75,18 @@ class ReferenceFiles:
     encoder: Source
 
 
-Names = Collection[str]
-Select = Callable[[Names], tuple[str, ...]]
-"""All names below a folder or repository → those that are needed. Raises Unfit."""
+class NotHere(Exception):
+    """Files are not on this machine, and nothing is to be downloaded."""
 
 
 class Sources:
     """Finds the files of entries, and downloads missing ones.
 
-    half: prefer 16-bit variants where a repository has both.
+    hub: None to download nothing, but raise NotHere. half: prefer 16-bit variants where a
+    repository has both.
     """
 
-    def __init__(self, models_dir: Path, hub: Hub, *, half: bool) -> None:
+    def __init__(self, models_dir: Path, hub: Hub | None, *, half: bool) -> None:
         self._models_dir = models_dir
         self._hub = hub
         self._half = half
@@ -132,11 +130,44 @@ class Sources:
             weights = [
                 name
                 for part in lacking
-                for name in _weight_files(names, f"{part}/", files.weights[part], half=self._half)
+                for name in network_weights(names, f"{part}/", files.weights[part], half=self._half)
             ]
             return tuple(sorted({*config_files(names, files), *weights}))
 
         return self._find(entry.completed_by, select, subject)
+
+    def lending(
+        self, entry: ModelEntry, lacking: Collection[str], subject: Subject
+    ) -> Source | None:
+        """Configurations and weights of the networks that a single-file checkpoint is `lacking`;
+        None if none, or if they come with its own configuration."""
+        if not lacking or entry.lent_by == entry.completed_by:
+            return None
+        weights = family_of(entry).files.weights
+
+        def select(names: Names) -> tuple[str, ...]:
+            chosen = [f"{part}/config.json" for part in lacking]
+            if missing := next((name for name in chosen if name not in names), None):
+                raise Unfit("model.incomplete", part=missing)
+            for part in lacking:
+                chosen += network_weights(names, f"{part}/", weights[part], half=self._half)
+            return tuple(sorted(chosen))
+
+        return self._find(entry.lent_by, select, subject)
+
+    def network(self, entry: ModelEntry, network: str, path: str, subject: Subject) -> Source:
+        """The weights of one network, without its configuration.
+
+        path: folder of them alone, or hub id or folder of a pipeline that they are in.
+        """
+        base = family_of(entry).files.weights[network]
+
+        def select(names: Names) -> tuple[str, ...]:
+            below = f"{network}/" if any(n.startswith(f"{network}/") for n in names) else ""
+            return tuple(sorted(network_weights(names, below, base, half=self._half)))
+
+        found = self._find(path, select, subject).weights
+        return Source(found[0].parent, found)
 
     def adapter(self, entry: AdapterEntry, subject: Subject) -> Path:
         """The adapter's one file. peft's configuration of it lies beside it, if it has one."""
@@ -200,9 +231,11 @@ class Sources:
         )
         return Source(found.root / entry.folder, found.files)
 
-    def here(self, entry: ModelEntry) -> bool:
-        """Whether everything that the model needs is on this machine; OSError as from `_find`."""
-        return locate_entry(entry, self._models_dir).settled().available
+    def without_downloads(self) -> "Sources":
+        """The same files, as far as they are here."""
+        found = Sources(self._models_dir, None, half=self._half)
+        found._told = self._told
+        return found
 
     def adapter_here(self, entry: AdapterEntry) -> Path | None:
         """The adapter's one file, if it is on this machine; OSError as from `_find`."""
@@ -230,9 +263,11 @@ class Sources:
     ) -> Source:
         """folders: folders below `path`, at any depth, whose files may be chosen too.
 
-        Raises JobFailed, and OSError if the files may be found later.
+        Raises JobFailed, and OSError if the files may be found later; without a hub, NotHere.
         """
         place = locate(path, self._models_dir, weight_name, revision)
+        if place.kind == "missing" and self._hub is None:
+            raise NotHere(public(path))
         if place.kind == "file" and place.path:
             return Source(place.path.parent, (place.path,))
         if place.kind == "missing":
@@ -254,6 +289,8 @@ class Sources:
                 except Unfit:
                     if place.kind == "folder":
                         raise
+            if self._hub is None:
+                raise NotHere(public(path))
             return _source(*self._hub.fetch(path, revision, select, subject))
         except Unfit as error:
             raise subject.failed(*error.codes, path=public(path), **error.params) from None
@@ -261,117 +298,6 @@ class Sources:
             if may_pass(error):
                 raise
             raise subject.unread(Path(path), error) from error
-
-
-def checkpoint_files(
-    names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
-) -> tuple[str, ...]:
-    """The files of a model: its diffusers layout, or the single file."""
-    if weight_name is None and files.index in names:
-        chosen = [files.index, *config_files(names, files)]
-        for part, base in files.weights.items():
-            chosen += _weight_files(names, f"{part}/", base, half=half)
-        return tuple(sorted(set(chosen)))
-    return single_file(names, weight_name)
-
-
-def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
-    """Configurations and tokenizers of a pipeline, without weights."""
-    chosen = [files.index]
-    for part in files.folders:
-        own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
-        needed = {"tokenizer_config.json"} if "tokenizer" in part else {"config.json"}
-        needed = {"scheduler_config.json"} if part == "scheduler" else needed
-        if not needed <= {name.partition("/")[2] for name in own}:
-            raise Unfit("model.incomplete", part=part)
-        chosen += [name for name in own if ".index." not in name]
-    return tuple(sorted(chosen))
-
-
-def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
-    """The files of a VAE: diffusers layout, alone or in a `vae` folder, or the single file.
-
-    base: what the names of its weight files begin with.
-    """
-    for folder in ("", "vae/"):
-        if f"{folder}config.json" in names:
-            weights = _weight_files(names, folder, base, half=half)
-            return tuple(sorted((f"{folder}config.json", *weights)))
-    return single_file(names, None)
-
-
-def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple[str, ...]:
-    """The files of an IP-Adapter: its own first, then its image encoder's."""
-    encoder = network_files(names, entry.encoder, half=half)
-    return (*single_file(names, entry.weight_name), *encoder)
-
-
-def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
-    """The files of a network in transformers' layout: its configuration, and its weights."""
-    config = f"{folder}/config.json"
-    if config not in names:
-        raise Unfit("reference.incomplete", part=config)
-    return (config, *sorted(_weight_files(names, f"{folder}/", "model", half=half)))
-
-
-def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:
-    """The single file of an adapter, and peft's configuration if it is for this file."""
-    (chosen,) = single_file(names, weight_name)
-    folder = PurePosixPath(chosen).parent
-    config = (folder / CONFIG_FILE).as_posix()
-    beside = [n for n in names if n.endswith(".safetensors") and PurePosixPath(n).parent == folder]
-    own = PurePosixPath(chosen).name == WEIGHTS_FILE or beside == [chosen]
-    return (chosen, config) if own and config in names else (chosen,)
-
-
-def single_file(names: Names, weight_name: str | None) -> tuple[str, ...]:
-    """The single file: `weight_name`, or else the only .safetensors at the top."""
-    if weight_name is not None:
-        if weight_name not in names:
-            raise Unfit(
-                "model.no_such_file",
-                "adapter.no_such_file",
-                "embedding.no_such_file",
-                "upscaler.no_such_file",
-                "reference.no_such_file",
-                file=weight_name,
-            )
-        return (weight_name,)
-    files = sorted(name for name in names if re.fullmatch(r"[^/]+\.safetensors", name))
-    if not files:
-        raise Unfit(
-            "model.no_safetensors",
-            "adapter.no_safetensors",
-            "embedding.no_safetensors",
-            "upscaler.no_safetensors",
-        )
-    if len(files) > 1:
-        raise Unfit(
-            "model.choose_file",
-            "adapter.choose_file",
-            "embedding.choose_file",
-            "upscaler.choose_file",
-            files=", ".join(files[:5]),
-        )
-    return (files[0],)
-
-
-def _weight_files(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
-    """The files with the weights of the network in `folder`, of the variant that suits best."""
-    try:
-        found = weight_files(names, folder, (base, *_OTHER_BASES), half=half)
-    except MissingShard as missing:
-        raise Unfit("model.incomplete", "reference.incomplete", part=str(missing)) from None
-    if not found:
-        end = re.compile(rf"{re.escape(folder)}[^/]+\.safetensors")
-        alone = [name for name in names if end.fullmatch(name)]
-        if len(alone) == 1:
-            return alone
-        if not folder:
-            raise Unfit("model.no_safetensors")
-        raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
-    chosen = found[0]
-    return [*chosen.files, *indexes(names, folder, base, chosen)]
 
 
 def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
@@ -393,7 +319,7 @@ def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
 def _source(folder: Path, names: tuple[str, ...]) -> Source:
     files = tuple(folder / name for name in names)
     for file in files:
-        if file.suffix not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
+        if file.suffix.lower() not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
             reason = f"{file.name} is larger than {TEXT_MAX >> 20} MiB"
             raise Unfit("model.unreadable", "reference.unreadable", reason=reason)
     return Source(folder, files)

@@ -13,6 +13,7 @@ from bot.log import current_job
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting, unheard
 from bot.progress import Progress
+from bot.recipe import Environment
 from bot.texts.language import Texts
 from bot.wire import failures, orders, paintings, reports
 from bot.wire.options import EngineOptions
@@ -57,10 +58,10 @@ class ProcessEngine:
         self._renewed: EngineProcess | None = None
 
     @property
-    def environment(self) -> str:
+    def environment(self) -> Environment:
         """As of an Engine. Any thread."""
         process = self._process
-        return process.environment if process else ""
+        return process.environment if process else Environment()
 
     @property
     def loaded(self) -> str | None:

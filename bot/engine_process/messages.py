@@ -1,8 +1,9 @@
 """What is in the frames that only this package knows; the rest is in bot.wire."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from bot.recipe import Environment
 from bot.wire.codec import Codec
 from bot.wire.options import EngineOptions
 from catalog import AdapterEntry, ModelEntry
@@ -31,7 +32,7 @@ class Loaded:
     """key: of the model in memory; None if there is none. environment: as of `Engine`."""
 
     key: str | None
-    environment: str = ""
+    environment: Environment = field(default=Environment())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +47,5 @@ BEGIN: Final = Codec(Begin, "begin")
 CALL: Final = Codec(Call, "call", SMALL)
 MODEL: Final = Codec(ModelEntry, "model")
 ADAPTERS: Final = Codec(tuple[AdapterEntry, ...], "adapters")
-LOADED: Final = Codec(Loaded, "loaded", SMALL)
+LOADED: Final = Codec(Loaded, "loaded", 4 * SMALL)
 MEASURED: Final = Codec(Measured, "measured", SMALL)

@@ -20,6 +20,7 @@ from bot.engine_process.messages import BEGIN, LOADED, MEASURED, Begin, Measured
 from bot.engine_process.printed import LINE_MAX, overhear
 from bot.errors import WireError
 from bot.log import concerning
+from bot.recipe import Environment
 from bot.wire.failures import RaisedElsewhere
 from bot.wire.options import EngineOptions
 
@@ -61,7 +62,7 @@ class EngineProcess:
 
     def __init__(self, name: str, module: str, options: EngineOptions) -> None:
         self.loaded: str | None = None
-        self.environment = ""
+        self.environment = Environment()
         self._name = name
         self._job, self._texts = "", tuple[str, ...]()
         self._private = False  # whether it was ever given a text

@@ -18,6 +18,7 @@ from typing import Final
 from bot.files.atomic import write_whole
 from bot.previews.thumbnail import Unusable, read, thumbnail
 from bot.previews.weights import Entry, weights_of
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ CACHED_MAX: Final = 200
 """Pictures in memory: about 6 MB."""
 SUFFIXES: Final = (".png", ".jpeg", ".jpg", ".webp")
 _OWN: Final = tuple(f"{middle}{suffix}" for middle in (".preview", "") for suffix in SUFFIXES)
-"""What replaces `.safetensors` in the name of an own picture, the first that is there counts."""
+"""What replaces the ending of a weight file in the name of an own picture, the first that is there
+counts."""
 
 _UNCHECKED: Final = "@unchecked"
 
@@ -127,7 +129,7 @@ class Pictures:
 
     def _beside(self, weights: Path) -> list[Path]:
         """The owner's pictures of a weight file or folder in the models folder."""
-        stem = weights.stem if weights.suffix.lower() == ".safetensors" else weights.name
+        stem = weights.stem if weights.suffix.lower() in MODEL_SUFFIXES else weights.name
         found = []
         for suffix in _OWN:
             path = weights.with_name(stem + suffix)

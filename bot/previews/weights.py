@@ -9,6 +9,7 @@ from typing import Final
 
 from catalog import AdapterEntry, EmbeddingEntry, ModelEntry, locate
 from catalog.locate import weight_file
+from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 Entry = ModelEntry | AdapterEntry | EmbeddingEntry
 
@@ -30,7 +31,8 @@ def weights_of(entry: Entry, models_dir: Path) -> Weights | None:
     if place.path is None:
         return None
     try:
-        file = weight_file(place, entry.weight_name)
+        suffixes = MODEL_SUFFIXES if isinstance(entry, ModelEntry) else MODEL_SUFFIXES[:1]
+        file = weight_file(place, entry.weight_name, suffixes)
         path = place.path if file is None else file
         stamps = sorted(_stamps(path))
     except OSError:

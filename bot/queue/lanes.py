@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.queue.policy import InPlace, Waiting
+from bot.recipe import Environment
 from bot.store import Job
 
 
@@ -28,8 +29,7 @@ class Lane:
     memory: bytes of the GPU's own memory; None if unknown, or if it has none.
     isolated: whether its engine's end ends no other job.
     able: whether it has what a job needs; None: it has everything.
-    environment: a short id of what the recipes of its images say of where they were generated; ""
-    if unknown.
+    environment: what the recipes of its images say of where they were generated, as far as known.
     draining: whether it is to take no more jobs. leaving: whether it is about to be removed.
     loading: whether it takes none yet. lost: whether its engine has died, and the next is not there
     yet.
@@ -43,7 +43,7 @@ class Lane:
     memory: int | None = None
     isolated: bool = False
     able: Callable[[Waiting], bool] | None = None
-    environment: str = ""
+    environment: Environment = field(default=Environment())
     draining: bool = field(default=False, init=False)
     leaving: bool = field(default=False, init=False)
     loading: bool = field(default=False, init=False)
@@ -76,7 +76,7 @@ class Lane:
     def in_place(self) -> InPlace:
         here, model = self.last, self.last.model if self.loaded is None else self.loaded()
         adapters = here.adapters if model == here.model else ()
-        return InPlace(model, adapters, self.environment)
+        return InPlace(model, adapters, self.environment.ids)
 
     def has_room(self, memory_above: int) -> bool:
         """Whether its memory is larger than `memory_above` bytes, as far as is known. One that

@@ -2,7 +2,7 @@
 
 from bot.request.axes import AXES, AxisAsk
 from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
-from bot.request.compare import compare, compare_again, usual_values
+from bot.request.compare import compare, compare_again, compare_with_notes, usual_values
 from bot.request.compose import (
     ADAPTERS_MAX,
     COUNT_MAX,
@@ -38,6 +38,7 @@ from bot.request.offers import (
     find_model,
     find_upscaler,
     is_gated,
+    usual_model,
 )
 from bot.request.options import Named, Options
 from bot.request.parts import (
@@ -107,6 +108,7 @@ __all__ = [
     "check_offered",
     "compare",
     "compare_again",
+    "compare_with_notes",
     "compose",
     "compose_upscale",
     "compose_with_notes",
@@ -125,6 +127,7 @@ __all__ = [
     "scales_for",
     "typed_again",
     "upscale_of",
+    "usual_model",
     "usual_values",
     "varied",
 ]

@@ -15,7 +15,7 @@ from bot.request import emphasis
 from bot.request.dialects.flags import extract_flags
 from bot.request.dialects.forms import without_forms
 from bot.request.draft import Draft
-from bot.request.model import PRESETS
+from bot.request.model import FAST, PRESETS
 from bot.request.offers import default_model, find_adapter, find_model
 from bot.request.options import (
     Named,
@@ -45,8 +45,8 @@ class Applied:
     """draft: with the options of its presets; its own `preset` is one of PRESETS, or None.
 
     texts: the presets whose words go around what is typed, the innermost first. filled: the fields
-    of the draft that a preset set. notes: what of the presets' words was understood in another way
-    than it may have been meant.
+    of the draft that a preset set, and nobody typed. notes: what of the presets' words was
+    understood in another way than it may have been meant.
     """
 
     draft: Draft
@@ -88,7 +88,10 @@ def apply_presets(
     }
     applied = replace(draft, **{**filled, "preset": values.get("preset")})
     _check_there(applied, {name: setters[name] for name in filled}, catalog, nsfw=nsfw)
-    return Applied(applied, tuple(texts), frozenset(filled), tuple(notes))
+    untyped = {*filled}
+    if setters.get("preset", FAST) not in PRESETS:
+        untyped.add("preset")
+    return Applied(applied, tuple(texts), frozenset(untyped), tuple(notes))
 
 
 def _understood(options: Options) -> tuple[Options, tuple[Notice, ...]]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from bot.errors import InvalidRequest, UserError
 from bot.request.applying import Applied, apply_presets
 from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
-from bot.request.compose import ADAPTERS_MAX, Fill, compose_applied, draw_seed
+from bot.request.compose import ADAPTERS_MAX, Composed, Fill, compose_applied, draw_seed
 from bot.request.draft import Draft
 from bot.request.model import RANDOM, SEED_AXIS, Axis, Comparison, GenerationRequest
 from bot.request.offers import default_model, find_model
@@ -30,11 +31,36 @@ def compare(
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
 ) -> GenerationRequest:
+    """As `compare_with_notes`, without the notes."""
+    return compare_with_notes(
+        draft,
+        asks,
+        catalog,
+        nsfw=nsfw,
+        adapters_max=adapters_max,
+        saved=saved,
+        draw=draw,
+        fill=fill,
+    ).request
+
+
+def compare_with_notes(
+    draft: Draft,
+    asks: Sequence[AxisAsk],
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int = ADAPTERS_MAX,
+    saved: Sequence[Named] = (),
+    draw: Callable[[], int] = draw_seed,
+    fill: Fill | None = None,
+) -> Composed:
     """The request for a sheet: `draft` with one value of each axis in every cell.
 
     Each cell is what `compose` makes of the draft with these values, so its image has the bytes
     that /imagine would give. The seed is drawn once, for all. asks: the columns, then the rows.
-    nsfw, adapters_max, saved, fill: see `compose`. Raises InvalidRequest or Refused.
+    nsfw, adapters_max, saved, fill: see `compose`. The notes are those of all cells, each once.
+    Raises InvalidRequest or Refused.
     """
     applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
     draft = applied.draft
@@ -42,7 +68,8 @@ def compare(
     # What an axis sets was asked for.
     filled = applied.filled - {ask.name.strip().casefold() for ask in asks} - {SEED_AXIS}
     applied = replace(applied, draft=draft, filled=filled)
-    place = _place(applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
+    composed = partial(_cell, applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
+    place = _place(applied, catalog, composed, nsfw=nsfw)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
     columns, rows = sides[0], sides[1] if len(sides) > 1 else None
@@ -51,15 +78,18 @@ def compare(
         for down in ([((rows.axis, change),) for change in rows.changes] if rows else [()])
         for across in columns.changes
     ]
+    done = [composed(cell) for cell in drafts]
     comparison = Comparison(
-        tuple(side.axis for side in sides), tuple(place.compose(cell) for cell in drafts)
+        tuple(side.axis for side in sides), tuple(cell.request for cell in done)
     )
     shown = comparison.cells[0]
     if any(side.axis.name == PROMPT for side in sides):
         shown = replace(shown, prompt=extract_tags(draft.prompt)[0])
     request = replace(shown, comparison=comparison)
     _check_different(request)
-    return request
+    every = (note for cell in done for note in cell.notes)
+    once = {(note.code, *note.params.values()): note for note in every}
+    return Composed(request, tuple(once.values()))
 
 
 def usual_values(
@@ -69,27 +99,40 @@ def usual_values(
     with suppress(UserError):
         draft = replace(draft, seed=draft.seed or 0, prompt=draft.prompt or "…")
         applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
-        place = _place(applied, catalog, nsfw=nsfw, adapters_max=ADAPTERS_MAX)
+        composed = partial(_cell, applied, catalog, nsfw=nsfw, adapters_max=ADAPTERS_MAX)
+        place = _place(applied, catalog, composed, nsfw=nsfw)
         return side_of(AxisAsk(axis), place).axis.values
     return ()
 
 
+def _cell(
+    applied: Applied,
+    catalog: Catalog,
+    draft: Draft,
+    *,
+    nsfw: bool,
+    adapters_max: int,
+    fill: Fill | None = None,
+) -> Composed:
+    applied = replace(applied, draft=draft)
+    return compose_applied(applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
+
+
 def _place(
-    applied: Applied, catalog: Catalog, *, nsfw: bool, adapters_max: int, fill: Fill | None = None
+    applied: Applied, catalog: Catalog, composed: Callable[[Draft], Composed], *, nsfw: bool
 ) -> Place:
     draft = applied.draft
     model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
+    try:
+        preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
+    except UserError:
+        if "preset" not in applied.filled:
+            raise
+        preset = find_preset(None, model, catalog, nsfw=nsfw)
 
     def compose(draft: Draft) -> GenerationRequest:
-        return compose_applied(
-            replace(applied, draft=draft),
-            catalog,
-            nsfw=nsfw,
-            adapters_max=adapters_max,
-            fill=fill,
-        ).request
+        return composed(draft).request
 
-    preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
     return Place(draft, catalog, nsfw, model, preset, compose)
 
 

@@ -8,11 +8,12 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from bot.errors import InvalidRequest, Refused, UserError
+from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
 from bot.request.dialects import understand
+from bot.request.dialects.plain import advisable, read_as_words
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import Draft
 from bot.request.drawing import Typed, check_tags_outside, check_texts, worded
@@ -21,13 +22,14 @@ from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
-from bot.request.offers import default_model, editing_models, find_adapter, find_model
+from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
 from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight
+from bot.request.untyped import fitting, without_misfits, without_negative
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
@@ -114,39 +116,46 @@ def compose_applied(
     """As `compose_with_notes`, for a draft to which its presets have been applied."""
     draft = applied.draft
 
-    def changed(options: Mapping[str, Any]) -> Draft:
+    def changed(options: Mapping[str, Any]) -> Applied:
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
         if changed.model and not catalog.models_called(changed.model):
             model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
             changed = replace(changed, model=model or changed.model)
-        return changed
+        return replace(applied, draft=changed, filled=applied.filled - options.keys())
 
-    def resolve(draft: Draft) -> GenerationRequest:
-        return _resolve(
-            replace(applied, draft=draft),
-            catalog,
-            nsfw=nsfw,
-            adapters_max=adapters_max,
-            draw=draw,
+    def resolve(applied: Applied) -> Composed:
+        resolved, notes = without_misfits(
+            applied,
+            lambda applied: _resolve(
+                applied, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
+            ),
         )
+        return replace(resolved, notes=(*notes, *resolved.notes))
 
     def attempt(options: Mapping[str, Any]) -> GenerationRequest:
-        return resolve(changed(options))
+        return resolve(changed(options)).request
 
     given = {own.name for own in fields(draft) if getattr(draft, own.name) not in (None, ())}
     negative = None if draft.negative is None else _clean(draft.negative)
     # What a preset says is the least of all: what the prompt itself asks for counts for more.
     understood = understand(_clean(draft.prompt), negative, given - applied.filled, attempt, hashes)
     notes = (*applied.notes, *understood.notes)
+
+    def noted(composed: Composed) -> Composed:
+        request = composed.request
+        about_forms = advisable(notes, catalog.models[request.model])
+        own = (*about_forms, *composed.notes, *read_as_words(request, catalog))
+        return replace(composed, notes=own)
+
     if fill is not None and not understood.pasted:
         before = changed(understood.options)
-        usual = fill(before)
-        if before.negative is None and _replaces_negative(applied):
+        usual = fill(before.draft)
+        if before.draft.negative is None and _replaces_negative(applied):
             usual = replace(usual, negative=None)
         with suppress(UserError):
-            return Composed(resolve(usual), notes)
-    return Composed(attempt(understood.options), notes)
+            return noted(resolve(replace(before, draft=usual)))
+    return noted(resolve(changed(understood.options)))
 
 
 def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
@@ -162,27 +171,36 @@ def _resolve(
     nsfw: bool,
     adapters_max: int,
     draw: Callable[[], int],
-) -> GenerationRequest:
+) -> Composed:
     draft = applied.draft
+    notes: list[Notice] = []
     typed = _prompt(applied)
     check_tags_outside(typed)
     prompt, tagged = extract_tags(typed)
     negative = _clean(draft.negative) if draft.negative is not None else None
     check_texts(prompt, negative or "")
 
-    name = draft.model or usual_model(draft, catalog, nsfw=nsfw)
+    name = draft.model or usual_model(catalog, nsfw=nsfw, edits=bool(draft.pictures))
     model = find_model(catalog, name, nsfw=nsfw)
-    negative = _negative(negative, applied, model)
+    if model.takes_negative:
+        negative = _negative(negative, applied, model)
+    elif any(each.negative for each in applied.texts):
+        notes.append(without_negative(model))
     _check_options(replace(draft, negative=negative), model)
     preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
+    own = extract_tags(_clean(draft.prompt))[1]
+    tagged, left_out = fitting(tagged, model, catalog, nsfw=nsfw, but=own)
+    notes += left_out
     listed = parse_adapters(draft.lora or "")
     if "lora" in applied.filled:
         listed = _unless_tagged(listed, tagged, catalog)
+        listed, left_out = fitting(listed, model, catalog, nsfw=nsfw)
+        notes += left_out
     asks = (*tagged, *listed, *draft.adapters)
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
-    width, height = _size(draft.size, draft.shaping, model)
+    width, height = _size(draft.size, draft.shaping, model, preset.scale)
     steps = _steps(draft.steps, preset)
     request = GenerationRequest(
         prompt=prompt,
@@ -219,19 +237,7 @@ def _resolve(
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
-    return worded(drawn, catalog, model=model, nsfw=nsfw)
-
-
-def usual_model(draft: Draft, catalog: Catalog, *, nsfw: bool) -> str:
-    """The key of the model for a draft that names none; "" if none is offered here.
-
-    Raises Refused if there are images to edit, and no model here does.
-    """
-    if not draft.pictures:
-        return default_model(catalog, nsfw=nsfw)
-    if not (able := editing_models(catalog, nsfw=nsfw)):
-        raise Refused("edit.none")
-    return able[0].key
+    return Composed(worded(drawn, catalog, model=model, nsfw=nsfw), tuple(notes))
 
 
 def _prompt(applied: Applied) -> str:
@@ -274,7 +280,8 @@ def _check_options(draft: Draft, model: ModelEntry) -> None:
         given = getattr(draft, name)
         # What an earlier request says without having been asked for is no choice.
         if given and (name != "guidance" or given != model.guidance.default):
-            raise InvalidRequest(name, "family.without", model=model.key, family=model.family.name)
+            code = "edits" if name == "reference" and model.family.pictures_max else name
+            raise InvalidRequest(name, f"family.{code}", model=model.key, family=model.family.name)
 
 
 def _steps(asked: int | None, preset: Preset) -> int:
@@ -337,7 +344,11 @@ def _adapters(
         text_weight = None if ask.text_weight == weight else ask.text_weight
         if text_weight is not None and not model.family.adapts_text:
             raise InvalidRequest(
-                "lora", "family.without", model=model.key, family=model.family.name
+                "lora",
+                "family.text_weight",
+                name=entry.key,
+                model=model.key,
+                family=model.family.name,
             )
         for number in (weight, 0.0 if text_weight is None else text_weight):
             if not WEIGHT_MIN <= number <= WEIGHT_MAX:
@@ -353,9 +364,13 @@ def _adapters(
     return list(chosen.values())
 
 
-def _size(text: str | None, like: Picture | None, model: ModelEntry) -> tuple[int, int]:
+def _size(
+    text: str | None, like: Picture | None, model: ModelEntry, scale: float
+) -> tuple[int, int]:
+    """scale: of the sides of the usual size."""
     if text is None or not text.strip():
-        return pictures.size_like(like, model) if like else model.size
+        usual = pictures.size_like(like, model) if like else model.size
+        return pictures.size_scaled(usual, scale, model)
     width, height = parse_size(text, model.size, model.family)
     for side in (width, height):
         if not model.min_side <= side <= model.max_side or side % model.family.pixel_step:

@@ -39,7 +39,8 @@ _PIECE = re.compile(
     |   [^\\()\[\]:]+ | :""",
     re.VERBOSE,
 )
-_BREAK = re.compile(r"\bBREAK\b")
+BREAK: Final = "BREAK"
+_BREAK = re.compile(rf"\b{BREAK}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,20 @@ def parse(text: str) -> tuple[Span, ...]:
         Span("".join(text for text, _ in same), weight, part)
         for (weight, part), same in groupby((p for p in pieces if p[0]), lambda each: each[1])
     )
+
+
+def marks(text: str) -> tuple[str, ...]:
+    """What of "(", "[" and BREAK changes how `text` is read; not what stands for itself, such as
+    an escaped bracket or one without anything in it."""
+    reading = _Reading(text)
+    count = len(reading.texts)
+    kinds = (("(", reading.round), ("[", reading.square))
+    found = [
+        mark
+        for mark, kind in kinds
+        if any(each.start < (count if each.end is None else each.end) for each in kind.all)
+    ]
+    return (*found, BREAK) if reading.parts and reading.parts[-1] else tuple(found)
 
 
 def _near(weight: float) -> float:

@@ -104,7 +104,7 @@ class GenerationRequest:
     pictures: sha256 of the images to edit, in the order in which the prompt may count them.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     environment: where the image was generated that this repeats, see
-        `bot.recipe.environment_id`; rather there than elsewhere. None: anywhere.
+        `bot.recipe.place_id`; rather there than elsewhere. None: anywhere.
     embeddings: of both prompts, so that later ones of the same names change nothing.
     template: what the prompts were drawn from; None if they are as typed. They were drawn when it
     was asked for, so wildcard files that change later change nothing.

@@ -65,6 +65,18 @@ def editing_models(catalog: Catalog, *, nsfw: bool) -> tuple[ModelEntry, ...]:
     return tuple(m for m in catalog.offered_models(nsfw=nsfw) if m.family.pictures_max)
 
 
+def usual_model(catalog: Catalog, *, nsfw: bool, edits: bool) -> str:
+    """The key of the model for a request that names none; "" if none is offered here.
+
+    edits: whether there are images to edit. Raises Refused if there are, and no model here does.
+    """
+    if not edits:
+        return default_model(catalog, nsfw=nsfw)
+    if not (able := editing_models(catalog, nsfw=nsfw)):
+        raise Refused("edit.none")
+    return able[0].key
+
+
 def check_reference(catalog: Catalog, model: str) -> None:
     """Raise Refused if reference images are not set up here for the model with that key."""
     if catalog.reference_for(model) is None:
@@ -99,7 +111,17 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.disabled", name=said)
     if entry.nsfw and not nsfw:
         raise Refused("model.nsfw", name=said)
-    if why := catalog.unfit_models.get(entry.key):
+    why = catalog.unfit_models.get(entry.key)
+    if why and why.undecided:
+        raise Refused(
+            "model.undecided",
+            name=entry.key,
+            family=why.undecided.name,
+            variants=why.variants,
+            lines=why.lines,
+            heading=entry.heading,
+        )
+    if why:
         families = tuple(family.name for family in FAMILIES.values())
         raise Refused("model.unfit", name=entry.key, what=why.what, families=families)
     return entry

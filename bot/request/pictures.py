@@ -26,11 +26,16 @@ SCHEDULE_MAX: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that a user gave, turned upright. sha256: its key in bot.files.inputs."""
+    """An image that a user gave, turned upright.
+
+    sha256: its key in bot.files.inputs; "" for one that is still to come. measured: whether width
+    and height are its own, or only stand for them.
+    """
 
     sha256: str
     width: int
     height: int
+    measured: bool = True
 
 
 def within(name: str, value: Number | None, default: Number, low: Number, high: Number) -> Number:
@@ -110,7 +115,8 @@ def reference(
 def edited(
     pictures: Sequence[Picture], model: ModelEntry, catalog: Catalog, *, nsfw: bool
 ) -> tuple[str, ...]:
-    """The images to edit. Raises if the model does not edit images, or not so many."""
+    """The images to edit. Raises if the model does not edit images, not so many, or none of such a
+    size."""
     most = model.family.pictures_max
     if pictures and not most:
         able = tuple(each.key for each in editing_models(catalog, nsfw=nsfw))
@@ -119,7 +125,20 @@ def edited(
         raise InvalidRequest("model", "edit.unable", value=model.key, allowed=able[:NAMES_SHOWN])
     if len(pictures) > most:
         raise InvalidRequest("image", "edit.many", value=len(pictures), model=model.key, max=most)
+    for picture in pictures:
+        if picture.measured:
+            _check_editable(picture, model.family)
     return tuple(picture.sha256 for picture in pictures)
+
+
+def _check_editable(picture: Picture, family: Family) -> None:
+    """Raise InvalidRequest if the family cannot edit an image of that size."""
+    width, height, least = picture.width, picture.height, family.picture_side_min
+    if min(width, height) < least:
+        raise InvalidRequest("image", "picture.small", width=width, height=height, min=least)
+    most = family.picture_ratio_max
+    if most is not None and max(width, height) > most * min(width, height):
+        raise InvalidRequest("image", "picture.narrow", width=width, height=height, max=most)
 
 
 def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
@@ -132,6 +151,15 @@ def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
             width -= model.family.pixel_step
         else:
             height -= model.family.pixel_step
+    return width, height
+
+
+def size_scaled(size: tuple[int, int], scale: float, model: ModelEntry) -> tuple[int, int]:
+    """`size` with both sides scaled by at most 1, as far as the model can."""
+    if scale == 1:
+        return size
+    step = model.family.pixel_step
+    width, height = (max(model.min_side, round(side * scale / step) * step) for side in size)
     return width, height
 
 

@@ -18,6 +18,7 @@ class Preset:
     name: None if no preset was requested: everything is then the model's own.
     schedulers: those that may be chosen; empty means all.
     adapter: the distilled LoRA that it needs, in addition to the user's own.
+    scale: of the sides, where no size is asked for.
     """
 
     name: str | None
@@ -27,6 +28,7 @@ class Preset:
     schedulers: tuple[str, ...] = ()
     spacing: str | None = None
     adapter: tuple[AdapterEntry, AdapterUse] | None = None
+    scale: float = 1.0
 
 
 def find_preset(name: str | None, model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
@@ -68,13 +70,18 @@ def _draft(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Preset:
     draft = model.draft
     if draft is None:
         raise _without(DRAFT, model, catalog, nsfw, lambda entry: entry.draft is not None)
+    least, most = model.steps.min, model.steps.max
+    steps = max(least, min(draft.steps, model.steps.default))
+    if draft.spacing:  # its table has exactly so many
+        steps = least = most = draft.steps
     return Preset(
         name=DRAFT,
-        steps=IntRange(min=draft.steps, default=draft.steps, max=draft.steps),
+        steps=IntRange(min=least, default=steps, max=most),
         guidance=model.guidance,
-        scheduler=draft.schedulers[0],
+        scheduler=draft.schedulers[0] if draft.schedulers else model.scheduler,
         schedulers=draft.schedulers,
         spacing=draft.spacing,
+        scale=draft.scale,
     )
 
 

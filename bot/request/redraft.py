@@ -54,7 +54,7 @@ def redraft(
         strength=init.strength if init else None,
         reference=Picture(reference.sha256, *size) if reference else None,
         reference_weight=reference.weight if reference else None,
-        pictures=tuple(Picture(sha256, *size) for sha256 in request.pictures),
+        pictures=tuple(Picture(sha256, *size, measured=False) for sha256 in request.pictures),
         adapters=tuple(
             AdapterAsk(use.key, use.weight, use.text_weight)
             for use in request.adapters

@@ -132,9 +132,10 @@ class Settings(ResultSettings):
     compiled: bool = Field(
         default=False,
         alias="IMAGEN_COMPILE",
-        description="`true` compiles the UNet in the background, once for each of the model's "
-        "usual sizes; not on small cards. Compiled code may round differently, so the same seed "
-        "may not give the same bytes as without it.",
+        description="`true` compiles the network that denoises in the background, once for each "
+        "of the model's usual sizes; not for Z-Image, and not on cards of less than 15 GiB. "
+        "Compiled code may round differently, so the same seed may not give the same bytes as "
+        "without it.",
     )
     model_cache: float | None = Field(
         default=None,

@@ -47,6 +47,7 @@ class SentOrder:
     reference: ReferenceEntry | None
     embeddings: tuple[EmbeddingEntry, ...]
     upscaler: UpscalerEntry | None
+    lent: dict[str, str]
 
     @classmethod
     def of(cls, order: Order) -> Self:
@@ -58,6 +59,7 @@ class SentOrder:
             reference=order.reference,
             embeddings=order.embeddings,
             upscaler=order.upscaler,
+            lent=dict(order.lent),
         )
 
     def with_pictures(self, pictures: Mapping[str, bytes]) -> Order:
@@ -76,6 +78,7 @@ class SentOrder:
             pictures={sha256: pictures[sha256] for sha256 in self.request.inputs},
             embeddings=self.embeddings,
             upscaler=self.upscaler,
+            lent=self.lent,
             name=self.name,
         )
 
@@ -158,6 +161,8 @@ def _check_entries(order: SentOrder) -> None:
             raise WireError(f"order: {name}: allowed are those that the request names")
     if (order.reference is None) != (request.reference is None):
         raise WireError("order: reference: allowed with a reference image, and only then")
+    if not order.lent.keys() <= (order.model.family.lent.keys() if order.model else set()):
+        raise WireError("order: lent: allowed are networks that the model's family has lent")
 
 
 def _check_picture(sha256: str, data: bytes | None) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
+from bot.recipe import Environment
 from catalog import AdapterEntry, ModelEntry
 
 
@@ -19,7 +20,7 @@ class ImageEngine(Protocol):
     preview_interval: float | None
 
     @property
-    def environment(self) -> str: ...
+    def environment(self) -> Environment: ...
 
     @property
     def loaded(self) -> str | None: ...

@@ -180,7 +180,7 @@ class EngineThread:
 
     def _warm_up(self) -> None:
         self._engine.warm_up()
-        if self._engine.environment:
+        if self._engine.environment.machine:
             # From now on, the queue knows where to repeat what was generated in such a one.
             self._lane.environment = self._engine.environment
 

@@ -253,7 +253,8 @@ class JobRunner:
         process, no other job must be blamed again and again; and a suspect runs alone.
         """
         self._running = None
-        self.lane.environment = environment_id(result.recipe.environment)
+        machine = environment_id(result.recipe.environment)
+        self.lane.environment = replace(self.lane.environment, machine=machine)
         running.job = job = replace(running.job, painted_at=now_ms())
         self._saver.begin(running, result)
         if job.deaths < BLAMELESS_MAX if job.isolated else job.attempt <= 1:

@@ -6,6 +6,7 @@ from typing import Final
 
 from catalog.families.anima import ANIMA
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.files import VAE, PipelineFiles
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
@@ -43,9 +44,11 @@ __all__ = [
     "FLUX2",
     "SD15",
     "SDXL",
+    "VAE",
     "ZIMAGE",
     "DraftPreset",
     "Family",
+    "PipelineFiles",
     "Variant",
     "of_architecture",
     "of_repository",

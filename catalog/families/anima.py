@@ -2,10 +2,13 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Variant
+from catalog.families.family import HALF, DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import QWEN
 from catalog.weight_files.dit_adapters import ANIMA as OF_ADAPTERS
 from catalog.weight_files.layouts import ANIMA as ANIMA_MODEL
+from catalog.weight_files.pipeline import MODULAR_INDEX
 
 ANIMA: Final = Family(
     key="anima",
@@ -14,24 +17,44 @@ ANIMA: Final = Family(
     architectures=(ANIMA_MODEL,),
     adapter_bases=(OF_ADAPTERS,),
     text_encoders=(),
+    # Its authors publish the configuration of all variants once, and so one shift, of 3.0.
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_conditioner": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer", "t5_tokenizer"),
+        MODULAR_INDEX,
+    ),
+    vae=QWEN,
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_06b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         ("circlestone-labs/anima", "circlestone-labs/anima-base-v1.0-diffusers")
     ),
     variants=(
         Variant(
             name="turbo",
-            marks=("turbo",),
+            words=("turbo",),
             steps=IntRange(min=4, default=10, max=30),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
+            distilled=True,
+            draft=DraftPreset(steps=10, scale=HALF),
         ),
         Variant(
             name="base",
-            marks=("base", "aesthetic", "preview"),
+            words=("base", "aesthetic", "preview"),
             steps=IntRange(min=10, default=30, max=100),
             guidance=FloatRange(min=1.0, default=4.5, max=20.0),
             takes_negative=True,
+            # Its authors recommend 30 to 50 steps.
+            draft=DraftPreset(steps=30, scale=HALF),
         ),
     ),
     # 59 million parameters in each of 28 blocks for 4,096 tokens, and their attention.
@@ -54,7 +77,6 @@ ANIMA: Final = Family(
     takes_reference=False,
     pictures_max=0,
     adapts_text=True,
-    draft=None,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),
 )

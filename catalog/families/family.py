@@ -1,38 +1,59 @@
 """What the catalog and requests need to know about a model family, without torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
+from catalog.families.files import PipelineFiles
+from catalog.families.naming import heard, together, words_of
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.harmless import is_harmless
+from catalog.weight_files.stated import NOTHING, Stated
+
+HALF: Final = 0.7
+"""Of the sides, so of half the pixels: 720² of 1024²."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftPreset:
-    """The preset "draft": few steps, at timesteps optimised for this family.
+    """The preset "draft": a quick look.
 
-    spacing: name of the timesteps. steps: exactly as many as the published table has.
-    schedulers: those that accept custom timesteps, the default first.
+    steps: as many at most, or exactly as many as the published table of `spacing` has.
+    spacing: name of timesteps that were optimised for the family; None for its usual ones.
+    schedulers: those that accept custom timesteps, the default first; none: all.
+    scale: of the sides, where no size is asked for; of the model's usual size.
     """
 
-    spacing: str
     steps: int
-    schedulers: tuple[str, ...]
+    spacing: str | None = None
+    schedulers: tuple[str, ...] = ()
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """Models of one family that are sampled in one way, although their files look like others'.
 
-    name: as in `ModelEntry.variant`. marks: parts of names, in lower case, that tell it.
+    name: as in `ModelEntry.variant`. words: in lower case, of which a name that has one tells it.
+    usually: words that tell it where a name has nothing like a word of any other.
     steps, guidance: defaults of an entry's bounds; a guidance of at most 1 is none.
     takes_negative: whether negative prompts work.
+    distilled: whether it is made for few steps, which are also its preset "fast".
+    config: hub id of its authors' repository, whose configuration completes a file of it; None for
+        the family's. shift: of its noise levels, where that tells it from the others.
+    draft: the preset "draft", None if there is none.
     """
 
     name: str
-    marks: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    usually: tuple[str, ...] = ()
     steps: IntRange
     guidance: FloatRange
     takes_negative: bool
+    distilled: bool = False
+    config: str | None = None
+    shift: float | None = None
+    draft: DraftPreset | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +66,15 @@ class Family:
     architectures: its models, as named in `weight_files`.
     adapter_bases: base models, as named in `weight_files`, whose adapters fit.
     text_encoders: those that an embedding has to have vectors for, by their folders.
-    config: hub id of the configuration and tokenizers that complete a single-file checkpoint.
+    files: of a model in diffusers' layout.
+    vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
+    config: hub id of the configuration and tokenizers that complete a single-file checkpoint, and
+        of the text encoders and VAE that it may lack: all variants have the same.
+    lent: the networks that come with that as well where a single file has not got them, each with
+        what the names of its tensors begin with in a file that has.
     repositories: hub ids, in lower case, of models of this family; for those that are not
         downloaded yet.
-    variants: how they are sampled; of several, the first whose marks are in a model's names.
+    variants: how they are sampled; see `told`.
     work: of one evaluation of the denoiser at `size`, in 10¹² floating-point operations.
     size: what it generates best. pixel_step: both sides are multiples of it.
     bucket_step: of the sides it was trained on. shapes: usual aspect ratios, width to height.
@@ -60,8 +86,9 @@ class Family:
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
     pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
+    picture_side_min, picture_ratio_max: of each of these, the least width and height, and how many
+        times as long as the short side the long one may be; None for any.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
-    draft: the preset "draft", None if there is none.
     fast_steps, fast_guidance: bounds in the preset "fast"; more undoes the distillation.
     """
 
@@ -71,7 +98,10 @@ class Family:
     architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
     text_encoders: tuple[str, ...]
+    files: PipelineFiles
+    vae: str
     config: str
+    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()
     variants: tuple[Variant, ...]
     work: float
@@ -90,20 +120,64 @@ class Family:
     takes_image: bool
     takes_reference: bool
     pictures_max: int
+    picture_side_min: int = 1
+    picture_ratio_max: int | None = None
     adapts_text: bool
-    draft: DraftPreset | None
     fast_steps: tuple[int, int]
     fast_guidance: tuple[float, float]
 
-    def variant(self, name: str | None, names: Iterable[str]) -> Variant | None:
-        """The variant called `name`, or else the one that `names` tell; None if none is meant.
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Hub ids of all configurations that complete single-file checkpoints."""
+        return (*dict.fromkeys(each.config or self.config for each in self.variants),)
 
-        names: of a model, its hub id and its file.
+    def lacking(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The networks of `lent` that a single file with tensors of these names has not got. Stray
+        constants of a network that was left out are no network."""
+        there = tuple(name for name in names if not is_harmless(name))
+        return tuple(
+            network
+            for network, prefixes in self.lent.items()
+            if not any(name.startswith(prefixes) for name in there)
+        )
+
+    def named(self, name: str | None) -> Variant | None:
+        """The variant that an entry calls so."""
+        return next((each for each in self.variants if each.name == name), None)
+
+    def told(
+        self, names: Iterable[str], repository: str = "", stated: Stated = NOTHING
+    ) -> Variant | None:
+        """The variant that a model's files and names tell; None if they tell none, or several.
+
+        names: of its file, its repository or folder, and its entry; the first that tells counts.
+        repository: its hub id. stated: counts for more, unless a name denies it.
         """
-        if name is not None:
-            return next((each for each in self.variants if each.name == name), None)
         if len(self.variants) == 1:
             return self.variants[0]
-        said = " ".join(names).casefold()
-        told = (each for each in self.variants if any(mark in said for mark in each.marks))
-        return next(told, None)
+        names = (*filter(None, names),)
+        words = {word: each.name for each in self.variants for word in each.words}
+        in_files, in_names = together(stated.names, words), [heard(n, words) for n in names]
+        if in_files.denied or any(each.denied for each in in_names):
+            return None
+        told = self._matching(stated) | {words[word] for word in in_files.said}
+        for each in in_names:
+            told = told or {words[word] for word in each.said}
+        told = told or {each.name for each in self.variants if _same(each.config, repository)}
+        if not told and not in_files.like and not any(each.like for each in in_names):
+            spoken = {word for name in (*stated.names, *names) for word in words_of(name)}
+            told = {each.name for each in self.variants if spoken.intersection(each.usually)}
+        return self.named(*told) if len(told) == 1 else None
+
+    def _matching(self, stated: Stated) -> set[str]:
+        """The names of the variants that are as the files of a model say."""
+        return {
+            each.name
+            for each in self.variants
+            if stated.distilled == each.distilled
+            or (stated.shift is not None and stated.shift == each.shift)
+        }
+
+
+def _same(config: str | None, repository: str) -> bool:
+    return config is not None and config.casefold() == repository.casefold()

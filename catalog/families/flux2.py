@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Variant
+from catalog.families.family import HALF, DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_32
 from catalog.weight_files.dit_adapters import FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.weight_files.layouts import FLUX2_KLEIN
 
@@ -18,24 +20,46 @@ FLUX2: Final = Family(
     # The shapes of some adapters do not tell 4B from 9B, or from FLUX.1.
     adapter_bases=(KLEIN_4B, KLEIN, FLUX_OR_KLEIN),
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_32,
     config="black-forest-labs/FLUX.2-klein-4B",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         ("black-forest-labs/flux.2-klein-4b", "black-forest-labs/flux.2-klein-base-4b")
     ),
     variants=(
         Variant(
             name=BASE,
-            marks=("klein-base", "klein_base", "klein base"),
+            words=("base",),
             steps=IntRange(min=10, default=50, max=100),
             guidance=FloatRange(min=1.0, default=4.0, max=20.0),
             takes_negative=True,
+            config="black-forest-labs/FLUX.2-klein-base-4B",
+            # Its authors give no figure below 50 steps.
+            draft=DraftPreset(steps=50, scale=HALF),
         ),
         Variant(
             name=DISTILLED,
-            marks=("klein",),
+            words=("distilled",),
+            # Its authors call it klein, and only the other one "base"; so do those who convert
+            # their files, and programs that tell them apart (InvokeAI pull request 9011).
+            usually=("klein",),
             steps=IntRange(min=1, default=4, max=20),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
+            distilled=True,
+            config="black-forest-labs/FLUX.2-klein-4B",
+            draft=DraftPreset(steps=4, scale=HALF),
         ),
     ),
     work=42,
@@ -58,8 +82,10 @@ FLUX2: Final = Family(
     takes_image=True,
     takes_reference=False,
     pictures_max=4,
+    # As diffusers' Flux2ImageProcessor.
+    picture_side_min=64,
+    picture_ratio_max=8,
     adapts_text=False,
-    draft=None,
     fast_steps=(1, 8),
     fast_guidance=(1.0, 1.0),
 )

@@ -3,8 +3,10 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.autoencoders import KL_4
 from catalog.weight_files.base_models import SD1_OR_2
 from catalog.weight_files.base_models import SD15 as BASE
 from catalog.weight_files.embedding import FIRST
@@ -17,7 +19,20 @@ SD15: Final = Family(
     # The shapes of an adapter that changes no cross-attention do not tell it from SD 2's.
     adapter_bases=(BASE, SD1_OR_2),
     text_encoders=(FIRST,),
+    files=pipeline_files(
+        {
+            FIRST: OF_TRANSFORMERS,
+            "unet": OF_DIFFUSERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_4,
     config="stable-diffusion-v1-5/stable-diffusion-v1-5",
+    lent={
+        FIRST: ("cond_stage_model.", "text_encoders.clip_l.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(
         (
             "compvis/stable-diffusion-v1-1",
@@ -48,6 +63,10 @@ SD15: Final = Family(
             steps=IntRange(min=10, default=25, max=100),
             guidance=FloatRange(min=1.0, default=7.0, max=30.0),
             takes_negative=True,
+            # The paper's table for it has ten steps, too.
+            draft=DraftPreset(
+                spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")
+            ),
         ),
     ),
     work=0.8,
@@ -70,8 +89,6 @@ SD15: Final = Family(
     takes_reference=True,
     pictures_max=0,
     adapts_text=True,
-    # The paper's table for it has ten steps, too.
-    draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),
 )

@@ -3,8 +3,10 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
 from catalog.schedulers import AYS, SCHEDULERS
+from catalog.weight_files.autoencoders import KL_4
 from catalog.weight_files.base_models import SDXL as BASE
 from catalog.weight_files.base_models import SDXL_OFFSPRING
 from catalog.weight_files.embedding import FIRST, SECOND
@@ -16,13 +18,33 @@ SDXL: Final = Family(
     architectures=(BASE,),
     adapter_bases=(BASE, *SDXL_OFFSPRING),
     text_encoders=(FIRST, SECOND),
+    files=pipeline_files(
+        {
+            FIRST: OF_TRANSFORMERS,
+            SECOND: OF_TRANSFORMERS,
+            "unet": OF_DIFFUSERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer", "tokenizer_2"),
+    ),
+    vae=KL_4,
     config="stabilityai/stable-diffusion-xl-base-1.0",
+    lent={
+        FIRST: ("conditioner.embedders.0.", "text_encoders.clip_l.", "text_encoder."),
+        SECOND: ("conditioner.embedders.1.", "text_encoders.clip_g.", "text_encoder_2."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     variants=(
         Variant(
             name="base",
             steps=IntRange(min=10, default=30, max=100),
             guidance=FloatRange(min=1.0, default=7.5, max=30.0),
             takes_negative=True,
+            # The paper's table for SDXL has ten steps. Karras schedulers compute their own
+            # timesteps.
+            draft=DraftPreset(
+                spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")
+            ),
         ),
     ),
     work=6.8,
@@ -48,8 +70,6 @@ SDXL: Final = Family(
     takes_reference=True,
     pictures_max=0,
     adapts_text=True,
-    # The paper's table for SDXL has ten steps. Karras schedulers compute their own timesteps.
-    draft=DraftPreset(spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")),
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),
 )

@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from catalog.families.family import Family, Variant
+from catalog.families.family import HALF, DraftPreset, Family, Variant
+from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.ranges import FloatRange, IntRange
+from catalog.weight_files.autoencoders import KL_16
 from catalog.weight_files.dit_adapters import Z_IMAGE as OF_ADAPTERS
 from catalog.weight_files.layouts import Z_IMAGE
 
@@ -14,22 +16,44 @@ ZIMAGE: Final = Family(
     architectures=(Z_IMAGE,),
     adapter_bases=(OF_ADAPTERS,),
     text_encoders=(),
+    files=pipeline_files(
+        {
+            "transformer": OF_DIFFUSERS,
+            "text_encoder": OF_TRANSFORMERS,
+            VAE: OF_DIFFUSERS,
+        },
+        ("tokenizer",),
+    ),
+    vae=KL_16,
     config="Tongyi-MAI/Z-Image-Turbo",
+    lent={
+        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        VAE: ("first_stage_model.", "vae."),
+    },
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
     variants=(
         Variant(
             name="turbo",
-            marks=("turbo",),
+            words=("turbo",),
             steps=IntRange(min=1, default=9, max=30),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
+            distilled=True,
+            config="Tongyi-MAI/Z-Image-Turbo",
+            shift=3.0,
+            draft=DraftPreset(steps=9, scale=HALF),
         ),
         Variant(
             name="base",
-            marks=("base", "tongyi-mai/z-image"),
+            # Its authors call it Z-Image, as many did Turbo while there was no other.
+            words=("base",),
             steps=IntRange(min=10, default=40, max=100),
             guidance=FloatRange(min=1.0, default=5.0, max=20.0),
             takes_negative=True,
+            config="Tongyi-MAI/Z-Image",
+            shift=6.0,
+            # Its authors recommend 28 to 50 steps.
+            draft=DraftPreset(steps=28, scale=HALF),
         ),
     ),
     work=60,
@@ -49,7 +73,6 @@ ZIMAGE: Final = Family(
     takes_reference=False,
     pictures_max=0,
     adapts_text=True,
-    draft=None,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),
 )

@@ -17,6 +17,7 @@ from catalog.schema.fields import (
     Link,
     Name,
     Revision,
+    SafetensorsSource,
     Scheduler,
     Source,
     StyleText,
@@ -64,6 +65,7 @@ class AdapterEntry(Entry):
     models: keys of the models it fits; empty means all.
     """
 
+    path: SafetensorsSource
     default_weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
     trigger_words: Triggers = ()
     models: Keys = ()
@@ -78,6 +80,7 @@ class EmbeddingEntry(Entry):
     models: keys of the models it fits; empty means all.
     """
 
+    path: SafetensorsSource
     second: WeightFile | None = None
     token: Annotated[Line, Field(max_length=TRIGGER_MAX)] = ""
     models: Keys = ()
@@ -96,6 +99,8 @@ class UpscalerEntry(Entry):
     path: hub id, folder, one .safetensors file, or `builtin:NAME`; weight_name: which file of a
         repository. Its architecture and factor are read from the file.
     """
+
+    path: SafetensorsSource
 
 
 class StyleEntry(StrictTable):

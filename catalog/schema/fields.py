@@ -17,6 +17,8 @@ from catalog.limits import (
 )
 from catalog.lines import CONTROL
 from catalog.schedulers import SCHEDULERS
+from catalog.weight_files.gguf import MODEL_SUFFIXES
+from catalog.weight_files.gguf import SUFFIX as GGUF
 
 _KEY: Final = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{KEY_MAX - 1}}}")
 _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
@@ -43,12 +45,28 @@ def _source(text: str) -> str:
     return text
 
 
+def _no_gguf(text: str) -> str:
+    if text.lower().endswith(GGUF):
+        raise ValueError(f"must not be a {GGUF} file: only models can be")
+    return text
+
+
 def _inside_repository(text: str) -> str:
     path = PureWindowsPath(text)
     if path.is_absolute() or path.root or path.drive or ".." in path.parts:
         raise ValueError("must be the name of a file inside the repository or folder")
-    if not text.lower().endswith(".safetensors"):
+    return text
+
+
+def _weights(text: str) -> str:
+    if not _no_gguf(text).lower().endswith(".safetensors"):
         raise ValueError("must end in .safetensors")
+    return text
+
+
+def _weights_of_model(text: str) -> str:
+    if not text.lower().endswith(MODEL_SUFFIXES):
+        raise ValueError(f"must end in {' or '.join(MODEL_SUFFIXES)}")
     return text
 
 
@@ -74,9 +92,13 @@ def _scheduler(text: str) -> str:
 Line = Annotated[str, AfterValidator(_plain)]
 Name = Annotated[Line, Field(min_length=1, max_length=NAME_MAX)]
 Source = Annotated[Line, Field(min_length=1, max_length=1024), AfterValidator(_source)]
-WeightFile = Annotated[
+SafetensorsSource = Annotated[Source, AfterValidator(_no_gguf)]
+"""Of everything but models."""
+_FileInside = Annotated[
     Line, Field(min_length=1, max_length=256), AfterValidator(_inside_repository)
 ]
+WeightFile = Annotated[_FileInside, AfterValidator(_weights)]
+ModelFile = Annotated[_FileInside, AfterValidator(_weights_of_model)]
 Subfolder = Annotated[Line, Field(min_length=1, max_length=256), AfterValidator(_folder_inside)]
 Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]
 Description = Annotated[str, Field(max_length=1000)]

@@ -11,7 +11,8 @@ from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.ranges import FloatRange, IntRange, StrictTable
 from catalog.schedulers import FITTING, fitting
 from catalog.schema.entry import Entry
-from catalog.schema.fields import ClipSkip, Scheduler, Side, Size, Source
+from catalog.schema.fields import ClipSkip, ModelFile, Scheduler, Side, Size, Source
+from catalog.weight_files.stated import last
 
 _OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels")
 _OF_VARIANT: Final = ("steps", "guidance")
@@ -55,11 +56,11 @@ class FastPreset(StrictTable):
 class ModelEntry(Entry):
     """One checkpoint that users can choose.
 
-    path: hub id, folder in diffusers layout, one .safetensors checkpoint, or `builtin:NAME`.
+    path: hub id, folder in diffusers layout, one .safetensors or .gguf file, or `builtin:NAME`.
     weight_name: which file of a repository or folder with single-file checkpoints.
     revision: commit, tag or branch of the hub repository.
     family: what its files say, as far as they are here; see `judging.told`.
-    variant: of its family; None: what its names say.
+    variant: of its family; None: what its files or else its names say.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
     clip_skip: counted as in AUTOMATIC1111, the last layer is 1; None: the family's own.
@@ -68,10 +69,12 @@ class ModelEntry(Entry):
     zero_terminal_snr: whether it was trained with zero terminal SNR; None: what its files say.
     guidance_rescale: 0.0–1.0, how much of the contrast that guidance adds is removed, for models
         with zero terminal SNR (arXiv 2305.08891, which recommends 0.7).
-    fast: what the preset "fast" sets; None if the model does not offer it.
+    fast: what the preset "fast" sets; None if the model does not offer it. That of a distilled
+        variant is what it usually does.
     Sizes, steps, guidance and scheduler default to those of the family and its variant.
     """
 
+    weight_name: ModelFile | None = None
     family: FamilyKey = DEFAULT
     variant: str | None = None
     vae_path: Source | None = None
@@ -93,19 +96,44 @@ class ModelEntry(Entry):
 
     @property
     def completed_by(self) -> str:
-        """Hub id or folder of what a single-file checkpoint has not got."""
-        return self.config or self.family.config
+        """Hub id or folder of the configuration and tokenizers of a single-file checkpoint."""
+        return self.config or self.sampled_as.config or self.family.config
+
+    @property
+    def lent_by(self) -> str:
+        """Hub id or folder of the networks that a single-file checkpoint has not got.
+
+        All variants have the same, which are therefore downloaded from one place.
+        """
+        usual = self.config is None or self.config in self.family.configs
+        return self.family.config if usual else str(self.config)
+
+    @property
+    def heading(self) -> str:
+        """Of its table in models.toml."""
+        return f'[models."{self.key}"]' if "." in self.key else f"[models.{self.key}]"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By which its variant is told."""
+        return (*names_of(self.path, self.weight_name), self.name)
 
     @property
     def told_variant(self) -> Variant | None:
         """The variant that it names or that its names tell; None if they do not."""
-        names = (self.path, self.weight_name or "", self.name)
-        return self.family.variant(self.variant, names)
+        if self.variant is not None:
+            return self.family.named(self.variant)
+        return self.family.told(self.names, self.path)
+
+    @property
+    def sampled_as(self) -> Variant:
+        """The variant; any of them for a model that nobody can use, because it is not told."""
+        return self.told_variant or self.family.variants[0]
 
     @property
     def takes_negative(self) -> bool:
         """Whether negative prompts work."""
-        return (self.told_variant or self.family.variants[0]).takes_negative
+        return self.sampled_as.takes_negative
 
     @property
     def takes_guidance(self) -> bool:
@@ -140,8 +168,9 @@ class ModelEntry(Entry):
 
     @property
     def draft(self) -> DraftPreset | None:
-        """The preset "draft", whose timesteps are for the discrete steps of most models."""
-        return None if self.prediction in FITTING else self.family.draft
+        """The preset "draft", whose timesteps may be for the discrete steps of most models."""
+        draft = self.sampled_as.draft
+        return None if draft and draft.spacing and self.prediction in FITTING else draft
 
     @model_validator(mode="before")
     @classmethod
@@ -151,13 +180,20 @@ class ModelEntry(Entry):
             return fields
         given = fields.get("family", DEFAULT)
         family = given if isinstance(given, Family) else FAMILIES.get(str(given), DEFAULT)
-        variant = family.variant(*_naming(fields)) or family.variants[0]
+        variant = _variant(family, fields) or family.variants[0]
         prediction = fields.get("prediction")
         known = prediction if isinstance(prediction, str) else None
+        scheduler = fields.get("scheduler", fitting(known, family.schedulers)[0])
+        usual = {
+            "steps": variant.steps.default,
+            "guidance": variant.guidance.default,
+            "scheduler": scheduler,
+        }
         return {
             **{name: getattr(family, name) for name in _OF_FAMILY},
             **{name: getattr(variant, name) for name in _OF_VARIANT},
-            "scheduler": fitting(known, family.schedulers)[0],
+            "scheduler": scheduler,
+            "fast": usual if variant.distilled else None,
             **fields,
         }
 
@@ -224,8 +260,16 @@ class ModelEntry(Entry):
         return self
 
 
-def _naming(fields: dict[str, Any]) -> tuple[str | None, tuple[str, ...]]:
-    """The variant and the names in unchecked fields; see `ModelEntry.told_variant`."""
-    variant = fields.get("variant")
-    names = tuple(str(fields.get(name) or "") for name in ("path", "weight_name", "name"))
-    return (variant if isinstance(variant, str) else None), names
+def names_of(path: str, weight_name: str | None) -> tuple[str, ...]:
+    """The names of a file and of its repository or folder."""
+    return last(weight_name or ""), last(path)
+
+
+def _variant(family: Family, fields: dict[str, Any]) -> Variant | None:
+    """The variant in unchecked fields; see `ModelEntry.told_variant`."""
+    if isinstance(variant := fields.get("variant"), str):
+        return family.named(variant)
+    path, weight_name, name = (
+        str(fields.get(key) or "") for key in ("path", "weight_name", "name")
+    )
+    return family.told((*names_of(path, weight_name), name), path)

@@ -19,8 +19,8 @@ SUFFIXES: Final = (
     ".api_info.json",  # CivitAI Browser+
     ".rgthree-info.json",  # rgthree-comfy
 )
-"""What stands in place of `.safetensors` in a sidecar's name, the most telling first. Some programs
-append it instead: `ink.safetensors.rgthree-info.json`."""
+"""What stands in place of the weight file's ending in a sidecar's name, the most telling first.
+Some programs append it instead: `ink.safetensors.rgthree-info.json`."""
 
 _Said = tuple[Sidecar, tuple[str, ...]]
 _Stamp = tuple[str, int, int, int]

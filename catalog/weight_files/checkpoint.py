@@ -12,18 +12,21 @@ from catalog.weight_files import evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.architectures import transformer
+from catalog.weight_files.autoencoders import USABLE, autoencoder
 from catalog.weight_files.base_models import Shapes
+from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
-from catalog.weight_files.parts import OF_VAE, VAE, holds_vae, model_kind
+from catalog.weight_files.parts import OF_ENCODERS, model_kind
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.stated import NOTHING, Stated, in_metadata
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
 
 UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
-TEXT_ENCODERS: Final = "text encoders"
+EMA_ALONE: Final = "checkpoint with nothing but running averages (model_ema) of its denoiser"
 
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
 _MOVE_VAE: Final = "name it as vae_path of a model in models.toml instead"
@@ -34,43 +37,39 @@ class CheckpointFacts:
     """What a file in the place of a checkpoint is.
 
     what: a noun phrase without an article: "SDXL checkpoint", "LoRA", "Flux (dev) transformer".
-    model: the one of `layouts.USABLE` that it is a checkpoint of; "" if it is something else.
-    lacks: TEXT_ENCODERS, VAE: what such a checkpoint lacks.
+    model: the one of `layouts.USABLE` that it is a checkpoint of; "" if it is something else. What
+        it lacks of text encoders and VAE comes with the configuration that completes it.
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
     refusal: why it cannot be used whatever its entry says; None if it can.
-    holds_vae: whether it can be the `vae_path` of a model.
+    vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
+    stated: about its variant, where a checkpoint may be of several.
     title: its name in the words of who trained it, "" if there is none.
     """
 
     what: str
     model: str = ""
-    lacks: tuple[str, ...] = ()
     config: str = ""
     refusal: Refusal | None = None
-    holds_vae: bool = False
+    vae: str = ""
     prediction: str | None = None
     unclear: Refusal | None = None
+    stated: Stated = NOTHING
     title: str = ""
 
     def unfit(
-        self, *, of: Collection[str], vae: bool, config: bool, prediction: bool = False
+        self, *, of: Collection[str], config: bool, prediction: bool = False
     ) -> Refusal | None:
         """Why it cannot be used as a checkpoint of one of the models `of`; None if it can.
 
-        vae, config, prediction: whether its entry names a VAE, a configuration, and what it was
-        trained to predict.
+        config, prediction: whether its entry names a configuration, and what it was trained to
+        predict.
         """
         if self.model and self.model not in of:
             return Refusal(self.what)
         if self.refusal:
             return self.refusal
-        if TEXT_ENCODERS in self.lacks:
-            return Refusal(f"{self.what} without {' and '.join(self.lacks)}")
-        if VAE in self.lacks and not vae:
-            advice = "give it an entry with vae_path in models.toml"
-            return Refusal(f"{self.what} without a VAE", advice)
         if self.config and not config:
             advice = f'give it an entry with config = "{self.config}" in models.toml'
             return Refusal(f"{self.what} with fewer layers than SDXL", advice)
@@ -87,11 +86,13 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     found = None if _is_adapter(shapes) else _denoiser(shapes)
     if found is None:
         what, advice = _other(shapes, header.metadata)
-        vae = holds_vae(shapes)
-        return CheckpointFacts(what, refusal=Refusal(what, advice), holds_vae=vae, title=title)
+        vae = autoencoder(shapes)
+        return CheckpointFacts(what, refusal=Refusal(what, advice), vae=vae, title=title)
     model, what, config = found
-    lacks = _lacks(model, shapes)
-    reason = quantisation.refusal(header)
+    reason = quantisation.refusal(header, file)
+    refusal = unreadable_weights(what, reason) if reason else None
+    if not _encoders_fit(model, shapes):
+        refusal = Refusal(f"{what} with incomplete or unknown text encoders")
     prediction, unclear = None, None
     try:
         # Those that their configuration completes were all trained alike.
@@ -101,12 +102,12 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     return CheckpointFacts(
         what=what,
         model=model,
-        lacks=lacks,
         config=config,
-        refusal=unreadable_weights(what, reason) if reason else None,
-        holds_vae=VAE not in lacks,
+        refusal=refusal,
+        vae=autoencoder(shapes),
         prediction=prediction,
         unclear=unclear,
+        stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
         title=title,
     )
 
@@ -121,16 +122,19 @@ def _denoiser(shapes: Shapes) -> tuple[str, str, str] | None:
     return (name, model_kind(shapes), "") if name in ENCODERS else None
 
 
-def _lacks(model: str, shapes: Shapes) -> tuple[str, ...]:
+def _encoders_fit(model: str, shapes: Shapes) -> bool:
+    """Whether all text encoders of the model are in the file, in names that are known, or none.
+
+    Others in place of its own would generate something else than it was trained for.
+    """
     layouts = ENCODERS[model]
-    if layouts is None:
-        return ()
-    encoders = any(
-        all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
+    own = [n for n in shapes if n.startswith(OF_ENCODERS) and not is_harmless(n)]
+    if layouts is None or not own:
+        return True
+    return any(
+        all(any(name.startswith(prefix) for name in own) for prefix in prefixes)
         for prefixes in layouts
     )
-    vae = any(name.startswith(OF_VAE) for name in shapes)
-    return (*(() if encoders else (TEXT_ENCODERS,)), *(() if vae else (VAE,)))
 
 
 def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
@@ -141,8 +145,10 @@ def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
         facts = adapter_facts(shapes, metadata)
         name = "LoRA" if facts.algorithm == UNKNOWN else facts.algorithm
         return (f"{name} for {facts.base}" if facts.base else name), _MOVE_LORA
+    if any(name.startswith("model_ema.") for name in shapes):
+        return EMA_ALONE, INSTEAD
     what = model_kind(shapes) or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
-    return what, _MOVE_VAE if what == VAE else INSTEAD
+    return what, _MOVE_VAE if what in USABLE else INSTEAD
 
 
 _TEXT_WIDTHS: Final = frozenset((768, 1024, 1280, 2048, 3072, 4096))

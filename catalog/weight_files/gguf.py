@@ -6,6 +6,7 @@ in include/ggml.h and `type_traits` in src/ggml.c.
 
 import math
 import os
+import re
 import stat
 import struct
 from collections.abc import Mapping
@@ -71,9 +72,17 @@ BLOCKS: Final[Mapping[str, Packing]] = {
 }
 """Those that are made plain numbers when they are read (see `bot.engine.weights.blocks`)."""
 
+_IN_NAMES: Final = re.compile(
+    r"[-_. ](?:ud[-_])?(?:i?q\d_(?:\d|k(?:_(?:xxs|xs|s|m|l|xl))?|xxs|xs|s|m|nl)|tq\d_0|mxfp4"
+    r"|bf16|fp?(?:16|32))$",
+    re.IGNORECASE,
+)
+"""How a file is packed, at the end of its name: "-Q4_K_M", "_q8_0", "-UD-Q5_K_XL", ".BF16"."""
 _ORIGINAL: Final = "comfy.gguf.orig_shape."
 """Begins a key with the shape of a tensor that was flattened because the format has four axes:
 tools/convert.py of github.com/city96/ComfyUI-GGUF."""
+_PARTS: Final = "split.count"
+"""Of a file that `gguf-split` of llama.cpp cut into several: how many."""
 _PLAIN: Final = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q",
     12: "<d",
@@ -81,6 +90,12 @@ _PLAIN: Final = {
 """Types of metadata, by their numbers, for `struct`."""
 _STRING: Final = 8
 _ARRAY: Final = 9
+
+
+def without_packing(stem: str) -> str:
+    """The name of a file, given without its ending, without what says how it is packed."""
+    found = _IN_NAMES.search(stem)
+    return stem[: found.start()] if found and found.start() else stem
 
 
 class NotGguf(HeaderError):
@@ -137,6 +152,8 @@ class _Reader:
         if keys > KEYS_LIMIT:
             raise NotGguf(f"it claims {keys} keys; the limit is {KEYS_LIMIT}")
         said = self._metadata(keys)
+        if type(parts := said.get(_PARTS)) is int and parts > 1:
+            raise NotGguf(f"it is one of {parts} files that belong together; get them as one file")
         alignment = said.get("general.alignment", ALIGNMENT)
         if type(alignment) is not int or not (0 < alignment <= _ALIGNMENT_MAX) or alignment % 8:
             raise NotGguf(f"its general.alignment is {alignment!r:.20}, no multiple of 8")

@@ -21,7 +21,7 @@ ENCODERS: Final[Mapping[str, tuple[tuple[str, ...], ...] | None]] = {
     ANIMA: None,
 }
 """Model → what the names of its text encoders begin with: in the files of its authors, of diffusers
-and of ComfyUI. None: whatever a file lacks comes with the configuration that completes it."""
+and of ComfyUI. None: they are all read from files of any layout."""
 USABLE: Final = tuple(ENCODERS)
 """The models that `catalog.families` has a family for."""
 INSTEAD: Final = f"only checkpoints of {', '.join(USABLE[:-1])} and {USABLE[-1]} can be used"

@@ -3,34 +3,26 @@
 from typing import Final
 
 from catalog.weight_files import architectures, unet
+from catalog.weight_files.autoencoders import OF_VAE, autoencoder
 from catalog.weight_files.base_models import Shapes
-
-VAE: Final = "VAE"
 
 OF_ENCODERS: Final = (
     *("conditioner.embedders.", "cond_stage_model.", "text_encoders.", "text_encoder."),
     *("text_encoder_2.", "text_encoder_3.", "text_model.", "te1.", "clip_l.", "clip_g.", "t5xxl."),
 )
-OF_VAE: Final = ("first_stage_model.", "vae.")
-"""What the names of a checkpoint's other networks begin with."""
+"""What the names of a checkpoint's text encoders begin with."""
 
 
 def model_kind(shapes: Shapes) -> str:
     """What the file with these tensors is, a noun phrase without an article; "" if unknown.
 
-    For files that are not adapters: "SD 1.5 checkpoint", "Flux (dev) transformer", "VAE" …
+    For files that are not adapters: "SD 1.5 checkpoint", "Flux (dev) transformer" …
     """
     if facts := unet.unet(shapes):
         return f"{facts} {_extent(shapes, 'UNet')}"
     if name := architectures.transformer(shapes):
         return f"{name} {_extent(shapes, 'transformer')}"
     return _part(shapes)
-
-
-def holds_vae(shapes: Shapes) -> bool:
-    """Whether a VAE of as many channels as SDXL's is in the file, alone or with other networks."""
-    inputs = (shapes.get(f"{prefix}decoder.conv_in.weight", ()) for prefix in _VAE_PREFIXES)
-    return any(len(shape) == 4 and _VAE_OF_CHANNELS.get(shape[1]) == VAE for shape in inputs)
 
 
 def _extent(shapes: Shapes, denoiser: str) -> str:
@@ -72,19 +64,11 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 """Parts of a model and its helpers, each with tensors that prove it."""
 
-_VAE_PREFIXES: Final = ("", *OF_VAE, "model.")
-_VAE_OF_CHANNELS: Final = {4: VAE, 16: "VAE of Flux or SD 3"}
-
 
 def _part(shapes: Shapes) -> str:
-    for prefix in _VAE_PREFIXES:
-        latents = shapes.get(f"{prefix}decoder.conv_in.weight", ())
-        if len(latents) == 5:
-            return "VAE of a video model"
-        if len(latents) == 4 and not any(name.startswith(OF_ENCODERS) for name in shapes):
-            return _VAE_OF_CHANNELS.get(latents[1], "VAE of another model")
-    if "decoder.conv1.weight" in shapes and "encoder.conv1.weight" in shapes:
-        return "VAE of Wan or Qwen-Image"
+    vae = autoencoder(shapes)
+    if vae and not any(name.startswith(OF_ENCODERS) for name in shapes):
+        return vae
     if any(".motion_modules." in name for name in shapes):
         return "motion module (AnimateDiff)"
     name = next((name for name, needed in _PARTS if all(part in shapes for part in needed)), "")

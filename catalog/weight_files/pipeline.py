@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.weight_files import evidence, quantisation
+from catalog.weight_files.autoencoders import ANOTHER, KL_4, KL_16, KL_32, QWEN
 from catalog.weight_files.base_models import SDXL
 from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.layouts import ANIMA, FLUX2_KLEIN, USABLE, Z_IMAGE
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.stated import NOTHING, Stated, in_folder
 from catalog.weight_files.unet import GUIDED, UNetFacts, without_sizes
 
 INDEX: Final = "model_index.json"
@@ -21,6 +23,8 @@ INDEXES: Final = (INDEX, MODULAR_INDEX)
 READ: Final = (MODULAR_INDEX, INDEX, "unet/config.json", "transformer/config.json")
 """The files that decide what a folder is."""
 WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
+AUTOENCODERS: Final = ("config.json", "vae/config.json")
+"""Where the configuration of a VAE is in its own folder, or else in a pipeline's."""
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
@@ -54,8 +58,6 @@ _USABLE: Final = {"Flux2Klein": FLUX2_KLEIN, "ZImage": Z_IMAGE, "AnimaModular": 
 """The same for models of `layouts.USABLE` that have no UNet."""
 _KLEIN_9B: Final = (8, 24)
 """Double and single blocks of the larger FLUX.2 klein."""
-_VARIANTS: Final = {True: "distilled", False: "base"}
-"""What `is_distilled` in the index of FLUX.2 klein says."""
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
 _PARTS: Final = {
     "unet": ("UNet2DConditionModel",),
@@ -67,6 +69,14 @@ _REFINER: Final = 1280
 """Width of the text embeddings that a refiner reads."""
 _REFINER_SIZES: Final = 2560
 _CHANNELS: Final = 4
+_VAES: Final[Mapping[str, tuple[str, int, Mapping[int, str]]]] = {
+    "AutoencoderKL": ("latent_channels", 4, {4: KL_4, 16: KL_16}),
+    "AutoencoderKLFlux2": ("latent_channels", 32, {32: KL_32}),
+    "AutoencoderKLQwenImage": ("z_dim", 16, {16: QWEN}),
+}
+"""Class of a VAE → the field with its channels, what it is if not given, and what they tell."""
+_SCALE_OF_SD3: Final = 1.5305
+"""`scaling_factor` of its VAE, whose tensors are like FLUX.1's."""
 _NAME_MAX: Final = 60
 _NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
@@ -92,13 +102,13 @@ class FolderFacts:
     model: the one of `layouts.USABLE` that it is; "" if it is another, or does not say.
     refusal: why it cannot be used; None if it can, as far as it tells.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
-    variant: of its family, as in `ModelEntry`; None if it does not say.
+    stated: about its variant, where the model may be of several.
     """
 
     model: str = ""
     refusal: Refusal | None = None
     prediction: str | None = None
-    variant: str | None = None
+    stated: Stated = NOTHING
 
     def unfit(self, *, of: Collection[str], prediction: bool) -> Refusal | None:
         """Why it cannot be used as one of the models `of`; None if it can, as far as it tells.
@@ -125,7 +135,7 @@ def folder_facts(folder: Path) -> FolderFacts:
             continue
         except ConfigurationError as error:
             return FolderFacts(refusal=Refusal("folder that cannot be read", str(error)))
-    if "" in found and (transformed := _of_transformer(found[""], found.get("transformer", {}))):
+    if "" in found and (transformed := _of_transformer(found, folder)):
         return transformed
     if "" in found and (what := kind_of_pipeline(found[""])):
         return FolderFacts(refusal=Refusal(what))
@@ -142,8 +152,9 @@ def folder_facts(folder: Path) -> FolderFacts:
         return FolderFacts(unet.model, unclear_training(what, evidence.unclear(error)))
 
 
-def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> FolderFacts | None:
-    """A model of `_USABLE`; None if the index is of another."""
+def _of_transformer(found: Mapping[str, Mapping[str, Any]], folder: Path) -> FolderFacts | None:
+    """A model of `_USABLE`; None if the index is of another. Raises OSError."""
+    index, config = found[""], found.get("transformer", {})
     model = _USABLE.get(str(index.get("_class_name")).removesuffix("Pipeline"))
     if model is None:
         return None
@@ -154,9 +165,7 @@ def _of_transformer(index: Mapping[str, Any], config: Mapping[str, Any]) -> Fold
             return FolderFacts(refusal=Refusal("FLUX.2 klein 9B model"))
     if reason := quantisation.config_refusal(config):
         return FolderFacts(model, unreadable_weights(what, reason))
-    distilled = index.get("is_distilled")
-    variant = _VARIANTS.get(distilled) if isinstance(distilled, bool) else None
-    return FolderFacts(model, variant=variant)
+    return FolderFacts(model, stated=in_folder(folder, index))
 
 
 def kind_of_pipeline(index: Mapping[str, Any]) -> str:
@@ -209,3 +218,32 @@ def unet_of(config: Mapping[str, Any]) -> UNetFacts:
     if config.get("projection_class_embeddings_input_dim") == _REFINER_SIZES or context == _REFINER:
         return UNetFacts("SDXL refiner")
     return UNetFacts(SDXL, task)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderFacts:
+    """What the configuration of a VAE says: what it is, as in `autoencoders`; "" if nothing."""
+
+    what: str = ""
+
+
+def autoencoder_facts(file: Path) -> AutoencoderFacts:
+    """Judge the `config.json` of a VAE. Raises OSError if it cannot be read."""
+    try:
+        return AutoencoderFacts(autoencoder_of(read_configuration(file)))
+    except ConfigurationError as error:
+        return AutoencoderFacts(f"folder that cannot be read ({error})")
+
+
+def autoencoder_of(config: Mapping[str, Any]) -> str:
+    """What the VAE with this configuration is, as in `autoencoders`; "" if it does not say."""
+    name = config.get("_class_name")
+    if name is None:
+        return ""
+    if not isinstance(name, str) or name not in _VAES:
+        return f"VAE of the class {_plain(str(name))}"
+    field, usual, known = _VAES[name]
+    channels = config.get(field, usual)
+    found = known.get(channels, ANOTHER) if isinstance(channels, int) else ANOTHER
+    of_sd3 = found == KL_16 and config.get("scaling_factor") == _SCALE_OF_SD3
+    return "VAE of SD 3" if of_sd3 else found

@@ -6,6 +6,7 @@ by a scale beside each weight. All other kinds would be taken for plain numbers,
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -20,6 +21,8 @@ FORMATS: Final = ("float8_e4m3fn", "float8_e5m2")
 """ComfyUI's names of the formats that are a scale times an 8-bit float."""
 MARK: Final = ".comfy_quant"
 """Ends the name of a small JSON text that names the format of one layer."""
+MARK_MAX: Final = 4096
+"""Bytes of such a text; usual are 27 to 100."""
 METADATA_MAX: Final = 4 * 1024 * 1024
 """Characters of `_quantization_metadata`; SDXL's 800 layers take 100,000."""
 
@@ -110,16 +113,33 @@ def check_format(raw: bytes, where: str) -> None:
     _check_layer(said, where)
 
 
-def refusal(header: Header) -> str | None:
+def refusal(header: Header, file: Path | None = None) -> str | None:
     """Why the weights of a file with this header cannot be read; None if they can.
 
-    The reason completes "not offered: …", as in `catalog.misfit`.
+    The reason completes "not offered: …", as in `catalog.misfit`. file: the one with this header,
+    in which layers may name their formats, as ComfyUI writes them. Raises OSError.
     """
     try:
+        if file is not None:
+            _check_marks(header, file)
         scales_of(header)
     except UnknownQuantisation as error:
         return f"its weights cannot be read: {error}"
     return None
+
+
+def _check_marks(header: Header, file: Path) -> None:
+    """Check the formats that layers name in texts beside them: types alone do not tell mxfp8, or
+    int8 with convrot, from others."""
+    marks = sorted((header.starts[name], name) for name in header.shapes if name.endswith(MARK))
+    if not marks:
+        return
+    with file.open("rb") as opened:
+        for start, name in marks:
+            if header.sizes[name] > MARK_MAX:
+                raise UnknownQuantisation(f"{_shown(name)} is larger than {MARK_MAX} bytes")
+            opened.seek(header.data_start + start)
+            check_format(opened.read(header.sizes[name]), name)
 
 
 def config_refusal(config: Mapping[str, Any]) -> str | None:

@@ -37,7 +37,8 @@ def unreadable_weights(what: str, reason: str) -> Refusal:
 
     what: a noun phrase. reason: a clause, from `quantisation`.
     """
-    return Refusal(f"{what} ({reason})", "", of_weights=True)
+    advice = "use a version of it in fp16, bf16, fp8, or one of the GGUF types that are read"
+    return Refusal(f"{what} ({reason})", advice, of_weights=True)
 
 
 _SPELT_OUT: Final = frozenset(("SDXL", "SD", "SSD-1B", "SVD", "LTX", "LLM"))

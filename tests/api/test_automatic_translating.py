@@ -11,8 +11,17 @@ from bot.api.automatic.translating import Translated, asked_model, translate
 from bot.api.automatic.unused import ETA, NEUTRAL, OF_HIRES, SETTINGS
 from bot.errors import InvalidRequest
 from bot.request import Draft, compose
+from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
+from catalog.families import FAMILIES, FLUX2
 
+EVERY = [
+    ModelEntry(key=f"{key}-{each.name}", name="M", path="a/b", family=family, variant=each.name)
+    for key, family in FAMILIES.items()
+    for each in family.variants
+]
+"""A model of every variant of every family."""
+say = Texts.read().speaker()
 MODEL = ModelEntry(key="base", name="Base", path="org/base", vae_path="vaes/fixed.safetensors")
 CATALOG = Catalog({"base": MODEL}, {}, "base")
 
@@ -167,6 +176,61 @@ class TestFromAnImage:
         assert told(from_image(mask_blur=8, inpainting_fill=1, inpaint_full_res=False)) == []
 
 
+USUAL: dict[str, Any] = {
+    "negative_prompt": "fog",
+    "cfg_scale": 7,
+    "sampler_name": "Euler a",
+    "override_settings": {"CLIP_stop_at_last_layers": 2},
+}
+"""What clients send for any model."""
+
+
+class TestWhatAModelDoesNotTake:
+    @pytest.mark.parametrize("model", EVERY, ids=lambda model: model.key)
+    def test_is_left_out_and_named_once(self, model: ModelEntry) -> None:
+        found = translate(Txt2Img(prompt="a star", **USUAL), model)
+        request = compose(found.draft, Catalog({model.key: model}, {}, model.key), nsfw=False)
+        taken = {
+            "negative_prompt": request.negative == "fog",
+            "cfg_scale": request.guidance == 7,
+            "Euler a": request.scheduler == "Euler a",
+            "override_settings.CLIP_stop_at_last_layers": request.clip_skip == 2,
+        }
+        assert {name for _, name in told(found)} == {
+            name for name, is_so in taken.items() if not is_so
+        }
+        assert all(model.key in say(notice.code, **notice.params) for notice in found.warnings)
+        assert taken["cfg_scale"] is model.takes_guidance
+        assert taken["negative_prompt"] is model.takes_negative
+
+    def test_is_not_named_where_nothing_is_asked_for(self) -> None:
+        model = next(each for each in EVERY if "negative" in each.lacks)
+        fields = {"negative_prompt": " ", "cfg_scale": 0.5, "clip_skip": 1, "sampler_name": "Euler"}
+        found = translate(Txt2Img(prompt="a star", **fields), model)
+        assert found.warnings == ()
+        compose(found.draft, Catalog({model.key: model}, {}, model.key), nsfw=False)
+
+    @pytest.mark.parametrize(
+        ("sampler", "used"), [("DPM++ 2M Karras", "DPM++ 2M"), ("DPM++ SDE", "Euler")]
+    )
+    def test_a_sampler_is_replaced_by_what_comes_nearest(self, sampler: str, used: str) -> None:
+        model = next(each for each in EVERY if each.family is FLUX2)
+        found = translate(Txt2Img(prompt="a star", sampler_name=sampler), model)
+        assert found.draft.scheduler == used
+        (notice,) = found.warnings
+        assert (notice.code, notice.params["scheduler"]) == ("api.automatic.sampler", used)
+
+    def test_a_sampler_that_nobody_knows_is_refused(self) -> None:
+        model = next(each for each in EVERY if each.family is FLUX2)
+        with pytest.raises(InvalidRequest, match=r"scheduler\.unlike"):
+            translate(Txt2Img(prompt="a star", sampler_name="Restart"), model)
+
+    def test_clip_skip_is_called_as_it_was_sent(self) -> None:
+        model = next(each for each in EVERY if "clip_skip" in each.lacks)
+        found = translate(Txt2Img(prompt="a star", clip_skip=2), model)
+        assert told(found) == [("api.automatic.not_taken", "clip_skip")]
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -293,6 +357,7 @@ def test_names_are_of_fields_of_a_draft() -> None:
     assert set(NAMES) <= set(Draft.__dataclass_fields__)
 
 
+TAKEN_BY_SOME = ("negative", "guidance", "clip_skip")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
@@ -330,11 +395,11 @@ def _valid(kind: type[Txt2Img | Img2Img], values: dict[str, Any]) -> Txt2Img | I
     return kind(**kept)
 
 
-@given(bodies(Txt2Img) | bodies(Img2Img))
-def test_any_body_is_translated_or_refused(body: Txt2Img | Img2Img) -> None:
+@given(bodies(Txt2Img) | bodies(Img2Img), st.sampled_from([MODEL, *EVERY]))
+def test_any_body_is_translated_or_refused(body: Txt2Img | Img2Img, model: ModelEntry) -> None:
     try:
         asked_model(body)
-        found = translate(body, MODEL)
+        found = translate(body, model)
     except InvalidRequest:
         return
     draft = found.draft
@@ -344,3 +409,4 @@ def test_any_body_is_translated_or_refused(body: Txt2Img | Img2Img) -> None:
         name = str(notice.params.get("field", ""))
         if name in NEUTRAL:
             assert getattr(body, name) not in NEUTRAL[name]
+    assert not [name for name in TAKEN_BY_SOME if name in model.lacks and getattr(draft, name)]

@@ -430,18 +430,13 @@ class TestFacts:
 
 
 @pytest.mark.parametrize("folder", ["checkpoints", "loras"])
-def test_other_formats_are_named_unless_converted(home: Home, folder: str) -> None:
-    for name in ("a.ckpt", "b.GGUF", "c.pt", "d.bin", ".hidden.ckpt", "notes.txt"):
+def test_pickles_are_named_unless_converted(home: Home, folder: str) -> None:
+    for name in ("a.ckpt", "b.PTH", "c.pt", "d.bin", ".hidden.ckpt", "notes.txt"):
         home.put(home.models_dir / folder / name, b"x")
     home.weights(f"{folder}/c.safetensors")
     home.write()
     said = [problem.rpartition("/")[2] for problem in home.problems()]
-    never = "it is a pickle file, and only .safetensors is ever loaded"
     assert said == [
-        f"{name}: {name[0]}: not offered: {why}"
-        for name, why in (
-            ("a.ckpt", never),
-            ("b.GGUF", "a GGUF file is only read as a model that has an entry"),
-            ("d.bin", never),
-        )
+        f"{name}: {name[0]}: not offered: it is a pickle file, which is never loaded"
+        for name in ("a.ckpt", "b.PTH", "d.bin")
     ]

@@ -14,6 +14,19 @@ VAE = {"decoder.conv_in.weight": [1, 4, 3, 3]}
 LORA = {"lora_unet_a.lora_down.weight": [1, 1], "lora_unet_a.lora_up.weight": [1, 1]}
 
 
+def beside_sdxl(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
+    """A complete .safetensors file of SDXL with more tensors: their dtype, shape and bytes."""
+    whole = checkpoint_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+    for name, (dtype, shape, raw) in tensors.items():
+        ends = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": ends}
+        data += raw
+    raw = json.dumps(header).encode()
+    return len(raw).to_bytes(8, "little") + raw + data
+
+
 def put(home: Home, path: str, shapes: dict[str, list[int]]) -> Path:
     return home.put(home.models_dir / path, checkpoint_bytes(shapes))
 
@@ -89,21 +102,20 @@ def test_the_file_of_an_entry_is_judged_wherever_it_is(home: Home, entry: str) -
     assert home.read().unfit_models["far"].what.startswith("LoRA")
 
 
-def test_what_an_entry_adds_is_counted(home: Home) -> None:
-    whole = json.loads(checkpoint_bytes()[8:].partition(b"}}")[0] + b"}}")
-    shapes = {n: t["shape"] for n, t in whole.items() if not n.startswith("first_stage_model")}
+def test_what_an_entry_adds_is_judged_as_well(home: Home) -> None:
+    shapes = {n: [*shape] for n, shape in SDXL.items() if not n.startswith("first_stage_model")}
     put(home, "checkpoints/bare.safetensors", shapes)
     put(home, "vae.safetensors", VAE)
     put(home, "lora.safetensors", LORA)
-    assert home.read().unfit_models["bare"].what == "SDXL checkpoint without a VAE"
+    assert home.read().unfit_models == {}
     entry = '[models.bare]\nname = "Bare"\npath = "checkpoints/bare.safetensors"\n'
     home.write(f'{ONE_MODEL}{entry}vae_path = "vae.safetensors"\n')
     assert home.read().unfit_models == {}
     home.write(f'{ONE_MODEL}{entry}vae_path = "lora.safetensors"\n')
     unfit = home.read().unfit_models["bare"]
-    assert (
-        str(unfit)
-        == "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL"
+    assert str(unfit) == (
+        "lora.safetensors is a LoRA; vae_path of bare must be a VAE for Stable Diffusion XL,"
+        " or left out if the model has its own"
     )
 
 
@@ -202,7 +214,53 @@ def test_quantised_weights_make_a_model_unfit(home: Home) -> None:
     assert "its weights cannot be read" in str(unfit["odd"])
     assert str(unfit["far"]) == (
         "far is an SDXL model (its weights cannot be read: they are quantised with nf4"
-        " (quantization_config))"
+        " (quantization_config)); use a version of it in fp16, bf16, fp8, or one of the GGUF types"
+        " that are read"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "weight", "scale", "name"),
+    [
+        (
+            {"format": "int8_tensorwise", "convrot": True},
+            "I8",
+            "F32",
+            "int8_tensorwise with convrot",
+        ),
+        ({"format": "int8_tensorwise"}, "I8", "F32", "int8_tensorwise"),
+        ({"format": "mxfp8"}, "F8_E4M3", "U8", "mxfp8"),
+        ({"format": "mxfp8"}, "F8_E4M3", "F8_E8M0", "mxfp8"),
+        ({"format": "nvfp4"}, "U8", "F8_E4M3", "nvfp4"),
+        (
+            {"format": "float8_e4m3fn", "convrot": True},
+            "F8_E4M3",
+            "F32",
+            "float8_e4m3fn with convrot",
+        ),
+        ({"format": "float8_e4m3fn"}, "F8_E4M3", "F32", None),
+    ],
+)
+def test_what_comfyui_says_beside_each_layer_is_the_name_of_the_format(
+    home: Home, said: dict[str, object], weight: str, scale: str, name: str | None
+) -> None:
+    """Without `_quantization_metadata`, the types of tensors alone name neither."""
+    layer = "model.diffusion_model.out.2"
+    mark = json.dumps(said).encode()
+    odd = {
+        f"{layer}.weight": (weight, [4, 8], bytes(32)),
+        f"{layer}.weight_scale": (scale, [], bytes(4 if scale == "F32" else 1)),
+        f"{layer}.comfy_quant": ("U8", [len(mark)], mark),
+    }
+    home.put(home.models_dir / "checkpoints/odd.safetensors", beside_sdxl(odd))
+    home.write(ONE_MODEL)
+    unfit = home.read().unfit_models
+    if name is None:
+        assert "odd" not in unfit
+        return
+    assert f"is in the format {name}; known are" in str(unfit["odd"])
+    assert str(unfit["odd"]).endswith(
+        "use a version of it in fp16, bf16, fp8, or one of the GGUF types that are read"
     )
 
 

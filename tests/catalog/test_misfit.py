@@ -27,7 +27,7 @@ def test_an_algorithm_that_cannot_be_applied(algorithm: str) -> None:
 def test_what_is_no_adapter_at_all_fits_nothing() -> None:
     facts = adapter_facts({"decoder.conv_in.weight": (512, 4, 3, 3)}, {})
     found = misfit(facts, [SDXL], vouched=True)
-    assert str(found) == "of type VAE, which is not supported"
+    assert str(found) == "of type VAE of SDXL or SD 1.5, which is not supported"
     unet = {"input_blocks.0.0.weight": (320, 4, 3, 3), "label_emb.0.0.weight": (1280, 2816)}
     whole = {f"model.diffusion_model.{name}": shape for name, shape in unet.items()}
     facts = adapter_facts({**whole, "first_stage_model.x": (1,)}, {})

@@ -70,7 +70,7 @@ def test_entries_are_frozen() -> None:
         ({"path": "a\\..\\..\\b"}, "path must not contain '..'"),
         ({"path": "a\0b"}, "path must be one line without control characters"),
         ({"vae_path": "vae.pt"}, "vae_path must not be a pickle file"),
-        ({"weight_name": "a.bin"}, "weight_name must end in .safetensors"),
+        ({"weight_name": "a.bin"}, "weight_name must end in .safetensors or .gguf"),
         ({"weight_name": "../a.safetensors"}, "weight_name must be the name of a file inside"),
         ({"weight_name": "/a.safetensors"}, "weight_name must be the name of a file inside"),
         ({"weight_name": "C:\\a.safetensors"}, "weight_name must be the name of a file inside"),

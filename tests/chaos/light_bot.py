@@ -38,10 +38,12 @@ class LightEngine:
     """Generates instantly from the seed; for some prompts it does the worst that engines do."""
 
     loaded = "demo"
-    environment = ""
     preview_interval: float | None = None
 
-    def __init__(self, **_: Any) -> None: ...
+    def __init__(self, **_: Any) -> None:
+        from bot.recipe import Environment
+
+        self.environment = Environment()
 
     def warm_up(self) -> None: ...
 

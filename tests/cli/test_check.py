@@ -1,5 +1,6 @@
 """`main.py check`: what is wrong with an installation."""
 
+from math import prod
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,9 @@ from bot.cli.check import TOKEN_SHAPE, Finding, _device, check
 from bot.engine import DeviceReport
 from bot.settings import Settings
 from bot.store import COPY_NOTICED, Store, now_ms
+from tests.catalog.home import SDXL, checkpoint_bytes
 from tests.cli.folders import CATALOG, cut_lora_in, old_lora_in, settings_in
+from tests.gguf_files import Tensor, written
 
 
 class TestCheck:
@@ -24,6 +27,24 @@ class TestCheck:
         assert found.mend
         assert not found.fatal
 
+    def test_a_model_whose_variant_nothing_tells_is_named_with_what_to_write(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        shapes = {"cap_pad_token": [1, 1], "noise_refiner.0.attention.k_norm.weight": [1]}
+        file = settings.models_dir / "checkpoints" / "z_image_bf16.safetensors"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(checkpoint_bytes(shapes))
+        [found] = [f for f in check_module._catalog(settings) if "z_image_bf16" in f.text]
+        assert found.text == (
+            "model z_image_bf16: z_image_bf16.safetensors is a Z-Image model, but neither its file"
+            " nor its name says whether it is turbo or base, so it is not offered"
+        )
+        assert found.mend == (
+            'write variant = "turbo" or variant = "base" in its entry [models.z_image_bf16] in'
+            " models.toml"
+        )
+
     def test_a_broken_file_is_not_to_be_mended_in_an_entry(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -34,6 +55,38 @@ class TestCheck:
             (True, False),
             (False, True),
         }
+
+    def test_gguf_files_are_found_or_refused_by_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        sdxl: dict[str, Tensor] = {
+            name: ("F16", shape, bytes(2 * prod(shape))) for name, shape in SDXL.items()
+        }
+        flux: dict[str, Tensor] = {
+            "double_blocks.0.img_attn.qkv.weight": ("F16", (1, 1), bytes(2)),
+            "img_in.weight": ("F16", (1, 64), bytes(128)),
+        }
+        packed = {**sdxl, "model.diffusion_model.out.2.weight": ("IQ4_XS", (1, 256), bytes(136))}
+        models = tmp_path / "models"
+        written(models / "checkpoints/fine-Q8_0.gguf", sdxl)
+        written(models / "checkpoints/flux1-Q8_0.gguf", flux)
+        written(models / "checkpoints/small-IQ4_XS.gguf", packed)
+        written(models / "loras/a.gguf", sdxl)
+        (models / "checkpoints/cut.gguf").write_bytes(b"GGUF\3")
+        found = {f.text: f.mend for f in check_module._catalog(settings)}
+        # Its configuration is.
+        assert found["model fine-q8_0: downloaded at first use"] == ""
+        said = "\n".join(found)
+        assert all(mend for text, mend in found.items() if ".gguf" in text)
+        for part in (
+            "flux1-Q8_0.gguf is a Flux (schnell) transformer, so it is not offered",
+            "small-IQ4_XS.gguf is an SDXL checkpoint (its weights cannot be read:"
+            " model.diffusion_model.out.2.weight is of type IQ4_XS",
+            "a.gguf: a: not offered: a LoRA cannot be a .gguf file; only models can",
+            "cut.gguf: cut: not offered: its header is cut off",
+        ):
+            assert part in said
 
     @pytest.mark.parametrize(
         ("token", "sound"),

@@ -28,6 +28,10 @@ class TestListings:
         assert rows["demo"]["default"] is True
         assert rows["demo"]["family_name"] == "Stable Diffusion XL"
         assert rows["demo"]["family_licence"] == "CreativeML Open RAIL++-M"
+        assert (rows["demo"]["variant"], rows["demo"]["speed"]) == ("base", "medium")
+        assert rows["demo"]["takes"]["negative"] is rows["demo"]["takes"]["brackets"] is True
+        assert rows["demo"]["takes"]["reference"] is False
+        assert (rows["demo"]["edits"], rows["demo"]["bases"][0]) == (0, "SDXL")
         assert rows["lost"]["available"] is False
         assert rows["lost"]["problems"]
         assert rows["broken"]["available"] is False
@@ -44,12 +48,38 @@ class TestListings:
         settings = settings_in(tmp_path, monkeypatch, CATALOG)
         assert listing("models", settings, as_json=False) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0].split() == ["key", "name", "family", "files", "description"]
-        assert "Stable Diffusion XL" in lines[1]
+        heads = ["key", "name", "family", "speed", "takes", "LoRAs", "files", "description"]
+        assert lines[0].split() == heads
+        assert "Stable Diffusion XL (base)" in lines[1]
+        assert "  negative, guidance, image, brackets  SDXL, Pony, Illus" in lines[1]
         assert "present, default" in lines[1]
         assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
         assert any(line.startswith("problem: ") and "broken" in line for line in lines)
+
+    def test_a_model_that_edits_says_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        models = '[models.klein]\nname = "klein"\npath = "black-forest-labs/FLUX.2-klein-4B"\n'
+        settings = settings_in(tmp_path, monkeypatch, f'default = "klein"\n{models}')
+        assert listing("models", settings, as_json=False) == 0
+        line = capsys.readouterr().out.splitlines()[1]
+        assert [cell.strip() for cell in line.split("  ") if cell.strip()][2:6] == [
+            "FLUX.2 klein (distilled)",
+            "fast",
+            "image, 4 images to edit",
+            "FLUX.2 klein 4B, FLUX.2 klein",
+        ]
+        assert listing("models", settings, as_json=True) == 0
+        [row] = json.loads(capsys.readouterr().out)
+        assert (row["variant"], row["speed"], row["edits"]) == ("distilled", "fast", 4)
+        assert row["takes"] == {
+            "negative": False,
+            "guidance": False,
+            "image": True,
+            "reference": False,
+            "brackets": False,
+        }
 
     def test_a_file_that_is_no_checkpoint_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -65,6 +95,9 @@ class TestListings:
         assert row["problems"][0].startswith(said)
         assert (row["available"], row["default"]) == (False, False)
         assert row["family_name"] is row["family_licence"] is None
+        assert (
+            row["variant"] is row["speed"] is row["takes"] is row["edits"] is row["bases"] is None
+        )
         check()
         assert f"! model flux1-dev: {said}, so it is not offered" in capsys.readouterr().out
 

@@ -10,6 +10,8 @@ from bot.errors import StoreError
 from bot.previews import Pictures, Shelf
 from bot.store import Store
 from catalog import Catalog, ModelEntry, Unfit
+from catalog.families import ZIMAGE
+from catalog.unfit import undecided
 from catalog.weight_files import Refusal
 from cogs.browsing import Browsing
 from tests.catalog.fixed import fixed
@@ -28,12 +30,17 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         ModelEntry(key="demo", name="Demo", path="builtin:flat"),
         ModelEntry(key="adult", name="Adult", path="builtin:ink.safetensors", nsfw=True),
     ]
+    entries.append(ModelEntry(key="zi", name="Zi", path="builtin:ink.safetensors"))
     unfit = Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))
     catalog = Catalog(
         {entry.key: entry for entry in entries},
         {},
         "demo",
-        unfit_models={"flux": unfit, "adult": unfit},
+        unfit_models={
+            "flux": unfit,
+            "adult": unfit,
+            "zi": undecided("zi.safetensors", ZIMAGE, "[models.zi]"),
+        },
     )
     browsing = Browsing(
         catalog=fixed(catalog),
@@ -48,6 +55,9 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     view, files = await browsing.page(interaction, Shelf.MODELS, Filter(), 0)
     texts = [str(getattr(item, "content", "")) for item in view.walk_children()]
     cards = [text.splitlines() for text in texts if text.startswith("### ")]
-    assert [card[0] for card in cards] == ["### Demo", "### A file"]
+    assert [card[0] for card in cards] == ["### Demo", "### A file", "### Zi"]
     assert cards[1][1] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
+    assert cards[2][1] == (
+        "`zi` · ⚠ Z-Image, but which: turbo or base? The bot's owner needs to say"
+    )
     assert files == []

@@ -200,7 +200,7 @@ async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
         raise Refused("model.none")
 
     with (
-        patch("cogs.compare.compare", composing),
+        patch("cogs.compare.compare_with_notes", composing),
         patch("cogs.compare_result.compare_again", composing),
         suppress(Refused),
     ):

@@ -20,6 +20,7 @@ from bot.distributed.remote import RemoteEngine
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
+from bot.recipe import Environment
 from bot.texts.language import Texts
 from bot.wire.options import OPTIONS, EngineOptions
 from catalog import AdapterEntry, ModelEntry
@@ -45,8 +46,8 @@ class Elsewhere:
         self._lock = threading.Lock()
 
     @property
-    def environment(self) -> str:
-        return "" if self._engine is None else self._engine.environment
+    def environment(self) -> Environment:
+        return Environment() if self._engine is None else self._engine.environment
 
     @property
     def loaded(self) -> str | None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
@@ -16,12 +16,14 @@ from bot.distributed import announcement, keys
 from bot.distributed.announcement import Announcement, DeviceState
 from bot.distributed.broker import Broker
 from bot.distributed.device import Complete
+from bot.distributed.localising import SCHEME
 from bot.distributed.pace import Pace
 from bot.distributed.remote import RemoteEngine
 from bot.distributed.worker import Equipment, Worker
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Progress, Stage
+from bot.recipe import Environment
 from bot.request import GenerationRequest
 from bot.texts.language import Texts
 from catalog import AdapterEntry, ModelEntry
@@ -64,7 +66,7 @@ class SteppingEngine:
     def __init__(self, seconds: float = 0.0, raises: Exception | None = None) -> None:
         self.preview_interval: float | None = None
         self.loaded: str | None = None
-        self.environment = ""
+        self.environment = Environment()
         self.raises = raises
         self.seconds = seconds
         self.orders: list[Order] = []
@@ -106,7 +108,7 @@ class SteppingEngine:
         if self.raises is not None:
             raise self.raises
         self.loaded = order.request.model
-        return painting(order.request)
+        return honest(painting(order.request), order)
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None: ...
 
@@ -116,6 +118,15 @@ class SteppingEngine:
         return False
 
     def close(self) -> None: ...
+
+
+def honest(done: Painting, order: Order) -> Painting:
+    """With the weights of an order that names them by what is in them, each a file."""
+    used = done.recipe.checkpoint
+    if used is None or order.model is None or not order.model.path.startswith(SCHEME):
+        return done
+    used = replace(used, sha256=order.model.path.removeprefix(SCHEME))
+    return replace(done, recipe=replace(done.recipe, checkpoint=used))
 
 
 def as_it_is(order: Order, _: object, __: object) -> AbstractContextManager[Order]:

@@ -4,16 +4,18 @@ import asyncio
 import hashlib
 import logging
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
-from bot.distributed import exchange, keys
+from bot.distributed import device, exchange, keys, running
 from bot.distributed.broker import Broker
 from bot.errors import EngineLost, JobFailed, Loss, PaintStopped, StopReason
 from bot.order import Order
 from bot.progress import Stage
 from bot.request import InitImage
+from bot.worker import attempt
 from tests.distributed.bench import (
     PACE,
     Painted,
@@ -96,16 +98,34 @@ async def test_a_cancelled_job_stops_at_its_next_step(server: Server) -> None:
 async def test_the_time_of_a_job_begins_once_the_engine_is_free(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.distributed.device.seconds_for", lambda *_: 1.0)
-    free = threading.Event()
+    free, taken, looked, ahead = threading.Event(), asyncio.Event(), asyncio.Event(), 0.0
+    real = running.Running.hung
+
+    def hung(self: running.Running) -> str | None:
+        found = real(self)
+        if ahead:
+            looked.set()
+        return found
+
+    def seconds_for(*_: object) -> float:
+        taken.set()
+        return 60.0
 
     def preload() -> None:
         free.wait(20)
 
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead)
+    monkeypatch.setattr(device, "seconds_for", seconds_for)
+    monkeypatch.setattr(running.Running, "hung", hung)
+    for module in (running, attempt):
+        monkeypatch.setattr(module, "time", clock)
     work = worker(server.url, SteppingEngine(), preload=preload)
     async with working(work), lane_to(server.url) as lane:
         painting = asyncio.create_task(lane.paint(order()))
-        await asyncio.sleep(1.2)
+        async with asyncio.timeout(20):
+            await taken.wait()
+            ahead = 10_000.0
+            await looked.wait()  # whether it takes too long
         free.set()
         await painting
 
@@ -117,13 +137,17 @@ async def test_one_that_is_not_begun_is_cancelled_too(server: Server) -> None:
         if stopping:
             raise PaintStopped(StopReason.CANCELLED)
 
-    async with working(worker(server.url, SteppingEngine())) as stop, lane_to(server.url) as lane:
+    stop = asyncio.Event()
+    working_on = asyncio.create_task(worker(server.url, SteppingEngine()).run(stop))
+    async with lane_to(server.url) as lane:
         stop.set()
-        await asyncio.sleep(PACE.beat)
+        await working_on
         painting = asyncio.create_task(lane.paint(order(), check_stop=check))
-        await asyncio.sleep(PACE.beat)
+        async with asyncio.timeout(20):
+            while not await keys_left(server, "imagen:*:order"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         stopping = True
-        with pytest.raises((PaintStopped, EngineLost)):
+        with pytest.raises(PaintStopped):
             await painting
 
 

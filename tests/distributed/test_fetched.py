@@ -222,7 +222,7 @@ class TestShared:
         """What both wrote has the right digest for each, until it is read again."""
         held, heard = asyncio.Event(), Heard()
         there = Machine(site.worker.home, fetched=Fetched(site.folder, 2**30)).ready()
-        async with cutting(site.http.url, [400_000, -1], held) as way:
+        async with cutting(site.http.url, [-1, 400_000, -1], held) as way:
             first = asyncio.create_task(site.complete(url=way))
             await until(lambda: any(site.partial()))
             other = site.fetcher(way, worker=there)

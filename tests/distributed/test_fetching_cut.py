@@ -28,7 +28,7 @@ class TestCut:
             return real(self, path, headers, download)
 
         monkeypatch.setattr(Source, "_answer", watched)
-        async with cutting(site.http.url, [400_000, 400_000, -1]) as way:
+        async with cutting(site.http.url, [-1, 400_000, 400_000, -1]) as way:
             local = await site.complete(url=way)
         assert local.model is not None
         assert read(local.model.path) == BOT[FILE]
@@ -38,7 +38,7 @@ class TestCut:
         assert resumed[0] > 0
 
     async def test_it_goes_on_after_a_restart(self, site: Site) -> None:
-        async with cutting(site.http.url, [400_000, 0]) as way:
+        async with cutting(site.http.url, [-1, 400_000, 0]) as way:
             with pytest.raises(FetchFailed) as failed:
                 await site.complete(url=way)
         assert failed.value.code == "part.unreachable"

@@ -78,6 +78,8 @@ def listing(*files: tuple[str, int, str], hub: bool = False, **more: Any) -> byt
     return json.dumps({"hub": hub, "files": listed, **more}).encode()
 
 
+NONE = b"HTTP/1.1 404 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+"""It has no such part, so that the hub is asked."""
 BUSY = b"HTTP/1.1 429 x\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -176,7 +178,7 @@ class TestHostile:
 
     async def test_a_bot_that_is_busy_is_asked_again_until_it_is_not(self, site: Site) -> None:
         body = listing(("model.safetensors", len(BOT[FILE]), DIGEST))
-        answers = [*[BUSY] * 10, ok(body), *[BUSY] * 10, ok(BOT[FILE])]
+        answers = [*[BUSY] * 10, ok(body), NONE, *[BUSY] * 10, ok(BOT[FILE])]
         async with answering(lambda _: answers.pop(0)) as url:
             await site.complete(url=url)
         assert answers == []

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +15,13 @@ from bot.cli.arguments import parser
 from bot.cli.workers import workers
 from bot.distributed import keys
 from bot.distributed.broker import Broker
+from bot.distributed.exchange import Refused
 from bot.distributed.lacks import Lacks
 from bot.distributed.remote import RemoteEngine
 from bot.distributed.roster import Roster
 from bot.errors import EngineLost, JobFailed, NotHere
 from bot.order import Order
+from bot.painting import Painting
 from bot.progress import Stage
 from bot.queue import Lane as QueueLane
 from bot.settings import Settings
@@ -106,6 +110,29 @@ async def test_what_an_order_does_not_need_it_cannot_lack(server: Server, here: 
         with pytest.raises(EngineLost, match="lacks what the order does not need"):
             await lane.paint(order_for(BOTS, PLAIN))
     assert lacks.now == frozenset()
+
+
+async def test_a_worker_that_used_other_weights_is_refused_in_words(
+    server: Server, here: Machine
+) -> None:
+    class Lying(SteppingEngine):
+        def paint(self, *call: Any) -> Painting:
+            done = super().paint(*call)
+            assert done.recipe.checkpoint is not None
+            other = replace(done.recipe.checkpoint, sha256="b" * 64)
+            return replace(done, recipe=replace(done.recipe, checkpoint=other))
+
+    heard = Painted()
+    used = f"it used plain with the sha256 {'b' * 12}…"
+    said = f"checkpoint: {used}, and the order has {DIGEST[:12]}…"
+    async with (
+        working(worker(server.url, Lying())),
+        lane_for(server, here, Lacks()) as lane,
+    ):
+        with pytest.raises(EngineLost, match=said) as error:
+            await lane.paint(order_for(BOTS, PLAIN), heard)
+    assert isinstance(error.value, Refused)
+    assert heard.images == []
 
 
 async def test_a_file_that_has_changed_is_sent_once_it_is_hashed(

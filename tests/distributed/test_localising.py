@@ -31,6 +31,7 @@ from bot.errors import JobFailed
 from bot.order import Order
 from bot.recipe import Recipe, Weights
 from catalog import AdapterEntry, ModelEntry, ReferenceEntry
+from catalog.families import ZIMAGE
 from tests.distributed.machines import (
     BOTS,
     CONFIG,
@@ -59,7 +60,7 @@ def paths_of(order: Order) -> list[str]:
     paths = [entry.path for entry in entries if entry is not None]
     if order.model is not None:
         paths += [path for path in (order.model.vae_path, order.model.config) if path]
-    return paths
+    return [*paths, *order.lent.values()]
 
 
 @pytest.mark.parametrize("key", ["big", "folder"])
@@ -218,10 +219,14 @@ def test_a_path_is_told_from_a_part_that_is_missing(
     """No machine has it, however much is fetched."""
     sent = addressed(order_for(BOTS, everything()), here.inventory)
     assert sent.model is not None
-    order = replace(sent, model=sent.model.model_copy(update={"path": path}))
-    for look in (partial(localise, inventory=there.inventory), digests_of):
-        with pytest.raises(NotAnAddress):
-            look(order)
+    changed = (
+        replace(sent, model=sent.model.model_copy(update={"path": path})),
+        replace(sent, lent={"text_encoder": path}),
+    )
+    for order in changed:
+        for look in (partial(localise, inventory=there.inventory), digests_of):
+            with pytest.raises(NotAnAddress):
+                look(order)
 
 
 def known(there: Machine) -> st.SearchStrategy[str]:
@@ -263,6 +268,7 @@ def test_what_came_over_the_wire_opens_nothing(
         reference=entry(sent.reference),
         embeddings=tuple(map(entry, sent.embeddings)),
         upscaler=entry(sent.upscaler),
+        lent={"text_encoder": data.draw(path)},
     )
     touched: list[str] = []
     real = Path.stat
@@ -350,3 +356,17 @@ def test_a_recipe_from_a_worker_has_the_names_that_the_bots_own_would_have() -> 
     assert [each.name for each in named.reference] == ["ip-adapter.safetensors", "image_encoder"]
     assert replace(named, vae=weights, reference=told.reference) == told
     assert named_as(recipe(), order_for(BOTS, everything("folder"))).vae is None
+
+
+@pytest.mark.parametrize("variant", ["turbo", "base"])
+def test_a_worker_completes_a_file_as_its_variant_is_though_it_goes_by_no_name_there(
+    here: Machine, there: Machine, variant: str
+) -> None:
+    """All variants are lent the same, from one repository."""
+    model = BOTS.models["plain"].model_copy(update={"family": ZIMAGE, "name": f"My {variant}"})
+    order = replace(order_for(BOTS, everything("plain")), model=model)
+    sent = addressed(order, here.inventory).model
+    assert sent is not None
+    local = localised_model(sent.model_copy(update={"name": "?"}), there.inventory)
+    assert (local.variant, local.config) == (variant, model.completed_by)
+    assert (local.lent_by, model.lent_by) == (ZIMAGE.config, ZIMAGE.config)

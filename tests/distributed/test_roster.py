@@ -8,6 +8,7 @@ import pytest
 from bot.distributed import keys
 from bot.distributed.broker import Broker
 from bot.queue.policy import InPlace, Waiting
+from bot.recipe import Environment
 from tests.distributed.bench import (
     PACE,
     SteppingEngine,
@@ -25,11 +26,12 @@ SHA256 = "ab" * 32
 
 async def test_its_environment_is_told_before_anything_was_generated(server: Server) -> None:
     engine = SteppingEngine()
-    engine.environment = "5e1f"
+    formats = {"zimage": {"transformer_dtype": "bfloat16, int8"}, "sdxl": {}}
+    engine.environment = Environment("5e1f", formats)
     async with watching(server.url) as lanes, working(worker(server.url, engine)):
         await until(lambda: lanes.lanes)
         [(lane, remote)] = lanes.lanes.values()
-        assert lane.environment == remote.environment == "5e1f"
+        assert lane.environment == remote.environment == engine.environment
 
 
 async def test_every_device_is_a_lane(server: Server) -> None:
@@ -41,7 +43,7 @@ async def test_every_device_is_a_lane(server: Server) -> None:
         assert (lane.device, lane.isolated, lane.memory) == ("cpu", True, None)
         async with as_lane(engine) as painting:
             await painting.paint(order())
-        await until(lambda: lane.environment)
+        await until(lambda: lane.environment.machine)
         await until(lambda: lane.in_place == InPlace("demo"))
     assert lanes.removed == []
 

@@ -9,6 +9,7 @@ from bot import __version__
 from bot.distributed import announcement, keys, manage
 from bot.distributed.announcement import WIRE, Announcement, DeviceState
 from bot.distributed.broker import Broker
+from bot.errors import WireError
 from bot.queue.policy import Waiting
 from tests.distributed.bench import (
     BRIEF,
@@ -151,3 +152,23 @@ async def test_a_list_of_files_that_is_not_the_announced_one_is_refused(
         lane, _ = lanes.lanes["evil.0"]
         assert lane.able is not None
         assert not lane.able(Waiting("a", "p", 1, "demo"))
+
+
+@pytest.mark.parametrize(
+    "formats",
+    [
+        {"zimage": {"transformer_dtype": "**int8**"}},
+        {"zimage": {"transformer dtype": "int8"}},
+        {"zimage": {f"n{number}_dtype": "int8" for number in range(9)}},
+        {"../zimage": {}},
+        {f"family{number}": {} for number in range(33)},
+    ],
+)
+def test_formats_that_no_worker_has_are_refused(formats: dict[str, dict[str, str]]) -> None:
+    """They are shown to people."""
+    usual = DeviceState("cpu", formats={"zimage": {"transformer_dtype": "bfloat16, int8"}})
+    said = Announcement(WIRE, "1", "0" * 8, 1, (usual,), {})
+    assert announcement.decode(announcement.encode(said)) == said
+    hostile = replace(said, devices=(replace(usual, formats=formats),))
+    with pytest.raises(WireError, match="formats"):
+        announcement.decode(announcement.encode(hostile))

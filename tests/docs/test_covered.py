@@ -148,15 +148,16 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        other, model, lora, embedding, upscaler, style, flow, distilled, fast = blocks(
-            CATALOG, "toml"
+        other, variant, model, lora, embedding, upscaler, style, flow, packed, distilled, fast = (
+            blocks(CATALOG, "toml")
         )
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
-            f"{model.replace('my-model', 'sdxl-base')}\n{flow}\n"
+            f"{model.replace('my-model', 'sdxl-base')}\n{flow}\n{packed}\n"
             f"{model.replace('my-model', 'turbo')}{distilled}\n"
-            f"{model.replace('my-model', 'quick')}{fast}\n{other.replace('my-model', 'old')}",
+            f"{model.replace('my-model', 'quick')}{fast}\n{other.replace('my-model', 'old')}"
+            f"\n{variant}",
             encoding="utf-8",
         )
         lcm = lora.replace("my-lora", "lcm").replace('models = ["sdxl-base"]', "")
@@ -169,7 +170,15 @@ class TestCatalog:
         assert "fine-hands" in catalog.embeddings.entries
         assert "golden-hour" in catalog.styles.entries
         assert "sharp" in catalog.upscalers.entries
-        assert {"my-model", "bigasp", "turbo", "quick", "old"} <= catalog.models.keys()
+        assert {
+            "my-model",
+            "bigasp",
+            "turbo",
+            "quick",
+            "old",
+            "z_image_bf16",
+        } <= catalog.models.keys()
+        assert catalog.models["my-klein"].takes_guidance is False
         assert {"my-lora", "lcm"} <= catalog.adapters.keys()
 
 

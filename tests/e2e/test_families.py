@@ -44,6 +44,11 @@ size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
 """
+UNTOLD = """
+[models.untold]
+name = "Untold"
+path = "families/untold"
+"""
 LORAS = """
 [loras.for-small]
 name = "For SD 1.5"
@@ -56,11 +61,9 @@ models = ["klein"]
 [loras.for-turbo]
 name = "For Z-Image"
 path = "families/turbo.safetensors"
-models = ["turbo"]
 [loras.for-lines]
 name = "For Anima"
 path = "families/lines.safetensors"
-models = ["lines"]
 """
 FITTING = {
     "small": (
@@ -90,18 +93,32 @@ def write(folder: Path) -> None:
     klein.build(folder / "klein")
     zimage.build(folder / "turbo")
     anima.build(folder / "anima")
+    # Only its scheduler would tell, which has the shift of neither.
+    (folder / "untold" / "scheduler").mkdir(parents=True)
+    for name, raw in (
+        ("model_index", '{"_class_name": "ZImagePipeline"}'),
+        ("scheduler/scheduler_config", '{"shift": 4.0}'),
+    ):
+        (folder / "untold" / f"{name}.json").write_text(raw, encoding="utf-8")
     for number, (key, (module, shape, architecture)) in enumerate(FITTING.items()):
         tensors = kohya(module, shape, seed=number, size=3.0)
         save(folder / f"{key}.safetensors", tensors, {"modelspec.architecture": architecture})
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def bot(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Bot]:
-    write(models_dir / "families")
-    home = Home(tmp_path_factory.mktemp("families"), models_dir)
-    for name, text in (("models", MODELS), ("loras", LORAS)):
+def home_in(folder: Path, models_dir: Path) -> Home:
+    """A home whose catalog has these models and LoRAs as well; their files are written once."""
+    if not (models_dir / "families").exists():
+        write(models_dir / "families")
+    home = Home(folder, models_dir)
+    for name, text in (("models", MODELS + UNTOLD), ("loras", LORAS)):
         with (home.catalog_dir / f"{name}.toml").open("a", encoding="utf-8") as file:
             file.write(text)
+    return home
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def bot(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Bot]:
+    home = home_in(tmp_path_factory.mktemp("families"), models_dir)
     async with Playground() as playground, Bot(home, playground) as started:
         yield started
         assert CANARY not in started.log
@@ -130,9 +147,41 @@ async def test_with_a_lora_and_again_to_the_byte(bot: Bot, cleo: User, model: st
 
 async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: User) -> None:
     call = await cleo.slash("imagine", prompt=CANARY, model="klein", negative="fog")
-    assert "FLUX.2 klein model, which does not take this" in said(call)
+    assert "negative: klein (FLUX.2 klein) takes no negative prompt. Say in the prompt" in said(
+        call
+    )
     call = await cleo.slash("imagine", prompt=CANARY, model="demo", lora="for-klein")
     assert "for-klein" in said(call)
+    for model, lora, base in (
+        ("klein", "for-turbo", "Z-Image"),
+        ("demo", "for-lines", "Anima"),
+        ("lines", "for-turbo", "Z-Image"),
+    ):
+        call = await cleo.slash("imagine", prompt=CANARY, model=model, lora=lora)
+        assert base in said(call)
+        choices = await cleo.autocomplete("imagine", "lora", "", model=model)
+        assert lora not in {choice.value for choice in choices}
+
+
+@pytest.mark.parametrize("preset", ["misty", "draft", "fast", "misty, draft"])
+@pytest.mark.parametrize("model", ["klein", "turbo"])
+async def test_styles_and_presets_work_with_a_distilled_model(
+    bot: Bot, cleo: User, model: str, preset: str
+) -> None:
+    shown = await asked(cleo, model, preset=preset)
+    note = f"The preset sets `negative`, which {model} doesn't take, so I left that out."
+    assert (note in shown.text) == ("misty" in preset)
+
+
+async def test_a_model_whose_variant_nothing_tells_is_refused_with_what_to_write(
+    bot: Bot, cleo: User
+) -> None:
+    call = await cleo.slash("imagine", prompt=CANARY, model="untold")
+    assert (
+        "untold is a model of Z-Image, but neither its file nor its name says whether it's turbo or"
+        ' base. The bot\'s owner needs to write variant = "turbo" or variant = "base" in its entry'
+        r" \[models.untold\] in models.toml."
+    ) in said(call)
 
 
 async def test_images_are_edited_by_what_is_said(bot: Bot, cleo: User) -> None:
@@ -161,12 +210,31 @@ async def test_images_are_edited_by_what_is_said(bot: Bot, cleo: User) -> None:
     assert await bytes_of(bot.playground, other) != await bytes_of(bot.playground, edited)
 
 
+async def test_images_that_cannot_be_edited_are_refused_before_they_are_queued(
+    bot: Bot, cleo: User
+) -> None:
+    before = len(bot.home.requests())
+    for size, why in (((30, 20), "too small to edit: 30×20"), ((900, 70), "too narrow to edit")):
+        image, small = File("a.png", picture((96, 64))), File("b.png", picture(size))
+        call = await cleo.slash("edit", prompt=CANARY, image=image, image2=small)
+        assert why in said(call)
+    assert len(bot.home.requests()) == before
+
+
+async def test_brackets_that_a_family_does_not_read_are_named(bot: Bot, cleo: User) -> None:
+    shown = await painted(cleo, prompt=f"({CANARY}:1.3) [snow]", model="klein", seed=7)
+    assert "klein reads prompts as they are" in shown.text
+    assert "(a:1.2)" in shown.text
+
+
 async def test_only_models_that_edit_do(bot: Bot, cleo: User) -> None:
     image = File("a.png", picture((96, 64)))
     call = await cleo.slash("edit", prompt=CANARY, image=image, model="demo")
     assert "demo can't edit images. These can: klein." in said(call)
     choices = await cleo.autocomplete("edit", "model", "")
     assert [choice.value for choice in choices] == ["klein"]
+    choices = await cleo.autocomplete("edit", "lora", "")
+    assert "for-klein" in [choice.value for choice in choices]
 
 
 async def test_a_result_is_edited_with_words(bot: Bot, cleo: User) -> None:

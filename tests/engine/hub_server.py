@@ -79,7 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _listing(self, repository: str) -> bytes:
         files = self.server.repositories[repository]
-        siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
+        siblings = [
+            {"rfilename": name, "size": len(data), **_large(name, data)}
+            for name, data in files.items()
+        ]
         return json.dumps({"id": repository, "sha": COMMIT, "siblings": siblings}).encode()
 
     def _send(
@@ -93,6 +96,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(content)
+
+
+def _large(name: str, data: bytes) -> dict[str, Any]:
+    """What is listed of a file in Git LFS besides."""
+    if not name.endswith(".safetensors"):
+        return {}
+    sha256 = hashlib.sha256(data).hexdigest()
+    return {"lfs": {"sha256": sha256, "size": len(data), "pointerSize": 134}}
 
 
 @contextmanager

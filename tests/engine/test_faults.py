@@ -8,7 +8,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.engine.hub import Hub
-from bot.engine.sources import Sources
+from bot.engine.sources import NotHere, Sources
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from catalog import AdapterEntry, EmbeddingEntry, ModelEntry
@@ -107,15 +107,20 @@ def test_an_adapter_and_an_embedding(tmp_path: Path, path: str, call: str) -> No
         assert sources.adapter_here(adapter) is None
 
 
-def test_whether_a_model_is_here_cannot_be_told(tmp_path: Path) -> None:
-    (tmp_path / "own").mkdir()
-    sources = Sources(tmp_path, Hub(tmp_path / "hub", "http://127.0.0.1:1"), half=False)
+def test_whether_a_model_is_here_cannot_be_told(models_dir: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(models_dir / TINY, tmp_path / "own"))
+    online = Sources(tmp_path, Hub(tmp_path / "hub", "http://127.0.0.1:1"), half=False)
+    sources = online.without_downloads()
     entry = ModelEntry(key="x", name="X", path="own")
-    assert sources.here(entry)
-    with failing(tmp_path / "own", "EIO"), pytest.raises(OSError, match="own"):
-        sources.here(entry)
-    with failing(tmp_path / "own", "EACCES"):
-        assert not sources.here(entry)
+    named = subject("model")
+    assert sources.checkpoint(entry, named).root == folder
+    with failing(folder, "EIO"), pytest.raises(OSError, match="own"):
+        sources.checkpoint(entry, named)
+    with failing(folder, "EACCES"), pytest.raises(JobFailed):
+        sources.checkpoint(entry, named)
+    shutil.rmtree(folder)
+    with pytest.raises(NotHere):
+        sources.checkpoint(entry, named)
 
 
 def test_which_fault_is_named_does_not_depend_on_the_model_in_memory(

@@ -2,7 +2,6 @@
 
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,18 +19,11 @@ from tests.engine.factories import (
     save,
     single_file,
 )
-from tests.gguf_files import SIZES, blocks, gguf, stands_for, written
+from tests.engine.hub_server import contents, hub_server
+from tests.gguf_files import SIZES, Tensor, blocks, gguf, plain, stands_for, written
 
 MATRICES = ("attn1.to_q.weight", "attn1.to_v.weight", "ff.net.2.weight")
 """Of the UNet; what a block stands for is computed number by number here."""
-DTYPES = {"torch.float32": "F32", "torch.float16": "F16", "torch.bfloat16": "BF16"}
-
-
-def plain(tensor: Any) -> tuple[str, tuple[int, ...], bytes]:
-    import torch
-
-    raw = tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-    return DTYPES[str(tensor.dtype)], tuple(tensor.shape), raw
 
 
 def packed(models_dir: Path, folder: Path, kinds: tuple[str, ...]) -> tuple[Path, Path]:
@@ -43,7 +35,8 @@ def packed(models_dir: Path, folder: Path, kinds: tuple[str, ...]) -> tuple[Path
     from safetensors.torch import load_file
 
     chance = random.Random(4)
-    tensors, meant = {}, {}
+    tensors: dict[str, Tensor] = {}
+    meant = {}
     whole = load_file(single_file(models_dir / TINY, folder / "whole.safetensors"))
     for number, (name, tensor) in enumerate(whole.items()):
         kind = kinds[number % len(kinds)]
@@ -81,6 +74,101 @@ def test_a_checkpoint_is_painted_as_what_it_stands_for(
         assert one.recipe.checkpoint
         assert one.recipe.checkpoint.sha256 != other.recipe.checkpoint.sha256  # type: ignore[union-attr]
     assert digests(one) != digests(paint(engine, request(("a", 0.7)), offered))
+
+
+def test_one_of_a_folder_is_found_by_its_name_or_alone(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    file, meant = packed(models_dir, tmp_path, KINDS)
+    folder = tmp_path / "several"
+    folder.mkdir()
+    file.rename(folder / "big-Q8_0.gguf")
+    offered = catalog(
+        [
+            model("meant", str(meant), config=TINY),
+            model("alone", str(folder), config=TINY),
+            model("named", str(folder), weight_name="big-Q8_0.gguf", config=TINY),
+        ]
+    )
+    expected = digests(paint(engine, request(model="meant"), offered))
+    for key in ("alone", "named"):
+        assert digests(paint(engine, request(model=key), offered)) == expected, key
+    (folder / "other-Q4_0.gguf").write_bytes(b"x")
+    assert digests(paint(engine, request(model="named"), offered)) == expected
+    with pytest.raises(JobFailed) as failure:
+        paint(engine, request(model="alone"), offered)
+    assert failure.value.code == "model.choose_file"
+    assert failure.value.params["files"] == "big-Q8_0.gguf, other-Q4_0.gguf"
+
+
+@pytest.mark.long
+def test_one_file_of_a_repository_is_downloaded(
+    engine: Engine, models_dir: Path, tmp_path: Path
+) -> None:
+    file, meant = packed(models_dir, tmp_path, KINDS)
+    there = catalog([model("meant", str(meant), config=TINY)])
+    expected = digests(paint(engine, request(model="meant"), there))
+    entry = model("remote", "org/files", weight_name="deep/big-Q8_0.gguf", config="org/model")
+    offered, asked = catalog([entry]), request(model="remote")
+    with hub_server() as hub:
+        hub.repositories["org/model"] = contents(models_dir / TINY)
+        hub.repositories["org/files"] = {
+            "deep/big-Q8_0.gguf": file.read_bytes(),
+            "deep/big-Q4_0.gguf": b"never downloaded",
+            "deep/big.safetensors": b"never downloaded",
+            "README.md": b"never downloaded",
+        }
+        own = Engine(
+            models_dir=tmp_path / "models", hashes_file=tmp_path / "h.json", hub_endpoint=hub.url
+        )
+        assert digests(paint(own, asked, offered)) == expected
+        weights = [name for name in hub.fetched() if not name.endswith((".json", ".txt"))]
+        assert weights == ["deep/big-Q8_0.gguf"]
+        hub.repositories["org/files"] = {"big-Q8_0.gguf": file.read_bytes()}
+        only = model("remote", "org/files", config="org/model", revision="main")
+        fresh = Engine(
+            models_dir=tmp_path / "again", hashes_file=tmp_path / "g.json", hub_endpoint=hub.url
+        )
+        assert digests(paint(fresh, asked, catalog([only]))) == expected
+        for each in (own, fresh):
+            each.close()
+    offline = Engine(models_dir=tmp_path / "models", hashes_file=tmp_path / "h.json")
+    assert digests(paint(offline, asked, offered)) == expected
+    offline.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_a_denoiser_alone_is_completed_by_its_configuration(
+    engine: Engine, models_dir: Path, tmp_path: Path, prefix: str
+) -> None:
+    """As they circulate: in Stability's names, usually without what comes before them."""
+    from safetensors.torch import load_file
+
+    before = "model.diffusion_model."
+    whole = load_file(single_file(models_dir / TINY, tmp_path / "whole.safetensors"))
+    alone = {
+        prefix + name.removeprefix(before): plain(tensor)
+        for name, tensor in whole.items()
+        if name.startswith(before)
+    }
+    file = written(tmp_path / "unet.GGUF", alone, metadata={"general.architecture": "sdxl"})
+    painting = paint(engine, request(model="m"), catalog([model("m", str(file), config=TINY)]))
+    assert digests(painting) == digests(paint(engine, request()))
+    assert [part.name for part in painting.recipe.parts] == [
+        f"{TINY}/{network}" for network in ("text_encoder", "text_encoder_2", "vae")
+    ]
+
+
+def test_a_vae_may_be_one(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    vae = load_file(models_dir / "other" / "vae" / "diffusion_pytorch_model.safetensors")
+    file = written(tmp_path / "vae.gguf", {name: plain(each) for name, each in vae.items()})
+    found, expected = (
+        digests(paint(engine, request(model="m"), catalog([model("m", TINY, vae_path=path)])))
+        for path in (str(file), str(models_dir / "other" / "vae"))
+    )
+    assert found == expected != digests(paint(engine, request()))
 
 
 @pytest.mark.long

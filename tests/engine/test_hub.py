@@ -99,6 +99,48 @@ def test_a_repository_is_downloaded_once_with_progress(
     assert digests(paint(offline, ASKED, catalog([REMOTE]))) == digests(painted)
 
 
+def test_what_two_repositories_have_alike_is_downloaded_once(
+    own: Engine, hub: HubServer, tmp_path: Path
+) -> None:
+    """As the text encoder and the VAE of a distilled model and of its base are."""
+    paint(own, ASKED, catalog([REMOTE]))
+    unet = "unet/diffusion_pytorch_model.safetensors"
+    files = hub.repositories["org/model"]
+    hub.repositories["org/base"] = {**files, unet: files[unet][:-4] + bytes(4)}
+    before = len(hub.fetched())
+    offered = catalog([model("base", "org/base")])
+    wanted = request(model="base")
+    painted = paint(own, wanted, offered)
+    large = [name for name in hub.fetched()[before:] if name.endswith(".safetensors")]
+    assert large == [unet]
+    # One is deleted without the other.
+    shutil.rmtree(tmp_path / "models" / "hub" / "models--org--model")
+    offline = engine_with(tmp_path, "http://127.0.0.1:9")
+    assert digests(paint(offline, wanted, offered)) == digests(painted)
+
+
+@pytest.mark.parametrize("fault", ["no links", "cut short"])
+def test_what_cannot_be_shared_is_downloaded(
+    own: Engine, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    paint(own, ASKED, catalog([REMOTE]))
+    hub.repositories["org/base"] = files = hub.repositories["org/model"]
+    before = len(hub.fetched())
+    if fault == "no links":
+        monkeypatch.setattr(os, "link", fail)
+    else:
+        for blob in (tmp_path / "models" / "hub" / "models--org--model" / "blobs").iterdir():
+            os.truncate(blob, 8)
+    offered = catalog([model("base", "org/base")])
+    assert paint(own, request(model="base"), offered).images
+    assert {files[name] for name in hub.fetched()[before:]} == {
+        files[name] for name in contents_wanted(hub)
+    }
+
+
 def contents_wanted(hub: HubServer) -> list[str]:
     kept = (".json", ".txt", "model.safetensors")
     return [name for name in hub.repositories["org/model"] if name.endswith(kept)]
@@ -149,7 +191,7 @@ def test_a_branch_is_found_again_without_network(
 
 def test_half_precision_prefers_16_bit_files(tmp_path: Path, hub: HubServer) -> None:
     from bot.engine.families import FAMILIES
-    from bot.engine.sources import checkpoint_files
+    from bot.engine.selecting import checkpoint_files
 
     names = hub.repositories["org/model"]
     half = checkpoint_files(names, FAMILIES["sdxl"].files, None, half=True)
@@ -276,6 +318,18 @@ def test_an_adapter_and_a_vae_from_the_hub(
     assert painted.recipe.vae.name == "org/vae"
     assert painted.recipe.vae.sha256 == getattr(expected.recipe.vae, "sha256", None)
     assert {p.subject for p in seen if p.stage is Stage.DOWNLOADING} == {"remote", "l"}
+
+
+@pytest.mark.long
+def test_a_vae_of_two_models_is_downloaded_once_and_without_its_pipeline(
+    own: Engine, hub: HubServer, models_dir: Path
+) -> None:
+    hub.repositories["org/pipeline"] = contents(models_dir / "other")
+    for key in ("first", "second"):
+        entry = model(key, str(models_dir / TINY), vae_path="org/pipeline")
+        paint(own, request(model=key), catalog([entry]))
+    fetched = sorted(hub.fetched())
+    assert fetched == ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"]
 
 
 @pytest.mark.long

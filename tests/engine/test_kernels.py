@@ -21,7 +21,9 @@ REHEARSE = "bot.engine.families.unet.conditioning.rehearse"
 
 
 @contextmanager
-def opened(models_dir: Path, folder: Path) -> Iterator[Opened]:
+def opened(
+    models_dir: Path, folder: Path, memory: str = "full", weights: str = "auto"
+) -> Iterator[Opened]:
     """An engine that compiles as for a GPU, but lets torch's own kernels compute.
 
     Also a list that grows by one entry each time compiled code runs.
@@ -41,7 +43,13 @@ def opened(models_dir: Path, folder: Path) -> Iterator[Opened]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "Kernels", lambda _: real(counting))
         hashes = folder / "h.json"
-        engine = Engine(models_dir=models_dir, hashes_file=hashes, compiled=True, memory="full")
+        engine = Engine(
+            models_dir=models_dir,
+            hashes_file=hashes,
+            compiled=True,
+            memory=memory,
+            weights=weights,
+        )
         engine.warm_up()
     yield engine, ran
     engine.close()

@@ -634,7 +634,11 @@ def test_what_is_parked_and_tiled(
 
     text, unet, reference = parked
     assert plan(Profile(profile), WHOLE, *size, upcast=upcast) == Plan(
-        park_text_encoders=text, park_denoiser=unet, park_reference=reference, tiled=tiled
+        park_text_encoders=text,
+        park_denoiser=unet,
+        park_reference=reference,
+        tiled=tiled,
+        compiling=not text,
     )
 
 

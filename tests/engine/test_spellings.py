@@ -226,7 +226,7 @@ LORA = {"lora_unet_a.lora_down.weight": (4, 4), "lora_unet_a.lora_up.weight": (4
 VAE = {"decoder.conv_in.weight": (8, 4, 3, 3)}
 
 
-@pytest.mark.parametrize(("shapes", "what"), [(LORA, "LoRA"), (VAE, "VAE")])
+@pytest.mark.parametrize(("shapes", "what"), [(LORA, "LoRA"), (VAE, "VAE of SDXL or SD 1.5")])
 def test_the_job_says_what_another_file_is(
     engine: Engine, tmp_path: Path, shapes: dict[str, tuple[int, ...]], what: str
 ) -> None:

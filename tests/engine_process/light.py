@@ -23,7 +23,7 @@ from bot.errors import EngineLost, JobFailed, Loss
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Notice, Progress, Stage
-from bot.recipe import Recipe, Weights
+from bot.recipe import Environment, Recipe, Weights
 from catalog import AdapterEntry, ModelEntry
 
 log = logging.getLogger("bot.engine.light")
@@ -50,16 +50,19 @@ def painting_of(order: Order) -> Painting:
     return Painting(images, recipe, (Notice("memory.lowered", {"profile": "8gb"}),))
 
 
+AETHER = Environment("aether", {"sdxl": {}, "zimage": {"transformer_dtype": "bfloat16, int8"}})
+
+
 class LightEngine:
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.loaded: str | None = None
-        self.environment = ""
+        self.environment = Environment()
         self.preview_interval: float | None = None
         self.fetched: list[str] = []
 
     def warm_up(self) -> None:
-        self.environment = "aether"
+        self.environment = AETHER
         os.write(1, b"written to stdout\n")
         log.debug("warming up on %s", self.options["device"])
 

@@ -12,11 +12,12 @@ from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.log import concerning, job_of
 from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
+from bot.recipe import Environment
 from bot.request import InitImage
 from bot.wire.failures import RaisedElsewhere
 from catalog import AdapterEntry
 from tests.engine_process.conftest import MODEL, build, order, paint, until
-from tests.engine_process.light import painting_of
+from tests.engine_process.light import AETHER, painting_of
 from tests.wire.things import PICTURE, SHA256
 
 CANARY = "acanaryinthecoalmine"
@@ -113,9 +114,9 @@ def test_what_the_engine_raises_is_raised_again(shared: ProcessEngine) -> None:
 
 
 def test_its_environment_is_told_before_the_first_job(engine: ProcessEngine) -> None:
-    assert engine.environment == ""
+    assert engine.environment == Environment()
     engine.warm_up()
-    assert engine.environment == "aether"
+    assert engine.environment == AETHER
 
 
 def test_what_is_loaded_is_told(shared: ProcessEngine) -> None:

@@ -143,6 +143,17 @@ def test_a_model_in_a_folder_has_its_picture_beside_it(pictures: Pictures, model
     assert colour_of(pictures.picture(Shelf.MODELS, FOLDER)) == "lime"
 
 
+@pytest.mark.parametrize("fields", [{}, {"weight_name": "m.gguf"}], ids=["alone", "named"])
+def test_a_model_in_a_gguf_file_has_its_picture_beside_it(
+    pictures: Pictures, models: Path, fields: dict[str, str]
+) -> None:
+    (models / "far").mkdir()
+    (models / "far/m.gguf").write_bytes(b"GGUF")
+    (models / "far/m.png").write_bytes(picture("lime"))
+    entry = ModelEntry(key="m", name="M", path="far", **fields)  # type: ignore[arg-type]
+    assert colour_of(pictures.picture(Shelf.MODELS, entry)) == "lime"
+
+
 async def test_a_picture_is_shown_where_images_are_checked_only_if_it_was(
     pictures: Pictures, models: Path, tmp_path: Path
 ) -> None:

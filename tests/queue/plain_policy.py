@@ -325,7 +325,7 @@ def _best_lane(job: Waiting, lanes: Sequence[InPlace], able: Able) -> int:
 
     def key(lane: int) -> tuple[int, bool, bool]:
         here = lanes[lane]
-        elsewhere = bool(job.prefers) and here.environment != job.prefers
+        elsewhere = bool(job.prefers) and job.prefers not in here.environments
         return cost(job, here), elsewhere, here.model is not None
 
     return min((lane for lane in range(len(lanes)) if able(job, lane)), key=key)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.errors import StoreError
 from bot.queue import JobQueue, Lane
 from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
+from bot.recipe import Environment, environment_id, place_id
 from bot.request import EmbeddingUse, Reference, Upscale
 from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, of
@@ -203,8 +204,8 @@ async def test_each_job_goes_to_the_lane_that_has_its_model(store: Store) -> Non
 async def test_what_is_repeated_goes_where_it_was_generated(store: Store) -> None:
     """Unless that lane is not free, and no one knows when it will be."""
     queue = queue_with(store, "a", "a")
-    for lane, environment in zip(queue.lanes, ("new", "old"), strict=True):
-        lane.environment = environment
+    for lane, machine in zip(queue.lanes, ("new", "old"), strict=True):
+        lane.environment = Environment(machine)
     asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
     again = new_job(user_id=1, kind="reroll", request=request(model="a", environment="old"))
     await entered(queue, again)
@@ -212,6 +213,23 @@ async def test_what_is_repeated_goes_where_it_was_generated(store: Store) -> Non
     assert done == {asked[1]}
     await entered(queue, replace(again, id="elsewhere"))
     assert (await asyncio.wait_for(asked[0], 10)).request.environment == "old"
+
+
+async def test_what_is_repeated_goes_where_its_model_is_stored_as_before(store: Store) -> None:
+    """Of two cards of one kind, in machines whose owners have chosen otherwise."""
+    card = {"device_name": "RTX 3060"}
+    eight = {"transformer_dtype": "bfloat16, int8"}
+    queue = queue_with(store, "a", "a")
+    for lane, formats in zip(queue.lanes, ({}, eight), strict=True):
+        lane.environment = Environment(environment_id(card), {"zimage": formats, "flux2": {}})
+    asked = [asyncio.create_task(queue.next(lane)) for lane in queue.lanes]
+    before = place_id({**card, **eight, "kernels": "eager"}, "zimage")
+    again = new_job(user_id=1, kind="reroll", request=request(model="a", environment=before))
+    await entered(queue, again)
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    assert done == {asked[1]}
+    await entered(queue, replace(again, id="elsewhere"))
+    await asyncio.wait_for(asked[0], 10)
 
 
 async def test_a_lane_without_the_model_takes_it_when_no_other_is_free(store: Store) -> None:

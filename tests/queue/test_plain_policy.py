@@ -64,7 +64,7 @@ class Town:
         return InPlace(
             self.chance.choice((None, "a", "b", "c")),
             self.chance.choice(((), ("x:1",))),
-            self.chance.choice(("", *ENVIRONMENTS)),
+            frozenset(self.chance.sample(ENVIRONMENTS, self.chance.choice((0, 1, 1, 2)))),
         )
 
     def able(self, lanes: int) -> Able | None:

@@ -486,7 +486,7 @@ class TestAble:
 
 
 def test_another_environment_costs_as_much_as_loading_a_model() -> None:
-    same, other = InPlace("m", environment="same"), InPlace("m", environment="other")
+    same, other = (InPlace("m", environments=frozenset({one})) for one in ("same", "other"))
     exact = job("exact", 1, 0, "m", prefers="same")
     choice = Line([exact]).choose([other, same], 0.0)
     assert choice == Next(exact, lane=1)

@@ -276,7 +276,6 @@ def test_a_preset_smuggles_nothing_past_the_limits() -> None:
         ({"lora": "ink, oil, wax, tar, mud"}, "lora.many"),
         ({"prompt": "x" * PROMPT_MAX}, "prompt.long"),
         ({"model": "off"}, "presets.model"),
-        ({"lora": "kept"}, "lora.other_model"),
         ({"negative": "{prompt} <lora:ink:1>"}, "lora.in_negative"),
         ({"prompt": "{open {prompt}"}, "dynamic.open"),
         ({"prompt": "__nothing__"}, "dynamic.unknown"),

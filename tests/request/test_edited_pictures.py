@@ -10,6 +10,7 @@ from bot.levels.defaults import with_defaults
 from bot.levels.rules import Rules
 from bot.request import EDITED, Draft, GenerationRequest, Picture, compose, redraft
 from catalog import Catalog, ModelEntry
+from catalog.families import FLUX2
 
 SDXL = ModelEntry(key="sdxl", name="SDXL", path="a/b")
 KLEIN = ModelEntry(key="klein", name="FLUX.2 klein", path="a/klein", family="flux2")  # type: ignore[arg-type]
@@ -51,6 +52,39 @@ def test_more_images_than_it_takes_are_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
         composed(*[SMALL] * 5)
     assert (refused.value.code, refused.value.params["max"]) == ("edit.many", 4)
+
+
+@pytest.mark.parametrize(
+    ("size", "code", "limit"),
+    [
+        ((63, 200), "picture.small", {"min": 64}),
+        ((30, 20), "picture.small", {"min": 64}),
+        ((900, 70), "picture.narrow", {"max": 8}),
+        ((70, 900), "picture.narrow", {"max": 8}),
+        ((64, 512), None, {}),
+    ],
+)
+def test_images_that_cannot_be_edited_are_refused_before_anything_is_queued(
+    size: tuple[int, int], code: str | None, limit: dict[str, int]
+) -> None:
+    picture = Picture("c" * 64, *size)
+    if code is None:
+        assert composed(WIDE, picture).pictures[1] == picture.sha256
+        return
+    with pytest.raises(InvalidRequest) as refused:
+        composed(WIDE, picture)
+    assert (refused.value.field, refused.value.code) == ("image", code)
+    width, height = size
+    assert refused.value.params == {"field": "image", "width": width, "height": height, **limit}
+
+
+def test_what_only_stands_for_an_image_is_not_judged() -> None:
+    """One that is still to come, or of which an earlier request only says the shape."""
+    assert composed(Picture("", 1, 1, measured=False)).pictures == ("",)
+    thin = ModelEntry(key="klein", name="klein", path="a", family=FLUX2, min_side=64)
+    known = Catalog({"klein": thin}, {}, "klein")
+    request = composed(WIDE, catalog=known, size="1024x64")
+    assert compose(redraft(request, known, nsfw=False), known, nsfw=False) == request
 
 
 def test_a_default_model_that_does_not_edit_is_passed_over() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.request import AdapterUse, Hires, lighter
-from catalog.families import SDXL
+from catalog.families import FLUX2, SDXL
 from tests.store.factories import request
 
 PIXELS = math.prod(SDXL.size)
@@ -32,6 +32,18 @@ def test_the_heaviest_goes_first() -> None:
         (False, steps[1][1], steps[1][2], 1),
         (False, steps[1][1], steps[1][2], 0),
     ]
+
+
+def test_images_to_edit_go_before_loras_and_one_of_them_stays() -> None:
+    heavy = request(
+        width=1024, height=1024, pictures=("a", "b", "c"), adapters=(AdapterUse("ink", 1.0),)
+    )
+    steps = []
+    less = lighter(heavy, FLUX2)
+    while less is not None:
+        steps.append((less.pictures, len(less.adapters)))
+        less = lighter(less, FLUX2)
+    assert steps == [(("a", "b"), 1), (("a",), 1), (("a",), 0)]
 
 
 @given(SIDES, SIDES)

@@ -2,9 +2,13 @@
 
 import pytest
 
+from bot.api.errors import NOT_AVAILABLE
 from bot.errors import Refused
 from bot.request import Template, find_model, is_gated
+from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry, Unfit, WildcardFile, Wildcards
+from catalog.families import ZIMAGE
+from catalog.unfit import undecided
 from catalog.weight_files import Refusal
 from tests.store.factories import request
 
@@ -45,3 +49,39 @@ def test_a_wildcard_that_is_named_counts(typed: str, gated: bool) -> None:
     catalog = Catalog({}, {}, "", wildcards=wildcards)
     for template in (Template(typed, None, 1), Template(None, typed, 1)):
         assert is_gated(request(model="", adapters=(), template=template), catalog) is gated
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en-US",
+            "z.i is a model of Z-Image, but neither its file nor its name says whether it's"
+            ' turbo or base. The bot\'s owner needs to write variant = "turbo" or variant = "base"'
+            ' in its entry [models."z.i"] in models.toml.',
+        ),
+        (
+            "de",
+            "z.i ist ein Modell von Z-Image, aber weder Datei noch Name sagen, ob es turbo"
+            ' oder base ist. Der Betreiber muss in models.toml in den Eintrag [models."z.i"]'
+            ' schreiben: variant = "turbo" oder variant = "base".',
+        ),
+        (
+            "fr",
+            "z.i est un modèle de Z-Image, mais ni son fichier ni son nom ne disent si c’est"
+            ' turbo ou base. Le propriétaire doit écrire variant = "turbo" ou variant = "base" dans'
+            ' son entrée [models."z.i"] de models.toml.',
+        ),
+    ],
+)  # fmt: skip
+def test_of_a_model_whose_variant_nothing_tells_it_is_said_what_its_owner_has_to_write(
+    language: str, said: str
+) -> None:
+    key = "z.i"
+    entry = ModelEntry(key=key, name="A", path="checkpoints/x.safetensors", family=ZIMAGE)
+    unfit = {key: undecided("x.safetensors", ZIMAGE, entry.heading)}
+    with pytest.raises(Refused) as refusal:
+        find_model(Catalog({key: entry}, {}, "", unfit_models=unfit), key, nsfw=False)
+    error = refusal.value
+    assert error.code in NOT_AVAILABLE
+    assert Texts.read().speaker(language)(error.code, **error.params) == said

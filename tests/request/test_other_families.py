@@ -7,6 +7,7 @@ import pytest
 
 from bot.errors import InvalidRequest, Refused
 from bot.request import Draft, GenerationRequest, Picture, compose, lighter
+from bot.texts.language import Texts
 from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
 from catalog.families import SDXL, Variant
 
@@ -31,7 +32,6 @@ OTHER = replace(
     takes_image=False,
     takes_reference=False,
     adapts_text=False,
-    draft=None,
     hires_max_pixels=600 * 600,
 )
 
@@ -66,8 +66,28 @@ def test_what_has_no_meaning_for_the_family_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         composed(catalog, **fields)
-    assert (refusal.value.field, refusal.value.code) == (name, "family.without")
+    code = "text_weight" if name == "lora" else name
+    assert (refusal.value.field, refusal.value.code) == (name, f"family.{code}")
     assert refusal.value.params["family"] == "Other"
+
+
+@pytest.mark.parametrize("language", ["en-US", "de", "fr"])
+def test_every_option_that_a_family_may_lack_has_a_sentence(language: str) -> None:
+    """It names the model and its family as they are called, whatever they begin with."""
+    say = Texts.read().speaker(language)
+    nothing = replace(OTHER, name="Ångström 2 klein")
+    entry = ModelEntry(key="m", name="M", path="a/b", family=nothing)
+    for name in (*entry.lacks, "edits", "text_weight"):
+        said = say(f"family.{name}", field=name, model="lines", family=nothing.name, name="x")
+        assert "lines (Ångström 2 klein)" in said, name
+    assert entry.lacks == ("negative", "guidance", "image", "reference", "clip_skip")
+
+
+def test_who_wants_a_reference_where_images_can_be_edited_is_told_so(catalog: Catalog) -> None:
+    editing = replace(OTHER, pictures_max=2)
+    entry = ModelEntry(key="m", name="M", path="a/b", family=editing, min_side=256)
+    with pytest.raises(InvalidRequest, match=r"family\.edits"):
+        composed(Catalog({"m": entry}, {}, "m"), reference=PICTURE)
 
 
 def test_the_rest_is_the_familys_own(catalog: Catalog) -> None:

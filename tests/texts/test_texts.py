@@ -52,6 +52,7 @@ EXPANSIONS = {
     "line.lane.": [state.value for state in LaneState if state is not LaneState.READY],
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "models.speeds.": ("fast", "medium", "slow"),
+    "family.": ["negative", "guidance", "image", "reference", "clip_skip", "edits"],
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,

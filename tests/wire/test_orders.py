@@ -51,6 +51,7 @@ def test_noise_is_refused(noise: bytes) -> None:
 
 Change = Callable[[dict[str, Any]], object]
 WRONG: dict[str, tuple[str, Change]] = {
+    "networks that nothing lends": ("lent", lambda o: o.update(lent={"unet": "sha256:"})),
     "a field that nobody knows": ("request.shell", lambda o: o["request"].update(shell="rm")),
     "one beside the request": ("folder", lambda o: o.update(folder="/etc")),
     "a missing field": ("request.seed", lambda o: o["request"].pop("seed")),

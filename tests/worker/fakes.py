@@ -9,6 +9,7 @@ from queue import Queue
 from bot.order import Order
 from bot.painting import OnPainted, Painting, unheard
 from bot.progress import Progress
+from bot.recipe import Environment
 from bot.request import GenerationRequest
 from bot.store import Job
 from catalog import AdapterEntry, Catalog, ModelEntry
@@ -32,7 +33,7 @@ class FakeEngine:
     """`work` is what the next paint does, in the engine thread."""
 
     loaded: str | None = None
-    environment: str = ""
+    environment = Environment()
     preview_interval: float | None = None
 
     def __init__(self, work: Work = paint_at_once) -> None:

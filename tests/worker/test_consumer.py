@@ -22,7 +22,7 @@ from bot.log import job_of
 from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
-from bot.recipe import environment_id
+from bot.recipe import Environment, environment_id
 from bot.request import AdapterUse, GenerationRequest, InitImage
 from bot.store import ELSEWHERE, Failure, Job, JobState
 from bot.worker import consumer as consumer_module
@@ -169,7 +169,9 @@ class TestPainting:
         # The engine is not asked for another image because of where it is wanted.
         assert [order.request for order in bench.engine.orders] == [request()] * 3
         # From now on, the queue knows where to repeat what was generated here.
-        assert [lane.environment for lane in bench.queue.lanes] == [environment_id(here)]
+        assert [lane.environment for lane in bench.queue.lanes] == [
+            Environment(environment_id(here))
+        ]
 
     async def test_the_queue_knows_where_to_repeat_something_before_anything_was_generated(
         self, build: Build
@@ -177,11 +179,11 @@ class TestPainting:
         async with build() as bench:
             [lane] = bench.queue.lanes
             warm = threading.Event()
-            bench.engine.environment = "as in the recipes"
+            bench.engine.environment = told = Environment("as in the recipes")
             bench.engine.preloading = lambda _: warm.set()
             bench.workers.warm_up()
             assert await asyncio.to_thread(warm.wait, 10)
-        assert lane.environment == "as in the recipes"
+        assert lane.environment == told
 
     async def test_jobs_are_painted_in_their_order_in_one_thread(self, build: Build) -> None:
         seeds: list[int] = []

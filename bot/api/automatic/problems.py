@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from bot.api.automatic.bodies import NAMES
 from bot.api.bodies import StrictRoute
-from bot.api.errors import Answer, WrongMediaType, answer_to, wrong_field
+from bot.api.errors import Answer, WrongMediaType, answer_to, status_of_failure, wrong_field
 from bot.api.refusals import Form
 from bot.errors import ImagenError, JobFailed, UserError
 from bot.texts.language import Say
@@ -77,7 +77,7 @@ def problem(error: ImagenError | RequestValidationError | HTTPException, say: Sa
 
 def _status(error: ImagenError) -> HTTPStatus | None:
     if isinstance(error, JobFailed):
-        return HTTPStatus.INTERNAL_SERVER_ERROR
+        return status_of_failure(error.code)
     return STATUS.get(error.code) if isinstance(error, UserError) else None
 
 

@@ -1,14 +1,15 @@
 """From a body to a draft: what is asked for in AUTOMATIC1111's words, in ours. Pure functions."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.api.automatic.bodies import Img2Img, Txt2Img
+from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img
 from bot.api.automatic.unused import unused
 from bot.errors import InvalidRequest
 from bot.progress import Notice
 from bot.request import Draft
-from bot.request.dialects.samplers import SUFFIXES, scheduler_for
+from bot.request.dialects.samplers import SUFFIXES, scheduler_for, with_another_schedule
 from catalog import ModelEntry
 
 STRENGTH: Final = 0.75
@@ -20,6 +21,12 @@ CLIP_SETTING: Final = "CLIP_stop_at_last_layers"
 CHECKPOINT: Final = "sd_model_checkpoint"
 
 _ALIGNED: Final = 8
+_UNSAID: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "negative": lambda text: not text.strip(),
+    "guidance": lambda scale: scale <= 1,
+    "clip_skip": lambda layer: layer == 1,
+}
+"""What clients send for whatever model, as fields of a draft, and which of it asks for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,14 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
     """model: the one that will be used. Raises InvalidRequest for what is not possible here."""
     if body.script_name:
         raise InvalidRequest("script_name", "api.automatic.script", value=body.script_name[:100])
-    scheduler = scheduler_for(body.sampler, body.scheduler, model.scheduler, model.schedulers)
-    warnings = unused(body, sampler=_sampler(scheduler or model.scheduler), vae=model.vae_path)
+    asked = scheduler_for(body.sampler, body.scheduler, model.scheduler, model.schedulers)
+    scheduler = _possible(asked, model)
+    warnings = list(
+        unused(body, sampler=_sampler(scheduler or model.scheduler), vae=model.vae_path)
+    )
+    if asked is not None and scheduler is not None and asked != scheduler:
+        instead = {"value": asked, "model": model.key, "scheduler": scheduler}
+        warnings.append(Notice("api.automatic.sampler", instead))
     draft: dict[str, Any] = {
         "prompt": body.prompt or "",
         "negative": body.negative_prompt,
@@ -68,12 +81,34 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
         "clip_skip": _clip_skip(body),
         "size": _size(body, model),
     }
+    for name, unsaid in _UNSAID.items():
+        if name not in model.lacks:
+            continue
+        given, draft[name] = draft[name], None
+        if given is not None and not unsaid(given):
+            left_out = {"field": _sent_as(name, body), "model": model.key}
+            warnings.append(Notice("api.automatic.not_taken", left_out))
     if isinstance(body, Img2Img):
         picture = _picture(body)
         draft["strength"] = _strength(body)
         stretched = _stretched(body, model)
-        return Translated(Draft(**draft), picture, stretched, warnings)
-    return Translated(Draft(**draft, **_hires(body, model)), warnings=warnings)
+        return Translated(Draft(**draft), picture, stretched, tuple(warnings))
+    return Translated(Draft(**draft, **_hires(body, model)), warnings=tuple(warnings))
+
+
+def _possible(scheduler: str | None, model: ModelEntry) -> str | None:
+    """`scheduler` if the model can use it; else the same sampler with another schedule, or else the
+    model's own."""
+    if scheduler is None or scheduler in model.schedulers:
+        return scheduler
+    return next(iter(with_another_schedule(scheduler, model.schedulers)), model.scheduler)
+
+
+def _sent_as(name: str, body: Txt2Img | Img2Img) -> str:
+    """What the caller called a field of a draft."""
+    if name != "clip_skip":
+        return NAMES[name]
+    return f"override_settings.{CLIP_SETTING}" if CLIP_SETTING in body.settings else name
 
 
 def _sampler(scheduler: str) -> str:

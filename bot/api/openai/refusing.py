@@ -14,6 +14,8 @@ CODES: Final = {
     "api.field.wrong": "invalid_type",
 }
 """OpenAI's codes for what pydantic finds wrong."""
+PARAMS: Final = {"model": "model", "lora": "loras", "prompt": "prompt", "picture": "image"}
+"""First part of a code → the parameter that is wrong, where the error names none."""
 AMBIGUOUS: Final = "model.several"
 
 
@@ -48,7 +50,7 @@ def _param(answer: Answer) -> str | None:
     if isinstance(field, str):
         return None if field == "body" else field
     kind = answer.code.partition(".")[0]
-    return {"model": "model", "lora": "loras"}.get(kind)
+    return PARAMS.get(kind)
 
 
 def _code(answer: Answer) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from bot.api.errors import Answer, answer_to
+from bot.api.errors import Answer, answer_to, status_of_failure
 from bot.api.openai.answering import (
     Partials,
     completed_events,
@@ -147,4 +147,4 @@ def _failure(job: Job, say: Say) -> Answer:
     if job.error is None:
         return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "api.unexpected", say("api.unexpected"), {})
     detail = say(job.error.code, **job.error.params)
-    return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, job.error.code, detail, {})
+    return Answer(status_of_failure(job.error.code), job.error.code, detail, {})

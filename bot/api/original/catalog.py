@@ -2,13 +2,24 @@
 does not."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.api.original.bodies import NAMES
 from bot.backend import Backend
 from bot.request import default_model
 from bot.store import ApiKey
-from catalog import AdapterFacts, Catalog, EmbeddingFacts, locate_entry, problems_of
+from catalog import (
+    AdapterFacts,
+    Catalog,
+    EmbeddingFacts,
+    ModelEntry,
+    abilities,
+    locate_entry,
+    problems_of,
+)
+from catalog.abilities import as_json
 from catalog.listing import Entry
 
 
@@ -47,6 +58,7 @@ def _models(
             "default": entry.key == default,
             "family": entry.family.key,
             "base": entry.family.adapter_bases[0],  # as of LoRAs, so that the two compare
+            **as_json(abilities(entry, catalog), NAMES),
             "width": entry.size[0],
             "height": entry.size[1],
             "steps": _bounds(entry.steps),
@@ -70,6 +82,7 @@ def _models(
 
 def _adapters(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:
     listed = []
+    offered = catalog.offered_models(nsfw=caller.nsfw)
     for entry in catalog.adapters.values():
         if entry.nsfw and not caller.nsfw:
             continue
@@ -82,11 +95,16 @@ def _adapters(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[s
                 "base": facts.base or None,
                 "kind": facts.algorithm,
                 "rank": facts.rank,
-                "models": list(catalog.kept_to(entry.key)) or None,
+                "models": _fitting(entry.key, offered, catalog),
                 **_state(entry, models_dir, catalog.misfit(entry.key)),
             }
         )
     return listed
+
+
+def _fitting(adapter: str, models: Sequence[ModelEntry], catalog: Catalog) -> list[str]:
+    """Keys of those of `models` with which the adapter can be used."""
+    return [model.key for model in models if catalog.misfit(adapter, model.key) is None]
 
 
 def _embeddings(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:

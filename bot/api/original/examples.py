@@ -9,7 +9,18 @@ MODEL: Final[dict[str, Any]] = {
     "description": "Simple things in plain colours.",
     "default": True,
     "family": "sdxl",
+    "variant": "base",
     "base": "SDXL",
+    "bases": ["SDXL", "Pony", "Illustrious", "NoobAI"],
+    "speed": "fast",
+    "takes": {
+        "negative_prompt": True,
+        "guidance_scale": True,
+        "brackets": True,
+        "image": True,
+        "reference": False,
+    },
+    "edits": 0,
     "width": 128,
     "height": 128,
     "steps": {"min": 4, "default": 20, "max": 100},
@@ -31,7 +42,7 @@ LORA: Final[dict[str, Any]] = {
     "base": "SDXL",
     "kind": "LoRA",
     "rank": 4,
-    "models": None,
+    "models": ["demo"],
     **_NAMED,
 }
 EMBEDDING: Final[dict[str, Any]] = {

@@ -182,12 +182,16 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/models", responses={200: answering([MODEL], "All."), **_refusals(401)})
     async def list_models(request: Request) -> list[dict[str, Any]]:
-        """The models that can be used, and those that cannot, with the reason."""
+        """The models that can be used, and those that cannot, with the reason.
+
+        `takes` says which options a model has, `edits` how many images it edits at once, `bases`
+        the base models whose LoRAs fit it, as the `base` of a LoRA names them.
+        """
         return await models(desk.backend, await callers.of(request))
 
     @router.get("/loras", responses={200: answering([LORA], "All."), **_refusals(401)})
     async def list_loras(request: Request) -> list[dict[str, Any]]:
-        """The LoRAs, likewise."""
+        """The LoRAs, likewise; `models` are the keys of those that each can be used with."""
         return await adapters(desk.backend, await callers.of(request))
 
     @router.get("/embeddings", responses={200: answering([EMBEDDING], "All."), **_refusals(401)})

@@ -64,6 +64,8 @@ def retry_view(say: Say, job: Job, family: Family) -> discord.ui.View | None:
 def _label(say: Say, request: GenerationRequest, less: GenerationRequest) -> str:
     if less.hires != request.hires:
         return say("button.lighter.hires")
+    if less.pictures != request.pictures:
+        return say("button.lighter.pictures", count=len(less.pictures))
     if less.adapters != request.adapters:
         return say("button.lighter.loras", count=len(less.adapters))
     return say("button.lighter.size", width=less.width, height=less.height)

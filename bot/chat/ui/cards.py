@@ -9,6 +9,7 @@ from bot.chat.ui.markdown import CODE_SHOWN, code, codes, cut_off, one_line, sho
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.texts.language import Say
 from catalog import (
+    Abilities,
     AdapterEntry,
     AdapterFacts,
     Catalog,
@@ -16,7 +17,9 @@ from catalog import (
     EmbeddingFacts,
     Misfit,
     ModelEntry,
+    abilities,
 )
+from catalog.abilities import surely
 
 Entry = ModelEntry | AdapterEntry | EmbeddingEntry
 
@@ -62,15 +65,15 @@ def card_of(
 ) -> Card:
     """why: a LoRA does not fit the chosen model; None if it does. nsfw: see `misfit_mark`."""
     if isinstance(entry, ModelEntry):
-        return _model_card(say, entry, known, usable=entry.key not in catalog.unfit_models)
+        return _model_card(say, entry, known, abilities(entry, catalog))
     if isinstance(entry, AdapterEntry):
         return _adapter_card(say, entry, known, why=why, catalog=catalog, nsfw=nsfw)
     facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()
     return _embedding_card(say, entry, known, facts=facts)
 
 
-def _model_card(say: Say, entry: ModelEntry, known: Known, *, usable: bool) -> Card:
-    """usable: False for one whose file may be of another family, or of none."""
+def _model_card(say: Say, entry: ModelEntry, known: Known, able: Abilities | None) -> Card:
+    """able: None for one whose file may be of another family, or of none."""
     marks = [say("models.default")] if entry.key == known.default else []
     marks += [say("models.loaded")] if entry.key in known.loaded else []
     marks += [known.states[entry.key]] if entry.key in known.states else []
@@ -82,14 +85,24 @@ def _model_card(say: Say, entry: ModelEntry, known: Known, *, usable: bool) -> C
         guidance=f"{entry.guidance.default:g}",
     )
     key = " · ".join([code(entry.key), *marks])
-    if not usable:
+    if able is None:
         return _card(say, entry, [key], lambda room: "", known)
-    family = [entry.family.name, say(f"models.speeds.{entry.speed}")]
-    if entry.lacks:
-        family.append(say("models.without", options=tuple(map(code, entry.lacks))))
-    above = [key, " · ".join(family)]
+    above = [key, *_abilities(say, entry, able)]
     licence = say("models.licence", family=entry.family.name, licence=entry.family.licence)
     return _card(say, entry, above, lambda room: f"-# {native}", known, licence)
+
+
+def _abilities(say: Say, entry: ModelEntry, able: Abilities) -> list[str]:
+    """What kind of model it is and what it does not take; then what it edits, and its LoRAs."""
+    several = len(entry.family.variants) > 1
+    name = f"{entry.family.name} ({able.variant})" if several else entry.family.name
+    first = [name, say(f"models.speeds.{able.speed}")]
+    lacks = [code(option) for option, takes in able.taken.items() if not takes]
+    lacks += [] if able.brackets else [say("models.brackets")]
+    first += [say("models.without", options=tuple(lacks))] if lacks else []
+    second = [say("models.edits", count=able.edits)] if able.edits else []
+    second += [say("models.loras", bases=surely(able.bases))] if able.bases else []
+    return [" · ".join(line) for line in (first, second) if line]
 
 
 def _adapter_card(

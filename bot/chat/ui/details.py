@@ -147,6 +147,8 @@ def today_sentence(say: Say, today: Today) -> str:
         sentences.append(say("details.gone", **plain({"names": today.gone})))
     if today.changed:
         sentences.append(say("details.changed", **plain({"names": today.changed})))
+    if today.stored:
+        sentences.append(say("details.stored", **plain({"networks": today.stored})))
     if today.unsure:
         sentences.append(say("details.unsure", **plain({"names": today.unsure})))
     return cut_off(" ".join(sentences), FIELD_SHOWN)

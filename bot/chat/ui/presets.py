@@ -79,7 +79,9 @@ def preset_choices(
     )
     for style in found:
         if names.isdisjoint((fold(style.key), fold(style.name))):
-            offered[style.key] = " · ".join(filter(None, (style.name, style.description)))
+            less = style.negative and model is not None and not model.takes_negative
+            hint = say("presets.without_negative") if less else ""
+            offered[style.key] = " · ".join(filter(None, (style.name, hint, style.description)))
     return [
         Choice(name=_cut(f"{kept}{label}"), value=f"{kept}{name}")
         for name, label in offered.items()

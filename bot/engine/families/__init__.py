@@ -5,12 +5,10 @@ from typing import Final
 
 from bot.engine.families.anima import Anima
 from bot.engine.families.family import (
-    VAE,
     Conditioning,
     Encoded,
     Family,
     LoadedModel,
-    PipelineFiles,
     PreviewFactors,
     Recall,
     Tensors,
@@ -20,6 +18,7 @@ from bot.engine.families.sd15 import SD15
 from bot.engine.families.sdxl import SDXL
 from bot.engine.families.zimage import ZImage
 from catalog import ModelEntry
+from catalog.families import VAE, PipelineFiles
 
 _ALL: Final[tuple[Family, ...]] = (SDXL(), SD15(), Flux2(), ZImage(), Anima())
 FAMILIES: Final[Mapping[str, Family]] = {family.key: family for family in _ALL}

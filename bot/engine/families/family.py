@@ -24,10 +24,11 @@ from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
+from catalog.families import PipelineFiles, files
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 
-VAE = "vae"
+VAE = files.VAE
 """The autoencoder's folder, the same in every pipeline of diffusers."""
 
 Encoded: TypeAlias = Any
@@ -41,20 +42,6 @@ the function runs.
 
 A text is everything that the result depends on, except for the text encoders themselves: the
 numbers that they read, not the words, and which of their layers is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineFiles:
-    """Which files make up a model in diffusers' layout.
-
-    weights: network → what the names of its weight files begin with. folders: those that must be
-        there with their configuration; they complete a single-file checkpoint. index: the file
-        that lists them.
-    """
-
-    weights: Mapping[str, str]
-    folders: tuple[str, ...]
-    index: str = "model_index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +94,8 @@ class Family(Protocol):
     networks: in the order in which they are loaded. denoiser: the one evaluated at every step.
     text_encoders: those that leave a small card once the prompt is encoded.
     patched: those that adapters change. tokenizers: folders with one tokenizer each.
-    usual_tokens: in a prompt of usual length; the denoiser is compiled for it.
+    usual_tokens: in a prompt of usual length; the denoiser is compiled for it. None: prompts have
+        as many as their words are, and it is not compiled.
     vae_scale: pixels per latent along each side.
     whole: profile → pixels up to which the VAE decodes in one piece; half as many where the VAE's
         dtype is twice as wide as the other networks'.
@@ -128,7 +116,7 @@ class Family(Protocol):
     patched: tuple[str, ...]
     tokenizers: tuple[str, ...]
     files: PipelineFiles
-    usual_tokens: int
+    usual_tokens: int | None
     vae_scale: int
     whole: Mapping[Profile, float]
     leaving: Leaving
@@ -137,11 +125,9 @@ class Family(Protocol):
     blocks: Mapping[str, str]
     ays: tuple[int, ...]
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
-        """Raise JobFailed unless the single `file` with this header is a checkpoint of this family.
-
-        vae: whether the model has a VAE from another file.
-        """
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
+        """Raise JobFailed unless the single `file` with this header is a checkpoint of this
+        family, or its denoiser alone."""
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
         """Raise JobFailed when a folder in diffusers' layout is no model of this family."""
@@ -291,4 +277,7 @@ class Family(Protocol):
         """Latents from the denoiser's scale to the one that `preview` maps to colours."""
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
-        """Call `denoiser` once as for an image of `shape`, so that it is compiled for it."""
+        """Call `denoiser` once as for an image of `shape`, so that it is compiled for it.
+
+        Only called for a family with `usual_tokens`.
+        """

@@ -16,40 +16,42 @@ from bot.engine.configurations import Field, Kind, each, either, known, one_of
 from bot.engine.subject import Subject
 
 _CONFIG: Final = "tokenizer_config.json"
-_TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
+TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
 _FLAGS: Final = ("lstrip", "rstrip", "normalized", "single_word", "special")
 
 
 def _is_token(value: object) -> bool:
     """Whether it is a token as text, or as the table that tokenizers write."""
     if not isinstance(value, dict):
-        return value is None or _TEXT.fits(value)
-    return _TEXT.fits(value.get("content")) and all(
+        return value is None or TEXT.fits(value)
+    return TEXT.fits(value.get("content")) and all(
         field in {"content", "__type"} or (field in _FLAGS and isinstance(flag, bool))
         for field, flag in value.items()
     )
 
 
 _ONE_TOKEN: Final = Field("a token", _is_token)
-_TOKENS_MAX: Final = 10_000
-
+TOKENS_MAX: Final = 10_000
+SOME_TOKENS: Final = each(_ONE_TOKEN, TOKENS_MAX)
+SPECIAL: Final = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), _ONE_TOKEN)
+TOKENS_BY_NUMBER: Final = Field(
+    f"up to {TOKENS_MAX} tokens by their numbers",
+    lambda v: (
+        isinstance(v, dict)
+        and len(v) <= TOKENS_MAX
+        and all(key.isascii() and key.isdecimal() and len(key) < 8 for key in v)
+        and all(isinstance(token, dict) and _is_token(token) for token in v.values())
+    ),
+)
 TOKENS: Final[Mapping[str, Field]] = {
-    **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), _ONE_TOKEN),
+    **SPECIAL,
     **dict.fromkeys(
         ("additional_special_tokens", "extra_special_tokens"),
-        either(each(_ONE_TOKEN, _TOKENS_MAX), one_of({}, None)),
+        either(SOME_TOKENS, one_of({}, None)),
     ),
-    "added_tokens_decoder": Field(
-        f"up to {_TOKENS_MAX} tokens by their numbers",
-        lambda v: (
-            isinstance(v, dict)
-            and len(v) <= _TOKENS_MAX
-            and all(key.isascii() and key.isdecimal() and len(key) < 8 for key in v)
-            and all(isinstance(token, dict) and _is_token(token) for token in v.values())
-        ),
-    ),
+    "added_tokens_decoder": TOKENS_BY_NUMBER,
 }
-"""Fields of a tokenizer's configuration that every kind may have."""
+"""Fields that the configuration of a tokenizer may have. CLIP's has none for extra tokens."""
 
 
 @contextmanager

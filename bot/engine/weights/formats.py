@@ -1,10 +1,12 @@
 """Formats: what the parameters of a network are stored as, each of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+
+from bot.recipe import FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,18 @@ class Formats:
                     f"{path} is a {type(inner).__name__}; only a plain Linear can be in 8 bits"
                 )
             yield path, inner
+
+
+def told(formats: Mapping[str, Formats], usual: torch.dtype) -> dict[str, str]:
+    """The facts of a recipe about networks that are not all in `usual`, the dtype of the place.
+
+    formats: by network.
+    """
+    return {
+        network + FORMAT: str(each)
+        for network, each in formats.items()
+        if not each.plain or each.dtype != usual
+    }
 
 
 def _name(dtype: torch.dtype) -> str:

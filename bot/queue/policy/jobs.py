@@ -25,17 +25,17 @@ Kind: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...], int, str]
 class InPlace:
     """What a lane's GPU has loaded: a model's key, and the LoRAs of the last job.
 
-    environment: a short id of the machine and versions that its recipes name; "" if not known. It
-    is not loaded, so two that differ only in it are equal.
+    environments: short ids of where images come out as here, see `bot.recipe.Environment.ids`;
+    empty if not known. They are not loaded, so two that differ only in them are equal.
     """
 
     model: str | None = None
     adapters: tuple[str, ...] = ()
-    environment: str = field(default="", compare=False)
+    environments: frozenset[str] = field(default=frozenset(), compare=False)
 
     def then(self, needs: "InPlace") -> "InPlace":
         """What is loaded once a job has run that needs `needs`: the same, if it needs no model."""
-        return InPlace(needs.model, needs.adapters, self.environment) if needs.model else self
+        return InPlace(needs.model, needs.adapters, self.environments) if needs.model else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +118,5 @@ def missing(job: Waiting, here: InPlace) -> int:
 
 def cost(job: Waiting, here: InPlace) -> int:
     """`missing`, and as much as for a model if the job prefers another environment."""
-    elsewhere = bool(job.prefers) and job.prefers != here.environment
+    elsewhere = bool(job.prefers) and job.prefers not in here.environments
     return missing(job, here) + SWITCH * elsewhere

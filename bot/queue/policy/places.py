@@ -43,18 +43,19 @@ class Places:
         self.drop(lane)
         self._here[lane] = here
         self._all.add(lane, here)
-        if here.environment:
-            self._in.setdefault(here.environment, _Loaded()).add(lane, here)
+        for environment in here.environments:
+            self._in.setdefault(environment, _Loaded()).add(lane, here)
 
     def drop(self, lane: int) -> None:
         """The lane is not free; nothing happens if it was not."""
         if (here := self._here.pop(lane, None)) is None:
             return
         self._all.remove(lane, here)
-        if (alike := self._in.get(here.environment)) is not None:
+        for environment in here.environments:
+            alike = self._in[environment]
             alike.remove(lane, here)
             if not alike:
-                del self._in[here.environment]
+                del self._in[environment]
 
     @property
     def models(self) -> Iterable[str]:

@@ -35,8 +35,9 @@ def test_what_a_family_says_holds_together(family: Family) -> None:
     assert FAMILIES[family.key] is family
     assert is_hub_id(family.config)
     assert set(family.schedulers) <= set(SCHEDULERS)
-    if family.draft is not None:
-        assert set(family.draft.schedulers) <= set(family.schedulers)
+    for variant in family.variants:
+        assert variant.draft is None or set(variant.draft.schedulers) <= set(family.schedulers)
+        assert variant.config is None or variant.config.casefold() in family.repositories
     assert family.bucket_step % family.pixel_step == 0
     for side in (*family.size, family.min_side, family.max_side):
         assert side % family.pixel_step == 0
@@ -55,7 +56,8 @@ def test_an_entry_has_the_defaults_of_its_family(family: Family) -> None:
     assert (entry.max_pixels, entry.scheduler) == (family.max_pixels, family.schedulers[0])
     assert entry.steps == family.variants[0].steps
     assert entry.guidance == family.variants[0].guidance
-    assert entry.completed_by == family.config
+    assert entry.completed_by in {each.config or family.config for each in family.variants}
+    assert entry.lent_by == family.config
     assert ModelEntry.model_validate_json(entry.model_dump_json()) == entry
 
 
@@ -93,7 +95,7 @@ def test_the_variant_of_a_model_is_told_by_its_entry_or_by_its_names() -> None:
     for told in (
         entry(name="A", path="some/Model-Base"),
         entry(name="A", path="x.safetensors", variant="base"),
-        entry(name="Base of a distilled one", path="some/model"),
+        entry(name="The base", path="some/model"),
     ):
         assert (told.told_variant, told.steps, told.lacks) == (BASE, BASE.steps, ())
     quick = entry(name="Distilled", path="some/model")
@@ -106,14 +108,14 @@ def test_the_variant_of_a_model_is_told_by_its_entry_or_by_its_names() -> None:
 
 BASE = Variant(
     name="base",
-    marks=("base",),
+    words=("base",),
     steps=IntRange(min=10, default=50, max=100),
     guidance=FloatRange(min=1.0, default=4.0, max=10.0),
     takes_negative=True,
 )
 DISTILLED = Variant(
     name="distilled",
-    marks=("distilled",),
+    words=("distilled",),
     steps=IntRange(min=1, default=4, max=8),
     guidance=FloatRange(min=1.0, default=1.0, max=1.0),
     takes_negative=False,
@@ -132,8 +134,9 @@ def test_a_model_whose_variant_nothing_tells_is_not_offered_until_its_entry_does
     home.write('default = "odd"\n' + text)
     unfit = home.read().unfit_models["odd"]
     assert str(unfit) == (
-        "odd.safetensors is a Stable Diffusion XL model of a variant that its name does not tell;"
-        ' set variant = "base" or "distilled" in its entry in models.toml'
+        "odd.safetensors is a Stable Diffusion XL model, but neither its file nor its name says"
+        ' whether it is base or distilled; write variant = "base" or variant = "distilled" in its'
+        " entry [models.odd] in models.toml"
     )
     home.write('default = "odd"\n' + text + 'variant = "distilled"\n')
     read = home.read()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from catalog.weight_files import Header, checkpoint_facts, with_article
+from catalog.weight_files.autoencoders import KL_4, KL_16
 from catalog.weight_files.base_models import SD15 as SD15_NAME
 from catalog.weight_files.base_models import SDXL as SDXL_NAME
 from catalog.weight_files.base_models import Shapes
@@ -42,11 +43,10 @@ def header(shapes: Shapes, **metadata: str) -> Header:
     return Header(shapes, dict.fromkeys(shapes, "F16"), {}, {}, 0, metadata)
 
 
-def refused(shapes: Shapes, *, vae: bool = False, config: bool = False) -> str:
+def refused(shapes: Shapes, *, config: bool = False) -> str:
     """What is said of a file with these tensors; "" if it can be used."""
-    refusal = checkpoint_facts(FILE, header(shapes)).unfit(
-        of=(SDXL_NAME, SD15_NAME), vae=vae, config=config
-    )
+    facts = checkpoint_facts(FILE, header(shapes))
+    refusal = facts.unfit(of=(SDXL_NAME, SD15_NAME), config=config)
     return refusal.what if refusal else ""
 
 
@@ -56,8 +56,8 @@ def lora(module: str, width: int) -> Shapes:
 
 def test_an_sdxl_checkpoint_can_be_used() -> None:
     facts = checkpoint_facts(FILE, header(SDXL, ss_output_name="Mine"))
-    assert facts.unfit(of=(SDXL_NAME,), vae=False, config=False) is None
-    assert (facts.what, facts.title, facts.holds_vae) == ("SDXL checkpoint", "Mine", True)
+    assert facts.unfit(of=(SDXL_NAME,), config=False) is None
+    assert (facts.what, facts.title, facts.vae) == ("SDXL checkpoint", "Mine", KL_4)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,54 @@ def test_stray_tensors_of_an_adapter_change_nothing() -> None:
     assert not refused({**SDXL, **lora("lora_te1_text_model_encoder_layers_0_mlp_fc1", 768)})
 
 
-def test_what_a_checkpoint_lacks_is_said_unless_the_entry_has_it() -> None:
-    whole = {**unet(), **ENCODERS}
-    assert refused(whole) == "SDXL checkpoint without a VAE"
-    assert not refused(whole, vae=True)
-    assert refused({**unet(), **VAE}) == "SDXL checkpoint without text encoders"
-    assert refused(unet(), vae=True) == "SDXL UNet without text encoders and VAE"
+SD1_UNET = unet(context=768, sizes=0)
+SD1_ENCODER: Shapes = {"cond_stage_model.transformer.text_model.final_layer_norm.bias": (768,)}
+STRAYS: Shapes = {
+    "cond_stage_model.transformer.text_model.embeddings.position_ids": (1, 77),
+    "conditioner.embedders.1.model.logit_scale": (),
+    "model_ema.diffusion_modelinput_blocks00weight": (320, 4, 3, 3),
+    "first_stage_model.loss.logvar": (),
+}
+
+
+@pytest.mark.parametrize("denoiser", [unet(), SD1_UNET], ids=["SDXL", "SD 1.5"])
+@pytest.mark.parametrize("vae", [{}, VAE], ids=["without a VAE", "with a VAE"])
+@pytest.mark.parametrize("prefix", [UNET, "diffusion_model.", "unet.", ""])
+@pytest.mark.parametrize("strays", [{}, STRAYS], ids=["bare", "with strays"])
+def test_text_encoders_and_a_vae_may_be_missing(
+    denoiser: Shapes, vae: Shapes, prefix: str, strays: Shapes
+) -> None:
+    shapes = {**bare(denoiser, prefix), **vae, **strays}
+    assert not refused(shapes)
+    assert checkpoint_facts(FILE, header(shapes)).model in {SDXL_NAME, SD15_NAME}
+    own = SD1_ENCODER if denoiser is SD1_UNET else ENCODERS
+    assert not refused({**shapes, **own})
+
+
+HALF = {name: shape for name, shape in ENCODERS.items() if "embedders.0" in name}
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {**unet(), **HALF},
+        {**unet(), **SD1_ENCODER},
+        {**unet(), "te1.text_model.final_layer_norm.bias": (768,)},
+        {**SD1_UNET, **ENCODERS},
+        {**SD1_UNET, "cond_stage_model.model.ln_final.bias": (1024,)},
+    ],
+)
+def test_text_encoders_that_are_not_all_known_are_not_replaced_by_others(shapes: Shapes) -> None:
+    assert refused(shapes).endswith("checkpoint with incomplete or unknown text encoders")
+
+
+def test_running_averages_alone_are_no_checkpoint() -> None:
+    averages = {
+        f"model_ema.{n.removeprefix('model.').replace('.', '')}": s for n, s in unet().items()
+    }
+    for others in ({}, ENCODERS, VAE):
+        said = refused({**averages, **others})
+        assert said == "checkpoint with nothing but running averages (model_ema) of its denoiser"
 
 
 @pytest.mark.parametrize(
@@ -140,16 +182,6 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         "video checkpoint",
     ),
     "video-vae": ({"decoder.conv_in.weight": (512, 16, 3, 3, 3)}, "VAE of a video model"),
-    "unet": (bare(unet()), "SDXL UNet without text encoders and VAE"),
-    "diffusers-unet": (
-        {
-            "conv_in.weight": (320, 4, 3, 3),
-            "time_embedding.linear_1.weight": (1280, 320),
-            "add_embedding.linear_1.weight": (1280, 2816),
-            "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight": (1280, 2048),
-        },
-        "SDXL UNet without text encoders and VAE",
-    ),
     "lora": (
         lora("lora_unet_middle_block_1_transformer_blocks_0_attn2_to_k", 2048),
         "LoRA for SDXL",
@@ -165,11 +197,12 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (8, 8)},
         "IP-Adapter",
     ),
-    "vae": ({"decoder.conv_in.weight": (512, 4, 3, 3)}, "VAE"),
-    "flux-vae": ({"decoder.conv_in.weight": (512, 16, 3, 3)}, "VAE of Flux or SD 3"),
-    "wan-vae": (
-        {"decoder.conv1.weight": (1,), "encoder.conv1.weight": (1,)},
-        "VAE of Wan or Qwen-Image",
+    "vae": ({"decoder.conv_in.weight": (512, 4, 3, 3)}, "VAE of SDXL or SD 1.5"),
+    "flux-vae": ({"decoder.conv_in.weight": (512, 16, 3, 3)}, "VAE of Z-Image, FLUX.1 or SD 3"),
+    "dc-vae": ({"decoder.conv_in.weight": (1024, 32, 3, 3)}, "VAE of another model"),
+    "transparent-vae": (
+        {"decoder.conv_in.weight": (512, 4, 3, 3), "encoder.conv_in.weight": (128, 4, 3, 3)},
+        "VAE of another model",
     ),
     "taesd": ({"decoder.layers.0.weight": (1,)}, "preview decoder (TAESD)"),
     "clip": ({"text_model.embeddings.token_embedding.weight": (49408, 768)}, "text encoder (CLIP)"),
@@ -274,7 +307,7 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
 def test_another_file_is_named(name: str) -> None:
     shapes, what = OTHERS[name]
     facts = checkpoint_facts(FILE, header(shapes))
-    refusal = facts.unfit(of=(SDXL_NAME,), vae=False, config=True)
+    refusal = facts.unfit(of=(SDXL_NAME,), config=True)
     assert refusal is not None
     assert refusal.what == what
     assert refusal.advice
@@ -286,5 +319,13 @@ def test_the_words_before_it_are_right() -> None:
 
 
 def test_a_vae_is_known_alone_and_inside() -> None:
-    for name, held in (("vae", True), ("sd1", True), ("flux-vae", False), ("lora", False)):
-        assert checkpoint_facts(FILE, header(OTHERS[name][0])).holds_vae is held, name
+    inside = {**OTHERS["flux-whole"][0], **lora("lora_unet_x", 8)}
+    for shapes, held in (
+        (OTHERS["vae"][0], KL_4),
+        (OTHERS["sd1"][0], KL_4),
+        (OTHERS["flux-vae"][0], KL_16),
+        (inside, KL_16),
+        (OTHERS["flux2"][0], ""),
+        (OTHERS["lora"][0], ""),
+    ):
+        assert checkpoint_facts(FILE, header(shapes)).vae == held

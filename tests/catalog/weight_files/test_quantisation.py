@@ -1,6 +1,7 @@
 """Which files have weights that can be read, and what is said of the others."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from catalog.weight_files import Header
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.quantisation import (
+    MARK_MAX,
     UnknownQuantisation,
     check_format,
     config_refusal,
@@ -139,6 +141,22 @@ def test_a_format_beside_the_layer_is_checked() -> None:
     for raw, said in ((b'{"format": "mxfp8"}', "mxfp8"), (b"\xff", "is not JSON")):
         with pytest.raises(UnknownQuantisation, match=said):
             check_format(raw, "a.comfy_quant")
+
+
+def test_what_a_layer_says_of_itself_is_read_within_limits(tmp_path: Path) -> None:
+    file = tmp_path / "odd.safetensors"
+    file.write_bytes(b" " * (MARK_MAX + 1))
+    for size, said in ((MARK_MAX, "is not JSON"), (MARK_MAX + 1, f"larger than {MARK_MAX} bytes")):
+        mark = Header(
+            {f"{LAYER}.comfy_quant": (size,)},
+            {f"{LAYER}.comfy_quant": "U8"},
+            {f"{LAYER}.comfy_quant": 0},
+            {f"{LAYER}.comfy_quant": size},
+            0,
+            {},
+        )
+        assert said in str(refusal(mark, file))
+        assert refusal(mark) is None
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ from catalog import (
     IntRange,
     Misfit,
     ModelEntry,
+    ReferenceEntry,
     Unfit,
 )
-from catalog.families import SDXL
+from catalog.families import FAMILIES, SDXL
 from catalog.weight_files import Refusal
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG
@@ -46,6 +47,9 @@ from tests.chat.ui.test_messages import LONG
 TEXTS = Texts.read()
 SAY = TEXTS.speaker()
 NOTHING = Catalog({}, {}, "")
+ADAPTER = ReferenceEntry(path="a/b", weight_name="w.safetensors", encoder="a/b")
+GUIDED = Catalog({}, {}, "", references={"sdxl": ADAPTER})
+"""Where reference images are set up."""
 WORDS = st.text(max_size=60)
 
 
@@ -86,10 +90,11 @@ class TestCards:
             states={"b": "not here"}, loaded=["b"], default="a", here={"a": 2000}, mine={"a": 1}
         )
         a = model(name="A_a", description="Fine.", tags=("photo", "fast"), licence="MIT")
-        assert lines(a, known) == [
+        assert lines(a, known, GUIDED) == [
             r"### A\_a",
             "`a` · default",
             "Stable Diffusion XL · medium speed",
+            "LoRAs for SDXL, Pony, Illustrious, and NoobAI",
             "Fine.",
             "-# 1024×1024, 30 steps, guidance 7.5",
             "-# photo, fast · MIT",
@@ -105,17 +110,47 @@ class TestCards:
 
     def test_a_model_says_how_fast_it_is_and_what_it_does_not_take(self) -> None:
         small = lines(model(family="sd15"))
-        assert small[2] == "Stable Diffusion 1.5 · fast"
+        assert small[2:4] == [
+            "Stable Diffusion 1.5 · fast · takes no `reference`",
+            "LoRAs for SD 1.5",
+        ]
         assert "-# licence of Stable Diffusion 1.5: CreativeML OpenRAIL-M" in small
         few = IntRange(min=1, default=6, max=8)
-        assert lines(model(steps=few))[2] == "Stable Diffusion XL · fast"
+        assert lines(model(steps=few), None, GUIDED)[2] == "Stable Diffusion XL · fast"
         many = IntRange(min=1, default=60, max=80)
-        assert lines(model(steps=many))[2] == "Stable Diffusion XL · slow"
+        assert lines(model(steps=many), None, GUIDED)[2] == "Stable Diffusion XL · slow"
         one = FloatRange(min=1.0, default=1.0, max=1.0)
         plain = replace(SDXL, name="Plain", takes_image=False, clip_skip=None)
-        assert lines(model(family=plain, guidance=one))[2] == (
-            "Plain · medium speed · takes no `guidance`, `image`, or `clip_skip`"
+        assert lines(model(family=plain, guidance=one), None, GUIDED)[2] == (
+            "Plain · medium speed · takes no `guidance` or `image`"
         )
+
+    @pytest.mark.parametrize(
+        ("variant", "said"),
+        [
+            ("distilled", "fast · takes no `negative`, `guidance`, `reference`, or brackets"),
+            ("base", "slow · takes no `reference` or brackets"),
+        ],
+    )
+    def test_a_model_says_its_variant_what_it_edits_and_its_loras(
+        self, variant: str, said: str
+    ) -> None:
+        assert lines(model(family="flux2", variant=variant), None, GUIDED)[2:4] == [
+            f"FLUX.2 klein ({variant}) · {said}",
+            "edits up to 4 images · LoRAs for FLUX.2 klein 4B and FLUX.2 klein",
+        ]
+
+    def test_a_demo_model_takes_only_loras_that_name_it(self) -> None:
+        assert not any("LoRAs" in line for line in lines(model(demo=True), None, GUIDED))
+
+    @pytest.mark.parametrize("language", ["en-US", "de", "fr"])
+    def test_the_longest_of_it_is_cut_nowhere(self, language: str) -> None:
+        say = TEXTS.speaker(language)
+        for family in FAMILIES.values():
+            for variant in family.variants:
+                entry = model(family=family, variant=variant.name)
+                said = card_of(say, entry, Known(), None, NOTHING, nsfw=True).text
+                assert "…" not in said
 
     def test_trigger_words_are_copied_at_once(self) -> None:
         entry = lora(default_weight=0.75, trigger_words=("ink wash", "sumi"))

@@ -101,6 +101,8 @@ async def test_the_cancel_button_names_its_job() -> None:
     [
         ({"hires": Hires(scale=2.0, strength=0.5, steps=10)}, "Try without the second pass"),
         ({"width": 1536, "height": 1024}, "Try at 1216×832"),
+        ({"pictures": ("a", "b", "c")}, "Try with 2 images"),
+        ({"pictures": ("a", "b")}, "Try with 1 image"),
     ],
 )
 async def test_the_retry_button_says_what_is_left_out(fields: dict[str, Any], label: str) -> None:

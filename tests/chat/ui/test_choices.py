@@ -18,6 +18,7 @@ from bot.request.presets import schedulers_of
 from bot.request.syntax import parse_adapters, parse_size
 from bot.texts.language import Texts
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
+from catalog.families import FLUX2
 
 SAY = Texts.read().speaker()
 MODELS = {
@@ -240,6 +241,7 @@ class TestSchedulers:
 
 
 FLOW = ModelEntry(key="flow", name="Flow", path="a/b", prediction="flow")
+KLEIN = ModelEntry(key="k", name="Klein", path="a/b", family=FLUX2)
 
 
 class TestPresets:
@@ -259,6 +261,8 @@ class TestPresets:
             (lora, False, ["draft"]),
             (lora, True, ["draft", "fast"]),
             (FLOW, False, []),
+            (KLEIN, False, ["draft", "fast"]),
+            (KLEIN.model_copy(update={"variant": "base", "fast": None}), False, ["draft"]),
         ):
             found = preset_choices("", (), model, CATALOG, SAY, nsfw=nsfw)
             assert values(found) == expected, model.key

@@ -6,7 +6,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.chat.ui.details import COMMAND_MAX, command_of, details_embed, recipe_json
+from bot.chat.ui.details import (
+    COMMAND_MAX,
+    command_of,
+    details_embed,
+    recipe_json,
+    today_sentence,
+)
 from bot.recipe import Weights
 from bot.request import (
     AdapterUse,
@@ -38,7 +44,7 @@ def test_they_keep_to_the_limits(
         environment=dict.fromkeys(names, "v" * 60),
     )
     images = [record(n) for n in range(asked.count)]
-    shown = details_embed(SAY, job(asked, recipe=made), images, Today(names, names, names))
+    shown = details_embed(SAY, job(asked, recipe=made), images, Today(names, names, names, names))
     check_limits(shown)
     command = command_of(asked)
     assert command is None or len(command) <= COMMAND_MAX
@@ -60,6 +66,19 @@ def test_every_value_is_named_and_what_it_came_from() -> None:
         "No: a can't be found any more. It may differ. Changed since then: b."
         " I can't tell yet: c changed on disk and hasn't been used since."
     )
+
+
+def test_what_is_stored_otherwise_now_is_said_in_words() -> None:
+    made = Today(stored=("transformer (bfloat16, int8 → bfloat16)", "text_encoder (a → b)"))
+    for language, said in (
+        ("en-US", "It may differ: weights are kept in another number format now"),
+        ("de", "Es kann abweichen, denn Gewichte liegen jetzt in einem anderen Zahlenformat vor"),
+        ("fr", "Elle peut différer, car des poids sont désormais gardés dans un autre format"),
+    ):
+        sentence = today_sentence(Texts.read().speaker(language), made)
+        assert sentence.startswith(said)
+        assert "transformer (bfloat16, int8 → bfloat16)" in sentence
+        assert "text\\_encoder (a → b)" in sentence
 
 
 def test_the_command_gives_the_same_again() -> None:

@@ -12,6 +12,7 @@ from bot.request.options import LORA_MAX
 from bot.store.presets import SavedPreset
 from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry, StyleEntry, Styles
+from catalog.families import FLUX2
 
 TEXTS = Texts.read()
 SAY = TEXTS.speaker()
@@ -45,6 +46,19 @@ def test_what_is_typed_already_is_not_offered_again() -> None:
     own = [saved("dusk", steps=20), saved("dusk rain", steps=20)]
     values = [c.value for c in preset_choices("Dusk, du", own, MODEL, CATALOG, SAY, nsfw=False)]
     assert values == ["Dusk, dusk rain"]
+
+
+def test_a_style_says_what_of_it_the_model_does_not_take() -> None:
+    style = StyleEntry(key="fog", name="Fog", description="Grey.", prompt="fog", negative="sun")
+    catalog = Catalog({}, {}, "", styles=Styles([style]))
+    klein = MODEL.model_copy(update={"family": FLUX2, "variant": "distilled"})
+    for model, name in (
+        (klein, "Fog · without its negative prompt · Grey."),
+        (MODEL, "Fog · Grey."),
+        (None, "Fog · Grey."),
+    ):
+        [choice] = preset_choices("fog", (), model, catalog, SAY, nsfw=False)
+        assert (choice.name, choice.value) == (name, "fog")
 
 
 def test_each_name_is_offered_once_and_says_whose_it_is() -> None:

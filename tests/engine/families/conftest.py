@@ -1,8 +1,14 @@
 """The tiny models of the families, beside those of SDXL."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from bot.engine import Engine
+from catalog import Catalog
+from catalog.families import FAMILIES
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +19,51 @@ def sd15_dir(models_dir: Path) -> Path:
     tiny_sd15.build(models_dir / "sd15")
     tiny_sd15.build(models_dir / "sd15-other", seed=7)
     return models_dir
+
+
+@pytest.fixture(scope="session")
+def every(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Has a tiny model of each family, by its key, and for each a LoRA of the same name for every
+    matrix of its denoiser."""
+    from bot.engine.families import FAMILIES as ENGINES
+    from tests.engine.factories import pair, save
+    from tests.engine.families.flux2.files import stored
+    from tests.engine.families.test_complete import TINY
+
+    folder = tmp_path_factory.mktemp("every")
+    for key, build in TINY.items():
+        build(folder / key)
+        denoiser = ENGINES[key].denoiser
+        tensors: dict[str, Any] = {}
+        for number, (name, tensor) in enumerate(sorted(stored(folder / key, denoiser).items())):
+            if name.endswith(".weight") and tensor.ndim == 2 and "embedding" not in name:
+                down, up = pair(tuple(tensor.shape), seed=number)
+                path = f"{denoiser}.{name.removesuffix('.weight')}"
+                tensors |= {f"{path}.lora_A.weight": down, f"{path}.lora_B.weight": up}
+        save(folder / f"{key}.safetensors", tensors)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def offered(every: Path) -> Catalog:
+    """The models and LoRAs of `every`, by their keys."""
+    from tests.engine.factories import catalog, model
+
+    models = [model(key, key, family=family) for key, family in FAMILIES.items()]
+    loras: dict[str, Any] = {key: every / f"{key}.safetensors" for key in FAMILIES}
+    return catalog(models, **loras)
+
+
+@pytest.fixture
+def opened(every: Path) -> Iterator[Callable[..., Engine]]:
+    """Opens engines with the models of `every`, which are closed at the end."""
+    engines = []
+
+    def new(**options: Any) -> Engine:
+        hashes = every / "hashes.json"
+        engines.append(Engine(models_dir=every, hashes_file=hashes, **options))
+        return engines[-1]
+
+    yield new
+    for engine in engines:
+        engine.close()

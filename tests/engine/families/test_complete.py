@@ -8,8 +8,9 @@ import pytest
 
 from bot.texts.language import Texts
 from catalog.families import FAMILIES, Family
+from catalog.weight_files.autoencoders import autoencoder
 from catalog.weight_files.pipeline import folder_facts
-from tests.catalog.weight_files.headers import NAMES
+from tests.catalog.weight_files.headers import NAMES, shapes_of
 
 ROOT: Final = Path(__file__).parents[3]
 LANGUAGES: Final = ("en-US", "de", "fr")
@@ -74,10 +75,18 @@ def lacks(key: str, facts: Family | None) -> Iterator[str]:
         yield "its half in bot/engine/families"
     if facts and engine and engine.adapter_bases != facts.adapter_bases:
         yield "adapters that both halves name alike"
+    if facts and engine and {*engine.networks} != {*facts.files.weights}:
+        yield "networks that both halves name alike"
+    if facts and engine and any(engine.prefixes(n) != names for n, names in facts.lent.items()):
+        yield "names in single files that both halves know"
+    if facts and engine and not {*engine.tokenizers, *engine.networks} <= {*facts.files.folders}:
+        yield "folders of all networks and tokenizers"
     if key not in TINY:
         yield "a tiny model"
     if HEADERS.get(key) not in NAMES:
         yield "the header of a published model"
+    if facts is None or facts.vae not in {autoencoder(shapes_of(name)) for name in NAMES}:
+        yield "the header of its VAE"
     if facts is None or not facts.licence:
         yield "a licence"
     pages: dict[str, tuple[str, ...]] = {
@@ -113,6 +122,7 @@ def test_a_family_that_is_only_begun_lacks_everything() -> None:
         "its half in bot/engine/families",
         "a tiny model",
         "the header of a published model",
+        "the header of its VAE",
         "a licence",
         "docs/catalog.md",
         "ARCHITECTURE.md",

@@ -1,7 +1,6 @@
 """Networks that are too large for a card generate the same bytes there, a block at a time."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ from bot.engine import Engine
 from bot.engine.families import FAMILIES
 from bot.engine.memory import ROOM, Profile
 from bot.progress import Notice
-from tests.engine.factories import catalog, digests, model, paint, pair, request, resident, save
-from tests.engine.families.flux2.files import stored
-from tests.engine.families.test_complete import TINY
+from bot.request import GenerationRequest
+from catalog import Catalog
+from tests.engine.factories import digests, paint, request, resident
 
 LARGE = tuple(key for key, family in FAMILIES.items() if family.too_large_on)
 Opened = Callable[..., Engine]
@@ -24,56 +23,13 @@ def key(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture(scope="module")
-def folder(key: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Has a tiny model of the family, and a LoRA for every matrix of its denoiser."""
-    folder = tmp_path_factory.mktemp(key)
-    TINY[key](folder / "tiny")
-    denoiser = FAMILIES[key].denoiser
-    matrices = {
-        name: tensor
-        for name, tensor in stored(folder / "tiny", denoiser).items()
-        if name.endswith(".weight") and tensor.ndim == 2
-    }
-    tensors: dict[str, Any] = {}
-    for number, (name, tensor) in enumerate(sorted(matrices.items())):
-        down, up = pair(tuple(tensor.shape), seed=number)
-        path = f"transformer.{name.removesuffix('.weight')}"
-        tensors |= {f"{path}.lora_A.weight": down, f"{path}.lora_B.weight": up}
-    save(folder / "a.safetensors", tensors)
-    return folder
-
-
-@pytest.fixture
-def opened(key: str, folder: Path) -> Iterator[Opened]:
-    """Opens engines that take every model for one of the family; closed at the end."""
-    from bot.engine import needed, pipeline, sources
-
-    engines = []
-
-    def new(**options: Any) -> Engine:
-        hashes = folder / "hashes.json"
-        engines.append(Engine(models_dir=folder, hashes_file=hashes, **options))
-        return engines[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (needed, pipeline, sources):
-            patch.setattr(module, "family_of", lambda _: FAMILIES[key])
-        yield new
-    for engine in engines:
-        engine.close()
-
-
-ASKED = (
-    request(model="x", guidance=1.0),
-    request(("a", 0.7), model="x", guidance=1.0),
-    request(("a", -0.4), model="x", guidance=4.0, negative="a dog", seed=3),
-    request(model="x", guidance=1.0, prompt="another"),
-)
-
-
-def offered(folder: Path) -> Any:
-    return catalog([model("x", "tiny")], a=folder / "a.safetensors")
+def asked(key: str) -> tuple[GenerationRequest, ...]:
+    return (
+        request(model=key, guidance=1.0),
+        request((key, 0.7), model=key, guidance=1.0),
+        request((key, -0.4), model=key, guidance=4.0, negative="a dog", seed=3),
+        request(model=key, guidance=1.0, prompt="another"),
+    )
 
 
 def outside(part: Any) -> int:
@@ -89,15 +45,14 @@ def outside(part: Any) -> int:
 def test_the_same_bytes_a_block_at_a_time(
     opened: Opened,
     key: str,
-    folder: Path,
+    offered: Catalog,
     monkeypatch: pytest.MonkeyPatch,
     share: float,
     cache: int | None,
 ) -> None:
-    there = offered(folder)
-    whole = opened(memory="full")
-    expected = [digests(paint(whole, each, there)) for each in ASKED]
-    assert len({*map(str, expected)}) == len(ASKED)
+    whole, requests = opened(memory="full"), asked(key)
+    expected = [digests(paint(whole, each, offered)) for each in requests]
+    assert len({*map(str, expected)}) == len(requests)
     family = FAMILIES[key]
     sizes = {name: resident(whole).parts[name].layout.size for name in family.blocks}
     part = resident(whole).parts[family.denoiser]
@@ -105,9 +60,9 @@ def test_the_same_bytes_a_block_at_a_time(
     for profile in family.too_large_on:
         monkeypatch.setitem(ROOM, profile, room)
         small = opened(memory=profile.value, weights="full", model_cache=cache)
-        assert [digests(paint(small, each, there)) for each in ASKED] == expected
+        assert [digests(paint(small, each, offered)) for each in requests] == expected
         small.rest()
-        painting = paint(small, ASKED[1], there)
+        painting = paint(small, asked(key)[1], offered)
         assert digests(painting) == expected[1]
         assert not [name for name in painting.recipe.environment if name.endswith("_dtype")]
         for name, size in sizes.items():
@@ -121,11 +76,13 @@ def test_the_same_bytes_a_block_at_a_time(
                 assert share or turning == blocks
 
 
-def test_no_layer_of_a_large_network_is_left_out(opened: Opened, key: str, folder: Path) -> None:
+def test_no_layer_of_a_large_network_is_left_out(
+    opened: Opened, key: str, offered: Catalog
+) -> None:
     import torch
 
     whole = opened(memory="full")
-    paint(whole, ASKED[0], offered(folder))
+    paint(whole, asked(key)[0], offered)
     for name in FAMILIES[key].blocks:
         part = resident(whole).parts[name]
         layers = {
@@ -140,12 +97,12 @@ def test_no_layer_of_a_large_network_is_left_out(opened: Opened, key: str, folde
 
 
 def test_in_8_bits_nothing_takes_turns(
-    opened: Opened, key: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = min(FAMILIES[key].too_large_on)
     monkeypatch.setitem(ROOM, profile, 0)
     small = opened(memory=profile.value)
-    paint(small, ASKED[0], offered(folder))
+    paint(small, asked(key)[0], offered)
     for part in resident(small).parts.values():
         assert part._arrangement.by_turns == {}
 
@@ -159,14 +116,13 @@ def test_the_report_says_which_families(opened: Opened, key: str) -> None:
 
 
 def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
-    opened: Opened, key: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the same bytes, as the card is not one on which it would be in 8 bits."""
     from bot.engine import denoise as module
     from bot.engine import passes
 
-    there = offered(folder)
-    expected = digests(paint(opened(memory="full"), ASKED[1], there))
+    expected = digests(paint(opened(memory="full"), asked(key)[1], offered))
     before = {Profile.GB11: Profile.GB16, Profile.GB8: Profile.GB11}
     profile = max(FAMILIES[key].too_large_on, key=lambda each: each is Profile.GB11)
     monkeypatch.setitem(ROOM, profile, 0)
@@ -181,7 +137,7 @@ def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
         return denoise(*args)
 
     monkeypatch.setattr(passes, "denoise", full)
-    painting = paint(engine, ASKED[1], there)
+    painting = paint(engine, asked(key)[1], offered)
     assert painting.warnings == (Notice("memory.lowered", {"profile": profile.value}),)
     assert digests(painting) == expected
     denoiser = resident(engine).parts[FAMILIES[key].denoiser]

@@ -25,7 +25,6 @@ from bot.engine.families.anima.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.anima.networks import (
     CONDITIONER,
     DENOISER,
-    FILES,
     NETWORKS,
     PIECES,
     TEXT_ENCODER,
@@ -68,8 +67,8 @@ class Anima:
     text_encoders: tuple[str, ...] = (TEXT_ENCODER, CONDITIONER)
     patched: tuple[str, ...] = (DENOISER, CONDITIONER, TEXT_ENCODER)
     tokenizers: tuple[str, ...] = TOKENIZERS
-    files = FILES
-    usual_tokens = text.TOKENS
+    files = FACTS.files
+    usual_tokens: int | None = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
@@ -78,7 +77,7 @@ class Anima:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         if what := recognition.stranger(file, header):
             raise subject.failed("model.other_family", family=FACTS.name, what=what)
 
@@ -104,7 +103,7 @@ class Anima:
         return torch.float32
 
     def lacking(self, header: Header) -> tuple[str, ...]:
-        return networks.lacking(header)
+        return FACTS.lacking(header.shapes)
 
     def training(
         self,

@@ -13,10 +13,9 @@ from bot.engine.families import qwen3, renaming
 from bot.engine.families.anima.original import CONDITIONER as WITHIN
 from bot.engine.families.anima.original import ORIGINALS
 from bot.engine.families.anima.residual import widen
-from bot.engine.families.family import VAE, PipelineFiles
 from bot.engine.weights import Formats
-from catalog.weight_files import Header
-from catalog.weight_files.pipeline import MODULAR_INDEX
+from catalog.families import ANIMA as FACTS
+from catalog.families import VAE
 
 DENOISER: Final = "transformer"
 CONDITIONER: Final = "text_conditioner"
@@ -28,24 +27,12 @@ files have nothing there."""
 PREFIXES: Final = {
     DENOISER: _WHOLE,
     CONDITIONER: (*(before + WITHIN for before in _WHOLE), WITHIN),
-    TEXT_ENCODER: ("text_encoders.qwen3_06b.", "text_encoder."),
-    VAE: ("first_stage_model.", "vae."),
+    **FACTS.lent,
 }
 """What the names of a network begin with in a single file of several."""
 TOKENIZER: Final = "tokenizer"
 PIECES: Final = "t5_tokenizer"
 TOKENIZERS: Final = (TOKENIZER, PIECES)
-
-FILES: Final = PipelineFiles(
-    weights={
-        DENOISER: "diffusion_pytorch_model",
-        CONDITIONER: "diffusion_pytorch_model",
-        TEXT_ENCODER: "model",
-        VAE: "diffusion_pytorch_model",
-    },
-    folders=(*NETWORKS, "scheduler", *TOKENIZERS),
-    index=MODULAR_INDEX,
-)
 
 _HELD: Final = ("accum_", "pos_embedder.", "logvar.")
 """What Cosmos' checkpoints have beside the weights: counts, and what is computed anew."""
@@ -75,15 +62,6 @@ _LARGE: Final = {
     DENOISER: r"transformer_blocks\.\d+\.(?:attn\d|ff)\..+",
     TEXT_ENCODER: r"layers\.\d+\..+",
 }
-
-
-def lacking(header: Header) -> tuple[str, ...]:
-    """See `Family.lacking`."""
-    return tuple(
-        network
-        for network in (TEXT_ENCODER, VAE)
-        if not any(name.startswith(PREFIXES[network]) for name in header.shapes)
-    )
 
 
 def unread(network: str, name: str) -> bool:

@@ -33,7 +33,6 @@ from bot.engine.families.flux2.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.flux2.networks import (
     BLOCKS,
     DENOISER,
-    FILES,
     NETWORKS,
     TEXT_ENCODER,
     TOKENIZER,
@@ -65,8 +64,8 @@ class Flux2:
     text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
     patched: tuple[str, ...] = (DENOISER,)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
-    files = FILES
-    usual_tokens = text.TOKENS
+    files = FACTS.files
+    usual_tokens: int | None = text.TOKENS
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
@@ -75,7 +74,7 @@ class Flux2:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         if what := recognition.stranger(file, header):
             raise subject.failed("model.other_family", family=FACTS.name, what=what)
 
@@ -101,7 +100,7 @@ class Flux2:
         return dtype
 
     def lacking(self, header: Header) -> tuple[str, ...]:
-        return networks.lacking(header)
+        return FACTS.lacking(header.shapes)
 
     def training(
         self,

@@ -6,37 +6,26 @@ from typing import Any, Final
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
-from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.flux2.clamping import clamp
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
 from bot.engine.weights import Formats
-from catalog.weight_files import Header
+from catalog.families import FLUX2 as FACTS
+from catalog.families import VAE
 
 DENOISER: Final = "transformer"
 TEXT_ENCODER: Final = "text_encoder"
 NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
 PREFIXES: Final = {
     DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
-    TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),
-    VAE: ("first_stage_model.", "vae."),
+    **FACTS.lent,
 }
 """What the names of a network begin with in a single file of several, as ComfyUI and diffusers
 write them. Files of one network have bare names, a text encoder's `model.` as in transformers."""
 TOKENIZER: Final = "tokenizer"
-
-FILES: Final = PipelineFiles(
-    weights={
-        DENOISER: "diffusion_pytorch_model",
-        TEXT_ENCODER: "model",
-        VAE: "diffusion_pytorch_model",
-    },
-    folders=(*NETWORKS, "scheduler", TOKENIZER),
-)
 
 
 class Statistics(torch.nn.Module):
@@ -81,15 +70,6 @@ _LARGE: Final = {
 }
 """In 16 bits, the blocks are 6.9 of the transformer's 7.2 GiB, and the layers 5.1 of the text
 encoder's 5.8."""
-
-
-def lacking(header: Header) -> tuple[str, ...]:
-    """See `Family.lacking`."""
-    return tuple(
-        network
-        for network in (TEXT_ENCODER, VAE)
-        if not any(name.startswith(PREFIXES[network]) for name in header.shapes)
-    )
 
 
 def unread(network: str, name: str) -> bool:
@@ -142,11 +122,9 @@ _CONVOLUTIONS: Final = ("encoder.quant_conv.", "decoder.post_quant_conv.")
 
 
 def _vae(module: Any, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    if not any(name.startswith("decoder.mid.block_1.") for name in stored):
-        return dict(stored)
     ldm = {
         name.partition(".")[2] if name.startswith(_CONVOLUTIONS) else name: tensor
         for name, tensor in stored.items()
     }
     statistics = {name: tensor for name, tensor in ldm.items() if name.startswith("bn.")}
-    return {**convert_ldm_vae_checkpoint(ldm, module.config), **statistics}
+    return {**autoencoder.renamed(module, ldm), **statistics}

@@ -15,12 +15,10 @@ from diffusers.image_processor import VaeImageProcessor
 from bot.engine.families.flux2.conditioning import References, positions
 from bot.engine.families.flux2.latents import VAE_SCALE, packed, scaled
 from bot.errors import JobFailed
+from catalog.families import FLUX2 as FACTS
 
 AREA_MAX: Final = 1024 * 1024
 """Pixels; larger pictures are made smaller."""
-SIDE_MIN: Final = 64
-RATIO_MAX: Final = 8
-"""The long side by the short one."""
 APART: Final = 10
 """The first picture's time, and the distance between two."""
 
@@ -54,10 +52,11 @@ def fitted(picture: PIL.Image.Image) -> PIL.Image.Image:
     As diffusers' Flux2KleinPipeline and Flux2ImageProcessor do. Raises JobFailed.
     """
     width, height = picture.size
-    if min(width, height) < SIDE_MIN:
-        raise JobFailed("picture.small", width=width, height=height, min=SIDE_MIN)
-    if max(width, height) > RATIO_MAX * min(width, height):
-        raise JobFailed("picture.narrow", width=width, height=height, max=RATIO_MAX)
+    least, most = FACTS.picture_side_min, FACTS.picture_ratio_max
+    if min(width, height) < least:
+        raise JobFailed("picture.small", width=width, height=height, min=least)
+    if most is not None and max(width, height) > most * min(width, height):
+        raise JobFailed("picture.narrow", width=width, height=height, max=most)
     if width * height > AREA_MAX:
         scale = math.sqrt(AREA_MAX / (width * height))
         size = (int(width * scale), int(height * scale))

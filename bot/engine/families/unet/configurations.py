@@ -20,6 +20,13 @@ from bot.engine.configurations import (
     whole,
 )
 from bot.engine.families.family import VAE
+from bot.engine.families.tokenizer_files import (
+    SOME_TOKENS,
+    SPECIAL,
+    TEXT,
+    TOKENS_BY_NUMBER,
+    TOKENS_MAX,
+)
 from bot.engine.families.unet.networks import DENOISER
 from bot.engine.subject import Subject
 
@@ -107,38 +114,12 @@ AUTOENCODER: Final = Kind(
     },
 )
 
-_TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
-_FLAGS: Final = ("lstrip", "rstrip", "normalized", "single_word", "special")
-
-
-def _is_token(value: object) -> bool:
-    """Whether it is a token as text, or as the table that tokenizers write."""
-    if not isinstance(value, dict):
-        return value is None or _TEXT.fits(value)
-    return _TEXT.fits(value.get("content")) and all(
-        field in {"content", "__type"} or (field in _FLAGS and isinstance(flag, bool))
-        for field, flag in value.items()
-    )
-
-
-_ONE_TOKEN: Final = Field("a token", _is_token)
-_TOKENS_MAX: Final = 10_000
-_TOKENS_BY_NUMBER: Final = Field(
-    f"up to {_TOKENS_MAX} tokens by their numbers",
-    lambda v: (
-        isinstance(v, dict)
-        and len(v) <= _TOKENS_MAX
-        and all(key.isascii() and key.isdecimal() and len(key) < 8 for key in v)
-        and all(isinstance(token, dict) and _is_token(token) for token in v.values())
-    ),
-)
-_SPECIAL: Final = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), _ONE_TOKEN)
 TOKENIZER: Final = Kind(
     ("CLIPTokenizer", "CLIPTokenizerFast"),
     {
-        **_SPECIAL,
-        "additional_special_tokens": either(each(_ONE_TOKEN, _TOKENS_MAX), ABSENT),
-        "added_tokens_decoder": _TOKENS_BY_NUMBER,
+        **SPECIAL,
+        "additional_special_tokens": either(SOME_TOKENS, ABSENT),
+        "added_tokens_decoder": TOKENS_BY_NUMBER,
         **dict.fromkeys(
             ("add_prefix_space", "do_lower_case", "clean_up_tokenization_spaces"), TRUTH
         ),
@@ -146,18 +127,16 @@ TOKENIZER: Final = Kind(
         "model_max_length": Field("a number", lambda v: type(v) in {int, float}),
     },
 )
-_SPECIAL_TOKENS: Final = Kind(
-    (), {**_SPECIAL, "additional_special_tokens": each(_ONE_TOKEN, _TOKENS_MAX)}
-)
+_SPECIAL_TOKENS: Final = Kind((), {**SPECIAL, "additional_special_tokens": SOME_TOKENS})
 _ADDED: Final = Kind(
     (),
     {
         "added_tokens": Field(
-            f"the numbers of up to {_TOKENS_MAX} tokens",
+            f"the numbers of up to {TOKENS_MAX} tokens",
             lambda v: (
                 isinstance(v, dict)
-                and len(v) <= _TOKENS_MAX
-                and all(_TEXT.fits(token) and type(n) is int and n >= 0 for token, n in v.items())
+                and len(v) <= TOKENS_MAX
+                and all(TEXT.fits(token) and type(n) is int and n >= 0 for token, n in v.items())
             ),
         )
     },

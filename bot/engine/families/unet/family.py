@@ -43,7 +43,7 @@ class UNetFamily:
     """
 
     denoiser = DENOISER
-    usual_tokens = TOKENS
+    usual_tokens: int | None = TOKENS
     vae_scale = VAE_SCALE
     leaving = USUAL
     too_large_on = frozenset[Profile]()
@@ -67,7 +67,7 @@ class UNetFamily:
         self.tokenizers = tuple(encoder.tokenizer for encoder in encoders)
         self.networks: tuple[str, ...] = (DENOISER, *self.text_encoders, VAE)
         self.patched: tuple[str, ...] = (DENOISER, *self.text_encoders)
-        self.files = networks.files(encoders)
+        self.files = facts.files
         self.whole = whole
         self.preview = preview
         self.ays = tuple(ays)
@@ -75,11 +75,9 @@ class UNetFamily:
         self._unet = unet
         self._scale = scale
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         models = self.facts.architectures
-        refusal = checkpoint_facts(file, header).unfit(
-            of=models, vae=vae, config=True, prediction=True
-        )
+        refusal = checkpoint_facts(file, header).unfit(of=models, config=True, prediction=True)
         if refusal and not refusal.of_weights:
             raise self._foreign(subject, refusal.what)
 
@@ -104,8 +102,8 @@ class UNetFamily:
     def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
         return place.dtype
 
-    def lacking(self, _: Header) -> tuple[str, ...]:
-        return ()
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        return self.facts.lacking(header.shapes)
 
     def training(
         self,

@@ -9,13 +9,13 @@ from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
-    convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.families import autoencoder
 from bot.engine.weights import Formats
+from catalog.families import VAE
 
 DENOISER: Final = "unet"
 _OF_OTHERS: Final = {
@@ -63,16 +63,6 @@ def prefixes(network: str, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:
     return _OF_OTHERS.get(network) or _encoder(network, encoders).prefixes
 
 
-def files(encoders: Sequence[TextEncoder]) -> PipelineFiles:
-    """See `Family.files`."""
-    names = tuple(encoder.network for encoder in encoders)
-    parts = "diffusion_pytorch_model"
-    return PipelineFiles(
-        weights={**dict.fromkeys(names, "model"), DENOISER: parts, VAE: parts},
-        folders=(*names, DENOISER, VAE, "scheduler", *(each.tokenizer for each in encoders)),
-    )
-
-
 def build(network: str, config: Mapping[str, Any], encoders: Sequence[TextEncoder]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
     with init_empty_weights(include_buffers=False):
@@ -100,9 +90,7 @@ def renamed(
             ldm = {prefix + name: tensor for name, tensor in own.items()}
             own = dict(convert_ldm_unet_checkpoint(ldm, module.config))
     elif network == VAE:
-        if any(name.startswith("decoder.mid.block_1.") for name in own):
-            own = dict(convert_ldm_vae_checkpoint(own, module.config))
-        own = {_modern(name): tensor for name, tensor in own.items()}
+        own = autoencoder.renamed(module, own)
     else:
         own = _text_encoder(module, own, parameters)
     return {name: _shaped(tensor, name, module, parameters) for name, tensor in own.items()}
@@ -168,13 +156,3 @@ def _shaped(
 def _core(shape: torch.Size) -> tuple[int, ...]:
     """A weight's shape; that of a 1×1 convolution as a linear layer's."""
     return tuple(shape[:2]) if len(shape) in {3, 4} and set(shape[2:]) == {1} else tuple(shape)
-
-
-_OLD_ATTENTION: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-
-
-def _modern(name: str) -> str:
-    """The name of a VAE's parameter as diffusers ≥ 0.12 writes it."""
-    path, _, kind = name.rpartition(".")
-    module, _, leaf = path.rpartition(".")
-    return f"{module}.{_OLD_ATTENTION[leaf]}.{kind}" if leaf in _OLD_ATTENTION else name

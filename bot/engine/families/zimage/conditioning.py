@@ -5,11 +5,6 @@ from typing import Any, Final
 
 import torch
 
-from bot.engine.environment import Place
-from bot.engine.families.zimage.latents import shape
-from bot.engine.families.zimage.text import TOKENS
-from bot.engine.kernels import Shape
-
 LEVELS: Final = 1_000
 """Schedulers count noise levels from 0 to 1,000; the transformer from 1 for noise down to 0."""
 
@@ -38,13 +33,3 @@ class Conditioning:
         predicted = denoiser(images, level, texts, return_dict=False)[0]
         # It predicts from noise to image, schedulers expect it the other way around.
         return torch.stack([-each.float().squeeze(1) for each in reversed(predicted)])
-
-
-def rehearse(transformer: Any, place: Place, denoiser: Any, of: Shape) -> None:
-    """Call `denoiser` once as for an image of that shape. transformer: what it computes."""
-    place.enter()  # it is called in a thread that only compiles
-    like = {"device": place.device, "dtype": transformer.dtype}
-    prompt = torch.zeros(min(of.tokens, TOKENS), transformer.config.cap_feat_dim, **like)
-    latents = torch.zeros(shape((of.width, of.height)), **like).repeat(of.rows, 1, 1, 1)
-    conditioning = Conditioning(prompt, prompt if of.rows > 1 else None)
-    conditioning.predict(denoiser, latents, torch.tensor(500.0, device=place.device))

@@ -11,7 +11,6 @@ from bot.engine.environment import Place
 from bot.engine.families import autoencoder, qwen3
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.zimage import (
-    conditioning,
     configurations,
     networks,
     recognition,
@@ -24,7 +23,6 @@ from bot.engine.families.zimage.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.zimage.networks import (
     BLOCKS,
     DENOISER,
-    FILES,
     NETWORKS,
     TEXT_ENCODER,
     TOKENIZER,
@@ -56,8 +54,9 @@ class ZImage:
     text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
     patched: tuple[str, ...] = (DENOISER, TEXT_ENCODER)
     tokenizers: tuple[str, ...] = (TOKENIZER,)
-    files = FILES
-    usual_tokens = 64
+    files = FACTS.files
+    # The transformer is given as many as a prompt has, and code is for one number of them.
+    usual_tokens: int | None = None
     vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
@@ -66,7 +65,7 @@ class ZImage:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject, *, vae: bool) -> None:
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
         if what := recognition.stranger(file, header):
             raise subject.failed("model.other_family", family=FACTS.name, what=what)
 
@@ -92,7 +91,7 @@ class ZImage:
         return torch.float32
 
     def lacking(self, header: Header) -> tuple[str, ...]:
-        return networks.lacking(header)
+        return FACTS.lacking(header.shapes)
 
     def training(
         self,
@@ -102,7 +101,7 @@ class ZImage:
         *,
         single: bool,
     ) -> Training:
-        return schedule.training(root, entry)
+        return schedule.training(root, entry, single=single)
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
         return schedule.timesteps(training, size, steps)
@@ -175,5 +174,5 @@ class ZImage:
     def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
         return latents
 
-    def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
-        conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)
+    def rehearse(self, _: LoadedModel, __: Place, ___: Any, ____: Shape) -> None:
+        raise ValueError(f"{self.key} is not compiled")

@@ -6,38 +6,27 @@ from typing import Any, Final
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, ZImageTransformer2DModel
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
-from bot.engine.families.family import VAE, PipelineFiles
+from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.zimage.clamping import clamp
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.weights import Formats
-from catalog.weight_files import Header
+from catalog.families import VAE
+from catalog.families import ZIMAGE as FACTS
 
 DENOISER: Final = "transformer"
 TEXT_ENCODER: Final = "text_encoder"
 NETWORKS: Final = (DENOISER, TEXT_ENCODER, VAE)
 PREFIXES: Final = {
     DENOISER: ("model.diffusion_model.", "diffusion_model.", "transformer."),
-    TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),
-    VAE: ("first_stage_model.", "vae."),
+    **FACTS.lent,
 }
 """What the names of a network begin with in a single file of several, as ComfyUI and diffusers
 write them. Files of one network have bare names, a text encoder's `model.` as in transformers."""
 TOKENIZER: Final = "tokenizer"
 _LAYERS: Final = 35
 """Of Qwen3-4B's 36, those that are read."""
-
-FILES: Final = PipelineFiles(
-    weights={
-        DENOISER: "diffusion_pytorch_model",
-        TEXT_ENCODER: "model",
-        VAE: "diffusion_pytorch_model",
-    },
-    folders=(*NETWORKS, "scheduler", TOKENIZER),
-)
 
 
 def dtype_of(network: str, place: Place) -> torch.dtype:
@@ -71,15 +60,6 @@ _LARGE: Final = {
 """In 16 bits, they are 11.2 of the transformer's 11.5 GiB, and 6.6 of the text encoder's 7.3."""
 
 
-def lacking(header: Header) -> tuple[str, ...]:
-    """See `Family.lacking`."""
-    return tuple(
-        network
-        for network in (TEXT_ENCODER, VAE)
-        if not any(name.startswith(PREFIXES[network]) for name in header.shapes)
-    )
-
-
 def unread(network: str, name: str) -> bool:
     """See `Family.unread`."""
     own = _below(network, name)
@@ -107,8 +87,7 @@ def renamed(network: str, module: Any, stored: dict[str, torch.Tensor]) -> dict[
     if network == DENOISER:
         return renaming.renamed(ORIGINALS, own)
     if network == VAE:
-        ldm = any(name.startswith("decoder.mid.block_1.") for name in own)
-        return dict(convert_ldm_vae_checkpoint(own, module.config)) if ldm else own
+        return autoencoder.renamed(module, own)
     return {qwen3.bare(name): tensor for name, tensor in own.items()}
 
 

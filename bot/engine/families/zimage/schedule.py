@@ -1,5 +1,6 @@
 """Z-Image's noise levels: evenly spaced, then shifted towards noise."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +20,18 @@ _BY_SIZE: Final = {
 """Where the shift depends on the image: tokens of a small and of a large one, and their shifts."""
 
 
-def training(root: Path, entry: ModelEntry) -> Training:
-    """See `Family.training`."""
-    return flow.training(root, entry, "Z-Image", _BY_SIZE)
+def training(root: Path, entry: ModelEntry, *, single: bool) -> Training:
+    """See `Family.training`.
+
+    A folder may complete a file of another variant, whose shift is not that of the folder.
+    """
+    said = flow.training(root, entry, "Z-Image", _BY_SIZE)
+    own = entry.sampled_as.shift
+    others = {each.shift for each in entry.family.variants} - {own}
+    dynamic, shift = (said.schedule[option] for option in (flow.DYNAMIC, "shift"))
+    if not single or entry.shift is not None or dynamic or shift not in others or own is None:
+        return said
+    return replace(said, schedule={**said.schedule, "shift": own})
 
 
 def timesteps(training: Training, size: tuple[int, int], steps: int) -> dict[str, Any]:

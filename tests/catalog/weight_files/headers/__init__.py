@@ -10,7 +10,7 @@ NAMES: Final = tuple(sorted(file.stem for file in _FOLDER.glob("*.txt")))
 
 
 def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of the denoiser of that model."""
+    """The shape of each tensor of the denoiser or VAE of that model."""
     shapes = {}
     for line in (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         form, *sides = line.split(" ")

@@ -19,6 +19,7 @@ from tests.engine.factories import catalog, digests, model, paint, request, resi
 from tests.engine.families.anima.conftest import BASE, OTHER
 from tests.engine.families.anima.files import authors, authors_vae
 from tests.engine.families.flux2.files import below, scaled, stored, write
+from tests.gguf_files import plain, written
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 NETWORKS = ("transformer", "text_conditioner", "text_encoder", "vae")
@@ -77,6 +78,22 @@ def test_a_single_file_of_the_denoiser(
     counted = {"accum_iteration": torch.tensor(3.0), "pos_embedder.seq": torch.arange(4.0)}
     file = write(tmp_path / "a.safetensors", below(prefix, {**denoiser, **counted}))
     assert [*expected] == [*NETWORKS]
+    assert loaded(painter, file, config=str(base)) == expected
+    assert not warned.records
+
+
+@pytest.mark.parametrize("prefix", ["net.", ""])
+def test_a_gguf_file_of_the_denoiser(
+    painter: Engine,
+    base: Path,
+    tmp_path: Path,
+    denoiser: dict[str, torch.Tensor],
+    expected: dict[str, str | None],
+    warned: pytest.LogCaptureFixture,
+    prefix: str,
+) -> None:
+    tensors = {name: plain(tensor) for name, tensor in below(prefix, denoiser).items()}
+    file = written(tmp_path / "a.gguf", tensors)
     assert loaded(painter, file, config=str(base)) == expected
     assert not warned.records
 

@@ -25,6 +25,7 @@ from tests.engine.families.flux2.files import (
     stored,
     write,
 )
+from tests.gguf_files import plain, written
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 
@@ -78,6 +79,19 @@ def test_a_single_file_of_the_transformer(
     assert not warned.records
     recipe = paint(painter, ASKED, catalog([model("x", str(file), config=str(klein))])).recipe
     assert [part.name.rpartition("/")[2] for part in recipe.parts] == ["text_encoder", "vae"]
+
+
+def test_a_gguf_file_of_the_transformer(
+    painter: Engine,
+    klein: Path,
+    tmp_path: Path,
+    expected: dict[str, str | None],
+    warned: pytest.LogCaptureFixture,
+) -> None:
+    named = authors(stored(klein, "transformer"))
+    file = written(tmp_path / "k.gguf", {name: plain(tensor) for name, tensor in named.items()})
+    assert loaded(painter, file, config=str(klein)) == expected
+    assert not warned.records
 
 
 def test_a_single_file_of_everything(
@@ -172,11 +186,11 @@ def test_a_vae_of_its_own_with_its_statistics(
     other = {**tensors, "bn.running_var": tensors["bn.running_var"] * 2}
     changed = loaded(painter, klein, vae_path=str(write(tmp_path / "b.safetensors", other)))
     assert {name for name, digest in changed.items() if digest != expected[name]} == {"vae"}
-    del other["bn.running_mean"]
+    del other["bn.running_var"]
     with pytest.raises(JobFailed) as failure:
         loaded(painter, klein, vae_path=str(write(tmp_path / "c.safetensors", other)))
     assert failure.value.code == "model.incomplete"
-    assert failure.value.params["part"] == "vae (bn.running_mean)"
+    assert failure.value.params["part"] == "vae (bn.running_var)"
 
 
 def test_files_of_others_are_refused_by_name(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bot.engine import Engine
-from bot.request import Hires, InitImage
+from bot.request import Draft, Hires, InitImage, compose_with_notes
+from catalog.families import FLUX2
 from tests.engine.factories import catalog, model, opened, paint, picture, request
 from tests.engine.families.flux2.conftest import BASE, KLEIN
 
@@ -85,14 +86,18 @@ def test_a_second_pass_enlarges(painter: Engine) -> None:
     assert ours.std() > 20
 
 
-def test_a_prompt_that_changes_on_the_way(painter: Engine) -> None:
-    changing = painted(painter, KLEIN, prompt="[a fox:a dog:2]", edits=True)
-    for fixed in ("a fox", "a dog"):
-        assert (changing != painted(painter, KLEIN, prompt=fixed)).any()
-    again = painted(painter, KLEIN, prompt="[a fox:a dog:2]", edits=True)
-    assert (changing == again).all()
-    plain = painted(painter, KLEIN, prompt="[a fox:a dog:2]")
-    assert (changing != plain).any()
+@pytest.mark.parametrize("prompt", ["[a fox:a dog:2]", "a (fox:1.3) BREAK [snow]"])
+def test_brackets_are_read_as_they_are_and_a_note_says_so(
+    painter: Engine, stock: dict[str, Any], prompt: str
+) -> None:
+    known = catalog([model("x", KLEIN, family=FLUX2)])
+    draft = Draft(prompt=prompt, model="x", seed=11, steps=4, size="64x64")
+    composed = compose_with_notes(draft, known, nsfw=False)
+    assert [note.code for note in composed.notes] == ["dialect.plain"]
+    (image,) = paint(painter, composed.request, known).images
+    theirs = expected(stock[KLEIN], prompt=prompt)
+    assert (np.asarray(image.image) != theirs).sum() == 0
+    assert (theirs != expected(stock[KLEIN], prompt="a fox")).any()
 
 
 def test_bases_negative_prompt_is_read(painter: Engine) -> None:

@@ -15,6 +15,7 @@ from tests.engine.factories import catalog, digests, model, paint, request, resi
 from tests.engine.families.flux2.files import authors_vae, below, scaled, stored, write
 from tests.engine.families.zimage.conftest import DYNAMIC, TURBO
 from tests.engine.families.zimage.files import authors
+from tests.gguf_files import plain, written
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 
@@ -60,6 +61,24 @@ def test_a_single_file_of_the_transformer(
     tensors = stored(turbo, "transformer")
     named = tensors if prefix == "transformer." else authors(tensors)
     file = write(tmp_path / "z.safetensors", below(prefix, named))
+    assert loaded(painter, file, config=str(turbo)) == expected
+    assert not warned.records
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_a_gguf_file_of_the_transformer(
+    painter: Engine,
+    turbo: Path,
+    tmp_path: Path,
+    expected: dict[str, str | None],
+    warned: pytest.LogCaptureFixture,
+    prefix: str,
+) -> None:
+    named = below(prefix, authors(stored(turbo, "transformer")))
+    tensors = {name: plain(tensor) for name, tensor in named.items()}
+    assert named[f"{prefix}x_pad_token"].ndim == 2
+    assert len(tensors[f"{prefix}x_pad_token"][1]) == 1  # as ggml writes it
+    file = written(tmp_path / "z.gguf", tensors, metadata={"general.architecture": "lumina2"})
     assert loaded(painter, file, config=str(turbo)) == expected
     assert not warned.records
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bot.engine import Engine
-from tests.engine.factories import catalog, model, paint, request
+from bot.request import Hires, InitImage
+from tests.engine.factories import catalog, model, opened, paint, picture, request
 from tests.engine.families.zimage.conftest import DYNAMIC, TURBO
 
 PROMPT = "a fox in the snow"
@@ -23,9 +24,10 @@ def expected(pipe: Any, **options: Any) -> Any:
     """The pixels of the stock pipeline. Its guidance counts from 0."""
     import torch
 
-    usual = {"height": 64, "width": 64, "num_inference_steps": 4, "guidance_scale": 0.0}
-    seed = torch.Generator().manual_seed(11)
-    (image,) = pipe(generator=seed, **{"prompt": PROMPT, **usual, **options}).images
+    usual: dict[str, Any] = {"height": 64, "width": 64, "num_inference_steps": 4}
+    usual["guidance_scale"] = 0.0
+    usual["generator"] = torch.Generator().manual_seed(11)
+    (image,) = pipe(**{"prompt": PROMPT, **usual, **options}).images
     return np.asarray(image)
 
 
@@ -50,3 +52,45 @@ def test_guided_by_a_negative_prompt_of_any_length(
     theirs = expected(stock[TURBO], guidance_scale=4.0, negative_prompt=negative)
     assert (ours != theirs).sum() == 0
     assert (ours != painted(painter, TURBO)).any()
+
+
+@pytest.fixture(scope="module")
+def from_images(stock: dict[str, Any]) -> dict[str, Any]:
+    """The stock pipelines that start from an image, with the same networks."""
+    from diffusers import ZImageImg2ImgPipeline
+
+    loaded = {name: ZImageImg2ImgPipeline(**pipe.components) for name, pipe in stock.items()}
+    for pipe in loaded.values():
+        pipe.set_progress_bar_config(disable=True)
+    return loaded
+
+
+@pytest.mark.parametrize("name", [TURBO, DYNAMIC])
+@pytest.mark.parametrize("strength", [0.5, 0.75])
+def test_from_an_image(
+    painter: Engine, from_images: dict[str, Any], name: str, strength: float
+) -> None:
+    sha256 = picture()
+    ours = painted(painter, name, guidance=5.0, init_image=InitImage(sha256, strength))
+    theirs = expected(
+        from_images[name], guidance_scale=4.0, image=opened(sha256), strength=strength
+    )
+    assert ours.std() > 20
+    assert (ours != theirs).sum() == 0
+
+
+def test_a_second_pass_starts_from_the_enlarged_image(
+    painter: Engine, from_images: dict[str, Any]
+) -> None:
+    import PIL.Image
+    import torch
+
+    first = PIL.Image.fromarray(painted(painter, TURBO, guidance=5.0))
+    large = first.resize((96, 96), PIL.Image.Resampling.LANCZOS)
+    ours = painted(painter, TURBO, guidance=5.0, hires=Hires(1.5, 0.5, 4))
+    drawn = torch.Generator().manual_seed(11)
+    torch.randn(1, 16, 8, 8, generator=drawn)  # what the first pass started from
+    again = {"image": large, "strength": 0.5, "width": 96, "height": 96, "guidance_scale": 4.0}
+    theirs = expected(from_images[TURBO], generator=drawn, **again)
+    assert ours.shape == (96, 96, 3)
+    assert (ours != theirs).sum() == 0

@@ -1,0 +1,57 @@
+"""Expected: the weights that a recipe may name, by what is in them, for the half that reads it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final, TypeAlias
+
+from bot.errors import WireError
+from bot.recipe import Recipe, Weights
+
+Sha256s: TypeAlias = frozenset[str]
+"""Of which each is right: it depends on the card which variant of some weights is read."""
+ANY: Final[Sha256s] = frozenset()
+"""Where it is not known which are right."""
+_SHOWN: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """For one order; fields as of a `Recipe`.
+
+    vae: None if the checkpoint's own is used. parts: by network, which is what their names end in;
+        only those that the order is known to need.
+    """
+
+    checkpoint: Sha256s = ANY
+    vae: Sha256s | None = None
+    upscaler: Sha256s = ANY
+    adapters: tuple[Sha256s, ...] = ()
+    embeddings: tuple[Sha256s, ...] = ()
+    reference: tuple[Sha256s, ...] = ()
+    parts: Mapping[str, Sha256s] = field(default_factory=dict)
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise WireError unless `recipe`, whose names were checked, has these weights."""
+        if (recipe.vae is None) != (self.vae is None):
+            raise WireError("painting: recipe: vae: allowed is that of the order, and no other")
+        parts = {PurePath(weights.name).name: weights for weights in recipe.parts}
+        if missing := sorted(self.parts.keys() - parts.keys()):
+            raise WireError(f"painting: recipe: parts: without {missing[0]}, which the order needs")
+        _compare("checkpoint", [recipe.checkpoint], [self.checkpoint])
+        _compare("vae", [recipe.vae], [self.vae or ANY])
+        _compare("upscaler", [recipe.upscaler], [self.upscaler])
+        _compare("adapters", recipe.adapters, self.adapters)
+        _compare("embeddings", recipe.embeddings, self.embeddings)
+        _compare("reference", recipe.reference, self.reference)
+        _compare("parts", [parts[name] for name in self.parts], [*self.parts.values()])
+
+
+def _compare(what: str, used: Iterable[Weights | None], expected: Sequence[Sha256s]) -> None:
+    for weights, allowed in zip(used, expected, strict=False):
+        if weights is not None and allowed and weights.sha256 not in allowed:
+            shown = " or ".join(sorted(each[:_SHOWN] for each in allowed))
+            raise WireError(
+                f"painting: recipe: {what}: it used {weights.name} with the sha256 "
+                f"{weights.sha256[:_SHOWN]}…, and the order has {shown}…"
+            )

@@ -1,0 +1,78 @@
+"""What a model does with what people ask for, as every list of models says it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.schema import ModelEntry
+from catalog.schema.model import Speed
+from catalog.snapshot import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What is known of a model beside the numbers of its entry.
+
+    variant: of its family. speed: of an image with its defaults. negative, guidance, brackets,
+    image, reference: whether it takes a negative prompt, a guidance, weights in brackets, an image
+    to start from and one to be guided by, which needs an IP-Adapter that is set up here.
+    edits: how many images it edits at once; 0: it does not. bases: names of the base models whose
+    LoRAs fit, as the files of LoRAs say it; none for a demo model, whose LoRAs name it.
+    """
+
+    variant: str
+    speed: Speed
+    negative: bool
+    guidance: bool
+    brackets: bool
+    image: bool
+    reference: bool
+    edits: int
+    bases: tuple[str, ...]
+
+    @property
+    def taken(self) -> dict[str, bool]:
+        """The options that only some models have, as people type them, and whether it does."""
+        return {
+            "negative": self.negative,
+            "guidance": self.guidance,
+            "image": self.image,
+            "reference": self.reference,
+        }
+
+
+def surely(bases: Iterable[str]) -> tuple[str, ...]:
+    """Those that people know: a LoRA's shapes may leave open of two which it is for, `SD 1.5/2`."""
+    return tuple(base for base in bases if "/" not in base)
+
+
+def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
+    """None for one whose files cannot be used: they may be of no family."""
+    variant = model.told_variant
+    if variant is None or model.key in catalog.unfit_models:
+        return None
+    return Abilities(
+        variant=variant.name,
+        speed=model.speed,
+        negative=model.takes_negative,
+        guidance=model.takes_guidance,
+        brackets=model.family.takes_emphasis,
+        image=model.family.takes_image,
+        reference=model.family.takes_reference and catalog.reference_for(model.key) is not None,
+        edits=model.family.pictures_max,
+        bases=() if model.demo else model.family.adapter_bases,
+    )
+
+
+def as_json(known: Abilities | None, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """As JSON types, all None where nothing is known. names: instead of the options' own."""
+    if known is None:
+        return dict.fromkeys(("variant", "speed", "takes", "edits", "bases"))
+    taken = {(names or {}).get(name, name): takes for name, takes in known.taken.items()}
+    return {
+        "variant": known.variant,
+        "speed": known.speed,
+        "takes": {**taken, "brackets": known.brackets},
+        "edits": known.edits,
+        "bases": list(known.bases),
+    }

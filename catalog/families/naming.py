@@ -1,0 +1,56 @@
+"""What the names of models say, word by word.
+
+A name is told from whole words: `de-turbo`, `based` and `database` are no `turbo` and no `base`.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+"""Words end at everything that is no letter, and where lower case becomes upper case."""
+_DENIALS: Final = ("de", "un", "non", "no", "not", "anti", "without")
+"""Before a word, in one with it or alone, they say that it is not meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one name says of some words.
+
+    said: those that it has. denied: those that it says are not meant. like: whether another word
+    has one of them in it, so that it is not clear whether it is meant.
+    """
+
+    said: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+    like: bool = False
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case: `flux2KleinBase4b` has flux, klein, base and b."""
+    return tuple(word.casefold() for word in _WORD.findall(name))
+
+
+def heard(name: str, words: Collection[str]) -> Heard:
+    """What `name` says of these words, which are in lower case."""
+    said: set[str] = set()
+    denied: set[str] = set()
+    like, before = False, ""
+    for word in words_of(name):
+        if word in words:
+            (denied if before in _DENIALS else said).add(word)
+        elif found := next((each for each in words if each in word), None):
+            like = True
+            if any(word == denial + found for denial in _DENIALS):
+                denied.add(found)
+        before = word
+    return Heard(frozenset(said), frozenset(denied), like)
+
+
+def together(names: Iterable[str], words: Collection[str]) -> Heard:
+    """What all `names` say."""
+    each = [heard(name, words) for name in names]
+    said = frozenset[str]().union(*(one.said for one in each))
+    denied = frozenset[str]().union(*(one.denied for one in each))
+    return Heard(said, denied, any(one.like for one in each))

@@ -1,0 +1,127 @@
+"""What the bot expects of a recipe is what an engine says, of every kind of weights."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.distributed.expecting import expected_of
+from bot.engine import Engine
+from bot.errors import WireError
+from bot.recipe import Weights
+from bot.request import EmbeddingUse, Reference
+from bot.wire.expected import Expected
+from catalog import Catalog, EmbeddingEntry, Embeddings
+from tests.distributed.machines import Machine
+from tests.engine import factories, ip_adapter
+from tests.engine.test_embeddings import drawn
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    Engine(models_dir=Path(), hashes_file=Path()).warm_up()
+    made = Machine(tmp_path_factory.mktemp("bot"))
+    factories.build_models(made.models)
+    return made
+
+
+@pytest.fixture(scope="module")
+def engine(machine: Machine) -> Iterator[Engine]:
+    opened = Engine(models_dir=machine.models, hashes_file=machine.home / "own.json", device="cpu")
+    yield opened
+    opened.close()
+
+
+def pair(folder: Path) -> EmbeddingEntry:
+    learned = drawn()
+    first = factories.save(folder / "two/a.safetensors", {"<wort>": learned["clip_l"]})
+    factories.save(folder / "two/b.safetensors", {"<wort>": learned["clip_g"]})
+    return EmbeddingEntry(key="wort", name="w", path=str(first), second="b.safetensors")
+
+
+def offered(machine: Machine, engine: Engine, tmp_path: Path, **model: Any) -> Catalog:
+    factories.paint(engine, factories.request())  # so that there is a UNet to guide
+    guide = ip_adapter.build(tmp_path / "guide", factories.resident(engine).denoiser)
+    ink = factories.kohya_lora(tmp_path / "ink.safetensors")
+    entry = factories.model("x", **{"path": str(machine.models / "tiny"), **model})
+    made = factories.catalog([entry], guide, ink=ink)
+    return replace(made, embeddings=Embeddings({"wort": pair(tmp_path)}))
+
+
+def in_two_variants(folder: Path, tmp_path: Path) -> Path:
+    """With weights in 16 bits beside those in 32, and a list of shards that there are not."""
+    from safetensors.torch import load_file
+
+    made = Path(shutil.copytree(folder, tmp_path / "variants"))
+    for file in [*made.glob("*/*.safetensors")]:
+        half = {name: tensor.half() for name, tensor in load_file(file).items()}
+        factories.save(file.with_suffix(".fp16.safetensors"), half)
+    shutil.copytree(made / "vae", made / "safety_checker")
+    return made
+
+
+@pytest.mark.parametrize("layout", ["folder", "variants", "file", "vae folder", "vae pipeline"])
+def test_a_recipe_of_the_engine_is_right_and_no_other(
+    machine: Machine, engine: Engine, tmp_path: Path, layout: str
+) -> None:
+    other, tiny = machine.models / "other", machine.models / "tiny"
+    match layout:
+        case "variants":
+            model = {"path": str(in_two_variants(other, tmp_path))}
+        case "file":
+            single = factories.single_file(other, tmp_path / "one.safetensors")
+            model = {"path": str(single), "config": str(tiny)}
+        case "vae folder":
+            model = {"vae_path": str(other / "vae")}
+        case "vae pipeline":
+            model = {"vae_path": str(other)}
+        case _:
+            model = {}
+    catalog = offered(machine, engine, tmp_path, **model)
+    asked = factories.request(
+        ("ink", 1.0),
+        model="x",
+        prompt="a wort in the snow",
+        embeddings=(EmbeddingUse("wort", "wort"),),
+        reference=Reference(factories.picture((100, 64), seed=8), 0.7),
+    )
+    machine.catalog = catalog
+    machine.ready()
+    order = factories.ordered(asked, catalog)
+    expected = expected_of(order, machine.inventory)
+    said = factories.paint(engine, asked, catalog).recipe
+    expected.check(said)
+
+    used = [expected.checkpoint, *expected.adapters, *expected.embeddings, *expected.reference]
+    used += [] if expected.vae is None else [expected.vae]
+    assert all(used)
+    assert (said.vae is None) == (expected.vae is None)
+    assert len(said.reference) == len(expected.reference) == 2
+    for field in fields(Expected):
+        for wrong in lies(getattr(said, field.name)):
+            with pytest.raises(WireError, match=field.name):
+                expected.check(replace(said, **{field.name: wrong}))
+
+
+def lies(said: Any) -> Iterator[Any]:
+    """What a recipe says of some weights, each time with another digest in one place."""
+    if isinstance(said, Weights):
+        yield replace(said, sha256="0" * 64)
+    elif isinstance(said, tuple):
+        for number, weights in enumerate(said):
+            yield (*said[:number], *lies(weights), *said[number + 1 :])
+
+
+def test_what_is_not_hashed_yet_may_be_any(
+    machine: Machine, engine: Engine, tmp_path: Path
+) -> None:
+    machine.catalog = offered(machine, engine, tmp_path)
+    machine.inventory.update(machine.catalog)
+    order = factories.ordered(factories.request(("ink", 1.0), model="x"), machine.catalog)
+    expected = expected_of(order, machine.inventory)
+    assert expected.adapters == (frozenset(),)

@@ -1,0 +1,92 @@
+"""What every list of models says that a model does, bound to what requests do with it."""
+
+import pytest
+
+from bot.errors import UserError
+from bot.request import Draft, Picture, compose
+from catalog import Catalog, ModelEntry, ReferenceEntry, Unfit, abilities
+from catalog.abilities import as_json, surely
+from catalog.families import FAMILIES, FLUX2, SDXL
+from catalog.weight_files import Refusal
+
+EVERY = [
+    ModelEntry(key=f"{key}-{each.name}", name="M", path="a/b", family=family, variant=each.name)
+    for key, family in FAMILIES.items()
+    for each in family.variants
+]
+"""A model of every variant of every family."""
+ADAPTER = ReferenceEntry(path="a/b", weight_name="w.safetensors", encoder="a/b")
+PICTURE = Picture("0" * 64, 512, 512)
+ASKED = {
+    "negative": {"negative": "fog"},
+    "guidance": {"guidance": 5.0},
+    "image": {"image": PICTURE},
+    "reference": {"reference": PICTURE},
+}
+
+
+def of(*models: ModelEntry, **references: ReferenceEntry) -> Catalog:
+    return Catalog({each.key: each for each in models}, {}, models[0].key, references=references)
+
+
+@pytest.mark.parametrize("set_up", [True, False])
+@pytest.mark.parametrize("model", EVERY, ids=lambda model: model.key)
+def test_it_takes_what_requests_may_have(model: ModelEntry, set_up: bool) -> None:
+    known = of(model, **(dict.fromkeys(FAMILIES, ADAPTER) if set_up else {}))
+    able = abilities(model, known)
+    assert able is not None
+    assert able.taken.keys() == ASKED.keys()
+    for name, takes in able.taken.items():
+        draft = Draft(prompt="a fox", **ASKED[name])  # type: ignore[arg-type]
+        if takes:
+            compose(draft, known, nsfw=False)
+        else:
+            with pytest.raises(UserError):
+                compose(draft, known, nsfw=False)
+    assert (able.variant, able.speed) == (model.variant, model.speed)
+    assert able.brackets is model.family.takes_emphasis
+    if able.edits:
+        compose(Draft(prompt="x", pictures=(PICTURE,) * able.edits), known, nsfw=False)
+    too_many = Draft(prompt="x", pictures=(PICTURE,) * (able.edits + 1), model=model.key)
+    with pytest.raises(UserError):
+        compose(too_many, known, nsfw=False)
+
+
+def test_base_models_are_named_as_the_files_of_loras_name_them() -> None:
+    klein = next(model for model in EVERY if model.family is FLUX2)
+    able = abilities(klein, of(klein))
+    assert able is not None
+    assert able.bases == FLUX2.adapter_bases
+    assert surely(able.bases) == ("FLUX.2 klein 4B", "FLUX.2 klein")
+    demo = ModelEntry(key="demo", name="Demo", path="builtin:demo", demo=True)
+    able = abilities(demo, of(demo))
+    assert able is not None
+    assert able.bases == ()
+
+
+def test_nothing_is_said_of_what_cannot_be_used() -> None:
+    entry = ModelEntry(key="flux", name="Flux", path="a/b")
+    unfit = {"flux": Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))}
+    found = abilities(entry, Catalog({"flux": entry}, {}, "", unfit_models=unfit))
+    assert found is None
+    assert set(as_json(found).values()) == {None}
+    unclear = ModelEntry(key="z", name="z", path="a/z", family=FAMILIES["zimage"])
+    assert abilities(unclear, of(unclear)) is None
+
+
+def test_as_json_types_by_other_names() -> None:
+    model = next(model for model in EVERY if model.family is SDXL)
+    said = as_json(abilities(model, of(model)), {"negative": "negative_prompt"})
+    assert said == {
+        "variant": "base",
+        "speed": "medium",
+        "takes": {
+            "negative_prompt": True,
+            "guidance": True,
+            "image": True,
+            "reference": False,
+            "brackets": True,
+        },
+        "edits": 0,
+        "bases": ["SDXL", "Pony", "Illustrious", "NoobAI"],
+    }
