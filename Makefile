@@ -7,8 +7,8 @@ REQUIREMENTS ?= requirements.txt
 PROMPT := a red star on a blue background
 SEED := 7
 
-.PHONY: demo demo-paint test test-all run serve check docs lock bench bench-gpu audit chaos soak screenshots \
-	demo-model-report
+.PHONY: demo demo-paint test test-all run serve check docs lock bench bench-gpu bench-gpu-families audit chaos soak \
+	screenshots demo-model-report
 
 # The bot on a page in the browser; a single image where no browser window can be opened.
 demo: .venv/installed
@@ -78,6 +78,10 @@ bench: .venv/installed-dev
 # Everything worth knowing about this machine's GPU, in about eight minutes
 bench-gpu: .venv/installed
 	$(BIN)/python -m benchmarks.gpu --out gpu-results
+
+# The same of the model families beside SDXL, in as much time again
+bench-gpu-families: .venv/installed
+	$(BIN)/python -m benchmarks.gpu.families --out gpu-results
 
 # Known vulnerabilities in the installed packages; needs a network, and says so if there is none
 audit: .venv/installed .venv/audit/installed

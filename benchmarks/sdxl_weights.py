@@ -27,9 +27,8 @@ from transformers import (
 )
 
 from catalog.locate import BUILTINS_DIR
+from tools.untrained.tokenizers import CLIP_VOCABULARY, write_clip
 
-VOCABULARY: Final = 49_408
-"""Rows of the token embeddings; the last two are the start and end tokens."""
 RANK: Final = 32
 ALPHA: Final = 16.0
 LORAS: Final = ("true-lora-a", "true-lora-b")
@@ -71,7 +70,7 @@ class Shape:
 
     def _text(self, activation: str, width: int, heads: int, layers: int) -> Any:
         return CLIPTextConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=CLIP_VOCABULARY,
             hidden_act=activation,
             hidden_size=self.width(width),
             intermediate_size=self.width(4 * width),
@@ -169,8 +168,7 @@ def write_model(folder: Path, shape: Shape, seed: int = SEED, device: str = "cpu
     try:
         demo = BUILTINS_DIR / "flat"
         for name in ("tokenizer", "tokenizer_2"):
-            shutil.copytree(demo / name, draft / name)
-            _move_marks(draft / name / "vocab.json")
+            write_clip(draft / name, name)
         shutil.copy(demo / "model_index.json", draft)
         scheduler = EulerDiscreteScheduler(
             beta_start=0.00085,
@@ -310,13 +308,6 @@ def model_folder(weights: Path, shape: Shape, key: str) -> Path:
 
 def lora_file(weights: Path, shape: Shape, key: str) -> Path:
     return weights / shape.name / f"{key}.safetensors"
-
-
-def _move_marks(file: Path) -> None:
-    """Give the start and end tokens their ids in CLIP's vocabulary, which is larger."""
-    vocabulary = json.loads(file.read_text(encoding="utf-8"))
-    vocabulary |= {"<|startoftext|>": VOCABULARY - 2, "<|endoftext|>": VOCABULARY - 1}
-    file.write_text(json.dumps(vocabulary), encoding="utf-8")
 
 
 def _write_part(folder: Path, make: Callable[[], Any], seed: int, device: str = "cpu") -> None:

@@ -13,9 +13,7 @@ found something broken.
 import argparse
 import os
 import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,13 +22,13 @@ from typing import Final
 from benchmarks import bench_model, sdxl_weights
 from benchmarks.bench_model import KEYS
 from benchmarks.gpu import book, card, context, worker
-from benchmarks.gpu.row import DONE, SKIPPED, Row
+from benchmarks.gpu.call import broken, stop_by_interrupt, weights_folder
+from benchmarks.gpu.row import Row
 from benchmarks.gpu.rows import COMPILED, all_rows, chosen, planned
 from benchmarks.gpu.supervisor import Supervisor
 
 ROOM: Final = 24 * 2**30
 """Bytes of two models, ten LoRAs and an IP-Adapter."""
-IN_RAM: Final = Path("/dev/shm")
 BUDGET: Final = 560.0
 COMPILING: Final = 1800.0
 TRYING: Final = 3600.0
@@ -48,12 +46,6 @@ def grammar(rows: Sequence[Row]) -> argparse.ArgumentParser:
     parser.add_argument("--budget", type=float, help="seconds in all")
     parser.add_argument("--worker", nargs="+", metavar="ROW", help=argparse.SUPPRESS)
     return parser
-
-
-def weights_folder() -> Path:
-    """Where the models go unless `--weights` says: in RAM if there is room, else on the disk."""
-    roomy = IN_RAM.is_dir() and shutil.disk_usage(IN_RAM).free > ROOM
-    return Path(tempfile.mkdtemp(prefix="imagen-gpu-", dir=IN_RAM if roomy else None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = tuple(row for row in rows if not options.only or row.name in options.only)
     options.out.mkdir(parents=True, exist_ok=True)
     facts = card.describe() | {"planned": f"{planned(rows):.0f} s"}
-    folder = options.weights or weights_folder()
+    folder = options.weights or weights_folder(ROOM)
     quick = options.shape is sdxl_weights.QUICK
     small = ["--steps", "2", "--repeat", "1"] if quick else []
     usual = TRYING if quick else COMPILING if options.compile else BUDGET
@@ -90,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     # Stopped early, it still writes the table and removes the models.
-    signal.signal(signal.SIGTERM, _stop)
+    stop_by_interrupt()
     try:
         supervisor.run()
     except KeyboardInterrupt:
@@ -102,22 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = book.table(facts | supervisor.facts, rows, supervisor.outcomes)
     book.write_table(options.out, text)
     print(text)
-    return 1 if _broken(supervisor) else 0
+    return 1 if broken(supervisor.rows, supervisor.outcomes) else 0
 
 
 def _keep(out: Path, facts: dict[str, str], so_far: Supervisor) -> None:
     book.write_json(out, facts | so_far.facts, so_far.rows, so_far.outcomes)
-
-
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _broken(supervisor: Supervisor) -> bool:
-    outcomes = supervisor.outcomes.values()
-    wrong = any(figure["wrong"] for outcome in outcomes for figure in outcome.figures)
-    unfinished = len(outcomes) < len(supervisor.rows)
-    return wrong or unfinished or any(outcome.state not in (DONE, SKIPPED) for outcome in outcomes)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from benchmarks.gpu.row import DONE, Outcome, Row
 
-JSON: Final = "gpu.json"
-TABLE: Final = "gpu.md"
+NAME: Final = "gpu"
+"""Of the files, unless another is given."""
 PENDING: Final = "pending"
 
 
@@ -19,14 +19,15 @@ def write_json(
     facts: Mapping[str, Any],
     rows: Sequence[Row],
     outcomes: Mapping[str, Outcome],
+    name: str = NAME,
 ) -> None:
-    """Replace the file by one with all rows, those that are still to come too."""
+    """Replace `name`.json by one with all rows, those that are still to come too."""
     found = {
         row.name: asdict(outcomes.get(row.name, Outcome(PENDING)))
         | {"planned": row.planned, "deadline": row.deadline}
         for row in rows
     }
-    _replace(folder / JSON, json.dumps({"facts": dict(facts), "rows": found}, indent=1))
+    _replace(folder / f"{name}.json", json.dumps({"facts": dict(facts), "rows": found}, indent=1))
 
 
 def table(facts: Mapping[str, Any], rows: Sequence[Row], outcomes: Mapping[str, Outcome]) -> str:
@@ -44,8 +45,9 @@ def table(facts: Mapping[str, Any], rows: Sequence[Row], outcomes: Mapping[str, 
     return "\n".join(lines) + "\n"
 
 
-def write_table(folder: Path, text: str) -> None:
-    _replace(folder / TABLE, text)
+def write_table(folder: Path, text: str, name: str = NAME) -> None:
+    """Replace `name`.md."""
+    _replace(folder / f"{name}.md", text)
 
 
 def _cells(*cells: str) -> str:

@@ -1,19 +1,19 @@
 """How long a request takes: each program, each candidate, each stage, and the gaps between."""
 
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import torch
 from PIL import ImageChops, ImageStat
 
 from benchmarks.baseline import torchs_defaults
 from benchmarks.gpu.candidates import CANDIDATES
+from benchmarks.gpu.clock import between, mark
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.row import Figure, Skip
 from benchmarks.side_by_side import Work, alternate, seconds
@@ -161,29 +161,14 @@ def _timed(context: Context) -> Iterator[defaultdict[str, list[Any]]]:
                 begun: list[Callable[[], float]] = []
 
                 def before(*_: Any, begun: list[Any] = begun) -> None:
-                    begun.append(_mark(context))
+                    begun.append(mark(cuda=context.cuda))
 
                 def after(*_: Any, begun: list[Any] = begun, stage: str = stage) -> None:
-                    spans[stage].append(partial(_between, begun.pop(), _mark(context)))
+                    spans[stage].append(partial(between, begun.pop(), mark(cuda=context.cuda)))
 
                 hooks.callback(module.register_forward_pre_hook(before).remove)
                 hooks.callback(module.register_forward_hook(after).remove)
         yield spans
-
-
-def _mark(context: Context) -> Any:
-    """Now: on CUDA, when the device gets here."""
-    if not context.cuda:
-        return time.perf_counter()
-    event = cast("Any", torch.cuda).Event(enable_timing=True)
-    event.record()
-    return event
-
-
-def _between(before: Any, after: Any) -> float:
-    if isinstance(before, float):
-        return float(after - before)
-    return float(before.elapsed_time(after)) / 1000
 
 
 def gaps(context: Context) -> Iterator[Figure]:

@@ -25,10 +25,12 @@ VARYING: Final = ("huggingface-hub", "typer")
 MOST: Final = 64 * 2**20
 IMPORTS: Final = """
 import benchmarks.gpu.__main__
+import benchmarks.gpu.families.__main__
 from benchmarks import bench_model
 from bot.engine.importing import LIBRARY_SETTINGS
 from bot.engine import environment, kernels, memory, pipeline, preview, weights
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, ClassifierFreeGuidance, ModularPipeline
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.image_processor import VaeImageProcessor
 """
 """What a run imports, the libraries' lazily loaded parts too."""
@@ -127,6 +129,7 @@ def main() -> int:
     print("On the machine, in the repository's root:")
     print(f"  python -m pip install --no-index --no-deps {FOLDER.name}/*.whl")
     print("  python -m benchmarks.gpu --out gpu-results")
+    print("  python -m benchmarks.gpu.families --out gpu-results")
     return 0
 
 

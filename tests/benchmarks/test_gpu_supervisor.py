@@ -48,7 +48,7 @@ def supervised(
         **{"budget": 120.0, **options},
     )
     found.run()
-    written: dict[str, Any] = json.loads((tmp_path / book.JSON).read_text(encoding="utf-8"))
+    written: dict[str, Any] = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
     return written
 
 
@@ -95,7 +95,7 @@ def test_the_results_are_rewritten_after_every_row(tmp_path: Path) -> None:
 
     def changed(so_far: Supervisor) -> None:
         book.write_json(tmp_path, so_far.facts, rows, so_far.outcomes)
-        written = json.loads((tmp_path / book.JSON).read_text(encoding="utf-8"))["rows"]
+        written = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["rows"]
         kept.append([row["state"] for row in written.values()])
 
     command = [sys.executable, "-m", "tests.benchmarks.gpu_stub", "raises", "b", "--"]

@@ -58,8 +58,8 @@ OFFERED = Catalog(
 def build(models: Path) -> None:
     """The folder, two denoisers, and a LoRA that fits them. Imports torch."""
     from tests.engine.families.flux2.files import stored, write
-    from tests.engine.families.zimage import tiny_model
     from tests.engine.families.zimage.files import authors
+    from tools.untrained import zimage as tiny_model
 
     tiny_model.build(models / FOLDER)
     tiny_model.build(models.parent / "other", seed=7)

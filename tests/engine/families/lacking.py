@@ -106,11 +106,17 @@ def unspoken(texts: Texts, language: str, name: str) -> Iterator[str]:
 
 
 def _builds(file: Path) -> bool:
-    """Whether a module has a function `build`."""
+    """Whether a module has a function `build`, its own or another's."""
     if not file.is_file():
         return False
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return any(isinstance(each, ast.FunctionDef) and each.name == "build" for each in tree.body)
+    names: list[str] = []
+    for each in tree.body:
+        if isinstance(each, ast.FunctionDef):
+            names.append(each.name)
+        elif isinstance(each, ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in each.names]
+    return "build" in names
 
 
 def gib(shapes: Shapes, in_eight_bits: str = "") -> float:

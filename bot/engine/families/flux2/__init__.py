@@ -4,6 +4,7 @@
     configurations.py  what configurations and tokenizers may say
     networks.py        modules, and their names in files
     original.py        Black Forest Labs' names of the transformer's modules, in files and adapters
+    clamping.py        what keeps the transformer within the range of float16
     text.py            prompts → hidden states
     conditioning.py    hidden states, positions and pictures → the transformer's inputs
     references.py      pictures → tokens beside the image's own

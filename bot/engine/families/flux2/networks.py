@@ -9,6 +9,7 @@ from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
 
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, qwen3, renaming
+from bot.engine.families.flux2.clamping import clamp
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import LAYERS
 from bot.engine.weights import Formats
@@ -42,9 +43,9 @@ class Statistics(torch.nn.Module):
 def dtype_of(network: str, place: Place) -> torch.dtype:
     """See `Family.dtype_of`.
 
-    All were trained in bfloat16. A card without it denoises in float16, at whose limits diffusers
-    clips the transformer; nothing does so for the text encoder and the VAE. The text encoder runs
-    once for each prompt, so there it may take its time.
+    All were trained in bfloat16. A card without it denoises in float16, within the limits of
+    `clamping`; nothing does so for the text encoder and the VAE. The text encoder runs once for
+    each prompt, so there it may take its time.
     """
     if place.dtype != torch.float16:
         return place.dtype
@@ -84,7 +85,9 @@ def build(network: str, config: Mapping[str, Any]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
     with init_empty_weights(include_buffers=False):
         if network == DENOISER:
-            return Flux2Transformer2DModel.from_config(dict(config))
+            transformer = Flux2Transformer2DModel.from_config(dict(config))
+            clamp(transformer)
+            return transformer
         if network == VAE:
             vae = AutoencoderKLFlux2.from_config(dict(config))
             vae.bn = Statistics(vae.bn.num_features)

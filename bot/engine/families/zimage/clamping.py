@@ -15,13 +15,7 @@ from diffusers.models.transformers.transformer_z_image import (
     ZSingleStreamAttnProcessor,
 )
 
-
-def clamped(values: torch.Tensor) -> torch.Tensor:
-    """`values`, and in float16 with its largest numbers in place of infinity, and 0 for NaN."""
-    if values.dtype != torch.float16:
-        return values
-    limit = torch.finfo(torch.float16).max
-    return torch.nan_to_num(values, nan=0.0, posinf=limit, neginf=-limit)
+from bot.engine.families.float16 import clamped
 
 
 class ClampedFeedForward(FeedForward):  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ OTHER = "anima-other"
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has BASE, and OTHER with other weights, as diffusers' modular folders."""
-    from tests.engine.families.anima import tiny_model
+    from tools.untrained import anima as tiny_model
 
     folder = tmp_path_factory.mktemp("anima")
     tiny_model.build(folder / BASE)
@@ -26,27 +25,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stock() -> Iterator[dict[str, Any]]:
-    """The stock pipelines, of the same weights.
-
-    The transformer resizes its mask of padding by torchvision, which nothing here imports; all of
-    it is zero, so any way of resizing it is the same.
-    """
+    """The stock pipelines, of the same weights."""
     from diffusers.models.transformers import transformer_cosmos
-    from torch.nn.functional import interpolate
 
-    from tests.engine.families.anima import tiny_model
+    from tools.untrained import anima as tiny_model
 
-    def resize(mask: Any, size: list[int], interpolation: str) -> Any:
-        return interpolate(mask, size, mode=interpolation)
-
-    transforms = SimpleNamespace(
-        functional=SimpleNamespace(resize=resize),
-        InterpolationMode=SimpleNamespace(NEAREST="nearest"),
-    )
     loaded = {BASE: tiny_model.pipeline(), OTHER: tiny_model.pipeline(seed=7)}
     for pipe in loaded.values():
         pipe.set_progress_bar_config(disable=True)
     with pytest.MonkeyPatch.context() as patch:
+        transforms = tiny_model.transforms()
         patch.setattr(transformer_cosmos, "transforms", transforms, raising=False)
         yield loaded
 

@@ -15,7 +15,7 @@ BASE = "klein-base"
 @pytest.fixture(scope="session")
 def folders(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has the distilled KLEIN and BASE as diffusers folders."""
-    from tests.engine.families.flux2 import tiny_model
+    from tools.untrained import flux2 as tiny_model
 
     folder = tmp_path_factory.mktemp("flux2")
     tiny_model.build(folder / KLEIN)

@@ -13,9 +13,9 @@ from bot.engine.environment import Place
 from bot.engine.families.flux2 import Flux2, configurations
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
-from tests.engine.families.flux2 import tiny_model
 from tests.engine.families.flux2.conftest import KLEIN
 from tests.engine.families.flux2.test_text import PROMPTS
+from tools.untrained import tokenizers
 
 SUBJECT = Subject("model", "x", lambda _: None, lambda: None)
 
@@ -141,7 +141,7 @@ def test_a_tokenizer_is_what_transformers_makes_of_its_files(folders: Path, tmp_
 
 
 def test_a_tokenizer_without_the_marks_of_the_template_is_refused(tmp_path: Path) -> None:
-    made = tiny_model.tokenizer(tiny_model.ENDS[:3])
+    made = tokenizers.qwen(tokenizers.ENDS[:3])
     made.save_pretrained(tmp_path)
     with pytest.raises(JobFailed) as failure:
         Flux2().tokenizer(tmp_path, SUBJECT)

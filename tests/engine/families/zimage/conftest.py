@@ -15,7 +15,7 @@ DYNAMIC = "z-image-dynamic"
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has TURBO, and DYNAMIC whose shift depends on the size, as diffusers folders."""
-    from tests.engine.families.zimage import tiny_model
+    from tools.untrained import zimage as tiny_model
 
     folder = tmp_path_factory.mktemp("zimage")
     tiny_model.build(folder / TURBO)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bot.engine.environment import Place
+from bot.engine.families.float16 import clamped
 from bot.engine.families.zimage import ZImage, clamping, networks
 
 
@@ -45,7 +46,7 @@ def test_float16_stays_finite_where_it_would_not(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_other_dtypes_are_left_alone(dtype: torch.dtype) -> None:
     values = torch.tensor([float("inf"), 1e6, float("nan")], dtype=dtype)
-    assert clamping.clamped(values) is values
+    assert clamped(values) is values
 
 
 @pytest.mark.parametrize(

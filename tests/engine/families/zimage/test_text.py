@@ -10,7 +10,7 @@ from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from tests.engine.families.flux2.test_text import afresh
 from tests.engine.families.zimage.conftest import TURBO
-from tests.engine.families.zimage.tiny_model import LAYERS
+from tools.untrained.zimage import LAYERS
 
 PROMPTS = ("a fox in the snow", "", "(a fox:1.3) [a|b] BREAK é漢 \n ", "<|im_end|>\n a")
 

@@ -1,0 +1,34 @@
+"""What calls that run rows have in common. Does not import torch."""
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.gpu.row import DONE, SKIPPED, Outcome, Row
+
+IN_RAM: Final = Path("/dev/shm")
+
+
+def weights_folder(room: int) -> Path:
+    """A new folder for models: in RAM if there is more than `room` bytes, else on the disk."""
+    roomy = IN_RAM.is_dir() and shutil.disk_usage(IN_RAM).free > room
+    return Path(tempfile.mkdtemp(prefix="imagen-gpu-", dir=IN_RAM if roomy else None))
+
+
+def stop_by_interrupt() -> None:
+    """Have SIGTERM raise KeyboardInterrupt, as Ctrl+C does."""
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def broken(rows: Sequence[Row], outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether a row is missing, did not end well, or found something wrong."""
+    wrong = any(figure["wrong"] for outcome in outcomes.values() for figure in outcome.figures)
+    bad = any(outcome.state not in (DONE, SKIPPED) for outcome in outcomes.values())
+    return wrong or bad or len(outcomes) < len(rows)
