@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import T5Tokenizer
 
-from bot.engine.environment import Place
 from bot.engine.families.anima import Anima, configurations
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
@@ -173,23 +172,3 @@ def test_a_t5_tokenizer_of_sentencepiece_alone_is_refused(t5_folder: Path) -> No
     with pytest.raises(JobFailed) as failure:
         Anima().tokenizer(t5_folder, SUBJECT)
     assert failure.value.params["reason"] == "t5_tokenizer has no tokenizer.json"
-
-
-@pytest.mark.parametrize(
-    ("asked", "able", "wanted"),
-    [
-        ("auto", True, ("bfloat16", "bfloat16", "bfloat16", "bfloat16")),
-        ("auto", False, ("float16", "bfloat16", "bfloat16", "float16")),
-        ("float16", True, ("float16", "bfloat16", "bfloat16", "float16")),
-        ("bfloat16", False, ("bfloat16", "bfloat16", "bfloat16", "bfloat16")),
-        ("float32", True, ("float32", "float32", "float32", "float32")),
-    ],
-)
-def test_each_network_has_the_numbers_that_it_needs(
-    monkeypatch: pytest.MonkeyPatch, asked: str, able: bool, wanted: tuple[str, ...]
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(Place, "computes_in_bfloat16", able)
-    place, family = Place("cuda", asked), Anima()
-    found = tuple(family.dtype_of(network, {}, place) for network in family.networks)
-    assert tuple(str(dtype).removeprefix("torch.") for dtype in found) == wanted

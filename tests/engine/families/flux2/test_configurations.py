@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import Qwen2Tokenizer
 
-from bot.engine.environment import Place
 from bot.engine.families.flux2 import Flux2, configurations
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
@@ -146,23 +145,3 @@ def test_a_tokenizer_without_the_marks_of_the_template_is_refused(tmp_path: Path
     with pytest.raises(JobFailed) as failure:
         Flux2().tokenizer(tmp_path, SUBJECT)
     assert failure.value.params["reason"] == "its tokenizer has no <think>"
-
-
-@pytest.mark.parametrize(
-    ("asked", "able", "wanted"),
-    [
-        ("auto", True, ("bfloat16", "bfloat16", "bfloat16")),
-        ("auto", False, ("float16", "bfloat16", "float32")),
-        ("float16", True, ("float16", "bfloat16", "float32")),
-        ("bfloat16", False, ("bfloat16", "bfloat16", "bfloat16")),
-        ("float32", True, ("float32", "float32", "float32")),
-    ],
-)
-def test_each_network_has_the_numbers_that_it_needs(
-    monkeypatch: pytest.MonkeyPatch, asked: str, able: bool, wanted: tuple[str, ...]
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(Place, "computes_in_bfloat16", able)
-    place, family = Place("cuda", asked), Flux2()
-    found = tuple(family.dtype_of(network, {}, place) for network in family.networks)
-    assert tuple(str(dtype).removeprefix("torch.") for dtype in found) == wanted

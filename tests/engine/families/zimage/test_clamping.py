@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from bot.engine.environment import Place
 from bot.engine.families.float16 import clamped
-from bot.engine.families.zimage import ZImage, clamping, networks
+from bot.engine.families.zimage import clamping, networks
 
 
 @pytest.fixture
@@ -47,23 +46,3 @@ def test_float16_stays_finite_where_it_would_not(
 def test_other_dtypes_are_left_alone(dtype: torch.dtype) -> None:
     values = torch.tensor([float("inf"), 1e6, float("nan")], dtype=dtype)
     assert clamped(values) is values
-
-
-@pytest.mark.parametrize(
-    ("asked", "able", "wanted"),
-    [
-        ("auto", True, ("bfloat16", "bfloat16", "bfloat16")),
-        ("auto", False, ("float16", "bfloat16", "float32")),
-        ("float16", True, ("float16", "bfloat16", "float32")),
-        ("bfloat16", False, ("bfloat16", "bfloat16", "bfloat16")),
-        ("float32", True, ("float32", "float32", "float32")),
-    ],
-)
-def test_each_network_has_the_numbers_that_it_needs(
-    monkeypatch: pytest.MonkeyPatch, asked: str, able: bool, wanted: tuple[str, ...]
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(Place, "computes_in_bfloat16", able)
-    place, family = Place("cuda", asked), ZImage()
-    found = tuple(family.dtype_of(network, {}, place) for network in family.networks)
-    assert tuple(str(dtype).removeprefix("torch.") for dtype in found) == wanted
