@@ -89,9 +89,9 @@ def today(
     changed += _replaced(recipe, catalog)
     model = catalog.models.get(recipe.request.model)
     if model is not None and recipe.variant not in {None, model.sampled_as.name}:
-        changed.append("variant")
-    if model is not None and recipe.config not in {None, public(model.completed_by)}:
-        changed.append("config")
+        changed.append(f"variant ({recipe.variant} → {model.sampled_as.name})")
+    if model is not None and recipe.config not in {None, config := public(model.completed_by)}:
+        changed.append(f"config ({recipe.config} → {config})")
     then, now = recipe.environment, {**environment, **_versions()}
     here = [lane for lane in lanes if lane.machine == environment_id(then)]
     if here:

@@ -197,7 +197,8 @@ def test_a_model_that_is_another_variant_by_now(models_dir: Path) -> None:
     base = ModelEntry(key="demo", name="Demo", path="demo", family=ZIMAGE, variant="base")
     offered = Catalog({"demo": base}, {}, "demo")
     of = replace(recipe(), environment={}, adapters=())
-    for then, changed in (("turbo", ("variant", "config")), ("base", ())):
+    turbo = ("variant (turbo → base)", "config (Tongyi-MAI/Z-Image-Turbo → Tongyi-MAI/Z-Image)")
+    for then, changed in (("turbo", turbo), ("base", ())):
         entry = base.model_copy(update={"variant": then})
         painted = replace(of, variant=then, config=entry.completed_by)
         assert compared(models_dir, painted, offered=offered).changed == changed

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from catalog.families.files import PipelineFiles
@@ -31,17 +30,6 @@ class DraftPreset:
     scale: float = 1.0
 
 
-class Guidance(StrEnum):
-    """How a model is guided towards its prompt.
-
-    CFG: classifier-free (arXiv 2207.12598), by two predictions at each step. NONE: it was distilled
-    from one that was, and predicts once.
-    """
-
-    CFG = "cfg"
-    NONE = "none"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """Models of one family that are sampled in one way, although their files look like others'.
@@ -66,11 +54,6 @@ class Variant:
     config: str | None = None
     shift: float | None = None
     draft: DraftPreset | None = None
-
-    @property
-    def guided(self) -> Guidance:
-        """The kind of its guidance."""
-        return Guidance.CFG if self.guidance.max > 1 else Guidance.NONE
 
 
 @dataclass(frozen=True, slots=True)

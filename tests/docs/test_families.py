@@ -8,7 +8,6 @@ import pytest
 
 from catalog import SCHEDULERS
 from catalog.families import FAMILIES, Family
-from catalog.families.family import Guidance
 from tests.docs.pages import ROOT
 
 PAGE: Final = ROOT / "docs" / "catalog.md"
@@ -50,12 +49,12 @@ def _named(cell: str, family: Family, kept: tuple[bool, ...]) -> bool:
 
 
 def _guidance(family: Family, cell: str) -> bool:
-    ranges = [v.guidance for v in family.variants if v.guided is Guidance.CFG]
+    ranges = [v.guidance for v in family.variants if v.guidance.max > 1]
     told = _numbers(cell)
     usual = {each.default for each in ranges}
     if len(family.variants) == 1:
         usual |= {bound for each in ranges for bound in (each.min, each.max)}
-    none = any(v.guided is Guidance.NONE for v in family.variants)
+    none = any(v.guidance.max <= 1 for v in family.variants)
     return told == usual and ("none" in cell) == none
 
 

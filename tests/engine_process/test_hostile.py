@@ -9,7 +9,7 @@ import pytest
 from bot.engine_process import ProcessEngine, frames
 from bot.engine_process.frames import Frame, Kind
 from bot.engine_process.logs import LINE, Line
-from bot.engine_process.messages import LOADED, Loaded
+from bot.engine_process.messages import LOADED, SMALL, Loaded
 from bot.errors import EngineLost, Loss
 from bot.painting import Painting
 from bot.progress import Progress, Stage
@@ -80,7 +80,10 @@ NOISE: dict[str, tuple[bytes, str]] = {
     "a level": (line(level=99), "line: level 99"),
     "a logger": (line(logger="a\nb"), "line: logger"),
     "a job": (line(job="a b"), "line: logger and job"),
-    "a long key": (framed(Kind.LOADED, LOADED.encode(Loaded("x" * 4_000)) + b" " * 99), "loaded: "),
+    "a long key": (
+        framed(Kind.LOADED, LOADED.encode(Loaded("x" * 4_000)) + b" " * 4 * SMALL),
+        "loaded: ",
+    ),
     "no measures": (framed(Kind.MEASURED, b"[]"), "measured: "),
 }
 
