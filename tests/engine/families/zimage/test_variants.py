@@ -120,8 +120,9 @@ def test_an_engine_elsewhere_reads_what_is_lent_as_the_configuration_here_says(
 ) -> None:
     """Also where that of the lender says otherwise. An engine elsewhere has the configuration in
     one folder, and each network in another, without its own."""
-    base, turbo = hub.repositories[SOURCES["base"]], hub.repositories[SOURCES["turbo"]]
-    base[VAE_CONFIG] = json.dumps({**json.loads(turbo[VAE_CONFIG]), "scaling_factor": 0.9}).encode()
+    usual = hub.repositories[SOURCES["base"]]
+    scaled = json.dumps({**json.loads(usual[VAE_CONFIG]), "scaling_factor": 0.9}).encode()
+    base = hub.repositories[SOURCES["base"]] = {**usual, VAE_CONFIG: scaled}
     there = catalog([entry("base", file, variant="base")])
     here = paint(own, ASKED["base"], there)
 
@@ -145,8 +146,7 @@ def test_an_engine_elsewhere_reads_what_is_lent_as_the_configuration_here_says(
         part.sha256 for part in here.recipe.parts
     ]
 
-    base[VAE_CONFIG] = turbo[VAE_CONFIG]
-    (config / VAE_CONFIG).write_bytes(turbo[VAE_CONFIG])
+    (config / VAE_CONFIG).write_bytes(usual[VAE_CONFIG])
     assert digests(own.paint(order, lambda _: None, lambda: None)) != digests(here)
 
 
@@ -154,7 +154,8 @@ def test_another_file_of_the_lender_is_never_taken_for_what_it_lends(
     own: Engine, hub: HubServer, file: Path, tmp_path: Path
 ) -> None:
     """The authors' own file of the transformer lies beside the folders of the networks."""
-    whole = hub.repositories[SOURCES["turbo"]]["transformer.safetensors"] = file.read_bytes()
+    whole = {"transformer.safetensors": file.read_bytes()}
+    hub.repositories[SOURCES["turbo"]] = {**hub.repositories[SOURCES["turbo"]], **whole}
     alone = entry("turbo", Path(SOURCES["turbo"]), weight_name="transformer.safetensors")
     there = catalog([alone, entry("base", file, variant="base")])
     snapshots = tmp_path / f"models/hub/models--{SOURCES['turbo'].replace('/', '--')}/snapshots"
@@ -162,9 +163,9 @@ def test_another_file_of_the_lender_is_never_taken_for_what_it_lends(
     [snapshot] = snapshots.iterdir()
     for folder in ("text_encoder", "vae"):
         shutil.rmtree(snapshot / folder)
-    assert (snapshot / "transformer.safetensors").read_bytes() == whole
-    lent = [part.sha256 for part in paint(own, ASKED["base"], there).recipe.parts]
-    assert hashlib.sha256(whole).hexdigest() not in lent
+    assert (snapshot / "transformer.safetensors").is_file()
+    lent = paint(own, ASKED["base"], there).recipe.parts
+    assert hashlib.sha256(file.read_bytes()).hexdigest() not in {part.sha256 for part in lent}
 
 
 def test_what_is_lent_tells_one_model_from_another(tmp_path: Path) -> None:
