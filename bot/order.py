@@ -30,8 +30,9 @@ class Order:
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
-    lent: network → folder of its weights, where these are not in the configuration that completes
-        the model, see `bot.distributed.localising`. For an engine here, all are.
+    lent: network → folder of its weights, or hub id of a pipeline with them, see
+        `bot.distributed.localising`. An engine here finds them itself. Their configuration is
+        that which completes the model, wherever they are.
     name: which attempt at which job it is for, such as `a1b2:1`; "" if it is for none. An engine
         elsewhere tells its orders apart by it.
     """

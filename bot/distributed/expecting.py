@@ -1,7 +1,7 @@
 """Expecting: what the recipe of an order may say of its weights, as far as the bot knows them."""
 
 from bot.distributed.inventory import Inventory
-from bot.distributed.parts import Kind, Part, config_of, networks_in, part_of, part_of_model
+from bot.distributed.parts import Kind, Part, networks_in, part_of, part_of_model
 from bot.distributed.readings import digests_of
 from bot.order import Order
 from bot.wire.expected import ANY, Expected, Sha256s
@@ -21,8 +21,8 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
     if model is not None:
         checkpoint = known(part_of_model(model))
         vae = known(Part(Kind.VAE, model.vae_path)) if model.vae_path else None
-        if (config := config_of(model)) and inventory.knows_lent(model):
-            networks = networks_in(config, inventory.lent_of(model))
+        if inventory.knows_lent(model):
+            networks = networks_in(model.lent_by, inventory.lent_of(model))
             parts = {part.beside: known(part) for part in networks}
     reference: tuple[Sha256s, ...] = ()
     if order.reference is not None:

@@ -69,19 +69,18 @@ def model_files(
     entry: ModelEntry,
     sources: Sources,
     subject: Subject,
-    elsewhere: Mapping[str, str] | None = None,
+    apart: Mapping[str, str] | None = None,
 ) -> ModelFiles:
-    """The files of a model, with those that complete it. elsewhere: see `Order.lent`."""
+    """The files of a model, with those that complete it. apart: see `Order.lent`."""
     checkpoint, vae = sources.checkpoint(entry, subject), sources.vae(entry, subject)
     files = ModelFiles(checkpoint, vae, None)
     if checkpoint.single:
         header = files.header_of(checkpoint.single, subject)
         lacking = family_of(entry).lacking(header)
         lent = [name for name in lacking if name != VAE or vae is None]
-        places = {name: path for name, path in (elsewhere or {}).items() if name in lent}
-        rest = [name for name in lent if name not in places]
-        lending = sources.lending(entry, rest, subject)
-        config = sources.config(entry, () if lending else rest, subject)
+        usual = {} if entry.lent_by == entry.completed_by else dict.fromkeys(lent, entry.lent_by)
+        places = {name: path for name, path in {**usual, **(apart or {})}.items() if name in lent}
         found = {n: sources.network(entry, n, path, subject) for n, path in places.items()}
-        files = replace(files, config=config, lent=tuple(lent), lending=lending, elsewhere=found)
+        config = sources.config(entry, [n for n in lent if n not in found], subject)
+        files = replace(files, config=config, lent=tuple(lent), apart=found)
     return with_moments(files, subject)

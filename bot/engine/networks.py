@@ -42,9 +42,8 @@ class ModelFiles:
     """Everything that a model is loaded from.
 
     vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
-    lent: the networks that the checkpoint has not got. lending: the configuration and weights of
-        these, where they come from elsewhere than `config`. elsewhere: of some of them, where the
-        weights are in neither.
+    lent: the networks that the checkpoint has not got. apart: the weights of those of them that are
+        not beside `config`, which has the configuration of all.
     moments: of the latents, where the checkpoint brings them along.
     It is made for one job, which reads each header once.
     """
@@ -53,8 +52,7 @@ class ModelFiles:
     vae: Source | None
     config: Source | None
     lent: tuple[str, ...] = ()
-    lending: Source | None = None
-    elsewhere: Mapping[str, Source] = field(default_factory=dict)
+    apart: Mapping[str, Source] = field(default_factory=dict)
     moments: Moments | None = None
     _headers: dict[Path, Header] = field(default_factory=dict, repr=False, compare=False)
 
@@ -64,10 +62,7 @@ class ModelFiles:
         return (self.config or self.checkpoint).root
 
     def fingerprint(self) -> tuple[Any, ...]:
-        sources = (
-            *(self.checkpoint, self.vae, self.config, self.lending),
-            *self.elsewhere.values(),
-        )
+        sources = (self.checkpoint, self.vae, self.config, *self.apart.values())
         return tuple(source and source.fingerprint() for source in sources)
 
     def holding(self, network: str) -> tuple[Path, ...]:
@@ -82,11 +77,11 @@ class ModelFiles:
 
     def lender(self, network: str) -> Source:
         """The weights of one of the networks in `lent`."""
-        if network in self.elsewhere:
-            return self.elsewhere[network]
-        if (source := self.lending or self.config) is None:
+        if network in self.apart:
+            return self.apart[network]
+        if self.config is None:
             raise ValueError(f"{network} is lent by nothing: the checkpoint has no configuration")
-        found = _below(source, network)
+        found = _below(self.config, network)
         return Source(found.root, found.weights)
 
     def header_of(self, path: Path, subject: Subject) -> Header:
@@ -102,9 +97,7 @@ class ModelFiles:
 
     def config_of(self, network: str) -> dict[str, Any]:
         """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
-        lent = self.lending is not None and network in self.lent
-        root = self.lender(network).root if lent else self.root / network
-        own = _json(root / "config.json")
+        own = _json(self.root / network / "config.json")
         if network != VAE:
             return own
         config = own

@@ -23,7 +23,7 @@ from bot.engine.selecting import (
 )
 from bot.engine.subject import Subject, public
 from catalog.disk import is_file, is_folder, may_pass, names_in
-from catalog.locate import locate, second_file
+from catalog.locate import is_hub_id, locate, second_file
 from catalog.schema import (
     AdapterEntry,
     EmbeddingEntry,
@@ -136,25 +136,6 @@ class Sources:
 
         return self._find(entry.completed_by, select, subject)
 
-    def lending(
-        self, entry: ModelEntry, lacking: Collection[str], subject: Subject
-    ) -> Source | None:
-        """Configurations and weights of the networks that a single-file checkpoint is `lacking`;
-        None if none, or if they come with its own configuration."""
-        if not lacking or entry.lent_by == entry.completed_by:
-            return None
-        weights = family_of(entry).files.weights
-
-        def select(names: Names) -> tuple[str, ...]:
-            chosen = [f"{part}/config.json" for part in lacking]
-            if missing := next((name for name in chosen if name not in names), None):
-                raise Unfit("model.incomplete", part=missing)
-            for part in lacking:
-                chosen += network_weights(names, f"{part}/", weights[part], half=self._half)
-            return tuple(sorted(chosen))
-
-        return self._find(entry.lent_by, select, subject)
-
     def network(self, entry: ModelEntry, network: str, path: str, subject: Subject) -> Source:
         """The weights of one network, without its configuration.
 
@@ -163,7 +144,9 @@ class Sources:
         base = family_of(entry).files.weights[network]
 
         def select(names: Names) -> tuple[str, ...]:
-            below = f"{network}/" if any(n.startswith(f"{network}/") for n in names) else ""
+            # What is here of a repository may be another file alone, beside its networks' folders.
+            inside = is_hub_id(path) or any(name.startswith(f"{network}/") for name in names)
+            below = f"{network}/" if inside else ""
             return tuple(sorted(network_weights(names, below, base, half=self._half)))
 
         found = self._find(path, select, subject).weights

@@ -101,7 +101,7 @@ class ModelEntry(Entry):
 
     @property
     def lent_by(self) -> str:
-        """Hub id or folder of the networks that a single-file checkpoint has not got.
+        """Hub id or folder of the weights of networks that a single-file checkpoint has not got.
 
         All variants have the same, which are therefore downloaded from one place.
         """

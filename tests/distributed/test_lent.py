@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bot.distributed import fetching
+from bot.distributed.expecting import expected_of
 from bot.distributed.fetched import PARTIAL, Fetched
 from bot.distributed.fetching import Fetcher
 from bot.distributed.inventory import Inventory
@@ -17,8 +18,9 @@ from bot.distributed.localising import NotHashed, addressed, digests_of, lacks_o
 from bot.distributed.parts import WEIGHTS, Kind, Member, Part
 from bot.distributed.source import Source
 from bot.engine.hashing import HashCache, of_listing
-from bot.errors import JobFailed, NotHere
+from bot.errors import JobFailed, NotHere, WireError
 from bot.order import Order
+from bot.recipe import Recipe, Weights
 from bot.wire import orders
 from catalog import Catalog, ModelEntry
 from catalog.families import FAMILIES
@@ -204,6 +206,49 @@ class TestNeeded:
         for family in FAMILIES.values():
             assert family.files.weights.items() <= WEIGHTS.items()
             assert family.lent.keys() <= family.files.weights.keys()
+
+
+class TestExpected:
+    @pytest.fixture
+    def catalog(self) -> Catalog:
+        """Each is completed by its own folder, and both are lent what is in that of one."""
+        made = (
+            lender(variant, "one.safetensors", config=None, variant=variant)
+            for variant in ("turbo", "base")
+        )
+        return Catalog({entry.key: entry for entry in made}, {}, "turbo")
+
+    @pytest.fixture
+    def here(self, tmp_path: Path, catalog: Catalog) -> Machine:
+        files = {name.replace("source/", f"{HUB}/"): data for name, data in FILES.items()}
+        base = catalog.models["base"].completed_by
+        configured = {name: data for name, data in PIPELINE.items() if name.endswith(".json")}
+        files |= {f"{base}/{name}": data for name, data in configured.items()}
+        return machine_of(tmp_path / "bot", catalog, files)
+
+    @pytest.mark.parametrize("variant", ["turbo", "base"])
+    def test_what_is_lent_is_of_the_lender_whatever_completes_the_model(
+        self, here: Machine, catalog: Catalog, variant: str
+    ) -> None:
+        order = order_for(catalog, asked_for(variant))
+        encoder = of_listing((name, sha256(data)) for name, data in ENCODER.items())
+        right = {"text_encoder": encoder, "vae": sha256(VAE)}
+        expected = expected_of(order, here.inventory)
+        assert expected.parts == {network: {digest} for network, digest in right.items()}
+
+        def said(parts: Mapping[str, str]) -> Recipe:
+            found = (Weights(f"{HUB}/{name}", sha, sha[:10]) for name, sha in parts.items())
+            checkpoint = sha256(FILES["one.safetensors"])
+            return Recipe(
+                request=order.request,
+                checkpoint=Weights(variant, checkpoint, checkpoint[:10]),
+                parts=tuple(found),
+            )
+
+        expected.check(said(right))
+        for network in right:
+            with pytest.raises(WireError, match=f"parts: it used {HUB}/{network}"):
+                expected.check(said({**right, network: "0" * 64}))
 
 
 class TestFound:

@@ -1,5 +1,6 @@
 """A file of the transformer is sampled as its variant, and lent what all variants have alike."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from bot.engine.sources import Source
 from bot.order import order_of
 from bot.recipe import Recipe
 from catalog.families.zimage import ZIMAGE
-from tests.engine.factories import catalog, digests, model, paint, request
+from tests.engine.factories import catalog, digests, model, ordered, paint, request
 from tests.engine.families.flux2.files import stored, write
 from tests.engine.families.zimage.conftest import TURBO
 from tests.engine.families.zimage.files import authors
 from tests.engine.hub_server import HubServer, contents, hub_server
 
 SCHEDULER = "scheduler/scheduler_config.json"
+VAE_CONFIG = "vae/config.json"
 SHIFTS = {"turbo": 3.0, "base": 6.0}
 SOURCES = {"turbo": "Tongyi-MAI/Z-Image-Turbo", "base": "Tongyi-MAI/Z-Image"}
 ASKED = {key: request(model=key, guidance=1.0, steps=2) for key in (*SHIFTS, "whole")}
@@ -113,11 +115,64 @@ def test_a_folder_of_another_variant_lends_all_but_its_noise_levels(
     assert hub.asked == []
 
 
+def test_an_engine_elsewhere_reads_what_is_lent_as_the_configuration_here_says(
+    own: Engine, hub: HubServer, file: Path, folders: Path, tmp_path: Path
+) -> None:
+    """Also where that of the lender says otherwise. An engine elsewhere has the configuration in
+    one folder, and each network in another, without its own."""
+    usual = hub.repositories[SOURCES["base"]]
+    scaled = json.dumps({**json.loads(usual[VAE_CONFIG]), "scaling_factor": 0.9}).encode()
+    base = hub.repositories[SOURCES["base"]] = {**usual, VAE_CONFIG: scaled}
+    there = catalog([entry("base", file, variant="base")])
+    here = paint(own, ASKED["base"], there)
+
+    config = tmp_path / "fetched/config"
+    for name in (name for name in base if name.endswith((".json", ".txt"))):
+        path = config / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base[name])
+    lent = {}
+    for network in ("text_encoder", "vae"):
+        weights = tmp_path / "fetched" / network
+        weights.mkdir()
+        for path in (folders / TURBO / network).glob("*.safetensors"):
+            shutil.copy(path, weights)
+        lent[network] = str(weights)
+    local = catalog([entry("base", file, variant="base", config=str(config))])
+    order = replace(ordered(ASKED["base"], local), lent=lent)
+    elsewhere = own.paint(order, lambda _: None, lambda: None)
+    assert digests(elsewhere) == digests(here)
+    assert [part.sha256 for part in elsewhere.recipe.parts] == [
+        part.sha256 for part in here.recipe.parts
+    ]
+
+    (config / VAE_CONFIG).write_bytes(usual[VAE_CONFIG])
+    assert digests(own.paint(order, lambda _: None, lambda: None)) != digests(here)
+
+
+def test_another_file_of_the_lender_is_never_taken_for_what_it_lends(
+    own: Engine, hub: HubServer, file: Path, tmp_path: Path
+) -> None:
+    """The authors' own file of the transformer lies beside the folders of the networks."""
+    whole = {"transformer.safetensors": file.read_bytes()}
+    hub.repositories[SOURCES["turbo"]] = {**hub.repositories[SOURCES["turbo"]], **whole}
+    alone = entry("turbo", Path(SOURCES["turbo"]), weight_name="transformer.safetensors")
+    there = catalog([alone, entry("base", file, variant="base")])
+    snapshots = tmp_path / f"models/hub/models--{SOURCES['turbo'].replace('/', '--')}/snapshots"
+    paint(own, ASKED["turbo"], there)
+    [snapshot] = snapshots.iterdir()
+    for folder in ("text_encoder", "vae"):
+        shutil.rmtree(snapshot / folder)
+    assert (snapshot / "transformer.safetensors").is_file()
+    lent = paint(own, ASKED["base"], there).recipe.parts
+    assert hashlib.sha256(file.read_bytes()).hexdigest() not in {part.sha256 for part in lent}
+
+
 def test_what_is_lent_tells_one_model_from_another(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"a")
     source = Source(tmp_path, (tmp_path / "a.safetensors",))
     bare = ModelFiles(source, None, source, ("vae",))
-    assert bare.fingerprint() != replace(bare, lending=source).fingerprint()
+    assert bare.fingerprint() != replace(bare, apart={"vae": source}).fingerprint()
 
 
 def test_an_order_is_for_the_variant_that_its_file_is_called(tmp_path: Path) -> None:
