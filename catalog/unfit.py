@@ -11,12 +11,14 @@ class Unfit:
     """Why a model cannot be used: its file, and what that is.
 
     file: name of the file or folder. undecided: the family that it is certainly of, if only which
-    of its variants it is has to be said; else None.
+    of its variants it is has to be said; else None. vae_for: the family of the model, if only the
+    VAE that its entry names is none of it; the file is then that VAE's.
     """
 
     file: str
     refusal: Refusal
     undecided: Family | None = None
+    vae_for: Family | None = None
 
     @property
     def what(self) -> str:

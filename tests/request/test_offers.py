@@ -33,6 +33,18 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
     }
 
 
+def test_a_model_whose_entry_names_another_vae_is_refused_for_that() -> None:
+    entry = ModelEntry(key="z", name="Z", path="checkpoints/z.safetensors", family=ZIMAGE)
+    unfit = {"z": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE)}
+    with pytest.raises(Refused) as refusal:
+        find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
+    error = refusal.value
+    assert error.code in NOT_AVAILABLE
+    assert Texts.read().speaker("en-US")(error.code, **error.params).startswith(
+        "The VAE of z should be one for Z-Image, but it's something else: VAE of FLUX.2."
+    )
+
+
 @pytest.mark.parametrize(
     ("typed", "gated"),
     [
