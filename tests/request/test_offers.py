@@ -31,6 +31,8 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
             "Anima",
         ),
     }
+    said = Texts.read().speaker("en-US")("model.unfit", **refusal.value.params)
+    assert said.startswith("flux can't be used. I need a model of Stable Diffusion XL, ")
 
 
 def test_a_model_whose_entry_names_another_vae_is_refused_for_that() -> None:
