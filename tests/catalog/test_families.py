@@ -130,6 +130,18 @@ def test_an_entry_that_contradicts_its_files_is_left_out_in_words(home: Home, pa
     assert problem.reason == ('family is "sdxl", but it is a Stable Diffusion 1.5 model ("sd15")')
 
 
+@pytest.mark.parametrize("family", ["zimag", "", ["sd15"]])
+def test_a_family_that_there_is_not_is_named_also_where_the_files_tell(
+    home: Home, family: str | list[str]
+) -> None:
+    home.put(home.models_dir / "far/old.safetensors", checkpoint_bytes(SD15_SHAPES))
+    home.write(ONE_MODEL + model("old", "far/old.safetensors", f"family = {json.dumps(family)}\n"))
+    read = home.read()
+    assert list(read.models) == ["base"]
+    [problem] = read.problems
+    assert problem.reason == f"family must be one of {', '.join(FAMILIES)}, got {family!r}"
+
+
 def test_the_prediction_of_its_files_keeps_the_family(home: Home) -> None:
     metadata = {"modelspec.prediction_type": "flow"}
     raw = checkpoint_bytes(SD15_SHAPES, metadata)

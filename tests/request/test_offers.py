@@ -42,12 +42,9 @@ def test_a_model_whose_entry_names_another_vae_is_refused_for_that() -> None:
         find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
-    assert (
-        Texts.read()
-        .speaker("en-US")(error.code, **error.params)
-        .startswith(
-            "The VAE of z should be one for Z-Image, but it's something else: VAE of FLUX.2."
-        )
+    said = Texts.read().speaker("en-US")(error.code, **error.params)
+    assert said.startswith(
+        "The VAE of z should be one for Z-Image, but it's something else: VAE of FLUX.2."
     )
 
 
