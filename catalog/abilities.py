@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.families import Family
 from catalog.schema import ModelEntry
 from catalog.schema.model import Speed
 from catalog.snapshot import Catalog
@@ -44,6 +45,12 @@ class Abilities:
 def surely(bases: Iterable[str]) -> tuple[str, ...]:
     """Those that people know: a LoRA's shapes may leave open of two which it is for, `SD 1.5/2`."""
     return tuple(base for base in bases if "/" not in base)
+
+
+def sure_family(model: ModelEntry, catalog: Catalog) -> Family | None:
+    """The family that it is certainly of; None where its file is of another, or of none."""
+    why = catalog.unfit_models.get(model.key)
+    return why.family if why else model.family
 
 
 def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:

@@ -26,6 +26,11 @@ class Unfit:
         return self.refusal.what
 
     @property
+    def family(self) -> Family | None:
+        """The family that the model is certainly of; None where its file may be of none."""
+        return self.undecided or self.vae_for
+
+    @property
     def variants(self) -> tuple[str, ...]:
         """Those that it may be, as in `ModelEntry.variant`; none if that is not the question."""
         return tuple(each.name for each in self.undecided.variants) if self.undecided else ()

@@ -94,7 +94,7 @@ class TestListings:
         said = "flux1-dev.safetensors is a Flux (schnell) transformer"
         assert row["problems"][0].startswith(said)
         assert (row["available"], row["default"]) == (False, False)
-        assert row["family_name"] is row["family_licence"] is None
+        assert row["family"] is row["family_name"] is row["family_licence"] is None
         assert (
             row["variant"] is row["speed"] is row["takes"] is row["edits"] is row["bases"] is None
         )
