@@ -14,14 +14,15 @@ from catalog.snapshot import Catalog
 class Abilities:
     """What is known of a model beside the numbers of its entry.
 
-    variant: of its family. speed: of an image with its defaults. negative, guidance, brackets,
-    image, reference: whether it takes a negative prompt, a guidance, weights in brackets, an image
-    to start from and one to be guided by, which needs an IP-Adapter that is set up here.
+    variant: of its family, None where that has but one. speed: of an image with its defaults.
+    negative, guidance, brackets, image, reference: whether it takes a negative prompt, a guidance,
+    weights in brackets, an image to start from and one to be guided by, which needs an IP-Adapter
+    that is set up here.
     edits: how many images it edits at once; 0: it does not. bases: names of the base models whose
     LoRAs fit, as the files of LoRAs say it; none for a demo model, whose LoRAs name it.
     """
 
-    variant: str
+    variant: str | None
     speed: Speed
     negative: bool
     guidance: bool
@@ -59,7 +60,7 @@ def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
     if variant is None or model.key in catalog.unfit_models:
         return None
     return Abilities(
-        variant=variant.name,
+        variant=variant.name if len(model.family.variants) > 1 else None,
         speed=model.speed,
         negative=model.takes_negative,
         guidance=model.takes_guidance,
