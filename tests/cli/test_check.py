@@ -228,17 +228,8 @@ def test_check_tells_what_the_cards_profile_wants(
 def test_check_tells_what_becomes_of_models_that_are_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    report = DeviceReport(
-        "cuda",
-        "a card",
-        "float16",
-        2**30,
-        2**30,
-        None,
-        "11gb",
-        ("sd15", "flux2", "zimage"),
-        ("anima",),
-    )
+    small, large = ("sd15", "flux2", "zimage"), ("anima",)
+    report = DeviceReport("cuda", "a card", "float16", 2**30, 2**30, None, "11gb", small, large)
     engine = SimpleNamespace(device_report=lambda: report)
     monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
     text = _device(Settings.model_construct(), "auto").text
