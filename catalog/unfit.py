@@ -57,6 +57,6 @@ def undecided(file: str, family: Family, heading: str) -> Unfit:
     """
     unfit = Unfit(file, Refusal(f"{family.name} model"), family)
     which = " or ".join(unfit.variants)
-    what = f"{family.name} model, but neither its file nor its name says whether it is {which}"
+    what = f"{family.name} model, but neither its files nor its name says whether it is {which}"
     advice = f"write {' or '.join(unfit.lines)} in its entry {heading} in models.toml"
     return replace(unfit, refusal=Refusal(what, advice))

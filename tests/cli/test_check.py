@@ -50,7 +50,7 @@ class TestCheck:
         file.write_bytes(checkpoint_bytes(shapes))
         [found] = [f for f in check_module._catalog(settings) if "z_image_bf16" in f.text]
         assert found.text == (
-            "model z_image_bf16: z_image_bf16.safetensors is a Z-Image model, but neither its file"
+            "model z_image_bf16: z_image_bf16.safetensors is a Z-Image model, but neither its files"
             " nor its name says whether it is turbo or base, so it is not offered"
         )
         assert found.mend == (

@@ -80,21 +80,22 @@ def test_a_wildcard_that_is_named_counts(typed: str, gated: bool) -> None:
     [
         (
             "en-US",
-            "z.i is a model of Z-Image, but neither its file nor its name says whether it's"
-            ' turbo or base. The bot\'s owner needs to write variant = "turbo" or variant = "base"'
+            "z.i is a model of the Z-Image family, but neither its files nor its name says"
+            " whether it's turbo or base."
+            ' The bot\'s owner needs to write variant = "turbo" or variant = "base"'
             ' in its entry [models."z.i"] in models.toml.',
         ),
         (
             "de",
-            "z.i ist ein Modell von Z-Image, aber weder Datei noch Name sagen, ob es turbo"
-            ' oder base ist. Der Betreiber muss in models.toml in den Eintrag [models."z.i"]'
+            "z.i ist ein Modell der Familie Z-Image, aber weder Dateien noch Name sagen, ob"
+            ' es turbo oder base ist. Der Betreiber muss in models.toml in den Eintrag [models."z.i"]'
             ' schreiben: variant = "turbo" oder variant = "base".',
         ),
         (
             "fr",
-            "z.i est un modèle de Z-Image, mais ni son fichier ni son nom ne disent si c’est"
-            ' turbo ou base. Le propriétaire doit écrire variant = "turbo" ou variant = "base" dans'
-            ' son entrée [models."z.i"] de models.toml.',
+            "z.i est un modèle de la famille Z-Image, mais ni ses fichiers ni son nom ne disent"
+            ' si c’est turbo ou base. Le propriétaire doit écrire variant = "turbo" ou'
+            ' variant = "base" dans son entrée [models."z.i"] de models.toml.',
         ),
     ],
 )  # fmt: skip
