@@ -88,8 +88,8 @@ def test_a_wildcard_that_is_named_counts(typed: str, gated: bool) -> None:
         (
             "de",
             "z.i ist ein Modell der Familie Z-Image, aber weder Dateien noch Name sagen, ob"
-            ' es turbo oder base ist. Der Betreiber muss in models.toml in den Eintrag [models."z.i"]'
-            ' schreiben: variant = "turbo" oder variant = "base".',
+            ' es turbo oder base ist. Der Betreiber muss in models.toml in den Eintrag'
+            ' [models."z.i"] schreiben: variant = "turbo" oder variant = "base".',
         ),
         (
             "fr",
