@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.families import Family
 from catalog.schema import ModelEntry
 from catalog.schema.model import Speed
 from catalog.snapshot import Catalog
@@ -13,14 +14,15 @@ from catalog.snapshot import Catalog
 class Abilities:
     """What is known of a model beside the numbers of its entry.
 
-    variant: of its family. speed: of an image with its defaults. negative, guidance, brackets,
-    image, reference: whether it takes a negative prompt, a guidance, weights in brackets, an image
-    to start from and one to be guided by, which needs an IP-Adapter that is set up here.
+    variant: of its family, None where that has but one. speed: of an image with its defaults.
+    negative, guidance, brackets, image, reference: whether it takes a negative prompt, a guidance,
+    weights in brackets, an image to start from and one to be guided by, which needs an IP-Adapter
+    that is set up here.
     edits: how many images it edits at once; 0: it does not. bases: names of the base models whose
     LoRAs fit, as the files of LoRAs say it; none for a demo model, whose LoRAs name it.
     """
 
-    variant: str
+    variant: str | None
     speed: Speed
     negative: bool
     guidance: bool
@@ -46,13 +48,19 @@ def surely(bases: Iterable[str]) -> tuple[str, ...]:
     return tuple(base for base in bases if "/" not in base)
 
 
+def sure_family(model: ModelEntry, catalog: Catalog) -> Family | None:
+    """The family that it is certainly of; None where its file is of another, or of none."""
+    why = catalog.unfit_models.get(model.key)
+    return why.family if why else model.family
+
+
 def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
     """None for one whose files cannot be used: they may be of no family."""
     variant = model.told_variant
     if variant is None or model.key in catalog.unfit_models:
         return None
     return Abilities(
-        variant=variant.name,
+        variant=variant.name if len(model.family.variants) > 1 else None,
         speed=model.speed,
         negative=model.takes_negative,
         guidance=model.takes_guidance,

@@ -155,7 +155,8 @@ def _unfit_vae(
         if what:
             name = weights.name if weights and not config else _name(place, path)
             advice = f"vae_path of {model.key} must be a VAE for {model.family.name}"
-            return Unfit(name, Refusal(what, f"{advice}, or left out if the model has its own"))
+            refusal = Refusal(what, f"{advice}, or left out if the model has its own")
+            return Unfit(name, refusal, vae_for=model.family)
     return None
 
 

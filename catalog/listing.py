@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from catalog.abilities import abilities, as_json
+from catalog.abilities import abilities, as_json, sure_family
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
 from catalog.locate import locate_entry, problems_of
@@ -63,8 +63,9 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         "problems": problems,
     }
     if isinstance(entry, ModelEntry):
-        family = None if unfit else entry.family  # its file may be of none
+        family = sure_family(entry, catalog)
         said = {
+            "family": family and family.key,
             "family_name": family and family.name,
             "family_licence": family and family.licence,
         }

@@ -64,7 +64,9 @@ def read_models(
 def _known(said: Told, written: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an entry that only the files of its model say, or that nobody has `written`."""
     known = {} if said.variant is None or "variant" in written else {"variant": said.variant}
-    return known if said.family is None else {"family": said.family.key, **known}
+    if said.family is None or written.get("family", said.family.key) not in [*FAMILIES]:
+        return known  # what is no family is left for the entry to refuse
+    return {"family": said.family.key, **known}
 
 
 def _said(
@@ -92,7 +94,7 @@ def _contradictions(file: Path, models: Models, said: Mapping[str, Told]) -> Non
     for key, fields in models.tables.items():
         stated = fields.get("family") if isinstance(fields, dict) else None
         family = said[key].family if key in said else None
-        if family and stated in FAMILIES and stated != family.key and key in models.entries:
+        if family and stated and stated != family.key and key in models.entries:
             reason = f'family is "{stated}", but it is a {family.name} model ("{family.key}")'
             models.problems.append(Problem(str(file), key, reason))
             del models.entries[key]

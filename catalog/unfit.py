@@ -11,17 +11,24 @@ class Unfit:
     """Why a model cannot be used: its file, and what that is.
 
     file: name of the file or folder. undecided: the family that it is certainly of, if only which
-    of its variants it is has to be said; else None.
+    of its variants it is has to be said; else None. vae_for: the family of the model, if only the
+    VAE that its entry names is none of it; the file is then that VAE's.
     """
 
     file: str
     refusal: Refusal
     undecided: Family | None = None
+    vae_for: Family | None = None
 
     @property
     def what(self) -> str:
         """What the file is, a noun phrase without an article."""
         return self.refusal.what
+
+    @property
+    def family(self) -> Family | None:
+        """The family that the model is certainly of; None where its file may be of none."""
+        return self.undecided or self.vae_for
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -50,6 +57,6 @@ def undecided(file: str, family: Family, heading: str) -> Unfit:
     """
     unfit = Unfit(file, Refusal(f"{family.name} model"), family)
     which = " or ".join(unfit.variants)
-    what = f"{family.name} model, but neither its file nor its name says whether it is {which}"
+    what = f"{family.name} model, but neither its files nor its name says whether it is {which}"
     advice = f"write {' or '.join(unfit.lines)} in its entry {heading} in models.toml"
     return replace(unfit, refusal=Refusal(what, advice))

@@ -178,6 +178,10 @@ class Browsing:
                 states[entry.key] = say(
                     "models.undecided", family=why.undecided.name, variants=why.variants
                 )
+            elif why and why.vae_for:
+                states[entry.key] = say(
+                    "models.other_vae", family=why.vae_for.name, what=escaped(why.what)
+                )
             elif why:
                 states[entry.key] = say("models.unfit", what=escaped(why.what))
             elif problems_of(entry, self._models_dir):

@@ -20,6 +20,7 @@ from bot.errors import SettingsError, StoreError
 from bot.settings import ENV_FILE, Settings
 from bot.store import COPY_NOTICED, Store, now_ms
 from bot.store.backup import backups_of
+from bot.texts.grammar import listing
 from catalog import (
     AdapterEntry,
     Catalog,
@@ -189,7 +190,7 @@ def _device(settings: Settings, device: str) -> Finding:
     text = f"device: {report.device} ({report.name}), {report.dtype}"
     for how, keys in (("int8", report.in_eight_bits), ("streamed from RAM", report.streamed)):
         if keys:
-            text += f", {how} for {' and '.join(FAMILIES[key].name for key in keys)}"
+            text += f", {how} for {listing('en', [FAMILIES[key].name for key in keys], 'and')}"
     if report.total_memory is None:
         if report.device == "cpu":
             return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")
@@ -266,7 +267,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
 def _families(catalog: Catalog) -> str:
     """The families of the models that are offered."""
     offered = or_all(model.family for model in catalog.offered_models(nsfw=True))
-    return " or ".join(family.name for family in offered)
+    return listing("en", [family.name for family in offered], "or")
 
 
 def _reference(family: str, entry: ReferenceEntry, models_dir: Path) -> Finding:

@@ -17,6 +17,7 @@ from bot.errors import InvalidRequest, Refused
 from bot.process.signals import stop_on_signals
 from bot.settings import Settings
 from bot.texts.language import Texts
+from bot.texts.terminal import for_terminal
 
 if TYPE_CHECKING:
     from bot.cli.remote import RemoteServer
@@ -26,7 +27,7 @@ async def imagine(
     options: argparse.Namespace, settings: Settings, server: "RemoteServer | None" = None
 ) -> int:
     """Generate what `options` ask for, on `server` if one is given; returns the exit code."""
-    say = Texts.read().speaker()
+    say = for_terminal(Texts.read()).speaker()
     if options.out is not None:
         try:
             options.out.mkdir(parents=True, exist_ok=True)

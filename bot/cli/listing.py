@@ -68,7 +68,7 @@ def _abilities(row: dict[str, Any]) -> list[str]:
         return [row.get("family_name") or "", "", "", ""]
     taken = [name for name, takes in row["takes"].items() if takes]
     taken += [f"{row['edits']} images to edit"] if row["edits"] else []
-    family = f"{row['family_name']} ({row['variant']})"
+    family = row["family_name"] + (f" ({row['variant']})" if row["variant"] else "")
     return [family, row["speed"], ", ".join(taken), ", ".join(surely(row["bases"]))]
 
 

@@ -130,6 +130,7 @@ def compose_applied(
             lambda applied: _resolve(
                 applied, catalog, nsfw=nsfw, adapters_max=adapters_max, draw=draw
             ),
+            lambda resolved: resolved.request.model,
         )
         return replace(resolved, notes=(*notes, *resolved.notes))
 

@@ -121,6 +121,8 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
             lines=why.lines,
             heading=entry.heading,
         )
+    if why and why.vae_for:
+        raise Refused("model.other_vae", model=entry.key, family=why.vae_for.name, what=why.what)
     if why:
         families = tuple(family.name for family in FAMILIES.values())
         raise Refused("model.unfit", name=entry.key, what=why.what, families=families)

@@ -29,16 +29,16 @@ _MISFITS: Final = frozenset(("lora.misfit", "lora.other_model", "lora.other_base
 
 
 def without_misfits(
-    applied: Applied, resolve: Callable[[Applied], Resolved]
+    applied: Applied, resolve: Callable[[Applied], Resolved], model_of: Callable[[Resolved], str]
 ) -> tuple[Resolved, tuple[Notice, ...]]:
     """What `resolve` makes of `applied`, without the options of its presets that it refuses.
 
-    Raises what `resolve` raises about anything else.
+    model_of: the key of the model in that. Raises what `resolve` raises about anything else.
     """
-    notes: list[Notice] = []
+    left_out: list[tuple[str, object, UserError]] = []
     while True:
         try:
-            return resolve(applied), tuple(notes)
+            resolved = resolve(applied)
         except UserError as error:
             option = error.field if isinstance(error, InvalidRequest) else "preset"
             value = getattr(applied.draft, option, None)
@@ -47,10 +47,13 @@ def without_misfits(
                 raise
             if not _some_model_takes(option, value):
                 raise
-            notes.append(_left_out(option, value, error))
+            left_out.append((option, value, error))
             nothing: dict[str, Any] = {option: None}
             without = replace(applied.draft, **nothing)
             applied = replace(applied, draft=without, filled=applied.filled - {option})
+        else:
+            model = model_of(resolved)
+            return resolved, tuple(_left_out(*each, model) for each in left_out)
 
 
 def fitting(
@@ -121,15 +124,12 @@ def _is_size_of(family: Family, text: str) -> bool:
     return all(family.min_side <= side <= family.max_side for side in sides)
 
 
-def _left_out(option: str, value: object, error: UserError) -> Notice:
+def _left_out(option: str, value: object, error: UserError, model: str) -> Notice:
+    params = {"option": option, "model": model}
     if _is_of_the_family(error):
-        return Notice("presets.left_out.option", {"option": option, "model": _model(error)})
-    return Notice("presets.left_out.value", {"option": option, "value": f"{value}"[:60]})
+        return Notice("presets.left_out.option", params)
+    return Notice("presets.left_out.value", {**params, "value": f"{value}"[:60]})
 
 
 def _note(code: str, model: ModelEntry, **params: str) -> Notice:
     return Notice(code, {**params, "model": model.key})
-
-
-def _model(error: UserError) -> str:
-    return str(error.params["model"])

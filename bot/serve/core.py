@@ -24,6 +24,7 @@ from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Api, CommandLine, Previewing, discord_person, now_ms
 from bot.texts.language import Texts
+from bot.texts.terminal import for_terminal
 from bot.worker.blocking import Blocking
 from bot.worker.following import Following
 from bot.worker.observers import ByOrigin, Kept, Observers
@@ -107,7 +108,7 @@ class Core:
                 previews=previews,
                 blocking=blocking,
                 forgetter=forgetter_of(settings, backend, workers),
-                handover=Handover(backend, workers, following, texts.speaker()),
+                handover=Handover(backend, workers, following, for_terminal(texts).speaker()),
                 last_crash=last_crash,
                 elsewhere=_elsewhere(settings, backend, workers, texts, shown),
             )

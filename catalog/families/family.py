@@ -8,6 +8,7 @@ from catalog.families.files import PipelineFiles
 from catalog.families.naming import heard, together, words_of
 from catalog.families.recognition import Transformer, UNet
 from catalog.families.stated import NOTHING, Stated
+from catalog.predictions import PREDICTIONS
 from catalog.ranges import FloatRange, IntRange
 
 HALF: Final = 0.7
@@ -110,6 +111,7 @@ class Family:
     min_side, max_side, max_pixels: defaults of an entry's bounds.
     hires_max_pixels, hires_max_side: of a finished image after the second pass.
     schedulers: supported ones, default first.
+    predictions: what its models may have been trained to predict.
     takes_emphasis: whether brackets in prompts work.
     clip_skip: the layers of a text encoder to choose from, counted from the last as 1; its default
         is what the family's pipelines read. None if there is no choice.
@@ -148,6 +150,7 @@ class Family:
     hires_max_pixels: int
     hires_max_side: int
     schedulers: tuple[str, ...]
+    predictions: tuple[str, ...] = PREDICTIONS
     takes_emphasis: bool
     clip_skip: IntRange | None
     takes_image: bool

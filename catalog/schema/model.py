@@ -207,6 +207,11 @@ class ModelEntry(Entry):
         names = [each.name for each in self.family.variants]
         if self.variant is not None and self.variant not in names:
             raise ValueError(f"variant must be one of {', '.join(names)}, got {self.variant!r}")
+        if self.prediction is not None and self.prediction not in self.family.predictions:
+            raise ValueError(
+                f"prediction must be {' or '.join(self.family.predictions)}"
+                f" for a model of {self.family.name}, got {self.prediction!r}"
+            )
         for what, given, taken in (
             ("clip_skip", self.clip_skip, self.family.clip_skip is not None),
             ("default_negative", self.default_negative, self.takes_negative),

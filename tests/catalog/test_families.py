@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from catalog import Catalog, IntRange, read_catalog
+from catalog.families import FAMILIES
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
 from catalog.headers import HeaderCache
@@ -129,6 +130,18 @@ def test_an_entry_that_contradicts_its_files_is_left_out_in_words(home: Home, pa
     assert problem.reason == ('family is "sdxl", but it is a Stable Diffusion 1.5 model ("sd15")')
 
 
+@pytest.mark.parametrize("family", ["zimag", "", ["sd15"]])
+def test_a_family_that_there_is_not_is_named_also_where_the_files_tell(
+    home: Home, family: str | list[str]
+) -> None:
+    home.put(home.models_dir / "far/old.safetensors", checkpoint_bytes(SD15_SHAPES))
+    home.write(ONE_MODEL + model("old", "far/old.safetensors", f"family = {json.dumps(family)}\n"))
+    read = home.read()
+    assert list(read.models) == ["base"]
+    [problem] = read.problems
+    assert problem.reason == f"family must be one of {', '.join(FAMILIES)}, got {family!r}"
+
+
 def test_the_prediction_of_its_files_keeps_the_family(home: Home) -> None:
     metadata = {"modelspec.prediction_type": "flow"}
     raw = checkpoint_bytes(SD15_SHAPES, metadata)
@@ -136,6 +149,18 @@ def test_the_prediction_of_its_files_keeps_the_family(home: Home) -> None:
     home.write(ONE_MODEL + model("old", "far/old.safetensors"))
     old = home.read().models["old"]
     assert (old.family, old.prediction, old.scheduler) == (SD15, "flow", "Euler")
+
+
+@pytest.mark.parametrize("family", ["flux2", "zimage", "anima"])
+def test_a_model_that_is_always_a_flow_may_say_so(home: Home, family: str) -> None:
+    extra = f'family = "{family}"\nvariant = "base"\nprediction = '
+    entries = (model(said, "some/thing", f'{extra}"{said}"\n') for said in ("flow", "epsilon"))
+    home.write(ONE_MODEL + "".join(entries))
+    read = home.read()
+    assert read.models.keys() == {"base", "flow"}
+    assert read.models["flow"].schedulers == FAMILIES[family].schedulers
+    [problem] = read.problems
+    assert problem.reason.startswith("prediction must be flow for a model of ")
 
 
 def test_loras_fit_the_models_of_their_family(home: Home) -> None:

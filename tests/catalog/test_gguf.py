@@ -133,7 +133,7 @@ def test_family_and_variant_are_recognised(
     _, entry = read.models.values()
     assert (entry.family.key, entry.name) == (family, without_packing(name))
     if variant is None:
-        assert "neither its file nor its name says" in str(read.unfit_models[entry.key])
+        assert "neither its files nor its name says" in str(read.unfit_models[entry.key])
     else:
         assert read.unfit_models == {}
         assert entry.told_variant

@@ -104,6 +104,10 @@ def test_entries_are_frozen() -> None:
         ({"clip_skip": 1}, "clip_skip must be from 2 to 12 for Stable Diffusion XL, got 1"),
         ({"family": "sd9"}, "family must be one of sdxl, sd15, flux2, zimage, anima, got 'sd9'"),
         ({"variant": "odd"}, "variant must be one of base, got 'odd'"),
+        (
+            {"family": "zimage", "prediction": "epsilon"},
+            "prediction must be flow for a model of Z-Image, got 'epsilon'",
+        ),
         ({"prediction": "v"}, "prediction must be 'epsilon', 'v_prediction', 'edm', 'edm_v"),
         (
             {"prediction": "flow", "scheduler": "Euler a"},

@@ -105,7 +105,8 @@ def test_a_vae_that_changes_is_judged_again(home: Home) -> None:
     assert not live.refresh()
     home.put(config, json.dumps(CONFIGS[QWEN]).encode())
     assert live.refresh()
-    assert live.current.unfit_models["far"].what == QWEN
+    unfit = live.current.unfit_models["far"]
+    assert (unfit.what, unfit.vae_for) == (QWEN, FAMILIES["zimage"])
     home.put(config, json.dumps(CONFIGS[KL_16]).encode())
     home.put(file, checkpoint_bytes(VAES[KL_32]))
     assert live.refresh()

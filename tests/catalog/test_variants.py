@@ -165,7 +165,7 @@ def test_what_its_owner_has_to_write_is_said_wherever_models_are_listed(home: Ho
     home.write(ONE_MODEL)
     read = home.read()
     said = (
-        "z_image_bf16.safetensors is a Z-Image model, but neither its file nor its name says"
+        "z_image_bf16.safetensors is a Z-Image model, but neither its files nor its name says"
         ' whether it is turbo or base; write variant = "turbo" or variant = "base" in its entry'
         " [models.z_image_bf16] in models.toml"
     )

@@ -24,8 +24,21 @@ class TestCheck:
         old_lora_in(tmp_path)
         [found] = [f for f in check_module._catalog(settings) if "LoRA old" in f.text]
         assert found.text == "LoRA old: made for SD 1.5, which fits no model here"
-        assert found.mend
+        assert found.mend == "remove it, or replace it with a LoRA for Stable Diffusion XL"
         assert not found.fatal
+
+    def test_what_else_would_fit_is_listed_with_commas(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        entries = (
+            f'[models.{key}]\nname = "{key}"\npath = "a/{key}"\nfamily = "{key}"\n'
+            'variant = "base"\n'
+            for key in ("sdxl", "zimage", "anima")
+        )
+        settings = settings_in(tmp_path, monkeypatch, 'default = "sdxl"\n' + "".join(entries))
+        old_lora_in(tmp_path)
+        [found] = [f for f in check_module._catalog(settings) if "LoRA old" in f.text]
+        assert found.mend.endswith(" a LoRA for Stable Diffusion XL, Z-Image, or Anima")
 
     def test_a_model_whose_variant_nothing_tells_is_named_with_what_to_write(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -37,7 +50,7 @@ class TestCheck:
         file.write_bytes(checkpoint_bytes(shapes))
         [found] = [f for f in check_module._catalog(settings) if "z_image_bf16" in f.text]
         assert found.text == (
-            "model z_image_bf16: z_image_bf16.safetensors is a Z-Image model, but neither its file"
+            "model z_image_bf16: z_image_bf16.safetensors is a Z-Image model, but neither its files"
             " nor its name says whether it is turbo or base, so it is not offered"
         )
         assert found.mend == (
@@ -215,10 +228,10 @@ def test_check_tells_what_the_cards_profile_wants(
 def test_check_tells_what_becomes_of_models_that_are_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    report = DeviceReport(
-        "cuda", "a card", "float16", 2**30, 2**30, None, "11gb", ("flux2", "zimage"), ("anima",)
-    )
+    small, large = ("sd15", "flux2", "zimage"), ("anima",)
+    report = DeviceReport("cuda", "a card", "float16", 2**30, 2**30, None, "11gb", small, large)
     engine = SimpleNamespace(device_report=lambda: report)
     monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
     text = _device(Settings.model_construct(), "auto").text
-    assert ", int8 for FLUX.2 klein and Z-Image, streamed from RAM for Anima, " in text
+    assert ", int8 for Stable Diffusion 1.5, FLUX.2 klein, and Z-Image, streamed from RAM" in text
+    assert " streamed from RAM for Anima, " in text

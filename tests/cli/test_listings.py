@@ -28,7 +28,7 @@ class TestListings:
         assert rows["demo"]["default"] is True
         assert rows["demo"]["family_name"] == "Stable Diffusion XL"
         assert rows["demo"]["family_licence"] == "CreativeML Open RAIL++-M"
-        assert (rows["demo"]["variant"], rows["demo"]["speed"]) == ("base", "medium")
+        assert (rows["demo"]["variant"], rows["demo"]["speed"]) == (None, "medium")
         assert rows["demo"]["takes"]["negative"] is rows["demo"]["takes"]["brackets"] is True
         assert rows["demo"]["takes"]["reference"] is False
         assert (rows["demo"]["edits"], rows["demo"]["bases"][0]) == (0, "SDXL")
@@ -50,7 +50,7 @@ class TestListings:
         lines = capsys.readouterr().out.splitlines()
         heads = ["key", "name", "family", "speed", "takes", "LoRAs", "files", "description"]
         assert lines[0].split() == heads
-        assert "Stable Diffusion XL (base)" in lines[1]
+        assert "  Stable Diffusion XL  medium  " in lines[1]
         assert "  negative, guidance, image, brackets  SDXL, Pony, Illus" in lines[1]
         assert "present, default" in lines[1]
         assert lines[1].endswith("A small model.")
@@ -94,7 +94,7 @@ class TestListings:
         said = "flux1-dev.safetensors is a Flux (schnell) transformer"
         assert row["problems"][0].startswith(said)
         assert (row["available"], row["default"]) == (False, False)
-        assert row["family_name"] is row["family_licence"] is None
+        assert row["family"] is row["family_name"] is row["family_licence"] is None
         assert (
             row["variant"] is row["speed"] is row["takes"] is row["edits"] is row["bases"] is None
         )

@@ -31,6 +31,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         ModelEntry(key="adult", name="Adult", path="builtin:ink.safetensors", nsfw=True),
     ]
     entries.append(ModelEntry(key="zi", name="Zi", path="builtin:ink.safetensors"))
+    entries.append(ModelEntry(key="vae", name="Vae", path="builtin:ink.safetensors"))
     unfit = Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))
     catalog = Catalog(
         {entry.key: entry for entry in entries},
@@ -39,6 +40,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         unfit_models={
             "flux": unfit,
             "adult": unfit,
+            "vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
             "zi": undecided("zi.safetensors", ZIMAGE, "[models.zi]"),
         },
     )
@@ -55,9 +57,10 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     view, files = await browsing.page(interaction, Shelf.MODELS, Filter(), 0)
     texts = [str(getattr(item, "content", "")) for item in view.walk_children()]
     cards = [text.splitlines() for text in texts if text.startswith("### ")]
-    assert [card[0] for card in cards] == ["### Demo", "### A file", "### Zi"]
+    assert [card[0] for card in cards] == ["### Demo", "### A file", "### Zi", "### Vae"]
     assert cards[1][1] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
     assert cards[2][1] == (
         "`zi` · ⚠ Z-Image, but which: turbo or base? The bot's owner needs to say"
     )
+    assert cards[3][1] == "`vae` · ⚠ its VAE can't be used: VAE of FLUX.2, not one for Z-Image"
     assert files == []

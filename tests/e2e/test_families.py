@@ -179,8 +179,9 @@ async def test_a_model_whose_variant_nothing_tells_is_refused_with_what_to_write
 ) -> None:
     call = await cleo.slash("imagine", prompt=CANARY, model="untold")
     assert (
-        "untold is a model of Z-Image, but neither its file nor its name says whether it's turbo or"
-        ' base. The bot\'s owner needs to write variant = "turbo" or variant = "base" in its entry'
+        "untold is a model of the Z-Image family, but neither its files nor its name says whether"
+        " it's turbo or base. The bot's owner needs to write"
+        ' variant = "turbo" or variant = "base" in its entry'
         r" \[models.untold\] in models.toml."
     ) in said(call)
 

@@ -58,7 +58,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         for key in ("small", "klein", "turbo", "lines")
     }
     assert said == {
-        "small": ("sd15", "base", 0),
+        "small": ("sd15", None, 0),
         "klein": ("flux2", "distilled", 4),
         "turbo": ("zimage", "turbo", 0),
         "lines": ("anima", "base", 0),

@@ -31,6 +31,30 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
             "Anima",
         ),
     }
+    said = Texts.read().speaker("en-US")("model.unfit", **refusal.value.params)
+    assert said.startswith("flux can't be used. I need a model of Stable Diffusion XL, ")
+
+
+@pytest.mark.parametrize(
+    ("language", "start", "end"),
+    [
+        ("en-US", "The VAE of z should be one for Z-Image, but ", " or leave it out."),
+        ("de", "Der VAE von z müsste einer für Z-Image sein, ", " oder weglassen."),
+        ("fr", "Le VAE de z devrait être un VAE pour Z-Image, ", ", ou retirer vae_path."),
+    ],
+)
+def test_a_model_whose_entry_names_another_vae_is_refused_for_that(
+    language: str, start: str, end: str
+) -> None:
+    entry = ModelEntry(key="z", name="Z", path="checkpoints/z.safetensors", family=ZIMAGE)
+    unfit = {"z": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE)}
+    with pytest.raises(Refused) as refusal:
+        find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
+    error = refusal.value
+    assert error.code in NOT_AVAILABLE
+    said = Texts.read().speaker(language)(error.code, **error.params)
+    assert (said.startswith(start), said.endswith(end)) == (True, True)
+    assert "VAE of FLUX.2" in said
 
 
 @pytest.mark.parametrize(
@@ -56,21 +80,22 @@ def test_a_wildcard_that_is_named_counts(typed: str, gated: bool) -> None:
     [
         (
             "en-US",
-            "z.i is a model of Z-Image, but neither its file nor its name says whether it's"
-            ' turbo or base. The bot\'s owner needs to write variant = "turbo" or variant = "base"'
+            "z.i is a model of the Z-Image family, but neither its files nor its name says"
+            " whether it's turbo or base."
+            ' The bot\'s owner needs to write variant = "turbo" or variant = "base"'
             ' in its entry [models."z.i"] in models.toml.',
         ),
         (
             "de",
-            "z.i ist ein Modell von Z-Image, aber weder Datei noch Name sagen, ob es turbo"
-            ' oder base ist. Der Betreiber muss in models.toml in den Eintrag [models."z.i"]'
-            ' schreiben: variant = "turbo" oder variant = "base".',
+            "z.i ist ein Modell der Familie Z-Image, aber weder Dateien noch Name sagen, ob"
+            ' es turbo oder base ist. Der Betreiber muss in models.toml in den Eintrag'
+            ' [models."z.i"] schreiben: variant = "turbo" oder variant = "base".',
         ),
         (
             "fr",
-            "z.i est un modèle de Z-Image, mais ni son fichier ni son nom ne disent si c’est"
-            ' turbo ou base. Le propriétaire doit écrire variant = "turbo" ou variant = "base" dans'
-            ' son entrée [models."z.i"] de models.toml.',
+            "z.i est un modèle de la famille Z-Image, mais ni ses fichiers ni son nom ne disent"
+            ' si c’est turbo ou base. Le propriétaire doit écrire variant = "turbo" ou'
+            ' variant = "base" dans son entrée [models."z.i"] de models.toml.',
         ),
     ],
 )  # fmt: skip

@@ -88,6 +88,16 @@ def test_every_shipped_style_works_with_models_that_take_no_negative_prompt(
     assert (bool(other.request.negative), other.notes) == (True, ())
 
 
+def test_where_there_is_no_negative_prompt_it_is_said_what_to_do_instead() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        composed("klein", negative="fog")
+    params = {"field": "negative", **refusal.value.params}
+    assert Texts.read().speaker("en-US")(refusal.value.code, **params) == (
+        "negative: klein (FLUX.2 klein) takes no negative prompt. Instead, describe what you do"
+        " want to see."
+    )
+
+
 @pytest.mark.parametrize(
     ("model", "options", "left_out"),
     [
@@ -210,7 +220,9 @@ def test_the_notes_can_be_said(language: str) -> None:
         Options(lora="fl:0.5:0.2", negative="fog"),
     ):
         for note in composed("klein", options).notes:
-            assert "{" not in say(note.code, **note.params)
+            said = say(note.code, **note.params)
+            assert "{" not in said
+            assert "klein" in said
 
 
 @pytest.mark.parametrize("family", [FLUX2, ZIMAGE, ANIMA], ids=lambda family: family.key)

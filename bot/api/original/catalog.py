@@ -19,7 +19,7 @@ from catalog import (
     locate_entry,
     problems_of,
 )
-from catalog.abilities import as_json
+from catalog.abilities import as_json, sure_family
 from catalog.listing import Entry
 
 
@@ -53,31 +53,38 @@ def _models(
 ) -> list[dict[str, Any]]:
     default = default_model(catalog, nsfw=caller.nsfw)
     return [
-        {
-            **_named(entry),
-            "default": entry.key == default,
-            "family": entry.family.key,
-            "base": entry.family.adapter_bases[0],  # as of LoRAs, so that the two compare
-            **as_json(abilities(entry, catalog), NAMES),
-            "width": entry.size[0],
-            "height": entry.size[1],
-            "steps": _bounds(entry.steps),
-            "guidance_scale": _bounds(entry.guidance),
-            "scheduler": entry.scheduler,
-            "schedulers": list(entry.schedulers),
-            "negative_prompt": entry.default_negative,
-            "side": {
-                "min": entry.min_side,
-                "max": entry.max_side,
-                "multiple_of": entry.family.pixel_step,
-            },
-            "max_pixels": entry.max_pixels,
-            "loaded": entry.key in loaded,
-            **_state(entry, models_dir, catalog.unfit_models.get(entry.key)),
-        }
+        _model(entry, catalog, models_dir, default=entry.key == default, loaded=entry.key in loaded)
         for entry in catalog.models.values()
         if caller.nsfw or not entry.nsfw
     ]
+
+
+def _model(
+    entry: ModelEntry, catalog: Catalog, models_dir: Path, *, default: bool, loaded: bool
+) -> dict[str, Any]:
+    family = sure_family(entry, catalog)
+    return {
+        **_named(entry),
+        "default": default,
+        "family": family and family.key,
+        "base": family and family.adapter_bases[0],  # as of LoRAs, so that the two compare
+        **as_json(abilities(entry, catalog), NAMES),
+        "width": entry.size[0],
+        "height": entry.size[1],
+        "steps": _bounds(entry.steps),
+        "guidance_scale": _bounds(entry.guidance),
+        "scheduler": entry.scheduler,
+        "schedulers": list(entry.schedulers),
+        "negative_prompt": entry.default_negative,
+        "side": {
+            "min": entry.min_side,
+            "max": entry.max_side,
+            "multiple_of": entry.family.pixel_step,
+        },
+        "max_pixels": entry.max_pixels,
+        "loaded": loaded,
+        **_state(entry, models_dir, catalog.unfit_models.get(entry.key)),
+    }
 
 
 def _adapters(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ MODEL: Final[dict[str, Any]] = {
     "description": "Simple things in plain colours.",
     "default": True,
     "family": "sdxl",
-    "variant": "base",
+    "variant": None,
     "base": "SDXL",
     "bases": ["SDXL", "Pony", "Illustrious", "NoobAI"],
     "speed": "fast",

@@ -94,8 +94,7 @@ def _model_card(say: Say, entry: ModelEntry, known: Known, able: Abilities | Non
 
 def _abilities(say: Say, entry: ModelEntry, able: Abilities) -> list[str]:
     """What kind of model it is and what it does not take; then what it edits, and its LoRAs."""
-    several = len(entry.family.variants) > 1
-    name = f"{entry.family.name} ({able.variant})" if several else entry.family.name
+    name = f"{entry.family.name} ({able.variant})" if able.variant else entry.family.name
     first = [name, say(f"models.speeds.{able.speed}")]
     lacks = [code(option) for option, takes in able.taken.items() if not takes]
     lacks += [] if able.brackets else [say("models.brackets")]

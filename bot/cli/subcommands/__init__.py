@@ -52,11 +52,12 @@ def server_of(options: argparse.Namespace, settings: Settings) -> "RemoteServer 
         return None
     from bot.cli.remote import RemoteServer
     from bot.texts.language import Texts
+    from bot.texts.terminal import for_terminal
 
     key = options.key
     if key is None and settings.key is not None:
         key = settings.key.get_secret_value()
-    return RemoteServer(options.server, key, Texts.read().speaker())
+    return RemoteServer(options.server, key, for_terminal(Texts.read()).speaker())
 
 
 def _server(text: str) -> str:

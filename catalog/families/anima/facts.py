@@ -12,6 +12,7 @@ from catalog.families.files import (
     pipeline_files,
 )
 from catalog.families.vaes import QWEN
+from catalog.predictions import FLOW
 from catalog.ranges import FloatRange, IntRange
 
 ANIMA: Final = Family(
@@ -84,6 +85,7 @@ ANIMA: Final = Family(
     hires_max_pixels=2048 * 2048,
     hires_max_side=2048,
     schedulers=("Euler", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "UniPC"),
+    predictions=(FLOW,),
     takes_emphasis=False,
     clip_skip=None,
     takes_image=True,

@@ -6,6 +6,7 @@ from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.vaes import KL_16
 from catalog.families.zimage.recognition import RECOGNITION, Z_IMAGE
+from catalog.predictions import FLOW
 from catalog.ranges import FloatRange, IntRange
 
 ZIMAGE: Final = Family(
@@ -74,6 +75,7 @@ ZIMAGE: Final = Family(
     hires_max_pixels=2048 * 2048,
     hires_max_side=3072,
     schedulers=("Euler", "DPM++ 2M", "UniPC"),
+    predictions=(FLOW,),
     takes_emphasis=False,
     clip_skip=None,
     takes_image=True,

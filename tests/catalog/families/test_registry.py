@@ -124,7 +124,7 @@ def test_a_model_whose_variant_nothing_tells_is_not_offered_until_its_entry_does
     home.write('default = "odd"\n' + text)
     unfit = home.read().unfit_models["odd"]
     assert str(unfit) == (
-        "odd.safetensors is a Stable Diffusion XL model, but neither its file nor its name says"
+        "odd.safetensors is a Stable Diffusion XL model, but neither its files nor its name says"
         ' whether it is base or distilled; write variant = "base" or variant = "distilled" in its'
         " entry [models.odd] in models.toml"
     )

@@ -1,0 +1,50 @@
+"""`GET /models`, without HTTP."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bot.api.original.catalog import models
+from bot.backend import Backend
+from bot.store import ApiKey
+from catalog import Catalog, ModelEntry, Unfit
+from catalog.families.sd15 import SD15
+from catalog.families.zimage import ZIMAGE
+from catalog.unfit import undecided
+from catalog.weight_files import Refusal
+
+ENTRIES = (
+    ModelEntry(key="sound", name="Sound", path="a/b", family=SD15),
+    ModelEntry(key="vae-alone", name="A VAE", path="a/b"),
+    ModelEntry(key="unclear", name="Unclear", path="a/b", family=ZIMAGE),
+    ModelEntry(key="other-vae", name="Other VAE", path="a/b", family=ZIMAGE, variant="base"),
+)
+UNFIT = {
+    "vae-alone": Unfit("v.safetensors", Refusal("VAE of FLUX.2")),
+    "unclear": undecided("z.safetensors", ZIMAGE, "[models.unclear]"),
+    "other-vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
+}
+
+
+async def listed(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """The models of the catalog above by key."""
+    catalog = Catalog({each.key: each for each in ENTRIES}, {}, "sound", unfit_models=UNFIT)
+    backend = SimpleNamespace(
+        catalog=SimpleNamespace(current=catalog),
+        settings=SimpleNamespace(models_dir=tmp_path),
+        loaded=frozenset,
+    )
+    caller = cast("ApiKey", SimpleNamespace(nsfw=False))
+    return {each["key"]: each for each in await models(cast("Backend", backend), caller)}
+
+
+async def test_a_model_that_cannot_be_used_is_of_no_family_unless_that_is_certain(
+    tmp_path: Path,
+) -> None:
+    found = await listed(tmp_path)
+    assert {key: (each["family"], each["base"]) for key, each in found.items()} == {
+        "sound": ("sd15", "SD 1.5"),
+        "vae-alone": (None, None),
+        "unclear": ("zimage", "Z-Image"),
+        "other-vae": ("zimage", "Z-Image"),
+    }
