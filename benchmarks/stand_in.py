@@ -15,8 +15,9 @@ from PIL import Image
 from bot.order import Order
 from bot.painting import OnPainted, PaintedImage, Painting, unheard
 from bot.progress import Progress, Stage
-from bot.recipe import Environment, Recipe, Weights
+from bot.recipe import Environment, Recipe
 from catalog import AdapterEntry, ModelEntry
+from tools.digests import weights_of
 
 
 class StandIn:
@@ -61,7 +62,7 @@ class StandIn:
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         done = PaintedImage(request.seed, image, digest)
         painted(done)
-        checkpoint = Weights(request.model, "0" * 64, "0" * 10) if request.model else None
+        checkpoint = weights_of(order.model) if order.model else None
         return Painting((done,), Recipe(request=request, checkpoint=checkpoint), ())
 
     def _image(self, size: tuple[int, int]) -> Image.Image:

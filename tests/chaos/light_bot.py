@@ -71,7 +71,8 @@ class LightEngine:
         from bot.errors import EngineLost, JobFailed, Loss
         from bot.painting import PaintedImage, Painting
         from bot.progress import Progress, Stage
-        from bot.recipe import Recipe, Weights
+        from bot.recipe import Recipe
+        from tools.digests import weights_of
 
         request = order.request
         for step in range(1, request.steps + 1):
@@ -99,7 +100,7 @@ class LightEngine:
             painted(images[-1])
         recipe = Recipe(
             request=request,
-            checkpoint=Weights("demo", "a" * 64, "a" * 10),
+            checkpoint=weights_of(order.model),
             adapters=(),
             scheduler={"class": request.scheduler},
             environment={"torch": "none"},
