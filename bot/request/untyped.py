@@ -125,10 +125,10 @@ def _is_size_of(family: Family, text: str) -> bool:
 
 
 def _left_out(option: str, value: object, error: UserError, model: str) -> Notice:
-    params = {"option": option, "model": model}
     if _is_of_the_family(error):
-        return Notice("presets.left_out.option", params)
-    return Notice("presets.left_out.value", {**params, "value": f"{value}"[:60]})
+        return Notice("presets.left_out.option", {"option": option, "model": model})
+    said = f"{value}"[:60]
+    return Notice("presets.left_out.value", {"option": option, "value": said, "model": model})
 
 
 def _note(code: str, model: ModelEntry, **params: str) -> Notice:
