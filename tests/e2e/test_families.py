@@ -148,7 +148,7 @@ async def test_with_a_lora_and_again_to_the_byte(bot: Bot, cleo: User, model: st
 
 async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: User) -> None:
     call = await cleo.slash("imagine", prompt=CANARY, model="klein", negative="fog")
-    assert "negative: klein (FLUX.2 klein) takes no negative prompt. Say in the prompt" in said(
+    assert "negative: klein (FLUX.2 klein) takes no negative prompt. Instead, describe" in said(
         call
     )
     call = await cleo.slash("imagine", prompt=CANARY, model="demo", lora="for-klein")
