@@ -13,6 +13,7 @@ from tests.chaos.plans import Plan, Tally
 from tests.chaos.victims import Engine, engines_of
 from tests.conftest import TALLY
 from tests.distributed.server import free_port
+from tests.parameters import mostly_long
 
 SHORT = {
     "processes": Plan(seed=7, jobs=12, kills=3, steps=20, working=1.0),
@@ -29,7 +30,7 @@ def check(tally: Tally, plan: Plan, tell: Callable[[str, object], None]) -> None
     assert tally.compared
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", mostly_long(["workers", "processes"], usual=1))
 async def test_every_job_is_delivered_once(
     way: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -359,7 +359,7 @@ def test_networks_that_are_the_same_are_kept_once(
     assert pictures[0] == pictures[1] == pictures[2]
 
 
-@pytest.mark.parametrize("profile", ["11gb", "8gb"])
+@pytest.mark.parametrize("profile", mostly_long(["8gb", "11gb"], usual=1))
 def test_a_small_card_paints_the_same_picture(
     keeping: Any, engine: Engine, tmp_path: Path, profile: str
 ) -> None:

@@ -110,7 +110,7 @@ ROOMS = st.integers(0, 40_000)
 
 
 @given(sizes=st.lists(st.integers(1, 200), min_size=1, max_size=12), room=ROOMS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_an_arrangement_has_room_for_everything_at_its_time(sizes: list[int], room: int) -> None:
     from bot.engine.weights import Formats, Layout
     from bot.engine.weights.arrangement import PLACES, Arrangement
@@ -184,7 +184,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("limit", [0, 2**30], ids=["from files", "in RAM"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @given(steps=STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_it_computes_what_it_computes_whole_whatever_came_before(
     limit: int, dtype: torch.dtype, steps: list[tuple[str, Any]]
 ) -> None:

@@ -15,6 +15,7 @@ from catalog.families import FAMILIES
 from tests.engine.factories import paint, picture, request, resident
 from tests.engine.sets import set_adapters
 from tests.engine.test_walk import SEED, STEPS, outcome, starved, stopped
+from tests.parameters import mostly_long
 
 CALLS: Final = (
     "bot.engine.passes.denoise",
@@ -116,7 +117,7 @@ def bits(engine: Engine) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("weights", ["full", "int8"])
+@pytest.mark.parametrize("weights", mostly_long(["int8", "full"], usual=1))
 @pytest.mark.parametrize("key", ["flux2", "zimage", "anima"])
 def test_no_bit_differs_after_a_hundred_sets(
     opened: Callable[..., Engine], offered: Catalog, every: Path, key: str, weights: str
