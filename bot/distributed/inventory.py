@@ -131,11 +131,6 @@ class Inventory:
         """How many repositories of the hub the engine has to get some of these from first."""
         return len(self._known.downloads)
 
-    @property
-    def unhashed(self) -> int:
-        """How many files are still to be hashed."""
-        return len(self._known.hashing)
-
     def digest_of(self, part: Part) -> str | None:
         """UNKNOWN if it is not known yet, None if the catalog has no such part, or it is not there.
 

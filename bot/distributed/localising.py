@@ -74,12 +74,8 @@ def addressed(order: Order, inventory: Inventory) -> Order:
     if order.model is not None:
         lent = inventory.lent_of(order.model)
         order = replace(order, lent=dict.fromkeys(lent, order.model.lent_by))
-    return _with_parts(order, place, lambda entry: addressed_model(entry, place))
-
-
-def addressed_model(entry: ModelEntry, place: Place) -> ModelEntry:
-    """The model's entry, and its configuration, also if that is its family's usual one."""
-    return _with_places(entry, config_of(entry), place)
+    # Its configuration is named also if that is its family's usual one.
+    return _with_parts(order, place, lambda entry: _with_places(entry, config_of(entry), place))
 
 
 def addressing(inventory: Inventory) -> Place:
@@ -107,16 +103,6 @@ def localise(order: Order, inventory: Inventory) -> Order:
     """
     place = localising(inventory)
     return _with_parts(order, place, lambda entry: _with_places(entry, entry.config, place))
-
-
-def localised_model(entry: ModelEntry, inventory: Inventory) -> ModelEntry:
-    """The same for the entry of a model. Raises as `localise`."""
-    return _with_places(entry, entry.config, localising(inventory))
-
-
-def localised_adapter(entry: AdapterEntry, inventory: Inventory) -> AdapterEntry:
-    """The same for the entry of a LoRA. Raises as `localise`."""
-    return _with_place(entry, localising(inventory))
 
 
 def localising(inventory: Inventory) -> Place:

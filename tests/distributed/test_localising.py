@@ -18,12 +18,8 @@ from bot.distributed.localising import (
     NotHashed,
     PartMissing,
     addressed,
-    addressed_model,
-    addressing,
     digests_of,
     localise,
-    localised_adapter,
-    localised_model,
     named_as,
 )
 from bot.distributed.parts import Part, is_sound
@@ -130,15 +126,6 @@ def test_what_is_on_the_hub_is_named_as_the_workers_own_catalog_does(
         order.model.weight_name,
         order.model.revision,
     )
-
-
-def test_models_and_loras_alone(here: Machine, there: Machine) -> None:
-    """As they are loaded ahead of a job."""
-    place = addressing(here.inventory)
-    sent = addressed_model(BOTS.models["big"], place)
-    assert localised_model(sent, there.inventory).path == str(there.models / "a/other.safetensors")
-    ink = addressed(order_for(BOTS, everything()), here.inventory).adapters[0]
-    assert localised_adapter(ink, there.inventory).path == str(there.models / "f.safetensors")
 
 
 def test_what_is_not_hashed_yet_cannot_be_sent(tmp_path: Path) -> None:
@@ -365,8 +352,10 @@ def test_a_worker_completes_a_file_as_its_variant_is_though_it_goes_by_no_name_t
     """All variants are lent the same, from one repository."""
     model = BOTS.models["plain"].model_copy(update={"family": ZIMAGE, "name": f"My {variant}"})
     order = replace(order_for(BOTS, everything("plain")), model=model)
-    sent = addressed(order, here.inventory).model
-    assert sent is not None
-    local = localised_model(sent.model_copy(update={"name": "?"}), there.inventory)
+    sent = addressed(order, here.inventory)
+    assert sent.model is not None
+    unnamed = replace(sent, model=sent.model.model_copy(update={"name": "?"}))
+    local = localise(unnamed, there.inventory).model
+    assert local is not None
     assert (local.variant, local.config) == (variant, model.completed_by)
     assert (local.lent_by, model.lent_by) == (ZIMAGE.config, ZIMAGE.config)
