@@ -195,15 +195,28 @@ def test_the_demo_models_have_the_same_figures_in_both_places() -> None:
 
 
 class TestWorkflow:
-    WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))["jobs"]
+    # YAML 1.1 reads the key `on` as true.
+    WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    JOBS = WORKFLOW["jobs"]
 
     def test_it_runs_what_runs_everywhere(self) -> None:
-        [job] = self.WORKFLOW.values()
-        assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+        [job] = self.JOBS.values()
+        [step] = [step for step in job["steps"] if "run" in step]
+        assert step["run"] == '.ci/run "$TESTS"'
         assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
+    def test_what_takes_long_runs_every_night(self) -> None:
+        [job] = self.JOBS.values()
+        [step] = [step for step in job["steps"] if "run" in step]
+        chosen = "${{ github.event_name == 'schedule' && 'test-all' || 'test' }}"
+        assert step["env"] == {"TESTS": chosen}
+        assert self.WORKFLOW[True]["schedule"] == [{"cron": "17 3 * * *"}]
+        rules = (ROOT / "Makefile").read_text("utf-8")
+        assert re.search(r"^test-all: .*\n.* --long$", rules, re.MULTILINE)
+        assert (ROOT / ".ci" / "run").read_text("utf-8").endswith('make "${1:-test}"\n')
+
     def test_it_takes_every_python_that_is_promised(self) -> None:
-        [job] = self.WORKFLOW.values()
+        [job] = self.JOBS.values()
         versions = job["strategy"]["matrix"]["python"]
         assert versions == ["3.11", "3.12", "3.13"]
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
