@@ -1,5 +1,6 @@
 """ImagenBot: discord.py's client, with our commands."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -59,6 +60,7 @@ class ImagenBot(ShardedBot):
         self.add_dynamic_items(Routed)
         for extension in extensions:
             await self.load_extension(extension)
+            await asyncio.sleep(0)  # importing them all would hold the loop for a tenth of a second
         menus = self.tree.get_commands(type=discord.AppCommandType.message)
         services.contexts.declare([*self.tree.get_commands(), *menus])
         scopes = (None, *map(discord.Object, services.backend.settings.admin_servers))

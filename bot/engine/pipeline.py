@@ -29,6 +29,7 @@ from bot.engine.sources import NotHere, Source, Sources
 from bot.engine.subject import Subject, public
 from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache, formats
+from bot.errors import JobFailed
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Stage
@@ -240,7 +241,7 @@ class Pipeline:
             for name in needed.files.lent
         ]
         reference: tuple[Weights, ...] = ()
-        if not self._is_next(needed):
+        if not self._are_next(needed):
             for path, subject in needed.adapters:
                 self._adapters.check(path, subject)
         for source, subject in needed.embeddings:
@@ -265,8 +266,8 @@ class Pipeline:
             config=public(needed.entry.completed_by) if needed.files.config else None,
         )
 
-    def _is_next(self, needed: Needed) -> bool:
-        """Whether a request's adapter is the next file that can be at fault.
+    def _are_next(self, needed: Needed) -> bool:
+        """Whether a request's adapters are the next files that can be at fault.
 
         If not, the headers of all are checked first, so that which error a request gets does not
         depend on the model that happens to be there, and none is loaded in vain.
@@ -274,7 +275,7 @@ class Pipeline:
         here = self._residency.resident
         if here is None or here.files != needed.files.fingerprint():
             return False
-        return len(needed.adapters) == 1 and not (needed.embeddings or needed.reference)
+        return not (needed.embeddings or needed.reference)
 
     def _digest(self, source: Source, subject: Subject) -> str:
         def tick(fraction: float) -> None:
@@ -303,9 +304,15 @@ class Pipeline:
         """Apply exactly these adapters to the model, in this order."""
         read = []
         bases = self._residency.adapter_bases
-        for path, subject in needed.adapters:
+        for number, (path, subject) in enumerate(needed.adapters):
             subject.tick(Stage.ADAPTERS, 0.0)
-            read.append(self._adapters.get(path, resident.targets, bases, subject))
+            try:
+                read.append(self._adapters.get(path, resident.targets, bases, subject))
+            except JobFailed:
+                # See `_are_next`: what is wrong with a header is said first.
+                for each in needed.adapters[number:]:
+                    self._adapters.check(*each)
+                raise
         resident.set_adapters(
             [
                 (use.weight, use.weight if use.text_weight is None else use.text_weight, f.changes)

@@ -50,9 +50,12 @@ _OF_FLUX1: Final = (
     *("\nclip_l_", "\ntext_encoders_clip_l_"),
 )
 """Layers that modulate each block, and CLIP, which neither FLUX.2 nor Chroma has."""
-_BLOCKS: Final = re.compile(r"(double|single)_blocks_(\d+)_")
+_BLOCKS: Final = {kind: re.compile(rf"{kind}_blocks_(\d+)_") for kind in ("double", "single")}
 _SINGLE_OF_DIFFUSERS: Final = re.compile(r"single_transformer_blocks_\d+_(?:attn_to_[qkv]_|proj_)")
-_DOUBLE_OF_DIFFUSERS: Final = re.compile(r"(?<!single_)transformer_blocks_(\d+)_attn_(?:to|add)_")
+_DOUBLE_OF_DIFFUSERS: Final = re.compile(
+    r"transformer_blocks_(?<!single_transformer_blocks_)(\d+)_attn_(?:to|add)_"
+)
+"""A pattern that begins with plain letters is looked for ten times as fast."""
 
 _RATIOS: Final[tuple[tuple[str, bool, int, int], ...]] = (
     ("linear1", True, 7, 9),
@@ -105,18 +108,19 @@ def adapter_base(names: str, widths: Widths) -> str:
     """
     if any(mark in names for mark in _OF_FLUX2) or _OUT_OF_FLUX2.search(names):
         return _FLUX2_OF_WIDTH.get(_width(widths), KLEIN)
-    if numbers := [(kind, int(number)) for kind, number in _BLOCKS.findall(names)]:
-        return _of_blocks(names, widths, numbers)
+    double, single = ({int(n) for n in _BLOCKS[kind].findall(names)} for kind in _BLOCKS)
+    if double or single:
+        return _of_blocks(names, widths, double, single)
     if _SINGLE_OF_DIFFUSERS.search(names):
         return FLUX
-    if double := {int(number) for number in _DOUBLE_OF_DIFFUSERS.findall(names)}:
+    if double := {int(n) for n in _DOUBLE_OF_DIFFUSERS.findall(names)}:
         count = len(double) if double == set(range(len(double))) else 0
         return _FLUX2_OF_BLOCKS.get((count, _width(widths)), "")
     return ""
 
 
-def _of_blocks(names: str, widths: Widths, numbers: list[tuple[str, int]]) -> str:
-    """By the blocks of two streams and of one."""
+def _of_blocks(names: str, widths: Widths, double: set[int], single: set[int]) -> str:
+    """By the numbers of the blocks of two streams and of one."""
     found = {
         kind
         for module, (inwards, outwards) in widths.items()
@@ -132,8 +136,6 @@ def _of_blocks(names: str, widths: Widths, numbers: list[tuple[str, int]]) -> st
     alike = of_width == KLEIN_4B or not width
     if 1 in found or not alike or any(mark in names for mark in _OF_FLUX1):
         return FLUX
-    double = {number for kind, number in numbers if kind == "double"}
-    single = {number for kind, number in numbers if kind == "single"}
     if max(double, default=0) not in _KLEIN_4B_DOUBLE or max(single, default=0) not in (
         _KLEIN_4B_SINGLE
     ):

@@ -7,6 +7,7 @@ ai-toolkit and diffusers/peft write; shapes outrank metadata, which anyone may e
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -134,25 +135,18 @@ def adapter_facts(
     telling: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
     bundle = False
-    for name in shapes:
-        module, _, part = name.removesuffix(".weight").rpartition(".")
-        algorithm = _ALGORITHM_OF_PART.get(part)
-        if algorithm is None:
-            if part == "alpha":
-                continue
-            if part in _WRAPPERS:
-                module, _, part = module.rpartition(".")
-            if part not in _ALGORITHM_OF_PART:
-                module, part = _unusual(module, part, named=name.endswith((".weight", ".bias")))
-            if part not in _ALGORITHM_OF_PART:
-                bundle |= name.startswith(BUNDLE)
-                strange.append(name)
-                continue
-            algorithm = _ALGORITHM_OF_PART[part]
+    for name, shape in shapes.items():
+        module, part, tells = _place(name)
+        if part == "alpha":
+            continue
+        if not part:
+            bundle |= name.startswith(BUNDLE)
+            strange.append(name)
+            continue
+        algorithm = _ALGORITHM_OF_PART[part]
         if part not in _SHAPED:
             found.add(algorithm)
             continue
-        shape = shapes[name]
         if part == "a2":
             # (rank, in); old versions of LyCORIS wrote (in, rank).
             shape = tuple(sorted(shape[:2]))
@@ -162,7 +156,7 @@ def adapter_facts(
             (conv_ranks if spatial else ranks)[shape[0]] += 1
         elif part in _TUCKER and shape:
             conv_ranks[shape[0]] += 1
-        if part in _OF_WIDTHS and base_models.tells(module):
+        if tells:
             telling.setdefault(module, {})[part] = shape
     if any(config.method == OFT for config in configs.values()):
         found.add(DIAG_OFT)
@@ -191,14 +185,29 @@ def _unknown_tensor(shapes: Shapes, configs: Configs) -> str:
     """What a file is that the engine refuses for the name of a tensor; "" if there is none."""
     biases = any(config.biases for config in configs.values())
     for name in shapes:
-        if name.startswith(BUNDLE):
-            continue
-        where = split(name, biases=biases)
+        where = split(name) or (split(name, biases=True) if biases else None)
         # A weight is one of (IA)³'s only if its axis is told.
         alone = where and where[1] == "weight" and f"{name[:-6]}on_input" not in shapes
-        if where is None or alone:
+        if (where is None or alone) and not name.startswith(BUNDLE):
             return f"adapter with unknown tensors ({clean_line(name, _NAME_SHOWN)})"
     return ""
+
+
+@lru_cache(maxsize=2**13)  # most files of a folder have the same names
+def _place(name: str) -> tuple[str, str, bool]:
+    """A tensor's module and part, in the common form, and whether its widths may tell the base.
+
+    The part is "" if it is unknown.
+    """
+    module, _, part = name.removesuffix(".weight").rpartition(".")
+    if part not in _ALGORITHM_OF_PART and part != "alpha":
+        if part in _WRAPPERS:
+            module, _, part = module.rpartition(".")
+        if part not in _ALGORITHM_OF_PART:
+            module, part = _unusual(module, part, named=name.endswith((".weight", ".bias")))
+        if part not in _ALGORITHM_OF_PART:
+            part = ""
+    return module, part, part in _OF_WIDTHS and base_models.tells(module)
 
 
 def _unusual(module: str, part: str, *, named: bool) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Notice
 from bot.request import AdapterUse
 from catalog import AdapterEntry
+from catalog.weight_files import open_tensors
 from tests.engine.factories import (
     CONTEXT,
     CONVOLUTION,
@@ -318,6 +319,51 @@ def test_numbers_that_are_none_are_refused(engine: Engine, tmp_path: Path) -> No
     tensors[f"{NAME}.lora_up.weight"][3, 1] = float("nan")
     failure = refused(engine, save(tmp_path / "nan.safetensors", tensors))
     assert (failure.code, failure.params["module"]) == ("adapter.not_finite", NAME)
+
+
+def test_which_of_two_faults_is_told_does_not_depend_on_the_model_that_is_there(
+    fresh: Engine, tmp_path: Path
+) -> None:
+    """A header comes before the numbers of another file, whether they were read first or not."""
+    tensors = kohya(NAME, SHAPES[QUERY])
+    tensors[f"{NAME}.lora_up.weight"][3, 1] = float("nan")
+    (tmp_path / "other.safetensors").write_bytes(b"no header")
+    offered = catalog(
+        nan=save(tmp_path / "nan.safetensors", tensors),
+        other=tmp_path / "other.safetensors",
+        good=kohya_lora(tmp_path / "good.safetensors"),
+    )
+    orders = [("nan", "other"), ("other", "nan"), ("good", "nan", "other"), ("nan", "good")]
+
+    def told() -> list[str]:
+        failures = []
+        for keys in orders:
+            with pytest.raises(JobFailed) as failure:
+                paint(fresh, request(*((key, 1.0) for key in keys)), offered)
+            failures.append(str(failure.value.params["adapter"]))
+        return failures
+
+    assert fresh.loaded is None
+    expected = ["other", "other", "other", "nan"]
+    assert told()[:3] == expected[:3]
+    paint(fresh, request(), offered)
+    assert told() == expected
+
+
+def test_the_files_of_a_set_are_opened_once_where_the_model_is_there(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(engine, request())
+    opened: list[str] = []
+
+    def counted(path: Path) -> Any:
+        opened.append(path.stem)
+        return open_tensors(path)
+
+    monkeypatch.setattr("bot.engine.patches.file.open_tensors", counted)
+    a, b = (kohya_lora(tmp_path / f"{key}.safetensors", seed=7) for key in "ab")
+    paint(engine, request(("a", 1.0), ("b", 1.0)), catalog(a=a, b=b))
+    assert opened == ["a", "b"]
 
 
 def test_half_a_pair_is_broken(engine: Engine, tmp_path: Path) -> None:
