@@ -16,8 +16,8 @@ from bot.request.changes import draft_of
 from catalog import Catalog
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES, info
-from tests.files.test_metadata import RECIPE
-from tests.request.test_compose import CATALOG
+from tests.files.recipes import RECIPE
+from tests.request.composing import CATALOG
 
 BASE, INK = "f" * 64, "0123456789ab"
 HASHES: Hashes = {"base": (samples.SHA256, samples.SHA256[:10]), "ink": (BASE, INK)}
