@@ -142,6 +142,7 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
 ) -> None:
     """Adapters are matched with the names of the networks that are loaded."""
     from bot.engine.families import family_of
+    from bot.engine.needed import model_files
 
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors"))
     expected = digests(paint(fresh, request(("a", 1.0)), offered))
@@ -158,7 +159,7 @@ def test_a_model_that_was_half_built_leaves_no_names_behind(
     broken_model = model("broken", str(broken))
     subject = Subject("model", "broken", lambda _: None, lambda: None)
     pipeline = pipeline_of(fresh)
-    files = pipeline._model_files(broken_model, subject)
+    files = model_files(broken_model, pipeline._sources, subject)
     pipeline._residency._build(files, family_of(broken_model), subject)
     assert len(pipeline._residency.targets) > len(known)
     assert digests(paint(fresh, request(("a", 1.0)), offered)) == expected
