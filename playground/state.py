@@ -17,8 +17,6 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 
 
 class ChannelType(enum.IntEnum):
-    """The channel types."""
-
     TEXT = 0
     DM = 1
     VOICE = 2

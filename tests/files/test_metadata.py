@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot import __version__
-from bot.files.metadata import TEXT_MAX, encode_png, infotext, read_png
+from bot.files.metadata import TEXT_MAX, infotext, read_png
 from bot.recipe import Recipe, Weights
 from bot.request import (
     AYS,
@@ -28,6 +28,7 @@ from bot.request import (
     Upscale,
 )
 from bot.request.dialects.infotext import parse_infotext
+from tests.files.pngs import encode_png
 from tests.files.recipes import FORGE, NASTY, RECIPE, REQUEST, image, with_request
 
 
