@@ -30,6 +30,8 @@ KEYS: Final = ("bench-a", "bench-b")
 """Two models that share no weights."""
 FIXED: Final = "bench-fixed"
 """The first model with a VAE marked safe for 16 bits, like madebyollin/sdxl-vae-fp16-fix."""
+RAM: Final = 64 * 2**30
+"""Bytes of checkpoints that may be kept in RAM: more than both models need."""
 SET = 4
 """LoRAs that are applied at once."""
 PROMPT: Final = "a red fox asleep in fresh snow, morning light"

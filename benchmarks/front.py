@@ -31,8 +31,9 @@ from benchmarks.spread import Spread
 from bot.queue.stillness import PAUSED
 from bot.store import Store
 from playground import Channel, Guild, Message, Playground, User
+from playground.accounts import Role
 from playground.rest.reactions import repeat
-from playground.state import ChannelType, Role
+from playground.state import ChannelType
 
 PEOPLE: Final = 16
 """Each waits for an answer before asking again."""

@@ -25,7 +25,7 @@ from benchmarks.waiting import PEOPLE as PEOPLE_WAITING
 from bot.recipe import Recipe, Weights
 from bot.request import AdapterUse, GenerationRequest
 from bot.store import Discord, JobState, NewJob, Store, discord_person
-from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.migrating import MIGRATIONS, read_scripts
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 PEOPLE = 2_000

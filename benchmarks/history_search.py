@@ -24,8 +24,8 @@ from benchmarks.history import RECIPE, REQUEST
 from benchmarks.page import FIGURES, write_into
 from benchmarks.spread import Spread
 from bot.store import Discord, NewJob, Store, discord_person
-from bot.store.database import MIGRATIONS, read_scripts
 from bot.store.history import Query, index, words
+from bot.store.migrating import MIGRATIONS, read_scripts
 
 SIZE: Final = 1_000_000
 MANY: Final = discord_person(1)

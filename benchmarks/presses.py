@@ -1,14 +1,12 @@
 """Pressing the buttons below a result, as people do while others' images are being generated."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.spread import Spread
 from playground import Interaction, Message, User
 
 SAME, EDIT, MORE, DETAILS = "🔁", "✏️", "➕", "ℹ️"
-Press = Callable[[int], Awaitable[float]]
-"""Presses for the n-th time and returns how many milliseconds the acknowledgement took."""
 
 
 @dataclass(frozen=True, slots=True)

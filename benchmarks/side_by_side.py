@@ -1,5 +1,6 @@
 """Measure ours and plain diffusers alternately, in one process, on the same work."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -132,6 +133,13 @@ class _Cap(AbstractContextManager[None]):
 
     def __exit__(self, *_: object) -> None:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def tidy() -> None:
+    """Free what the last run left behind."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _synchronise() -> None:

@@ -23,14 +23,12 @@ macOS.
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -39,6 +37,7 @@ import PIL.Image
 import PIL.ImageStat
 
 from benchmarks import machine, sdxl_weights
+from benchmarks.alone import alone
 from benchmarks.sdxl_weights import LORAS, MODELS, Shape
 from benchmarks.watched import RSS_UNIT, Watched, watch
 from bot.backend import build_engine
@@ -213,9 +212,7 @@ class Benchmark:
 
     def _switch(self, pixels: str) -> None:
         drafts = [replace(self._draft, model=key) for key in (*MODELS, MODELS[0])]
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            job = pool.submit(switch, self._home, self._environment, drafts)
-            paintings, rss, reserved = job.result()
+        paintings, rss, reserved = alone(switch, self._home, self._environment, drafts)
         print("model switch, one process, seconds from the request on:")
         for painting in paintings:
             print(

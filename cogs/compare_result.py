@@ -13,7 +13,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import CompareId
-from bot.chat.ui.forms import AXIS, AXIS2, VALUES, VALUES2, CompareFormId, compare_form
+from bot.chat.ui.forms.compare import AXIS, AXIS2, VALUES, VALUES2, CompareFormId, compare_form
 from bot.chat.ui.picking import OpenCellId
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.sheets.opening import open_cell

@@ -11,7 +11,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EditId, UseId
-from bot.chat.ui.forms import EditFormId, edit_form
+from bot.chat.ui.forms.edit import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import Refused, UserError
 from bot.files.given import holding

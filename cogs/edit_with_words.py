@@ -8,7 +8,8 @@ from bot.chat.client import ImagenBot
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import WordsId
-from bot.chat.ui.forms import IMAGE, LORAS, MODEL, MORE, PROMPT, WordsFormId, words_form
+from bot.chat.ui.forms.edit_with_words import IMAGE, WordsFormId, words_form
+from bot.chat.ui.forms.fields import LORAS, MODEL, MORE, PROMPT
 from bot.errors import Refused, UserError
 from bot.files.given import holding
 from bot.request import Composed, Picture, compose_with_notes, editing_models

@@ -20,7 +20,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.errors import sentence
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
-from bot.chat.ui.forms import edit_form
+from bot.chat.ui.forms.edit import edit_form
 from bot.chat.ui.info import (
     FILE_NAME,
     SettingsFormId,

@@ -10,7 +10,7 @@ from bot.chat.delivery import Delivery
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.browsing import UseId
-from bot.chat.ui.forms import PaintFormId, edit_form
+from bot.chat.ui.forms.edit import PaintFormId, edit_form
 from bot.errors import Refused, UserError
 from bot.previews import Shelf
 from bot.queue import JobQueue

@@ -3,14 +3,11 @@
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.ui.forms import (
-    CompareFormId,
-    EditFormId,
-    PaintFormId,
-    PresetFormId,
-    ReopenId,
-    WordsFormId,
-)
+from bot.chat.ui.forms.compare import CompareFormId
+from bot.chat.ui.forms.edit import EditFormId, PaintFormId
+from bot.chat.ui.forms.edit_with_words import WordsFormId
+from bot.chat.ui.forms.reopen import ReopenId
+from bot.chat.ui.forms.save_preset import PresetFormId
 from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person

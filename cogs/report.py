@@ -7,7 +7,7 @@ from bot.chat.components import Component
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import ReportId
-from bot.chat.ui.forms import REASON, ReportFormId, report_form
+from bot.chat.ui.forms.report import REASON, ReportFormId, report_form
 from bot.errors import Refused
 from bot.store import discord_person
 from cogs.results import Results

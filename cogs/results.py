@@ -17,7 +17,7 @@ from bot.chat.here import here_of
 from bot.chat.places import may_ask
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
-from bot.chat.ui.forms import ReopenId
+from bot.chat.ui.forms.reopen import ReopenId
 from bot.errors import Refused, UserError
 from bot.progress import Notice
 from bot.queue import JobQueue

@@ -8,7 +8,8 @@ from bot.chat.client import ImagenBot
 from bot.chat.forms import chosen, entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import SavePresetId
-from bot.chat.ui.forms import NAME, PARTS, PROMPT, REPLACE, PresetFormId, save_form
+from bot.chat.ui.forms.fields import PROMPT
+from bot.chat.ui.forms.save_preset import NAME, PARTS, REPLACE, PresetFormId, save_form
 from bot.chat.ui.markdown import one_line
 from bot.errors import Refused, UserError
 from bot.request.changes import fields_of

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from playground.accounts import Account
 from playground.payloads import user
-from playground.state import Account, World
+from playground.world import World
 
 JsonObject = dict[str, Any]
 

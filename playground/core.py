@@ -9,8 +9,9 @@ from playground.errors import Problem, form_error
 from playground.faults import Faults
 from playground.gateway import Gateway
 from playground.openapi import OpenApi
-from playground.state import Attachment, InteractionState, World
+from playground.state import Attachment, InteractionState
 from playground.waiting import Signal
+from playground.world import World
 
 
 @dataclass(frozen=True)

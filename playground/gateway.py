@@ -12,8 +12,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from playground import payloads, permissions
 from playground.connection import SENDS, SENDS_WINDOW, Connection, Session
 from playground.limits_sessions import SessionLimits
-from playground.state import Channel, Guild, World
+from playground.state import Channel, Guild
 from playground.waiting import Signal
+from playground.world import World
 
 JsonObject = dict[str, Any]
 

@@ -7,7 +7,9 @@ https://docs.discord.com/developers/interactions/application-commands#interactio
 from typing import Any
 
 from playground import permissions
-from playground.state import Account, Channel, ChannelType, InteractionState, World
+from playground.accounts import Account
+from playground.state import Channel, ChannelType, InteractionState
+from playground.world import World
 
 JsonObject = dict[str, Any]
 GUILD_INSTALL, USER_INSTALL = 0, 1

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from playground import installs, payloads, resolved
+from playground.accounts import Account
 from playground.core import Core
 from playground.errors import NotAcknowledged
 from playground.state import (
@@ -18,7 +19,6 @@ from playground.state import (
     COMMAND,
     COMPONENT,
     MODAL,
-    Account,
     Channel,
     InteractionState,
     Message,

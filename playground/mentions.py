@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from playground.state import Account, Channel
+from playground.accounts import Account
+from playground.state import Channel
 
 JsonObject = dict[str, Any]
 CODE = re.compile(r"```.*?```|``.*?``|`[^`\n]*`", re.DOTALL)

@@ -3,9 +3,10 @@
 from typing import Any
 
 from playground import components, limits, mentions, permissions, uploads
+from playground.accounts import Account
 from playground.core import Core, Upload
 from playground.errors import ApiError
-from playground.state import Account, Attachment, Channel, InteractionState, Message, MessageFlag
+from playground.state import Attachment, Channel, InteractionState, Message, MessageFlag
 
 JsonObject = dict[str, Any]
 CREATE_FLAGS = (

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from playground import installs, payloads, permissions, resolved
+from playground.accounts import Account, Role
 from playground.errors import ClientRefused
-from playground.state import Account, Attachment, Channel, Role, World
+from playground.state import Attachment, Channel
+from playground.world import World
 
 JsonObject = dict[str, Any]
 SUBCOMMAND, GROUP = 1, 2

@@ -7,22 +7,20 @@ OpenAPI description, against which every response of the playground is checked.
 from typing import Any
 
 from playground import installs
+from playground.accounts import Account, Member, Role
 from playground.snowflake import created_at, timestamp
 from playground.state import (
     COMPONENT,
     MODAL,
     VOCAL,
-    Account,
     Attachment,
     Channel,
     ChannelType,
     Guild,
     InteractionState,
-    Member,
     Message,
-    Role,
-    World,
 )
+from playground.world import World
 
 JsonObject = dict[str, Any]
 

@@ -2,7 +2,8 @@
 
 import time
 
-from playground.state import VOCAL, Account, Channel, ChannelType
+from playground.accounts import Account
+from playground.state import VOCAL, Channel, ChannelType
 
 FLAGS: dict[str, int] = {
     "create_instant_invite": 1 << 0,

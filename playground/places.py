@@ -3,8 +3,9 @@
 import time
 
 from playground import payloads, permissions
+from playground.accounts import Account, Member, Role
 from playground.core import Core
-from playground.state import Account, Channel, ChannelType, Guild, Member, Role
+from playground.state import Channel, ChannelType, Guild
 from playground.user import User
 
 

@@ -5,7 +5,8 @@ https://docs.discord.com/developers/interactions/receiving-and-responding#intera
 from typing import Any
 
 from playground import payloads, permissions
-from playground.state import Account, Channel, Member, Role
+from playground.accounts import Account, Member, Role
+from playground.state import Channel
 
 JsonObject = dict[str, Any]
 

@@ -16,13 +16,9 @@ from playground.faults import Faults
 from playground.gateway import Gateway
 from playground.rest.app import PREFIX, Api
 from playground.stage import Stage
-from playground.state import (
-    Attachment,
-    Channel,
-    Message,
-    World,
-)
+from playground.state import Attachment, Channel, Message
 from playground.waiting import Signal
+from playground.world import World
 
 
 def bot_token(application_id: int) -> str:

@@ -3,20 +3,10 @@
 import time
 
 from playground import messages, payloads, permissions, threads
+from playground.accounts import Account, Member, Overwrite, Role, TeamMember
 from playground.faults import Weather
 from playground.places import Places
-from playground.state import (
-    Account,
-    Channel,
-    ChannelType,
-    Guild,
-    InteractionState,
-    Member,
-    Message,
-    Overwrite,
-    Role,
-    TeamMember,
-)
+from playground.state import Channel, ChannelType, Guild, InteractionState, Message
 from playground.user import User
 
 

@@ -1,6 +1,7 @@
-"""The world on the other side of the wire: accounts, guilds, channels, messages, commands.
+"""Guilds, channels, messages and interactions, as they are now.
 
-Plain data. ``payloads`` turns it into Discord's JSON; ``rest`` decides who may change it.
+Plain data, in ``world``. ``payloads`` turns it into Discord's JSON; ``rest`` decides who may change
+it.
 """
 
 import enum
@@ -8,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.snowflake import Snowflakes
+from playground.accounts import Account, Member, Overwrite, Role
 
 JsonObject = dict[str, Any]
 # Types of interactions.
@@ -16,8 +17,6 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 
 
 class ChannelType(enum.IntEnum):
-    """The channel types."""
-
     TEXT = 0
     DM = 1
     VOICE = 2
@@ -41,53 +40,6 @@ class MessageFlag(enum.IntFlag):
     SUPPRESS_NOTIFICATIONS = 1 << 12
     VOICE = 1 << 13
     COMPONENTS_V2 = 1 << 15
-
-
-@dataclass(eq=False)
-class Account:
-    """A user or the bot. ``installed``: whether the user has installed the app for themselves."""
-
-    id: int
-    name: str
-    bot: bool = False
-    locale: str = "en-US"
-    takes_direct_messages: bool = True
-    installed: bool = False
-
-    def __repr__(self) -> str:
-        return f"<{'bot' if self.bot else 'user'} {self.name} {self.id}>"
-
-
-@dataclass(eq=False)
-class Role:
-    """A role of a guild; the one with the guild's own id is @everyone."""
-
-    id: int
-    name: str
-    permissions: int
-    position: int = 0
-    mentionable: bool = False
-
-
-@dataclass(eq=False)
-class Overwrite:
-    """What a channel denies or grants to a role (type 0) or a member (type 1)."""
-
-    id: int
-    type: int
-    allow: int = 0
-    deny: int = 0
-
-
-@dataclass(eq=False)
-class Member:
-    """An account in a guild."""
-
-    account: Account
-    joined_at: float
-    role_ids: list[int] = field(default_factory=list)
-    nick: str | None = None
-    timed_out_until: float | None = None
 
 
 @dataclass(eq=False)
@@ -255,18 +207,6 @@ class Guild:
 
 
 @dataclass(eq=False)
-class TeamMember:
-    """Somebody in the team that owns the application: ``admin``, ``developer`` or ``read_only``.
-
-    ``accepted``: whether they have accepted the invitation.
-    """
-
-    account: Account
-    role: str = "admin"
-    accepted: bool = True
-
-
-@dataclass(eq=False)
 class InteractionState:
     """The state of a command, click, selection or form: it changes as the bot responds.
 
@@ -338,63 +278,3 @@ class InteractionState:
             state = f"acknowledged with {self.acknowledged}"
         kind = kinds.get(self.type, "form")
         return f"<{kind} {name!r} by {self.user.name}: {state}, {self.original}>"
-
-
-class World:
-    """Everything that outlives the bot's connections."""
-
-    def __init__(self) -> None:
-        self.snowflakes = Snowflakes()
-        now = time.time()
-        self.bot = Account(self.snowflakes.next(at=now - 30 * 86_400), "Imagen", bot=True)
-        self.owner = Account(self.snowflakes.next(at=now - 400 * 86_400), "owner")
-        # The team that owns the application, its owner first; empty if one person does.
-        self.team: list[TeamMember] = []
-        self.accounts: dict[int, Account] = {a.id: a for a in (self.bot, self.owner)}
-        self.guilds: dict[int, Guild] = {}
-        self.foreign: dict[int, Guild] = {}  # those that the bot is not in
-        self.channels: dict[int, Channel] = {}
-        # By guild id, None for the global scope; then by command id.
-        self.commands: dict[int | None, dict[int, JsonObject]] = {None: {}}
-        # Ids that the test deleted on purpose: requesting them is not an error of the bot.
-        self.removed: set[int] = set()
-
-    @property
-    def application_id(self) -> int:
-        return self.bot.id
-
-    def message(self, channel_id: int, message_id: int) -> Message | None:
-        """The message, ephemeral ones included, or None."""
-        channel = self.channels.get(channel_id)
-        return channel.messages.get(message_id) if channel else None
-
-    def visible_commands(self, guild: Guild | None) -> list[JsonObject]:
-        """What the command picker offers: the guild's own commands, then the global ones."""
-        own = list(self.commands.get(guild.id, {}).values()) if guild else []
-        return own + list(self.commands[None].values())
-
-    def private_channel(self, account: Account) -> Channel:
-        """The DM channel between the bot and ``account``, created on first use."""
-        for channel in self.channels.values():
-            if channel.recipient is account:
-                return channel
-        channel = Channel(self.snowflakes.next(), ChannelType.DM, "", recipient=account)
-        self.channels[channel.id] = channel
-        return channel
-
-    def forget(self, guild: Guild) -> None:
-        """Remove a guild that the bot is no longer in; it keeps its channels."""
-        self.guilds.pop(guild.id, None)
-        guild.members.pop(self.bot.id, None)
-        self.removed.add(guild.id)
-        self.removed |= guild.channels.keys()
-        self.channels = {n: c for n, c in self.channels.items() if n not in guild.channels}
-
-    def forget_channel(self, channel: Channel) -> None:
-        """Remove a channel and its threads."""
-        for other in [*self.channels.values()]:
-            if other is channel or other.parent is channel:
-                self.channels.pop(other.id, None)
-                self.removed.add(other.id)
-                if other.guild is not None:
-                    other.guild.channels.pop(other.id, None)

@@ -6,9 +6,10 @@ that the thread is archived: https://github.com/discord/discord-api-docs/issues/
 """
 
 from playground import payloads, permissions
+from playground.accounts import Account
 from playground.core import Core
 from playground.errors import ApiError
-from playground.state import Account, Channel
+from playground.state import Channel
 
 ARCHIVED, LOCKED = 50083, 160005
 

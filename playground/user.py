@@ -15,6 +15,7 @@ from playground import (
     threads,
     uploads,
 )
+from playground.accounts import Account, Role
 from playground.core import Core, Upload
 from playground.errors import ClientRefused
 from playground.interactions import Interaction
@@ -26,12 +27,10 @@ from playground.state import (
     COMMAND,
     COMPONENT,
     MODAL,
-    Account,
     Attachment,
     Channel,
     ChannelType,
     Message,
-    Role,
 )
 
 JsonObject = dict[str, Any]

@@ -135,6 +135,10 @@ def test_what_is_allowed(
         ("IMAGEN_PRIORITY_ROLES", "12=2", "from 1 to 99"),
         ("IMAGEN_QUEUE_PER_USER", "1001", "less than or equal to 1000"),
         ("IMAGEN_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("IMAGEN_FETCH_FROM", "imagen.example.org", "a URL such as https://imagen.example.org"),
+        ("IMAGEN_FETCH_FROM", "https://imagen.example.org/?x=1", "a URL such as"),
+        ("IMAGEN_PRIVACY_URL", "example.org", "https://example.org/privacy"),
+        ("IMAGEN_TERMS_URL", f"https://{'x' * 500}.org", "at most 500"),
     ],
 )
 def test_what_is_refused(

@@ -5,7 +5,7 @@
                                                upscaler
     python -m tools.train_demo --write demo    write the files to ship, once everything is trained
 
-There is no data set: the images (tools/demo/scenes.py) and their captions (tools/demo/words.py) are
+There is no data set: the images (tools/demo/pictures/) and their captions (tools/demo/words.py) are
 generated from fixed seeds. How floats are summed differs between processors, so another machine
 gets other weights, which are just as good. `python -m tools.demo.report` measures the result.
 """

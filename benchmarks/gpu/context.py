@@ -1,7 +1,6 @@
 """What all rows of one process share: two models, our engine, and plain diffusers."""
 
 import argparse
-import gc
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ from typing import Any
 
 import torch
 
-from benchmarks import bench_model, engine
+from benchmarks import bench_model
 from benchmarks.baseline import torchs_defaults
-from benchmarks.bench_model import Bench
-from benchmarks.side_by_side import Work, seconds
+from benchmarks.bench_model import RAM, Bench
+from benchmarks.side_by_side import Work, seconds, tidy
 
 
 class Context:
@@ -69,9 +68,7 @@ class Context:
 
     def tidy(self) -> None:
         """Free what a row left behind."""
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        tidy()
 
 
 @contextmanager
@@ -79,7 +76,7 @@ def opened(options: argparse.Namespace, keys: Sequence[str], **extra: Any) -> It
     """Draw the models on the device, unless they are there, and load the first one."""
     drawn_on = "cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu"
     with bench_model.opened(
-        options, keys, drawn_on=drawn_on, model_cache=engine.RAM, memory=options.memory, **extra
+        options, keys, drawn_on=drawn_on, model_cache=RAM, memory=options.memory, **extra
     ) as bench:
         bench.paint(bench.request(steps=1, width=64, height=64))
         context = Context(bench, options, bench.painter._place.describe())

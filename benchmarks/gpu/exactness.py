@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks import engine
+from benchmarks.alone import alone
 from benchmarks.bench_model import KEYS
+from benchmarks.engine import caps, exactness, requests, stopping
 from benchmarks.gpu.candidates import graph
 from benchmarks.gpu.candidates.capture import Cuda
 from benchmarks.gpu.context import Context, opened
@@ -33,13 +34,13 @@ def from_line(line: Line) -> Figure:
 
 def exact(context: Context) -> Iterator[Figure]:
     """Twice, after other models and adapters, and by another engine from files."""
-    yield from_line(engine.exact(context.bench, context.options))
+    yield from_line(exactness.exact(context.bench, context.options))
 
 
 def in_a_new_process(context: Context) -> Iterator[Figure]:
     """The same request in this process and in another."""
     here = _digest(context)
-    there = engine.alone(_digest_alone, context.options)
+    there = alone(_digest_alone, context.options)
     same = here == there
     yield Figure("byte-identical in a new process", "yes" if same else "no", wrong=not same)
 
@@ -57,13 +58,13 @@ def _digest_alone(options: argparse.Namespace) -> str:
 
 def alike(context: Context) -> Iterator[Figure]:
     """How far our image is from plain diffusers', both with our settings."""
-    yield from_line(engine.alike(context.bench, context.plain, context.steps))
+    yield from_line(requests.alike(context.bench, context.plain, context.steps))
 
 
 def cancel(context: Context) -> Iterator[Figure]:
     """Steps begun after a stop, and the time from a stop until the device has nothing to do."""
     bench = context.bench
-    yield from_line(engine.cancelled(bench))
+    yield from_line(stopping.cancelled(bench))
     bench.paint(bench.request(steps=2))
     latencies = [_stopped(context, share) for share in (0.2, 0.5, 0.8)]
     worst = max(latencies)
@@ -113,7 +114,7 @@ def _stopped(context: Context, share: float) -> float:
 
 def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
     """The hardest case of a small card under a cap, and plain diffusers under the same."""
-    for line in engine.under_a_cap(context.bench, gibibytes):
+    for line in caps.under_a_cap(context.bench, gibibytes):
         figure = from_line(replace(line, must=context.cuda))
         note = figure.note if context.cuda else "nothing is capped without CUDA"
         yield replace(figure, note=note)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, sdxl_weights
+from benchmarks import sdxl_weights
 from benchmarks.bench_model import KEYS
+from benchmarks.engine.cold import cold, in_memory
+from benchmarks.engine.switching import switch
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.exactness import from_line
 from benchmarks.gpu.row import Figure, Skip
@@ -15,14 +17,14 @@ from catalog import Catalog
 
 
 def from_ram(context: Context) -> Iterator[Figure]:
-    for line in engine.switch(context.bench, context.repeat):
+    for line in switch(context.bench, context.repeat):
         yield from_line(line)
 
 
 def from_disk(context: Context) -> Iterator[Figure]:
     """Only the second model is copied to the disk; the first is read once, untimed."""
     bench, shape = context.bench, context.bench.shape
-    if engine.in_memory(context.out):
+    if in_memory(context.out):
         raise Skip(f"{context.out} is on a file system in RAM, where no file is cold")
     first, second = (sdxl_weights.model_folder(bench.weights, shape, key) for key in KEYS)
     with tempfile.TemporaryDirectory(dir=context.out) as temporary:
@@ -40,4 +42,4 @@ def from_disk(context: Context) -> Iterator[Figure]:
             for key in KEYS
         }
         moved = replace(bench, weights=disk, catalog=Catalog(models, {}, KEYS[0]))
-        yield from_line(engine.cold(moved, context.options))
+        yield from_line(cold(moved, context.options))

@@ -26,7 +26,6 @@ class Context(Enum):
 
 EVERYWHERE: Final = frozenset(Context)
 SERVERS: Final = frozenset({Context.SERVER})
-WITH_THE_BOT: Final = frozenset({Context.SERVER, Context.DIRECT})
 
 OFFERED: Final[Mapping[str, frozenset[Context]]] = {
     "imagine": EVERYWHERE,

@@ -5,7 +5,6 @@ Several processes may share the folder, on one machine or on a share. Only who h
 parts there or deletes them, and none that a process has marked as used.
 """
 
-import errno
 import logging
 import os
 import shutil
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from bot.distributed.parts import (
@@ -29,21 +27,18 @@ from bot.distributed.parts import (
     is_folder_of,
     is_sound,
 )
+from bot.distributed.uses import LOOK, Uses, taken
 from bot.process.lock import file_lock
 
 log = logging.getLogger(__name__)
 
 LOCK: Final = ".lock"
-USED: Final = ".used"
-"""The folder of locks on parts that are used, each held by who uses it."""
 DRAFT: Final = ".draft-"
 """What a folder is called while a part is put together."""
 PARTIAL: Final = ".partial"
 """The folder of files that are not whole yet."""
 PARTIAL_FOR: Final = 7 * 24 * 3600
 """Seconds for which they are kept, to go on with them."""
-LOOK: Final = 0.1
-"""Seconds between two looks at whether to go on waiting for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +62,6 @@ class Note:
 _NOTE: Final = TypeAdapter(Note)
 
 
-@dataclass(slots=True)
-class _Use:
-    """How often this process uses a part now, and what tells the others; None if it cannot."""
-
-    times: int
-    lock: FileLock | None
-
-
 class Fetched:
     """The folder, which is made when needed. Any thread may use it.
 
@@ -87,7 +74,7 @@ class Fetched:
         self._lock = threading.Lock()
         self._bundles: dict[str, tuple[Note, Bundle]] = {}
         self._seen: int | None = None
-        self._uses: dict[str, _Use] = {}
+        self._uses = Uses(folder)
         if folder.is_dir():
             self._tidy_at_start()
 
@@ -144,12 +131,12 @@ class Fetched:
         marked: list[str] = []
         try:
             for digest in digests:
-                self._mark(digest)
+                self._uses.mark(digest)
                 marked.append(digest)
             yield
         finally:
             for digest in marked:
-                self._unmark(digest)
+                self._uses.unmark(digest)
 
     @contextmanager
     def alone(self, check: Callable[[], None]) -> Iterator[None]:
@@ -160,7 +147,7 @@ class Fetched:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = file_lock(self.folder / LOCK)
-        while not _taken(lock, LOOK):
+        while not taken(lock, LOOK):
             check()
         try:
             self._tidy()
@@ -222,7 +209,7 @@ class Fetched:
         """Unless another process is at it: then it has done so itself."""
         lock = file_lock(self.folder / LOCK)
         try:
-            if _taken(lock, 0):
+            if taken(lock, 0):
                 try:
                     self._tidy()
                 finally:
@@ -247,17 +234,17 @@ class Fetched:
 
     def _delete_broken(self, digest: str) -> None:
         """Unless its files are those that somebody has open."""
-        if not self._in_use(digest):
+        if not self._uses.has(digest):
             self._delete(digest)
 
     def _delete_unused(self, digest: str) -> bool:
         """Whoever marks a part looks for its note afterwards, so either this sees the mark, or they
         see that the note has gone."""
-        if self._in_use(digest):
+        if self._uses.has(digest):
             return False
         note, aside = self._note(digest), self._note(digest).with_suffix(".draft")
         note.replace(aside)
-        if self._in_use(digest):
+        if self._uses.has(digest):
             aside.replace(note)
             return False
         log.info("deleting %s to make room", self._place(digest))
@@ -271,46 +258,6 @@ class Fetched:
         # First, so that what is left of it does not count when the process ends here.
         self._note(digest).unlink(missing_ok=True)
         shutil.rmtree(self._place(digest), ignore_errors=True)
-
-    # Uses
-
-    def _mark(self, digest: str) -> None:
-        with self._lock:
-            if (use := self._uses.get(digest)) is not None:
-                use.times += 1
-                return
-            try:
-                # A name of its own, as whoever finds the lock free deletes the file.
-                lock = file_lock(self.folder / USED / f"{digest}.{uuid4().hex[:8]}")
-                mark = lock if _taken(lock, 0) else None
-            except OSError as error:
-                log.warning("%s: others may delete it: %s", self._place(digest), error.strerror)
-                mark = None
-            self._uses[digest] = _Use(1, mark)
-
-    def _unmark(self, digest: str) -> None:
-        with self._lock:
-            use = self._uses[digest]
-            use.times -= 1
-            if use.times:
-                return
-            del self._uses[digest]
-        if use.lock is not None:
-            use.lock.release()
-            Path(use.lock.lock_file).unlink(missing_ok=True)
-
-    def _in_use(self, digest: str) -> bool:
-        """Whether any process uses the part."""
-        with self._lock:
-            if digest in self._uses:
-                return True
-        for path in (self.folder / USED).glob(f"{digest}.*"):
-            lock = file_lock(path)
-            if not _taken(lock, 0):
-                return True
-            lock.release()
-            path.unlink(missing_ok=True)  # of one that was killed
-        return False
 
     # Reading
 
@@ -370,17 +317,6 @@ class Fetched:
             return self._note(digest).stat().st_mtime
         except OSError:
             return 0.0
-
-
-def _taken(lock: FileLock, seconds: float) -> bool:
-    """Take `lock` within so many seconds; returns whether that could be done. Raises OSError."""
-    try:
-        lock.acquire(timeout=seconds, poll_interval=LOOK / 2)
-    except Timeout:
-        return False
-    except NotImplementedError as error:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), lock.lock_file) from error
-    return True
 
 
 def _size(bundles: Iterable[Bundle]) -> int:

@@ -105,16 +105,8 @@ def infotext(recipe: Recipe, seed: int) -> str:
     return "\n".join(lines)
 
 
-def encode_png(image: Image, recipe: Recipe, seed: int) -> bytes:
-    """The image as a PNG with `parameters` and `imagen` chunks.
-
-    seed: of this image within the job. The same input gives the same bytes.
-    """
-    return describe_png(compress_png(image), recipe, seed)
-
-
 def compress_png(image: Image) -> bytes:
-    """The image as a PNG without text: the slow part of `encode_png`, which needs no recipe."""
+    """The image as a PNG without text: the slow part of writing one, which needs no recipe."""
     plain = image.convert("RGB")
     plain.info = {}  # otherwise profile, dpi etc. would be written too
     file = io.BytesIO()
@@ -123,7 +115,11 @@ def compress_png(image: Image) -> bytes:
 
 
 def describe_png(png: bytes, recipe: Recipe, seed: int) -> bytes:
-    """`png`, made by `compress_png`, with its text chunks put behind its header."""
+    """`png`, made by `compress_png`, with its text chunks `parameters` and `imagen` put behind its
+    header.
+
+    seed: of this image within the job. The same input gives the same bytes.
+    """
     # Reproducing it needs the kernels that were used, whether requested or not.
     kernels = recipe.environment.get("kernels")
     recipe = replace(recipe, request=recipe.request.with_kernels(kernels))

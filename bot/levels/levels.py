@@ -85,11 +85,6 @@ class Levels:
         )
         return SeenFrom(level, rules, {each: given[each] for each in above}, self.caps)
 
-    async def set_at(self, level: Level, place: Place) -> LevelFields:
-        """What `level` itself has set there. Raises ValueError if `place` has no such level."""
-        key = _known_key(level, place)
-        return (await self._fields([key]))[key]
-
     async def change(self, level: Level, place: Place, changes: Mapping[str, Any]) -> LevelChange:
         """Set these fields of `level`, and reset those that are None or empty; `place.person` does.
 
@@ -109,7 +104,10 @@ class Levels:
         return change
 
     async def forget(self, level: Level, place: Place) -> None:
-        """Reset everything that `level` has set there. Raises as `set_at`."""
+        """Reset everything that `level` has set there.
+
+        Raises ValueError if `place` has no such level.
+        """
         key = _known_key(level, place)
         await self._store.levels.forget(key)
         self.forgotten(key)

@@ -1,11 +1,9 @@
 """The settings of the HTTP interface."""
 
-import re
-
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from bot.settings.values import Names, parts_of
+from bot.settings.values import HostNames, Key, Websites
 
 
 class ApiSettings(BaseSettings):
@@ -25,13 +23,13 @@ class ApiSettings(BaseSettings):
         description="Address that the HTTP interface listens on. One that other machines can reach "
         "needs a key first: `python main.py keys add NAME`.",
     )
-    api_hosts: Names = Field(
+    api_hosts: HostNames = Field(
         default=(),
         alias="IMAGEN_API_HOSTS",
         description="Host names under which the HTTP interface is called, separated by commas, "
         "beyond `localhost` and plain addresses. Others are refused.",
     )
-    api_origins: Names = Field(
+    api_origins: Websites = Field(
         default=(),
         alias="IMAGEN_API_ORIGINS",
         description="Websites whose scripts may call the HTTP interface, separated by commas, such "
@@ -50,59 +48,10 @@ class ApiSettings(BaseSettings):
         description="Whether `GET /metrics` also counts jobs over HTTP by the name of their key, "
         "which tells anyone who can read it who uses the bot.",
     )
-    key: SecretStr | None = Field(
+    key: Key | None = Field(
         default=None,
         alias="IMAGEN_KEY",
         description="Key that the command line presents to the server named by `--server`, and a "
         "worker to the one of `IMAGEN_FETCH_FROM`. Other users of a machine can see the options of "
         "commands, but not this.",
     )
-    fetch_from: str | None = Field(
-        default=None,
-        alias="IMAGEN_FETCH_FROM",
-        description="On a worker: address of the bot's HTTP interface, such as "
-        "`https://imagen.example.org`, to fetch model files from that the worker lacks. It needs "
-        "`IMAGEN_KEY`, made with `python main.py keys add NAME --worker`. If unset, it only takes "
-        "jobs for what it has.",
-    )
-    fetched_gb: float = Field(
-        default=100,
-        gt=0,
-        le=1_000_000,
-        alias="IMAGEN_FETCHED_GB",
-        description="On a worker: GiB of fetched model files to keep, in `fetched/` of the models "
-        "folder; beyond that, what was not used for longest is deleted.",
-    )
-
-    @field_validator("key")
-    @classmethod
-    def _printable(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-            raise ValueError("must be a key as `main.py keys add` prints it")
-        return key
-
-    @field_validator("fetch_from")
-    @classmethod
-    def _address(cls, url: str | None) -> str | None:
-        if url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
-            raise ValueError("must be a URL such as https://imagen.example.org")
-        return url
-
-    @field_validator("api_hosts", "api_origins", mode="before")
-    @classmethod
-    def _names(cls, text: object) -> object:
-        return tuple(parts_of(text)) if isinstance(text, str) else text
-
-    @field_validator("api_origins")
-    @classmethod
-    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"https?://[^\s/*@?#]+/?", origin) for origin in origins):
-            raise ValueError("must be websites such as https://chat.example.org, without a path")
-        return origins
-
-    @field_validator("api_hosts")
-    @classmethod
-    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"[^\s/*@?#]+", host) for host in hosts):
-            raise ValueError("must be host names such as imagen.example.org")
-        return hosts

@@ -1,13 +1,12 @@
 """The settings of the broker at which a bot and workers on other machines meet."""
 
-from pathlib import Path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
 
-from pydantic import Field, SecretStr, field_validator
-
-from bot.settings.privacy import PrivacySettings
+from bot.settings.values import HomePath
 
 
-class BrokerSettings(PrivacySettings):
+class BrokerSettings(BaseSettings):
     """See docs/settings.md."""
 
     broker: SecretStr | None = Field(
@@ -17,7 +16,7 @@ class BrokerSettings(PrivacySettings):
         "workers on other machines, such as `rediss://:PASSWORD@broker.example.org:6379`; the same "
         "on the bot and on its workers (see docs/scaling.md). If unset, there are none.",
     )
-    broker_ca: Path | None = Field(
+    broker_ca: HomePath | None = Field(
         default=None,
         alias="IMAGEN_BROKER_CA",
         description="File with the certificate (PEM) that signed the broker's, if the system does "
@@ -30,8 +29,3 @@ class BrokerSettings(PrivacySettings):
         "TLS), because something else encrypts the way there: WireGuard, Tailscale, or a network "
         "of containers on one machine.",
     )
-
-    @field_validator("broker_ca")
-    @classmethod
-    def _at_home(cls, path: Path | None) -> Path | None:
-        return path and path.expanduser()

@@ -3,11 +3,10 @@
 from typing import Literal
 
 from pydantic import Field
+from pydantic_settings import BaseSettings
 
-from bot.settings.broker import BrokerSettings
 
-
-class PlaceSettings(BrokerSettings):
+class PlaceSettings(BaseSettings):
     """See docs/settings.md."""
 
     direct_messages: bool = Field(

@@ -1,13 +1,12 @@
 """The settings of what people are told about their data, and how long it is kept."""
 
-import re
+from pydantic import Field
+from pydantic_settings import BaseSettings
 
-from pydantic import Field, field_validator
-
-from bot.settings.servers import ServerSettings
+from bot.settings.values import PageUrl
 
 
-class PrivacySettings(ServerSettings):
+class PrivacySettings(BaseSettings):
     """See docs/settings.md."""
 
     contact: str | None = Field(
@@ -17,15 +16,13 @@ class PrivacySettings(ServerSettings):
         description="How people reach whoever runs the bot, such as an e-mail address: `/privacy` "
         "shows it.",
     )
-    privacy_url: str | None = Field(
+    privacy_url: PageUrl | None = Field(
         default=None,
-        max_length=500,
         alias="IMAGEN_PRIVACY_URL",
         description="Address of your privacy policy (see PRIVACY.md), to which `/privacy` links.",
     )
-    terms_url: str | None = Field(
+    terms_url: PageUrl | None = Field(
         default=None,
-        max_length=500,
         alias="IMAGEN_TERMS_URL",
         description="Address of your terms of service (see TERMS.md), to which `/privacy` links.",
     )
@@ -38,10 +35,3 @@ class PrivacySettings(ServerSettings):
         "person uses `/forget`. Favourites are kept. With a request, its images are deleted as "
         "well.",
     )
-
-    @field_validator("privacy_url", "terms_url")
-    @classmethod
-    def _address(cls, url: str | None) -> str | None:
-        if url is not None and not re.fullmatch(r"https?://[^\s<>()]+", url):
-            raise ValueError("must be an address such as https://example.org/privacy")
-        return url

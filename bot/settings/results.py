@@ -3,13 +3,13 @@
 from typing import Literal
 
 from pydantic import Field
+from pydantic_settings import BaseSettings
 
 from bot.settings.image_check import ImageCheck
-from bot.settings.places import PlaceSettings
 from bot.settings.values import Ids
 
 
-class ResultSettings(PlaceSettings):
+class ResultSettings(BaseSettings):
     """See docs/settings.md."""
 
     buttons: Literal["everyone", "requester"] = Field(

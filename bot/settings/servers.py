@@ -1,11 +1,10 @@
 """The settings of what servers may decide for themselves."""
 
 from pydantic import Field
+from pydantic_settings import BaseSettings
 
-from bot.settings.api import ApiSettings
 
-
-class ServerSettings(ApiSettings):
+class ServerSettings(BaseSettings):
     """See docs/settings.md."""
 
     server_priority: int = Field(

@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-from bot.store.database import Database, erase_tokens_in
+from bot.store.database import Database
 from bot.store.faults import files_error, store_error
+from bot.store.whole_file import erase_tokens_in
 
 KEPT: Final = 7
 """Days for which a backup is kept: what was deleted since is in it."""

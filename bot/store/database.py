@@ -11,37 +11,27 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeGuard, TypeVar
-from uuid import uuid4
 
 import aiosqlite
 
 from bot.errors import StoreError
 from bot.store.faults import store_error
+from bot.store.migrating import MIGRATIONS, migrate
 from bot.store.place import Displaced, Place, saved_aside
 from bot.store.together import Work, Writer
+from bot.store.whole_file import OPENING_MS, PRAGMAS, copy, look_over, rewrite
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 BUSY_MS = 1_000
 """Short, because Discord must be answered within three seconds, even if the database is locked."""
-OPENING_MS = 5_000
-"""During opening, another process may be migrating the schema."""
-MIGRATING_MS = 30 * 60 * 1000
-"""While another process brings the schema up to date."""
 LOOKED_OVER_MAX = 64 * 1024**2
 """Bytes of a file that is looked over for damage before anything else is done with it. Larger ones
 take seconds, and are looked over once the bot is online."""
-PRAGMAS = (
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    # Overwrite erased tokens on disk instead of only unlinking them.
-    "PRAGMA secure_delete = ON",
-)
 DISK_ERRORS = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -100,12 +90,12 @@ class Database:
             try:
                 await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
                 writer = await stack.enter_async_context(_connect(path))
-                await _migrate(writer, path, migrations)
+                await migrate(writer, path, migrations)
                 reader = await stack.enter_async_context(_connect(path))
                 await reader.execute("PRAGMA query_only = ON")
                 large = (await asyncio.to_thread(path.stat)).st_size > LOOKED_OVER_MAX
                 if not large:
-                    await asyncio.to_thread(_look_over, path)
+                    await asyncio.to_thread(look_over, path)
                 for connection in (writer, reader):
                     await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
                 place = await asyncio.to_thread(Place.of, path)
@@ -201,7 +191,7 @@ class Database:
         if self._looked_over:
             return
         try:
-            await asyncio.to_thread(_look_over, self.path)
+            await asyncio.to_thread(look_over, self.path)
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
         self._looked_over = True
@@ -224,7 +214,7 @@ class Database:
         """Write a consistent snapshot of the whole database to the new file `target`."""
         try:
             # On a separate connection, so that readers do not wait for it.
-            await asyncio.to_thread(_copy, self.path, target)
+            await asyncio.to_thread(copy, self.path, target)
         except sqlite3.Error as error:
             raise store_error(target, error) from error
 
@@ -237,7 +227,7 @@ class Database:
         """
         async with self._lock:
             try:
-                await _undisturbed(asyncio.to_thread(_rewrite, self.path))
+                await _undisturbed(asyncio.to_thread(rewrite, self.path))
             except sqlite3.Error as error:
                 raise store_error(self.path, error) from error
 
@@ -284,107 +274,3 @@ async def _write_ahead(connection: aiosqlite.Connection) -> None:
             if pause is None:
                 raise
             await asyncio.sleep(pause)
-
-
-def _look_over(path: Path) -> None:
-    """Find damage before a job's row is read. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
-        [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if said != "ok":
-        raise sqlite3.DatabaseError(f"malformed: {said}")
-
-
-async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:
-    scripts = await asyncio.to_thread(read_scripts, folder)
-    version = await _version(connection)
-    if version > len(scripts):
-        raise StoreError(
-            f"{path}: written by a newer version (schema {version}, this one knows "
-            f"{len(scripts)}); update the bot, or move the file away to start with a new one",
-            lasting=True,
-        )
-    if 0 < version < len(scripts):
-        await _keep_as_it_was(path, version)
-    # Dropping a table to rebuild it would cascade to rows that refer to it (SQLite docs,
-    # lang_altertable).
-    await connection.execute("PRAGMA foreign_keys = OFF")
-    if version < len(scripts):
-        # Another process may be at it, which takes as long as the file is large.
-        await connection.execute(f"PRAGMA busy_timeout = {MIGRATING_MS}")
-    for number, sql in enumerate(scripts[version:], start=version + 1):
-        try:
-            await connection.executescript(
-                f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
-        except sqlite3.Error:
-            if connection.in_transaction:
-                await connection.rollback()
-            # Another process that started at the same time may have run this migration.
-            if await _version(connection) < number:
-                raise
-    await connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _copy(path: Path, target: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {OPENING_MS}")
-        connection.execute("VACUUM INTO ?", (str(target),))
-
-
-def _rewrite(path: Path) -> None:
-    """Raises sqlite3.Error."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for pragma in (*PRAGMAS, f"PRAGMA busy_timeout = {OPENING_MS}"):
-            connection.execute(pragma)
-        connection.execute("VACUUM")
-        # What was there before is also in the log, until that is emptied.
-        [busy] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[:1]
-        if busy:
-            raise sqlite3.OperationalError("database is locked")
-
-
-def erase_tokens_in(copy: Path) -> None:
-    """Delete interaction tokens, which are secrets, from a copy of the database to be kept."""
-    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-        connection.execute("PRAGMA secure_delete = ON")
-        named = "SELECT 1 FROM sqlite_schema WHERE name = ?"
-        if connection.execute(named, ("tokens",)).fetchone():
-            connection.execute("DELETE FROM tokens")
-        for table in ("forgettings", "forgotten_messages"):
-            if connection.execute(named, (table,)).fetchone():
-                connection.execute(f"UPDATE {table} SET token = NULL")  # noqa: S608
-
-
-async def _keep_as_it_was(path: Path, version: int) -> None:
-    """Copy the database before its schema changes, in case of a return to an older version."""
-    target = path.with_name(f"{path.stem}-schema-{version}{path.suffix}")
-    if await asyncio.to_thread(target.exists):
-        return
-    # A unique name keeps this atomic even if several processes start at the same time.
-    part = target.with_name(f"{target.name}.{uuid4().hex[:8]}.part")
-    try:
-        await asyncio.to_thread(_copy, path, part)
-        await asyncio.to_thread(erase_tokens_in, part)
-        await asyncio.to_thread(part.replace, target)
-    finally:
-        for left in (part, part.with_name(f"{part.name}-journal")):
-            await asyncio.to_thread(left.unlink, missing_ok=True)
-
-
-async def _version(connection: aiosqlite.Connection) -> int:
-    async with connection.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
-def read_scripts(folder: Path) -> list[str]:
-    """The migrations in order, numbered 0001, 0002, … without gaps.
-
-    Raises StoreError if there is a gap.
-    """
-    scripts = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    for number, script in enumerate(scripts, start=1):
-        if not script.name.startswith(f"{number:04}_"):
-            raise StoreError(f"{script}: expected migration {number:04} here")
-    return [script.read_text(encoding="utf-8") for script in scripts]

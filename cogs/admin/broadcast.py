@@ -8,7 +8,7 @@ from bot.chat.components import Component
 from bot.chat.forms import entered, open_form
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.acts import maintenance
-from bot.chat.ui.forms import BROADCAST, BroadcastFormId, BroadcastId, broadcast_form
+from bot.chat.ui.forms.broadcast import BROADCAST, BroadcastFormId, BroadcastId, broadcast_form
 from bot.errors import Refused
 from bot.store import Store, discord_community, discord_person
 from bot.store.forms import Entered

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from playground import components, forms, options
+from playground.accounts import Account, Role
 from playground.core import Core
 from playground.errors import ClientRefused
 from playground.interactions import Interaction
@@ -40,7 +41,7 @@ from playground.limits_commands import LOCALES
 from playground.options import File
 from playground.page.body import Malformed, shown
 from playground.rest import reactions
-from playground.state import Account, Channel, Message, Role
+from playground.state import Channel, Message
 from playground.user import User
 
 JsonObject = dict[str, Any]

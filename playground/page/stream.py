@@ -10,9 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from playground.accounts import Account
 from playground.core import Core
 from playground.page import views
-from playground.state import Account
 
 TOGETHER = 0.03
 """Seconds over which changes are batched: one REST request makes several."""

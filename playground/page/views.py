@@ -11,9 +11,10 @@ type 0 text, 1 DM, 2 voice, 3 group, 5 announcements, 11 thread or forum post, 1
 from typing import Any
 
 from playground import installs, payloads, permissions, threads
+from playground.accounts import Account
 from playground.core import Core
 from playground.limits_commands import LOCALES
-from playground.state import PRIVATE, Account, Channel, ChannelType, Message
+from playground.state import PRIVATE, Channel, ChannelType, Message
 
 JsonObject = dict[str, Any]
 SHOWN = 300

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from playground import payloads, permissions, threads
+from playground.accounts import Account
 from playground.core import Core
 from playground.errors import ApiError, direct_message, missing_permissions, unknown
 from playground.gateway import GUILD_REACTIONS
 from playground.rest.identity import channel_of
 from playground.rest.messages import message_of
 from playground.rest.route import Call, Route
-from playground.state import Account, Message
+from playground.state import Message
 
 JsonObject = dict[str, Any]
 MAX_EMOJI = 20

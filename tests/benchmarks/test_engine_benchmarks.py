@@ -15,8 +15,11 @@ import psutil
 import pytest
 import torch
 
-from benchmarks import adapters, bench_model, engine, sdxl_weights, side_by_side
-from benchmarks.bench_model import KEYS
+from benchmarks import adapters, bench_model, sdxl_weights, side_by_side
+from benchmarks.alone import alone
+from benchmarks.bench_model import KEYS, RAM
+from benchmarks.engine import __main__ as engine
+from benchmarks.engine import caps, cold, compiling, exactness, switching
 from benchmarks.page import FIGURES
 from benchmarks.side_by_side import Line
 from bot.engine import Engine, kernels
@@ -179,13 +182,14 @@ def test_the_engine(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = MagicMock(wraps=Engine)
-    monkeypatch.setattr(engine, "Engine", made)
+    for row in (exactness, cold, caps):
+        monkeypatch.setattr(row, "Engine", made)
     monkeypatch.setattr(engine, "in_memory", lambda _: False)
     assert engine.main([*arguments, "--memory", "16gb", "--cap", "7"]) == 0
-    _, alike, _, _, stopped, identical, cold, *capped = rows(capsys)
+    _, alike, _, _, stopped, identical, other, *capped = rows(capsys)
     # It comes right after the check between two steps, so the step that follows is the last one.
     assert (alike[-1], stopped[1], identical[1]) == ("yes", "1", "yes")
-    assert cold[3].endswith("×")
+    assert other[3].endswith("×")
     assert [ours for _, ours, *_ in capped] == ["painted, profile 8gb"] * 2
     # For comparing bytes with the first one, and the one on a cold disk; then the small card's.
     assert [call.kwargs["memory"] for call in made.call_args_list] == ["16gb", "16gb", "8gb"]
@@ -205,12 +209,12 @@ def test_every_timed_switch_is_one(
         copied.append(set())
         return time(work)
 
-    with bench_model.opened(options, model_cache=engine.RAM) as bench:
+    with bench_model.opened(options, model_cache=RAM) as bench:
         bench.paint(bench.request(steps=1, width=64, height=64))
         monkeypatch.setattr(PristineWeights, "copy_into", copy_into)
         monkeypatch.setattr(side_by_side, "seconds", timed)
-        monkeypatch.setattr(engine, "seconds", timed)
-        engine.switch(bench, 2)
+        monkeypatch.setattr(switching, "seconds", timed)
+        switching.switch(bench, 2)
     # Before it, the same model alone, alternating with nothing; after it, the copy (a lower bound).
     turns, copies = copied[6:12], copied[12:]
     ours = turns[::2]
@@ -226,7 +230,7 @@ def test_a_switch_that_is_none_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> 
         resident=resident, request=lambda **_: None, paint=lambda _: None, device="cpu"
     )
     with pytest.raises(RuntimeError, match="not switched: model, unet"):
-        engine.switch(bench, 1)
+        switching.switch(bench, 1)
 
 
 def test_a_folder_in_memory_is_not_taken_for_a_cold_disk(
@@ -237,37 +241,37 @@ def test_a_folder_in_memory_is_not_taken_for_a_cold_disk(
 
     mounts = [mount("/", "ext4"), mount(tmp_path.parent, "ext4"), mount(f"{tmp_path}0", "tmpfs")]
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
-    assert not engine.in_memory(tmp_path)
+    assert not cold.in_memory(tmp_path)
     mounts.insert(0, mount(tmp_path, "tmpfs"))
-    assert engine.in_memory(tmp_path / "weights")
+    assert cold.in_memory(tmp_path / "weights")
     with pytest.raises(SystemExit, match="in RAM"):
         engine.main([*arguments, "--only", "cold"])
     mounts.append(mount(tmp_path, "xfs"))  # hides the other mount, whose files cannot be seen now
-    assert not engine.in_memory(tmp_path)
+    assert not cold.in_memory(tmp_path)
 
 
 @pytest.mark.parametrize(("cap", "profile"), [(7, "8gb"), (7.9, "8gb"), (8, "11gb"), (9.3, "11gb")])
 def test_a_cap_stands_for_a_card(cap: float, profile: str) -> None:
-    assert engine.profile_under(cap) == profile
+    assert caps.profile_under(cap) == profile
 
 
 def test_only_a_want_of_memory_is_called_so() -> None:
     def fail(code: str) -> str:
         raise JobFailed(code)
 
-    assert engine._reserved(lambda: fail("memory.out")) == "out of memory"
+    assert caps._reserved(lambda: fail("memory.out")) == "out of memory"
     with pytest.raises(JobFailed):
-        engine._reserved(lambda: fail("adapter.gone"))
+        caps._reserved(lambda: fail("adapter.gone"))
 
 
 def test_compiled_code(options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced as for a GPU, but computed by torch's own kernels, in this process."""
-    monkeypatch.setattr(engine, "alone", lambda work, *arguments: work(*arguments))
+    monkeypatch.setattr(compiling, "alone", lambda work, *arguments: work(*arguments))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "put back by monkeypatch")
     monkeypatch.setattr(kernels, "Kernels", lambda _, real=kernels.Kernels: real("eager"))
-    monkeypatch.setattr(engine, "SWITCHES", 4)
-    monkeypatch.setattr(engine, "STARTS", engine.STARTS[:1])  # tracing each takes long
-    start, request, again = engine.compiled(options)
+    monkeypatch.setattr(compiling, "SWITCHES", 4)
+    monkeypatch.setattr(compiling, "STARTS", compiling.STARTS[:1])  # tracing each takes long
+    start, request, again = compiling.compiled(options)
     assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).is_absolute()
     assert start.ours.endswith(" s")
     assert request.what.endswith(", compiled")
@@ -275,7 +279,7 @@ def test_compiled_code(options: argparse.Namespace, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_start_is_a_process_of_its_own() -> None:
-    assert engine.alone(os.getpid) != os.getpid()
+    assert alone(os.getpid) != os.getpid()
 
 
 def test_every_start_is_alone_and_finds_the_same_code(
@@ -287,10 +291,10 @@ def test_every_start_is_alone_and_finds_the_same_code(
         starts.append(call)
         return []
 
-    monkeypatch.setattr(engine, "alone", alone)
-    assert list(engine.compiled(options)) == []
+    monkeypatch.setattr(compiling, "alone", alone)
+    assert list(compiling.compiled(options)) == []
     (work, _, *first), (_, _, *second) = starts
-    assert work is engine.started
+    assert work is compiling.started
     assert first[0] != second[0]
     assert first[1] == second[1]
 

@@ -8,8 +8,8 @@ import pytest
 from catalog import LiveCatalog, locate, problems_of
 from catalog import live as live_module
 from catalog.weight_files import config_file
+from tests.catalog.files import lora_bytes
 from tests.catalog.home import Home
-from tests.catalog.test_dropins import lora_bytes
 
 CONFIG = {"peft_type": "LORA", "r": 4, "lora_alpha": 16}
 

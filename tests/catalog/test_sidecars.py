@@ -14,8 +14,8 @@ from catalog.sidecars import SIDECAR_MAX, SUFFIXES
 from catalog.sidecars import files as files_module
 from catalog.sidecars.fields import fields_of
 from catalog.sidecars.plain_text import plain_text
+from tests.catalog.files import lora_bytes
 from tests.catalog.home import Home
-from tests.catalog.test_dropins import lora_bytes
 
 VERSION = {
     "id": 7,

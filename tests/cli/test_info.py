@@ -10,7 +10,7 @@ from bot.cli.arguments import parser
 from bot.cli.info import info
 from bot.settings import Settings
 from tests.files.image_info import samples, writers
-from tests.request.test_compose import CATALOG
+from tests.request.composing import CATALOG
 
 
 @pytest.fixture

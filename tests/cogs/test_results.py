@@ -13,7 +13,8 @@ from unittest.mock import create_autospec, patch
 import discord
 import pytest
 
-from bot.chat.ui.forms import CompareFormId, EditFormId
+from bot.chat.ui.forms.compare import CompareFormId
+from bot.chat.ui.forms.edit import EditFormId
 from bot.chat.ui.picking import EnlargeId
 from bot.errors import Refused
 from bot.files.inputs import Inputs

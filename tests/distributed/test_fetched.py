@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.distributed import fetching as fetching_module
-from bot.distributed.fetched import LOCK, PARTIAL, USED, Fetched, SentFile
+from bot.distributed.fetched import LOCK, PARTIAL, Fetched, SentFile
 from bot.distributed.parts import Kind
 from bot.distributed.source import FetchFailed
+from bot.distributed.uses import USED
 from bot.order import Order
 from tests.distributed.bot_files import cutting
 from tests.distributed.machines import BOT, Machine, everything, put, sha256
@@ -196,7 +197,7 @@ class TestShared:
     ) -> None:
         fetched, in_use = Fetched(tmp_path, 20), iter([False, True])
         keep(fetched, A, 10)
-        monkeypatch.setattr(fetched, "_in_use", lambda _: next(in_use))
+        monkeypatch.setattr(fetched._uses, "has", lambda _: next(in_use))
         assert not makes_room(fetched, 15)
         assert fetched.find(A)
         assert Fetched(tmp_path, 20).find(A)

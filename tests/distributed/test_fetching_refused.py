@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from bot.distributed import source as source_module
-from bot.distributed.fetched import LOCK, PARTIAL, USED
+from bot.distributed.fetched import LOCK, PARTIAL
 from bot.distributed.localising import SCHEME
 from bot.distributed.source import FetchFailed
+from bot.distributed.uses import USED
 from bot.order import Order
 from tests.distributed.bot_files import Interface, answering, ok
 from tests.distributed.machines import BOT, Machine, bare_worker, sha256

@@ -12,7 +12,7 @@ from bot.privacy.export import OF_JOBS, ROWS
 from bot.settings import Settings, names_of
 from bot.store import COLUMNS, Span, Store
 from bot.store.backup import COPIES_KEPT, KEPT
-from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.migrating import MIGRATIONS, read_scripts
 from bot.store.personal.rows import TABLES
 from tests.docs.pages import ROOT
 from tests.store.every_table import INDEX, fill_every_table

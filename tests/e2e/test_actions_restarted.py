@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.migrating import MIGRATIONS, read_scripts
 from playground import Playground
 from tests.e2e.acting import forged, outcome
 from tests.e2e.conftest import CANARY

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +37,25 @@ def fresh(models_dir: Path, tmp_path: Path) -> Iterator[Engine]:
     engine = Engine(models_dir=models_dir, hashes_file=hashes, memory="full")
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def keeping(models_dir: Path, tmp_path: Path) -> Any:
+    """Makes an engine that keeps that many bytes of checkpoints in RAM."""
+    engines: list[Engine] = []
+
+    def make(limit: int, **options: Any) -> Engine:
+        hashes = tmp_path / "hashes.json"
+        options.setdefault("memory", "full")
+        engine = Engine(
+            models_dir=models_dir,
+            hashes_file=hashes,
+            model_cache=limit,
+            **options,
+        )
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()

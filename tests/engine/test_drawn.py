@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from bot.files.metadata import encode_png, infotext, read_png
+from bot.files.metadata import infotext, read_png
 from bot.request import Draft, GenerationRequest, compose
 from bot.request.dialects.infotext import parse_infotext
 from catalog import Catalog, EmbeddingEntry, Embeddings, WildcardFile, Wildcards
 from tests.engine.factories import catalog, digests, kohya_lora, paint, save
+from tests.files.pngs import encode_png
 
 pytestmark = pytest.mark.long
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import JobFailed
-from bot.files.metadata import encode_png, infotext, read_png
+from bot.files.metadata import infotext, read_png
 from bot.painting import Painting
 from bot.progress import Notice
 from bot.recipe import Recipe
@@ -28,6 +28,7 @@ from tests.engine.factories import (
     request,
     save,
 )
+from tests.files.pngs import encode_png
 
 pytestmark = pytest.mark.long
 

@@ -1,6 +1,5 @@
 """The images of requests that are refused after all are not kept, and no one else's are dropped."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,8 @@ from bot.files.housekeeping import InputsOfCancelled
 from bot.files.inputs import Inputs
 from bot.request import InitImage
 from bot.store import Store
-from tests.files.test_housekeeping import png
+from tests.files.keeping import png
 from tests.store.factories import new_job, request
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "imagen.sqlite3") as store:
-        yield store
 
 
 @pytest.fixture

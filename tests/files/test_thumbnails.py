@@ -11,8 +11,7 @@ from bot.files import thumbnails
 from bot.files.erasing import erase
 from bot.files.thumbnails import SIDE, Thumbnails, prune_thumbnails, thumbnail_of
 from bot.store import Store
-from tests.files.test_housekeeping import housekeeping, painted
-from tests.files.test_housekeeping import store as store
+from tests.files.keeping import housekeeping, painted
 from tests.store.factories import record
 
 

@@ -35,8 +35,8 @@ async def test_two_managers_do_not_overwrite_each_other(store: Store, levels: Le
     await asyncio.gather(
         *(Levels(store).change(Level.SERVER, PLACE, {name: fields[name]}) for name in fields)
     )
-    kept = await Levels(store).set_at(Level.SERVER, PLACE)
-    assert kept.model_dump(exclude_none=True, include=set(fields)) == fields
+    seen = await Levels(store).seen_from(Level.SERVER, PLACE)
+    assert seen.server.model_dump(exclude_none=True, include=set(fields)) == fields
 
 
 async def test_a_change_says_what_was_before_and_none_resets(levels: Levels) -> None:

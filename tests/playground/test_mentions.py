@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from playground.accounts import Member, Role
 from playground.mentions import pinged
-from playground.state import Channel, ChannelType, Guild, Member, Role, World
+from playground.state import Channel, ChannelType, Guild
+from playground.world import World
 
 Json = dict[str, Any]
 

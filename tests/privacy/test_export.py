@@ -13,7 +13,7 @@ from bot.files.inputs import Inputs
 from bot.privacy import Contents, Exporter
 from bot.request import InitImage
 from bot.store import Span, Store
-from tests.files.test_housekeeping import png
+from tests.files.keeping import png
 from tests.privacy.test_forgetter import PERSON, painted
 from tests.store.factories import new_job, request
 from tests.store.test_personal import WHO, execute

@@ -15,7 +15,7 @@ from bot.privacy import Forgetter
 from bot.request import InitImage
 from bot.store import Job, JobState, NewJob, Span, Store, now_ms
 from bot.store.personal.forgetting import TOLD_WITHIN_MS, TRACES, Forgettings
-from tests.files.test_housekeeping import png
+from tests.files.keeping import png
 from tests.store.factories import new_job, painting, request, running
 from tests.store.test_personal import SECRET, WHO, bytes_of, execute, fill, traces
 

@@ -1,5 +1,6 @@
 """Queues with one lane, and takers of their jobs."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -48,3 +49,19 @@ async def entered(queue: JobQueue, *asked: NewJob) -> list[str]:
 
 def of(user: int, model: str = "demo", **fields: Any) -> NewJob:
     return new_job(user_id=user, request=request(model=model), **fields)
+
+
+def queue_with(store: Store, *loaded: str | None) -> JobQueue:
+    """A queue whose lanes have these models loaded."""
+    lanes = []
+    for n, model in enumerate(loaded):
+        lane = Lane(f"gpu{n}")
+        lane.last = InPlace(model)
+        lanes.append(lane)
+    return JobQueue(store, lanes)
+
+
+async def settled() -> None:
+    """Everything that can go on without anything happening has gone on."""
+    for _ in range(50):
+        await asyncio.sleep(0.002)

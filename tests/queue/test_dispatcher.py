@@ -8,14 +8,14 @@ import pytest
 from bot.queue.dispatcher import Dispatcher
 from bot.queue.lanes import Lane
 from bot.queue.policy import Next
-from tests.queue.test_policy import job
+from tests.queue.waiting import asked
 
 
 async def test_a_choice_that_fails_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bot.queue.dispatcher.PAUSE", 0.01)
-    choice = Next(job("a"))
+    choice = Next(asked("a"))
     tries = 0
 
     def choose(free: Sequence[Lane]) -> Next | None:

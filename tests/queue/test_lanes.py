@@ -1,194 +1,20 @@
-"""Several lanes: what holds for any queue and one to eight lanes (hypothesis), and the queue."""
+"""Queues with several lanes: which gets a job, and that none is left lying."""
 
 import asyncio
-import heapq
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.errors import StoreError
 from bot.queue import JobQueue, Lane
-from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
+from bot.queue.policy import InPlace, Line, Next, Waiting
 from bot.recipe import Environment, environment_id, place_id
 from bot.request import EmbeddingUse, Reference, Upscale
 from bot.store import Job, JobState, Store
-from tests.queue.lanes import ORIGINS, entered, of
+from tests.queue.lanes import ORIGINS, entered, of, queue_with, settled
 from tests.store.factories import new_job, request
-
-MODELS = ("a", "b", "c", "d")
-LANES = st.integers(1, 8)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One choice: who was waiting, what the free lanes had loaded, and when."""
-
-    choice: Next
-    waiting: tuple[Waiting, ...]
-    free: tuple[InPlace, ...]
-    now: float
-
-    @property
-    def lane(self) -> InPlace:
-        return self.free[self.choice.lane]
-
-
-@st.composite
-def arrivals(draw: st.DrawFn) -> list[tuple[float, float, Waiting]]:
-    """When each job arrives, how long it takes, and the job; a user's jobs arrive in order."""
-    found = []
-    at = 0.0
-    for n in range(draw(st.integers(1, 60))):
-        at += draw(st.sampled_from([0.0, 0.0, 0.0, 1.0, 20.0, 200.0]))
-        waiting = Waiting(
-            str(n),
-            f"p{draw(st.integers(1, 9))}",
-            n,
-            draw(st.sampled_from(MODELS)),
-            draw(st.sampled_from([(), ("x:1",)])),
-            priority=draw(st.sampled_from([0, 0, 0, 1])),
-        )
-        found.append((at, draw(st.sampled_from([1.0, 7.0, 90.0])), waiting))
-    return found
-
-
-def played(coming: list[tuple[float, float, Waiting]], lanes: int) -> list[Decision]:
-    """Serve them all. A free lane takes what the policy gives it at once."""
-    line, seconds = Line(), {job.id: taken for _, taken, job in coming}
-    in_place = [InPlace() for _ in range(lanes)]
-    free = set(range(lanes))
-    moments = [(at, 0, n) for n, (at, _, _) in enumerate(coming)]
-    heapq.heapify(moments)
-    decisions = []
-    while moments:
-        now = moments[0][0]
-        while moments and moments[0][0] == now:
-            _, kind, number = heapq.heappop(moments)
-            if kind == 0:
-                line.add(coming[number][2])
-            else:
-                free.add(number)
-        while True:
-            order = sorted(free)
-            waiting = tuple(line)
-            choice = line.choose([in_place[lane] for lane in order], now)
-            # No lane is idle while a job could run.
-            assert (choice is None) == (not waiting or not order)
-            if choice is None:
-                break
-            here = tuple(in_place[lane] for lane in order)
-            decisions.append(Decision(choice, waiting, here, now))
-            line.take(choice, now)
-            lane = order[choice.lane]
-            in_place[lane] = choice.job.needs
-            free.remove(lane)
-            heapq.heappush(moments, (now + seconds[choice.job.id], 1, lane))
-    return decisions
-
-
-@given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
-def test_each_is_served_once_and_each_persons_in_order(
-    coming: list[tuple[float, float, Waiting]], lanes: int
-) -> None:
-    order = [decision.choice.job for decision in played(coming, lanes)]
-    assert sorted(job.id for job in order) == sorted(job.id for _, _, job in coming)
-    for person in {job.person for job in order}:
-        arrived = [job.arrived for job in order if job.person == person]
-        assert arrived == sorted(arrived)
-
-
-@given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
-def test_no_turn_is_passed_more_often_or_for_longer_than_the_bound(
-    coming: list[tuple[float, float, Waiting]], lanes: int
-) -> None:
-    first: dict[str, float] = {}
-    times: dict[str, int] = {}
-    for decision in played(coming, lanes):
-        for job_id in decision.choice.passed:
-            assert decision.now - first.setdefault(job_id, decision.now) < PATIENCE
-            times[job_id] = times.get(job_id, 0) + 1
-            assert times[job_id] <= LOOKAHEAD
-
-
-@given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
-def test_a_model_in_place_is_kept_for_those_who_want_it(
-    coming: list[tuple[float, float, Waiting]], lanes: int
-) -> None:
-    """A lane switches models only if no one who may go first fits any free lane."""
-    for decision in played(coming, lanes):
-        chosen = decision.choice.job
-        assert missing(chosen, decision.lane) == min(missing(chosen, h) for h in decision.free)
-        if missing(chosen, decision.lane) < SWITCH or chosen.waited_enough(decision.now):
-            continue
-        heads: dict[str, Waiting] = {}
-        for job in sorted(decision.waiting, key=lambda job: job.arrived):
-            heads.setdefault(job.person, job)
-        top = max(job.priority for job in heads.values())
-        peers = [job for job in heads.values() if job.priority == top]
-        assert len(peers) <= LOOKAHEAD
-        assert all(missing(p, h) >= SWITCH for p in peers for h in decision.free)
-
-
-@given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
-def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
-    coming: list[tuple[float, float, Waiting]], lanes: int
-) -> None:
-    for decision in played(coming, lanes):
-        chosen, lane = decision.choice.job, decision.lane
-        if missing(chosen, lane) == SWITCH and lane.model is not None:
-            assert all(here.model is not None for here in decision.free)
-
-
-@given(st.integers(1, 8), st.integers(2, 12))
-@settings(deadline=None, max_examples=40)
-def test_no_one_starves_while_others_never_stop_asking(lanes: int, others: int) -> None:
-    """One cold job; all others want what every lane has, and request again at once."""
-    line = Line([Waiting("patient", "p0", 0, "cold")])
-    for n in range(1, others + 1):
-        line.add(Waiting(f"{n}", f"p{n}", n, "warm"))
-    arrived, free = others, [InPlace("warm")] * lanes
-    for moment in range(others + LOOKAHEAD + 2):
-        choice = line.choose(free, float(moment))
-        assert choice is not None
-        line.take(choice, float(moment))
-        if choice.job.id == "patient":
-            return
-        arrived += 1
-        line.add(Waiting(f"n{arrived}", choice.job.person, arrived, "warm"))
-    pytest.fail("the cold job was never served")
-
-
-# The queue
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "x.sqlite3") as opened:
-        yield opened
-
-
-def queue_with(store: Store, *loaded: str | None) -> JobQueue:
-    """A queue whose lanes have these models loaded."""
-    lanes = []
-    for n, model in enumerate(loaded):
-        lane = Lane(f"gpu{n}")
-        lane.last = InPlace(model)
-        lanes.append(lane)
-    return JobQueue(store, lanes)
-
-
-async def settled() -> None:
-    for _ in range(50):
-        await asyncio.sleep(0.001)
 
 
 async def test_each_job_goes_to_the_lane_that_has_its_model(store: Store) -> None:
@@ -426,62 +252,6 @@ async def test_accepting_that_is_cancelled_leaves_nothing_behind(store: Store) -
     assert await store.jobs_in(JobState.PENDING, ORIGINS) == []
 
 
-async def test_a_suspect_runs_alone(store: Store) -> None:
-    """While another job runs it waits, and while it runs the others do."""
-    first = await store.accept(of(1))
-    assert await store.start(first.id)
-    await store.requeue_all(ORIGINS)
-    queue = JobQueue(store, [Lane("x"), Lane("y")])
-    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
-    [other] = await entered(queue, of(2))
-    one, two = queue.lanes
-    assert (await queue.next(one)).id == other
-    waiting = asyncio.create_task(queue.next(two))
-    await _settled()
-    assert not waiting.done()
-    also = asyncio.create_task(queue.next(one))
-    queue.leave(other)
-    [done], [still] = await asyncio.wait({waiting, also}, return_when=asyncio.FIRST_COMPLETED)
-    assert done.result().id == first.id
-    [last] = await entered(queue, of(3))
-    await _settled()
-    assert not still.done()
-    queue.leave(first.id)
-    resting = next(
-        lane for lane in queue.lanes if lane.running is None and lane not in queue._dispatcher
-    )
-    third = asyncio.create_task(queue.next(resting))
-    [found], [idle] = await asyncio.wait({still, third}, return_when=asyncio.FIRST_COMPLETED)
-    assert found.result().id == last
-    idle.cancel()
-
-
-async def _settled() -> None:
-    """Everything that can go on without anything happening has gone on."""
-    for _ in range(50):
-        await asyncio.sleep(0.002)
-
-
-async def test_a_suspect_does_not_begin_while_another_job_is_being_saved(store: Store) -> None:
-    first = await store.accept(of(1))
-    assert await store.start(first.id)
-    await store.requeue_all(ORIGINS)
-    queue = JobQueue(store, [Lane("x")])
-    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
-    [other] = await entered(queue, of(2))
-    [lane] = queue.lanes
-    saved = await queue.next(lane)
-    assert saved.id == other
-    queue.hand_over(replace(saved, painted_at=1))
-    assert lane.running is None
-    waiting = asyncio.create_task(queue.next(lane))
-    await _settled()
-    assert not waiting.done()
-    assert [*queue.places()] == [other, first.id]
-    queue.leave(other)
-    assert (await asyncio.wait_for(waiting, 20)).id == first.id
-
-
 async def test_a_job_behind_very_many_that_no_lane_is_able_to_run_starts(store: Store) -> None:
     queue = queue_with(store, "a")
     [lane] = queue.lanes
@@ -521,52 +291,3 @@ async def test_a_job_whose_files_no_lane_has_holds_up_none_that_lacks_nothing(
         assert job.id == expected
         queue.leave(job.id)
     assert stuck in queue
-
-
-@pytest.mark.parametrize("isolated", [False, True], ids=["threads", "a thread and a worker"])
-async def test_a_suspect_does_not_wait_for_ever_where_other_jobs_always_run(
-    store: Store, *, isolated: bool
-) -> None:
-    """On two lanes of which one is always busy, it waits for the bound and no longer."""
-    first = await store.accept(of(1))
-    assert await store.start(first.id)
-    await store.requeue_all(ORIGINS)
-    queue = JobQueue(store, [Lane("x"), other := Lane("y", isolated=isolated)])
-    if isolated:
-        other.able = lambda job: not job.suspect
-    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
-    ended: set[str] = set()
-
-    async def work(lane: Lane) -> None:
-        while first.id not in ended:
-            job = await queue.next(lane)
-            if job.id == first.id:
-                others = [one for one in queue.lanes if one.running and not one.isolated]
-                assert others == [lane]
-            else:
-                await entered(queue, of(number := len(ended) + 2), of(number))
-            await asyncio.sleep(0.002)
-            queue.leave(job.id)
-            ended.add(job.id)
-
-    await entered(queue, *(of(user) for user in range(2, 8)))
-    working = [asyncio.create_task(work(lane)) for lane in queue.lanes]
-    async with asyncio.timeout(30):
-        await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-    for task in working:
-        task.cancel()
-    outcomes = await asyncio.gather(*working, return_exceptions=True)
-    assert not [one for one in outcomes if isinstance(one, Exception)]
-    assert first.id in ended
-    assert len(ended) <= 2 * 2 * LOOKAHEAD + 3  # each of them generates as many
-
-
-async def test_a_suspect_in_the_bots_process_keeps_no_other_machine_waiting(store: Store) -> None:
-    first = await store.accept(of(1))
-    assert await store.start(first.id)
-    await store.requeue_all(ORIGINS)
-    queue = JobQueue(store, [here := Lane("x"), elsewhere := Lane("y", isolated=True)])
-    await queue.line_up(await store.jobs_in(JobState.PENDING, ORIGINS))
-    assert (await queue.next(here)).id == first.id
-    [job_id] = await entered(queue, of(2))
-    assert (await asyncio.wait_for(queue.next(elsewhere), 5)).id == job_id

@@ -1,9 +1,7 @@
 """A long queue: places are told without forecasting everybody for each request."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +19,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "x.sqlite3") as opened:
-        yield opened
 
 
 async def taught(store: Store, clock: Clock) -> JobQueue:

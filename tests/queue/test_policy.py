@@ -1,9 +1,6 @@
-"""Who is next: examples of the order, and what holds for any queue (hypothesis)."""
+"""Who is next: examples of the order, of its bounds and of its exceptions."""
 
 from dataclasses import replace
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.queue.policy import (
     ADAPTERS_AHEAD,
@@ -16,24 +13,7 @@ from bot.queue.policy import (
     Next,
     Waiting,
 )
-
-HERE = InPlace("warm", ("a:1",))
-NOTHING = InPlace()
-
-
-def job(name: str, user: int = 1, arrived: int = 0, model: str = "cold", **more: object) -> Waiting:
-    return replace(Waiting(name, f"u{user:03}", arrived, model), **more)  # type: ignore[arg-type]
-
-
-def drained(line: Line, here: InPlace = NOTHING, now: float = 100.0) -> list[str]:
-    """Everyone in the order in which they are served, one second each."""
-    order = []
-    while (choice := line.choose([here], now)) is not None:
-        line.take(choice, now)
-        order.append(choice.job.id)
-        here, now = choice.job.needs, now + 1
-    assert len(line) == 0
-    return order
+from tests.queue.waiting import HERE, NOTHING, asked, drained
 
 
 class TestTheOrder:
@@ -42,43 +22,43 @@ class TestTheOrder:
 
     def test_users_take_turns(self) -> None:
         line = Line(
-            [job(f"a{n}", 1, n) for n in range(3)] + [job(f"b{n}", 2, 10 + n) for n in range(2)]
+            [asked(f"a{n}", 1, n) for n in range(3)] + [asked(f"b{n}", 2, 10 + n) for n in range(2)]
         )
         assert drained(line) == ["a0", "b0", "a1", "b1", "a2"]
 
     def test_whoever_was_served_longest_ago_comes_first(self) -> None:
-        waiting = [job("a", 1, 0), job("b", 2, 1), job("c", 3, 2)]
+        waiting = [asked("a", 1, 0), asked("b", 2, 1), asked("c", 3, 2)]
         assert drained(Line(waiting, {"u001": 30, "u002": 10})) == ["c", "b", "a"]
 
     def test_a_turn_that_is_known_already_is_not_forgotten(self) -> None:
-        line = Line([job("a", 1, 0), job("b", 2, 1)])
+        line = Line([asked("a", 1, 0), asked("b", 2, 1)])
         line.serve("u001", 20)
         line.serve("u002", 10)
         line.serve("u001", 5)
         assert drained(line) == ["b", "a"]
 
     def test_what_was_interrupted_goes_on_first(self) -> None:
-        waiting = [job("a", 1, 0, "warm"), job("b", 2, 1, interrupted=True)]
+        waiting = [asked("a", 1, 0, "warm"), asked("b", 2, 1, interrupted=True)]
         assert drained(Line(waiting, {"u002": 50}), HERE) == ["b", "a"]
 
     def test_who_fits_what_is_loaded_goes_ahead(self) -> None:
         waiting = [
-            job("cold", 1, 0),
-            job("model", 2, 1, "warm"),
-            job("both", 3, 2, "warm", adapters=("a:1",)),
+            asked("cold", 1, 0),
+            asked("model", 2, 1, "warm"),
+            asked("both", 3, 2, "warm", adapters=("a:1",)),
         ]
         assert drained(Line(waiting), HERE) == ["both", "model", "cold"]
 
     def test_nobody_overtakes_themselves(self) -> None:
-        assert drained(Line([job("a", 1, 0), job("b", 1, 1, "warm")]), HERE) == ["a", "b"]
+        assert drained(Line([asked("a", 1, 0), asked("b", 1, 1, "warm")]), HERE) == ["a", "b"]
 
     def test_a_later_arrival_is_sorted_in(self) -> None:
-        line = Line([job("b", 1, 2)])
-        line.add(job("a", 1, 1))
+        line = Line([asked("b", 1, 2)])
+        line.add(asked("a", 1, 1))
         assert drained(line) == ["a", "b"]
 
     def test_who_leaves_is_not_served(self) -> None:
-        line = Line([job("a", 1, 0), job("b", 1, 1), job("c", 2, 2)])
+        line = Line([asked("a", 1, 0), asked("b", 1, 1), asked("c", 2, 2)])
         removed = line.remove("a")
         assert removed is not None
         assert removed.id == "a"
@@ -86,27 +66,27 @@ class TestTheOrder:
         assert drained(line) == ["b", "c"]
 
     def test_a_copy_is_on_its_own(self) -> None:
-        line = Line([job("a", 1, 0), job("b", 2, 1)])
+        line = Line([asked("a", 1, 0), asked("b", 2, 1)])
         drained(line.copy())
         assert drained(line) == ["a", "b"]
 
     def test_priorities_go_ahead(self) -> None:
-        waiting = [job("a", 1, 0), job("b", 2, 1, priority=1), job("c", 3, 2, priority=2)]
+        waiting = [asked("a", 1, 0), asked("b", 2, 1, priority=1), asked("c", 3, 2, priority=2)]
         assert drained(Line(waiting)) == ["c", "b", "a"]
 
     def test_what_is_loaded_does_not_outweigh_a_priority(self) -> None:
-        waiting = [job("a", 1, 0, "warm"), job("b", 2, 1, priority=1)]
+        waiting = [asked("a", 1, 0, "warm"), asked("b", 2, 1, priority=1)]
         assert drained(Line(waiting), HERE) == ["b", "a"]
 
 
 class TestTheBounds:
     def test_at_most_so_many_go_ahead(self) -> None:
-        waiting = [job("due", 0, 0)]
-        waiting += [job(str(n), n, n, "warm") for n in range(1, LOOKAHEAD + 10)]
+        waiting = [asked("due", 0, 0)]
+        waiting += [asked(str(n), n, n, "warm") for n in range(1, LOOKAHEAD + 10)]
         assert drained(Line(waiting), HERE).index("due") == LOOKAHEAD
 
     def test_nor_for_longer_than_so_long(self) -> None:
-        line = Line([job("due", 0, 0), *(job(str(n), n, n, "warm") for n in range(1, 9))])
+        line = Line([asked("due", 0, 0), *(asked(str(n), n, n, "warm") for n in range(1, 9))])
         times = [0.0, PATIENCE - 1.0, float(PATIENCE)]
         chosen = []
         for now in times:
@@ -117,18 +97,18 @@ class TestTheBounds:
         assert chosen == ["1", "2", "due"]
 
     def test_it_is_not_looked_for_further_back(self) -> None:
-        waiting = [job(f"cold{n}", n, n, f"m{n}") for n in range(LOOKAHEAD)]
-        line = Line([*waiting, job("warm", 99, 99, "warm")])
+        waiting = [asked(f"cold{n}", n, n, f"m{n}") for n in range(LOOKAHEAD)]
+        line = Line([*waiting, asked("warm", 99, 99, "warm")])
         assert line.choose([HERE], 0) == Next(waiting[0])
 
     def test_for_its_loras_alone_few_go_ahead(self) -> None:
-        waiting = [job("due", 0, 0, "warm")]
-        waiting += [job(str(n), n, n, "warm", adapters=("a:1",)) for n in range(1, 20)]
+        waiting = [asked("due", 0, 0, "warm")]
+        waiting += [asked(str(n), n, n, "warm", adapters=("a:1",)) for n in range(1, 20)]
         assert drained(Line(waiting), HERE).index("due") == ADAPTERS_AHEAD
 
     def test_whose_turn_it_was_is_said(self) -> None:
         line = Line(
-            [job("a", 1, 0), job("b", 2, 1, priority=1), job("c", 3, 2, "warm", priority=1)]
+            [asked("a", 1, 0), asked("b", 2, 1, priority=1), asked("c", 3, 2, "warm", priority=1)]
         )
         choice = line.choose([HERE], 7)
         assert choice is not None
@@ -139,178 +119,19 @@ class TestTheBounds:
 
     def test_among_those_of_priority_there_is_a_bound_too(self) -> None:
         waiting = [
-            job("a", 1, 0),
-            job("due", 2, 1, priority=1, passed=LOOKAHEAD),
-            job("warm", 3, 2, "warm", priority=1),
+            asked("a", 1, 0),
+            asked("due", 2, 1, priority=1, passed=LOOKAHEAD),
+            asked("warm", 3, 2, "warm", priority=1),
         ]
         assert drained(Line(waiting), HERE) == ["due", "warm", "a"]
 
     def test_what_was_passed_before_a_restart_counts(self) -> None:
-        waiting = [job("due", 0, 0, passed=LOOKAHEAD), job("warm", 1, 1, "warm")]
+        waiting = [asked("due", 0, 0, passed=LOOKAHEAD), asked("warm", 1, 1, "warm")]
         assert drained(Line(waiting), HERE) == ["due", "warm"]
 
 
-MODELS = st.sampled_from(["warm", "x", "y"])
-ADAPTERS = st.sampled_from([(), ("a:1",), ("b:1", "a:1")])
-
-
-@st.composite
-def arrivals(draw: st.DrawFn) -> list[tuple[int, Waiting]]:
-    """Jobs, and how many others are served before each arrives."""
-    found = []
-    for n in range(draw(st.integers(1, 40))):
-        waiting = Waiting(
-            str(n),
-            f"u{draw(st.integers(1, 8))}",
-            n,
-            draw(MODELS),
-            draw(ADAPTERS),
-            priority=draw(st.sampled_from([0, 0, 0, 1, 2])),
-        )
-        found.append((draw(st.integers(0, 40)), waiting))
-    return found
-
-
-def play(
-    coming: list[tuple[int, Waiting]], seconds: float
-) -> list[tuple[int, Next, list[Waiting]]]:
-    """Serve them all, one every `seconds`: the time, the choice, and who was waiting then."""
-    line, here, moment = Line(), InPlace("warm"), 0
-    history = []
-    # A user's later jobs come later.
-    by_person: dict[str, int] = {}
-    queue = []
-    for at, waiting in coming:
-        at = by_person[waiting.person] = max(at, by_person.get(waiting.person, 0))
-        queue.append((at, waiting))
-    queue.sort(key=lambda pair: (pair[0], pair[1].arrived))
-    while queue or len(line):
-        while queue and queue[0][0] <= moment:
-            line.add(queue.pop(0)[1])
-        present = list(line)
-        choice = line.choose([here], moment * seconds)
-        assert (choice is not None) == bool(present)  # never idle while someone waits
-        if choice is not None:
-            line.take(choice, moment * seconds)
-            here = choice.job.needs
-            history.append((moment, choice, present))
-        moment += 1
-    return history
-
-
-@given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
-@settings(deadline=None, max_examples=50)
-def test_everybody_is_served_once_and_each_user_in_order(
-    coming: list[tuple[int, Waiting]], seconds: float
-) -> None:
-    order = [choice.job for _, choice, _ in play(coming, seconds)]
-    assert sorted(job.id for job in order) == sorted(job.id for _, job in coming)
-    for user in {job.person for job in order}:
-        arrived = [job.arrived for job in order if job.person == user]
-        assert arrived == sorted(arrived)
-
-
-@given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
-@settings(deadline=None, max_examples=50)
-def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
-    coming: list[tuple[int, Waiting]], seconds: float
-) -> None:
-    first: dict[str, float] = {}
-    times: dict[str, int] = {}
-    for moment, choice, _ in play(coming, seconds):
-        for job_id in choice.passed:
-            now = moment * seconds
-            assert now - first.setdefault(job_id, now) < PATIENCE
-            times[job_id] = times.get(job_id, 0) + 1
-            assert times[job_id] <= LOOKAHEAD
-
-
-@given(arrivals())
-@settings(deadline=None, max_examples=50)
-def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
-    coming: list[tuple[int, Waiting]],
-) -> None:
-    """While someone waits, no other user is served more than once: round-robin."""
-    plain = [(at, replace(job, model="warm", adapters=(), priority=0)) for at, job in coming]
-    history = play(plain, 1.0)
-    waiting_since: dict[str, int] = {}
-    for moment, _, present in history:
-        for job in present:
-            waiting_since.setdefault(job.id, moment)
-    for moment, choice, _ in history:
-        chosen = choice.job
-        # Since it became its user's oldest job, others had one turn each.
-        own = [m for m, c, _ in history if c.job.person == chosen.person and m < moment]
-        since = max([waiting_since[chosen.id], *(m + 1 for m in own)])
-        others = [c.job.person for m, c, _ in history if since <= m < moment]
-        assert len(others) == len(set(others))
-
-
-@given(st.integers(2, 12), st.integers(1, 40))
-@settings(deadline=None, max_examples=30)
-def test_nobody_starves_while_others_never_stop_asking(others: int, limit: int) -> None:
-    """One cold job without priority; all others are warm, preferred, and request again at once."""
-    line = Line([job("patient", 0, 0)])
-    for user in range(1, others + 1):
-        line.add(job(f"{user}-0", user, user, "warm", priority=limit % 3))
-    arrived, moment = others, 0
-    while True:
-        moment += 1
-        choice = line.choose([InPlace("warm")], moment * 1.0)
-        assert choice is not None
-        line.take(choice, moment * 1.0)
-        if choice.job.id == "patient":
-            break
-        arrived += 1
-        line.add(replace(choice.job, id=f"n{arrived}", arrived=arrived, passed=0, due_at=None))
-        assert moment <= others + LOOKAHEAD + 1
-
-
-@given(arrivals())
-@settings(deadline=None, max_examples=30)
-def test_who_goes_ahead_is_near_or_has_priority(coming: list[tuple[int, Waiting]]) -> None:
-    line = Line([job for _, job in coming])
-    heads = {job.person: job for job in reversed(list(line.rounds()))}
-    order = sorted(heads.values(), key=lambda job: job.arrived)
-    choice = line.choose([HERE], 0)
-    assert choice is not None
-    top = max(job.priority for job in order)
-    assert choice.job in [job for job in order if job.priority == top][:LOOKAHEAD]
-
-
-@given(arrivals())
-@settings(deadline=None, max_examples=30)
-def test_what_is_decided_does_not_depend_on_the_order_of_adding(
-    coming: list[tuple[int, Waiting]],
-) -> None:
-    jobs = [job for _, job in coming]
-    backwards = Line()
-    for one in reversed(jobs):
-        backwards.add(one)
-    assert drained(backwards, HERE) == drained(Line(jobs), HERE)
-
-
-@given(arrivals(), st.integers(0, 40))
-@settings(deadline=None, max_examples=60)
-def test_the_rounds_are_the_fair_order_of_those_who_have_not_left(
-    coming: list[tuple[int, Waiting]], left: int
-) -> None:
-    jobs = [job for _, job in coming]
-    line = Line(jobs)
-    number_of: dict[str, int] = {}
-    for one in sorted(jobs, key=lambda job: job.arrived):
-        number_of[one.id] = sum(o.person == one.person for o in jobs if o.arrived < one.arrived)
-    plain = sorted(jobs, key=lambda job: (number_of[job.id], job.arrived))
-    assert [*line.rounds()] == plain
-    gone = jobs[left % len(jobs)]
-    assert line.remove(gone.id) == gone
-    assert line.remove(gone.id) is None
-    assert len(line) == len([*line]) == len(jobs) - 1
-    assert gone not in [*line.rounds()]
-
-
 def test_one_that_others_went_ahead_of_can_leave() -> None:
-    line = Line([job("cold", 1, 0), job("warm", 2, 1, "warm")])
+    line = Line([asked("cold", 1, 0), asked("warm", 2, 1, "warm")])
     choice = line.choose([InPlace("warm")], 0)
     assert choice is not None
     line.take(choice, 0)
@@ -324,41 +145,43 @@ class TestSuspects:
     """Jobs during which the process died."""
 
     def test_they_come_after_everyone_else(self) -> None:
-        waiting = [job("s", 1, 0, "warm", crashes=1), job("a", 1, 1), job("b", 2, 2)]
+        waiting = [asked("s", 1, 0, "warm", crashes=1), asked("a", 1, 1), asked("b", 2, 2)]
         assert drained(Line(waiting, {"u002": 50}), HERE) == ["a", "b", "s"]
 
     def test_those_that_did_it_more_often_come_last(self) -> None:
         waiting = [
-            job("twice", 1, 0, crashes=2),
-            job("x", 2, 1, crashes=1),
-            job("y", 1, 2, crashes=1),
+            asked("twice", 1, 0, crashes=2),
+            asked("x", 2, 1, crashes=1),
+            asked("y", 1, 2, crashes=1),
         ]
         assert drained(Line(waiting)) == ["x", "y", "twice"]
 
     def test_one_waits_until_nothing_else_runs(self) -> None:
-        line = Line([job("s", crashes=1)])
+        line = Line([asked("s", crashes=1)])
         assert line.choose([HERE], 0, busy=True) is None
         choice = line.choose([HERE, NOTHING], 0)
         assert choice is not None
         assert choice.job.id == "s"
 
     def test_only_so_many_others_go_ahead_of_one(self) -> None:
-        line = Line([job("s", crashes=1), *(job(f"a{n}", 2, 1 + n) for n in range(LOOKAHEAD + 5))])
+        line = Line(
+            [asked("s", crashes=1), *(asked(f"a{n}", 2, 1 + n) for n in range(LOOKAHEAD + 5))]
+        )
         order = drained(line, now=0)
         assert order.index("s") == LOOKAHEAD
         # Until it has run alone, nothing else begins.
-        line = Line([job("s", crashes=1, passed=LOOKAHEAD), job("a", 2, 1)])
+        line = Line([asked("s", crashes=1, passed=LOOKAHEAD), asked("a", 2, 1)])
         assert line.choose([HERE], 0, busy=True) is None
 
     def test_others_go_ahead_of_one_for_so_long(self) -> None:
-        line = Line([job("s", crashes=1, due_at=0.0, passed=1), job("a", 2, 1)])
+        line = Line([asked("s", crashes=1, due_at=0.0, passed=1), asked("a", 2, 1)])
         for now, chosen in ((PATIENCE - 1, "a"), (PATIENCE, "s")):
             choice = line.choose([HERE], now)
             assert choice is not None
             assert choice.job.id == chosen
 
     def test_one_can_leave(self) -> None:
-        line = Line([job("s", crashes=1), job("t", arrived=1, crashes=1)])
+        line = Line([asked("s", crashes=1), asked("t", arrived=1, crashes=1)])
         copy = line.copy()
         assert [waiting.id for waiting in line.rounds()] == ["s", "t"]
         assert line.remove("s") is not None
@@ -411,8 +234,8 @@ def _drained(line: Line, now: float = 0.0) -> list[Next]:
 
 def test_a_job_without_a_model_goes_to_any_lane_and_is_no_switch() -> None:
     line = Line()
-    line.add(job("other", user=1, arrived=0, model="cold"))
-    line.add(job("enlarge", user=2, arrived=1, model=""))
+    line.add(asked("other", user=1, arrived=0, model="cold"))
+    line.add(asked("enlarge", user=2, arrived=1, model=""))
     # One that has nothing to load is taken first, as one whose model is there.
     assert drained(line, InPlace("warm")) == ["enlarge", "other"]
 
@@ -421,24 +244,24 @@ class TestAble:
     """Jobs that no free lane is able to run."""
 
     def test_they_are_passed_over_without_being_counted(self) -> None:
-        line = Line([job("large", 1, 0, "large"), job("small", 2, 1, "small")])
+        line = Line([asked("large", 1, 0, "large"), asked("small", 2, 1, "small")])
         choice = line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
-        assert choice == Next(job("small", 2, 1, "small"))
+        assert choice == Next(asked("small", 2, 1, "small"))
         line.take(choice, 0.0)
         assert [waiting.passed for waiting in line] == [0]
         assert line.choose([HERE], 1.0, able=lambda job, _: False) is None
-        assert line.choose([HERE], 1.0) == Next(job("large", 1, 0, "large"))
+        assert line.choose([HERE], 1.0) == Next(asked("large", 1, 0, "large"))
 
     def test_any_number_of_them_hide_no_one_else(self) -> None:
-        line = Line([job(f"large{n}", n, n, "large") for n in range(3 * LOOKAHEAD)])
-        line.add(job("small", 999, 999, "small"))
+        line = Line([asked(f"large{n}", n, n, "large") for n in range(3 * LOOKAHEAD)])
+        line.add(asked("small", 999, 999, "small"))
         choice = line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
         assert choice is not None
         assert choice.job.id == "small"
 
     def test_very_many_of_them_are_not_gone_through_at_once(self) -> None:
-        line = Line([job(f"large{n}", n, n, "large") for n in range(60 * LOOKAHEAD)])
-        line.add(job("small", 9_999, 9_999, "small"))
+        line = Line([asked(f"large{n}", n, n, "large") for n in range(60 * LOOKAHEAD)])
+        line.add(asked("small", 9_999, 9_999, "small"))
         decisions = 0
         while (
             choice := line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
@@ -449,11 +272,13 @@ class TestAble:
         assert not line.put_off
         assert 1 < decisions <= 60 * LOOKAHEAD // AT_ONCE
         # They were met once, and are not again.
-        line.add(job("more", 9_998, 9_998, "small"))
+        line.add(asked("more", 9_998, 9_998, "small"))
         assert line.choose([HERE], 0.0, able=lambda job, _: job.model == "small") is not None
 
     def test_their_persons_other_jobs_go_on(self) -> None:
-        line = Line([job("a", 1, 0, "large"), job("b", 1, 1, "small"), job("c", 1, 2, "small")])
+        line = Line(
+            [asked("a", 1, 0, "large"), asked("b", 1, 1, "small"), asked("c", 1, 2, "small")]
+        )
         for expected in ("b", "c"):
             choice = line.choose([HERE], 0.0, able=lambda job, _: job.model == "small")
             assert choice is not None
@@ -462,43 +287,46 @@ class TestAble:
         assert drained(line) == ["a"]
 
     def test_each_goes_to_a_lane_that_is_able(self) -> None:
-        line = Line([job("a", 1, 0, "warm", adapters=("a:1",))])
+        line = Line([asked("a", 1, 0, "warm", adapters=("a:1",))])
         choice = line.choose([HERE, NOTHING], 0.0, able=lambda _, lane: lane == 1)
         assert choice is not None
         assert choice.lane == 1
 
     def test_one_that_was_hidden_behind_one_of_them_is_found(self) -> None:
         """Both of one person: the older without priority, the later of a kind that was aside."""
-        line = Line([job("r", 9, 0, "y", priority=1), job("c", 3, 3, "z")], {"u001": 5.0})
-        line.add(job("a", 1, 1, "x"))
+        line = Line([asked("r", 9, 0, "y", priority=1), asked("c", 3, 3, "z")], {"u001": 5.0})
+        line.add(asked("a", 1, 1, "x"))
         assert line.choose([HERE], 0.0, able=lambda job, _: job.model == "z") is not None
         line.remove("r")
-        line.add(job("s", 9, 9, "y", crashes=1))
-        line.add(job("b", 1, 4, "y", priority=1))
+        line.add(asked("s", 9, 9, "y", crashes=1))
+        line.add(asked("b", 1, 4, "y", priority=1))
         choice = line.choose([HERE], 0.0, able=lambda job, _: job.model != "x")
         assert choice is not None
         assert choice.job.id == "b"
 
     def test_a_suspect_that_can_run_nowhere_holds_up_nobody(self) -> None:
-        waiting = [job("s", 1, 0, "large", crashes=1, passed=LOOKAHEAD), job("a", 2, 1, "small")]
+        waiting = [
+            asked("s", 1, 0, "large", crashes=1, passed=LOOKAHEAD),
+            asked("a", 2, 1, "small"),
+        ]
         choice = Line(waiting).choose([HERE], 0.0, able=lambda job, _: job.model == "small")
         assert choice == Next(waiting[1])
 
 
 def test_another_environment_costs_as_much_as_loading_a_model() -> None:
     same, other = (InPlace("m", environments=frozenset({one})) for one in ("same", "other"))
-    exact = job("exact", 1, 0, "m", prefers="same")
+    exact = asked("exact", 1, 0, "m", prefers="same")
     choice = Line([exact]).choose([other, same], 0.0)
     assert choice == Next(exact, lane=1)
     # Others go ahead as they do of one whose model is not loaded, and as seldom.
-    waiting = [exact, job("any", 2, 1, "m")]
+    waiting = [exact, asked("any", 2, 1, "m")]
     assert drained(Line(waiting), other) == ["any", "exact"]
     assert drained(Line([replace(exact, passed=LOOKAHEAD), waiting[1]]), other) == ["exact", "any"]
 
 
 def test_where_there_are_many_lanes_it_is_looked_for_further_back() -> None:
-    waiting = [job(f"cold{n}", n, n, f"m{n}") for n in range(2 * LOOKAHEAD - 1)]
-    waiting.append(job("warm", 999, 999, "warm"))
+    waiting = [asked(f"cold{n}", n, n, f"m{n}") for n in range(2 * LOOKAHEAD - 1)]
+    waiting.append(asked("warm", 999, 999, "warm"))
     for among, found in ((1, "cold0"), (2, "warm")):
         choice = Line(waiting).choose([HERE], 0.0, among=among)
         assert choice is not None

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,6 @@ from bot.queue.limits import Limits
 from bot.store import Job, JobState, Store
 from tests.queue.lanes import ORIGINS, entered, next_of, of, positions, queue_of
 from tests.store.factories import new_job, recipe, record, running
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "x.sqlite3") as opened:
-        yield opened
 
 
 async def accepted(queue: JobQueue, count: int) -> list[str]:

@@ -28,7 +28,7 @@ from bot.request import (
     redraft,
     varied,
 )
-from tests.request.test_compose import CATALOG, composed
+from tests.request.composing import CATALOG, composed
 
 
 def compared(

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.migrating import MIGRATIONS, read_scripts
 
 FIT: dict[tuple[str, str], object] = {
     ("jobs", "id"): "job",

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.migrating import MIGRATIONS, read_scripts
 from bot.store.repair import BEFORE_ORIGINS
 from tests.store.factories import REQUEST, recipe
 

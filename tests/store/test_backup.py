@@ -12,7 +12,7 @@ import pytest
 from bot.errors import StoreError
 from bot.store import InteractionToken, Store, now_ms
 from bot.store.backup import KEPT, backups_of, kept_until
-from bot.store.database import _keep_as_it_was
+from bot.store.migrating import keep_as_it_was
 from bot.store.origins import DISCORD_EPOCH
 from tests.store.damaging import TODAY, content, filled, ids_in
 from tests.store.factories import new_job, running
@@ -110,7 +110,7 @@ class TestBackups:
         assert backups_of(database) == []
 
     async def test_before_the_schema_changes_a_copy_is_kept(self, database: Path) -> None:
-        from bot.store.database import MIGRATIONS
+        from bot.store.migrating import MIGRATIONS
 
         connection = sqlite3.connect(database)
         connection.executescript((MIGRATIONS / "0001_initial.sql").read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ class TestBackups:
                 (now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction"
             )
             await store.accept(new_job(interaction=asked))
-        await _keep_as_it_was(database, 7)
+        await keep_as_it_was(database, 7)
         kept = database.with_name("imagen-schema-7.sqlite3")
         assert len(await ids_in(kept)) == 1
         assert asked.token.encode() in content(database)

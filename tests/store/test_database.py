@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from bot.errors import StoreError
-from bot.store import Store
+from bot.store import Store, migrating
 from bot.store import database as database_module
-from bot.store.database import MIGRATIONS, Database
+from bot.store.database import Database
+from bot.store.migrating import MIGRATIONS
 
 FIRST = "CREATE TABLE t (x INTEGER UNIQUE) STRICT;"
 
@@ -149,7 +150,7 @@ async def test_who_comes_second_leaves_the_schema_to_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have seen an empty file; the other one has created its tables meanwhile."""
-    path, really = tmp_path / "x.sqlite3", database_module._version
+    path, really = tmp_path / "x.sqlite3", migrating._version
     async with Store.open(path) as store:
         await store.set_setting("key", "value")
     seen = iter([0])
@@ -159,7 +160,7 @@ async def test_who_comes_second_leaves_the_schema_to_the_first(
             return version
         return await really(connection)
 
-    monkeypatch.setattr(database_module, "_version", at_first_empty)
+    monkeypatch.setattr(migrating, "_version", at_first_empty)
     async with Store.open(path) as store:
         assert await store.setting("key") == "value"
 

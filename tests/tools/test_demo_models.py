@@ -13,7 +13,7 @@ from catalog.weight_files import read_header
 from tools.demo import judge
 from tools.demo.adapters import PLANS
 from tools.demo.report import STYLED, VISIBLE, Painter, Row, distance, opened, say, table
-from tools.demo.upscaler import STYLES, halved, psnr, unseen
+from tools.demo.upscaler import STYLE_NAMES, halved, psnr, unseen
 
 
 @pytest.fixture(scope="module")
@@ -182,12 +182,12 @@ def test_the_upscaler_is_sharper_than_bicubic_on_unseen_images_of_each_style(
 ) -> None:
     assert (BUILTINS_DIR / "upscaler.safetensors").stat().st_size <= 100_000
     gained: dict[str, float] = {}
-    for number, image in enumerate(unseen(2, 2 * len(STYLES))):
+    for number, image in enumerate(unseen(2, 2 * len(STYLE_NAMES))):
         small = halved(image)
         bicubic = psnr(small.resize(image.size, Image.Resampling.BICUBIC), image)
-        style = STYLES[number % len(STYLES)]
+        style = STYLE_NAMES[number % len(STYLE_NAMES)]
         gained[style] = gained.get(style, 0.0) + psnr(painter.enlarge(small), image) - bicubic
-    assert {style for style, gain in gained.items() if gain > 0} == {*STYLES}
+    assert {style for style, gain in gained.items() if gain > 0} == {*STYLE_NAMES}
 
 
 def test_a_goal_that_is_missed_is_marked() -> None:

@@ -8,18 +8,10 @@ import pytest
 from PIL import Image
 
 from tools.demo import judge
-from tools.demo.scenes import (
-    COLOURS,
-    SHAPES,
-    SIDE,
-    STYLES,
-    Group,
-    Scene,
-    draw_scene,
-    held_out,
-    lay_out,
-    render,
-)
+from tools.demo.pictures.layout import lay_out
+from tools.demo.pictures.rendering import render
+from tools.demo.pictures.scenes import COLOURS, SHAPES, SIDE, Group, Scene, draw_scene, held_out
+from tools.demo.pictures.styles import STYLES
 from tools.demo.words import caption, known_words
 
 MANY = range(300)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.backoff import Backoff
 from bot.store import Store
 from bot.worker.consumer import GpuConsumer
 from bot.worker.notices import Notices
@@ -61,3 +62,10 @@ def build(tmp_path: Path) -> Build:
                 yield Bench(store, queue, workers, engine, observer, tmp_path / "images", stop)
 
     return open_bench
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost engine is replaced at once, and noticed soon."""
+    monkeypatch.setattr("bot.worker.engine_thread.AGAIN", Backoff(0))
+    monkeypatch.setattr("bot.worker.painter.WATCH", 0.01)

@@ -19,6 +19,11 @@ from tests.worker.checking import inspector
 from tests.worker.fakes import CATALOG, FakeEngine, Watcher, Work, paint_at_once
 
 
+def apart(*names: str) -> list[Lane]:
+    """Lanes whose engines are in processes of their own."""
+    return [Lane(name, isolated=True) for name in names or ("a",)]
+
+
 class MortalEngine(FakeEngine):
     """One elsewhere: `renew` gives it up, which ends what hangs in it, and the next is there."""
 

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from bot.errors import EngineLost, JobFailed, Loss
-from bot.files.metadata import encode_png, read_png
+from bot.files.metadata import read_png
 from bot.files.sheets.metadata import read_sheet
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
@@ -25,6 +25,7 @@ from bot.store import (
     shown_warnings,
     warnings_of,
 )
+from tests.files.pngs import encode_png
 from tests.store.factories import new_job, painting, recipe, record
 from tests.worker.bench import Bench, Build, Gate
 from tests.worker.fakes import CATALOG, CheckStop, Report

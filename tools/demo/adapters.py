@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tools.demo.loop import Loop
-from tools.demo.scenes import draw_scene
+from tools.demo.pictures.scenes import draw_scene
 from tools.demo.text import Text
 from tools.demo.unet import CHUNK, Pictures, Teacher, scene_rng
 from tools.demo.words import PRAISE, TRIGGERS, beside, caption

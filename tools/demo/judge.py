@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tools.demo.scenes import COLOURS, SHAPES, outlines
+from tools.demo.pictures.outlines import outlines
+from tools.demo.pictures.scenes import COLOURS, SHAPES
 
 Mask = np.ndarray
 GRID: Final = 40

@@ -36,7 +36,7 @@ from bot.request import AdapterUse, GenerationRequest, Picture, UpscaleDraft, co
 from catalog import Catalog, read_catalog
 from tools.demo import judge
 from tools.demo.adapters import PLANS
-from tools.demo.scenes import COLOURS, SHAPES, held_out
+from tools.demo.pictures.scenes import COLOURS, SHAPES, held_out
 from tools.demo.upscaler import halved, psnr, unseen
 from tools.demo.words import COULEURS, NOMS, NOUNS, PLACE_WORDS
 

@@ -16,7 +16,16 @@ from transformers import (
 )
 
 from tools.demo.loop import Loop
-from tools.demo.scenes import COLOURS, DECORS, GROUNDS, PLACES, SHAPES, SIZES, Scene, draw_scene
+from tools.demo.pictures.scenes import (
+    COLOURS,
+    DECORS,
+    GROUNDS,
+    PLACES,
+    SHAPES,
+    SIZES,
+    Scene,
+    draw_scene,
+)
 from tools.demo.words import END, START, TRIGGERS, caption, vocabulary_and_merges, write_tokenizer
 
 WIDTHS = (48, 64)

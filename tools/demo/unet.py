@@ -14,7 +14,8 @@ from diffusers import DDPMScheduler, EulerDiscreteScheduler, UNet2DConditionMode
 from safetensors.torch import load_file, save_file
 
 from tools.demo.loop import Loop
-from tools.demo.scenes import SIDE, Scene, draw_scene, render
+from tools.demo.pictures.rendering import render
+from tools.demo.pictures.scenes import SIDE, Scene, draw_scene
 from tools.demo.text import WIDTHS, Text
 from tools.demo.vae import code, pixels
 from tools.demo.words import caption

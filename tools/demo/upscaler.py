@@ -18,7 +18,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tools.demo.loop import Loop
-from tools.demo.scenes import COLOURS, SHAPES, Group, Scene, draw_scene, held_out, render
+from tools.demo.pictures.rendering import render
+from tools.demo.pictures.scenes import COLOURS, SHAPES, Group, Scene, draw_scene, held_out
+from tools.demo.pictures.styles import STYLES
 
 SCALE: Final = 2
 FEATURES: Final = 24
@@ -26,7 +28,7 @@ LAYERS: Final = 8
 SIDE: Final = 128
 CROP: Final = 64
 """Pixels per side of a training image, enlarged."""
-STYLES: Final = ("flat", "ink", "sketch", "neon", "pixel", "clay")
+STYLE_NAMES: Final = tuple(STYLES)
 SEED: Final = 8
 
 
@@ -64,7 +66,7 @@ def unseen(seed: int, number: int) -> Iterator[Image.Image]:
         rng = random.Random(f"{seed}/unseen/{index}")
         shape, colour, ground = rng.choice(every)
         scene = Scene((Group(shape, colour),), "plain", ground)
-        yield render(scene, rng, STYLES[index % len(STYLES)])
+        yield render(scene, rng, STYLE_NAMES[index % len(STYLE_NAMES)])
 
 
 def psnr(one: Image.Image, other: Image.Image) -> float:
@@ -99,7 +101,7 @@ def write(path: Path, network: Upscaler) -> None:
 
 def _pair(rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
     """A crop of a training image, and what it was halved to."""
-    image = render(draw_scene(rng), rng, rng.choice(STYLES), SIDE, SIDE)
+    image = render(draw_scene(rng), rng, rng.choice(STYLE_NAMES), SIDE, SIDE)
     left, top = (rng.randrange(0, SIDE - CROP + 1, SCALE) for _ in range(2))
     large = image.crop((left, top, left + CROP, top + CROP))
     return np.asarray(large), np.asarray(halved(large))

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from tools.demo.loop import Loop
-from tools.demo.scenes import draw_scene, render
+from tools.demo.pictures.rendering import render
+from tools.demo.pictures.scenes import draw_scene
 
 SEED = 1
 """Of the VAE's training images."""

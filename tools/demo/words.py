@@ -11,7 +11,7 @@ from typing import Final
 
 from tokenizers import pre_tokenizers
 
-from tools.demo.scenes import COLOURS, SHAPES, Group, Scene
+from tools.demo.pictures.scenes import COLOURS, SHAPES, Group, Scene
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 

@@ -18,7 +18,7 @@ from diffusers import (
 from torch.nn.functional import interpolate
 from transformers import Qwen3Model
 
-from tools.headers import MODELS
+from tools.headers.models import MODELS
 from tools.untrained import qwen3, tokenizers
 from tools.untrained.filling import PLAIN, SHARD, Like, made
 

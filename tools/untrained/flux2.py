@@ -16,7 +16,7 @@ from diffusers import (
 )
 from transformers import Qwen3ForCausalLM
 
-from tools.headers import MODELS
+from tools.headers.models import MODELS
 from tools.untrained import qwen3, tokenizers
 from tools.untrained.filling import PLAIN, SHARD, Like, made
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from tools.headers import MODELS
+from tools.headers.models import MODELS
 from tools.untrained import tokenizers
 from tools.untrained.filling import PLAIN, SHARD, Like, made
 

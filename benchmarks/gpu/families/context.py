@@ -1,7 +1,6 @@
 """What all rows of one family share: its files, our engine, and the stock pipeline."""
 
 import argparse
-import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from benchmarks.bench_model import PROMPT
 from benchmarks.gpu.families import bench as benches
 from benchmarks.gpu.families.bench import Bench, hashes_file
 from benchmarks.gpu.families.models import BY_KEY
+from benchmarks.side_by_side import tidy
 from bot.engine import Engine
 from tools.untrained.filling import Like
 
@@ -77,9 +77,7 @@ class Context:
 
     def tidy(self) -> None:
         """Free what a row left behind."""
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        tidy()
 
     def close(self) -> None:
         for bench in (self.bench, self._half):

@@ -9,7 +9,7 @@ import discord
 
 from bot.chat.ui.cards import Card
 from bot.chat.ui.custom_id import CUSTOM_ID_MAX, CustomId, Routed
-from bot.chat.ui.forms import OPTION_LENGTH, OPTIONS_MAX, TITLE_MAX
+from bot.chat.ui.forms.fields import OPTION_LENGTH, OPTIONS_MAX, TITLE_MAX
 from bot.chat.ui.markdown import one_line, seen, shortened
 from bot.chat.ui.messages import BLURPLE, alt_text
 from bot.previews import Shelf

@@ -33,12 +33,6 @@ class Opened:
     data: bytes
 
 
-async def openable(store: Store, job: Job) -> tuple[Cell, ...]:
-    """The cells of a comparison whose files are still there, as far as the store knows."""
-    there = {image.n for image in await store.images(job.id) if image.pruned_at is None}
-    return tuple(cell for cell in cells(job.request) if cell.n in there)
-
-
 async def cell_of(store: Store, images_dir: Path, job: Job, n: int) -> Opened:
     """The cell `n` of a comparison.
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-MS: Final = "milliseconds since 1970-01-01, UTC"
-
 JOBS: Final[Mapping[str, str]] = {
     "id": "ID of the request; the folder of its images has this name",
     "origin": "where it was asked: discord, api or cli",
@@ -219,4 +217,5 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "forgotten_inputs": FORGOTTEN_INPUTS,
     "forgotten_messages": FORGOTTEN_MESSAGES,
 }
-"""By table: every column that says something about a person. Times are as MS says."""
+"""By table: every column that says something about a person. Times are in
+milliseconds since 1970-01-01, UTC."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from bot.store.database import MIGRATIONS, read_scripts
+from bot.store.migrating import MIGRATIONS, read_scripts
 
 
 def migrate(connection: sqlite3.Connection, version: int | None = None) -> None:

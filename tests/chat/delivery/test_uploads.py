@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from bot.chat.delivery.uploads import REQUEST_MAX, Upload, _comment, _webp, fit, share
-from bot.files.metadata import encode_png, infotext, read_png
+from bot.files.metadata import infotext, read_png
+from tests.files.pngs import encode_png
 from tests.store.factories import painting, recipe, request
 
 UNDEFINED = 7

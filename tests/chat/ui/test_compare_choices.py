@@ -5,7 +5,7 @@ import pytest
 from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
 from bot.chat.ui.compare_choices import value_choices
 from bot.request import AXES, Draft
-from tests.request.test_compose import CATALOG
+from tests.request.composing import CATALOG
 
 
 def offered(axis: str, text: str = "", *, nsfw: bool = False, **fields: str) -> list[str]:

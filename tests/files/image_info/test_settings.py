@@ -10,14 +10,14 @@ from bot.errors import Refused
 from bot.files.image_info import ImageInfo, NamedFile, NamedLora
 from bot.files.image_info.matching import Hashes, Match, matches_of
 from bot.files.image_info.settings import Usable, fields_of_draft, usable
-from bot.files.metadata import encode_png
 from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, compose
 from bot.request.changes import draft_of
 from catalog import Catalog
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES, info
-from tests.files.test_metadata import RECIPE
-from tests.request.test_compose import CATALOG
+from tests.files.pngs import encode_png
+from tests.files.recipes import RECIPE
+from tests.request.composing import CATALOG
 
 BASE, INK = "f" * 64, "0123456789ab"
 HASHES: Hashes = {"base": (samples.SHA256, samples.SHA256[:10]), "ink": (BASE, INK)}

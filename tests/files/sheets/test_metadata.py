@@ -7,11 +7,12 @@ import PIL.Image
 import pytest
 
 from bot.files.image_info import read_info
-from bot.files.metadata import compress_png, encode_png, read_png, with_texts
+from bot.files.metadata import compress_png, read_png, with_texts
 from bot.files.sheets.metadata import SHEET, describe_sheet, read_sheet
 from bot.recipe import Recipe
 from bot.request import GenerationRequest
 from bot.request.dialects.infotext import parse_infotext
+from tests.files.pngs import encode_png
 from tests.request.test_compare import compared
 from tests.store.factories import recipe, record
 

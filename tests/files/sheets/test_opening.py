@@ -7,11 +7,11 @@ import pytest
 
 from bot.errors import Refused
 from bot.files.images import save_png
-from bot.files.metadata import encode_png
 from bot.files.sheets.cancelling import CellsOfCancelled
-from bot.files.sheets.opening import cell_of, open_cell, openable
+from bot.files.sheets.opening import cell_of, open_cell
 from bot.progress import Notice
 from bot.store import CELL, CELL_FAILED, ImageRecord, InteractionToken, Job, JobState, NewJob, Store
+from tests.files.pngs import encode_png
 from tests.request.test_compare import compared
 from tests.store.factories import discord_origin, new_job, painting, recipe, running
 
@@ -64,16 +64,6 @@ async def test_it_is_done_with_the_same_bytes_and_a_file_of_its_own(
     assert (tmp_path / image.path).read_bytes() == (tmp_path / before.path).read_bytes()
     assert (await store.jobs_in(JobState.DONE, ("discord",)))[-1].id == cell.id
     assert (await store.deliver(cell, 1, 2)) is not None
-
-
-async def test_which_cells_can_be_opened(store: Store, tmp_path: Path) -> None:
-    job = await compared_job(store, tmp_path)
-    assert [cell.n for cell in await openable(store, job)] == [0, 1, 2]
-    async for page in store.kept_images.pages():
-        await store.kept_images.mark_pruned(page[:1])
-    assert [cell.n for cell in await openable(store, job)] == [1, 2]
-    plain = await running(store, new_job())
-    assert await openable(store, plain) == ()
 
 
 @pytest.mark.parametrize(

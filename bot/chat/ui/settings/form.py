@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 import discord
 
 from bot.chat.ui.custom_id import CustomId
-from bot.chat.ui.forms import TITLE_MAX
+from bot.chat.ui.forms.fields import TITLE_MAX
 from bot.chat.ui.markdown import shortened
 from bot.levels.entering import KINDS, LONGEST, TEXT_MAX, Kind
 from bot.levels.fields import LevelFields, bounds_of

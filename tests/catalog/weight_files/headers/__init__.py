@@ -1,4 +1,4 @@
-"""The tensor names and shapes of published models; `tools/headers.py` writes them."""
+"""The tensor names and shapes of published models; `tools/headers/` writes them."""
 
 import re
 from pathlib import Path

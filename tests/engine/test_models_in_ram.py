@@ -1,0 +1,158 @@
+"""Models that are kept in RAM: what is kept, what makes room, whose memory is taken over."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.engine import Engine
+from tests.engine.factories import TINY, catalog, digests, model, paint, request, single_file
+from tests.engine.inside import MODEL
+
+
+def cache_of(engine: Engine) -> Any:
+    pipeline: Any = engine._pipeline
+    return pipeline._residency._cache
+
+
+@pytest.mark.long
+def test_a_model_in_ram_needs_no_file(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine import networks
+
+    expected = [digests(paint(engine, request(model=key))) for key in ("demo", "other")]
+    kept = keeping(3 * MODEL)
+    assert [digests(paint(kept, request(model=key))) for key in ("demo", "other")] == expected
+    monkeypatch.setattr(networks, "read", lambda *_: pytest.fail("read again"))
+    assert [digests(paint(kept, request(model=key))) for key in ("demo", "other")] == expected
+    kept.rest()
+    assert digests(paint(kept, request())) == expected[0]
+
+
+@pytest.mark.long
+def test_the_least_recently_used_makes_room(keeping: Any, engine: Engine) -> None:
+    expected = [digests(paint(engine, request(model=key))) for key in ("demo", "other")]
+    small = keeping(MODEL)
+    for _ in range(2):
+        assert [digests(paint(small, request(model=key))) for key in ("demo", "other")] == expected
+        assert 0 < cache_of(small).nbytes <= MODEL
+
+
+def test_memory_that_cannot_be_pinned_leaves_no_error_in_cuda(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch checks CUDA's last error after each kernel, and a refused registration sets it."""
+    import torch
+
+    from bot.engine.weights import HostMemory
+
+    runtime = SimpleNamespace(cudaHostRegister=lambda *_: 2, cudaHostUnregister=pytest.fail)
+    launched: list[str] = []
+
+    def launch(*_: Any, device: str) -> Any:
+        launched.append(device)
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
+    monkeypatch.setattr(torch, "ones", launch)
+    memory = HostMemory(2**20, gpu="cuda")
+    assert launched == ["cuda"]
+    assert "could not be pinned" in caplog.text
+    assert memory.buffer.nbytes == 2**20
+    del memory
+
+
+@pytest.mark.long
+def test_a_model_takes_over_the_memory_of_the_one_it_drives_out(
+    keeping: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fresh memory has to be touched and pinned first, which takes longer than the copy."""
+    from bot.engine.weights import HostMemory, cache
+
+    made: list[int] = []
+    real = HostMemory
+
+    def counted(size: int, *, gpu: str | None) -> Any:
+        made.append(size)
+        return real(size, gpu=gpu)
+
+    monkeypatch.setattr(cache, "HostMemory", counted)
+    generous = keeping(9 * MODEL)
+    expected = [digests(paint(generous, request(model=key))) for key in ("demo", "other")]
+    one = sum(made) // 2
+    made.clear()
+    tight = keeping(one)
+    for _ in range(2):
+        assert [digests(paint(tight, request(model=key))) for key in ("demo", "other")] == expected
+    assert sum(made) == one
+
+
+def test_memory_that_somebody_holds_is_not_taken_over() -> None:
+    import torch
+
+    from bot.engine.weights import Formats, Layout, WeightCache
+
+    module = torch.nn.Linear(64, 64)
+    layout = Layout.of(module, Formats(torch.float32))
+    cache = WeightCache(layout.size, gpu=None)
+
+    def take(number: float) -> Any:
+        tensors = {name: torch.full(slot.shape, number) for name, slot in layout.slots.items()}
+        return cache.take(str(number), layout, lambda: tensors, lambda: None)
+
+    held = take(1.0)
+    assert float(take(2.0).tensor("weight")[0, 0]) == 2.0
+    assert float(held.tensor("weight")[0, 0]) == 1.0
+    # Both at once would be more than the limit.
+    assert take(2.0).memory is None
+    assert cache.nbytes == layout.size
+    assert take(1.0) is held
+    del held
+    address = take(3.0).memory.buffer.data_ptr()
+    assert take(4.0).memory.buffer.data_ptr() == address
+
+
+@pytest.mark.long
+def test_a_network_is_copied_while_the_next_is_read(
+    keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.weights import Part, WeightCache
+
+    expected = digests(paint(engine, request(model="other")))
+    kept = keeping(9 * MODEL)
+    paint(kept, request())
+    done: list[str] = []
+    take, wake = WeightCache.take, Part.wake
+
+    def taken(*given: Any) -> Any:
+        done.append("read")
+        return take(*given)
+
+    def woken(*given: Any) -> None:
+        done.append("copied")
+        wake(*given)
+
+    monkeypatch.setattr(WeightCache, "take", taken)
+    monkeypatch.setattr(Part, "wake", woken)
+    assert digests(paint(kept, request(model="other"))) == expected
+    assert done[:8] == ["read", "copied"] * 4
+
+
+@pytest.mark.long
+def test_networks_that_are_the_same_are_kept_once(
+    keeping: Any, models_dir: Path, tmp_path: Path
+) -> None:
+    """In a folder, in another folder, and in a single file with other names."""
+    twin = shutil.copytree(models_dir / TINY, tmp_path / "twin")
+    single = single_file(models_dir / TINY, tmp_path / "single.safetensors")
+    kept = keeping(9 * MODEL)
+    pictures = [digests(paint(kept, request()))]
+    once = cache_of(kept).nbytes
+    for path, config in ((twin, None), (single, "tiny")):
+        entry = model("x", str(path), config=config)
+        pictures.append(digests(paint(kept, request(model="x"), catalog([entry]))))
+    assert cache_of(kept).nbytes == once
+    assert pictures[0] == pictures[1] == pictures[2]
