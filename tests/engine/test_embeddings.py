@@ -199,8 +199,8 @@ REFUSED: list[tuple[Any, str, dict[str, Any]]] = [
     ),
     (
         sd1,
-        "embedding.unsupported",
-        {"kind": "an embedding for one text encoder, where SDXL has two"},
+        "embedding.other_width",
+        {"found": "768", "expected": "32 + 48"},
     ),
     (lambda: drawn(76), "embedding.unsupported", {}),
 ]
@@ -353,7 +353,7 @@ class TestInsideALora:
         assert {*str(notice.params["names"]).split(", ")} == {
             "bundle_emb.wort.clip_g_out",
             "bundle_emb.wort.clip_l_out",
-            "bundle_emb.old.emb_params",
+            "old",
             "big",
         }
 
