@@ -1,162 +1,10 @@
-"""Write the tensor names and shapes of published models into tests/catalog/weight_files/headers.
-
-`python -m tools.headers` builds each model of diffusers on the meta device, with no weights, in the
-size of the published one. A file has one line for names that differ in numbers alone:
-`layers.{0-29}.mlp.weight 4096 1024`.
-"""
+"""The names of diffusers and transformers as others write them."""
 
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
-Shapes = dict[str, tuple[int, ...]]
-
-FOLDER: Final = Path("tests/catalog/weight_files/headers")
-_NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.)")
-
-_KLEIN: Final = {"attention_head_dim": 128, "guidance_embeds": False}
-_SDXL: Final = {
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "attention_head_dim": (5, 10, 20),
-    "block_out_channels": (320, 640, 1280),
-    "cross_attention_dim": 2048,
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "projection_class_embeddings_input_dim": 2816,
-    "transformer_layers_per_block": (1, 2, 10),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "use_linear_projection": True,
-}
-_KL: Final = {
-    "block_out_channels": (128, 256, 512, 512),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "layers_per_block": 2,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-}
-MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
-    "sd15": ("UNet2DConditionModel", {"cross_attention_dim": 768}),
-    "sd2": (
-        "UNet2DConditionModel",
-        {
-            "attention_head_dim": (5, 10, 20, 20),
-            "cross_attention_dim": 1024,
-            "use_linear_projection": True,
-        },
-    ),
-    "sdxl": ("UNet2DConditionModel", _SDXL),
-    "kolors": (
-        "UNet2DConditionModel",
-        {
-            **_SDXL,
-            "encoder_hid_dim": 4096,
-            "encoder_hid_dim_type": "text_proj",
-            "projection_class_embeddings_input_dim": 5632,
-        },
-    ),
-    "flux2-klein-4b": (
-        "Flux2Transformer2DModel",
-        {
-            **_KLEIN,
-            "joint_attention_dim": 7680,
-            "num_attention_heads": 24,
-            "num_layers": 5,
-            "num_single_layers": 20,
-        },
-    ),
-    "flux2-klein-9b": (
-        "Flux2Transformer2DModel",
-        {
-            **_KLEIN,
-            "joint_attention_dim": 12288,
-            "num_attention_heads": 32,
-            "num_layers": 8,
-            "num_single_layers": 24,
-        },
-    ),
-    "flux2-dev": ("Flux2Transformer2DModel", {}),
-    "flux1-dev": ("FluxTransformer2DModel", {"guidance_embeds": True}),
-    "flux1-schnell": ("FluxTransformer2DModel", {}),
-    "chroma": ("ChromaTransformer2DModel", {}),
-    "zimage": ("ZImageTransformer2DModel", {}),
-    "anima": (
-        "CosmosTransformer3DModel",
-        {
-            "adaln_lora_dim": 256,
-            "attention_head_dim": 128,
-            "extra_pos_embed_type": None,
-            "in_channels": 16,
-            "num_attention_heads": 16,
-            "num_layers": 28,
-            "text_embed_dim": 1024,
-        },
-    ),
-    "qwen-image": ("QwenImageTransformer2DModel", {}),
-    "hidream": (
-        "HiDreamImageTransformer2DModel",
-        {
-            "axes_dims_rope": (64, 32, 32),
-            "caption_channels": (4096, 4096),
-            "in_channels": 16,
-            "out_channels": 16,
-            "patch_size": 2,
-        },
-    ),
-    "krea2": ("Krea2Transformer2DModel", {}),
-    "ideogram4": ("Ideogram4Transformer2DModel", {}),
-    "sana": ("SanaTransformer2DModel", {}),
-    "pixart": ("PixArtTransformer2DModel", {}),
-    "lumina2": ("Lumina2Transformer2DModel", {}),
-    "auraflow": ("AuraFlowTransformer2DModel", {}),
-    "sd3": ("SD3Transformer2DModel", {}),
-    "cosmos": ("CosmosTransformer3DModel", {}),
-    "hunyuan-video": ("HunyuanVideoTransformer3DModel", {}),
-    "wan": ("WanTransformer3DModel", {}),
-    "ltx-video": ("LTXVideoTransformer3DModel", {}),
-    "vae-sd": ("AutoencoderKL", _KL),
-    "vae-flux1": (
-        "AutoencoderKL",
-        {**_KL, "latent_channels": 16, "use_quant_conv": False, "use_post_quant_conv": False},
-    ),
-    "vae-flux2": ("AutoencoderKLFlux2", {}),
-    "vae-qwen-image": ("AutoencoderKLQwenImage", {}),
-    "vae-qwen-image-layered": ("AutoencoderKLQwenImage", {"input_channels": 4}),
-    "vae-wan22": (
-        "AutoencoderKLWan",
-        {
-            **dict.fromkeys(("in_channels", "out_channels"), 12),
-            "base_dim": 160,
-            "decoder_base_dim": 256,
-            "is_residual": True,
-            "patch_size": 2,
-            "z_dim": 48,
-        },
-    ),
-}
-"""File → class in diffusers, and what differs from its defaults in the published model."""
-
-
-def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
-    for name, (kind, options) in MODELS.items():
-        shapes = _built(kind, options)
-        _write(name, shapes)
-        for mark, rename in _RENAMED.items():
-            if name.startswith(mark):
-                _write(f"{name}-original", rename(shapes))
-
-
-def _built(kind: str, options: Mapping[str, Any]) -> Shapes:
-    sys.modules["torchvision"] = None  # type: ignore[assignment] # its operators may not match
-    import diffusers
-    import torch
-
-    with torch.device("meta"):
-        model = getattr(diffusers, kind)(**options)
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-
+from tools.headers.building import Shapes, built
 
 _DOUBLE: Final = r"^transformer_blocks\.(\d+)\."
 _SINGLE: Final = r"^single_transformer_blocks\.(\d+)\."
@@ -259,7 +107,7 @@ _ANIMA: Final = (
 
 def _of_anima(shapes: Shapes) -> Shapes:
     """With the text conditioner, which the authors' file has inside the transformer."""
-    within = {f"llm_adapter.{n}": s for n, s in _built("AnimaTextConditioner", {}).items()}
+    within = {f"llm_adapter.{n}": s for n, s in built("AnimaTextConditioner", {}).items()}
     return {**{_first(_ANIMA, name): shape for name, shape in shapes.items()}, **within}
 
 
@@ -343,6 +191,25 @@ def _of_wan(shapes: Shapes) -> Shapes:
     return {_every(_WAN, name): shape for name, shape in shapes.items()}
 
 
+_LLAMA: Final = (
+    (r"^model\.embed_tokens\.", "token_embd."),
+    (r"^model\.norm\.", "output_norm."),
+    (r"^lm_head\.", "output."),
+    (r"^model\.layers\.", "blk."),
+    (r"\.input_layernorm\.", ".attn_norm."),
+    (r"\.post_attention_layernorm\.", ".ffn_norm."),
+    (r"\.self_attn\.o_proj\.", ".attn_output."),
+    (r"\.self_attn\.([qkv])_proj\.", r".attn_\1."),
+    (r"\.self_attn\.([qk])_norm\.", r".attn_\1_norm."),
+    (r"\.mlp\.(gate|up|down)_proj\.", r".ffn_\1."),
+)
+"""Names of transformers → those of llama.cpp (gguf-py/gguf/tensor_mapping.py and constants.py)."""
+
+
+def _of_llama(shapes: Shapes) -> Shapes:
+    return {_every(_LLAMA, name): shape for name, shape in shapes.items()}
+
+
 def _every(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         name = re.sub(pattern, replacement, name)
@@ -370,40 +237,15 @@ def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
     return name
 
 
-_RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
+RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "flux": _of_black_forest,
     "anima": _of_anima,
     "krea2": _of_krea,
     "zimage": _of_tongyi,
     **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
     "vae-qwen-image": _of_wan,
+    **dict.fromkeys(("encoder-qwen3-06b", "encoder-qwen3-4b", "encoder-qwen3-8b"), _of_llama),
     "sd15": _of_stability((False, True, True, True)),
     "sdxl": _of_stability((True, True, False)),
 }
-
-
-def _write(name: str, shapes: Shapes) -> None:
-    grouped = min(([*_grouped(shapes, which)] for which in (0, -1)), key=len)
-    lines = (" ".join([form, *map(str, shape)]) for form, shape in grouped)
-    (FOLDER / f"{name}.txt").write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")
-
-
-def _grouped(shapes: Shapes, which: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names with the ranges of one of their numbers, `which`, that have the same shape."""
-    forms: dict[tuple[str, tuple[int, ...]], list[int]] = {}
-    for name, shape in shapes.items():
-        if numbered := [*_NUMBER.finditer(name)]:
-            number = numbered[which]
-            form = f"{name[: number.start()]}{{}}{name[number.end() :]}"
-            forms.setdefault((form, shape), []).append(int(number[0]))
-        else:
-            yield name, shape
-    for (form, shape), numbers in forms.items():
-        runs = groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
-        for _, run in runs:
-            inside = [number for _, number in run]
-            yield form.format(f"{{{inside[0]}-{inside[-1]}}}"), shape
-
-
-if __name__ == "__main__":
-    main()
+"""What the names of models begin with → how their authors, or other programs, write them."""
