@@ -34,6 +34,7 @@ from bot.painting import OnPainted, Painting
 from bot.progress import Stage
 from bot.recipe import Recipe, Weights, formats_in
 from catalog import AdapterEntry, ModelEntry
+from catalog.families import TEXT_ENCODER
 
 
 class Pipeline:
@@ -233,7 +234,11 @@ class Pipeline:
         """The recipe as far as it is known before anything is loaded: without the adapters and
         embeddings, whose headers are checked."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
-        vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
+        replaced = {
+            name: (public(needed.entry.replaced[name]), self._digest(source, needed.subject))
+            for name, source in needed.files.replaced.items()
+        }
+        instead = {name: Weights(*said, said[1][:10]) for name, said in replaced.items()}
         lender = public(needed.entry.lent_by)
         parts = [
             (f"{lender}/{name}", self._digest(needed.files.lender(name), needed.subject))
@@ -258,7 +263,8 @@ class Pipeline:
         return Recipe(
             request=needed.request,
             checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
-            vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
+            vae=instead.get(VAE),
+            text_encoder=instead.get(TEXT_ENCODER),
             reference=reference,
             parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
             variant=needed.entry.sampled_as.name if len(needed.entry.family.variants) > 1 else None,

@@ -229,8 +229,10 @@ class Residency:
         def tick(fraction: float) -> None:
             subject.tick(Stage.LOADING, fraction)
 
+        # Of one file, families may read different layers.
+        read_of_it = f"{name}:{part.layout.outline}"
         digest = self._hashes.of_contents(
-            files.holding(name), name, lambda: networks.digest(read(), tick)
+            files.holding(name), read_of_it, lambda: networks.digest(read(), tick)
         )
         if part.digest != digest:
             part.let_go()  # so that the cache can reuse its memory
