@@ -108,8 +108,10 @@ class Pipeline:
         self._place.demand()
         check_stop()
         request = order.request
-        here = self._residency.resident
-        enlarged = self._upscaling.enlarged(order, profile, here, report, check_stop)
+        # No name for the resident model here: another family's is freed before this one is loaded.
+        enlarged = self._upscaling.enlarged(
+            order, profile, self._residency.resident, report, check_stop
+        )
         if enlarged and order.model is None:
             return enlarged.painting(request, self._place.describe(), each)
         needed = locate(order, self._sources, report, check_stop)
@@ -295,9 +297,8 @@ class Pipeline:
 
     def _load(self, needed: Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
-        here = self._residency.resident
-        if chosen.park_denoiser and here:
-            here.park(here.family.denoiser)  # a stopped job may have left it there
+        if chosen.park_denoiser:
+            self._residency.park_denoiser()  # a stopped job may have left it there
         family, at_once = needed.family, _at_once(needed.family, chosen)
         if chosen.park_text_encoders:  # which may not be needed at all
             at_once = tuple(name for name in at_once if name not in family.text_encoders)

@@ -124,9 +124,9 @@ class Residency:
         Raises JobFailed, or what `subject.check_stop` raises.
         """
         fingerprint = files.fingerprint()
-        here = self.resident
-        self.resident = None
+        here, self.resident = self.resident, None
         if here is None or here.files != fingerprint:
+            here = None  # so that what only it has is freed before its place is needed
             try:
                 here = self._read(files, fingerprint, family, subject, at_once, room)
             except Exception as error:
@@ -147,6 +147,11 @@ class Residency:
         here.wake(subject.check_stop, *missing)
         self.resident = here
         return here
+
+    def park_denoiser(self) -> None:
+        """Free the device's memory of the denoiser, if there is one."""
+        if here := self.resident:
+            here.park(here.family.denoiser)
 
     def rest(self) -> None:
         """Free the device's memory; the networks and their compiled code stay."""
