@@ -16,6 +16,7 @@ from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
 from bot.engine.patches import AnyTarget, Change, Weighted
+from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
@@ -241,7 +242,8 @@ class Residency:
         )
         if part.digest != digest:
             part.let_go()  # so that the cache can reuse its memory
-        return self._cache.take(digest, part.layout, read, subject.check_stop)
+        source = (name, *Source(files.root, files.holding(name)).fingerprint())
+        return self._cache.take(digest, part.layout, read, subject.check_stop, source)
 
     def _tokenizer(self, name: str, files: ModelFiles, family: Family, subject: Subject) -> Any:
         folder = files.root / name

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import torch
@@ -88,6 +89,10 @@ class Layout:
         """Of the names and shapes of its parameters, whatever they are stored as: hex digits."""
         named = "\n".join(f"{name} {slot.shape}" for name, slot in self.slots.items())
         return hashlib.sha256(named.encode()).hexdigest()[:_OUTLINE]
+
+    def begins(self, other: "Layout") -> bool:
+        """Whether `other` has the same parameters in the same places, and perhaps more after."""
+        return tuple(self.slots.items()) == tuple(islice(other.slots.items(), len(self.slots)))
 
     def view(self, buffer: torch.Tensor, name: str) -> torch.Tensor:
         """The numbers of `name` in `buffer` (uint8, `size` long), sharing its memory."""

@@ -20,7 +20,7 @@ from bot.engine.weights.blocks import unpacked
 from bot.errors import JobFailed
 from catalog.families import FAMILIES, TEXT_ENCODER
 from tests.catalog.weight_files.headers import shapes_of
-from tests.engine.factories import catalog, digests, model, paint, request, resident
+from tests.engine.factories import catalog, digests, model, paint, pair, request, resident, save
 from tests.engine.families.anima.files import authors as of_anima
 from tests.engine.families.flux2.files import Tensors, below, scaled, stored, write
 from tests.engine.families.test_complete import TINY
@@ -207,6 +207,43 @@ class TestShared:
             assert digests(found) == digests(paint(engine, asked, apart))
             assert resident(engine).parts[TEXT_ENCODER].digest == held[key]
         assert held["flux2"] != held["zimage"]
+
+    @pytest.mark.parametrize("order", [("flux2", "zimage"), ("zimage", "flux2")])
+    def test_it_is_in_ram_once(
+        self,
+        opened: Callable[..., Engine],
+        folders: Path,
+        file: Path,
+        order: tuple[str, str],
+    ) -> None:
+        lora = folders / "lora.safetensors"
+        path, (out, width) = "layers.3.mlp.up_proj", (32, 16)
+        down, up = pair((out, width))
+        lora = save(
+            lora,
+            {
+                f"text_encoder.model.{path}.lora_A.weight": down,
+                f"text_encoder.model.{path}.lora_B.weight": up,
+            },
+        )
+        offered = catalog([self.entry(key, file) for key in order], lora=lora)
+        one, other = opened(model_cache=2**27), opened(model_cache=0)
+
+        def asked(key: str) -> Any:
+            adapters = (("lora", 2.0),) if key == "zimage" else ()
+            return request(*adapters, model=key, guidance=1.0, steps=1)
+
+        memory, sizes = [], []
+        for key in (*order, *order):
+            found = digests(paint(one, asked(key), offered))
+            assert found == digests(paint(other, asked(key), offered))
+            # No part is named here: it would hold its weights.
+            memory.append(resident(one).parts[TEXT_ENCODER]._weights.memory)
+            sizes.append(resident(one).parts[TEXT_ENCODER].layout.size)
+        # Whichever came first, the deeper one is what stays.
+        assert memory[1] is memory[3]
+        assert memory[2] is memory[3]
+        assert memory[3].buffer.nbytes == max(sizes)
 
     def test_its_digest_is_computed_once(
         self, opened: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, file: Path
