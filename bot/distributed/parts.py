@@ -245,7 +245,7 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
-    if found.kind != "file" and part.weight_name is None and _is_layout(part.kind):
+    if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
         return _bundle(root, _layout(part.kind, root))
     of_model = part.kind is Kind.MODEL or part.kind in REPLACING
     suffixes = MODEL_SUFFIXES if of_model else MODEL_SUFFIXES[:1]
@@ -265,6 +265,13 @@ def _network(folder: Path, network: str) -> Bundle | None:
             return None
     found = _bundle(folder, [name for name in chosen if name.endswith(MODEL_SUFFIXES)])
     return found and replace(found, folder=False)
+
+
+def _has_layout(kind: Kind, root: Path) -> bool:
+    """Whether a folder is read as one; else it may have one file that is."""
+    if kind not in REPLACING:
+        return _is_layout(kind)
+    return any(is_file(root / name) for name in configurations(kind))
 
 
 def _is_layout(kind: Kind) -> bool:

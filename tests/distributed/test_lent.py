@@ -188,6 +188,25 @@ class TestNeeded:
         assert len(needs(machine, "x")) == 4
         assert sent(machine, "x", machine.catalog).lent.keys() == {"vae"}
 
+    @pytest.mark.parametrize("path", ["odd", "org/odd"])
+    def test_a_folder_with_one_file_of_it_is_that_file(self, tmp_path: Path, path: str) -> None:
+        data = FILES["qwen.gguf"]
+        place = "odd" if path == "odd" else f"hub/models--org--odd/snapshots/{'f' * 40}"
+        entry = lender("x", "one.safetensors", text_encoder_path=path)
+        files = {**FILES, f"{place}/q.gguf": data}
+        machine = machine_of(tmp_path, Catalog({"x": entry}, {}, "x"), files)
+        part = Part(Kind.TEXT_ENCODER, path)
+        digest = sha256(data) if path == "odd" else part.hub_digest
+        assert digest in needs(machine, "x")
+        sending = machine.inventory.sent(digest)
+        assert sending
+        assert [(file.name, file.sha256) for file in sending.files] == [
+            ("model.gguf", sha256(data))
+        ]
+        local = localise(sent(machine, "x", machine.catalog), machine.inventory)
+        assert local.model is not None
+        assert str(local.model.text_encoder_path).endswith("odd/q.gguf" if path == "odd" else path)
+
     def test_models_share_what_they_are_lent(self, here: Machine) -> None:
         assert len(needs(here, "one") & needs(here, "two")) == 3
 
