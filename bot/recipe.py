@@ -109,7 +109,7 @@ def _generator(noise: str) -> str:
 class Weights:
     """One set of weights that was used.
 
-    name: catalog key (checkpoint, adapter) or the path in the catalog (VAE).
+    name: catalog key (checkpoint, adapter) or the path in the catalog (VAE, text encoder).
     sha256: hex digest of the file, or of the sorted file digests of a folder.
     short: its hash on Civitai and in AUTOMATIC1111: 10 hex digits of `sha256` for a
         checkpoint, 12 for an embedding, 12 of the tensor data's sha256 ("AutoV3") for an adapter.
@@ -125,7 +125,8 @@ class Recipe:
     """The request and what it was resolved to on this installation.
 
     checkpoint: None if none was needed, see `GenerationRequest.model`.
-    vae: None if the checkpoint's own was used.
+    vae: None if the checkpoint's own was used, or that in `parts`. text_encoder: the same for the
+        text encoder.
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     embeddings: in the order of `request.embedding_keys`.
@@ -149,17 +150,16 @@ class Recipe:
     parts: tuple[Weights, ...] = ()
     variant: str | None = None
     config: str | None = None
+    text_encoder: Weights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
         data = {**asdict(self), "request": self.request.to_dict()}
         if not self.embeddings:
             del data["embeddings"]  # so that recipes without any are as ever
-        if self.upscaler is None:
-            del data["upscaler"]
         if not self.parts:
             del data["parts"]
-        for name in ("variant", "config"):
+        for name in ("upscaler", "variant", "config", "text_encoder"):
             if data[name] is None:
                 del data[name]
         return data
@@ -168,6 +168,7 @@ class Recipe:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Accepts recipes of earlier versions, which lacked the fields that have defaults."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
+        encoder = data.get("text_encoder")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**checkpoint) if checkpoint else None,
@@ -181,6 +182,7 @@ class Recipe:
             parts=tuple(Weights(**weights) for weights in data.get("parts", ())),
             variant=data.get("variant"),
             config=data.get("config"),
+            text_encoder=Weights(**encoder) if encoder else None,
         )
 
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
@@ -189,6 +191,7 @@ class Recipe:
         for now, then in (
             (self.checkpoint, earlier.checkpoint),
             (self.vae, earlier.vae),
+            (self.text_encoder, earlier.text_encoder),
             (self.upscaler, earlier.upscaler),
             *zip(self.adapters, earlier.adapters, strict=False),
             *zip(self.reference, earlier.reference, strict=False),

@@ -19,7 +19,9 @@ from bot.recipe import (
     formats_in,
 )
 from catalog import Catalog, locate
+from catalog.families import TEXT_ENCODER, VAE
 from catalog.weight_files.gguf import MODEL_SUFFIXES
+from catalog.weight_files.pipeline import NETWORK
 
 LIBRARIES: Final = ("torch", "diffusers", "transformers")
 READ: Final = (*MODEL_SUFFIXES, ".json")
@@ -50,12 +52,12 @@ class Today:
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where weights are looked for, as in an entry of the catalog. part: the file or folder in it
-    that counts; None for all. of_vae: whether only a VAE counts, of a pipeline's folder, too."""
+    that counts; None for all. network: the only one that counts, of a pipeline's folder, too."""
 
     path: str
     part: str | None = None
     revision: str | None = None
-    of_vae: bool = False
+    network: str | None = None
 
 
 def today(
@@ -77,8 +79,8 @@ def today(
     hashes = HashCache(hashes_file)
     gone, changed, unsure = [], [], []
     sources = _sources(recipe, catalog)
-    for weights in _used(recipe):
-        files = _files(sources.get(weights.name), models_dir)
+    for weights, network in _used(recipe):
+        files = _files(sources.get((weights.name, network)), models_dir)
         if not files:
             gone.append(weights.name)
         elif len(files) == 1 and (digest := hashes.whole(files[0])) is not None:
@@ -130,46 +132,48 @@ def _stored(
 
 
 def _replaced(recipe: Recipe, catalog: Catalog) -> Iterator[str]:
-    """The VAE that the model has by now in place of its own, with which it was generated."""
+    """The networks that the model has by now in place of its own, with which it was generated."""
     model = catalog.models.get(recipe.request.model)
-    if recipe.checkpoint and recipe.vae is None and model and model.vae_path:
-        yield public(model.vae_path)
+    if recipe.checkpoint is None or model is None:
+        return
+    then = {VAE: recipe.vae, TEXT_ENCODER: recipe.text_encoder}
+    for network, path in model.replaced.items():
+        if then[network] is None:
+            yield public(path)
 
 
-def _used(recipe: Recipe) -> Iterator[Weights]:
-    if recipe.checkpoint is not None:
-        yield recipe.checkpoint
-    if recipe.vae is not None:
-        yield recipe.vae
-    if recipe.upscaler is not None:
-        yield recipe.upscaler
-    yield from (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
+def _used(recipe: Recipe) -> Iterator[tuple[Weights, str | None]]:
+    """All weights, each with the network that it is in place of the model's own, if it is one."""
+    networks = {None: recipe.checkpoint, VAE: recipe.vae, TEXT_ENCODER: recipe.text_encoder}
+    yield from ((weights, network) for network, weights in networks.items() if weights)
+    others = (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
+    yield from ((weights, None) for weights in (recipe.upscaler, *others) if weights)
 
 
-def _sources(recipe: Recipe, catalog: Catalog) -> dict[str, _Source]:
-    """Where each of the recipe's weights would be read from today."""
+def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _Source]:
+    """Where each of the recipe's weights would be read from today, by what `_used` calls them."""
     entries = {
         **catalog.embeddings.entries,
         **catalog.upscalers.entries,
         **catalog.adapters,
         **catalog.models,
     }
-    found = {
-        key: _Source(entry.path, entry.weight_name, entry.revision)
+    found: dict[tuple[str, str | None], _Source] = {
+        (key, None): _Source(entry.path, entry.weight_name, entry.revision)
         for key, entry in entries.items()
     }
     model = catalog.models.get(recipe.request.model)
-    if model is not None and model.vae_path:
-        found[public(model.vae_path)] = _Source(model.vae_path, of_vae=True)
     if model is not None:
+        for network, path in model.replaced.items():
+            found[public(path), network] = _Source(path, network=network)
         for weights in recipe.parts:
             network = PurePath(weights.name).name
-            found[f"{public(model.lent_by)}/{network}"] = _Source(model.lent_by, network)
+            found[f"{public(model.lent_by)}/{network}", None] = _Source(model.lent_by, network)
     if (reference := catalog.reference_for(recipe.request.model)) is not None:
         file = PurePath(reference.weight_name).name
-        found[file] = _Source(reference.path, reference.weight_name, reference.revision)
+        found[file, None] = _Source(reference.path, reference.weight_name, reference.revision)
         encoder = PurePath(reference.encoder).name
-        found[encoder] = _Source(reference.path, reference.encoder, reference.revision)
+        found[encoder, None] = _Source(reference.path, reference.encoder, reference.revision)
     return found
 
 
@@ -182,8 +186,8 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
         return []
     if source.part is not None:
         root = root / source.part
-    if source.of_vae and not (root / "config.json").is_file() and (root / "vae").is_dir():
-        root = root / "vae"
+    if source.network and not (root / NETWORK).is_file() and (root / source.network).is_dir():
+        root = root / source.network
     if root.is_dir():
         files = sorted(file for file in root.rglob("*") if file.suffix in READ)
         # The links of a download outlive what they lead to.

@@ -31,9 +31,10 @@ from catalog.weight_files import (
 from catalog.weight_files.evidence import beside_checkpoint
 from catalog.weight_files.pipeline import (
     WATCHED,
-    AutoencoderFacts,
     FolderFacts,
+    NetworkFacts,
     autoencoder_facts,
+    encoder_facts,
     folder_facts,
 )
 
@@ -44,9 +45,9 @@ SIDECAR: Final = "sidecar"
 class Reading:
     """What one file said when it, and all that was read for it, had these stamps.
 
-    kind: "adapter", "embedding", "pair", "checkpoint", "folder", "autoencoder", "upscaler" or
-    SIDECAR. path: of the file; of the second file of a pair, of the weight file that a sidecar
-    belongs to.
+    kind: "adapter", "embedding", "pair", "checkpoint", "folder", "autoencoder", "encoder",
+    "upscaler" or SIDECAR. path: of the file; of the second file of a pair, of the weight file that
+    a sidecar belongs to.
     """
 
     kind: str
@@ -75,7 +76,8 @@ class HeaderCache:
     pairs: Shelf[EmbeddingFacts] = field(default_factory=lambda: Shelf(EmbeddingFacts))
     checkpoints: Shelf[CheckpointFacts] = field(default_factory=lambda: Shelf(CheckpointFacts))
     folders: Shelf[FolderFacts] = field(default_factory=lambda: Shelf(FolderFacts))
-    autoencoders: Shelf[AutoencoderFacts] = field(default_factory=lambda: Shelf(AutoencoderFacts))
+    autoencoders: Shelf[NetworkFacts] = field(default_factory=lambda: Shelf(NetworkFacts))
+    encoders: Shelf[NetworkFacts] = field(default_factory=lambda: Shelf(NetworkFacts))
     upscalers: Shelf[UpscalerFacts] = field(default_factory=lambda: Shelf(UpscalerFacts))
     sidecars: Sidecars = field(default_factory=Sidecars)
     _until: tuple[float, float] | None = None
@@ -92,6 +94,7 @@ class HeaderCache:
             "checkpoint": self.checkpoints,
             "folder": self.folders,
             "autoencoder": self.autoencoders,
+            "encoder": self.encoders,
             "upscaler": self.upscalers,
         }
 
@@ -133,10 +136,15 @@ class HeaderCache:
         stamps = stamps_of(folder / name for name in WATCHED)
         return self.folders.once(str(folder), stamps, lambda: folder_facts(folder))
 
-    def autoencoder(self, config: Path) -> AutoencoderFacts:
+    def autoencoder(self, config: Path) -> NetworkFacts:
         """What the configuration of a VAE in diffusers' layout says. Raises OSError."""
         stamps = stamps_of((config,))
         return self.autoencoders.once(str(config), stamps, lambda: autoencoder_facts(config))
+
+    def encoder(self, config: Path) -> NetworkFacts:
+        """What the configuration of a text encoder says. Raises OSError."""
+        stamps = stamps_of((config,))
+        return self.encoders.once(str(config), stamps, lambda: encoder_facts(config))
 
     def facts(
         self, file: Path, beside: Collection[str] = (), *, at_once: bool = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.disk import is_file, is_scarce
-from catalog.families import Family, of_architecture, of_repository
+from catalog.families import VAE, Family, of_architecture, of_repository
 from catalog.families.stated import NOTHING
 from catalog.headers import HeaderCache
 from catalog.locate import Location, locate, weight_file
@@ -14,9 +14,9 @@ from catalog.schema import ModelEntry
 from catalog.schema.model import names_of
 from catalog.unfit import Unfit, undecided
 from catalog.unread import NotReadYet
-from catalog.weight_files import CheckpointFacts, HeaderError, Refusal
+from catalog.weight_files import CheckpointFacts, HeaderError, Refusal, encoders
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES, FolderFacts
+from catalog.weight_files.pipeline import INDEXES, FolderFacts, configurations
 
 
 def unfit_models(
@@ -92,20 +92,21 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
         with _unjudged_if_unreadable():
             if found := checkpoint_file(place, model.weight_name) or place.path:
                 yield found
-        if model.vae_path:
+        for network, path in model.replaced.items():
             with _unjudged_if_unreadable():
-                yield from filter(None, _files_of_vae(locate(model.vae_path, models_dir)))
+                yield from filter(None, _files_of(network, locate(path, models_dir)))
 
 
-def vaes_of(
+def replacements_of(
     models: Iterable[ModelEntry], models_dir: Path, headers: HeaderCache
 ) -> frozenset[Path]:
-    """The files that are the VAE of one of the models and cannot be a model of their own.
+    """The files that are the VAE or the text encoder of one of the models, by its entry, and cannot
+    be a model of their own.
 
     headers: updated. Raises OSError.
     """
     found = set()
-    for path in filter(None, (model.vae_path for model in models)):
+    for path in (path for model in models for path in model.replaced.values()):
         place = locate(path, models_dir)
         with _unjudged_if_unreadable(), contextlib.suppress(NotReadYet):
             if place.kind == "file" and place.path and not headers.checkpoint(place.path).model:
@@ -137,36 +138,65 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
                 return Unfit(_name(place, model.path), refusal)
     if model.variant is None and model.family.told(model.names, model.path, stated) is None:
         return undecided(_name(place, model.path), model.family, model.heading)
-    return _unfit_vae(model, model.vae_path, models_dir, headers) if model.vae_path else None
+    judged = (
+        _unfit_network(model, network, path, models_dir, headers)
+        for network, path in model.replaced.items()
+    )
+    return next(filter(None, judged), None)
 
 
-def _unfit_vae(
-    model: ModelEntry, path: str, models_dir: Path, headers: HeaderCache
+def _unfit_network(
+    model: ModelEntry, network: str, path: str, models_dir: Path, headers: HeaderCache
 ) -> Unfit | None:
-    """Why what is at `path` is no VAE for the model, by its weights and its configuration."""
+    """Why what is at `path` is no such network for the model, by its weights and its
+    configuration."""
     place = locate(path, models_dir).settled()
-    wanted, what = model.family.vae, ""
+    judge = _other_vae if network == VAE else _other_encoder
     with _unjudged_if_unreadable():
-        config, weights = _files_of_vae(place)
-        if weights and (facts := headers.checkpoint(weights)).vae != wanted:
-            what = facts.what
-        elif config and (said := headers.autoencoder(config).what) != wanted:
-            what = said
-        if what:
+        config, weights = _files_of(network, place)
+        if what := judge(model.family, config, weights, headers):
             name = weights.name if weights and not config else _name(place, path)
-            advice = f"vae_path of {model.key} must be a VAE for {model.family.name}"
-            refusal = Refusal(what, f"{advice}, or left out if the model has its own")
-            return Unfit(name, refusal, vae_for=model.family)
+            if network == VAE:
+                advice = f"vae_path of {model.key} must be a VAE for {model.family.name}"
+                refusal = Refusal(what, f"{advice}, or left out if the model has its own")
+                return Unfit(name, refusal, vae_for=model.family)
+            needed = f"{model.family.encoder} for {model.family.name}"
+            advice = f"text_encoder_path of {model.key} must be {needed}"
+            refusal = Refusal(what, f"{advice}, or left out for the usual one")
+            return Unfit(name, refusal, encoder_for=model.family)
     return None
 
 
-def _files_of_vae(place: Location) -> tuple[Path | None, Path | None]:
-    """The configuration and the one weight file of a VAE, each as far as it is here.
+def _other_vae(
+    family: Family, config: Path | None, weights: Path | None, headers: HeaderCache
+) -> str:
+    """What the files are, if no VAE of the family."""
+    if weights and (facts := headers.checkpoint(weights)).vae != family.vae:
+        return facts.what
+    said = headers.autoencoder(config).what if config else ""
+    return "" if said == family.vae else said
+
+
+def _other_encoder(
+    family: Family, config: Path | None, weights: Path | None, headers: HeaderCache
+) -> str:
+    """What the files are, if no text encoder of the family. Whether one of an unknown size is as
+    wide as the model's own, the engine finds out."""
+    usual = {encoders.QWEN3, family.encoder}
+    facts = headers.checkpoint(weights) if weights else None
+    if facts and not (facts.encoder and facts.encoder.name in usual):
+        return facts.what
+    said = headers.encoder(config).what if config else ""
+    return "" if said in {encoders.kind(str(name)) for name in usual} else said
+
+
+def _files_of(network: str, place: Location) -> tuple[Path | None, Path | None]:
+    """The configuration and the one weight file of a network, each as far as it is here.
 
     Raises OSError.
     """
     if place.path and place.kind != "file":
-        for name in AUTOENCODERS:
+        for name in configurations(network):
             if is_file(config := place.path / name):
                 return config, weight_file(Location("folder", config.parent), None)
     return None, checkpoint_file(place, None)

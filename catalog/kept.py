@@ -28,7 +28,7 @@ from catalog.weight_files import (
     HeaderError,
     UpscalerFacts,
 )
-from catalog.weight_files.pipeline import AutoencoderFacts, FolderFacts
+from catalog.weight_files.pipeline import FolderFacts, NetworkFacts
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ _KINDS: Final[dict[str, TypeAdapter[Any]]] = {
     "pair": TypeAdapter(EmbeddingFacts),
     "checkpoint": TypeAdapter(CheckpointFacts),
     "folder": TypeAdapter(FolderFacts),
-    "autoencoder": TypeAdapter(AutoencoderFacts),
+    "autoencoder": TypeAdapter(NetworkFacts),
+    "encoder": TypeAdapter(NetworkFacts),
     "upscaler": TypeAdapter(UpscalerFacts),
     SIDECAR: TypeAdapter(Sidecar),
 }

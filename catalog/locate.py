@@ -11,7 +11,7 @@ from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reas
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import AUTOENCODERS, INDEXES, folder_facts
+from catalog.weight_files.pipeline import INDEXES, configurations, folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -164,7 +164,8 @@ def _commit(ref: Path) -> str | None:
 
 
 def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path) -> Location:
-    """Where everything that `entry` needs is: its weights and, for a model, VAE and configuration.
+    """Where everything that `entry` needs is: its weights and, for a model, the networks that
+    replace its own and its configuration.
 
     Returns the location of the weights, unless something else is missing or not downloaded yet.
     """
@@ -172,8 +173,8 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     others = []
     if isinstance(entry, ModelEntry):
         single = weights.kind == "file" or entry.weight_name is not None
-        needed = [entry.vae_path, *((entry.completed_by, entry.lent_by) if single else ())]
-        others = [locate(path, models_dir) for path in dict.fromkeys(needed) if path]
+        needed = [*entry.replaced.values(), *(entry.completing if single else ())]
+        others = [locate(path, models_dir) for path in dict.fromkeys(needed)]
     for kind in ("unreadable", "missing", "download"):
         for found in (weights, *others):
             if found.kind == kind:
@@ -186,9 +187,9 @@ def weight_file(
 ) -> Path | None:
     """The weight file of an entry on this machine; None if there is none.
 
-    suffixes: those it may end in; MODEL_SUFFIXES for a model or a VAE. Without `weight_name`, a
-    folder must contain exactly one, see `of_one_kind`. Only lists folders. Raises OSError if one
-    may be listed later, see `catalog.disk.may_pass`.
+    suffixes: those it may end in; MODEL_SUFFIXES for a model or one of its networks. Without
+    `weight_name`, a folder must contain exactly one, see `of_one_kind`. Only lists folders. Raises
+    OSError if one may be listed later, see `catalog.disk.may_pass`.
     """
     if found.kind == "file" or found.path is None:
         return found.path
@@ -254,11 +255,11 @@ def _problems_of(
         except OSError as error:
             if not is_absent(error):
                 raise
-    if entry.vae_path:
-        vae = locate(entry.vae_path, models_dir)
-        problems += _problems_of_path("vae_path", entry.vae_path, models_dir, vae, None)
-        if vae.kind == "folder" and vae.path:
-            problems += _problems_of_layout("vae_path", vae.path, *AUTOENCODERS)
+    for network, path in entry.replaced.items():
+        name, place = f"{network}_path", locate(path, models_dir)
+        problems += _problems_of_path(name, path, models_dir, place, None)
+        if place.kind == "folder" and place.path:
+            problems += _problems_of_layout(name, place.path, *configurations(network))
     if entry.config:
         config = locate(entry.config, models_dir)
         if config.error:

@@ -127,7 +127,7 @@ def _put_off(
 ) -> list[Unread]:
     """Take out the entries whose files are read later, and tell which files those are.
 
-    later: those that are known already; another may be a VAE.
+    later: those that are known already; another may be a VAE or a text encoder.
     """
     unread = []
     for key in order:

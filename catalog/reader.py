@@ -14,7 +14,7 @@ from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
 from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
-from catalog.judging import files_of, unfit_models, vaes_of
+from catalog.judging import files_of, replacements_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.model_tables import read_models
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
@@ -107,7 +107,7 @@ def _read_catalog(
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
-    claimed |= vaes_of(models.written, models_dir, headers)
+    claimed |= replacements_of(models.written, models_dir, headers)
     wanted |= {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
     found = dropins.find(
         models_dir,

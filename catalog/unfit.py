@@ -12,13 +12,15 @@ class Unfit:
 
     file: name of the file or folder. undecided: the family that it is certainly of, if only which
     of its variants it is has to be said; else None. vae_for: the family of the model, if only the
-    VAE that its entry names is none of it; the file is then that VAE's.
+    VAE that its entry names is none of it; the file is then that VAE's. encoder_for: the same for
+    its text encoder.
     """
 
     file: str
     refusal: Refusal
     undecided: Family | None = None
     vae_for: Family | None = None
+    encoder_for: Family | None = None
 
     @property
     def what(self) -> str:
@@ -28,7 +30,7 @@ class Unfit:
     @property
     def family(self) -> Family | None:
         """The family that the model is certainly of; None where its file may be of none."""
-        return self.undecided or self.vae_for
+        return self.undecided or self.vae_for or self.encoder_for
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -182,6 +182,12 @@ class Browsing:
                 states[entry.key] = say(
                     "models.other_vae", family=why.vae_for.name, what=escaped(why.what)
                 )
+            elif why and why.encoder_for:
+                states[entry.key] = say(
+                    "models.other_encoder",
+                    needed=str(why.encoder_for.encoder),
+                    what=escaped(why.what),
+                )
             elif why:
                 states[entry.key] = say("models.unfit", what=escaped(why.what))
             elif problems_of(entry, self._models_dir):

@@ -27,6 +27,7 @@ RECIPES = st.builds(
     request=st.builds(request, prompt=st.text(), seed=st.integers(0, 2**32 - 1)),
     checkpoint=WEIGHTS,
     vae=st.none() | WEIGHTS,
+    text_encoder=st.none() | WEIGHTS,
     adapters=st.lists(WEIGHTS, max_size=4).map(tuple),
     reference=st.just(()) | st.tuples(WEIGHTS, WEIGHTS),
     embeddings=st.lists(WEIGHTS, max_size=2).map(tuple),
@@ -48,16 +49,21 @@ def test_what_changed_can_always_be_said(now: Recipe, then: Recipe) -> None:
 
 
 def test_what_changed_is_named() -> None:
-    before = replace(recipe(), vae=Weights("vae", "1", "1"))
+    before = replace(
+        recipe(), vae=Weights("vae", "1", "1"), text_encoder=Weights("encoder", "1", "1")
+    )
     after = replace(
         before,
         checkpoint=Weights("demo", "other", "other"),
         vae=None,
+        text_encoder=Weights("encoder", "2", "2"),
         adapters=(Weights("ink", "other", "other"),),
         scheduler={},
         environment={"torch": "9.9", "device": "cuda"},
     )
-    assert after.changed_since(before) == ("demo", "vae", "ink", "scheduler", "device", "torch")
+    assert after.changed_since(before) == (
+        *("demo", "vae", "encoder", "ink", "scheduler", "device", "torch"),
+    )
     # Another seed is another request, not another install.
     assert replace(before, request=request(seed=1)).changed_since(before) == ()
 

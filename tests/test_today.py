@@ -145,52 +145,78 @@ def test_what_is_newer_and_unread(models_dir: Path) -> None:
     assert compared(models_dir, painted).same
 
 
-def with_vae(path: str | None) -> Catalog:
-    demo = ModelEntry(key="demo", name="Demo", path="demo", vae_path=path)
+def with_network(network: str, path: str | None, **more: str) -> Catalog:
+    """A catalog whose model has this network from that path."""
+    fields = {f"{network}_path": path, **more}
+    demo = ModelEntry(key="demo", name="Demo", path="demo", family=ZIMAGE, **fields)  # type: ignore[arg-type]
     return Catalog({"demo": demo}, dict(catalog().adapters), "demo")
 
 
-@pytest.mark.parametrize("path", ["ae.safetensors", "pipe"])
-def test_the_vae_of_its_own_counts(models_dir: Path, path: str) -> None:
-    (models_dir / "pipe/vae").mkdir(parents=True)
-    files = [models_dir / name for name in ("ae.safetensors", "pipe/vae/m.safetensors")]
-    for file in (*files, models_dir / "pipe/vae/config.json"):
-        file.write_bytes(b"vae")
-    painted = replace(made(models_dir), vae=Weights(path, "f" * 64, "f" * 10))
-    assert compared(models_dir, painted, offered=with_vae(path)).same
-    assert path in compared(models_dir, painted, offered=with_vae(path), painted_at=0).unsure
+def made_with(models_dir: Path, network: str, path: str) -> Recipe:
+    """A recipe with this network from that path."""
+    return replace(made(models_dir), **{network: Weights(path, "f" * 64, "f" * 10)})  # type: ignore[arg-type]
+
+
+INSTEAD = pytest.mark.parametrize("network", ["vae", "text_encoder"])
+
+
+@INSTEAD
+@pytest.mark.parametrize("path", ["own.safetensors", "own.gguf", "pipe"])
+def test_a_network_in_place_of_its_own_counts(models_dir: Path, network: str, path: str) -> None:
+    (models_dir / "pipe" / network).mkdir(parents=True)
+    files = [models_dir / name for name in (path, f"pipe/{network}/m.safetensors")]
+    files += [models_dir / f"pipe/{network}/config.json"]
+    for file in files[path == "pipe" :]:
+        file.write_bytes(b"weights")
+    painted, offered = made_with(models_dir, network, path), with_network(network, path)
+    assert compared(models_dir, painted, offered=offered).same
+    assert path in compared(models_dir, painted, offered=offered, painted_at=0).unsure
     assert compared(models_dir, painted).gone == (path,)
-    HashCache(models_dir / "hashes").of_file(files[0], lambda _: None)
-    changed = compared(models_dir, painted, offered=with_vae(path)).changed
+    HashCache(models_dir / "hashes").of_file(files[path == "pipe"], lambda _: None)
+    changed = compared(models_dir, painted, offered=offered).changed
     assert changed == (() if path == "pipe" else (path,))
-    for file in (*files, models_dir / "pipe/vae/config.json"):
+    for file in files[path == "pipe" :]:
         file.unlink()
-    assert compared(models_dir, painted, offered=with_vae(path)).gone == (path,)
+    assert compared(models_dir, painted, offered=offered).gone == (path,)
 
 
-def test_of_a_pipeline_whose_vae_is_used_the_rest_does_not_count(models_dir: Path) -> None:
-    for name in ("vae", "unet"):
+@INSTEAD
+def test_of_a_pipeline_of_which_one_is_used_the_rest_does_not_count(
+    models_dir: Path, network: str
+) -> None:
+    for name in ("vae", "text_encoder", "unet"):
         (models_dir / "pipe" / name).mkdir(parents=True)
         (models_dir / "pipe" / name / "m.safetensors").write_bytes(b"weights")
-    painted = replace(made(models_dir), vae=Weights("pipe", "f" * 64, "f" * 10))
+    painted, offered = made_with(models_dir, network, "pipe"), with_network(network, "pipe")
     painted_at = SOON * 1000
 
     def unsure() -> tuple[str, ...]:
-        return compared(models_dir, painted, offered=with_vae("pipe"), painted_at=painted_at).unsure
+        return compared(models_dir, painted, offered=offered, painted_at=painted_at).unsure
 
-    os.utime(models_dir / "pipe/unet/m.safetensors", (SOON + 1, SOON + 1))
+    for name in {"vae", "text_encoder", "unet"} - {network}:
+        os.utime(models_dir / f"pipe/{name}/m.safetensors", (SOON + 1, SOON + 1))
     assert unsure() == ()
-    os.utime(models_dir / "pipe/vae/m.safetensors", (SOON + 1, SOON + 1))
+    os.utime(models_dir / f"pipe/{network}/m.safetensors", (SOON + 1, SOON + 1))
     assert unsure() == ("pipe",)
 
 
-def test_a_vae_that_came_later_is_a_change(models_dir: Path) -> None:
+def test_two_of_one_pipeline_are_each_looked_for(models_dir: Path) -> None:
+    for name in ("vae", "text_encoder"):
+        (models_dir / "pipe" / name).mkdir(parents=True)
+        (models_dir / "pipe" / name / "m.safetensors").write_bytes(name.encode())
+    both = replace(made_with(models_dir, "vae", "pipe"), text_encoder=Weights("pipe", "e" * 64, ""))
+    offered = with_network("vae", "pipe", text_encoder_path="pipe")
+    assert compared(models_dir, both, offered=offered).same
+    (models_dir / "pipe/vae/m.safetensors").unlink()
+    assert compared(models_dir, both, offered=offered).gone == ("pipe",)
+
+
+@INSTEAD
+def test_a_network_that_came_later_is_a_change(models_dir: Path, network: str) -> None:
     painted = made(models_dir)
-    assert painted.vae is None
-    (models_dir / "ae.safetensors").write_bytes(b"vae")
-    assert compared(models_dir, painted, offered=with_vae("ae.safetensors")).changed == (
-        "ae.safetensors",
-    )
+    (models_dir / "own.safetensors").write_bytes(b"weights")
+    offered = with_network(network, "own.safetensors")
+    assert compared(models_dir, painted, offered=offered).changed == ("own.safetensors",)
 
 
 def test_a_model_that_is_another_variant_by_now(models_dir: Path) -> None:

@@ -130,6 +130,8 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
     hashes = {weights.name: weights.sha256 for weights in named if weights}
     if recipe.vae:
         hashes["vae"] = recipe.vae.sha256
+    if recipe.text_encoder:
+        hashes["text_encoder"] = recipe.text_encoder.sha256
     return {
         "model": request.made_with,
         "loras": [lora(use) for use in request.adapters],

@@ -16,7 +16,7 @@ from bot.api.recorded import Entries, Record
 from bot.store import ApiKey
 from catalog.listing import Listed, problems, rows
 
-FILES: Final = ("path", "weight_name", "revision", "vae_path", "config")
+FILES: Final = ("path", "weight_name", "revision", "vae_path", "text_encoder_path", "config")
 """Where an entry's files are, which is the owner's business."""
 
 

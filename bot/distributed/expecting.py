@@ -1,7 +1,7 @@
 """Expecting: what the recipe of an order may say of its weights, as far as the bot knows them."""
 
 from bot.distributed.inventory import Inventory
-from bot.distributed.parts import Kind, Part, networks_in, part_of, part_of_model
+from bot.distributed.parts import Kind, Part, networks_in, part_of, part_of_model, replacing
 from bot.distributed.readings import digests_of
 from bot.order import Order
 from bot.wire.expected import ANY, Expected, Sha256s
@@ -17,10 +17,10 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
         contents = inventory.contents(part)
         return ANY if contents is None else digests_of(part, contents, files)
 
-    checkpoint, vae, parts = ANY, None, {}
+    checkpoint, instead, parts = ANY, {}, {}
     if model is not None:
         checkpoint = known(part_of_model(model))
-        vae = known(Part(Kind.VAE, model.vae_path)) if model.vae_path else None
+        instead = {part.kind: known(part) for part in replacing(model)}
         if inventory.knows_lent(model):
             networks = networks_in(model.lent_by, inventory.lent_of(model))
             parts = {part.beside: known(part) for part in networks}
@@ -33,7 +33,8 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
         reference = (guide, known(part))
     return Expected(
         checkpoint=checkpoint,
-        vae=vae,
+        vae=instead.get(Kind.VAE),
+        text_encoder=instead.get(Kind.TEXT_ENCODER),
         upscaler=known(part_of(order.upscaler)) if order.upscaler else ANY,
         adapters=tuple(known(part_of(entry)) for entry in order.adapters),
         embeddings=tuple(known(part_of(entry)) for entry in order.embeddings),

@@ -35,7 +35,6 @@ from bot.engine.hashing import HashCache
 from bot.request import GenerationRequest
 from catalog import Catalog, LiveCatalog, ModelEntry
 from catalog.disk import reason_of
-from catalog.families import VAE
 from catalog.locate import locate
 from catalog.weight_files import HeaderError, UnreadableFile
 from catalog.weight_files.gguf import MODEL_SUFFIXES, read_model_header
@@ -156,7 +155,7 @@ class Inventory:
         if config_of(entry) is None:
             return ()
         lacking = self._known.lacking.get(part_of_model(entry), tuple(entry.family.lent))
-        return tuple(network for network in lacking if network != VAE or not entry.vae_path)
+        return tuple(network for network in lacking if network not in entry.replaced)
 
     def knows_lent(self, entry: ModelEntry) -> bool:
         """Whether it is known which these are."""

@@ -10,11 +10,11 @@ from pathlib import PurePath
 from typing import Final, Literal, TypeVar
 
 from bot.distributed.inventory import UNKNOWN, Inventory
-from bot.distributed.parts import Kind, Part, config_of, is_digest, part_of
+from bot.distributed.parts import Kind, Part, config_of, is_digest, part_of, replacing
 from bot.engine.subject import Subject, public
 from bot.errors import ImagenError, JobFailed, WireError
 from bot.order import Order
-from bot.recipe import Recipe
+from bot.recipe import Recipe, Weights
 from catalog import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, UpscalerEntry
 
 SCHEME: Final = "sha256:"
@@ -156,23 +156,29 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
 
     Some are those of files, which may be called otherwise there.
     """
-    vae, reference = recipe.vae, recipe.reference
-    if vae is not None and order.model is not None and order.model.vae_path:
-        vae = replace(vae, name=public(order.model.vae_path))
+    reference = recipe.reference
     if order.reference is not None:
         names = (order.reference.weight_name, order.reference.encoder)
         reference = tuple(
             replace(weights, name=PurePath(name).name)
             for weights, name in zip(reference, names, strict=False)
         )
-    parts, config = recipe.parts, recipe.config
+    vae, encoder, parts, config = recipe.vae, recipe.text_encoder, recipe.parts, recipe.config
     if order.model is not None:
+        vae = _called(vae, order.model.vae_path)
+        encoder = _called(encoder, order.model.text_encoder_path)
         config = config and public(order.model.completed_by)
         lender = public(order.model.lent_by)
         parts = tuple(
             replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
         )
-    return replace(recipe, vae=vae, reference=reference, parts=parts, config=config)
+    named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference)
+    return replace(named, parts=parts, config=config)
+
+
+def _called(weights: Weights | None, path: str | None) -> Weights | None:
+    """Weights that an entry has at `path`, by that name."""
+    return replace(weights, name=public(path)) if weights and path else weights
 
 
 def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelEntry]) -> Order:
@@ -191,15 +197,15 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
 
 
 def _with_places(entry: ModelEntry, config: str | None, place: Place) -> ModelEntry:
-    """The entry of a model with other places for its three parts."""
+    """The entry of a model with other places for its parts."""
     key = entry.key
     main = place(Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision), key)
-    vae = place(Part(Kind.VAE, entry.vae_path), key).path if entry.vae_path else None
+    instead = {f"{part.kind}_path": place(part, key).path for part in replacing(entry)}
     config = place(Part(Kind.CONFIG, config), key).path if config else None
     named = {"path": main.path, "weight_name": main.weight_name, "revision": main.revision}
     # Elsewhere, no name of a file tells it.
     variant = entry.told_variant and entry.told_variant.name
-    return entry.model_copy(update={**named, "vae_path": vae, "config": config, "variant": variant})
+    return entry.model_copy(update={**named, **instead, "config": config, "variant": variant})
 
 
 def _with_place(entry: _One, place: Place) -> _One:

@@ -31,7 +31,7 @@ from catalog.locate import Location, second_file, weight_file
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.peft_config import config_file
-from catalog.weight_files.pipeline import INDEXES
+from catalog.weight_files.pipeline import INDEXES, NETWORK, configurations
 
 SUFFIXES: Final = (*MODEL_SUFFIXES, ".json", ".txt", ".yaml", ".yml")
 """What the names of files end in that may be sent to a worker."""
@@ -51,12 +51,17 @@ _MAIN: Final = "model"
 class Kind(StrEnum):
     MODEL = "model"
     VAE = "vae"
+    TEXT_ENCODER = "text_encoder"
     CONFIG = "config"
     NETWORK = "network"
     ADAPTER = "adapter"
     EMBEDDING = "embedding"
     UPSCALER = "upscaler"
     REFERENCE = "reference"
+
+
+REPLACING: Final = frozenset((Kind.VAE, Kind.TEXT_ENCODER))
+"""Networks in place of a model's own, called after their folders in a pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +156,8 @@ def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
     """Whether a part with these files is opened as a folder."""
     if kind is Kind.REFERENCE:
         return True
-    configured = any(name in names for name in (*INDEXES, "config.json"))
-    return _is_layout(kind) and (configured or "vae/config.json" in names)
+    within = configurations(kind) if kind in REPLACING else (NETWORK,)
+    return _is_layout(kind) and any(name in names for name in (*INDEXES, *within))
 
 
 def is_digest(text: str) -> bool:
@@ -175,14 +180,17 @@ def part_of_model(entry: ModelEntry) -> Part:
 
 
 def parts_of_model(entry: ModelEntry, lent: Iterable[str] = ()) -> tuple[Part, ...]:
-    """The model itself, then its VAE, its configuration, and the networks that it is lent, where it
-    needs them. lent: those networks."""
-    found = [part_of_model(entry)]
-    if entry.vae_path:
-        found.append(Part(Kind.VAE, entry.vae_path))
+    """The model itself, then the networks that replace its own, its configuration, and the networks
+    that it is lent, where it needs them. lent: those networks."""
+    found = [part_of_model(entry), *replacing(entry)]
     if config := config_of(entry):
         found += [Part(Kind.CONFIG, config), *networks_in(entry.lent_by, lent)]
     return tuple(found)
+
+
+def replacing(entry: ModelEntry) -> list[Part]:
+    """The networks that are read instead of the model's own."""
+    return [Part(Kind(network), path) for network, path in entry.replaced.items()]
 
 
 def networks_in(config: str, networks: Iterable[str]) -> list[Part]:
@@ -237,9 +245,10 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
-    if found.kind != "file" and part.weight_name is None and _is_layout(part.kind):
+    if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
         return _bundle(root, _layout(part.kind, root))
-    suffixes = MODEL_SUFFIXES if part.kind in {Kind.MODEL, Kind.VAE} else MODEL_SUFFIXES[:1]
+    of_model = part.kind is Kind.MODEL or part.kind in REPLACING
+    suffixes = MODEL_SUFFIXES if of_model else MODEL_SUFFIXES[:1]
     if (main := weight_file(found, part.weight_name, suffixes)) is None:
         return None
     return _of_file(part, main)
@@ -258,14 +267,21 @@ def _network(folder: Path, network: str) -> Bundle | None:
     return found and replace(found, folder=False)
 
 
+def _has_layout(kind: Kind, root: Path) -> bool:
+    """Whether a folder is read as one; else it may have one file that is."""
+    if kind not in REPLACING:
+        return _is_layout(kind)
+    return any(is_file(root / name) for name in configurations(kind))
+
+
 def _is_layout(kind: Kind) -> bool:
-    return kind in {Kind.MODEL, Kind.VAE, Kind.CONFIG}
+    return kind in {Kind.MODEL, Kind.CONFIG} or kind in REPLACING
 
 
 def _layout(kind: Kind, root: Path) -> list[str]:
     """The names of the files in diffusers' layout."""
-    if kind is Kind.VAE:
-        return _flat(root, "" if is_file(root / "config.json") else "vae", SUFFIXES)
+    if kind in REPLACING:
+        return _flat(root, "" if is_file(root / NETWORK) else kind, SUFFIXES)
     suffixes = (".json", ".txt") if kind is Kind.CONFIG else SUFFIXES
     names = _flat(root, "", suffixes)
     for name in names_in(root):

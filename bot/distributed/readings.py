@@ -5,16 +5,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.distributed.parts import WEIGHTS, Kind, Part, digest_of
+from bot.distributed.parts import REPLACING, WEIGHTS, Kind, Part, digest_of
 from bot.engine.selecting import (
     Unfit,
     checkpoint_files,
     config_files,
     network_files,
     network_weights,
-    vae_files,
+    replacing_files,
 )
-from catalog.families import FAMILIES, VAE, PipelineFiles
+from catalog.families import FAMILIES, PipelineFiles
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 _OF_ANY: Final = tuple(family.files for family in FAMILIES.values())
@@ -71,8 +71,8 @@ def _reading(
             return checkpoint_files(names, files, None, half=half)
         case Kind.CONFIG:
             return config_files(names, files)
-        case Kind.VAE if folder:
-            return vae_files(names, files.weights[VAE], half=half)
+        case kind if folder and kind in REPLACING:
+            return replacing_files(names, kind, WEIGHTS[kind], half=half)
         case Kind.NETWORK:
             found = network_weights(names, "", WEIGHTS[part.beside], half=half)
             return tuple(name for name in found if name.endswith(MODEL_SUFFIXES))

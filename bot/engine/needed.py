@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL.Image import Image
 
 from bot.engine import pixels
-from bot.engine.families import VAE, Family, family_of
+from bot.engine.families import Family, family_of
 from bot.engine.networks import ModelFiles
 from bot.engine.sources import ReferenceFiles, Source, Sources
 from bot.engine.subject import Subject, public
@@ -72,12 +72,12 @@ def model_files(
     apart: Mapping[str, str] | None = None,
 ) -> ModelFiles:
     """The files of a model, with those that complete it. apart: see `Order.lent`."""
-    checkpoint, vae = sources.checkpoint(entry, subject), sources.vae(entry, subject)
-    files = ModelFiles(checkpoint, vae, None)
+    checkpoint, replaced = sources.checkpoint(entry, subject), sources.replacing(entry, subject)
+    files = ModelFiles(checkpoint, replaced=replaced)
     if checkpoint.single:
         header = files.header_of(checkpoint.single, subject)
         lacking = family_of(entry).lacking(header)
-        lent = [name for name in lacking if name != VAE or vae is None]
+        lent = [name for name in lacking if name not in replaced]
         usual = {} if entry.lent_by == entry.completed_by else dict.fromkeys(lent, entry.lent_by)
         places = {name: path for name, path in {**usual, **(apart or {})}.items() if name in lent}
         found = {n: sources.network(entry, n, path, subject) for n, path in places.items()}

@@ -16,19 +16,21 @@ from bot.engine.subject import Subject
 from bot.engine.weights import FileTensors, Layout, WeightFile
 from bot.engine.weights.blocks import Packed, unpacked
 from bot.engine.weights.quantised import plain
-from catalog.families import FAMILIES
+from catalog.families import FAMILIES, TEXT_ENCODER
 from catalog.lines import one_line
 from catalog.weight_files import (
+    CheckpointFacts,
     Header,
     NotGguf,
     NotSafetensors,
     checkpoint_facts,
+    encoders,
     quantisation,
     read_model_header,
 )
 from catalog.weight_files.gguf import SUFFIX as GGUF
 from catalog.weight_files.harmless import is_harmless
-from catalog.weight_files.pipeline import autoencoder_of
+from catalog.weight_files.pipeline import NETWORK, autoencoder_of, encoder_of
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
 from catalog.weight_files.quantisation import UnknownQuantisation
 
@@ -41,7 +43,8 @@ Tensors = Mapping[str, torch.Tensor]
 class ModelFiles:
     """Everything that a model is loaded from.
 
-    vae: replaces the checkpoint's own. config: completes a single-file checkpoint.
+    config: completes a single-file checkpoint. replaced: networks, by name, that are read instead
+        of the model's own ones; with their configuration where they have one.
     lent: the networks that the checkpoint has not got. apart: the weights of those of them that are
         not beside `config`, which has the configuration of all.
     moments: of the latents, where the checkpoint brings them along.
@@ -49,8 +52,8 @@ class ModelFiles:
     """
 
     checkpoint: Source
-    vae: Source | None
-    config: Source | None
+    config: Source | None = None
+    replaced: Mapping[str, Source] = field(default_factory=dict)
     lent: tuple[str, ...] = ()
     apart: Mapping[str, Source] = field(default_factory=dict)
     moments: Moments | None = None
@@ -62,13 +65,14 @@ class ModelFiles:
         return (self.config or self.checkpoint).root
 
     def fingerprint(self) -> tuple[Any, ...]:
-        sources = (self.checkpoint, self.vae, self.config, *self.apart.values())
-        return tuple(source and source.fingerprint() for source in sources)
+        sources = (self.checkpoint, self.config, *self.apart.values())
+        replaced = [(name, each.fingerprint()) for name, each in self.replaced.items()]
+        return (*(source and source.fingerprint() for source in sources), *replaced)
 
     def holding(self, network: str) -> tuple[Path, ...]:
         """The files with the weights of `network`."""
-        if network == VAE and self.vae:
-            return self.vae.weights
+        if network in self.replaced:
+            return self.replaced[network].weights
         if network in self.lent:
             return self.lender(network).weights
         if self.checkpoint.single:
@@ -96,19 +100,22 @@ class ModelFiles:
         return self._headers[path]
 
     def config_of(self, network: str) -> dict[str, Any]:
-        """The `config.json` of `network`; the latents' scale is that of the denoiser's training."""
-        own = _json(self.root / network / "config.json")
-        if network != VAE:
-            return own
-        config = own
-        if self.vae and (replacing := own_config(self.vae)) is not None:
-            config = replacing
+        """The `config.json` of `network`: its own, but for what the denoiser was trained with."""
+        config = own = self.usual_config_of(network)
+        if network in self.replaced and (said := own_config(self.replaced[network])) is not None:
+            config = said
+            trained: tuple[str, ...] = () if network == VAE else (_DEPTH,)
             if (own.get("latents_mean") and own.get("latents_std")) or own.get("shift_factor"):
-                config = {**config, **{key: own[key] for key in _LATENTS if key in own}}
-        if self.moments:
+                trained = _LATENTS
+            config = {**config, **{key: own[key] for key in trained if key in own}}
+        if network == VAE and self.moments:
             values = (MOMENTS_SCALE, [*self.moments.mean], [*self.moments.deviation])
             config = {**config, **dict(zip(_MOMENTS, values, strict=True))}
         return config
+
+    def usual_config_of(self, network: str) -> dict[str, Any]:
+        """The `config.json` of the network that the model has if none replaces it."""
+        return _json(self.root / network / NETWORK)
 
 
 def _below(source: Source, network: str) -> Source:
@@ -117,9 +124,10 @@ def _below(source: Source, network: str) -> Source:
     return Source(folder, tuple(path for path in source.files if path.parent == folder))
 
 
-def own_config(vae: Source) -> dict[str, Any] | None:
-    """The `config.json` of a VAE in diffusers' layout; None for a single file, which has none."""
-    return None if vae.single else _json(vae.weights[0].parent / "config.json")
+def own_config(replacing: Source) -> dict[str, Any] | None:
+    """The `config.json` of a network in its library's layout; None for a single file, which has
+    none."""
+    return None if replacing.single else _json(replacing.weights[0].parent / NETWORK)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -130,6 +138,8 @@ def _json(path: Path) -> dict[str, Any]:
 _MOMENTS: Final = ("scaling_factor", "latents_mean", "latents_std")
 _LATENTS: Final = (*_MOMENTS, "shift_factor")
 """Options of a VAE's configuration that are not about the VAE."""
+_DEPTH: Final = "num_hidden_layers"
+"""Option of a text encoder's, of which the model reads particular layers."""
 
 
 _COPIED: Final = (
@@ -156,29 +166,52 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             raise subject.failed("model.quantised", reason=reason)
     if files.checkpoint.single is None:
         family.check_folder(files.checkpoint.root, subject)
-    for source in (files.checkpoint, files.vae, *map(files.lender, files.lent)):
-        for path in source.weights if source else ():
+    for source in (files.checkpoint, *files.replaced.values(), *map(files.lender, files.lent)):
+        for path in source.weights:
             header = files.header_of(path, subject)
             if reason := quantisation.refusal(header, path):
                 raise subject.failed("model.quantised", reason=reason)
             if path == files.checkpoint.single:
                 family.check_single(path, header, subject)
                 _name_strangers(header, family, subject)
-    if files.vae:
-        _check_vae(files.vae, files, family, subject)
+    for network, source in files.replaced.items():
+        checked = _check_vae if network == VAE else _check_encoder
+        checked(source, files, family, subject)
 
 
 def _check_vae(vae: Source, files: ModelFiles, family: Family, subject: Subject) -> None:
     """Raise JobFailed unless `vae` is one of the family, by its weights and its configuration."""
     wanted = FAMILIES[family.key]
-    headers = [files.header_of(path, subject) for path in vae.weights]
-    shapes = {name: shape for header in headers for name, shape in header.shapes.items()}
-    said = checkpoint_facts(vae.weights[0], replace(headers[0], shapes=shapes))
+    said = _facts_of(vae, files, subject)
     what = "" if said.vae == wanted.vae else said.what
     if not what and (config := own_config(vae)):
         what = autoencoder_of(config)
     if what not in {"", wanted.vae}:
         raise subject.failed("model.other_vae", family=wanted.name, what=what)
+
+
+def _check_encoder(encoder: Source, files: ModelFiles, family: Family, subject: Subject) -> None:
+    """Raise JobFailed unless `encoder` is one of the family, by its weights and its
+    configuration."""
+    wanted = str(FAMILIES[family.key].encoder)
+    said, config = _facts_of(encoder, files, subject), own_config(encoder)
+    name = said.encoder and said.encoder.name
+    fits = name == wanted
+    if said.encoder and name == encoders.QWEN3:
+        fits = said.encoder.width == files.usual_config_of(TEXT_ENCODER).get("hidden_size")
+    what = "" if fits else said.what
+    if fits and config:
+        told = encoder_of(config)
+        what = "" if told in {encoders.kind(wanted), encoders.kind(encoders.QWEN3)} else told
+    if what:
+        raise subject.failed("model.other_encoder", needed=wanted, what=what)
+
+
+def _facts_of(source: Source, files: ModelFiles, subject: Subject) -> CheckpointFacts:
+    """What the weights of one network are, which may be in several files."""
+    headers = [files.header_of(path, subject) for path in source.weights]
+    shapes = {name: shape for header in headers for name, shape in header.shapes.items()}
+    return checkpoint_facts(source.weights[0], replace(headers[0], shapes=shapes))
 
 
 def _name_strangers(header: Header, family: Family, subject: Subject) -> None:
@@ -206,7 +239,9 @@ def read(
     own = _of(family.prefixes(network), in_files)
     packed = {name: how for file in in_files.files for name, how in file.packed.items()}
     try:
-        own = plain(_unpacked(own, packed, layout.dtype, subject), layout.dtype)
+        # What is read to some depth only is not unpacked beyond it.
+        read = {n: t for n, t in own.items() if n not in packed or not family.unread(network, n)}
+        own = plain(_unpacked(read, packed, layout.dtype, subject), layout.dtype)
     except UnknownQuantisation as error:
         raise subject.failed("model.quantised", reason=str(error)) from None
     found: Tensors = family.renamed(network, module, own, layout.slots)

@@ -35,6 +35,7 @@ from bot.painting import OnPainted, Painting
 from bot.progress import Stage
 from bot.recipe import Recipe, Weights, formats_in
 from catalog import AdapterEntry, ModelEntry
+from catalog.families import TEXT_ENCODER
 
 
 class Pipeline:
@@ -108,8 +109,10 @@ class Pipeline:
         self._place.demand()
         check_stop()
         request = order.request
-        here = self._residency.resident
-        enlarged = self._upscaling.enlarged(order, profile, here, report, check_stop)
+        # No name for the resident model here: another family's is freed before this one is loaded.
+        enlarged = self._upscaling.enlarged(
+            order, profile, self._residency.resident, report, check_stop
+        )
         if enlarged and order.model is None:
             return enlarged.painting(request, self._place.describe(), each)
         needed = locate(order, self._sources, report, check_stop)
@@ -234,7 +237,11 @@ class Pipeline:
         """The recipe as far as it is known before anything is loaded: without the adapters and
         embeddings, whose headers are checked."""
         checkpoint = self._digest(needed.files.checkpoint, needed.subject)
-        vae = needed.files.vae and self._digest(needed.files.vae, needed.subject)
+        replaced = {
+            name: (public(needed.entry.replaced[name]), self._digest(source, needed.subject))
+            for name, source in needed.files.replaced.items()
+        }
+        instead = {name: Weights(*said, said[1][:10]) for name, said in replaced.items()}
         lender = public(needed.entry.lent_by)
         parts = [
             (f"{lender}/{name}", self._digest(needed.files.lender(name), needed.subject))
@@ -259,7 +266,8 @@ class Pipeline:
         return Recipe(
             request=needed.request,
             checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
-            vae=Weights(public(str(needed.entry.vae_path)), vae, vae[:10]) if vae else None,
+            vae=instead.get(VAE),
+            text_encoder=instead.get(TEXT_ENCODER),
             reference=reference,
             parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
             variant=needed.entry.sampled_as.name if len(needed.entry.family.variants) > 1 else None,
@@ -290,9 +298,8 @@ class Pipeline:
 
     def _load(self, needed: Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
-        here = self._residency.resident
-        if chosen.park_denoiser and here:
-            here.park(here.family.denoiser)  # a stopped job may have left it there
+        if chosen.park_denoiser:
+            self._residency.park_denoiser()  # a stopped job may have left it there
         family, at_once = needed.family, _at_once(needed.family, chosen)
         if chosen.park_text_encoders:  # which may not be needed at all
             at_once = tuple(name for name in at_once if name not in family.text_encoders)

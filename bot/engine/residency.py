@@ -16,6 +16,7 @@ from bot.engine.families import VAE, Family
 from bot.engine.hashing import HashCache
 from bot.engine.networks import ModelFiles, Tensors
 from bot.engine.patches import AnyTarget, Change, Weighted
+from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Part, PristineWeights, WeightCache
 from bot.errors import ImagenError
@@ -124,9 +125,9 @@ class Residency:
         Raises JobFailed, or what `subject.check_stop` raises.
         """
         fingerprint = files.fingerprint()
-        here = self.resident
-        self.resident = None
+        here, self.resident = self.resident, None
         if here is None or here.files != fingerprint:
+            here = None  # so that what only it has is freed before its place is needed
             try:
                 here = self._read(files, fingerprint, family, subject, at_once, room)
             except Exception as error:
@@ -147,6 +148,11 @@ class Residency:
         here.wake(subject.check_stop, *missing)
         self.resident = here
         return here
+
+    def park_denoiser(self) -> None:
+        """Free the device's memory of the denoiser, if there is one."""
+        if here := self.resident:
+            here.park(here.family.denoiser)
 
     def rest(self) -> None:
         """Free the device's memory; the networks and their compiled code stay."""
@@ -229,12 +235,15 @@ class Residency:
         def tick(fraction: float) -> None:
             subject.tick(Stage.LOADING, fraction)
 
+        # Of one file, families may read different layers.
+        read_of_it = f"{name}:{part.layout.outline}"
         digest = self._hashes.of_contents(
-            files.holding(name), name, lambda: networks.digest(read(), tick)
+            files.holding(name), read_of_it, lambda: networks.digest(read(), tick)
         )
         if part.digest != digest:
             part.let_go()  # so that the cache can reuse its memory
-        return self._cache.take(digest, part.layout, read, subject.check_stop)
+        source = (name, *Source(files.root, files.holding(name)).fingerprint())
+        return self._cache.take(digest, part.layout, read, subject.check_stop, source)
 
     def _tokenizer(self, name: str, files: ModelFiles, family: Family, subject: Subject) -> Any:
         folder = files.root / name

@@ -11,6 +11,7 @@ from catalog.locate import of_one_kind
 from catalog.schema import ReferenceEntry
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 from catalog.weight_files.gguf import MODEL_SUFFIXES
+from catalog.weight_files.pipeline import NETWORK, configurations
 
 Names = Collection[str]
 Select = Callable[[Names], tuple[str, ...]]
@@ -54,15 +55,16 @@ def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
     return tuple(sorted(chosen))
 
 
-def vae_files(names: Names, base: str, *, half: bool) -> tuple[str, ...]:
-    """The files of a VAE: diffusers layout, alone or in a `vae` folder, or the single file.
+def replacing_files(names: Names, network: str, base: str, *, half: bool) -> tuple[str, ...]:
+    """The files of a network that replaces a model's own: in a library's layout, alone or in the
+    network's folder of a pipeline, or the single file.
 
     base: what the names of its weight files begin with.
     """
-    for folder in ("", "vae/"):
-        if f"{folder}config.json" in names:
-            weights = network_weights(names, folder, base, half=half)
-            return tuple(sorted((f"{folder}config.json", *weights)))
+    for config in configurations(network):
+        if config in names:
+            weights = network_weights(names, config.removesuffix(NETWORK), base, half=half)
+            return tuple(sorted((config, *weights)))
     return single_file(names, None, MODEL_SUFFIXES)
 
 

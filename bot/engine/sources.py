@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from bot.engine.families import VAE, family_of
+from bot.engine.families import family_of
 from bot.engine.hub import Hub
 from bot.engine.selecting import (
     Names,
@@ -18,8 +18,8 @@ from bot.engine.selecting import (
     network_files,
     network_weights,
     reference_files,
+    replacing_files,
     single_file,
-    vae_files,
 )
 from bot.engine.subject import Subject, public
 from catalog.disk import is_file, is_folder, may_pass, names_in
@@ -112,14 +112,18 @@ class Sources:
             chosen = (path.relative_to(source.root).as_posix() for path in source.weights)
             log.info("Model %s: reading %s", key, ", ".join(chosen))
 
-    def vae(self, entry: ModelEntry, subject: Subject) -> Source | None:
-        """The VAE that replaces the checkpoint's own, or None."""
-        if entry.vae_path is None:
-            return None
-        base = family_of(entry).files.weights[VAE]
-        return self._find(
-            entry.vae_path, lambda names: vae_files(names, base, half=self._half), subject
-        )
+    def replacing(self, entry: ModelEntry, subject: Subject) -> dict[str, Source]:
+        """The networks that replace the model's own, with the configuration of each that has one,
+        by name."""
+        bases = family_of(entry).files.weights
+
+        def source(network: str, path: str) -> Source:
+            def select(names: Names) -> tuple[str, ...]:
+                return replacing_files(names, network, bases[network], half=self._half)
+
+            return self._find(path, select, subject)
+
+        return {network: source(network, path) for network, path in entry.replaced.items()}
 
     def config(self, entry: ModelEntry, lacking: Collection[str], subject: Subject) -> Source:
         """Configuration and tokenizers for a single-file checkpoint, and the weights of the

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo, PngStream, putchunk
 from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
-from bot.recipe import Recipe
+from bot.recipe import Recipe, Weights
 from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
 from bot.request.dialects.infotext import NEGATIVE, PROMPT_LINES, opens_negative
 
@@ -81,8 +81,9 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Model hash": recipe.checkpoint.short if recipe.checkpoint else "",
         "Model": recipe.checkpoint.name if recipe.checkpoint else "",
         "VAE hash": recipe.vae.short if recipe.vae else "",
-        # The web UI has file names here; a full path would reveal the owner's folders.
-        "VAE": PureWindowsPath(recipe.vae.name).name if recipe.vae else "",
+        "VAE": _file(recipe.vae),
+        "Text encoder hash": recipe.text_encoder.short if recipe.text_encoder else "",
+        "Text encoder": _file(recipe.text_encoder),
         **_passes(request),
         **_upscale(request),
         "Clip skip": str(request.clip_skip or ""),
@@ -103,6 +104,11 @@ def infotext(recipe: Recipe, seed: int) -> str:
         lines.append(f"{NEGATIVE} {request.negative}")
     lines.append(", ".join(f"{name}: {_quote(v)}" for name, v in settings.items() if v))
     return "\n".join(lines)
+
+
+def _file(weights: Weights | None) -> str:
+    """As the web UI names it; a full path would reveal the owner's folders."""
+    return PureWindowsPath(weights.name).name if weights else ""
 
 
 def compress_png(image: Image) -> bytes:

@@ -123,6 +123,9 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         )
     if why and why.vae_for:
         raise Refused("model.other_vae", model=entry.key, family=why.vae_for.name, what=why.what)
+    if why and why.encoder_for:
+        needed = str(why.encoder_for.encoder)
+        raise Refused("model.other_encoder", model=entry.key, needed=needed, what=why.what)
     if why:
         families = tuple(family.name for family in FAMILIES.values())
         raise Refused("model.unfit", name=entry.key, what=why.what, families=families)

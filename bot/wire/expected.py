@@ -19,12 +19,13 @@ _SHOWN: Final = 12
 class Expected:
     """For one order; fields as of a `Recipe`.
 
-    vae: None if the checkpoint's own is used. parts: by network, which is what their names end in;
-        only those that the order is known to need.
+    vae, text_encoder: None if the model's own is used. parts: by network, which is what their names
+        end in; only those that the order is known to need.
     """
 
     checkpoint: Sha256s = ANY
     vae: Sha256s | None = None
+    text_encoder: Sha256s | None = None
     upscaler: Sha256s = ANY
     adapters: tuple[Sha256s, ...] = ()
     embeddings: tuple[Sha256s, ...] = ()
@@ -33,13 +34,20 @@ class Expected:
 
     def check(self, recipe: Recipe) -> None:
         """Raise WireError unless `recipe`, whose names were checked, has these weights."""
-        if (recipe.vae is None) != (self.vae is None):
-            raise WireError("painting: recipe: vae: allowed is that of the order, and no other")
+        instead = {
+            "vae": (recipe.vae, self.vae),
+            "text_encoder": (recipe.text_encoder, self.text_encoder),
+        }
+        for what, (used, expected) in instead.items():
+            if (used is None) != (expected is None):
+                raise WireError(
+                    f"painting: recipe: {what}: allowed is that of the order, and no other"
+                )
+            _compare(what, [used], [expected or ANY])
         parts = {PurePath(weights.name).name: weights for weights in recipe.parts}
         if missing := sorted(self.parts.keys() - parts.keys()):
             raise WireError(f"painting: recipe: parts: without {missing[0]}, which the order needs")
         _compare("checkpoint", [recipe.checkpoint], [self.checkpoint])
-        _compare("vae", [recipe.vae], [self.vae or ANY])
         _compare("upscaler", [recipe.upscaler], [self.upscaler])
         _compare("adapters", recipe.adapters, self.adapters)
         _compare("embeddings", recipe.embeddings, self.embeddings)

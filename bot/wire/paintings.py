@@ -154,8 +154,8 @@ def _check_facts(recipe: Recipe) -> None:
 
 
 def _check_weights(recipe: Recipe) -> None:
-    """They are those that the request names; what a VAE and a reference image's networks are called
-    there is all that it does not say."""
+    """They are those that the request names; what a VAE, a text encoder and a reference image's
+    networks are called there is all that it does not say."""
     request = recipe.request
     upscaler = request.upscale.upscaler if request.upscale else None
     named = (
@@ -172,7 +172,7 @@ def _check_weights(recipe: Recipe) -> None:
             "painting: recipe: reference: allowed with a reference image, and only then"
         )
     in_range("painting: recipe: reference: networks", len(recipe.reference), 0, REFERENCE_MAX)
-    single = (recipe.checkpoint, recipe.vae, recipe.upscaler)
+    single = (recipe.checkpoint, recipe.vae, recipe.text_encoder, recipe.upscaler)
     many: tuple[Weights, ...] = (
         *recipe.adapters,
         *recipe.reference,

@@ -6,7 +6,7 @@ from typing import Final
 
 from catalog.families import discovery
 from catalog.families.family import DraftPreset, Family, Variant
-from catalog.families.files import VAE, PipelineFiles
+from catalog.families.files import TEXT_ENCODER, VAE, PipelineFiles
 from catalog.families.sdxl import SDXL
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
@@ -37,6 +37,7 @@ def of_repository(hub_id: str) -> Family | None:
 __all__ = [
     "DEFAULT",
     "FAMILIES",
+    "TEXT_ENCODER",
     "VAE",
     "DraftPreset",
     "Family",

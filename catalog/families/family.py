@@ -96,6 +96,7 @@ class Family:
     text_encoders: those that an embedding has to have vectors for, by their folders.
     files: of a model in diffusers' layout.
     vae: what its VAE is called in `weight_files`, and so any other that can stand in for it.
+    encoder: the same for its text encoder; None where no other can.
     config: hub id of the configuration and tokenizers that complete a single-file checkpoint, and
         of the text encoders and VAE that it may lack: all variants have the same.
     lent: the networks that come with that as well where a single file has not got them, each with
@@ -133,6 +134,7 @@ class Family:
     text_encoders: tuple[str, ...]
     files: PipelineFiles
     vae: str
+    encoder: str | None = None
     config: str
     lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     repositories: frozenset[str] = frozenset()

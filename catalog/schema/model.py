@@ -1,11 +1,11 @@
 """The entry of a model, whose defaults and bounds are those of its family."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
-from catalog.families import DEFAULT, FAMILIES, Family, Variant
+from catalog.families import DEFAULT, FAMILIES, TEXT_ENCODER, VAE, Family, Variant
 from catalog.families.family import DraftPreset
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.ranges import FloatRange, IntRange, StrictTable
@@ -62,6 +62,7 @@ class ModelEntry(Entry):
     family: what its files say, as far as they are here; see `judging.told`.
     variant: of its family; None: what its files or else its names say.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
+    text_encoder_path: the same for the text encoder of a family that has but one.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
     clip_skip: counted as in AUTOMATIC1111, the last layer is 1; None: the family's own.
     prediction: what the denoiser was trained to predict; None: what its files say, else epsilon.
@@ -78,6 +79,7 @@ class ModelEntry(Entry):
     family: FamilyKey = DEFAULT
     variant: str | None = None
     vae_path: Source | None = None
+    text_encoder_path: Source | None = None
     config: Source | None = None
     default_negative: Annotated[str, Field(max_length=2000)] = ""
     size: Size = DEFAULT.size
@@ -107,6 +109,19 @@ class ModelEntry(Entry):
         """
         usual = self.config is None or self.config in self.family.configs
         return self.family.config if usual else str(self.config)
+
+    @property
+    def replaced(self) -> Mapping[str, str]:
+        """The networks that are taken from elsewhere instead of the model's own or lent ones, each
+        with the hub id, folder or file of it; the field is called after the network."""
+        named = {VAE: self.vae_path, TEXT_ENCODER: self.text_encoder_path}
+        return {network: path for network, path in named.items() if path}
+
+    @property
+    def completing(self) -> tuple[str, ...]:
+        """Hub ids or folders of all that may complete a single-file checkpoint."""
+        lent = self.family.lent.keys() - self.replaced.keys()
+        return (self.completed_by, *((self.lent_by,) if lent else ()))
 
     @property
     def heading(self) -> str:
@@ -215,9 +230,12 @@ class ModelEntry(Entry):
         for what, given, taken in (
             ("clip_skip", self.clip_skip, self.family.clip_skip is not None),
             ("default_negative", self.default_negative, self.takes_negative),
+            ("text_encoder_path", self.text_encoder_path, self.family.encoder is not None),
         ):
             if given and not taken:
-                raise ValueError(f"{what} is not for a {self.family.name} model, got {given!r:.60}")
+                refused = f"{what} is not for a {self.family.name} model, got {given!r:.60}"
+                told = "family" in self.model_fields_set
+                raise ValueError(refused if told else f"{refused}{_UNTOLD}")
         return self
 
     def _bounded(self) -> Iterator[tuple[str, float, float, float]]:
@@ -263,6 +281,9 @@ class ModelEntry(Entry):
                 f" got {width}×{height}"
             )
         return self
+
+
+_UNTOLD: Final = "; if it is one of another family that is not here yet, write its family"
 
 
 def names_of(path: str, weight_name: str | None) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ from typing import Final
 
 from catalog.families.recognition import Shapes
 from catalog.families.stated import NOTHING, Stated
-from catalog.weight_files import evidence, quantisation
+from catalog.weight_files import encoders, evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.architectures import transformer
 from catalog.weight_files.autoencoders import USABLE, autoencoder
+from catalog.weight_files.encoders import TextEncoder
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
@@ -30,7 +31,7 @@ EMBEDDING: Final = "textual inversion"
 EMA_ALONE: Final = "checkpoint with nothing but running averages (model_ema) of its denoiser"
 
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
-_MOVE_VAE: Final = "name it as vae_path of a model in models.toml instead"
+_NAME: Final = "name it as {} of a model in models.toml instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class CheckpointFacts:
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
     refusal: why it cannot be used whatever its entry says; None if it can.
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
+    encoder: the Qwen3 that is in it; None if there is none.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
     stated: about its variant, where a checkpoint may be of several.
@@ -54,6 +56,7 @@ class CheckpointFacts:
     config: str = ""
     refusal: Refusal | None = None
     vae: str = ""
+    encoder: TextEncoder | None = None
     prediction: str | None = None
     unclear: Refusal | None = None
     stated: Stated = NOTHING
@@ -87,8 +90,13 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     found = None if _is_adapter(shapes) else _denoiser(shapes)
     if found is None:
         what, advice = _other(shapes, header.metadata)
-        vae = autoencoder(shapes)
-        return CheckpointFacts(what, refusal=Refusal(what, advice), vae=vae, title=title)
+        return CheckpointFacts(
+            what,
+            refusal=Refusal(what, advice),
+            vae=autoencoder(shapes),
+            encoder=encoders.text_encoder(shapes, header.metadata),
+            title=title,
+        )
     model, what, config = found
     reason = quantisation.refusal(header, file)
     refusal = unreadable_weights(what, reason) if reason else None
@@ -106,6 +114,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         config=config,
         refusal=refusal,
         vae=autoencoder(shapes),
+        encoder=encoders.text_encoder(shapes, header.metadata),
         prediction=prediction,
         unclear=unclear,
         stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
@@ -148,8 +157,13 @@ def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
         return (f"{name} for {facts.base}" if facts.base else name), _MOVE_LORA
     if any(name.startswith("model_ema.") for name in shapes):
         return EMA_ALONE, INSTEAD
-    what = model_kind(shapes) or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
-    return what, _MOVE_VAE if what in USABLE else INSTEAD
+    what = model_kind(shapes, metadata)
+    what = what or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
+    if what in USABLE:
+        return what, _NAME.format("vae_path")
+    if what in map(encoders.kind, encoders.USABLE):
+        return what, _NAME.format("text_encoder_path")
+    return what, INSTEAD
 
 
 _TEXT_WIDTHS: Final = frozenset((768, 1024, 1280, 2048, 3072, 4096))

@@ -1,12 +1,14 @@
 """Say what a weight file that is not an adapter is: a checkpoint, or which part of a model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from catalog.families import Family
 from catalog.families.recognition import Shapes
 from catalog.weight_files import architectures, unet
 from catalog.weight_files.autoencoders import OF_VAE, autoencoder
+from catalog.weight_files.encoders import kind, text_encoder
 from catalog.weight_files.harmless import is_harmless
 
 OF_ENCODERS: Final = (
@@ -16,7 +18,10 @@ OF_ENCODERS: Final = (
 """What the names of a checkpoint's text encoders begin with."""
 
 
-def model_kind(shapes: Shapes) -> str:
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def model_kind(shapes: Shapes, metadata: Mapping[str, str] = _NONE) -> str:
     """What the file with these tensors is, a noun phrase without an article; "" if unknown.
 
     For files that are not adapters: "SD 1.5 checkpoint", "Flux (dev) transformer" …
@@ -25,7 +30,7 @@ def model_kind(shapes: Shapes) -> str:
         return f"{facts} {_extent(shapes, 'UNet')}"
     if name := architectures.transformer(shapes):
         return f"{name} {_extent(shapes, 'transformer')}"
-    return _part(shapes)
+    return _part(shapes, metadata)
 
 
 def lacking_networks(family: Family, names: Iterable[str]) -> tuple[str, ...]:
@@ -60,6 +65,7 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("vision encoder (CLIP)", ("vision_model.embeddings.class_embedding",)),
     ("vision encoder (CLIP)", ("visual.class_embedding",)),
     ("text encoder (T5)", ("encoder.block.0.layer.0.SelfAttention.q.weight",)),
+    ("text encoder (T5)", ("enc.blk.0.attn_q.weight",)),
     ("text encoder (CLIP)", ("text_model.embeddings.token_embedding.weight",)),
     ("text encoder (CLIP)", ("embeddings.token_embedding.weight",)),
     ("text encoder (CLIP)", ("transformer.text_model.embeddings.token_embedding.weight",)),
@@ -67,6 +73,7 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("text encoder (language model)", ("model.embed_tokens.weight",)),
     ("text encoder (language model)", ("model.language_model.embed_tokens.weight",)),
     ("text encoder (language model)", ("embed_tokens.weight",)),
+    ("text encoder (language model)", ("token_embd.weight", "blk.0.attn_norm.weight")),
     ("upscaler", ("conv_first.weight",)),
     ("upscaler", ("model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight")),
     ("upscaler", ("model.0.weight", "model.1.sub.0.weight")),
@@ -79,12 +86,14 @@ _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """Parts of a model and its helpers, each with tensors that prove it."""
 
 
-def _part(shapes: Shapes) -> str:
+def _part(shapes: Shapes, metadata: Mapping[str, str]) -> str:
     vae = autoencoder(shapes)
     if vae and not any(name.startswith(OF_ENCODERS) for name in shapes):
         return vae
     if any(".motion_modules." in name for name in shapes):
         return "motion module (AnimateDiff)"
+    if encoder := text_encoder(shapes, metadata):
+        return kind(encoder.name)
     name = next((name for name, needed in _PARTS if all(part in shapes for part in needed)), "")
     if name:
         return name

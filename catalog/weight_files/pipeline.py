@@ -1,7 +1,7 @@
 """Say what a folder in diffusers' layout is, by its configurations."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from catalog.families.recognition import Transformer, UNet
 from catalog.families.sd15.recognition import SD15_MODEL
 from catalog.families.stated import NOTHING, Stated
 from catalog.families.vaes import KL_4, KL_16, KL_32, QWEN
-from catalog.weight_files import evidence, quantisation
+from catalog.weight_files import encoders, evidence, quantisation
 from catalog.weight_files.autoencoders import ANOTHER
 from catalog.weight_files.json_object import NotAnObject, json_object
 from catalog.weight_files.layouts import USABLE
@@ -25,8 +25,8 @@ INDEXES: Final = (INDEX, MODULAR_INDEX)
 READ: Final = (MODULAR_INDEX, INDEX, "unet/config.json", "transformer/config.json")
 """The files that decide what a folder is."""
 WATCHED: Final = (*READ, "scheduler/scheduler_config.json")
-AUTOENCODERS: Final = ("config.json", "vae/config.json")
-"""Where the configuration of a VAE is in its own folder, or else in a pipeline's."""
+NETWORK: Final = "config.json"
+"""The configuration of a network, in its folder."""
 CONFIGURATION_MAX: Final = 1_000_000
 """Bytes of one configuration; published ones have a few thousand."""
 
@@ -91,6 +91,11 @@ _NOT_OF_A_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
 class ConfigurationError(Exception):
     """A configuration cannot be read; the message says why."""
+
+
+def configurations(network: str) -> tuple[str, str]:
+    """Where the configuration of a network is in its own folder, or else in a pipeline's."""
+    return NETWORK, f"{network}/{NETWORK}"
 
 
 def read_configuration(file: Path) -> dict[str, Any]:
@@ -234,18 +239,43 @@ def unet_of(config: Mapping[str, Any]) -> UNetFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class AutoencoderFacts:
-    """What the configuration of a VAE says: what it is, as in `autoencoders`; "" if nothing."""
+class NetworkFacts:
+    """What the configuration of a network says: what it is, "" if nothing; of a VAE as in
+    `autoencoders`, of a text encoder as in `encoders.kind`."""
 
     what: str = ""
 
 
-def autoencoder_facts(file: Path) -> AutoencoderFacts:
+def autoencoder_facts(file: Path) -> NetworkFacts:
     """Judge the `config.json` of a VAE. Raises OSError if it cannot be read."""
+    return _network(file, autoencoder_of)
+
+
+def encoder_facts(file: Path) -> NetworkFacts:
+    """Judge the `config.json` of a text encoder. Raises OSError if it cannot be read."""
+    return _network(file, encoder_of)
+
+
+def _network(file: Path, judge: Callable[[Mapping[str, Any]], str]) -> NetworkFacts:
     try:
-        return AutoencoderFacts(autoencoder_of(read_configuration(file)))
+        return NetworkFacts(judge(read_configuration(file)))
     except ConfigurationError as error:
-        return AutoencoderFacts(f"folder that cannot be read ({error})")
+        return NetworkFacts(f"folder that cannot be read ({error})")
+
+
+def encoder_of(config: Mapping[str, Any]) -> str:
+    """What the text encoder with this configuration is, as in `encoders.kind`; "" if it does not
+    say."""
+    said = config.get("model_type")
+    width = config.get("hidden_size")
+    if said == "qwen3" and isinstance(width, int):
+        return encoders.kind(encoders.sized(width))
+    if said == "qwen3_vl":
+        return encoders.kind(encoders.QWEN3_VL)
+    if said is not None:
+        return f"text encoder of the type {_plain(str(said))}"
+    name = config.get("_class_name")
+    return "" if name is None else f"folder of the class {_plain(str(name))}"
 
 
 def autoencoder_of(config: Mapping[str, Any]) -> str:

@@ -338,6 +338,24 @@ class TestNaming:
     def test_not_the_models_own_vae(self, value: str | None) -> None:
         assert told(translated(override_settings={"sd_vae": value})) == []
 
+    @pytest.mark.parametrize(
+        ("modules", "used"),
+        [
+            (["ae.safetensors", "Qwen_3_4b.gguf"], True),
+            (["qwen_3_4b.safetensors"], True),
+            ("/models/text_encoder/qwen_3_4b.safetensors", True),
+            (["ae.safetensors", "clip_l.safetensors"], False),
+            ([1], False),
+        ],
+    )
+    def test_not_the_models_own_modules(self, modules: Any, used: bool) -> None:
+        own = {"vae_path": "vaes/ae.safetensors", "text_encoder_path": "qwen_3_4b.safetensors"}
+        entry = MODEL.model_copy(update=own)
+        body = Txt2Img(prompt="a star", override_settings={"forge_additional_modules": modules})
+        ignored = ("api.automatic.ignored", "override_settings.forge_additional_modules")
+        assert told(translate(body, entry)) == ([] if used else [ignored])
+        assert told(translate(body, MODEL)) == [ignored]
+
     def test_unknown_fields_without_their_values(self) -> None:
         found = translated(auth="user:secret", url="http://x")
         assert told(found) == [("api.field.unknown", "auth"), ("api.field.unknown", "url")]

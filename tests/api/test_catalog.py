@@ -18,11 +18,13 @@ ENTRIES = (
     ModelEntry(key="vae-alone", name="A VAE", path="a/b"),
     ModelEntry(key="unclear", name="Unclear", path="a/b", family=ZIMAGE),
     ModelEntry(key="other-vae", name="Other VAE", path="a/b", family=ZIMAGE, variant="base"),
+    ModelEntry(key="other-encoder", name="Other", path="a/b", family=ZIMAGE, variant="base"),
 )
 UNFIT = {
     "vae-alone": Unfit("v.safetensors", Refusal("VAE of FLUX.2")),
     "unclear": undecided("z.safetensors", ZIMAGE, "[models.unclear]"),
     "other-vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
+    "other-encoder": Unfit("e.gguf", Refusal("text encoder (T5)"), encoder_for=ZIMAGE),
 }
 
 
@@ -47,4 +49,5 @@ async def test_a_model_that_cannot_be_used_is_of_no_family_unless_that_is_certai
         "vae-alone": (None, None),
         "unclear": ("zimage", "Z-Image"),
         "other-vae": ("zimage", "Z-Image"),
+        "other-encoder": ("zimage", "Z-Image"),
     }

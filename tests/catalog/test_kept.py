@@ -13,7 +13,7 @@ from catalog import Catalog, KeptFacts, LiveCatalog, headers, kept
 from catalog.sidecars import beside
 from catalog.sidecars.files import read_object
 from catalog.weight_files import read_header, read_model_header
-from tests.catalog.home import Home, weights_bytes
+from tests.catalog.home import ONE_MODEL, Home, weights_bytes
 
 T = TypeVar("T")
 
@@ -76,6 +76,26 @@ def test_a_second_start_reads_no_file_and_finds_the_same(home: Home, opened: lis
     for name in ("models", "adapters", "problems", "adapter_facts", "unfit_models", "default"):
         assert getattr(again, name) == getattr(first, name)
     assert again.embeddings.entries == first.embeddings.entries
+
+
+def test_what_the_networks_of_an_entry_said_is_kept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.put(home.models_dir / "far/model_index.json", b'{"_class_name": "ZImagePipeline"}')
+    home.put(home.models_dir / "e/config.json", b'{"model_type": "qwen3", "hidden_size": 1024}')
+    home.put(home.models_dir / "v/config.json", b'{"_class_name": "AutoencoderKL"}')
+    networks = {"text_encoder_path": "e", "vae_path": "v"}
+    for field, path in networks.items():
+        home.write(
+            f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\nvariant = "base"\n'
+            f'{field} = "{path}"\n'
+        )
+        first = start(home).unfit_models
+        assert first["far"].what
+        with monkeypatch.context() as later:
+            for name in ("encoder_facts", "autoencoder_facts"):
+                later.setattr(headers, name, lambda _: pytest.fail("read again"))
+            assert start(home).unfit_models == first
 
 
 def replaced(file: Path) -> None:

@@ -32,6 +32,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     ]
     entries.append(ModelEntry(key="zi", name="Zi", path="builtin:ink.safetensors"))
     entries.append(ModelEntry(key="vae", name="Vae", path="builtin:ink.safetensors"))
+    entries.append(ModelEntry(key="enc", name="Wrong", path="builtin:ink.safetensors"))
     unfit = Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))
     catalog = Catalog(
         {entry.key: entry for entry in entries},
@@ -41,6 +42,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
             "flux": unfit,
             "adult": unfit,
             "vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
+            "enc": Unfit("e.safetensors", Refusal("text encoder (T5)"), encoder_for=ZIMAGE),
             "zi": undecided("zi.safetensors", ZIMAGE, "[models.zi]"),
         },
     )
@@ -57,10 +59,15 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     view, files = await browsing.page(interaction, Shelf.MODELS, Filter(), 0)
     texts = [str(getattr(item, "content", "")) for item in view.walk_children()]
     cards = [text.splitlines() for text in texts if text.startswith("### ")]
-    assert [card[0] for card in cards] == ["### Demo", "### A file", "### Zi", "### Vae"]
+    assert [card[0] for card in cards] == [
+        *("### Demo", "### A file", "### Zi", "### Vae", "### Wrong"),
+    ]
     assert cards[1][1] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
     assert cards[2][1] == (
         "`zi` · ⚠ Z-Image, but which: turbo or base? The bot's owner needs to say"
     )
     assert cards[3][1] == "`vae` · ⚠ its VAE can't be used: VAE of FLUX.2, not one for Z-Image"
+    assert (
+        cards[4][1] == "`enc` · ⚠ its text encoder can't be used: text encoder (T5), not Qwen3-4B"
+    )
     assert files == []

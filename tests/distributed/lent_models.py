@@ -59,6 +59,7 @@ FILES: Mapping[str, bytes] = {
         "vae.decoder.conv_in.weight",
     ),
     "vae.safetensors": tensors("decoder.conv_in.weight", size=40),
+    "qwen.gguf": b"a text encoder" * 20_000,
 }
 
 
@@ -72,6 +73,11 @@ def offered(**changed: Any) -> Catalog:
         lender("two", "two.safetensors", **changed),
         lender("whole", "whole.safetensors", **changed),
         lender("other-vae", "one.safetensors", vae_path="vae.safetensors", **changed),
+        *(
+            lender(key, path, text_encoder_path="qwen.gguf", **changed)
+            for key, path in (("other-encoder", "one.safetensors"), ("again", "two.safetensors"))
+        ),
+        model("klein", "source", family="flux2", text_encoder_path="qwen.gguf"),
         model("folder", "source", family="zimage"),
     )
     return Catalog({entry.key: entry for entry in entries}, {}, "one")

@@ -17,6 +17,8 @@ from bot.wire.expected import Expected
 from catalog import Catalog, EmbeddingEntry, Embeddings
 from tests.distributed.machines import Machine
 from tests.engine import factories, ip_adapter
+from tests.engine.families.test_encoders import spelt
+from tests.engine.families.zimage import tiny_model as zimage
 from tests.engine.test_embeddings import drawn
 
 pytestmark = pytest.mark.long
@@ -106,6 +108,26 @@ def test_a_recipe_of_the_engine_is_right_and_no_other(
         for wrong in lies(getattr(said, field.name)):
             with pytest.raises(WireError, match=field.name):
                 expected.check(replace(said, **{field.name: wrong}))
+
+
+@pytest.mark.parametrize("layout", ["folder", "pipeline", "file of llama.cpp"])
+def test_what_is_said_of_a_text_encoder_is_right(tmp_path: Path, layout: str) -> None:
+    here = Machine(tmp_path)
+    zimage.build(here.models / "zimage")
+    encoder = spelt(layout, here.models / "zimage", here.models)
+    fields = {"family": "zimage", "text_encoder_path": str(encoder)}
+    here.catalog = factories.catalog([factories.model("x", "zimage", **fields)])
+    here.ready()
+    engine = Engine(models_dir=here.models, hashes_file=tmp_path / "own.json", device="cpu")
+    asked = factories.request(model="x", guidance=1.0, steps=1)
+    said = factories.paint(engine, asked, here.catalog).recipe
+    engine.close()
+    expected = expected_of(factories.ordered(asked, here.catalog), here.inventory)
+    assert expected.text_encoder
+    expected.check(said)
+    for wrong in (None, *lies(said.text_encoder)):
+        with pytest.raises(WireError, match="text_encoder"):
+            expected.check(replace(said, text_encoder=wrong))
 
 
 def lies(said: Any) -> Iterator[Any]:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from bot.distributed.expecting import expected_of
-from bot.distributed.localising import NotHashed, digests_of, lacks_of, localise
-from bot.distributed.parts import WEIGHTS, Kind
+from bot.distributed.localising import NotHashed, digests_of, lacks_of, localise, named_as
+from bot.distributed.parts import WEIGHTS, Kind, Part, bundle_of
 from bot.engine.hashing import of_listing
 from bot.errors import JobFailed, WireError
 from bot.recipe import Recipe, Weights
 from catalog import Catalog
 from catalog.families import FAMILIES
+from catalog.locate import locate
 from tests.distributed.lent_models import (
     ENCODER,
     FILES,
@@ -28,7 +29,7 @@ from tests.distributed.lent_models import (
     offered,
     sent,
 )
-from tests.distributed.machines import Machine, order_for, put, sha256
+from tests.distributed.machines import EMPTY, Machine, order_for, put, sha256
 
 
 @pytest.fixture
@@ -53,6 +54,46 @@ class TestNeeded:
         assert sha256(VAE) not in found
         assert sha256(FILES["vae.safetensors"]) in found
         assert sent(here, "other-vae").lent.keys() == {"text_encoder"}
+
+    def test_a_text_encoder_of_its_own_takes_the_place_of_the_lent_one(self, here: Machine) -> None:
+        found = needs(here, "other-encoder")
+        assert sha256(FILES["qwen.gguf"]) in found
+        assert of_listing((name, sha256(data)) for name, data in ENCODER.items()) not in found
+        assert sent(here, "other-encoder").lent.keys() == {"vae"}
+        # Whatever the family.
+        assert sha256(FILES["qwen.gguf"]) in needs(here, "again") & needs(here, "klein")
+
+    @pytest.mark.parametrize("path", ["source", "source/text_encoder"])
+    def test_of_a_folder_only_the_text_encoder_is_needed(self, tmp_path: Path, path: str) -> None:
+        entry = lender("x", "one.safetensors", text_encoder_path=path)
+        machine = machine_of(tmp_path, Catalog({"x": entry}, {}, "x"))
+        bundle = bundle_of(Part(Kind.TEXT_ENCODER, path), locate(path, machine.models))
+        assert bundle
+        below = "text_encoder/" if path == "source" else ""
+        names = {f"{below}{name}" for name in ("config.json", *ENCODER)}
+        names |= {f"{below}model.safetensors.index.json"}
+        assert {member.name for member in bundle.members} == names
+        assert len(needs(machine, "x")) == 4
+        assert sent(machine, "x", machine.catalog).lent.keys() == {"vae"}
+
+    @pytest.mark.parametrize("path", ["odd", "org/odd"])
+    def test_a_folder_with_one_file_of_it_is_that_file(self, tmp_path: Path, path: str) -> None:
+        data = FILES["qwen.gguf"]
+        place = "odd" if path == "odd" else f"hub/models--org--odd/snapshots/{'f' * 40}"
+        entry = lender("x", "one.safetensors", text_encoder_path=path)
+        files = {**FILES, f"{place}/q.gguf": data}
+        machine = machine_of(tmp_path, Catalog({"x": entry}, {}, "x"), files)
+        part = Part(Kind.TEXT_ENCODER, path)
+        digest = sha256(data) if path == "odd" else part.hub_digest
+        assert digest in needs(machine, "x")
+        sending = machine.inventory.sent(digest)
+        assert sending
+        assert [(file.name, file.sha256) for file in sending.files] == [
+            ("model.gguf", sha256(data))
+        ]
+        local = localise(sent(machine, "x", machine.catalog), machine.inventory)
+        assert local.model is not None
+        assert str(local.model.text_encoder_path).endswith("odd/q.gguf" if path == "odd" else path)
 
     def test_models_share_what_they_are_lent(self, here: Machine) -> None:
         assert len(needs(here, "one") & needs(here, "two")) == 3
@@ -151,6 +192,43 @@ class TestExpected:
             with pytest.raises(WireError, match=f"parts: it used {HUB}/{network}"):
                 expected.check(said({**right, network: "0" * 64}))
 
+    @pytest.mark.parametrize("path", ["qwen.gguf", "source", "source/text_encoder"])
+    def test_a_text_encoder_of_its_own_is_named_and_compared(
+        self, tmp_path: Path, path: str
+    ) -> None:
+        entry = lender("x", "one.safetensors", text_encoder_path=path)
+        catalog = Catalog({"x": entry}, {}, "x")
+        here = machine_of(tmp_path / "own", catalog)
+        order = order_for(catalog, asked_for("x"))
+        expected = expected_of(order, here.inventory)
+        # As an engine has it: of the file, or of all by their names.
+        below = "text_encoder/" if path == "source" else ""
+        own = {name for name in PIPELINE if name.startswith("text_encoder/")}
+        listed = ((name, sha256(PIPELINE[name])) for name in own)
+        right = of_listing(
+            (below + name.removeprefix("text_encoder/"), sha) for name, sha in listed
+        )
+        if path.endswith(".gguf"):
+            right = sha256(FILES[path])
+        assert expected.text_encoder == frozenset({right})
+        assert expected.parts == {"vae": {sha256(VAE)}}
+
+        def said(encoder: Weights | None) -> Recipe:
+            vae = sha256(VAE)
+            return Recipe(
+                request=order.request,
+                checkpoint=Weights("x", sha256(FILES["one.safetensors"]), ""),
+                text_encoder=encoder,
+                parts=(Weights("source/vae", vae, vae[:10]),),
+            )
+
+        expected.check(said(Weights("elsewhere", right, right[:10])))
+        for wrong in (None, Weights("elsewhere", "0" * 64, "0" * 10)):
+            with pytest.raises(WireError, match="text_encoder: "):
+                expected.check(said(wrong))
+        named = named_as(said(Weights("elsewhere", right, right[:10])), order)
+        assert named.text_encoder == Weights(path, right, right[:10])
+
 
 class TestFound:
     def test_a_worker_with_the_same_files_uses_its_own(self, here: Machine, tmp_path: Path) -> None:
@@ -164,6 +242,18 @@ class TestFound:
             "vae": str(there.models / "base/vae"),
         }
         assert lacks_of(sent(here), there.inventory) == []
+
+    def test_a_text_encoder_is_found_by_what_is_in_it(self, here: Machine, tmp_path: Path) -> None:
+        files = {name.replace("qwen", "other name"): data for name, data in FILES.items()}
+        own = lender("x", "one.safetensors", text_encoder_path="other name.gguf")
+        there = machine_of(tmp_path / "there", Catalog({"x": own}, {}, "x"), files)
+        local = localise(sent(here, "other-encoder"), there.inventory)
+        assert local.model is not None
+        assert local.model.text_encoder_path == str(there.models / "other name.gguf")
+        lacking = machine_of(tmp_path / "lacking", EMPTY, {}).inventory
+        lacks = {lack.kind: lack for lack in lacks_of(sent(here, "other-encoder"), lacking)}
+        assert lacks[Kind.TEXT_ENCODER].digest == sha256(FILES["qwen.gguf"])
+        assert lacks[Kind.TEXT_ENCODER].key == "other-encoder"
 
     def test_what_another_lacks_is_named_by_its_model(self, here: Machine, tmp_path: Path) -> None:
         files = {name: data for name, data in FILES.items() if "vae/diff" not in name}

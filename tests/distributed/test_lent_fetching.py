@@ -98,6 +98,21 @@ class TestFetched:
         await site.complete(sent(site.bot, "two"))
         assert site.asked[before:] == ["two.safetensors"]
 
+    async def test_a_text_encoder_of_three_models_comes_once(self, site: Site) -> None:
+        local = await site.complete(sent(site.bot, "other-encoder"))
+        assert local.model is not None
+        path = Path(str(local.model.text_encoder_path))
+        assert path.name == "model.gguf"
+        assert weights_in(str(path.parent))["model.gguf"] == FILES["qwen.gguf"]
+        assert local.lent.keys() == {"vae"}
+        assert not {*SHARDS} & {*site.asked}
+        before = len(site.asked)
+        for key, own in (("again", ["two.safetensors"]), ("klein", None)):
+            await site.complete(sent(site.bot, key))
+            came = site.asked[before:]
+            assert came == own if own else "qwen.gguf" not in came
+            before = len(site.asked)
+
     async def test_what_came_with_another_model_is_not_sent_again(self, site: Site) -> None:
         await site.complete(sent(site.bot, "folder"))
         before = len(site.asked)

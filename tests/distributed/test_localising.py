@@ -241,7 +241,11 @@ def test_what_came_over_the_wire_opens_nothing(
         }
         match given:
             case ModelEntry():
-                changed |= {"vae_path": data.draw(st.none() | path), "config": data.draw(path)}
+                changed |= {
+                    field: data.draw(st.none() | path)
+                    for field in ("vae_path", "text_encoder_path")
+                }
+                changed |= {"config": data.draw(path)}
             case ReferenceEntry():
                 changed |= {"encoder": data.draw(HOSTILE)}
             case _ if not isinstance(given, AdapterEntry):

@@ -148,16 +148,15 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        other, variant, model, lora, embedding, upscaler, style, flow, packed, distilled, fast = (
-            blocks(CATALOG, "toml")
-        )
+        other, variant, model, lora, embedding, upscaler, style, *rest = blocks(CATALOG, "toml")
+        encoder, flow, packed, distilled, fast = rest
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
             f'default = "my-model"\n{model}\n'
             f"{model.replace('my-model', 'sdxl-base')}\n{flow}\n{packed}\n"
             f"{model.replace('my-model', 'turbo')}{distilled}\n"
             f"{model.replace('my-model', 'quick')}{fast}\n{other.replace('my-model', 'old')}"
-            f"\n{variant}",
+            f"\n{variant}\n{encoder}",
             encoding="utf-8",
         )
         lcm = lora.replace("my-lora", "lcm").replace('models = ["sdxl-base"]', "")
@@ -178,6 +177,7 @@ class TestCatalog:
             "old",
             "z_image_bf16",
         } <= catalog.models.keys()
+        assert [*catalog.models["my-z-image"].replaced] == ["vae", "text_encoder"]
         assert catalog.models["my-klein"].takes_guidance is False
         assert {"my-lora", "lcm"} <= catalog.adapters.keys()
 

@@ -115,6 +115,79 @@ def test_memory_that_somebody_holds_is_not_taken_over() -> None:
     assert take(4.0).memory.buffer.data_ptr() == address
 
 
+def test_networks_that_read_one_file_to_different_depths_share_what_is_kept_of_it() -> None:
+    import torch
+
+    from bot.engine.weights import Formats, Layout, WeightCache
+
+    half, dtype = Formats(torch.float16), Formats(torch.float32)
+    layers = [torch.nn.Linear(64, 64) for _ in range(3)]
+    deep, shallow = (Layout.of(torch.nn.Sequential(*layers[:number]), dtype) for number in (3, 2))
+    cache = WeightCache(deep.size + shallow.size, gpu=None)
+    read: list[str] = []
+
+    def take(digest: str, layout: Any, source: Any = "file") -> Any:
+        def tensors() -> Any:
+            read.append(digest)
+            named = torch.nn.Sequential(*layers).named_parameters()
+            return {name: each.detach() for name, each in named if name in layout.slots}
+
+        return cache.take(digest, layout, tensors, lambda: None, source)
+
+    def filled(weights: Any) -> Any:
+        buffer = torch.zeros(weights.layout.size, dtype=torch.uint8)
+        weights.copy_into(buffer, lambda: None)
+        return buffer
+
+    alone = filled(take("shallow", shallow))
+    first = take("deep", deep)
+    assert cache.nbytes == deep.size
+    shared = take("shallow", shallow)
+    assert shared.memory is first.memory
+    assert shared.digest == "shallow"
+    assert torch.equal(filled(shared), alone)
+    assert torch.equal(filled(first)[: shallow.size], alone)
+    assert take("deep", deep) is first
+    assert read == ["shallow", "deep"]
+    assert cache.nbytes == deep.size
+    # What is shared is held by either.
+    del first
+    other = take("other", deep, "another file")
+    assert other.memory is None
+    assert torch.equal(filled(shared), alone)
+    # Neither is what another file has, nor what is kept in another format.
+    del other
+    assert take("copy", shallow, "another file").memory is not shared.memory
+    of_half = Layout.of(torch.nn.Sequential(*layers[:2]), half)
+    assert take("half", of_half).memory is not shared.memory
+    # Nor is it known of a file that is not named.
+    del shared
+    assert take("unnamed", shallow, None).memory is not None
+    assert read[2:] == ["other", "copy", "half", "unnamed"]
+
+
+def test_what_a_deeper_network_has_as_well_is_dropped_only_where_nothing_holds_it() -> None:
+    import torch
+
+    from bot.engine.weights import Formats, Layout, WeightCache
+
+    def layout(number: int) -> Any:
+        layers = (torch.nn.Linear(64, 64) for _ in range(number))
+        return Layout.of(torch.nn.Sequential(*layers), Formats(torch.float32))
+
+    cache = WeightCache(2**20, gpu=None)
+
+    def take(number: int) -> Any:
+        named = layout(number)
+        tensors = {name: torch.full(slot.shape, 1.0) for name, slot in named.slots.items()}
+        return cache.take(str(number), named, lambda: tensors, lambda: None, "file")
+
+    held = take(1)
+    deep = take(2)
+    assert cache.nbytes == held.layout.size + deep.layout.size
+    assert take(1) is held
+
+
 @pytest.mark.long
 def test_a_network_is_copied_while_the_next_is_read(
     keeping: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch

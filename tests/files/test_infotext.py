@@ -13,7 +13,7 @@ from bot import __version__
 from bot.files.metadata import infotext
 from bot.recipe import Weights
 from bot.request import AYS, SEED_MAX, AdapterUse, Hires, InitImage, Reference
-from bot.request.dialects.infotext import parse_infotext
+from bot.request.dialects.infotext import parse_infotext, settings_of
 from bot.request.emphasis import Span, parse
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 from tests.files.recipes import FORGE, NASTY, PLAIN, RECIPE, REQUEST, with_request
@@ -105,6 +105,18 @@ class TestInfotext:
             text = infotext(replace(RECIPE, vae=Weights(path, "b" * 64, "b" * 10)), 1)
             assert "anna" not in text
             assert "VAE: vae.safetensors" in text
+
+    @pytest.mark.parametrize("folder", ["/home/anna/", "C:\\Users\\anna\\", ""])
+    def test_a_text_encoder_of_its_own_is_told_by_its_file(self, folder: str) -> None:
+        encoder = Weights(f"{folder}qwen_3_4b.safetensors", "e" * 64, "e" * 10)
+        text = infotext(replace(RECIPE, text_encoder=encoder), 1)
+        assert "anna" not in text
+        assert "Text encoder hash: eeeeeeeeee, Text encoder: qwen_3_4b.safetensors, " in text
+        # It is the model's own, and nothing that could be asked for.
+        assert (
+            settings_of(parse_infotext(text)).left
+            == settings_of(parse_infotext(infotext(RECIPE, 1))).left
+        )
 
     def test_a_recipe_does_not_show_the_prompt_in_its_repr(self) -> None:
         assert "fox" not in repr(parse_infotext(infotext(RECIPE, 1)))

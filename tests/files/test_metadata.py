@@ -68,6 +68,11 @@ class TestUpscales:
 
 
 class TestPng:
+    def test_a_text_encoder_of_its_own_comes_back(self) -> None:
+        encoder = Weights("qwen_3_4b.safetensors", "e" * 64, "e" * 10)
+        recipe = replace(RECIPE, text_encoder=encoder)
+        assert read_png(encode_png(image(), recipe, 1)).recipe == recipe
+
     def test_everything_comes_back(self) -> None:
         data = encode_png(image(), RECIPE, 43)
         read = read_png(data)

@@ -38,6 +38,33 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("language", "start", "end"),
     [
+        ("en-US", "The text encoder of z should be Qwen3-4B, but ", " or leave it out."),
+        ("de", "Der Text-Encoder von z müsste Qwen3-4B sein, ", " oder weglassen."),
+        (
+            "fr",
+            "L’encodeur de texte de z devrait être Qwen3-4B, ",
+            ", ou retirer text_encoder_path.",
+        ),
+    ],
+)
+def test_a_model_whose_entry_names_another_text_encoder_is_refused_for_that(
+    language: str, start: str, end: str
+) -> None:
+    entry = ModelEntry(key="z", name="Z", path="checkpoints/z.safetensors", family=ZIMAGE)
+    other = Refusal("text encoder (Qwen3-0.6B)")
+    unfit = {"z": Unfit("e.safetensors", other, encoder_for=ZIMAGE)}
+    with pytest.raises(Refused) as refusal:
+        find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
+    error = refusal.value
+    assert error.code in NOT_AVAILABLE
+    said = Texts.read().speaker(language)(error.code, **error.params)
+    assert (said.startswith(start), said.endswith(end)) == (True, True)
+    assert "text encoder (Qwen3-0.6B)" in said
+
+
+@pytest.mark.parametrize(
+    ("language", "start", "end"),
+    [
         ("en-US", "The VAE of z should be one for Z-Image, but ", " or leave it out."),
         ("de", "Der VAE von z müsste einer für Z-Image sein, ", " oder weglassen."),
         ("fr", "Le VAE de z devrait être un VAE pour Z-Image, ", ", ou retirer vae_path."),

@@ -25,6 +25,7 @@ WHOLE: Recipe = replace(
     recipe(),
     checkpoint=weights("demo", A),
     vae=weights("vae", B),
+    text_encoder=weights("encoder", C),
     upscaler=weights("4x", C),
     adapters=(weights("ink", A), weights("fog", B)),
     embeddings=(weights("hands", C),),
@@ -34,6 +35,7 @@ WHOLE: Recipe = replace(
 EXPECTED = Expected(
     checkpoint=only(A),
     vae=only(B),
+    text_encoder=only(C),
     upscaler=only(C),
     adapters=(only(A), only(B)),
     embeddings=(only(C),),
@@ -49,7 +51,11 @@ def test_the_weights_of_the_order_are_right() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["checkpoint", "vae", "upscaler", "adapters", "embeddings", "reference", "parts"]
+    "field",
+    [
+        *("checkpoint", "vae", "text_encoder", "upscaler", "adapters", "embeddings"),
+        *("reference", "parts"),
+    ],
 )
 def test_others_are_refused_by_name_and_digest(field: str) -> None:
     said = getattr(WHOLE, field)
@@ -63,17 +69,21 @@ def test_others_are_refused_by_name_and_digest(field: str) -> None:
 
 
 def test_what_is_not_known_may_be_any() -> None:
-    unknown = Expected(vae=ANY, adapters=(ANY, only(B)), parts={"text_encoder": ANY})
+    unknown = Expected(
+        vae=ANY, text_encoder=ANY, adapters=(ANY, only(B)), parts={"text_encoder": ANY}
+    )
     unknown.check(WHOLE)
     with pytest.raises(WireError, match="adapters"):
         unknown.check(replace(WHOLE, adapters=(weights("ink", C), weights("fog", C))))
 
 
-def test_a_vae_is_named_where_there_is_one_of_its_own_and_only_there() -> None:
-    with pytest.raises(WireError, match="vae"):
-        EXPECTED.check(replace(WHOLE, vae=None))
-    with pytest.raises(WireError, match="vae"):
-        replace(EXPECTED, vae=None).check(WHOLE)
+@pytest.mark.parametrize("network", ["vae", "text_encoder"])
+def test_a_network_is_named_where_there_is_one_of_its_own_and_only_there(network: str) -> None:
+    none: Any = {network: None}
+    with pytest.raises(WireError, match=network):
+        EXPECTED.check(replace(WHOLE, **none))
+    with pytest.raises(WireError, match=network):
+        replace(EXPECTED, **none).check(WHOLE)
 
 
 def test_what_was_lent_is_named() -> None:

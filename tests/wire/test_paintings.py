@@ -163,6 +163,7 @@ def test_a_painting_that_was_not_asked_for_is_refused(wrong: Painting, field: st
         replace(RECIPE, environment={"device_name": "https://example.org"}),
         replace(RECIPE, environment={"device_name": "a\nb"}),
         replace(RECIPE, vae=replace(CHECKPOINT, name="x" * 400)),
+        replace(RECIPE, text_encoder=replace(CHECKPOINT, name="x" * 400)),
         replace(RECIPE, vae=replace(CHECKPOINT, name="https://example.org")),
     ],
 )

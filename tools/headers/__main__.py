@@ -1,6 +1,6 @@
 """Write a file for each model: `python -m tools.headers`.
 
-It builds each in diffusers on the meta device, in the size of the published one. A file has one
+It builds each on the meta device, in the size of the published one. A file has one
 line for names that differ in numbers alone: `layers.{0-29}.mlp.weight 4096 1024`.
 """
 

@@ -1,4 +1,4 @@
-"""The published models whose tensors are written."""
+"""The published models, and what tells them from the defaults of their classes."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,6 +22,7 @@ _KL: Final = {
     "layers_per_block": 2,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
 }
+_QWEN3: Final = {"vocab_size": 151_936, "num_key_value_heads": 8, "head_dim": 128}
 MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "sd15": ("UNet2DConditionModel", {"cross_attention_dim": 768}),
     "sd2": (
@@ -120,5 +121,68 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
             "z_dim": 48,
         },
     ),
+    "encoder-qwen3-06b": (
+        "Qwen3ForCausalLM",
+        {
+            **_QWEN3,
+            "hidden_size": 1024,
+            "intermediate_size": 3072,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 16,
+            "max_position_embeddings": 32_768,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "encoder-qwen3-4b": (
+        "Qwen3ForCausalLM",
+        {
+            **_QWEN3,
+            "hidden_size": 2560,
+            "intermediate_size": 9728,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 32,
+            "max_position_embeddings": 40_960,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "encoder-qwen3-8b": (
+        "Qwen3ForCausalLM",
+        {
+            **_QWEN3,
+            "hidden_size": 4096,
+            "intermediate_size": 12_288,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 32,
+            "max_position_embeddings": 40_960,
+            "tie_word_embeddings": False,
+        },
+    ),
+    "encoder-qwen3-vl-4b": (
+        "Qwen3VLForConditionalGeneration",
+        {
+            "text_config": {
+                **_QWEN3,
+                "hidden_size": 2560,
+                "intermediate_size": 9728,
+                "num_hidden_layers": 36,
+                "num_attention_heads": 32,
+            },
+            "tie_word_embeddings": True,
+        },
+    ),
+    "encoder-gemma3-4b": (
+        "Gemma3ForCausalLM",
+        {
+            "hidden_size": 2560,
+            "intermediate_size": 10_240,
+            "num_hidden_layers": 34,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "head_dim": 256,
+            "vocab_size": 262_208,
+            "tie_word_embeddings": True,
+        },
+    ),
 }
-"""File → class in diffusers, and what differs from its defaults in the published model."""
+"""File → class in diffusers or transformers, and what differs from its defaults in the published
+model."""

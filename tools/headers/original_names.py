@@ -1,4 +1,4 @@
-"""The tensors of a model as its authors name them, from diffusers' names."""
+"""The names of diffusers and transformers as others write them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -191,6 +191,25 @@ def _of_wan(shapes: Shapes) -> Shapes:
     return {_every(_WAN, name): shape for name, shape in shapes.items()}
 
 
+_LLAMA: Final = (
+    (r"^model\.embed_tokens\.", "token_embd."),
+    (r"^model\.norm\.", "output_norm."),
+    (r"^lm_head\.", "output."),
+    (r"^model\.layers\.", "blk."),
+    (r"\.input_layernorm\.", ".attn_norm."),
+    (r"\.post_attention_layernorm\.", ".ffn_norm."),
+    (r"\.self_attn\.o_proj\.", ".attn_output."),
+    (r"\.self_attn\.([qkv])_proj\.", r".attn_\1."),
+    (r"\.self_attn\.([qk])_norm\.", r".attn_\1_norm."),
+    (r"\.mlp\.(gate|up|down)_proj\.", r".ffn_\1."),
+)
+"""Names of transformers → those of llama.cpp (gguf-py/gguf/tensor_mapping.py and constants.py)."""
+
+
+def _of_llama(shapes: Shapes) -> Shapes:
+    return {_every(_LLAMA, name): shape for name, shape in shapes.items()}
+
+
 def _every(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         name = re.sub(pattern, replacement, name)
@@ -225,7 +244,8 @@ RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "zimage": _of_tongyi,
     **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
     "vae-qwen-image": _of_wan,
+    **dict.fromkeys(("encoder-qwen3-06b", "encoder-qwen3-4b", "encoder-qwen3-8b"), _of_llama),
     "sd15": _of_stability((False, True, True, True)),
     "sdxl": _of_stability((True, True, False)),
 }
-"""How a file's name begins → what names the tensors as its authors do."""
+"""What the names of models begin with → how their authors, or other programs, write them."""

@@ -1,18 +1,29 @@
-"""The tensors of a model, built without weights."""
+"""A model without weights."""
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def built(kind: str, options: Mapping[str, Any]) -> Shapes:
-    """The tensors of diffusers' class `kind` with `options`: name → shape."""
+    """The shape of each tensor of a class of diffusers or transformers with these options."""
     sys.modules["torchvision"] = None  # type: ignore[assignment] # its operators may not match
     import diffusers
     import torch
+    import transformers
 
     with torch.device("meta"):
-        model = getattr(diffusers, kind)(**options)
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        if hasattr(diffusers, kind):
+            model = getattr(diffusers, kind)(**options)
+        else:
+            made = getattr(transformers, kind)
+            model = made(made.config_class(**options))
+    # Transformers saves what is tied to the embeddings once.
+    tied = _HEAD if options.get("tie_word_embeddings") else ""
+    stored = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    return {name: shape for name, shape in stored.items() if name != tied}
+
+
+_HEAD: Final = "lm_head.weight"

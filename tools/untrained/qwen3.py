@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from transformers import Qwen3Config
 
+from tools.headers.models import MODELS
+
 TINY: Final = {
     "vocab_size": 264,
     "hidden_size": 16,
@@ -14,24 +16,9 @@ TINY: Final = {
     "max_position_embeddings": 1024,
 }
 """Without the number of layers."""
-_TRUE: Final = {"vocab_size": 151_936, "num_key_value_heads": 8, "head_dim": 128}
-B4: Final = {
-    **_TRUE,
-    "hidden_size": 2560,
-    "intermediate_size": 9728,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 32,
-    "max_position_embeddings": 40_960,
-}
+B4: Final = MODELS["encoder-qwen3-4b"][1]
 """Of 4 billion parameters."""
-B06: Final = {
-    **_TRUE,
-    "hidden_size": 1024,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-    "max_position_embeddings": 32_768,
-}
+B06: Final = MODELS["encoder-qwen3-06b"][1]
 """Of 0.6 billion."""
 
 

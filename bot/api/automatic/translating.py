@@ -64,7 +64,7 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
     asked = scheduler_for(body.sampler, body.scheduler, model.scheduler, model.schedulers)
     scheduler = _possible(asked, model)
     warnings = list(
-        unused(body, sampler=_sampler(scheduler or model.scheduler), vae=model.vae_path)
+        unused(body, sampler=_sampler(scheduler or model.scheduler), own=model.replaced)
     )
     if asked is not None and scheduler is not None and asked != scheduler:
         instead = {"value": asked, "model": model.key, "scheduler": scheduler}

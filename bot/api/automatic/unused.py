@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from bot.api.automatic.bodies import Img2Img, Txt2Img
 from bot.progress import Notice
+from catalog.families import VAE
 
 _NONE: Final = (None, "", "None")
 NEUTRAL: Final[Mapping[str, Collection[Any]]] = {
@@ -54,9 +55,11 @@ ETA: Final[Mapping[str, float]] = {
 }
 """Sampler → the `eta` that it has here; the others have none."""
 
+MODULES: Final = "forge_additional_modules"
+"""Forge's setting for files of a VAE and of text encoders."""
 SETTINGS: Final[Mapping[str, Collection[Any]]] = {
     "sd_vae": (None, "", "Automatic", "None"),
-    "forge_additional_modules": (None, []),
+    MODULES: (None, []),
     "face_restoration_model": (None, "", "None"),
     "samples_format": (None, "png"),
 }
@@ -64,13 +67,12 @@ SETTINGS: Final[Mapping[str, Collection[Any]]] = {
 USED_SETTINGS: Final = ("sd_model_checkpoint", "CLIP_stop_at_last_layers")
 
 
-def unused(body: Txt2Img | Img2Img, *, sampler: str, vae: str | None) -> tuple[Notice, ...]:
+def unused(body: Txt2Img | Img2Img, *, sampler: str, own: Mapping[str, str]) -> tuple[Notice, ...]:
     """What of a request has no effect, though it was meant to have one.
 
-    sampler: that is used, without its schedule. vae: name of the model's own, if it is not the
-    checkpoint's.
+    sampler: that is used, without its schedule. own: see `ModelEntry.replaced`.
     """
-    return (*_fields(body, sampler), *_scripts(body), *_settings(body.settings, vae))
+    return (*_fields(body, sampler), *_scripts(body), *_settings(body.settings, own))
 
 
 def _fields(body: Txt2Img | Img2Img, sampler: str) -> Iterator[Notice]:
@@ -98,17 +100,22 @@ def _scripts(body: Txt2Img | Img2Img) -> Iterator[Notice]:
             yield Notice("api.automatic.script_ignored", {"value": name[:100]})
 
 
-def _settings(settings: Mapping[str, Any], vae: str | None) -> Iterator[Notice]:
+def _settings(settings: Mapping[str, Any], own: Mapping[str, str]) -> Iterator[Notice]:
+    stems = {network: _stem(path) for network, path in own.items()}
     for name, value in settings.items():
         if name in USED_SETTINGS or value in SETTINGS.get(name, ()):
             continue
-        if name == "sd_vae" and vae is not None and _stem(str(value)) == _stem(vae):
+        if name == "sd_vae" and _stem(str(value)) == stems.get(VAE):
+            continue
+        several = value if isinstance(value, list) else [value]
+        if name == MODULES and {_stem(str(each)) for each in several} <= {*stems.values()}:
             continue
         yield _ignored(f"override_settings.{name[:100]}")
 
 
 def _stem(name: str) -> str:
-    return name.replace("\\", "/").rpartition("/")[2].removesuffix(".safetensors").casefold()
+    base = name.replace("\\", "/").rpartition("/")[2].casefold()
+    return base.removesuffix(".safetensors").removesuffix(".gguf")
 
 
 def _ignored(field: str) -> Notice:

@@ -42,8 +42,8 @@ def details_embed(
         embed.add_field(name=say("result.seed"), value=seeds, inline=False)
     if job.recipe is not None:
         made = job.recipe
-        weights = [*filter(None, (made.checkpoint, made.upscaler, made.vae)), *made.adapters]
-        weights += [*made.embeddings, *made.reference]
+        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder)
+        weights = [*filter(None, networks), *made.adapters, *made.embeddings, *made.reference]
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
         facts = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
         embed.add_field(

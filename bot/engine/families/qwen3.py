@@ -96,9 +96,33 @@ def build(config: Mapping[str, Any], *, normed: bool = False) -> Any:
     return encoder
 
 
+_LAYER_OF_LLAMA: Final = re.compile(r"blk\.(\d+)\.(\w+)\.")
+_IN_LAYER: Final = {
+    "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+    "attn_output": "self_attn.o_proj",
+    **{f"attn_{each}": f"self_attn.{each}_proj" for each in "qkv"},
+    **{f"attn_{each}_norm": f"self_attn.{each}_norm" for each in "qk"},
+    **{f"ffn_{each}": f"mlp.{each}_proj" for each in ("gate", "up", "down")},
+}
+_OUTSIDE: Final = {
+    "token_embd.weight": "embed_tokens.weight",
+    "output_norm.weight": "norm.weight",
+    "output.weight": "lm_head.weight",
+}
+"""llama.cpp's names → transformers'. The numbers are the same: of this architecture it turns no
+rows over, as it does of Llama's (ggml-org/llama.cpp conversion/qwen.py; gguf-py/gguf/constants.py,
+`MODEL_TENSOR`)."""
+
+
 def bare(name: str) -> str:
-    """The name of a parameter without the modules that programs put around the encoder."""
-    return name.removeprefix("transformer.").removeprefix("model.")
+    """The name in transformers of a parameter without the modules that programs put around the
+    encoder."""
+    own = name.removeprefix("transformer.").removeprefix("model.")
+    if found := _LAYER_OF_LLAMA.match(own):
+        number, module = found.groups()
+        return f"layers.{number}.{_IN_LAYER.get(module, module)}.{own[found.end() :]}"
+    return _OUTSIDE.get(own, own)
 
 
 _LAYER: Final = re.compile(r"layers\.(\d+)\.")

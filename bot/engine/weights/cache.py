@@ -3,9 +3,9 @@
 import logging
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 
@@ -25,14 +25,19 @@ class PristineWeights:
 
     digest: identifies the weights. layout: of the network that they are for, with nothing in 8
         bits: a weight that an adapter changes is encoded anew from the plain one.
-    memory: all of them in the layout; or None, and `tensors` are read from their files when needed,
-        in the files' own dtype.
+    memory: begins with all of them in the layout; or None, and `tensors` are read from their files
+        when needed, in the files' own dtype.
+    source: what is the same for all weights of the same network in the same files, read to whatever
+        depth; None if it is not known.
+    whole: those that the memory belongs to, if these are only its first ones.
     """
 
     digest: str
     layout: Layout
     memory: HostMemory | None
     tensors: Mapping[str, torch.Tensor]
+    source: Hashable = None
+    whole: "PristineWeights | None" = None
 
     def tensor(self, name: str) -> torch.Tensor:
         """One parameter on the CPU, in the layout's dtype or still in the file's."""
@@ -47,7 +52,7 @@ class PristineWeights:
         """
         check_stop()
         if self.memory:
-            buffer.copy_(self.memory.buffer, non_blocking=True)
+            buffer.copy_(self.memory.buffer[: self.layout.size], non_blocking=True)
             return
         read = set()
         if isinstance(self.tensors, FileTensors):
@@ -95,6 +100,9 @@ class PristineWeights:
         return tensors
 
 
+_Key: TypeAlias = tuple[str, tuple[torch.dtype, ...]]
+
+
 class WeightCache:
     """Keeps up to `limit` bytes of weights in RAM and drops the least recently used ones.
 
@@ -103,15 +111,14 @@ class WeightCache:
     from them, and files are too slow for that. It costs twice the bytes to copy when a network
     comes back to the device, and the encoding there.
 
-    Models whose text encoders have the same weights share them here. gpu: see HostMemory.
+    Models whose text encoders have the same weights share them here. So do those that read the same
+    file to different depths, in the memory of the one that reads most. gpu: see HostMemory.
     """
 
     def __init__(self, limit: int, *, gpu: str | None) -> None:
         self._limit = limit
         self._gpu = gpu
-        self._kept: OrderedDict[tuple[str, tuple[torch.dtype, ...]], PristineWeights] = (
-            OrderedDict()
-        )
+        self._kept: OrderedDict[_Key, PristineWeights] = OrderedDict()
 
     @property
     def nbytes(self) -> int:
@@ -123,17 +130,23 @@ class WeightCache:
         layout: Layout,
         read: Callable[[], Mapping[str, torch.Tensor]],
         check_stop: Callable[[], None],
+        source: Hashable = None,
     ) -> PristineWeights:
         """The weights with that digest; unless cached, they are read, and cached if they fit.
 
-        read: returns every parameter of `layout` by name, mapped from its file.
+        read: returns every parameter of `layout` by name, mapped from its file. source: see
+        PristineWeights.
         """
         key = (digest, layout.dtypes)
         if kept := self._kept.get(key):
             self._kept.move_to_end(key)
             return kept
-        from_files = PristineWeights(digest, layout, None, read())
-        spare = self._make_room(layout.size)
+        if (longer := self._longer(layout, source)) is not None:
+            self._kept.move_to_end(longer)
+            whole = self._kept[longer]
+            return PristineWeights(digest, layout, whole.memory, {}, source, whole)
+        from_files = PristineWeights(digest, layout, None, read(), source)
+        spare = self._make_room(layout, source)
         if self.nbytes + layout.size > self._limit:
             return from_files
         try:
@@ -144,21 +157,32 @@ class WeightCache:
             return from_files
         memory.settle()
         from_files.copy_into(memory.buffer, check_stop)
-        weights = PristineWeights(digest, layout, memory, {})
+        weights = PristineWeights(digest, layout, memory, {}, source)
         self._kept[key] = weights
         return weights
 
-    def _make_room(self, size: int) -> HostMemory | None:
-        """Drop the least recently used weights until `size` bytes fit, as far as that is possible;
-        returns unused memory of that size, if any.
+    def _longer(self, layout: Layout, source: Hashable) -> _Key | None:
+        """What is kept of the same files and begins as `layout`; None if nothing is."""
+        found = (key for key, kept in self._of(source) if layout.begins(kept.layout))
+        return next(found, None)
+
+    def _of(self, source: Hashable) -> Iterator[tuple[_Key, PristineWeights]]:
+        """What is kept of the same network in the same files."""
+        if source is not None:
+            yield from (each for each in self._kept.items() if each[1].source == source)
+
+    def _make_room(self, layout: Layout, source: Hashable) -> HostMemory | None:
+        """Drop what `layout` will have as well, and the least recently used weights until it fits,
+        as far as that is possible; returns unused memory of its size, if any.
 
         Those that a network holds stay: dropping them would free nothing.
         """
-        spare = None
+        size, spare = layout.size, None
         if size > self._limit:
             return None
-        for key in tuple(self._kept):
-            if self.nbytes + size <= self._limit:
+        within = [key for key, kept in self._of(source) if kept.layout.begins(layout)]
+        for key in (*within, *(key for key in self._kept if key not in within)):
+            if key not in within and self.nbytes + size <= self._limit:
                 break
             dropped = self._kept.pop(key)
             memory, holder = dropped.memory, weakref.ref(dropped)

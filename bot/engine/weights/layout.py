@@ -1,7 +1,9 @@
 """The layout of one network's parameters in one buffer."""
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import torch
@@ -11,6 +13,8 @@ from bot.engine.weights.formats import Formats
 
 ALIGNMENT: Final = 256
 """Bytes. The alignment that CUDA's allocator guarantees and vectorised kernels require."""
+_OUTLINE: Final = 16
+"""Digits, of 64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,16 @@ class Layout:
     def dtypes(self) -> tuple[torch.dtype, ...]:
         """Of every parameter, in order."""
         return tuple(slot.dtype for slot in self.slots.values())
+
+    @property
+    def outline(self) -> str:
+        """Of the names and shapes of its parameters, whatever they are stored as: hex digits."""
+        named = "\n".join(f"{name} {slot.shape}" for name, slot in self.slots.items())
+        return hashlib.sha256(named.encode()).hexdigest()[:_OUTLINE]
+
+    def begins(self, other: "Layout") -> bool:
+        """Whether `other` has the same parameters in the same places, and perhaps more after."""
+        return tuple(self.slots.items()) == tuple(islice(other.slots.items(), len(self.slots)))
 
     def view(self, buffer: torch.Tensor, name: str) -> torch.Tensor:
         """The numbers of `name` in `buffer` (uint8, `size` long), sharing its memory."""

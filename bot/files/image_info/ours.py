@@ -28,6 +28,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
         "Preset": request.preset or "",
         "Reference weight": f"{reference.weight:g}" if reference else "",
         "VAE": recipe.vae.short if recipe.vae else "",
+        "Text encoder": recipe.text_encoder.short if recipe.text_encoder else "",
         "Trigger words": ", ".join(request.trigger_words),
     }
     return ImageInfo(

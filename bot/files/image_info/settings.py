@@ -18,10 +18,13 @@ from catalog import Catalog
 _ABOUT: Final = (
     *("Version", "version", "swarm_version", "app_version", "app", "Created Date", "date"),
     *("generation_time", "prep_time", "TI hashes", "VAE hash", "Hashes", "request_type"),
+    "Text encoder hash",
     *("n_samples", "metadata_scheme", "created_by", "generation_mode", "rand_device"),
     "Trigger words",
 )
 """What has no part in the image, or is told by something else."""
+_OF_MODEL: Final = ("VAE", "Text encoder")
+"""What is the model's own, in images of ours."""
 _LINES: Final = {
     "guidance": "cfg",
     "clip_skip": "clip skip",
@@ -214,7 +217,7 @@ class _Taking:
         for name, value in info.rest.items():
             if info.program == OURS and name == "Preset" and self._take(preset=value) is None:
                 continue
-            if name not in _ABOUT and not (info.program == OURS and name == "VAE"):
+            if name not in _ABOUT and not (info.program == OURS and name in _OF_MODEL):
                 self._note(name, value)
 
     def _take(self, **options: Any) -> UserError | None:

@@ -37,6 +37,7 @@ _ABOUT: Final = frozenset(
         "Lora hashes",
         "TI hashes",
         "VAE hash",
+        "Text encoder hash",
         "Hashes",
         "Version",
         "Created Date",
@@ -141,7 +142,8 @@ def settings_of(read: Infotext) -> Settings:
             rest["Schedule type"] = schedule
         schedule = None
     if rest.get("Version", "").startswith(_OURS):
-        rest.pop("VAE", None)  # here, it is the model's own
+        for network in ("VAE", "Text encoder"):
+            rest.pop(network, None)  # here, it is the model's own
     left = tuple(name for name in rest if name not in _ABOUT)
     return Settings(
         options=options,

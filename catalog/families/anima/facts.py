@@ -3,11 +3,13 @@
 from typing import Final
 
 from catalog.families.anima.recognition import ANIMA_MODEL, RECOGNITION
+from catalog.families.encoders import QWEN3_06B
 from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit, Variant
 from catalog.families.files import (
     MODULAR_INDEX,
     OF_DIFFUSERS,
     OF_TRANSFORMERS,
+    TEXT_ENCODER,
     VAE,
     pipeline_files,
 )
@@ -29,16 +31,17 @@ ANIMA: Final = Family(
         {
             "transformer": OF_DIFFUSERS,
             "text_conditioner": OF_DIFFUSERS,
-            "text_encoder": OF_TRANSFORMERS,
+            TEXT_ENCODER: OF_TRANSFORMERS,
             VAE: OF_DIFFUSERS,
         },
         ("tokenizer", "t5_tokenizer"),
         MODULAR_INDEX,
     ),
     vae=QWEN,
+    encoder=QWEN3_06B,
     config="circlestone-labs/Anima-Base-v1.0-Diffusers",
     lent={
-        "text_encoder": ("text_encoders.qwen3_06b.", "text_encoder."),
+        TEXT_ENCODER: ("text_encoders.qwen3_06b.", "text_encoder."),
         VAE: ("first_stage_model.", "vae."),
     },
     repositories=frozenset(
@@ -47,7 +50,7 @@ ANIMA: Final = Family(
     parts=(
         Part("transformer", 3.64, 2.01),
         Part("text_conditioner", 0.25, 0.25),
-        Part("text_encoder", 1.11, 0.70),
+        Part(TEXT_ENCODER, 1.11, 0.70),
         Part(VAE, 0.24, 0.24),
     ),
     prompt=PromptLimit(512),

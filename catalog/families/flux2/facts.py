@@ -2,8 +2,15 @@
 
 from typing import Final
 
+from catalog.families.encoders import QWEN3_4B
 from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit, Variant
-from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
+from catalog.families.files import (
+    OF_DIFFUSERS,
+    OF_TRANSFORMERS,
+    TEXT_ENCODER,
+    VAE,
+    pipeline_files,
+)
 from catalog.families.flux2.recognition import ADAPTER_BASES, FLUX2_KLEIN, RECOGNITION
 from catalog.families.vaes import KL_32
 from catalog.predictions import FLOW
@@ -24,15 +31,16 @@ FLUX2: Final = Family(
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
-            "text_encoder": OF_TRANSFORMERS,
+            TEXT_ENCODER: OF_TRANSFORMERS,
             VAE: OF_DIFFUSERS,
         },
         ("tokenizer",),
     ),
     vae=KL_32,
+    encoder=QWEN3_4B,
     config="black-forest-labs/FLUX.2-klein-4B",
     lent={
-        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),
         VAE: ("first_stage_model.", "vae."),
     },
     repositories=frozenset(
@@ -40,7 +48,7 @@ FLUX2: Final = Family(
     ),
     parts=(
         Part("transformer", 7.22, 3.79),
-        Part("text_encoder", 5.80, 3.27),  # 27 layers of Qwen3-4B
+        Part(TEXT_ENCODER, 5.80, 3.27),  # 27 layers of Qwen3-4B
         Part(VAE, 0.16, 0.16),
     ),
     prompt=PromptLimit(512),

@@ -2,8 +2,15 @@
 
 from typing import Final
 
+from catalog.families.encoders import QWEN3_4B
 from catalog.families.family import HALF, DraftPreset, Family, Part, PromptLimit, Variant
-from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
+from catalog.families.files import (
+    OF_DIFFUSERS,
+    OF_TRANSFORMERS,
+    TEXT_ENCODER,
+    VAE,
+    pipeline_files,
+)
 from catalog.families.vaes import KL_16
 from catalog.families.zimage.recognition import RECOGNITION, Z_IMAGE
 from catalog.predictions import FLOW
@@ -21,21 +28,22 @@ ZIMAGE: Final = Family(
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
-            "text_encoder": OF_TRANSFORMERS,
+            TEXT_ENCODER: OF_TRANSFORMERS,
             VAE: OF_DIFFUSERS,
         },
         ("tokenizer",),
     ),
     vae=KL_16,
+    encoder=QWEN3_4B,
     config="Tongyi-MAI/Z-Image-Turbo",
     lent={
-        "text_encoder": ("text_encoders.qwen3_4b.", "text_encoder."),
+        TEXT_ENCODER: ("text_encoders.qwen3_4b.", "text_encoder."),
         VAE: ("first_stage_model.", "vae."),
     },
     repositories=frozenset(("tongyi-mai/z-image", "tongyi-mai/z-image-turbo")),
     parts=(
         Part("transformer", 11.46, 5.87),
-        Part("text_encoder", 7.30, 4.02),  # 35 layers of Qwen3-4B
+        Part(TEXT_ENCODER, 7.30, 4.02),  # 35 layers of Qwen3-4B
         Part(VAE, 0.16, 0.16),
     ),
     prompt=PromptLimit(512),

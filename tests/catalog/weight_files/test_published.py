@@ -9,6 +9,7 @@ from catalog.families.recognition import Shapes, Transformer
 from catalog.families.vaes import KL_4, KL_16, KL_32, QWEN
 from catalog.weight_files import Header, adapter_facts, checkpoint_facts
 from catalog.weight_files.autoencoders import autoencoder
+from catalog.weight_files.encoders import kind, text_encoder
 from catalog.weight_files.layouts import USABLE
 from catalog.weight_files.parts import model_kind
 from catalog.weight_files.unet import unet
@@ -20,6 +21,14 @@ WHAT = {
     "auraflow": "AuraFlow transformer",
     "chroma": "Chroma transformer",
     "cosmos": "Cosmos transformer",
+    "encoder-gemma3-4b": "text encoder (language model)",
+    "encoder-qwen3-06b": "text encoder (Qwen3-0.6B)",
+    "encoder-qwen3-06b-original": "text encoder (Qwen3-0.6B)",
+    "encoder-qwen3-4b": "text encoder (Qwen3-4B)",
+    "encoder-qwen3-4b-original": "text encoder (Qwen3-4B)",
+    "encoder-qwen3-8b": "text encoder (Qwen3-8B)",
+    "encoder-qwen3-8b-original": "text encoder (Qwen3-8B)",
+    "encoder-qwen3-vl-4b": "text encoder (Qwen3-VL)",
     "flux1-dev": "Flux (dev) transformer",
     "flux1-dev-original": "Flux (dev) transformer",
     "flux1-schnell": "Flux (schnell) transformer",
@@ -110,14 +119,72 @@ def test_a_published_vae_is_named_alone_and_inside(name: str, prefix: str) -> No
     assert (refusal.advice == usable) == (WHAT[name] in {KL_4, KL_16, KL_32, QWEN})
 
 
+ENCODERS = tuple(name for name in NAMES if name.startswith("encoder-"))
+
+
+@pytest.mark.parametrize("around", ["", "text_encoder.", "text_encoders.qwen3_4b.transformer."])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_published_text_encoder_is_named_alone_and_inside(name: str, around: str) -> None:
+    shapes = {f"{around}{tensor}": shape for tensor, shape in shapes_of(name).items()}
+    found = text_encoder(shapes, {})
+    if name == "encoder-gemma3-4b":
+        assert found is None
+    else:
+        assert found
+        assert kind(found.name) == WHAT[name]
+    inside = {**shapes_of("flux1-dev-original"), **shapes}
+    if around:
+        assert text_encoder(inside, {}) == found
+        assert model_kind(inside) == "Flux (dev) checkpoint"
+        return
+    assert model_kind(shapes) == WHAT[name]
+    header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
+    refusal = checkpoint_facts(Path("x.safetensors"), header).unfit(of=USABLE, config=True)
+    assert refusal
+    usable = "name it as text_encoder_path of a model in models.toml instead"
+    mine = {kind(family.encoder) for family in FAMILIES.values() if family.encoder}
+    assert (refusal.advice == usable) == (WHAT[name] in mine)
+
+
+@pytest.mark.parametrize(
+    ("stated", "what"),
+    [
+        ("qwen3", "text encoder (Qwen3-4B)"),
+        ("qwen3vl", "text encoder (Qwen3-VL)"),
+        ("olmo2", "text encoder (language model)"),
+    ],
+)
+def test_of_tensors_that_are_alike_the_architecture_tells(stated: str, what: str) -> None:
+    shapes = shapes_of("encoder-qwen3-4b-original")
+    assert model_kind(shapes, {"general.architecture": stated}) == what
+
+
+@pytest.mark.parametrize("foreign", ["blk.0.post_ffw_norm.weight", "blk.0.attn_q.bias"])
+def test_a_language_model_with_more_in_its_layers_is_no_qwen3(foreign: str) -> None:
+    shapes = {**shapes_of("encoder-qwen3-4b-original"), foreign: (2560,)}
+    assert model_kind(shapes) == "text encoder (language model)"
+    assert text_encoder(shapes, {}) is None
+
+
+def test_one_of_another_size_is_not_named_after_it() -> None:
+    shapes = {
+        name: tuple(5120 if side == 2560 else side for side in shape)
+        for name, shape in shapes_of("encoder-qwen3-4b").items()
+    }
+    assert model_kind(shapes) == "text encoder (Qwen3)"
+
+
+DENOISERS = tuple(name for name in NAMES if name not in {*VAES, *ENCODERS})
+
+
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in VAES])
+@pytest.mark.parametrize("name", DENOISERS)
 def test_a_published_model_is_named(name: str, prefix: str) -> None:
     shapes = {f"{prefix}{tensor}": shape for tensor, shape in shapes_of(name).items()}
     assert model_kind(shapes) == WHAT.get(name, OWN.get(name))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in VAES])
+@pytest.mark.parametrize("name", DENOISERS)
 def test_whatever_cannot_be_used_is_refused_by_name(name: str) -> None:
     shapes = shapes_of(name)
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})

@@ -68,6 +68,16 @@ def test_every_value_is_named_and_what_it_came_from() -> None:
     )
 
 
+def test_the_networks_in_place_of_the_models_own_are_named() -> None:
+    asked = request()
+    vae = Weights("ae.safetensors", "v" * 64, "v" * 10)
+    encoder = Weights("qwen_3_4b.safetensors", "e" * 64, "e" * 10)
+    made = replace(recipe(asked), vae=vae, text_encoder=encoder)
+    shown = fields(details_embed(SAY, job(asked, recipe=made), [record()], Today()))
+    lines = shown["Files and hashes"].splitlines()
+    assert [line.split()[-1] for line in lines[1:3]] == [f"`{'v' * 10}`", f"`{'e' * 10}`"]
+
+
 def test_what_is_stored_otherwise_now_is_said_in_words() -> None:
     made = Today(stored=("transformer (bfloat16, int8 → bfloat16)", "text_encoder (a → b)"))
     for language, said in (

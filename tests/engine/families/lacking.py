@@ -11,10 +11,11 @@ import torch
 
 from bot.engine.families.family import Family as Engine
 from bot.texts.language import Texts
-from catalog.families import VAE, Family
+from catalog.families import TEXT_ENCODER, VAE, Family
 from catalog.families.discovery import folders
 from catalog.families.recognition import Shapes, Transformer
 from catalog.weight_files.autoencoders import autoencoder
+from catalog.weight_files.encoders import text_encoder
 from catalog.weight_files.unet import unet
 from tests.catalog.weight_files.headers import shapes_in
 from tests.docs.test_families import untrue
@@ -68,6 +69,12 @@ def lacks(root: Path, key: str, facts: Family | None, engine: Engine | None) -> 
         large = engine.formats(engine.denoiser, torch.bfloat16, in_eight_bits=True).int8
         if not any(_fits(denoiser.gib_in_8, gib(each, large)) for each in shapes):
             yield "the memory of its denoiser in 8 bits"
+    encoders = [shapes_in(file) for file in sorted(headers.glob("encoder-*.txt"))]
+    named = {found.name for each in encoders if (found := text_encoder(each, {}))}
+    if facts.encoder and facts.encoder not in named:
+        yield "the header of its text encoder"
+    if facts.encoder and facts.lent.get(TEXT_ENCODER) is None:
+        yield "the names of its text encoder in single files"
     vaes = [shapes_in(file) for file in sorted(headers.glob("vae-*.txt"))]
     vaes = [each for each in vaes if autoencoder(each) == facts.vae]
     if not vaes:

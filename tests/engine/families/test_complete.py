@@ -141,11 +141,18 @@ def test_a_complete_family_lacks_nothing(toy: Toy) -> None:
         ),
         (
             lambda toy: toy.swap(toy.facts, "lent=ZIMAGE.lent", "lent={'vae': ('vae.',)}"),
-            ["names in single files that both halves know"],
+            [
+                "names in single files that both halves know",
+                "the names of its text encoder in single files",
+            ],
         ),
         (
             lambda toy: toy.swap(toy.facts, "vae=ZIMAGE.vae", "vae='VAE of a toy'"),
             ["the header of its VAE", "the memory of its VAE"],
+        ),
+        (
+            lambda toy: toy.swap(toy.facts, "encoder=ZIMAGE.encoder", "encoder='Toy-4B'"),
+            ["the header of its text encoder"],
         ),
         (
             lambda toy: toy.swap(toy.facts, "0.16, 0.16", "0.15, 0.16"),

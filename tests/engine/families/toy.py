@@ -36,6 +36,7 @@ FAMILY = replace(
     repositories=frozenset(),
     files=replace(ZIMAGE.files),
     vae=ZIMAGE.vae,
+    encoder=ZIMAGE.encoder,
     lent=ZIMAGE.lent,
     parts=(Part("transformer", 1.0, 0.5), ZIMAGE.parts[1], Part("vae", 0.16, 0.16)),
 )
@@ -112,8 +113,9 @@ def write(repository: Path, root: Path, *, only_code: bool = False) -> None:
         header = "layers.0.attention.toy.weight 32768 16384\n"
         files |= {toy.tiny: _TINY, toy.header: header, toy.page: _page(page)}
         shutil.copytree(repository / "bot/texts", toy.texts)
-        for vae in (repository / _HEADERS).glob("vae-*.txt"):
-            files[root / _HEADERS / vae.name] = vae.read_text(encoding="utf-8")
+        for network in ("vae", "encoder"):
+            for listed in (repository / _HEADERS).glob(f"{network}-*.txt"):
+                files[root / _HEADERS / listed.name] = listed.read_text(encoding="utf-8")
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")

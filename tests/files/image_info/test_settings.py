@@ -10,6 +10,7 @@ from bot.errors import Refused
 from bot.files.image_info import ImageInfo, NamedFile, NamedLora
 from bot.files.image_info.matching import Hashes, Match, matches_of
 from bot.files.image_info.settings import Usable, fields_of_draft, usable
+from bot.recipe import Weights
 from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, compose
 from bot.request.changes import draft_of
 from catalog import Catalog
@@ -203,6 +204,19 @@ def test_our_own_picture_is_asked_for_again_as_it_was(fields: dict[str, Any]) ->
     expected = replace(request, trigger_words=again.trigger_words, clip_skip=again.clip_skip)
     assert again == expected
     assert not taken(found, {}).unmapped
+
+
+def test_the_networks_of_a_model_are_told_and_asked_for_by_it_alone() -> None:
+    encoder = Weights("qwen_3_4b.safetensors", "e" * 64, "e" * 10)
+    _, request = our_png()
+    made = replace(RECIPE, request=request, text_encoder=encoder)
+    png = encode_png(writers.PICTURE, made, request.seed)
+    assert info(png).rest["Text encoder"] == "e" * 10
+    shrunk = fit("demo-42.png", png, len(png) - 1)
+    assert shrunk is not None
+    assert info(shrunk.data).rest["Text encoder"] == "qwen_3_4b.safetensors"
+    for data in (png, shrunk.data):
+        assert not taken(info(data), {}).unmapped
 
 
 def test_our_own_picture_that_was_shrunk() -> None:

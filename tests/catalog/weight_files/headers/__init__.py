@@ -10,7 +10,7 @@ NAMES: Final = tuple(sorted(file.stem for file in _FOLDER.glob("*.txt")))
 
 
 def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of the denoiser or VAE of that model."""
+    """The shape of each tensor of the denoiser, VAE or text encoder of that name."""
     return shapes_in(_FOLDER / f"{name}.txt")
 
 

@@ -171,7 +171,7 @@ def test_another_file_of_the_lender_is_never_taken_for_what_it_lends(
 def test_what_is_lent_tells_one_model_from_another(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"a")
     source = Source(tmp_path, (tmp_path / "a.safetensors",))
-    bare = ModelFiles(source, None, source, ("vae",))
+    bare = ModelFiles(source, source, lent=("vae",))
     assert bare.fingerprint() != replace(bare, apart={"vae": source}).fingerprint()
 
 

@@ -1,0 +1,6 @@
+"""What the text encoders are called that a file of another can stand in for."""
+
+from typing import Final
+
+QWEN3_4B: Final = "Qwen3-4B"
+QWEN3_06B: Final = "Qwen3-0.6B"
