@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
+from catalog.alternatives import alternatives
 from catalog.families import DEFAULT, FAMILIES, Family, Variant
 from catalog.families.family import DraftPreset
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -209,7 +210,7 @@ class ModelEntry(Entry):
             raise ValueError(f"variant must be one of {', '.join(names)}, got {self.variant!r}")
         if self.prediction is not None and self.prediction not in self.family.predictions:
             raise ValueError(
-                f"prediction must be {' or '.join(self.family.predictions)}"
+                f"prediction must be {alternatives(self.family.predictions)}"
                 f" for a model of {self.family.name}, got {self.prediction!r}"
             )
         for what, given, taken in (
