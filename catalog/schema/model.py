@@ -120,6 +120,11 @@ class ModelEntry(Entry):
         return (*names_of(self.path, self.weight_name), self.name)
 
     @property
+    def says_family(self) -> bool:
+        """Whether the entry, its files or its well-known repository says of which family it is."""
+        return "family" in self.model_fields_set
+
+    @property
     def told_variant(self) -> Variant | None:
         """The variant that it names or that its names tell; None if they do not."""
         if self.variant is not None:
