@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.progress import Notice
-from bot.request import AxisAsk, Composed, Draft, compare_with_notes, compose_with_notes
+from bot.request import AxisAsk, Composed, Draft, compare, compose_with_notes
 from bot.request.options import Named, Options
 from bot.request.untyped import in_one_sentence
 from bot.texts.language import Texts
@@ -240,7 +240,7 @@ def test_a_preset_of_possible_values_is_never_refused_and_never_passed_over_in_s
 
 def test_a_comparison_says_what_some_of_its_cells_leave_out() -> None:
     draft = Draft(prompt="a fox", preset=STYLES[0], seed=1)
-    found = compare_with_notes(draft, [AxisAsk("model", "sdxl, klein")], CATALOG, nsfw=False)
+    found = compare(draft, [AxisAsk("model", "sdxl, klein")], CATALOG, nsfw=False)
     first, second = found.request.each
     assert (bool(first.negative), second.negative) == (True, "")
     assert noted(found) == [("option", "negative")]
@@ -250,7 +250,7 @@ def test_a_style_with_a_preset_of_the_model_that_another_lacks() -> None:
     quick = StyleEntry(key="quick", name="Quick", prompt="{prompt}, quick", preset="fast")
     catalog = Catalog(MODELS, ADAPTERS, "sdxl", adapter_facts=FACTS, styles=Styles([quick]))
     draft = Draft(prompt="a fox", preset="quick", model="zbase", seed=1)
-    found = compare_with_notes(draft, [AxisAsk("steps", "20, 30")], catalog, nsfw=False)
+    found = compare(draft, [AxisAsk("steps", "20, 30")], catalog, nsfw=False)
     assert noted(found) == [("value", "preset")]
     # Typed, it is refused.
     with pytest.raises(UserError, match=r"preset\.missing"):

@@ -128,7 +128,9 @@ def test_what_was_drawn_counts() -> None:
 
 def test_a_comparison_names_each_model_that_reads_plainly() -> None:
     models = ", ".join((SDXL.key, KLEIN.key, GUIDED.key))
-    request = compare(Draft(prompt="a (fox:1.2)"), [AxisAsk("model", models)], CATALOG, nsfw=False)
+    request = compare(
+        Draft(prompt="a (fox:1.2)"), [AxisAsk("model", models)], CATALOG, nsfw=False
+    ).request
     notes = read_as_words(request, CATALOG)
     assert [note.params["model"] for note in notes] == [KLEIN.key, GUIDED.key]
 
