@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import PIL.Image
@@ -130,8 +129,7 @@ class UNetFamily:
         return networks.renamed(network, module, stored, parameters, self._encoders)
 
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
-        with TemporaryDirectory() as clean:
-            configurations.copy_tokenizer(folder, Path(clean), subject)
+        with configurations.clean_tokenizer(folder, subject) as clean:
             return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
 
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
