@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from bot.errors import Param
+
 
 class Stage(StrEnum):
     QUEUED = "queued"
@@ -68,4 +70,4 @@ class Notice:
     """Something to tell the person about a result; `code` names its sentence in bot/texts."""
 
     code: str
-    params: Mapping[str, str | int | float]
+    params: Mapping[str, Param]

@@ -21,9 +21,10 @@ depends on the family (see `Environment`)."""
 
 FORMAT: Final = "_dtype"
 """What follows a network's name in the name of the fact that tells how it is stored."""
-_NO_CHOICE: Final = frozenset({"vae_dtype", "upscaler_dtype"})
-"""Such facts that follow from other ones: a VAE's dtype from its family, its configuration, the
-machine's dtype and the formats of the other networks; an upscaler's from its architecture."""
+FOLLOWING: Final = frozenset({"vae_dtype", "upscaler_dtype"})
+"""Such facts that follow from other ones, and so tell nothing by themselves: a VAE's dtype from its
+family, its configuration, the machine's dtype and the formats of the other networks; an upscaler's
+from its architecture. Recipes of earlier versions do not have them all."""
 
 
 def environment_id(environment: Mapping[str, str]) -> str:
@@ -38,9 +39,9 @@ def environment_id(environment: Mapping[str, str]) -> str:
 
 def formats_in(environment: Mapping[str, str]) -> dict[str, str]:
     """What of a recipe's environment tells how networks of its model are stored where that is not
-    the machine's dtype, such as `{"transformer_dtype": "bfloat16, int8"}`; without the VAE, whose
-    dtype follows from the rest."""
-    return {n: v for n, v in environment.items() if n.endswith(FORMAT) and n not in _NO_CHOICE}
+    the machine's dtype, such as `{"transformer_dtype": "bfloat16, int8"}`; without what is
+    FOLLOWING."""
+    return {n: v for n, v in environment.items() if n.endswith(FORMAT) and n not in FOLLOWING}
 
 
 def place_id(environment: Mapping[str, str], family: str | None) -> str:
@@ -82,8 +83,8 @@ class Environment:
 def changed_facts(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str, ...]:
     """Names of what differs between two environments, in alphabetical order.
 
-    Recipes of earlier versions do not name a VAE's dtype, and name the machine's for the noise,
-    whatever that was drawn in. Both follow from what they do name.
+    What is FOLLOWING counts where both name it. Recipes of earlier versions name the machine's
+    dtype for the noise, whatever that was drawn in; it follows from the rest as well.
     """
     return tuple(
         name
@@ -93,7 +94,7 @@ def changed_facts(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str,
 
 
 def _implied(name: str, now: str | None, then: str | None) -> bool:
-    if name == "vae_dtype":
+    if name in FOLLOWING:
         return now is None or then is None
     if name == "noise":
         return now is None or then is None or _generator(now) == _generator(then)

@@ -10,6 +10,7 @@ from typing import Final
 from bot.engine.hashing import HashCache
 from bot.engine.subject import public
 from bot.recipe import (
+    FOLLOWING,
     FORMAT,
     Environment,
     Recipe,
@@ -26,7 +27,7 @@ from catalog.weight_files.pipeline import NETWORK
 LIBRARIES: Final = ("torch", "diffusers", "transformers")
 READ: Final = (*MODEL_SUFFIXES, ".json")
 """Endings of the files in a model's folder that an image depends on."""
-OF_THE_IMAGE: Final = frozenset({"kernels", "decoding", "guidance_rescale", "noise", "vae_dtype"})
+OF_THE_IMAGE: Final = FOLLOWING | {"kernels", "decoding", "guidance_rescale", "noise"}
 """Names in a recipe's environment that say nothing of another image's: a repetition asks for the
 kernels of the original, and the others follow from the request, the model and the rest."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.families import Family
+from catalog.locate import Location
 from catalog.schema import ModelEntry
 from catalog.schema.model import Speed
 from catalog.snapshot import Catalog
@@ -48,10 +49,16 @@ def surely(bases: Iterable[str]) -> tuple[str, ...]:
     return tuple(base for base in bases if "/" not in base)
 
 
-def sure_family(model: ModelEntry, catalog: Catalog) -> Family | None:
-    """The family that it is certainly of; None where its file is of another, or of none."""
-    why = catalog.unfit_models.get(model.key)
-    return why.family if why else model.family
+def sure_family(model: ModelEntry, catalog: Catalog, place: Location) -> Family | None:
+    """The family that it is certainly of; None where its file is of another, or of none, or where
+    there is none that could say so.
+
+    place: where the files are. What is downloaded at first use is of the usual family until then.
+    """
+    if why := catalog.unfit_models.get(model.key):
+        return why.family
+    lost = place.kind in {"missing", "unreadable"}
+    return None if lost and not model.says_family else model.family
 
 
 def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:

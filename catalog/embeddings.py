@@ -78,10 +78,10 @@ class Embeddings:
             return None
         allowed = self.entries[key].models
         if allowed and model.key not in allowed:
-            return Misfit("models", ", ".join(allowed), ", ".join(allowed))
+            return Misfit("models", ", ".join(allowed), tuple(allowed))
         if model.demo and facts and facts.base:
             # The text encoders of the demo models are smaller than those of their family.
-            return Misfit("base", facts.base, "")
+            return Misfit("base", facts.base)
         return None
 
     def offered(self, *, nsfw: bool, model: ModelEntry | None = None) -> tuple[EmbeddingEntry, ...]:

@@ -63,13 +63,13 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         "problems": problems,
     }
     if isinstance(entry, ModelEntry):
-        family = sure_family(entry, catalog)
+        family = sure_family(entry, catalog, location)
         said = {
             "family": family and family.key,
             "family_name": family and family.name,
             "family_licence": family and family.licence,
         }
-        able = as_json(abilities(entry, catalog))
+        able = as_json(abilities(entry, catalog) if family else None)
         return {**row, **said, **able, "default": entry.key == catalog.default}
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}

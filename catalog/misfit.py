@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from catalog.alternatives import alternatives
 from catalog.families import Family
 from catalog.weight_files import (
     EMBEDDING,
@@ -20,12 +21,12 @@ class Misfit:
 
     found: its base, its algorithm, the keys of the models it is limited to, or what it is instead
         of something that can be used, depending on `kind`.
-    allowed: what would have fitted.
+    allowed: what would have fitted; nothing where that is not the question.
     """
 
     kind: Literal["base", "algorithm", "models", "flaw"]
     found: str
-    allowed: str
+    allowed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.kind == "models":
@@ -45,10 +46,10 @@ def misfit(facts: AdapterFacts, families: Iterable[Family], *, vouched: bool) ->
     vouched: the owner listed models it fits, which overrides metadata but not tensor shapes.
     """
     if kind := facts.other or (facts.algorithm if facts.algorithm in UNSUPPORTED else ""):
-        return Misfit("algorithm", kind, ", ".join(SUPPORTED))
+        return Misfit("algorithm", kind, tuple(SUPPORTED))
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases and (facts.certain or not vouched):
-        return Misfit("base", facts.base, ", ".join(bases))
+        return Misfit("base", facts.base, tuple(bases))
     return None
 
 
@@ -59,15 +60,15 @@ def embedding_misfit(facts: EmbeddingFacts, families: Collection[Family]) -> Mis
     """Why the embedding fits no model of these families; None if it fits one."""
     bases = [base for family in families for base in family.adapter_bases]
     if facts.base and facts.base not in bases:
-        return Misfit("base", facts.base, ", ".join(bases))
+        return Misfit("base", facts.base, tuple(bases))
     if facts.flaw:
-        return Misfit("flaw", facts.flaw, "")
+        return Misfit("flaw", facts.flaw)
     # Those of a known base have what it takes.
     if not facts.base and not any(
         facts.parts.keys() == {*family.text_encoders} for family in families
     ):
-        has = " or ".join(_NUMBERS[len(family.text_encoders)] for family in families)
-        names = " or ".join(family.name for family in families)
+        has = alternatives(_NUMBERS[len(family.text_encoders)] for family in families)
+        names = alternatives(family.name for family in families)
         found = f"an embedding for {_NUMBERS[len(facts.parts)]}, where {names} has {has}"
-        return Misfit("flaw", found, "")
+        return Misfit("flaw", found)
     return None

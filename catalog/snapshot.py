@@ -225,7 +225,7 @@ class Catalog:
         allowed = self.kept_to(key)
         if not allowed or model in allowed:
             return None
-        return Misfit("models", ", ".join(allowed), ", ".join(allowed))
+        return Misfit("models", ", ".join(allowed), tuple(allowed))
 
     def family_of(self, model: str) -> Family:
         """The family of the model with that key; the usual one when it is gone."""

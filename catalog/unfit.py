@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from catalog.alternatives import alternatives
 from catalog.families import Family
 from catalog.weight_files import Refusal, with_article
 
@@ -58,7 +59,7 @@ def undecided(file: str, family: Family, heading: str) -> Unfit:
     heading: of its entry.
     """
     unfit = Unfit(file, Refusal(f"{family.name} model"), family)
-    which = " or ".join(unfit.variants)
+    which = alternatives(unfit.variants)
     what = f"{family.name} model, but neither its files nor its name says whether it is {which}"
-    advice = f"write {' or '.join(unfit.lines)} in its entry {heading} in models.toml"
+    advice = f"write {alternatives(unfit.lines)} in its entry {heading} in models.toml"
     return replace(unfit, refusal=Refusal(what, advice))

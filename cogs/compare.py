@@ -23,7 +23,7 @@ from bot.request import (
     SEED_MAX,
     AxisAsk,
     Draft,
-    compare_with_notes,
+    compare,
 )
 from bot.request.axes import LORA, WEIGHT, axis_named
 from catalog import LiveCatalog
@@ -121,7 +121,7 @@ class Compare(commands.Cog):
             "fill": filling(here, catalog, most, without=without),
         }
         # Composing every cell may take longer than the event loop can wait.
-        found = await asyncio.to_thread(compare_with_notes, draft, asks, catalog, **within)
+        found = await asyncio.to_thread(compare, draft, asks, catalog, **within)
         new = asked_by(
             interaction,
             found.request,

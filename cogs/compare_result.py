@@ -48,7 +48,7 @@ class Comparer:
         """Queue it; a mistake is named, and the form can be opened again as it was."""
         job = await self.results.usable(interaction, form.job_id)
         try:
-            request = await asyncio.to_thread(
+            found = await asyncio.to_thread(
                 compare_again,
                 job.request,
                 _asks(fields),
@@ -56,7 +56,9 @@ class Comparer:
                 nsfw=here_of(interaction).nsfw,
                 adapters_max=self._adapters_max,
             )
-            await self.results.ask(interaction, request, kind="compare", parent=job)
+            await self.results.ask(
+                interaction, found.request, kind="compare", parent=job, warnings=found.notes
+            )
         except UserError as error:
             await self.results.send_back(interaction, form, fields, error)
 

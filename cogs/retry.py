@@ -30,7 +30,8 @@ class RetryButton(AskingComponent[RetryId]):
         await self._results.ask(
             interaction,
             request,
-            kind="imagine",
+            # It repeats nothing to the byte, as a reroll has to.
+            kind="imagine" if job.kind == "reroll" else job.kind,
             parent=job,
             catalog=catalog,
             warnings=job.warnings,

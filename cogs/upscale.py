@@ -17,7 +17,7 @@ from bot.request import (
     STRENGTH,
     UPSCALE_MODES,
     UPSCALE_SCALES,
-    GenerationRequest,
+    Composed,
     UpscaleDraft,
     compose_upscale,
 )
@@ -97,8 +97,10 @@ class UpscaleImage(commands.Cog):
             model=model,
             strength=strength,
         )
-        request = await self._compose(interaction, draft)
-        new = asked_by(interaction, request, kind="upscale", hidden=hidden, spoiler=spoiler)
+        composed = await self._compose(interaction, draft)
+        new = asked_by(
+            interaction, composed.request, kind="upscale", hidden=hidden, spoiler=spoiler
+        )
         async with (
             self._queue.reserving(new),
             holding(self._store, self._inputs) as keep,
@@ -108,12 +110,13 @@ class UpscaleImage(commands.Cog):
             mode = here_of(interaction).image_check
             kept = await self._attachments.fetch("image", image, keep, mode)
             draft = replace(draft, image=kept)
-            new = replace(new, request=await self._compose(interaction, draft))
+            composed = await self._compose(interaction, draft)
+            new = replace(new, request=composed.request, warnings=composed.notes)
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 
-    async def _compose(self, interaction: Interaction, draft: UpscaleDraft) -> GenerationRequest:
+    async def _compose(self, interaction: Interaction, draft: UpscaleDraft) -> Composed:
         here = here_of(interaction)
         return compose_upscale(
             draft,

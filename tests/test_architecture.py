@@ -1,11 +1,13 @@
 """Modules that must start quickly do not import torch."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from catalog.families import FAMILIES
 from cogs import EXTENSIONS
 
 ROOT = Path(__file__).parents[1]
@@ -71,3 +73,16 @@ def test_serving_http_alone_imports_no_discord() -> None:
     loaded = loaded_by(["bot.cli.serve", "bot.serve.http"])
     assert "fastapi" in loaded
     assert loaded.isdisjoint({*HEAVY, "discord"})
+
+
+def test_what_tells_files_apart_knows_no_family_by_name() -> None:
+    """It asks all that there are, so that a new one is a new folder and nothing else."""
+    told = [
+        f"{file.name}: {node.module}"
+        for file in (ROOT / "catalog" / "weight_files").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.removeprefix("catalog.families.").partition(".")[0] in FAMILIES
+    ]
+    assert not told

@@ -66,8 +66,14 @@ def test_nothing_has_changed(models_dir: Path) -> None:
     assert compared(models_dir, made(models_dir), environment={**THEN, "kernels": "flash"}).same
     # The latest image may be another model's, and larger.
     latest = {"unet_dtype": "bfloat16", "noise": "a b", "decoding": "tiled", "vae_dtype": "float32"}
+    latest |= {"upscaler_dtype": "float32"}
     own = made(models_dir)
-    facts = {"unet_dtype": "float16, int8", "noise": "a c", "decoding": "whole"}
+    facts = {
+        "upscaler_dtype": "float16",
+        "unet_dtype": "float16, int8",
+        "noise": "a c",
+        "decoding": "whole",
+    }
     eight = replace(own, environment={**own.environment, **facts})
     assert compared(models_dir, eight, environment={**THEN, **latest}).same
 

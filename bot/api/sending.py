@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -121,22 +122,27 @@ class _Sent(FileResponse):
     chunk_size = CHUNK
 
     def __init__(self, member: Member, digest: str, sent: Callable[[], None]) -> None:
-        """sent: called at the end, one way or the other."""
+        """sent: called once at the end, one way or the other."""
         headers = {"ETag": f'"{digest}"', "Cache-Control": "private, no-transform"}
         super().__init__(member.path, media_type="application/octet-stream", headers=headers)
         self._sent = sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_on(message: Message) -> None:
-            async with asyncio.timeout(STALLED):
-                await send(message)
+        with ExitStack() as at_the_end:
+            at_the_end.callback(self._sent)
 
-        try:
-            await super().__call__(scope, receive, send_on)
-        except TimeoutError:
-            log.info("a worker takes nothing of a file for %g s; it may go on later", STALLED)
-        finally:
-            self._sent()
+            async def send_on(message: Message) -> None:
+                async with asyncio.timeout(STALLED):
+                    await send(message)
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    # The file is closed in another thread. The worker, which has all of it, may
+                    # ask for the next one before that.
+                    at_the_end.close()
+
+            try:
+                await super().__call__(scope, receive, send_on)
+            except TimeoutError:
+                log.info("a worker takes nothing of a file for %g s; it may go on later", STALLED)
 
 
 def _is_there(member: Member) -> bool:

@@ -1,9 +1,11 @@
 """`main.py models`, `main.py loras` and `main.py embeddings`: the catalog as a table or as JSON."""
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from bot.cli.reading import read
 from bot.cli.result import NotDone, printable
@@ -13,6 +15,11 @@ from catalog.listing import Listed, problems, rows
 
 if TYPE_CHECKING:
     from bot.cli.remote import RemoteServer
+
+_GAP: Final = "  "
+_INDENT: Final = "  "
+_NARROWEST: Final = 20
+"""Characters in a line, where a terminal says that it has fewer, or none."""
 
 
 def listing(what: Listed, settings: Settings, *, as_json: bool) -> int:
@@ -52,13 +59,45 @@ def _show(
         files = ", ".join([files, *marks])
         said = _abilities(row) if what == "models" else [_kind(row)]
         table.append([row["key"], row["name"], *said, files, row["description"]])
-    table = [[printable(cell) for cell in line] for line in table]
-    widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
-    for line in table:
-        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        print("  ".join([*padded, line[-1]]).rstrip())
+    table = [[printable(cell).replace("\n", " ") for cell in line] for line in table]
+    # Where it is piped, each entry is one line, however long.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in _lines(table, width):
+        print(line)
     for problem in problems:
         print(printable(f"problem: {problem}"))
+
+
+def _lines(table: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
+    """`table`, whose first row has the heads, in columns; the last ones below each row, with their
+    heads, where they would make it wider than `width`, in characters. None: all in columns."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    columns = len(widths)
+    while columns > 1 and width is not None and _row(widths, columns) > width:
+        columns -= 1
+    heads = table[0]
+    for row in table:
+        cells = zip(row[:columns], widths[:columns], strict=True)
+        yield _GAP.join(cell.ljust(wide) for cell, wide in cells).rstrip()
+        for head, cell in zip(heads[columns:], row[columns:], strict=True):
+            if row is not heads and cell:
+                yield from _below(f"{head}: {cell}", width or 0)
+
+
+def _row(widths: Sequence[int], columns: int) -> int:
+    """How wide a row of the first `columns` is."""
+    return sum(widths[:columns]) + len(_GAP) * (columns - 1)
+
+
+def _below(text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        max(width, _NARROWEST),
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT * 2,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _abilities(row: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.engine.subject import Subject
+from catalog.alternatives import alternatives
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def one_of(*values: object) -> Field:
     def fits(value: object) -> bool:
         return any(type(value) is type(known) and value == known for known in values)
 
-    return Field(" or ".join(map(_json, values)), fits)
+    return Field(alternatives(map(_json, values)), fits)
 
 
 def each(field: Field, most: int) -> Field:
@@ -108,7 +109,7 @@ def known(name: str, config: object, kind: Kind, subject: Subject) -> dict[str, 
         stated = config[field]
         names = stated if isinstance(stated, list) else [stated]
         if not any(isinstance(one, str) and one in kind.classes for one in names):
-            raise _refused(name, field, stated, " or ".join(sorted(kind.classes)), subject)
+            raise _refused(name, field, stated, alternatives(sorted(kind.classes)), subject)
     for field, rule in {**_REFUSED, **kind.fields}.items():
         if field in config and not rule.fits(config[field]):
             raise _refused(name, field, config[field], rule.allowed, subject)

@@ -65,7 +65,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     request = recipe.request.of_seed(seed)
     template = request.template or Template(None, None, 0)
     tags = "".join(f" <lora:{use.key}:{_weights(use)}>" for use in request.adapters)
-    prompt = f"{request.painted_prompt}{tags}"
+    prompt = f"{request.whole_prompt}{tags}"
     sampler, schedule = _split_scheduler(request.scheduler)
     hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
     inversions = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.embeddings)

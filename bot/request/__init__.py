@@ -2,7 +2,7 @@
 
 from bot.request.axes import AXES, AxisAsk
 from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
-from bot.request.compare import compare, compare_again, compare_with_notes, usual_values
+from bot.request.compare import compare, compare_again, usual_values
 from bot.request.compose import (
     ADAPTERS_MAX,
     COUNT_MAX,
@@ -108,7 +108,6 @@ __all__ = [
     "check_offered",
     "compare",
     "compare_again",
-    "compare_with_notes",
     "compose",
     "compose_upscale",
     "compose_with_notes",

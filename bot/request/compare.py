@@ -30,30 +30,6 @@ def compare(
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
-) -> GenerationRequest:
-    """As `compare_with_notes`, without the notes."""
-    return compare_with_notes(
-        draft,
-        asks,
-        catalog,
-        nsfw=nsfw,
-        adapters_max=adapters_max,
-        saved=saved,
-        draw=draw,
-        fill=fill,
-    ).request
-
-
-def compare_with_notes(
-    draft: Draft,
-    asks: Sequence[AxisAsk],
-    catalog: Catalog,
-    *,
-    nsfw: bool,
-    adapters_max: int = ADAPTERS_MAX,
-    saved: Sequence[Named] = (),
-    draw: Callable[[], int] = draw_seed,
-    fill: Fill | None = None,
 ) -> Composed:
     """The request for a sheet: `draft` with one value of each axis in every cell.
 
@@ -144,7 +120,7 @@ def compare_again(
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
     n: int = 0,
-) -> GenerationRequest:
+) -> Composed:
     """A comparison around the image `n` of an earlier request, with its seed.
 
     Where the model varies, what was usual for the earlier one is usual for each. A cell of a

@@ -29,7 +29,7 @@ from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight
-from bot.request.untyped import fitting, without_misfits, without_negative
+from bot.request.untyped import fitting, in_one_sentence, without_misfits, without_negative
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
@@ -132,7 +132,7 @@ def compose_applied(
             ),
             lambda resolved: resolved.request.model,
         )
-        return replace(resolved, notes=(*notes, *resolved.notes))
+        return replace(resolved, notes=in_one_sentence((*notes, *resolved.notes)))
 
     def attempt(options: Mapping[str, Any]) -> GenerationRequest:
         return resolve(changed(options)).request

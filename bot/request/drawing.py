@@ -118,12 +118,13 @@ def worded(
     """
     keys = [use.key for use in request.adapters]
     entries = [catalog.adapters[key] for key in keys if key in catalog.adapters]
-    request = replace(request, edits=model.family.takes_emphasis and _edits(request))
+    weighs = model.family.takes_emphasis
+    request = replace(request, edits=weighs and _edits(request), escapes=not weighs)
     complete = []
     for n, each in enumerate(request.prompts):
         words = missing_words(each.prompt, entries)
         prompts, negatives = replace(request.alone(n), trigger_words=words).painted_texts
-        if model.family.takes_emphasis:
+        if weighs:
             _check_painted("prompt", prompts)
             _check_painted("negative", negatives)
         uses = embeddings_of([*prompts, *negatives], catalog, model=model, nsfw=nsfw, adapters=keys)

@@ -41,6 +41,7 @@ _PIECE = re.compile(
     |   [^\\()\[\]:]+ | :""",
     re.VERBOSE,
 )
+_ESCAPED: Final = re.compile(r"\\([()\[\]\\])")
 BREAK: Final = "BREAK"
 _BREAK = re.compile(rf"\b{BREAK}\b")
 
@@ -185,6 +186,12 @@ def plain(text: str) -> str:
     """`text` without weights, each BREAK replaced by a line break."""
     parts = groupby(parse(text), lambda span: span.part)
     return "\n".join("".join(span.text for span in spans) for _, spans in parts)
+
+
+def unescaped(text: str) -> str:
+    """`text` as a model reads it to which brackets are only words: what has a backslash before it
+    here is itself there, too. Every other backslash stays."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def join(prompts: Sequence[str]) -> str:

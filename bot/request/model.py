@@ -112,6 +112,8 @@ class GenerationRequest:
     which are the request's own. See `alone`.
     edits: whether `[from:to:when]` and `[a|b]` in the prompts change them while the image is
         generated; in requests of earlier versions they are words in brackets.
+    escapes: whether the model reads brackets as words and so no backslash before one; in requests
+        of earlier versions it reads that, too.
     comparison: the cells to generate instead of one image; the other fields are then those of the
         first cell, and only shown.
     upscale: the image to enlarge; width and height are then its own.
@@ -143,6 +145,7 @@ class GenerationRequest:
     template: Template | None = None
     others: tuple[DrawnPrompts, ...] = ()
     edits: bool = False
+    escapes: bool = False
     comparison: Comparison | None = None
     upscale: Upscale | None = None
     added: tuple[str, ...] = field(default=(), repr=False)
@@ -161,12 +164,17 @@ class GenerationRequest:
         return sum(request.count for request in self.each)
 
     @property
-    def painted_prompt(self) -> str:
+    def whole_prompt(self) -> str:
         """The prompt, then the trigger words it lacked.
 
         A bracket left open in the prompt does not extend to them.
         """
         return emphasis.join((self.prompt, *self.trigger_words))
+
+    @property
+    def painted_prompt(self) -> str:
+        """The same as the model reads it, where that does not change on the way."""
+        return self._read(self.whole_prompt)
 
     @property
     def turns(self) -> tuple[tuple[Turn, ...], ...]:
@@ -178,7 +186,7 @@ class GenerationRequest:
         if self.hires is not None:
             passes.append((self.hires.taken, self.steps))
         if not self.edits:
-            return ((Turn(0, self.painted_prompt, self.negative),),) * len(passes)
+            return ((Turn(0, self.painted_prompt, self._read(self.negative)),),) * len(passes)
         prompt, negative = Editing(self.prompt), Editing(self.negative)
         return tuple(
             turns(
@@ -190,6 +198,10 @@ class GenerationRequest:
             )
             for steps, before in passes
         )
+
+    def _read(self, text: str) -> str:
+        """`text` as the model reads it."""
+        return emphasis.unescaped(text) if self.escapes else text
 
     @property
     def painted_texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -300,16 +312,19 @@ class GenerationRequest:
         return replace(self, kernels=kernels, comparison=comparison)
 
     def bare(self) -> Self:
-        """The same without what changes no image: who added its words, and where it is rather
-        generated."""
-        return replace(self, added=(), environment=None)
+        """The same without what changes no image: who added its words, where it is rather
+        generated, and how escapes are read that it has not got."""
+        texts = [text for each in self.prompts for text in (each.negative, each.prompt)]
+        read = (*texts, *(word for each in self.prompts for word in each.trigger_words))
+        escapes = any(self._read(text) != text for text in read)
+        return replace(self, added=(), environment=None, escapes=escapes)
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""
         data = asdict(replace(self, comparison=None))
         del data["comparison"]
         for name in (
-            *("embeddings", "template", "others", "edits", "upscale", "added"),
+            *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
             *("environment", "pictures"),
         ):
             if not data[name]:

@@ -25,6 +25,13 @@ _OF_THE_MODEL: Final = frozenset(
     )
 )
 """What is wrong with a value for the sake of the model; another may take it."""
+_NAMED: Final = {
+    "presets.left_out.option": "{option}",
+    "presets.left_out.value": "{option} ({value})",
+    "presets.left_out.lora": "lora ({name})",
+    "presets.left_out.text_weight": "text_weight ({name})",
+}
+"""Note on what was left out of a preset → how one sentence about all of it names that."""
 _MISFITS: Final = frozenset(("lora.misfit", "lora.other_model", "lora.other_base"))
 
 
@@ -91,6 +98,19 @@ def fitting(
 def without_negative(model: ModelEntry) -> Notice:
     """The note that the negative prompt of a preset is left out."""
     return _note("presets.left_out.option", model, option="negative")
+
+
+def in_one_sentence(notes: Sequence[Notice]) -> tuple[Notice, ...]:
+    """`notes` with one instead of those that say what one model does not take of a preset."""
+    about = [note for note in notes if note.code in _NAMED]
+    if len(about) < 2:
+        return (*notes,)
+    named = tuple(_NAMED[note.code].format(**note.params) for note in about)
+    model = about[0].params["model"]
+    whole = Notice("presets.left_out.several", {"options": named, "model": model})
+    at = notes.index(about[0])
+    rest = [note for note in notes if note.code not in _NAMED]
+    return (*rest[:at], whole, *rest[at:])
 
 
 def _some_model_takes(option: str, value: Any) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bot.errors import InvalidRequest
-from bot.request.compose import ADAPTERS_MAX, compose, draw_seed
+from bot.request.compose import ADAPTERS_MAX, Composed, compose_with_notes, draw_seed
 from bot.request.draft import Draft
 from bot.request.model import (
     CRISP,
@@ -60,8 +60,8 @@ def compose_upscale(
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
     draw: Callable[[], int] = draw_seed,
-) -> GenerationRequest:
-    """Resolve and validate `draft`. Arguments and errors as for `compose`."""
+) -> Composed:
+    """Resolve and validate `draft`. Arguments and errors as for `compose_with_notes`."""
     upscale = _upscale(
         draft.image,
         catalog,
@@ -75,10 +75,10 @@ def compose_upscale(
         for name in ("prompt", "negative", "model", "lora", "steps", "seed"):
             if (value := getattr(draft, name)) is not None:
                 raise InvalidRequest(name, "upscale.crisp", value=value)
-        return _alone(upscale, draft.image)
+        return Composed(_alone(upscale, draft.image))
     if not visible(draft.prompt or ""):
         raise InvalidRequest("prompt", "upscale.prompt")
-    request = compose(
+    composed = compose_with_notes(
         Draft(
             prompt=draft.prompt or "",
             negative=draft.negative,
@@ -92,7 +92,7 @@ def compose_upscale(
         adapters_max=adapters_max,
         draw=draw,
     )
-    return _over(request, upscale, draft.image)
+    return replace(composed, request=_over(composed.request, upscale, draft.image))
 
 
 def upscale_of(

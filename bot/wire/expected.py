@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from bot.errors import WireError
 from bot.recipe import Recipe, Weights
+from catalog.alternatives import alternatives
 
 Sha256s: TypeAlias = frozenset[str]
 """Of which each is right: it depends on the card which variant of some weights is read."""
@@ -58,7 +59,7 @@ class Expected:
 def _compare(what: str, used: Iterable[Weights | None], expected: Sequence[Sha256s]) -> None:
     for weights, allowed in zip(used, expected, strict=False):
         if weights is not None and allowed and weights.sha256 not in allowed:
-            shown = " or ".join(sorted(each[:_SHOWN] for each in allowed))
+            shown = alternatives(sorted(each[:_SHOWN] for each in allowed))
             raise WireError(
                 f"painting: recipe: {what}: it used {weights.name} with the sha256 "
                 f"{weights.sha256[:_SHOWN]}…, and the order has {shown}…"

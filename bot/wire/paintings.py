@@ -9,7 +9,7 @@ from typing import Final
 
 import PIL.Image
 
-from bot.errors import WireError
+from bot.errors import Param, WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Recipe, Weights
@@ -129,7 +129,7 @@ def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPaintin
     return painting
 
 
-def _lines(params: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+def _lines(params: Mapping[str, Param]) -> dict[str, Param]:
     return {name: line(v) if isinstance(v, str) else v for name, v in params.items()}
 
 

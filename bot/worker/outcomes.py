@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import EngineLost, NotHere, PaintStopped, StopReason, StoreError, UserError
+from bot.errors import EngineLost, NotHere, PaintStopped, Param, StopReason, StoreError, UserError
 from bot.files.images import discard_images
 from bot.log import traceback_without
 from bot.progress import Notice
@@ -163,7 +163,7 @@ def _reason(running: Attempt) -> StopReason | None:
     return None
 
 
-def _without_prompts(notice: Notice) -> dict[str, str | int | float]:
+def _without_prompts(notice: Notice) -> dict[str, Param]:
     """The parameters of a notice without what a person typed into a prompt."""
     if notice.code.startswith(OF_PROMPTS):
         return {}

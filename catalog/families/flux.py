@@ -31,6 +31,12 @@ _FLUX2_SIZES: Final = {
     (8, 48, 6144): FLUX2_DEV,
 }
 """Double blocks, single blocks and width → model. Its distilled and base models are alike."""
+_KLEIN_4B_WIDTH: Final = 3072
+_GUIDED: Final = (
+    "guidance_in.in_layer.weight",
+    "time_guidance_embed.guidance_embedder.linear_1.weight",
+)
+"""What only FLUX.2 dev has."""
 
 _FLUX2_OF_WIDTH: Final = {3072: KLEIN_4B, 4096: KLEIN_9B, 6144: FLUX2_DEV}
 _KLEIN_4B_DOUBLE, _KLEIN_4B_SINGLE = range(5), range(20)
@@ -85,7 +91,8 @@ TELLING: Final = (*_INWARDS, *_OUTWARDS)
 def flux2(prefix: str, shapes: Shapes) -> str:
     """Which FLUX.2 is in a file with these tensors, its names behind this prefix; "" if none is.
 
-    Of an unknown size it is called FLUX2.
+    Of an unknown size it is FLUX2_DEV if it is told its guidance, KLEIN_4B if it has both kinds of
+    blocks and is narrower than that, whose architecture it has, and else FLUX2.
     """
     if not any(prefix + tensor in shapes for tensor in _TRANSFORMER2):
         return ""
@@ -97,7 +104,13 @@ def flux2(prefix: str, shapes: Shapes) -> str:
         )
     )
     inputs = shapes.get(f"{prefix}img_in.weight") or shapes.get(f"{prefix}x_embedder.weight")
-    return _FLUX2_SIZES.get((double, single, inputs[0] if inputs else 0), FLUX2)
+    width = inputs[0] if inputs else 0
+    if known := _FLUX2_SIZES.get((double, single, width)):
+        return known
+    if any(prefix + tensor in shapes for tensor in _GUIDED):
+        return FLUX2_DEV
+    narrow = double and single and 0 < width < _KLEIN_4B_WIDTH
+    return KLEIN_4B if narrow else FLUX2
 
 
 def adapter_base(names: str, widths: Widths) -> str:

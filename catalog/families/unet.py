@@ -11,6 +11,8 @@ SECOND: Final = "text_encoder_2"
 SD1_CONTEXT: Final = 768
 SD2_CONTEXT: Final = 1024
 """Width of the text embeddings that the UNet of Stable Diffusion 1 reads, and that of 2."""
+SD2: Final = "SD 2"
+"""What the models and adapters of Stable Diffusion 2 are called."""
 
 CLIP: Final = PromptLimit(75, chunks=32)
 """CLIP has 77 positions, of which the first and the last are for its own start and end tokens."""

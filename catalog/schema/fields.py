@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
+from catalog.alternatives import alternatives
 from catalog.limits import (
     KEY_MAX,
     LICENCE_MAX,
@@ -66,7 +67,7 @@ def _weights(text: str) -> str:
 
 def _weights_of_model(text: str) -> str:
     if not text.lower().endswith(MODEL_SUFFIXES):
-        raise ValueError(f"must end in {' or '.join(MODEL_SUFFIXES)}")
+        raise ValueError(f"must end in {alternatives(MODEL_SUFFIXES)}")
     return text
 
 

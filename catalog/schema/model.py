@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
+from catalog.alternatives import alternatives
 from catalog.families import DEFAULT, FAMILIES, TEXT_ENCODER, VAE, Family, Variant
 from catalog.families.family import DraftPreset
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -134,6 +135,11 @@ class ModelEntry(Entry):
         return (*names_of(self.path, self.weight_name), self.name)
 
     @property
+    def says_family(self) -> bool:
+        """Whether the entry, its files or its well-known repository says of which family it is."""
+        return "family" in self.model_fields_set
+
+    @property
     def told_variant(self) -> Variant | None:
         """The variant that it names or that its names tell; None if they do not."""
         if self.variant is not None:
@@ -224,7 +230,7 @@ class ModelEntry(Entry):
             raise ValueError(f"variant must be one of {', '.join(names)}, got {self.variant!r}")
         if self.prediction is not None and self.prediction not in self.family.predictions:
             raise ValueError(
-                f"prediction must be {' or '.join(self.family.predictions)}"
+                f"prediction must be {alternatives(self.family.predictions)}"
                 f" for a model of {self.family.name}, got {self.prediction!r}"
             )
         for what, given, taken in (

@@ -10,8 +10,7 @@ from typing import Final
 from catalog.families import FAMILIES
 from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.families.recognition import Shapes, UNet
-from catalog.families.sd15.recognition import SD1_OR_2
-from catalog.families.sdxl.recognition import SDXL_MODEL, SDXL_OFFSPRING
+from catalog.families.unet import SD2, SD2_CONTEXT
 from catalog.weight_files import dit_adapters
 from catalog.weight_files.dit_adapters import CHROMA, DIT
 
@@ -31,7 +30,7 @@ OUTPUT_FIRST: Final = ("lora_up", "lora_B", "hada_w1_a", "diff")
 """Suffixes of those whose first dimension is its output width."""
 
 _BASE_OF_CONTEXT: Final = {
-    1024: "SD 2",
+    SD2_CONTEXT: SD2,
     1280: "SDXL refiner",
     **{family.context: name for name, family in _UNETS},
 }
@@ -56,9 +55,9 @@ _TRANSFORMERS: Final = (
 _ARCHITECTURES: Final = (
     ("refiner", "SDXL refiner"),
     *(words for family in _FAMILIES for words in family.base_names.bases),
-    ("stablediffusionv2", "SD 2"),
-    ("sdv2", "SD 2"),
-    ("sd2", "SD 2"),
+    ("stablediffusionv2", SD2),
+    ("sdv2", SD2),
+    ("sd2", SD2),
     ("stablediffusion3", "SD 3"),
     ("sd3", "SD 3"),
     ("chroma", CHROMA),
@@ -92,6 +91,12 @@ _LIKE: Final = {
     **{base: others for family in _FAMILIES for base, others in family.base_names.alike},
 }
 """What the tensors tell → what metadata may make of it."""
+_PARENTS: Final = {
+    base: family.architectures[0]
+    for family in FAMILIES.values()
+    for _, base in family.recognition.base_names.offspring
+}
+"""Model that was trained from another → that one, whose adapters look like its own."""
 
 
 def refined(structure: str, metadata: Mapping[str, str]) -> str:
@@ -103,11 +108,9 @@ def refined(structure: str, metadata: Mapping[str, str]) -> str:
     keys = ("modelspec.architecture", "ss_base_model_version")
     stated = _first(_ARCHITECTURES, (_letters(metadata, key) for key in keys))
     checkpoint = _first(_CHECKPOINTS, [_letters(metadata, "ss_sd_model_name")])
-    base = structure or stated or (SDXL_MODEL if checkpoint in SDXL_OFFSPRING else checkpoint)
-    if base == SDXL_MODEL and checkpoint in SDXL_OFFSPRING:
+    base = structure or stated or _PARENTS.get(checkpoint, checkpoint)
+    if _PARENTS.get(checkpoint) == base:
         return checkpoint
-    if base == SD1_OR_2 and stated in {"SD 1.5", "SD 2"}:
-        return stated
     if told := _told_apart(base, stated):
         return told
     if base == DIT and stated not in _UNET_BASES:
@@ -124,7 +127,7 @@ def in_words(base: str, said: str) -> str:
     stated = _first(_IN_WORDS, [words])
     if told := _told_apart(base, stated):
         return told
-    return stated if not base or (base == SDXL_MODEL and stated in SDXL_OFFSPRING) else base
+    return stated if not base or _PARENTS.get(stated) == base else base
 
 
 def _told_apart(base: str, stated: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from catalog.families import FAMILIES
 from catalog.families.files import INDEX, MODULAR_INDEX
 from catalog.families.recognition import Transformer, UNet
-from catalog.families.sd15.recognition import SD15_MODEL
 from catalog.families.stated import NOTHING, Stated
 from catalog.families.vaes import KL_4, KL_16, KL_32, QWEN
 from catalog.weight_files import encoders, evidence, quantisation
@@ -198,7 +197,7 @@ def kind_of_pipeline(index: Mapping[str, Any]) -> str:
     for part, classes in _PARTS.items():
         match index.get(part, ["", classes[0]]):
             case [None, None]:
-                return f"{_stated(name) or SD15_MODEL} model without {part}"
+                return f"{_stated(name)} model without {part}".strip()
             case [_, str(kind)] if kind in classes:
                 continue
             case [_, str(kind)]:

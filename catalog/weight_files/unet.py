@@ -5,7 +5,7 @@ from typing import Final
 
 from catalog.families import FAMILIES
 from catalog.families.recognition import Shapes, UNet
-from catalog.families.unet import SD2_CONTEXT
+from catalog.families.unet import SD2, SD2_CONTEXT
 
 _PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
 
@@ -102,7 +102,7 @@ def _owner(context: int, sizes: int) -> tuple[str, UNet | None]:
     for name, family in _FAMILIES:
         if family.owns(context, sizes):
             return name, family
-    return "SD 2" if context == SD2_CONTEXT else _ANOTHER, None
+    return SD2 if context == SD2_CONTEXT else _ANOTHER, None
 
 
 def _context(prefix: str, shapes: Shapes) -> int:

@@ -19,6 +19,9 @@ ENTRIES = (
     ModelEntry(key="unclear", name="Unclear", path="a/b", family=ZIMAGE),
     ModelEntry(key="other-vae", name="Other VAE", path="a/b", family=ZIMAGE, variant="base"),
     ModelEntry(key="other-encoder", name="Other", path="a/b", family=ZIMAGE, variant="base"),
+    ModelEntry(key="lost", name="Lost", path="lost.safetensors"),
+    ModelEntry(key="lost-sd15", name="Lost", path="lost.safetensors", family=SD15),
+    ModelEntry(key="later", name="Later", path="a/b"),
 )
 UNFIT = {
     "vae-alone": Unfit("v.safetensors", Refusal("VAE of FLUX.2")),
@@ -50,4 +53,26 @@ async def test_a_model_that_cannot_be_used_is_of_no_family_unless_that_is_certai
         "unclear": ("zimage", "Z-Image"),
         "other-vae": ("zimage", "Z-Image"),
         "other-encoder": ("zimage", "Z-Image"),
+        "lost": (None, None),
+        "lost-sd15": ("sd15", "SD 1.5"),
+        "later": ("sdxl", "SDXL"),
     }
+
+
+OF_THE_FAMILY = ("width", "height", "scheduler", "schedulers", "side", "max_pixels")
+OF_THE_VARIANT = ("steps", "guidance_scale")
+
+
+async def test_what_may_be_asked_of_a_model_is_null_where_its_family_is_not_known(
+    tmp_path: Path,
+) -> None:
+    found = await listed(tmp_path)
+    assert found["sound"].keys() == found["lost"].keys()
+    for key, each in found.items():
+        known = key not in {"lost", "vae-alone"}
+        assert [each[name] is not None for name in OF_THE_FAMILY] == [known] * len(OF_THE_FAMILY)
+        told = known and key != "unclear"
+        assert [each[name] is not None for name in OF_THE_VARIANT] == [told] * len(OF_THE_VARIANT)
+        assert (each["takes"] is not None) == (key in {"sound", "lost-sd15", "later"})
+    assert (found["lost-sd15"]["width"], found["later"]["width"]) == (512, 1024)
+    assert found["lost"]["negative_prompt"] == ""

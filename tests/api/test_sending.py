@@ -9,6 +9,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 import schemathesis
+from anyio import AsyncFile
 from fastapi.responses import FileResponse
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
@@ -281,6 +282,36 @@ class TestPlaces:
         async with asyncio.timeout(20):
             await sending._Sent(member, DIGEST, given_back.set)(scope, receive, send)
         assert given_back.is_set()
+
+    async def test_one_that_has_all_of_a_file_holds_no_place(
+        self, here: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However long it takes to close it: the worker may ask for the next one at once."""
+        closing, real = asyncio.Event(), AsyncFile.aclose
+        given_back: list[str] = []
+
+        async def close(self: AsyncFile[Any]) -> None:
+            await closing.wait()
+            await real(self)
+
+        monkeypatch.setattr(AsyncFile, "aclose", close)
+        member, last = here.inventory.file(DIGEST), asyncio.Event()
+        assert member is not None
+
+        async def send(message: Any) -> None:
+            assert not given_back
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                last.set()
+
+        scope = {"type": "http", "method": "GET", "headers": []}
+        answer = sending._Sent(member, DIGEST, lambda: given_back.append("place"))
+        sent = asyncio.create_task(answer(scope, asyncio.Event().wait, send))  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            await last.wait()
+            assert given_back == ["place"]
+            closing.set()
+            await sent
+        assert given_back == ["place"]
 
     async def test_a_worker_that_has_gone_takes_none(
         self, http: Interface, client: httpx2.AsyncClient, gate: asyncio.Event

@@ -176,6 +176,14 @@ def test_the_parts_of_a_pipeline_are_judged(
     assert (unfit.what if unfit else "") == what
 
 
+def test_of_a_pipeline_for_several_models_only_the_unet_tells_which(home: Home) -> None:
+    place = folder(home, "far", SDXL_UNET)
+    index = {"_class_name": "DiffusionPipeline", "text_encoder": [None, None]}
+    home.put(place / "model_index.json", json.dumps(index).encode())
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "far"\n')
+    assert home.read().unfit_models["far"].what == "model without text_encoder"
+
+
 @pytest.mark.parametrize("raw", [b"{", b"[]", b"[" * 100_000, b" " * 1_000_001])
 def test_a_configuration_that_cannot_be_read_is_said(home: Home, raw: bytes) -> None:
     place = folder(home, "far", SDXL_UNET)

@@ -1,12 +1,19 @@
 """Which adapters fit no model here, and why."""
 
+from dataclasses import replace
+
 import pytest
 
 from catalog import AdapterEntry, AdapterFacts, Catalog, Misfit, ModelEntry
+from catalog.alternatives import alternatives
 from catalog.families import FAMILIES, Family
+from catalog.families.anima import ANIMA
+from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
-from catalog.misfit import misfit
-from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED, adapter_facts
+from catalog.families.zimage import ZIMAGE
+from catalog.misfit import embedding_misfit, misfit
+from catalog.unfit import undecided
+from catalog.weight_files import SUPPORTED, UNKNOWN, UNSUPPORTED, EmbeddingFacts, adapter_facts
 
 
 @pytest.mark.parametrize("base", ["", *SDXL.adapter_bases])
@@ -40,7 +47,7 @@ def test_the_owner_outweighs_metadata_but_not_shapes() -> None:
     assert misfit(guessed, [SDXL], vouched=True) is None
     for facts, vouched in ((guessed, False), (certain, False), (certain, True)):
         found = misfit(facts, [SDXL], vouched=vouched)
-        assert found == Misfit("base", "SD 2", "SDXL, Pony, Illustrious, NoobAI")
+        assert found == Misfit("base", "SD 2", ("SDXL", "Pony", "Illustrious", "NoobAI"))
 
 
 def test_another_family_takes_its_own_adapters(other_family: Family) -> None:
@@ -74,5 +81,30 @@ def test_an_adapter_fits_the_models_of_its_family_alone(
     assert fitting == {"new": ["ink"], "old": ["oil"]}
     assert catalog.misfit("oil") is catalog.misfit("ink") is None
     assert catalog.misfit("flux") == Misfit(
-        "base", "Flux", "SDXL, Pony, Illustrious, NoobAI, SD 1.5"
+        "base", "Flux", ("SDXL", "Pony", "Illustrious", "NoobAI", "SD 1.5")
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [("a", "a"), ("ab", "a or b"), ("abc", "a, b or c"), ("abca", "a, b or c"), ("aa", "a")],
+)
+def test_alternatives_are_a_phrase(names: str, said: str) -> None:
+    assert alternatives(names) == said
+
+
+def test_what_an_embedding_should_have_is_said_once_of_many_families() -> None:
+    facts = EmbeddingFacts(parts={"text_encoder": "a", "text_encoder_2": "b"})
+    found = embedding_misfit(facts, [SD15, ZIMAGE, ANIMA])
+    assert str(found) == (
+        "it is an embedding for two text encoders, where Stable Diffusion 1.5, Z-Image or Anima has"
+        " one text encoder or no text encoder"
+    )
+
+
+def test_three_variants_are_a_phrase() -> None:
+    third = replace(ANIMA.variants[0], name="third")
+    family = replace(ANIMA, variants=(*ANIMA.variants, third))
+    said = str(undecided("x.safetensors", family, "[models.x]"))
+    assert "says whether it is turbo, base or third; write" in said
+    assert 'write variant = "turbo", variant = "base" or variant = "third" in its' in said

@@ -1,6 +1,7 @@
 """`main.py models` and the like, and what is said where there is no token."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,54 @@ class TestListings:
         assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
         assert any(line.startswith("problem: ") and "broken" in line for line in lines)
+
+    @pytest.mark.parametrize(
+        ("columns", "heads"), [(60, "key name"), *((n, "key name family speed") for n in (80, 100))]
+    )
+    def test_on_a_terminal_no_line_is_wider_than_that(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        columns: int,
+        heads: str,
+    ) -> None:
+        name = "A model with a rather long name, tuned"
+        told = "A model for everything that anybody has ever wanted to see painted. " * 2
+        written = CATALOG.replace("A small model.", told).replace('"Demo"', f'"{name}"')
+        settings = settings_in(tmp_path, monkeypatch, written)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert listing("models", settings, as_json=False) == 0
+        lines = capsys.readouterr().out.splitlines()
+        lines = lines[: next(n for n, line in enumerate(lines) if line.startswith("problem: "))]
+        # A path is copied more easily whole.
+        assert all(len(line) <= columns or " " not in line.strip() for line in lines)
+        assert lines[0].split() == heads.split()
+        assert lines[1].startswith("demo")
+        first = lines[1 : lines.index(next(line for line in lines if line.startswith("lost")))]
+        whole = " ".join(" ".join(first).split())
+        for said in (
+            f"demo {name}",
+            "takes: negative, guidance, image, brackets",
+            "LoRAs: SDXL, Pony, Illustrious",
+            "files: present, default",
+            f"description: {told.strip()}",
+        ):
+            assert said in whole
+        assert all(line.startswith("  ") for line in first[1:])
+
+    def test_on_a_wide_terminal_it_is_the_table_that_a_pipe_gets(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        assert listing("models", settings, as_json=False) == 0
+        piped = capsys.readouterr().out
+        assert max(map(len, piped.splitlines())) > 100
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", "300")
+        assert listing("models", settings, as_json=False) == 0
+        assert capsys.readouterr().out == piped
 
     def test_a_model_that_edits_says_so(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

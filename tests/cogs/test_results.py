@@ -18,10 +18,12 @@ from bot.chat.ui.forms.edit import EditFormId
 from bot.chat.ui.picking import EnlargeId
 from bot.errors import Refused
 from bot.files.inputs import Inputs
+from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
+from bot.request import Composed
 from bot.request.changes import fields_of
-from bot.store import Job
+from bot.store import Job, JobState
 from catalog import Catalog, LiveCatalog, ModelEntry
 from cogs.compare import Compare
 from cogs.compare_result import Comparer
@@ -188,6 +190,16 @@ async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
     assert desk.world.calls == []
 
 
+async def test_what_a_compared_result_understands_in_another_way_is_told(desk: Desk) -> None:
+    job, acting = await shown(desk), results(desk)
+    found = Composed(PLAIN, (Notice("dialect.flag.nothing", {"flags": "--chaos"}),))
+    fields = {"axis": "steps", "values": "10, 20", "axis2": "", "values2": ""}
+    with patch("cogs.compare_result.compare_again", lambda *_, **__: found):
+        await Comparer(acting, 4).submit(cast("Any", Pressed(desk)), CompareFormId(job.id), fields)
+    (made,) = await desk.store.jobs_in(JobState.PENDING, ("discord",))
+    assert (made.kind, made.warnings) == ("compare", found.notes)
+
+
 @pytest.mark.parametrize("way", ["command", "form"])
 async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
     desk: Desk, way: str
@@ -201,7 +213,7 @@ async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
         raise Refused("model.none")
 
     with (
-        patch("cogs.compare.compare_with_notes", composing),
+        patch("cogs.compare.compare", composing),
         patch("cogs.compare_result.compare_again", composing),
         suppress(Refused),
     ):

@@ -13,7 +13,7 @@ from discord import app_commands
 from bot.chat.ui.buttons import RetryId
 from bot.errors import Refused
 from bot.progress import Notice
-from bot.store import Job
+from bot.store import Job, Kind
 from cogs.results import Results
 from cogs.retry import RetryButton
 from tests.catalog.fixed import fixed
@@ -67,6 +67,17 @@ async def test_what_was_noted_about_the_prompt_is_said_with_the_second_attempt(d
     await button(desk).use(press(desk), RetryId(job.id))
     again = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
     assert [each.warnings for each in again] == [(note,)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [("imagine", "imagine"), ("edit", "edit"), ("vary", "vary"), ("reroll", "imagine")],
+)
+async def test_it_is_found_among_what_was_asked_for(desk: Desk, kind: Kind, again: Kind) -> None:
+    job = await asked(desk, kind=kind)
+    await button(desk).use(press(desk), RetryId(job.id))
+    made = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
+    assert [each.kind for each in made] == [again]
 
 
 async def test_its_author_may_where_they_could_ask(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """One bot process serves most of the tests, because each start takes time, even when forked."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -35,12 +37,25 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
         "IMAGEN_USER_INSTALL": "true",
     }
     async with Playground() as playground, Bot(home, playground, **settings) as bot:
+        await _mentioning(playground)
         yield bot
         assert CANARY not in bot.log
         assert playground.token not in bot.log
         tokens = [interaction.token for interaction in playground.interactions()]
         assert tokens
         assert not [token for token in tokens if token in bot.log]
+
+
+async def _mentioning(playground: Playground) -> None:
+    """Wait until the bot mentions its commands by their IDs, which it learns once Discord has
+    registered them. Those who ask before are told names that cannot be pressed."""
+    asks = playground.user("asks-for-help")
+    for _ in range(300):
+        call = await asks.slash("help")
+        if call.message is not None and re.search(r"</[a-z ]+:\d+>", call.message.text):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it mentions no command")
 
 
 @pytest.fixture

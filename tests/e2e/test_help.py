@@ -1,6 +1,5 @@
 """/help, commands that can be pressed, and the first message in a server."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,15 +30,9 @@ def named(message: Message) -> set[str]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
-async def known(shared: Bot) -> None:
-    """Wait until the bot knows what its commands are registered as, and is ready."""
+async def ready(shared: Bot) -> None:
+    """Wait until the bot is ready."""
     await until(lambda: "online in" in shared.log)
-    asks = shared.playground.user("asks-for-help")
-    for _ in range(100):
-        call = await asks.slash("help")
-        if call.message is not None and named(call.message):
-            return
-        await asyncio.sleep(0.1)
 
 
 async def test_topics_are_for_those_who_can_use_them(playground: Playground, ada: User) -> None:

@@ -12,7 +12,7 @@ from playground import File, Playground, User
 from playground.interactions import DEFER_REPLY
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
-from tests.e2e.results import facts
+from tests.e2e.results import facts, lines
 from tests.e2e.test_pictures import picture, recipe_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,7 +49,7 @@ async def test_an_image_is_painted_over(shared: Bot, playground: Playground, ada
         "upscale",
         image=File("me.png", picture((60, 50), shade=34)),
         mode="repaint",
-        prompt=CANARY,
+        prompt=f"{CANARY} --chaos 10",
         model="second",
         strength=0.5,
     )
@@ -58,6 +58,7 @@ async def test_an_image_is_painted_over(shared: Bot, playground: Playground, ada
     assert recipe.request.upscale
     assert recipe.request.upscale.strength == 0.5
     assert (recipe.request.model, recipe.request.prompt) == ("second", CANARY)
+    assert r"I left out \--chaos. Nothing here corresponds to it." in "\n".join(lines(message))
     with Image.open(io.BytesIO(await playground.download(message.attachments[0]))) as image:
         assert image.size == (120, 100)
 

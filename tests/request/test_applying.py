@@ -287,15 +287,17 @@ def test_a_preset_smuggles_nothing_past_the_limits() -> None:
 
 def test_a_cell_of_a_comparison_is_what_imagine_gives() -> None:
     draft = Draft(prompt="a {red|blue} fox --ar 3:2", preset="misty, noir", seed=5)
-    sheet = compare(draft, [AxisAsk("steps", "20, 30")], CATALOG, nsfw=False, saved=OWN)
+    sheet = compare(draft, [AxisAsk("steps", "20, 30")], CATALOG, nsfw=False, saved=OWN).request
     for cell, steps in zip(sheet.each, (20, 30), strict=True):
         alone = Draft(prompt=draft.prompt, preset=draft.preset, seed=5, steps=steps)
         assert cell == compose(alone, CATALOG, nsfw=False, saved=OWN)
     # What an axis sets counts for more than what the prompt asks for.
     wide = Draft(prompt="a fox --ar 3:2", preset="moody")
-    sizes = compare(wide, [AxisAsk("size", "512x512, 512x768")], CATALOG, nsfw=False, saved=OWN)
+    sizes = compare(
+        wide, [AxisAsk("size", "512x512, 512x768")], CATALOG, nsfw=False, saved=OWN
+    ).request
     assert [(cell.width, cell.height) for cell in sizes.each] == [(512, 512), (512, 768)]
-    loras = compare(draft, [AxisAsk("lora", "off, on")], CATALOG, nsfw=False)
+    loras = compare(draft, [AxisAsk("lora", "off, on")], CATALOG, nsfw=False).request
     assert [[use.key for use in cell.adapters] for cell in loras.each] == [[], ["ink"]]
 
 

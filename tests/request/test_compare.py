@@ -36,7 +36,7 @@ def compared(
 ) -> GenerationRequest:
     draft = Draft(prompt=prompt, **fields)
     axes = [AxisAsk(name, values) for name, values in asks]
-    return compare(draft, axes, CATALOG, nsfw=nsfw, draw=lambda: 1234)
+    return compare(draft, axes, CATALOG, nsfw=nsfw, draw=lambda: 1234).request
 
 
 def values(request: GenerationRequest) -> list[tuple[str, ...]]:
@@ -255,7 +255,9 @@ def test_all_that_any_cell_needs_is_named_and_checked() -> None:
 
 def test_an_earlier_image_is_compared_with_its_seed_and_all_else() -> None:
     earlier = composed("a fox", lora="ink:0.5:0.3", seed=7, steps=25, size="832x1216", count=3)
-    request = compare_again(earlier, [AxisAsk("guidance", "5, 7.5")], CATALOG, nsfw=False, n=2)
+    request = compare_again(
+        earlier, [AxisAsk("guidance", "5, 7.5")], CATALOG, nsfw=False, n=2
+    ).request
     first, second = [cell.request for cell in cells(request)]
     assert second == replace(earlier, seed=9, count=1)
     assert first == replace(second, guidance=5.0)
@@ -267,7 +269,7 @@ def test_where_the_model_varies_only_what_was_unusual_is_kept() -> None:
         compare_again(earlier, [AxisAsk("model", "base, fast")], CATALOG, nsfw=False)
     assert caught.value.code == "number.range"
     usual = composed("a fox", seed=7)
-    request = compare_again(usual, [AxisAsk("model", "base, fast")], CATALOG, nsfw=False)
+    request = compare_again(usual, [AxisAsk("model", "base, fast")], CATALOG, nsfw=False).request
     assert [cell.request for cell in cells(request)] == [
         usual,
         composed("a fox", seed=7, model="fast"),

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest, Refused, UserError
-from bot.request import AxisAsk, Composed, Draft, compare_with_notes, compose_with_notes
+from bot.progress import Notice
+from bot.request import AxisAsk, Composed, Draft, compare, compose_with_notes
 from bot.request.options import Named, Options
+from bot.request.untyped import in_one_sentence
 from bot.texts.language import Texts
 from catalog import (
     SCHEDULERS,
@@ -60,9 +62,10 @@ def composed(model: str, options: Options | None = None, **fields: Any) -> Compo
 
 
 def noted(found: Composed) -> list[tuple[str, Any]]:
-    """What each note says was left out."""
+    """What each note says was left out; of several things, how they are named."""
+    said = ("option", "name", "options")
     return [
-        (note.code.rpartition(".")[2], note.params.get("option") or note.params.get("name"))
+        (note.code.rpartition(".")[2], next(note.params[key] for key in said if key in note.params))
         for note in found.notes
     ]
 
@@ -126,6 +129,43 @@ def test_what_a_preset_sets_and_the_model_does_not_take_is_left_out(
     assert noted(found) == [left_out]
 
 
+def test_all_that_is_left_out_is_named_in_one_sentence() -> None:
+    options = Options(
+        prompt="{prompt} <lora:xl:0.5>", negative="fog", steps=30, guidance=6.0, lora="fl:0.5:0.2"
+    )
+    found = composed("klein", options)
+    named = ("guidance", "steps (30)", "negative", "lora (xl)", "text_weight (fl)")
+    assert [note.code for note in found.notes] == ["presets.left_out.several"]
+    said = found.notes[0].params["options"]
+    assert isinstance(said, tuple)
+    assert {*said} == {*named}
+    assert [each.key for each in found.request.adapters] == ["fl"]
+    texts = Texts.read()
+    params = {"options": ("guidance", "steps (30)", "lora (xl)"), "model": "klein"}
+    sentences = {
+        locale: texts.speaker(locale)(found.notes[0].code, **params) for locale in texts.languages
+    }
+    assert sentences == {
+        "en": "The preset sets guidance, steps (30), and lora (xl), which doesn't work with klein,"
+        " so I left that out.",
+        "de": "Die Voreinstellung setzt guidance, steps (30) und lora (xl), was mit klein nicht"
+        " geht. Das habe ich weggelassen.",
+        "fr": "Le préréglage indique guidance, steps (30) et lora (xl), ce que klein ne permet"
+        " pas\N{NO-BREAK SPACE}: je l’ai laissé de côté.",
+    }
+
+
+def test_a_note_on_something_else_stays_where_it_was() -> None:
+    def left(option: str) -> Notice:
+        return Notice("presets.left_out.option", {"option": option, "model": "klein"})
+
+    other, last = Notice("lora.other", {}), Notice("seed.other", {})
+    one = in_one_sentence([other, left("negative"), last, left("guidance")])
+    assert [note.code for note in one] == ["lora.other", "presets.left_out.several", "seed.other"]
+    alone = (other, left("negative"), last)
+    assert in_one_sentence(alone) == alone
+
+
 @pytest.mark.parametrize(
     ("model", "typed"),
     [
@@ -183,7 +223,12 @@ def test_a_preset_of_possible_values_is_never_refused_and_never_passed_over_in_s
     model: str, **options: Any
 ) -> None:
     found = composed(model, Options(**options))
-    left_out = {what for _, what in noted(found)}
+    left_out = {
+        name.partition(" ")[0]
+        for _, what in noted(found)
+        for name in ((what,) if isinstance(what, str) else what)
+    }
+    assert len(found.notes) <= 1
     for name in ("steps", "guidance", "clip_skip", "scheduler"):
         if options[name] is not None and name not in left_out:
             asked = options[name]
@@ -195,7 +240,7 @@ def test_a_preset_of_possible_values_is_never_refused_and_never_passed_over_in_s
 
 def test_a_comparison_says_what_some_of_its_cells_leave_out() -> None:
     draft = Draft(prompt="a fox", preset=STYLES[0], seed=1)
-    found = compare_with_notes(draft, [AxisAsk("model", "sdxl, klein")], CATALOG, nsfw=False)
+    found = compare(draft, [AxisAsk("model", "sdxl, klein")], CATALOG, nsfw=False)
     first, second = found.request.each
     assert (bool(first.negative), second.negative) == (True, "")
     assert noted(found) == [("option", "negative")]
@@ -205,7 +250,7 @@ def test_a_style_with_a_preset_of_the_model_that_another_lacks() -> None:
     quick = StyleEntry(key="quick", name="Quick", prompt="{prompt}, quick", preset="fast")
     catalog = Catalog(MODELS, ADAPTERS, "sdxl", adapter_facts=FACTS, styles=Styles([quick]))
     draft = Draft(prompt="a fox", preset="quick", model="zbase", seed=1)
-    found = compare_with_notes(draft, [AxisAsk("steps", "20, 30")], catalog, nsfw=False)
+    found = compare(draft, [AxisAsk("steps", "20, 30")], catalog, nsfw=False)
     assert noted(found) == [("value", "preset")]
     # Typed, it is refused.
     with pytest.raises(UserError, match=r"preset\.missing"):

@@ -59,7 +59,7 @@ CATALOG = Catalog(
 
 def composed(*, nsfw: bool = False, image: Picture = IMAGE, **fields: Any) -> GenerationRequest:
     draft = UpscaleDraft(image=image, **fields)
-    return compose_upscale(draft, CATALOG, nsfw=nsfw, draw=lambda: 7)
+    return compose_upscale(draft, CATALOG, nsfw=nsfw, draw=lambda: 7).request
 
 
 def refusal(**fields: Any) -> tuple[str, str, dict[str, Any]]:
@@ -189,6 +189,14 @@ def test_repainting_is_composed_as_any_request() -> None:
     assert request.names == ("base", "style", "sharp")
     assert refusal(mode=REPAINT)[:2] == ("prompt", "upscale.prompt")
     assert refusal(mode=REPAINT, prompt=" ")[:2] == ("prompt", "upscale.prompt")
+
+
+def test_what_repainting_understands_in_another_way_is_told() -> None:
+    draft = UpscaleDraft(image=IMAGE, mode=REPAINT, prompt="a fox --chaos 10")
+    found = compose_upscale(draft, CATALOG, nsfw=False)
+    assert found.request.prompt == "a fox"
+    assert [note.code for note in found.notes] == ["dialect.flag.nothing"]
+    assert compose_upscale(UpscaleDraft(image=IMAGE), CATALOG, nsfw=False).notes == ()
 
 
 SOURCE = GenerationRequest(

@@ -135,6 +135,7 @@ def requests(draw: st.DrawFn) -> GenerationRequest:
         template=draw(st.none() | st.builds(Template, texts, st.none() | texts, st.integers(1, 9))),
         others=tuple(draw(st.lists(drawn, min_size=others, max_size=others))),
         edits=draw(st.booleans()),
+        escapes=draw(st.booleans()),
         added=tuple(draw(st.lists(texts, max_size=2))),
     )
 

@@ -33,7 +33,7 @@ from tests.worker.fakes import CATALOG, CheckStop, Report
 
 def comparison(*asks: tuple[str, str], **fields: Any) -> GenerationRequest:
     draft = Draft(**{"prompt": "canary-prompt-7f3a", "seed": 42, "size": "512x512", **fields})
-    return compare(draft, [AxisAsk(*ask) for ask in asks], CATALOG, nsfw=False)
+    return compare(draft, [AxisAsk(*ask) for ask in asks], CATALOG, nsfw=False).request
 
 
 def small(request: GenerationRequest) -> GenerationRequest:
@@ -340,7 +340,7 @@ async def test_what_varies_in_a_prompt_stays_out_of_the_log(
 ) -> None:
     caplog.set_level("INFO")
     draft = Draft(prompt="a {vermilion|cerulean} [warm:cold:0.5] lair")
-    request = compare(draft, [AxisAsk("prompt")], CATALOG, nsfw=True, draw=lambda: 7)
+    request = compare(draft, [AxisAsk("prompt")], CATALOG, nsfw=True, draw=lambda: 7).request
 
     def work(request: GenerationRequest, report: Report, check: CheckStop) -> Painting:
         if "cerulean" in request.prompt:

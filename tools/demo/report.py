@@ -107,7 +107,7 @@ class Painter:
         data = file.getvalue()
         picture = Picture(hashlib.sha256(data).hexdigest(), *image.size)
         draft = UpscaleDraft(image=picture, upscaler="demo-2x", scale=2.0)
-        request = compose_upscale(draft, self._catalog, nsfw=False)
+        request = compose_upscale(draft, self._catalog, nsfw=False).request
         order = order_of(request, self._catalog, lambda _: data)
         return self._engine.paint(order, lambda _: None, lambda: None).images[0].image
 

@@ -90,7 +90,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         scheduler=body.scheduler,
         preset=preset,
         hires=body.hires,
-        strength=_strength(body) if isinstance(body, Edit) else None,
+        strength=_strength(body, model) if isinstance(body, Edit) else None,
         reference_weight=body.reference_weight,
     )
     return Asked(
@@ -167,8 +167,10 @@ def _size(body: Options, model: ModelEntry, notes: list[Notice]) -> str | None:
     return own
 
 
-def _strength(body: Edit) -> float | None:
-    if body.strength is None and body.input_fidelity == "high":
+def _strength(body: Edit, model: ModelEntry) -> float | None:
+    """None for a model that edits images, unless it is to paint over one: it looks at them as they
+    are, whatever fidelity is asked for."""
+    if body.strength is None and body.input_fidelity == "high" and not model.family.pictures_max:
         return HIGH_FIDELITY
     return body.strength
 
@@ -195,7 +197,7 @@ def _pictures(body: Options, model: ModelEntry) -> dict[str, bytes | str]:
 
 def _edits(body: Edit, model: ModelEntry) -> bool:
     """Whether the images are to be changed as the prompt says, not painted over."""
-    return bool(model.family.pictures_max) and _strength(body) is None
+    return bool(model.family.pictures_max) and _strength(body, model) is None
 
 
 def _referred(url: str | None, file_id: str | None) -> str:

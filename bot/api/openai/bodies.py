@@ -112,7 +112,9 @@ class Edit(Options):
     images: list[ImageRef] = []
     mask: Any = Field(default=None, description="Refused: there is no inpainting yet.")
     input_fidelity: Literal["low", "high"] | None = Field(
-        default=None, description="`high` changes less of the image: a `strength` of 0.4."
+        default=None,
+        description="`high` changes less of the image: a `strength` of 0.4. A model that edits "
+        "images by what is said looks at them as they are, with or without it.",
     )
     strength: Number | None = Field(
         default=None, description="How much of the image to change: 0.05–1, 0.6 by default."

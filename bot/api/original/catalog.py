@@ -20,6 +20,7 @@ from catalog import (
     problems_of,
 )
 from catalog.abilities import as_json, sure_family
+from catalog.families import Family
 from catalog.listing import Entry
 
 
@@ -62,28 +63,33 @@ def _models(
 def _model(
     entry: ModelEntry, catalog: Catalog, models_dir: Path, *, default: bool, loaded: bool
 ) -> dict[str, Any]:
-    family = sure_family(entry, catalog)
+    family = sure_family(entry, catalog, locate_entry(entry, models_dir))
     return {
         **_named(entry),
         "default": default,
         "family": family and family.key,
         "base": family and family.adapter_bases[0],  # as of LoRAs, so that the two compare
-        **as_json(abilities(entry, catalog), NAMES),
-        "width": entry.size[0],
-        "height": entry.size[1],
-        "steps": _bounds(entry.steps),
-        "guidance_scale": _bounds(entry.guidance),
-        "scheduler": entry.scheduler,
-        "schedulers": list(entry.schedulers),
+        **as_json(abilities(entry, catalog) if family else None, NAMES),
+        **_limits(entry, family),
         "negative_prompt": entry.default_negative,
-        "side": {
-            "min": entry.min_side,
-            "max": entry.max_side,
-            "multiple_of": entry.family.pixel_step,
-        },
-        "max_pixels": entry.max_pixels,
         "loaded": loaded,
         **_state(entry, models_dir, catalog.unfit_models.get(entry.key)),
+    }
+
+
+def _limits(entry: ModelEntry, family: Family | None) -> dict[str, Any]:
+    """What may be asked of it; null where nothing says of which family, or variant, it is."""
+    told = family and entry.told_variant
+    side = {"min": entry.min_side, "max": entry.max_side, "multiple_of": entry.family.pixel_step}
+    return {
+        "width": entry.size[0] if family else None,
+        "height": entry.size[1] if family else None,
+        "steps": _bounds(entry.steps) if told else None,
+        "guidance_scale": _bounds(entry.guidance) if told else None,
+        "scheduler": entry.scheduler if family else None,
+        "schedulers": list(entry.schedulers) if family else None,
+        "side": side if family else None,
+        "max_pixels": entry.max_pixels if family else None,
     }
 
 

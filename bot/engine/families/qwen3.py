@@ -147,7 +147,9 @@ def tokenizer(folder: Path, marks: Collection[str], subject: Subject) -> Any:
 
     marks: texts that have to be one token each. Raises JobFailed.
     """
-    with tokenizer_files.clean(folder, _DATA, _TOKENIZER, subject) as copied:
+    with tokenizer_files.clean(
+        folder, _DATA, {tokenizer_files.CONFIG: _TOKENIZER}, subject
+    ) as copied:
         found = Qwen2Tokenizer.from_pretrained(copied, local_files_only=True)
     tokenizer_files.demand(found, (*marks, found.pad_token), subject)
     return found

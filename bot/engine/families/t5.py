@@ -25,7 +25,9 @@ def tokenizer(folder: Path, subject: Subject) -> Any:
     """
     if not (folder / _DATA).is_file():
         raise subject.failed("model.unreadable", reason=f"{folder.name} has no {_DATA}")
-    with tokenizer_files.clean(folder, (_DATA,), _KIND, subject) as copied:
+    with tokenizer_files.clean(
+        folder, (_DATA,), {tokenizer_files.CONFIG: _KIND}, subject
+    ) as copied:
         found = T5Tokenizer.from_pretrained(copied, local_files_only=True)
     tokenizer_files.demand(found, (END,), subject)
     return found

@@ -15,7 +15,7 @@ from typing import Any, Final
 from bot.engine.configurations import Field, Kind, each, either, known, one_of
 from bot.engine.subject import Subject
 
-_CONFIG: Final = "tokenizer_config.json"
+CONFIG: Final = "tokenizer_config.json"
 TEXT: Final = Field("text of up to 200 characters", lambda v: type(v) is str and len(v) <= 200)
 _FLAGS: Final = ("lstrip", "rstrip", "normalized", "single_word", "special")
 
@@ -55,20 +55,30 @@ TOKENS: Final[Mapping[str, Field]] = {
 
 
 @contextmanager
-def clean(folder: Path, data: Iterable[str], kind: Kind, subject: Subject) -> Iterator[str]:
+def clean(
+    folder: Path,
+    data: Iterable[str],
+    configs: Mapping[str, Kind],
+    subject: Subject,
+    *,
+    needed: bool = True,
+) -> Iterator[Path]:
     """A folder that has, within the block, what a tokenizer in `folder` is made of.
 
-    data: names of its other files, of which it has some. kind: what its configuration may say.
-    Raises JobFailed, and OSError.
+    data: names of its other files, of which it has some. configs: what each of its configurations
+    may say, by name. needed: whether it has to have these. Raises JobFailed, and OSError.
     """
     with TemporaryDirectory() as copied:
+        target = Path(copied)
         for name in data:
             if (folder / name).is_file():
-                shutil.copyfile(folder / name, Path(copied) / name)
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        allowed = known(folder.name, config, kind, subject)
-        (Path(copied) / _CONFIG).write_text(json.dumps(allowed), encoding="utf-8")
-        yield copied
+                shutil.copyfile(folder / name, target / name)
+        for name, kind in configs.items():
+            if needed or (folder / name).is_file():
+                config = json.loads((folder / name).read_text(encoding="utf-8"))
+                allowed = known(folder.name, config, kind, subject)
+                (target / name).write_text(json.dumps(allowed), encoding="utf-8")
+        yield target
 
 
 def demand(tokenizer: Any, tokens: Iterable[str], subject: Subject) -> None:

@@ -20,7 +20,7 @@ def read_as_words(request: GenerationRequest, catalog: Catalog) -> tuple[Notice,
         forms = found.setdefault(model.key, {})
         for n in range(len(each.prompts)):
             own = each.alone(n)
-            for text in (own.painted_prompt, own.negative):
+            for text in (own.prompt, *own.trigger_words, own.negative):
                 forms.update(dict.fromkeys(_forms(text)))
     return tuple(
         Notice("dialect.plain", {"model": key, "forms": ", ".join(forms)})

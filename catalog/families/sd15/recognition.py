@@ -3,7 +3,7 @@
 from typing import Final
 
 from catalog.families.recognition import BaseNames, UNet
-from catalog.families.unet import BLOCKS, SD1_CONTEXT
+from catalog.families.unet import BLOCKS, SD1_CONTEXT, SD2
 
 SD15_MODEL: Final = "SD 1.5"
 """What its models and the base of its adapters are called."""
@@ -35,5 +35,6 @@ RECOGNITION: Final = UNet(
     base_names=BaseNames(
         bases=(("stablediffusionv1", SD15_MODEL), ("sdv1", SD15_MODEL), ("sd1", SD15_MODEL)),
         checkpoints=(("v15pruned", SD15_MODEL),),
+        alike=((SD1_OR_2, frozenset({SD15_MODEL, SD2})),),
     ),
 )

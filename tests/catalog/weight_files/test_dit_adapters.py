@@ -295,6 +295,12 @@ def test_others_are_told_by_names_alone(names: tuple[str, ...], wanted: str) -> 
         ("Flux", "Chroma 1 HD", "Chroma"),
         ("Flux", "Flux.2 Klein 4B", "Flux"),
         ("FLUX.2 klein 4B", "Flux.1 D", "FLUX.2 klein 4B"),
+        ("SD 1.5/2", "SD 1.5", "SD 1.5"),
+        ("SD 1.5/2", "SD 2.1 768", "SD 2"),
+        ("SD 1.5/2", "Pony", "SD 1.5/2"),
+        ("SDXL", "Pony", "Pony"),
+        ("SDXL", "Pony V7", "SDXL"),
+        ("SDXL", "SD 1.5", "SDXL"),
     ],
 )
 def test_what_others_say_of_it_tells_apart_what_looks_alike(

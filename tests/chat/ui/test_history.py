@@ -56,7 +56,7 @@ OTHERS: dict[str, Any] = {
     "upscale": Upscale("a" * 64, "crisp", 2.0, "crisp"),
 }
 
-UNSEEN = ("kernels", "environment", "added")
+UNSEEN = ("kernels", "environment", "added", "escapes")
 """What makes no other image, or is part of the negative prompt."""
 
 
@@ -69,6 +69,14 @@ def test_whatever_differs_is_said(name: str) -> None:
 def test_nothing_is_said_of_what_is_the_same() -> None:
     other = replace(REQUEST, kernels="eager", environment="f" * 12, added=("blurry",))
     assert pair_differences(SAY, REQUEST, other, CATALOG) == []
+
+
+def test_escapes_that_are_read_otherwise_are_a_difference() -> None:
+    other = replace(REQUEST, escapes=True)
+    assert pair_differences(SAY, REQUEST, other, CATALOG) == []
+    for texts in ({"prompt": r"\(a\)"}, {"negative": r"\["}, {"trigger_words": (r"\)",)}):
+        one, two = (replace(each, **texts) for each in (REQUEST, other))
+        assert pair_differences(SAY, one, two, CATALOG) == [SAY("history.differs_else")]
 
 
 def test_models_and_loras_have_their_names() -> None:

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.request import AxisAsk, Composed, Draft, compare, compose_with_notes
+from bot.request import (
+    AxisAsk,
+    Composed,
+    Draft,
+    GenerationRequest,
+    compare,
+    compose_with_notes,
+)
 from bot.request.dialects.plain import read_as_words
+from bot.request.redraft import redraft
 from bot.texts.language import Texts
 from catalog import AdapterEntry, Catalog, ModelEntry
 from catalog.families import FAMILIES
@@ -24,7 +32,10 @@ KLEIN = next(model for model in PLAIN if model.key == "flux2-distilled")
 GUIDED = next(model for model in PLAIN if model.takes_negative)
 SDXL = next(model for model in READING if model.family.takes_emphasis)
 INK = AdapterEntry(key="ink", name="Ink", path="a/b", trigger_words=("(ink wash:1.2)",))
-CATALOG = Catalog({model.key: model for model in READING}, {"ink": INK}, SDXL.key)
+ESCAPED = AdapterEntry(key="ink-escaped", name="Ink", path="a/b", trigger_words=(r"ink \(wash\)",))
+CATALOG = Catalog(
+    {model.key: model for model in READING}, {e.key: e for e in (INK, ESCAPED)}, SDXL.key
+)
 FORMS = [
     ("a (fox:1.3)", "(a:1.2)"),
     ("a (fox)", "(a:1.2)"),
@@ -75,6 +86,34 @@ def test_what_means_nothing_anywhere_needs_no_note(prompt: str) -> None:
     assert composed(prompt, KLEIN).notes == ()
 
 
+@pytest.mark.parametrize("model", PLAIN, ids=lambda model: model.key)
+def test_an_escaped_bracket_is_read_as_the_bracket(model: ModelEntry) -> None:
+    typed = r"saber \(fate\) \[x\] in C:\new, \\(a"
+    negative = {"negative": r"\(fog\)"} if model.takes_negative else {}
+    made = composed(typed, model, **negative).request
+    read = r"saber (fate) [x] in C:\new, \(a"
+    assert (made.prompt, made.whole_prompt, made.painted_prompt) == (typed, typed, read)
+    assert {turn.prompt for each in made.turns for turn in each} == {read}
+    if negative:
+        assert {turn.negative for each in made.turns for turn in each} == {"(fog)"}
+    # Typed again, for a model that weighs words, it means the same.
+    again = composed(redraft(made, CATALOG, nsfw=False).prompt, SDXL).request
+    assert (again.prompt, again.painted_prompt) == (typed, typed)
+
+
+def test_drawn_texts_and_trigger_words_are_read_so_as_well() -> None:
+    made = composed(r"{a \(x\)|b \(x\)}", KLEIN, lora="ink-escaped").request
+    assert made.painted_prompt in ("a (x), ink (wash)", "b (x), ink (wash)")
+
+
+@pytest.mark.parametrize("model", READING, ids=lambda model: model.key)
+def test_a_request_of_an_earlier_version_is_read_as_it_was(model: ModelEntry) -> None:
+    typed = r"saber \(fate\)"
+    stored = composed(typed, model).request.to_dict()
+    stored.pop("escapes", None)
+    assert GenerationRequest.from_dict(stored).painted_prompt == typed
+
+
 def test_negative_prompts_and_trigger_words_count() -> None:
     assert plain(composed("a fox", GUIDED, negative="(fog:1.2)"))[0]["forms"] == "(a:1.2)"
     assert plain(composed("a fox", KLEIN, lora="ink"))[0]["forms"] == "(a:1.2)"
@@ -89,7 +128,9 @@ def test_what_was_drawn_counts() -> None:
 
 def test_a_comparison_names_each_model_that_reads_plainly() -> None:
     models = ", ".join((SDXL.key, KLEIN.key, GUIDED.key))
-    request = compare(Draft(prompt="a (fox:1.2)"), [AxisAsk("model", models)], CATALOG, nsfw=False)
+    request = compare(
+        Draft(prompt="a (fox:1.2)"), [AxisAsk("model", models)], CATALOG, nsfw=False
+    ).request
     notes = read_as_words(request, CATALOG)
     assert [note.params["model"] for note in notes] == [KLEIN.key, GUIDED.key]
 

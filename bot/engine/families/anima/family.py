@@ -9,13 +9,12 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import flow, qwen3, t5
+from bot.engine.families import flow, qwen3, recognition, t5
 from bot.engine.families.anima import (
     autoencoder,
     conditioning,
     configurations,
     networks,
-    recognition,
     text,
 )
 from bot.engine.families.anima.autoencoder import Likeliest
@@ -79,12 +78,10 @@ class Anima:
     ays: tuple[int, ...] = ()
 
     def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        if what := recognition.stranger(file, header):
-            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+        recognition.check_single(FACTS, file, header, subject)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        if what := recognition.strange_folder(folder):
-            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+        recognition.check_folder(FACTS, folder, subject)
 
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject

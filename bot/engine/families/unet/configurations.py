@@ -1,8 +1,8 @@
 """What the configurations of UNets, their VAEs and CLIP's tokenizers may say."""
 
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +21,13 @@ from bot.engine.configurations import (
 )
 from bot.engine.families.family import VAE
 from bot.engine.families.tokenizer_files import (
+    CONFIG,
     SOME_TOKENS,
     SPECIAL,
     TEXT,
     TOKENS_BY_NUMBER,
     TOKENS_MAX,
+    clean,
 )
 from bot.engine.families.unet.networks import DENOISER
 from bot.engine.subject import Subject
@@ -142,6 +144,7 @@ _ADDED: Final = Kind(
     },
 )
 _DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
+_CONFIGS: Final = {CONFIG: TOKENIZER, "special_tokens_map.json": _SPECIAL_TOKENS}
 
 _LAYERS_MAX: Final = 1_000
 
@@ -186,21 +189,16 @@ def _sum(depth: object, blocks: int) -> int:
     return depth * blocks if isinstance(depth, int) else 0
 
 
-def copy_tokenizer(folder: Path, target: Path, subject: Subject) -> None:
-    """Copy what a tokenizer is made of from `folder` to `target`, and no more. Raises JobFailed."""
-    for name in _DATA:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
-    for name, kind in (
-        ("tokenizer_config.json", TOKENIZER),
-        ("special_tokens_map.json", _SPECIAL_TOKENS),
-    ):
-        if (folder / name).is_file():
-            config = json.loads((folder / name).read_text(encoding="utf-8"))
-            allowed = known(folder.name, config, kind, subject)
-            (target / name).write_text(json.dumps(allowed), encoding="utf-8")
-    added = folder / "added_tokens.json"
-    if added.is_file():
-        numbers = {"added_tokens": json.loads(added.read_text(encoding="utf-8"))}
-        allowed = known(folder.name, numbers, _ADDED, subject)
-        (target / added.name).write_text(json.dumps(allowed["added_tokens"]), encoding="utf-8")
+@contextmanager
+def clean_tokenizer(folder: Path, subject: Subject) -> Iterator[Path]:
+    """A folder that has, within the block, what CLIP's tokenizer in `folder` is made of.
+
+    Raises JobFailed, and OSError.
+    """
+    with clean(folder, _DATA, _CONFIGS, subject, needed=False) as target:
+        added = folder / "added_tokens.json"
+        if added.is_file():
+            numbers = {"added_tokens": json.loads(added.read_text(encoding="utf-8"))}
+            allowed = known(folder.name, numbers, _ADDED, subject)
+            (target / added.name).write_text(json.dumps(allowed["added_tokens"]), encoding="utf-8")
+        yield target

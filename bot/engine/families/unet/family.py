@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import PIL.Image
@@ -11,7 +10,7 @@ from transformers import CLIPTokenizer
 
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, discrete
+from bot.engine.families import autoencoder, discrete, recognition
 from bot.engine.families.family import LoadedModel, PreviewFactors
 from bot.engine.families.unet import adapter_names, configurations, networks
 from bot.engine.families.unet.chunks import TOKENS
@@ -26,9 +25,9 @@ from bot.engine.weights import Formats
 from bot.errors import JobFailed
 from catalog import ModelEntry, Words
 from catalog.families import Family as Facts
-from catalog.weight_files import Header, checkpoint_facts
+from catalog.weight_files import Header
 from catalog.weight_files.parts import lacking_networks
-from catalog.weight_files.pipeline import folder_facts, kind_of_unet
+from catalog.weight_files.pipeline import kind_of_unet
 from catalog.weight_files.prediction import Training
 
 
@@ -77,21 +76,16 @@ class UNetFamily:
         self._scale = scale
 
     def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        models = self.facts.architectures
-        refusal = checkpoint_facts(file, header).unfit(of=models, config=True, prediction=True)
-        if refusal and not refusal.of_weights:
-            raise self._foreign(subject, refusal.what)
+        recognition.check_single(self.facts, file, header, subject)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        refusal = folder_facts(folder).unfit(of=self.facts.architectures, prediction=True)
-        if refusal and not refusal.of_weights:
-            raise self._foreign(subject, refusal.what)
+        recognition.check_folder(self.facts, folder, subject)
 
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
         if network == DENOISER and (kind := kind_of_unet(config, self.facts.architectures)):
-            raise self._foreign(subject, f"{kind} model")
+            raise recognition.foreign(self.facts, subject, f"{kind} model")
         return configurations.checked(network, config, self._unet, subject)
 
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
@@ -135,8 +129,7 @@ class UNetFamily:
         return networks.renamed(network, module, stored, parameters, self._encoders)
 
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
-        with TemporaryDirectory() as clean:
-            configurations.copy_tokenizer(folder, Path(clean), subject)
+        with configurations.clean_tokenizer(folder, subject) as clean:
             return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
 
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
@@ -179,7 +172,3 @@ class UNetFamily:
         depth = min(int(config.num_hidden_layers) for config in configs)
         if layer > depth:
             raise JobFailed("model.clip_skip", model=model.key, max=depth)
-
-    def _foreign(self, subject: Subject, what: str) -> Exception:
-        """That a model is `what`, a noun phrase, instead of this family's."""
-        return subject.failed("model.other_family", family=self.facts.name, what=what)

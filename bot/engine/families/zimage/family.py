@@ -8,12 +8,11 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, qwen3
+from bot.engine.families import autoencoder, qwen3, recognition
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.zimage import (
     configurations,
     networks,
-    recognition,
     schedule,
     text,
 )
@@ -67,12 +66,10 @@ class ZImage:
     ays: tuple[int, ...] = ()
 
     def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        if what := recognition.stranger(file, header):
-            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+        recognition.check_single(FACTS, file, header, subject)
 
     def check_folder(self, folder: Path, subject: Subject) -> None:
-        if what := recognition.strange_folder(folder):
-            raise subject.failed("model.other_family", family=FACTS.name, what=what)
+        recognition.check_folder(FACTS, folder, subject)
 
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject

@@ -187,7 +187,7 @@ def test_a_folder_of_another_pipeline_is_refused_by_name(
     with pytest.raises(JobFailed) as failure:
         loaded(painter, folder)
     assert failure.value.code == "model.other_family"
-    assert failure.value.params["what"] == "Flux2ModularPipeline"
+    assert failure.value.params["what"] == "Flux2Modular model"
 
 
 BOTH = catalog([model("x", BASE), model("y", OTHER)])

@@ -202,7 +202,7 @@ def test_files_of_others_are_refused_by_name(
         "double_blocks.0.img_attn.qkv.weight": torch.zeros(9, 3),
         "img_in.weight": torch.zeros(3, 64),
     }
-    for tensors, what in ((dev, "FLUX.2 dev"), (flux, "Flux (schnell) transformer")):
+    for tensors, what in ((dev, "FLUX.2 dev transformer"), (flux, "Flux (schnell) transformer")):
         file = write(tmp_path / "other.safetensors", tensors)
         with pytest.raises(JobFailed) as failure:
             loaded(painter, file, config=str(klein))
@@ -213,7 +213,7 @@ def test_files_of_others_are_refused_by_name(
     (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "Flux2Pipeline"}))
     with pytest.raises(JobFailed) as failure:
         loaded(painter, folder)
-    assert failure.value.params["what"] == "FLUX.2 dev"
+    assert failure.value.params["what"] == "FLUX.2 dev model"
 
 
 BOTH = catalog([model("x", KLEIN), model("y", BASE)])

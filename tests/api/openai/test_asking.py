@@ -1,0 +1,57 @@
+"""What a body for OpenAI's edits asks for, by the model that it is for."""
+
+from typing import Any
+
+import pytest
+
+from bot.api.openai.asking import HIGH_FIDELITY, Asked, understood
+from bot.api.openai.bodies import Edit
+from bot.errors import InvalidRequest
+from catalog import Catalog, ModelEntry
+from catalog.families.flux2 import FLUX2
+
+CATALOG = Catalog(
+    {
+        "sdxl": ModelEntry(key="sdxl", name="SDXL", path="a/b"),
+        "klein": ModelEntry(
+            key="klein", name="klein", path="a/b", family=FLUX2, variant="distilled"
+        ),
+    },
+    {},
+    "sdxl",
+)
+
+
+def asked(model: str, *images: bytes, **fields: Any) -> Asked:
+    body = Edit(prompt="a fox", model=model, image=list(images), **fields)
+    return understood(body, CATALOG, nsfw=False, previews=False)
+
+
+@pytest.mark.parametrize("fidelity", [None, "low", "high"])
+def test_a_model_that_edits_looks_at_its_images_whatever_the_fidelity(fidelity: str | None) -> None:
+    found = asked("klein", b"one", b"two", input_fidelity=fidelity)
+    assert found.draft.strength is None
+    assert found.pictures == {"edit": b"one", "edit2": b"two"}
+
+
+def test_with_a_strength_it_paints_over_one() -> None:
+    found = asked("klein", b"one", strength=0.5, input_fidelity="high")
+    assert (found.draft.strength, found.pictures) == (0.5, {"image": b"one"})
+    with pytest.raises(InvalidRequest):
+        asked("klein", b"one", b"two", strength=0.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "strength"),
+    [
+        ({}, None),
+        ({"input_fidelity": "low"}, None),
+        ({"input_fidelity": "high"}, HIGH_FIDELITY),
+        ({"input_fidelity": "high", "strength": 0.7}, 0.7),
+    ],
+)
+def test_for_others_high_fidelity_is_a_strength(
+    fields: dict[str, Any], strength: float | None
+) -> None:
+    found = asked("sdxl", b"one", **fields)
+    assert (found.draft.strength, found.pictures) == (strength, {"image": b"one"})
