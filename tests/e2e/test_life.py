@@ -85,7 +85,7 @@ async def test_commands_are_registered_once_and_again_when_they_change(home: Hom
             DISCORD_API_URL=playground.api_url,
         )
         assert code == 0
-        assert "/imagine, /compare, /upscale" in out
+        assert "/imagine, /compare, /edit, /upscale" in out
         assert registrations(playground) == 2
         assert playground.violations == []
 

@@ -219,7 +219,7 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
             (["--image", "."], ["I couldn't read"]),
             (["--image", "catalog/models.toml"], ["image", "PNG, JPEG, or WebP"]),
             (["--strength", "0.5"], ["strength", "0.5", "image"]),
-            (["--reference", "a.png"], ["owner needs to add [reference]"]),
+            (["--reference", "a.png"], ["owner needs to add [reference.sdxl]"]),
             (["--hires", "3"], ["hires", "3", "1.25, 1.5, or 2"]),
             (["--hires", "x"], ["--hires", "x"]),
             (["--preset", "quick"], ["quick", "draft or fast"]),
