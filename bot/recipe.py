@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any, Final, Self
 
 from bot.request import GenerationRequest
@@ -186,9 +187,15 @@ class Recipe:
             text_encoder=Weights(**encoder) if encoder else None,
         )
 
+    @property
+    def by_network(self) -> dict[str, Weights]:
+        """`parts`, by what their names end in."""
+        return {PurePosixPath(weights.name).name: weights for weights in self.parts}
+
     def changed_since(self, earlier: Self) -> tuple[str, ...]:
         """Names of what differs from `earlier`, except the request, e.g. `sdxl-base`, `torch`."""
         changed: list[str] = []
+        parts, before = self.by_network, earlier.by_network
         for now, then in (
             (self.checkpoint, earlier.checkpoint),
             (self.vae, earlier.vae),
@@ -197,7 +204,7 @@ class Recipe:
             *zip(self.adapters, earlier.adapters, strict=False),
             *zip(self.reference, earlier.reference, strict=False),
             *zip(self.embeddings, earlier.embeddings, strict=False),
-            *zip(self.parts, earlier.parts, strict=False),
+            *((parts[name], before[name]) for name in parts if name in before),
         ):
             if now != then and (weights := now or then):
                 changed.append(weights.name)

@@ -167,8 +167,7 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _
     if model is not None:
         for network, path in model.replaced.items():
             found[public(path), network] = _Source(path, network=network)
-        for weights in recipe.parts:
-            network = PurePath(weights.name).name
+        for network in recipe.by_network:
             found[f"{public(model.lent_by)}/{network}", None] = _Source(model.lent_by, network)
     if (reference := catalog.reference_for(recipe.request.model)) is not None:
         file = PurePath(reference.weight_name).name

@@ -146,3 +146,13 @@ def test_another_variant_or_configuration_is_named_unless_it_was_not_written() -
     assert after.changed_since(recipe()) == ()
     assert Recipe.from_dict(json.loads(json.dumps(after.to_dict()))) == after
     assert not {"variant", "config"} & recipe().to_dict().keys()
+
+
+def test_networks_from_elsewhere_are_compared_with_themselves() -> None:
+    encoder = Weights("org/base/text_encoder", "1", "1")
+    vae, other = (Weights("org/base/vae", digest, digest) for digest in "23")
+    before = replace(recipe(), parts=(encoder, vae))
+    own = replace(before, text_encoder=Weights("qwen.gguf", "4", "4"), parts=(vae,))
+    assert own.changed_since(before) == before.changed_since(own) == ("qwen.gguf",)
+    assert replace(own, parts=(other,)).changed_since(before) == ("qwen.gguf", "org/base/vae")
+    assert replace(before, parts=(encoder, other)).changed_since(before) == ("org/base/vae",)

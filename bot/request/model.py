@@ -79,6 +79,10 @@ class Comparison:
             axes.append(axis)
         return replace(self, axes=tuple(axes), cells=cells)
 
+    def bare(self) -> Self:
+        """The same, each cell without what changes no image."""
+        return replace(self, cells=tuple(cell.bare() for cell in self.cells))
+
     def with_kernels(self, kernels: str | None) -> Self:
         """The same, each cell with the kernels that it names itself, or else with these."""
         cells = tuple(cell.with_kernels(cell.kernels or kernels) for cell in self.cells)
@@ -317,7 +321,8 @@ class GenerationRequest:
         texts = [text for each in self.prompts for text in (each.negative, each.prompt)]
         read = (*texts, *(word for each in self.prompts for word in each.trigger_words))
         escapes = any(self._read(text) != text for text in read)
-        return replace(self, added=(), environment=None, escapes=escapes)
+        comparison = self.comparison and self.comparison.bare()
+        return replace(self, added=(), environment=None, escapes=escapes, comparison=comparison)
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON types; `from_dict` reads it back."""

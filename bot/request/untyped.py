@@ -26,10 +26,9 @@ _OF_THE_MODEL: Final = frozenset(
 )
 """What is wrong with a value for the sake of the model; another may take it."""
 _NAMED: Final = {
-    "presets.left_out.option": "{option}",
-    "presets.left_out.value": "{option} ({value})",
-    "presets.left_out.lora": "lora ({name})",
-    "presets.left_out.text_weight": "text_weight ({name})",
+    "presets.left_out.option": "`{option}`",
+    "presets.left_out.value": "`{option}` ({value})",
+    "presets.left_out.lora": "`lora` ({name})",
 }
 """Note on what was left out of a preset → how one sentence about all of it names that."""
 _MISFITS: Final = frozenset(("lora.misfit", "lora.other_model", "lora.other_base"))

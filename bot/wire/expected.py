@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Final, TypeAlias
 
 from bot.errors import WireError
@@ -45,7 +44,7 @@ class Expected:
                     f"painting: recipe: {what}: allowed is that of the order, and no other"
                 )
             _compare(what, [used], [expected or ANY])
-        parts = {PurePath(weights.name).name: weights for weights in recipe.parts}
+        parts = recipe.by_network
         if missing := sorted(self.parts.keys() - parts.keys()):
             raise WireError(f"painting: recipe: parts: without {missing[0]}, which the order needs")
         _compare("checkpoint", [recipe.checkpoint], [self.checkpoint])

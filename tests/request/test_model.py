@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from bot.request import (
     AYS,
     AdapterUse,
+    Axis,
+    Comparison,
     EmbeddingUse,
     GenerationRequest,
     Hires,
@@ -64,6 +66,16 @@ def test_what_changes_no_image_is_left_out() -> None:
     asked = replace(FULL, added=("blurry",))
     assert asked.bare() == replace(FULL, environment=None)
     assert "environment" not in PLAIN.to_dict()  # requests that repeat nothing are as ever
+
+
+@pytest.mark.parametrize(("prompt", "escapes"), [("a fox", False), (r"a fox \(red\)", True)])
+def test_how_escapes_are_read_is_left_out_where_there_are_none(prompt: str, escapes: bool) -> None:
+    cell = replace(PLAIN, prompt=prompt, escapes=True, added=("blurry",), environment="0" * 16)
+    sheet = replace(cell, comparison=Comparison((Axis("seed", ("1", "2")),), (cell, cell)))
+    bare = sheet.bare()
+    assert bare.comparison is not None
+    for each in (cell.bare(), bare, *bare.comparison.cells):
+        assert (each.escapes, each.added, each.environment) == (escapes, (), None)
 
 
 @pytest.mark.parametrize(

@@ -134,24 +134,27 @@ def test_all_that_is_left_out_is_named_in_one_sentence() -> None:
         prompt="{prompt} <lora:xl:0.5>", negative="fog", steps=30, guidance=6.0, lora="fl:0.5:0.2"
     )
     found = composed("klein", options)
-    named = ("guidance", "steps (30)", "negative", "lora (xl)", "text_weight (fl)")
-    assert [note.code for note in found.notes] == ["presets.left_out.several"]
-    said = found.notes[0].params["options"]
+    named = ("`guidance`", "`steps` (30)", "`negative`", "`lora` (xl)")
+    # The LoRA itself stays, which takes a sentence of its own.
+    codes = {note.code: note for note in found.notes}
+    assert codes.keys() == {"presets.left_out.several", "presets.left_out.text_weight"}
+    several = codes["presets.left_out.several"]
+    said = several.params["options"]
     assert isinstance(said, tuple)
     assert {*said} == {*named}
     assert [each.key for each in found.request.adapters] == ["fl"]
     texts = Texts.read()
-    params = {"options": ("guidance", "steps (30)", "lora (xl)"), "model": "klein"}
+    params = {"options": ("`guidance`", "`steps` (30)", "`lora` (xl)"), "model": "klein"}
     sentences = {
-        locale: texts.speaker(locale)(found.notes[0].code, **params) for locale in texts.languages
+        locale: texts.speaker(locale)(several.code, **params) for locale in texts.languages
     }
     assert sentences == {
-        "en": "The preset sets guidance, steps (30), and lora (xl), which doesn't work with klein,"
-        " so I left that out.",
-        "de": "Die Voreinstellung setzt guidance, steps (30) und lora (xl), was mit klein nicht"
-        " geht. Das habe ich weggelassen.",
-        "fr": "Le préréglage indique guidance, steps (30) et lora (xl), ce que klein ne permet"
-        " pas\N{NO-BREAK SPACE}: je l’ai laissé de côté.",
+        "en": "The preset sets `guidance`, `steps` (30), and `lora` (xl), which doesn't work with"
+        " klein, so I left that out.",
+        "de": "Die Voreinstellung setzt `guidance`, `steps` (30) und `lora` (xl), was mit klein"
+        " nicht geht. Das habe ich weggelassen.",
+        "fr": "Le préréglage indique `guidance`, `steps` (30) et `lora` (xl), ce que klein ne"
+        " permet pas\N{NO-BREAK SPACE}: je l’ai laissé de côté.",
     }
 
 
@@ -224,7 +227,7 @@ def test_a_preset_of_possible_values_is_never_refused_and_never_passed_over_in_s
 ) -> None:
     found = composed(model, Options(**options))
     left_out = {
-        name.partition(" ")[0]
+        name.partition(" ")[0].strip("`")
         for _, what in noted(found)
         for name in ((what,) if isinstance(what, str) else what)
     }
