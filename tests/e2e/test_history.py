@@ -1,5 +1,6 @@
 """/history, /favourites and /stats, as people use them."""
 
+import asyncio
 import io
 import json
 import sqlite3
@@ -47,9 +48,10 @@ def picks(message: Message) -> dict[str, Any]:
 async def until(ask: Callable[[], Awaitable[list[str]]], wanted: list[str]) -> None:
     """Ask again until the answer is that; what it waits for has no answer of its own."""
     found: list[str] = []
-    for _ in range(200):
+    for _ in range(600):
         if (found := await ask()) == wanted:
             return
+        await asyncio.sleep(0.05)
     assert found == wanted
 
 
