@@ -135,9 +135,11 @@ class Borrower:
 
 
 @asynccontextmanager
-async def lane_to_it(server: Server, inventory: Inventory) -> AsyncIterator[Lane]:
-    """The bot's end of the worker that is there."""
-    session = (await announced(server.url)).session
+async def lane_to_it(
+    server: Server, inventory: Inventory, *, after: str = ""
+) -> AsyncIterator[Lane]:
+    """The bot's end of the worker that is there. after: a session that it no longer is."""
+    session = (await announced(server.url, after=after)).session
     queue = keys.queue("one", session, 0)
     engine = RemoteEngine(Broker.at(server.url), queue, STATE, TEXTS, Pace(), inventory=inventory)
     async with as_lane(engine) as found:

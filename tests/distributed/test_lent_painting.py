@@ -15,7 +15,7 @@ from bot.errors import EngineLost
 from bot.order import Order
 from bot.painting import Painting
 from bot.progress import Stage
-from tests.distributed.bench import Lane, Painted, until
+from tests.distributed.bench import Lane, Painted, announced, until
 from tests.distributed.bot_files import Interface, cutting, interface
 from tests.distributed.lending import FOLDER, OFFERED, Borrower, Watched, build, lane_to_it, order
 from tests.distributed.machines import Machine, sha256
@@ -145,6 +145,7 @@ async def test_what_was_being_sent_goes_on_after_a_kill(
     async with cutting(source, [before + encoder.stat().st_size // 2, -1], held) as way:
         borrower.source = way
         await borrower.start()
+        killed = (await announced(server.url)).session
         async with lane_to_it(server, inventory) as lane:
             heard = Painted()
             painting = asyncio.create_task(lane.paint(order("one", "a:1"), heard))
@@ -160,7 +161,8 @@ async def test_what_was_being_sent_goes_on_after_a_kill(
         assert 0 < there < encoder.stat().st_size
         asked = len(ranges)
         await borrower.start()
-        async with lane_to_it(server, inventory) as lane:
+        # What the killed one said of itself is there for a while.
+        async with lane_to_it(server, inventory, after=killed) as lane:
             await same(lane, here, order("one", "a:2"))
     assert ranges[asked] == (ENCODER, f"bytes={there}-")
     assert "one.safetensors" not in [name for name, _ in ranges[asked:]]
