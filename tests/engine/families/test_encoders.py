@@ -31,7 +31,7 @@ READING: Final = tuple(key for key, family in FAMILIES.items() if family.encoder
 ASKED: Final = request(model="x", guidance=1.0, steps=1)
 LAYOUTS: Final = (
     *("folder", "pipeline", "file", "file of the bare model", "file with a head"),
-    *("file of llama.cpp", "inside another"),
+    *("file of llama.cpp", "file of llama.cpp in a folder", "inside another"),
 )
 QWEN3: Final = {"general.architecture": "qwen3"}
 _LLAMA: Final = (
@@ -116,6 +116,12 @@ def spelt(layout: str, folder: Path, tmp_path: Path) -> Path:
         case "file of llama.cpp":
             packed = {name: plain(tensor) for name, tensor in of_llama(tensors).items()}
             return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=QWEN3)
+        case "file of llama.cpp in a folder":
+            inside = tmp_path / "Qwen3-GGUF"
+            inside.mkdir()
+            shutil.copy(folder / TEXT_ENCODER / "config.json", inside)
+            spelt("file of llama.cpp", folder, inside)
+            return inside
         case _:
             flux = {"double_blocks.0.img_attn.qkv.weight": torch.zeros(9, 3)}
             return write(file, {**flux, **below("text_encoder.", tensors)})
@@ -495,6 +501,26 @@ class TestFromTheHub:
         weights = [name for name in hub.fetched() if name.endswith(".safetensors")]
         vae = "vae/diffusion_pytorch_model.safetensors"
         assert sorted(weights) == sorted([f"{below}model.safetensors", vae])
+
+    def test_of_a_repository_with_several_files_one_has_to_be_named(
+        self, own: Engine, hub: Any, folders: Path
+    ) -> None:
+        files = ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B-Q8_0.gguf")
+        hub.repositories["org/gguf"] = dict.fromkeys((*files, "config.json"), b"{}")
+        path = str(folders / "zimage")
+        entry = model("x", path, family="zimage", text_encoder_path="org/gguf")
+        with pytest.raises(JobFailed) as failure:
+            paint(own, ASKED, catalog([entry]))
+        assert (failure.value.code, failure.value.params) == (
+            "model.choose_network",
+            {
+                "model": "x",
+                "field": "text_encoder_path",
+                "path": "org/gguf",
+                "files": ", ".join(files),
+            },
+        )
+        assert hub.fetched() == []
 
     def test_nothing_is_loaded_ahead_while_it_is_not_here(
         self, own: Engine, hub: Any, folders: Path
