@@ -107,6 +107,9 @@ class ModelFiles:
     def config_of(self, network: str) -> dict[str, Any]:
         """The `config.json` of `network`: its own, but for what the denoiser was trained with."""
         config = own = self.usual_config_of(network)
+        if network in self.replaced:
+            # This is of weights that are not read.
+            config = own = {k: v for k, v in own.items() if k != quantisation.CONFIG}
         if network in self.replaced and (said := own_config(self.replaced[network])) is not None:
             config = said
             trained: tuple[str, ...] = () if network == VAE else (_DEPTH,)

@@ -31,13 +31,22 @@ class Unfit(Exception):
 
 
 def checkpoint_files(
-    names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
+    names: Names,
+    files: PipelineFiles,
+    weight_name: str | None,
+    *,
+    half: bool,
+    replaced: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """The files of a model: its diffusers layout, or the single file, which may be a .gguf file."""
+    """The files of a model: its diffusers layout, or the single file, which may be a .gguf file.
+
+    replaced: networks whose weights are read from elsewhere; their configuration is needed here.
+    """
     if weight_name is None and files.index in names:
         chosen = [files.index, *config_files(names, files)]
         for part, base in files.weights.items():
-            chosen += network_weights(names, f"{part}/", base, half=half)
+            if part not in replaced:
+                chosen += network_weights(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
     return single_file(names, weight_name, MODEL_SUFFIXES)
 
