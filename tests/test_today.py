@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,11 +93,11 @@ def test_weights_that_are_not_read_say_nothing(models_dir: Path, network: str) -
     (own / "config.json").write_bytes(b"{}")
     other = models_dir / "other.safetensors"
     other.write_bytes(b"other")
-    path = {f"{network}_path": "other.safetensors"}
+    path: dict[str, Any] = {f"{network}_path": "other.safetensors"}
     entry = ModelEntry(key="demo", name="Demo", path="demo", family=ZIMAGE, **path)
     offered = replace(catalog(), models={"demo": entry})
     digest = HashCache(models_dir / "hashes").of_file(other, lambda _: None)
-    instead = {network: Weights("other.safetensors", digest, digest[:10])}
+    instead: dict[str, Any] = {network: Weights("other.safetensors", digest, digest[:10])}
     painted = replace(made(models_dir), **instead)
     weights = own / "model.safetensors"
     weights.symlink_to("nowhere")
