@@ -53,12 +53,14 @@ class Today:
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where weights are looked for, as in an entry of the catalog. part: the file or folder in it
-    that counts; None for all. network: the only one that counts, of a pipeline's folder, too."""
+    that counts; None for all. network: the only one that counts, of a pipeline's folder, too.
+    without: networks in it of which only the configuration counts."""
 
     path: str
     part: str | None = None
     revision: str | None = None
     network: str | None = None
+    without: Collection[str] = ()
 
 
 def today(
@@ -153,16 +155,14 @@ def _used(recipe: Recipe) -> Iterator[tuple[Weights, str | None]]:
 
 def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _Source]:
     """Where each of the recipe's weights would be read from today, by what `_used` calls them."""
-    entries = {
-        **catalog.embeddings.entries,
-        **catalog.upscalers.entries,
-        **catalog.adapters,
-        **catalog.models,
-    }
+    others = {**catalog.embeddings.entries, **catalog.upscalers.entries, **catalog.adapters}
     found: dict[tuple[str, str | None], _Source] = {
         (key, None): _Source(entry.path, entry.weight_name, entry.revision)
-        for key, entry in entries.items()
+        for key, entry in others.items()
     }
+    for key, each in catalog.models.items():
+        own = _Source(each.path, each.weight_name, each.revision, without=each.replaced.keys())
+        found[key, None] = own
     model = catalog.models.get(recipe.request.model)
     if model is not None:
         for network, path in model.replaced.items():
@@ -189,7 +189,12 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
     if source.network and not (root / NETWORK).is_file() and (root / source.network).is_dir():
         root = root / source.network
     if root.is_dir():
-        files = sorted(file for file in root.rglob("*") if file.suffix in READ)
+        files = sorted(
+            file
+            for file in root.rglob("*")
+            if file.suffix in READ
+            and (file.name == NETWORK or file.relative_to(root).parts[0] not in source.without)
+        )
         # The links of a download outlive what they lead to.
         return files if all(file.is_file() for file in files) else []
     return [root] if root.is_file() else []

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,32 @@ def test_what_is_gone(models_dir: Path) -> None:
     moved = catalog(ink="other.safetensors", demo="other")
     assert compared(models_dir, painted, offered=moved).gone == ("demo", "ink")
     assert compared(models_dir, painted, offered=Catalog({}, {}, "")).gone == ("demo", "ink")
+
+
+@pytest.mark.parametrize("network", ["vae", "text_encoder"])
+def test_weights_that_are_not_read_say_nothing(models_dir: Path, network: str) -> None:
+    own = models_dir / "demo" / network
+    own.mkdir()
+    (own / "config.json").write_bytes(b"{}")
+    other = models_dir / "other.safetensors"
+    other.write_bytes(b"other")
+    path: dict[str, Any] = {f"{network}_path": "other.safetensors"}
+    entry = ModelEntry(key="demo", name="Demo", path="demo", family=ZIMAGE, **path)
+    offered = replace(catalog(), models={"demo": entry})
+    digest = HashCache(models_dir / "hashes").of_file(other, lambda _: None)
+    instead: dict[str, Any] = {network: Weights("other.safetensors", digest, digest[:10])}
+    painted = replace(made(models_dir), **instead)
+    weights = own / "model.safetensors"
+    weights.symlink_to("nowhere")
+    assert compared(models_dir, painted, offered=offered).same
+    weights.unlink()
+    weights.write_bytes(b"newer")
+    before = 6 * 10**12
+    os.utime(weights, (SOON, SOON))
+    assert compared(models_dir, painted, offered=offered, painted_at=before).same
+    os.utime(own / "config.json", (SOON, SOON))
+    found = compared(models_dir, painted, offered=offered, painted_at=before)
+    assert found.unsure == ("demo",)
 
 
 def test_a_folder_with_a_broken_link_is_gone(models_dir: Path) -> None:

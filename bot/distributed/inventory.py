@@ -31,7 +31,7 @@ from bot.distributed.parts import (
     parts_of_model,
 )
 from bot.distributed.readings import Contents, is_whole
-from bot.engine.hashing import HashCache
+from bot.engine.hashing import HashCache, of_listing
 from bot.request import GenerationRequest
 from catalog import Catalog, LiveCatalog, ModelEntry
 from catalog.disk import reason_of
@@ -265,10 +265,11 @@ class Inventory:
         bundle = bundle_of(part, found)
         if found.kind in {"cached", "download"}:
             names = [member.name for member in bundle.members] if bundle else []
-            here = bundle is not None and is_whole(part, names, folder=bundle.folder)
-            known.holdings.setdefault(part.hub_digest, Holding(part, here=here))
-            if not here:
-                known.downloads.add((part.path, part.revision))
+            for each in (part, *part.lesser):
+                here = bundle is not None and is_whole(each, names, folder=bundle.folder)
+                known.holdings.setdefault(each.hub_digest, Holding(each, here=here))
+                if each is part and not here:
+                    known.downloads.add((part.path, part.revision))
         elif bundle is not None:
             known.digests[part] = UNKNOWN
         if bundle is None:
@@ -322,7 +323,11 @@ class Inventory:
             known.digests[part] = digest
             if not on_hub:
                 known.contents[part] = contents
-                known.holdings.setdefault(digest, Holding(bundle.opened(part.kind), bundle))
+                held = Holding(bundle.opened(part.kind), bundle)
+                known.holdings.setdefault(digest, held)
+                for lesser in part.lesser if bundle.folder else ():
+                    counting = [pair for pair in contents.digests if lesser.counts(pair[0])]
+                    known.holdings.setdefault(of_listing(counting), held)
             whole = not on_hub or is_whole(part, own_names, folder=bundle.folder)
             weights = part.kind is Kind.CONFIG or any(n.endswith(MODEL_SUFFIXES) for n in names)
             if weights and all(map(is_sound, names)) and whole:

@@ -10,7 +10,15 @@ from pathlib import PurePath
 from typing import Final, Literal, TypeVar
 
 from bot.distributed.inventory import UNKNOWN, Inventory
-from bot.distributed.parts import Kind, Part, config_of, is_digest, part_of, replacing
+from bot.distributed.parts import (
+    Kind,
+    Part,
+    config_of,
+    is_digest,
+    part_of,
+    part_of_model,
+    replacing,
+)
 from bot.engine.subject import Subject, public
 from bot.errors import ImagenError, JobFailed, WireError
 from bot.order import Order
@@ -199,7 +207,7 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
 def _with_places(entry: ModelEntry, config: str | None, place: Place) -> ModelEntry:
     """The entry of a model with other places for its parts."""
     key = entry.key
-    main = place(Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision), key)
+    main = place(part_of_model(entry), key)
     instead = {f"{part.kind}_path": place(part, key).path for part in replacing(entry)}
     config = place(Part(Kind.CONFIG, config), key).path if config else None
     named = {"path": main.path, "weight_name": main.weight_name, "revision": main.revision}

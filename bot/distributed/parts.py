@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import combinations
 from pathlib import Path
 from typing import Final, Self
 
@@ -70,6 +71,8 @@ class Part:
 
     beside: the other file of an embedding, the folder of a reference's image encoder, or the folder
         of a network in a pipeline, which counts without its configuration.
+    without: the networks of a model in diffusers' layout whose weights do not count, since the
+        entry names others, sorted.
     """
 
     kind: Kind
@@ -77,6 +80,7 @@ class Part:
     weight_name: str | None = None
     revision: str | None = None
     beside: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def hub_digest(self) -> str:
@@ -85,7 +89,27 @@ class Part:
         Exact only with a commit as revision: else each machine has what it once downloaded.
         """
         named = (self.kind, self.path, self.revision or "main", self.weight_name, self.beside)
-        return hashlib.sha256("\n".join(map(str, ("hub", *named))).encode()).hexdigest()
+        lines = map(str, ("hub", *named, *self.without))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def lesser(self) -> tuple["Part", ...]:
+        """What the same model is for entries that name more networks than this part is without. Who
+        has this part, has these as well."""
+        if self.kind is not Kind.MODEL or _is_file(self.path, self.weight_name):
+            return ()
+        without = {
+            tuple(sorted({*self.without, *more}))
+            for count in range(1, len(REPLACING) + 1)
+            for more in combinations(REPLACING, count)
+        }
+        return tuple(replace(self, without=each) for each in sorted(without - {self.without}))
+
+    def counts(self, name: str) -> bool:
+        """Whether a file of this name below the part's root is one of its files."""
+        folder, _, file = name.rpartition("/")
+        weights = file.lower().endswith(MODEL_SUFFIXES) or ".index." in file
+        return not (weights and folder in self.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +200,14 @@ def is_sound(name: str) -> bool:
 
 def part_of_model(entry: ModelEntry) -> Part:
     """The model itself."""
-    return Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision)
+    single = _is_file(entry.path, entry.weight_name)
+    without = () if single else tuple(sorted(entry.replaced))
+    return Part(Kind.MODEL, entry.path, entry.weight_name, entry.revision, without=without)
+
+
+def _is_file(path: str, weight_name: str | None) -> bool:
+    """Whether a model is known to be a single file."""
+    return weight_name is not None or path.lower().endswith(MODEL_SUFFIXES)
 
 
 def parts_of_model(entry: ModelEntry, lent: Iterable[str] = ()) -> tuple[Part, ...]:
@@ -201,7 +232,7 @@ def networks_in(config: str, networks: Iterable[str]) -> list[Part]:
 def config_of(entry: ModelEntry) -> str | None:
     """The configuration that completes a single-file checkpoint; None if it is not known to be
     one."""
-    single = entry.weight_name is not None or entry.path.lower().endswith(MODEL_SUFFIXES)
+    single = _is_file(entry.path, entry.weight_name)
     return entry.completed_by if single else entry.config
 
 
@@ -246,7 +277,7 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
     if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
-        return _bundle(root, _layout(part.kind, root))
+        return _bundle(root, [name for name in _layout(part.kind, root) if part.counts(name)])
     of_model = part.kind is Kind.MODEL or part.kind in REPLACING
     suffixes = MODEL_SUFFIXES if of_model else MODEL_SUFFIXES[:1]
     if (main := weight_file(found, part.weight_name, suffixes)) is None:

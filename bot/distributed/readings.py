@@ -68,7 +68,7 @@ def _reading(
     """Raises Unfit."""
     match part.kind:
         case Kind.MODEL if folder:
-            return checkpoint_files(names, files, None, half=half)
+            return checkpoint_files(names, files, None, half=half, replaced=part.without)
         case Kind.CONFIG:
             return config_files(names, files)
         case kind if folder and kind in REPLACING:

@@ -64,6 +64,11 @@ class ModelFiles:
         """The folder with the configuration and the tokenizers."""
         return (self.config or self.checkpoint).root
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The checkpoint, then everything else that weights are read from."""
+        return (self.checkpoint, *self.replaced.values(), *map(self.lender, self.lent))
+
     def fingerprint(self) -> tuple[Any, ...]:
         sources = (self.checkpoint, self.config, *self.apart.values())
         replaced = [(name, each.fingerprint()) for name, each in self.replaced.items()]
@@ -102,6 +107,9 @@ class ModelFiles:
     def config_of(self, network: str) -> dict[str, Any]:
         """The `config.json` of `network`: its own, but for what the denoiser was trained with."""
         config = own = self.usual_config_of(network)
+        if network in self.replaced:
+            # This is of weights that are not read.
+            config = own = {k: v for k, v in own.items() if k != quantisation.CONFIG}
         if network in self.replaced and (said := own_config(self.replaced[network])) is not None:
             config = said
             trained: tuple[str, ...] = () if network == VAE else (_DEPTH,)
@@ -166,7 +174,7 @@ def check(files: ModelFiles, family: Family, subject: Subject) -> None:
             raise subject.failed("model.quantised", reason=reason)
     if files.checkpoint.single is None:
         family.check_folder(files.checkpoint.root, subject)
-    for source in (files.checkpoint, *files.replaced.values(), *map(files.lender, files.lent)):
+    for source in files.sources:
         for path in source.weights:
             header = files.header_of(path, subject)
             if reason := quantisation.refusal(header, path):

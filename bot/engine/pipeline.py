@@ -168,7 +168,8 @@ class Pipeline:
         except NotHere:
             return
         family = family_of(entry)
-        self._digest(files.checkpoint, subject)
+        for source in files.sources:
+            self._digest(source, subject)  # which the first job would wait for
         chosen = self._plan(self.profile, entry.size, files, family)
         at_once = _at_once(family, chosen)
         resident = self._residency.load(files, family, subject, at_once, chosen.room)

@@ -31,13 +31,22 @@ class Unfit(Exception):
 
 
 def checkpoint_files(
-    names: Names, files: PipelineFiles, weight_name: str | None, *, half: bool
+    names: Names,
+    files: PipelineFiles,
+    weight_name: str | None,
+    *,
+    half: bool,
+    replaced: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """The files of a model: its diffusers layout, or the single file, which may be a .gguf file."""
+    """The files of a model: its diffusers layout, or the single file, which may be a .gguf file.
+
+    replaced: networks whose weights are read from elsewhere; their configuration is needed here.
+    """
     if weight_name is None and files.index in names:
         chosen = [files.index, *config_files(names, files)]
         for part, base in files.weights.items():
-            chosen += network_weights(names, f"{part}/", base, half=half)
+            if part not in replaced:
+                chosen += network_weights(names, f"{part}/", base, half=half)
         return tuple(sorted(set(chosen)))
     return single_file(names, weight_name, MODEL_SUFFIXES)
 
@@ -57,15 +66,28 @@ def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
 
 def replacing_files(names: Names, network: str, base: str, *, half: bool) -> tuple[str, ...]:
     """The files of a network that replaces a model's own: in a library's layout, alone or in the
-    network's folder of a pipeline, or the single file.
+    network's folder of a pipeline, or the single file, without its configuration.
 
     base: what the names of its weight files begin with.
     """
     for config in configurations(network):
         if config in names:
-            weights = network_weights(names, config.removesuffix(NETWORK), base, half=half)
-            return tuple(sorted((config, *weights)))
-    return single_file(names, None, MODEL_SUFFIXES)
+            folder = config.removesuffix(NETWORK)
+            if weights := _weights(names, folder, base, half=half):
+                return tuple(sorted((config, *weights)))
+            if folder:
+                raise Unfit("model.incomplete", part=network)
+    files = of_one_kind((name for name in names if "/" not in name), MODEL_SUFFIXES)
+    if len(files) == 1:
+        return (files[0],)
+    # In any folder: those in one that is called after the network are likelier to be meant.
+    files = files or sorted(
+        (name for name in names if name.lower().endswith(MODEL_SUFFIXES)),
+        key=lambda name: (network not in name, name),
+    )
+    if not files:
+        raise Unfit("model.no_safetensors")
+    raise Unfit("model.choose_network", field=f"{network}_path", files=", ".join(files[:5]))
 
 
 def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple[str, ...]:
@@ -129,6 +151,15 @@ def single_file(
 
 def network_weights(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
     """The files with the weights of the network in `folder`, of the variant that suits best."""
+    if chosen := _weights(names, folder, base, half=half):
+        return chosen
+    if not folder:
+        raise Unfit("model.no_safetensors")
+    raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
+
+
+def _weights(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
+    """As `network_weights`, but empty if there are none. Raises Unfit if a shard is missing."""
     try:
         found = weight_files(names, folder, (base, *_OTHER_BASES), half=half)
     except MissingShard as missing:
@@ -136,10 +167,6 @@ def network_weights(names: Names, folder: str, base: str, *, half: bool) -> list
     if not found:
         end = re.compile(rf"{re.escape(folder)}[^/]+\.safetensors")
         alone = [name for name in names if end.fullmatch(name)]
-        if len(alone) == 1:
-            return alone
-        if not folder:
-            raise Unfit("model.no_safetensors")
-        raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
+        return alone if len(alone) == 1 else []
     chosen = found[0]
     return [*chosen.files, *indexes(names, folder, base, chosen)]

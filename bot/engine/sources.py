@@ -93,11 +93,14 @@ class Sources:
         self._told: set[tuple[str, tuple[Path, ...]]] = set()
 
     def checkpoint(self, entry: ModelEntry, subject: Subject) -> Source:
-        """The model itself: a diffusers folder or one file."""
-        files = family_of(entry).files
+        """The model itself: a diffusers folder, without the weights that others replace, or one
+        file."""
+        files, named = family_of(entry).files, entry.weight_name
         source = self._find(
             entry.path,
-            lambda names: checkpoint_files(names, files, entry.weight_name, half=self._half),
+            lambda names: checkpoint_files(
+                names, files, named, half=self._half, replaced=entry.replaced
+            ),
             subject,
             entry.weight_name,
             entry.revision,

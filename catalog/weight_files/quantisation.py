@@ -26,6 +26,8 @@ MARK_MAX: Final = 4096
 METADATA_MAX: Final = 4 * 1024 * 1024
 """Characters of `_quantization_metadata`; SDXL's 800 layers take 100,000."""
 
+CONFIG: Final = "quantization_config"
+"""Field of a network's `config.json` that says how its weights are quantised."""
 _EIGHT: Final = ("F8_E4M3", "F8_E5M2")
 SCALES: Final = (".scale_weight", ".weight_scale")
 """Ends of the names of scales: ComfyUI's first and second, the latter also ModelOpt's."""
@@ -144,12 +146,12 @@ def _check_marks(header: Header, file: Path) -> None:
 
 def config_refusal(config: Mapping[str, Any]) -> str | None:
     """Why the weights that belong to a network's `config.json` cannot be read; None if they can."""
-    said = config.get("quantization_config")
+    said = config.get(CONFIG)
     if said is None:
         return None
     method = said.get("quant_method") if isinstance(said, dict) else None
     kind = clean_line(str(method or "an unnamed method"), 60)
-    return f"its weights cannot be read: they are quantised with {kind} (quantization_config)"
+    return f"its weights cannot be read: they are quantised with {kind} ({CONFIG})"
 
 
 def _check_packings(header: Header) -> None:
@@ -180,8 +182,8 @@ def _check_scale(header: Header, scale: str, weight: str) -> None:
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
-    if "quantization_config" in metadata:
-        raise UnknownQuantisation("its metadata have a quantization_config")
+    if CONFIG in metadata:
+        raise UnknownQuantisation(f"its metadata have a {CONFIG}")
     text = metadata.get("_quantization_metadata")
     if text is None:
         return

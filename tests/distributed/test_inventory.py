@@ -12,7 +12,7 @@ import pytest
 
 from bot.distributed import inventory as inventory_module
 from bot.distributed.inventory import UNKNOWN
-from bot.distributed.parts import Kind, Part, is_folder_of, parts_of_model
+from bot.distributed.parts import Kind, Part, is_folder_of, part_of_model, parts_of_model
 from bot.engine.hashing import HashCache, of_listing
 from catalog import Catalog
 from catalog.families import FAMILIES
@@ -141,6 +141,80 @@ class TestDigests:
         assert [(file.name, file.sha256) for file in sent.files] == [
             ("model.safetensors", sha256(data))
         ]
+
+
+class TestReplaced:
+    """Models in diffusers' layout whose entries name other networks."""
+
+    OWN = ("text_encoder", "vae")
+
+    @staticmethod
+    def entry(path: str, *networks: str) -> Any:
+        instead = {f"{network}_path": f"{network}.safetensors" for network in networks}
+        return model("x", path, family="zimage", **instead)
+
+    @pytest.fixture
+    def files(self) -> dict[str, bytes]:
+        own = {
+            f"{network}/{name}": f"{network} {name}".encode()
+            for network in self.OWN
+            for name in ("config.json", "model.safetensors", "model.safetensors.index.json")
+        }
+        return {"model_index.json": b"{}", "transformer/model.safetensors": b"t", **own}
+
+    @staticmethod
+    def machine(home: Path, *entries: Any, files: dict[str, bytes], folder: str) -> Machine:
+        put(home / "models", {f"{folder}/{name}": data for name, data in files.items()})
+        offered = {f"{number}": entry for number, entry in enumerate(entries)}
+        return Machine(home, Catalog(offered, {}, "0")).ready()
+
+    @pytest.mark.parametrize("networks", [("vae",), ("text_encoder",), OWN])
+    def test_who_has_the_whole_model_has_it_without_them(
+        self, tmp_path: Path, files: dict[str, bytes], networks: tuple[str, ...]
+    ) -> None:
+        without = {
+            name: data
+            for name, data in files.items()
+            if not name.startswith(networks) or name.endswith("config.json")
+        }
+        less, whole = self.entry("a", *networks), self.entry("b")
+        one = self.machine(tmp_path / "1", less, files=files, folder="a")
+        bare = self.machine(tmp_path / "2", less, files=without, folder="a")
+        other = self.machine(tmp_path / "3", whole, files=files, folder="b")
+        parts = [part_of_model(entry) for entry in (less, whole)]
+        digest = one.inventory.digest_of(parts[0])
+        listed = of_listing((name, sha256(data)) for name, data in without.items())
+        assert digest == bare.inventory.digest_of(parts[0]) == listed
+        sent = one.inventory.sent(listed)
+        assert sent is not None
+        assert {file.name for file in sent.files} == without.keys()
+        held = other.inventory.holding(listed)
+        assert held is not None
+        assert held.opened.path == str(tmp_path / "3/models/b")
+        own = other.inventory.digest_of(parts[1])
+        assert own is not None
+        assert not bare.inventory.owns(own)
+        assert not one.inventory.owns(own)
+
+    def test_on_the_hub_as_well(self, tmp_path: Path) -> None:
+        less, whole = (self.entry("org/x", *networks) for networks in (self.OWN, ()))
+        digests = [part_of_model(entry).hub_digest for entry in (less, whole)]
+        assert digests[0] != digests[1]
+        for entry, held in ((less, {digests[0]}), (whole, {*digests})):
+            known = self.machine(tmp_path / entry.path, entry, files={}, folder="x").inventory
+            assert known.digests & {*digests} == held
+
+    def test_what_is_not_read_is_not_to_be_downloaded(self, tmp_path: Path) -> None:
+        files = FAMILIES["zimage"].files
+        here = {files.index: b"{}", "transformer/diffusion_pytorch_model.safetensors": b"t"}
+        needed = dict.fromkeys(files.folders, "config.json")
+        needed |= {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+        here |= {f"{folder}/{name}": b"{}" for folder, name in needed.items()}
+        snapshot = f"hub/models--org--x/snapshots/{'f' * 40}"
+        less, whole = (self.entry("org/x", *networks) for networks in (self.OWN, ()))
+        machine = self.machine(tmp_path, less, whole, files=here, folder=snapshot)
+        found = [machine.inventory.owns(part_of_model(entry).hub_digest) for entry in (less, whole)]
+        assert found == [True, False]
 
 
 class TestNeeds:

@@ -1,11 +1,12 @@
 """A model is loaded ahead of its first request only if nothing has to be downloaded for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from bot.engine import Engine
+from bot.engine.hashing import HashCache
 from bot.errors import JobFailed
 from tests.engine.factories import (
     TINY,
@@ -98,3 +99,32 @@ def test_a_file_that_is_broken_is_said(own: Engine, tmp_path: Path) -> None:
     with pytest.raises(JobFailed) as failure:
         own.preload(model("x", str(file), config="org/model"), lambda: None)
     assert failure.value.code == "model.not_safetensors"
+
+
+def test_the_first_request_hashes_nothing_any_more(
+    own: Engine, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the model's own weights nor those that replace or complete them."""
+    from safetensors.torch import load_file
+
+    whole = load_file(single_file(models_dir / TINY, tmp_path / "whole.safetensors"))
+    unet = {name: tensor for name, tensor in whole.items() if "diffusion_model" in name}
+    file = save(tmp_path / "x.safetensors", unet)
+    vae = str(models_dir / TINY / "vae")
+    entry = model("x", str(file), config=str(models_dir / TINY), vae_path=vae)
+    noted: list[str] = []
+    note = HashCache._note
+
+    def watched(self: HashCache, found: Mapping[str, str]) -> None:
+        noted.extend(found)
+        note(self, found)
+
+    monkeypatch.setattr(HashCache, "_note", watched)
+    own.preload(entry, lambda: None)
+    assert own.loaded == "x"
+    assert noted
+    noted.clear()
+    recipe = paint(own, request(model="x"), catalog([entry])).recipe
+    assert recipe.vae
+    assert recipe.parts
+    assert noted == []

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from bot.engine import Engine
-from bot.engine.hashing import HashCache
+from bot.engine.hashing import HashCache, of_listing
 from bot.engine.memory import ROOM
 from bot.engine.weights.blocks import unpacked
 from bot.errors import JobFailed
-from catalog.families import FAMILIES, TEXT_ENCODER
+from catalog.families import FAMILIES, TEXT_ENCODER, VAE
 from tests.catalog.weight_files.headers import shapes_of
 from tests.engine.factories import catalog, digests, model, paint, pair, request, resident, save
 from tests.engine.families.anima.files import authors as of_anima
@@ -31,7 +31,7 @@ READING: Final = tuple(key for key, family in FAMILIES.items() if family.encoder
 ASKED: Final = request(model="x", guidance=1.0, steps=1)
 LAYOUTS: Final = (
     *("folder", "pipeline", "file", "file of the bare model", "file with a head"),
-    *("file of llama.cpp", "inside another"),
+    *("file of llama.cpp", "file of llama.cpp in a folder", "inside another"),
 )
 QWEN3: Final = {"general.architecture": "qwen3"}
 _LLAMA: Final = (
@@ -116,6 +116,12 @@ def spelt(layout: str, folder: Path, tmp_path: Path) -> Path:
         case "file of llama.cpp":
             packed = {name: plain(tensor) for name, tensor in of_llama(tensors).items()}
             return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=QWEN3)
+        case "file of llama.cpp in a folder":
+            inside = tmp_path / "Qwen3-GGUF"
+            inside.mkdir()
+            shutil.copy(folder / TEXT_ENCODER / "config.json", inside)
+            spelt("file of llama.cpp", folder, inside)
+            return inside
         case _:
             flux = {"double_blocks.0.img_attn.qkv.weight": torch.zeros(9, 3)}
             return write(file, {**flux, **below("text_encoder.", tensors)})
@@ -172,6 +178,37 @@ def test_a_transformer_alone_takes_no_other(
     )
     assert digests(found) == digests(wanted)
     assert [part.name.rpartition("/")[2] for part in found.recipe.parts] == ["vae"]
+
+
+@pytest.mark.parametrize("family", READING)
+def test_the_models_own_is_not_needed(
+    painter: Engine, folders: Path, tmp_path: Path, family: str
+) -> None:
+    """Whether its weights are gone, broken or of a kind that is not read."""
+    folder, other = Path(shutil.copytree(folders / family, tmp_path / "own")), f"{family}-other"
+    for network in (TEXT_ENCODER, VAE):
+        for weights in (folder / network).glob("*.safetensors"):
+            weights.unlink()
+        config = folder / network / "config.json"
+        said = json.loads(config.read_text(encoding="utf-8"))
+        said["quantization_config"] = {"quant_method": "bitsandbytes"}
+        config.write_text(json.dumps(said), encoding="utf-8")
+    broken = folder / VAE / "diffusion_pytorch_model.safetensors"
+    broken.write_bytes(b"no weights at all")
+    encoder = spelt("file", folders / other, tmp_path)
+    vae = write(tmp_path / "vae.safetensors", stored(folders / family, VAE))
+    instead = {"text_encoder_path": str(encoder), "vae_path": str(vae)}
+    bare, whole, wanted = (
+        paint(painter, ASKED, catalog([model("x", str(path), family=family, **fields)]))
+        for path, fields in ((folder, instead), (folders / family, instead), (other, {}))
+    )
+    assert digests(bare) == digests(whole) == digests(wanted)
+    found = [file for end in ("json", "txt", "safetensors") for file in folder.rglob(f"*.{end}")]
+    read = [file for file in found if file != broken]
+    names = ((file, file.relative_to(folder).as_posix()) for file in read)
+    listed = [(name, hashlib.sha256(file.read_bytes()).hexdigest()) for file, name in names]
+    assert bare.recipe.checkpoint
+    assert bare.recipe.checkpoint.sha256 == of_listing(listed)
 
 
 class TestShared:
@@ -495,6 +532,44 @@ class TestFromTheHub:
         weights = [name for name in hub.fetched() if name.endswith(".safetensors")]
         vae = "vae/diffusion_pytorch_model.safetensors"
         assert sorted(weights) == sorted([f"{below}model.safetensors", vae])
+
+    def test_of_a_repository_with_several_files_one_has_to_be_named(
+        self, own: Engine, hub: Any, folders: Path
+    ) -> None:
+        files = ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B-Q8_0.gguf")
+        hub.repositories["org/gguf"] = dict.fromkeys((*files, "config.json"), b"{}")
+        path = str(folders / "zimage")
+        entry = model("x", path, family="zimage", text_encoder_path="org/gguf")
+        with pytest.raises(JobFailed) as failure:
+            paint(own, ASKED, catalog([entry]))
+        assert (failure.value.code, failure.value.params) == (
+            "model.choose_network",
+            {
+                "model": "x",
+                "field": "text_encoder_path",
+                "path": "org/gguf",
+                "files": ", ".join(files),
+            },
+        )
+        assert hub.fetched() == []
+
+    def test_a_pipelines_own_is_downloaded_only_for_who_reads_it(
+        self, own: Engine, hub: Any, painter: Engine, folders: Path, tmp_path: Path
+    ) -> None:
+        instead = {
+            "text_encoder_path": str(folders / "zimage-other" / TEXT_ENCODER),
+            "vae_path": str(folders / "zimage" / VAE),
+        }
+        fetched = []
+        for fields, same in ((instead, "zimage-other"), ({}, "zimage")):
+            hub.asked.clear()
+            entry = model("x", "org/zimage", family="zimage", **fields)
+            found = paint(own, ASKED, catalog([entry]))
+            expected = paint(painter, ASKED, catalog([model("x", same, family="zimage")]))
+            assert digests(found) == digests(expected)
+            weights = [name for name in hub.fetched() if name.endswith(".safetensors")]
+            fetched.append({name.partition("/")[0] for name in weights})
+        assert fetched == [{"transformer"}, {TEXT_ENCODER, VAE}]
 
     def test_nothing_is_loaded_ahead_while_it_is_not_here(
         self, own: Engine, hub: Any, folders: Path

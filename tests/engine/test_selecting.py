@@ -1,0 +1,59 @@
+"""Which files stand for a network that replaces a model's own, by their names."""
+
+from typing import Any
+
+import pytest
+
+from bot.engine.selecting import Unfit, replacing_files
+
+ENCODER = ("text_encoder", "model")
+QUANTS = ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B-Q8_0.gguf")
+DEEP = "split_files/text_encoders/qwen_3_4b.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("config.json", "model.safetensors", *QUANTS), ("config.json", "model.safetensors")),
+        (("config.json", "odd.safetensors"), ("config.json", "odd.safetensors")),
+        (("config.json", "README.md", QUANTS[0]), QUANTS[:1]),
+        ((QUANTS[0], DEEP), QUANTS[:1]),
+        (
+            ("config.json", "text_encoder/config.json", "text_encoder/model.safetensors"),
+            ("text_encoder/config.json", "text_encoder/model.safetensors"),
+        ),
+    ],
+)
+def test_the_files_are_those_of_a_layout_or_the_only_one(
+    names: tuple[str, ...], chosen: tuple[str, ...]
+) -> None:
+    assert replacing_files(names, *ENCODER, half=True) == chosen
+
+
+def refused(*names: str, network: str = "text_encoder", base: str = "model") -> Any:
+    with pytest.raises(Unfit) as refusal:
+        replacing_files(names, network, base, half=True)
+    return refusal.value.codes, refusal.value.params
+
+
+@pytest.mark.parametrize("beside", [(), ("config.json",), ("README.md", DEEP)])
+def test_of_several_files_none_is_guessed(beside: tuple[str, ...]) -> None:
+    wanted = {"field": "text_encoder_path", "files": ", ".join(QUANTS)}
+    assert refused(*QUANTS, *beside) == (("model.choose_network",), wanted)
+
+
+def test_files_in_folders_are_named_those_of_the_network_first() -> None:
+    other = "split_files/diffusion_models/z_image.safetensors"
+    assert refused(other, DEEP, "README.md") == (
+        ("model.choose_network",),
+        {"field": "text_encoder_path", "files": f"{DEEP}, {other}"},
+    )
+    vae = "split_files/vae/ae.safetensors"
+    found = refused(other, DEEP, vae, network="vae", base="diffusion_pytorch_model")
+    assert found[1] == {"field": "vae_path", "files": f"{vae}, {other}, {DEEP}"}
+
+
+def test_what_has_no_weights_says_so() -> None:
+    assert refused("config.json", "model.bin") == (("model.no_safetensors",), {})
+    pipeline = ("text_encoder/config.json", "transformer/model.safetensors")
+    assert refused(*pipeline) == (("model.incomplete",), {"part": "text_encoder"})
