@@ -9,14 +9,14 @@ from catalog.disk import is_file, is_scarce
 from catalog.families import VAE, Family, of_architecture, of_repository
 from catalog.families.stated import NOTHING
 from catalog.headers import HeaderCache
-from catalog.locate import Location, locate, weight_file
+from catalog.locate import Location, locate, network_files, weight_file
 from catalog.schema import ModelEntry
 from catalog.schema.model import names_of
 from catalog.unfit import Unfit, undecided
 from catalog.unread import NotReadYet
 from catalog.weight_files import CheckpointFacts, HeaderError, Refusal, encoders
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, FolderFacts, NetworkFacts, configurations
+from catalog.weight_files.pipeline import INDEXES, FolderFacts, NetworkFacts
 from catalog.weight_files.refusal import unreadable_weights
 
 
@@ -95,7 +95,7 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
                 yield found
         for network, path in model.replaced.items():
             with _unjudged_if_unreadable():
-                yield from filter(None, _files_of(network, locate(path, models_dir)))
+                yield from filter(None, network_files(network, locate(path, models_dir)))
 
 
 def replacements_of(
@@ -154,7 +154,7 @@ def _unfit_network(
     place = locate(path, models_dir).settled()
     judge = _unfit_vae if network == VAE else _unfit_encoder
     with _unjudged_if_unreadable():
-        config, weights = _files_of(network, place)
+        config, weights = network_files(network, place)
         facts = headers.checkpoint(weights) if weights else None
         if refusal := judge(model, facts, config, headers):
             return Unfit(
@@ -215,18 +215,6 @@ def _unread(facts: CheckpointFacts | None, said: NetworkFacts, usual: str) -> Re
     reason = (facts.quantised if facts else None) or said.quantised
     what = facts.what if facts else said.what or usual
     return unreadable_weights(what, reason) if reason else None
-
-
-def _files_of(network: str, place: Location) -> tuple[Path | None, Path | None]:
-    """The configuration and the one weight file of a network, each as far as it is here.
-
-    Raises OSError.
-    """
-    if place.path and place.kind != "file":
-        for name in configurations(network):
-            if is_file(config := place.path / name):
-                return config, weight_file(Location("folder", config.parent), None)
-    return None, checkpoint_file(place, None)
 
 
 @contextlib.contextmanager

@@ -256,7 +256,7 @@ def test_one_that_an_entry_names_is_no_model_and_no_problem(home: Home) -> None:
     ("path", "said"),
     [
         ("gone.safetensors", "text_encoder_path '{}/gone.safetensors' does not exist"),
-        ("e", "text_encoder_path '{}/e' contains no config.json: it is not in diffusers layout"),
+        ("e", "text_encoder_path '{}/e' contains no config.json and no whole .safetensors or"),
         ("broken.gguf", "text_encoder_path '{}/broken.gguf' cannot be read: it does not begin"),
     ],
 )
