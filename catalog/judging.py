@@ -9,14 +9,15 @@ from catalog.disk import is_file, is_scarce
 from catalog.families import VAE, Family, of_architecture, of_repository
 from catalog.families.stated import NOTHING
 from catalog.headers import HeaderCache
-from catalog.locate import Location, locate, weight_file
+from catalog.locate import Location, locate, network_files, weight_file
 from catalog.schema import ModelEntry
 from catalog.schema.model import names_of
 from catalog.unfit import Unfit, undecided
 from catalog.unread import NotReadYet
 from catalog.weight_files import CheckpointFacts, HeaderError, Refusal, encoders
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, FolderFacts, configurations
+from catalog.weight_files.pipeline import INDEXES, FolderFacts, NetworkFacts
+from catalog.weight_files.refusal import unreadable_weights
 
 
 def unfit_models(
@@ -94,7 +95,7 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
                 yield found
         for network, path in model.replaced.items():
             with _unjudged_if_unreadable():
-                yield from filter(None, _files_of(network, locate(path, models_dir)))
+                yield from filter(None, network_files(network, locate(path, models_dir)))
 
 
 def replacements_of(
@@ -148,58 +149,72 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
 def _unfit_network(
     model: ModelEntry, network: str, path: str, models_dir: Path, headers: HeaderCache
 ) -> Unfit | None:
-    """Why what is at `path` is no such network for the model, by its weights and its
-    configuration."""
+    """Why what is at `path` is no such network for the model or cannot be read, by its weights and
+    its configuration."""
     place = locate(path, models_dir).settled()
-    judge = _other_vae if network == VAE else _other_encoder
+    judge = _unfit_vae if network == VAE else _unfit_encoder
     with _unjudged_if_unreadable():
-        config, weights = _files_of(network, place)
-        if what := judge(model.family, config, weights, headers):
-            name = weights.name if weights and not config else _name(place, path)
-            if network == VAE:
-                advice = f"vae_path of {model.key} must be a VAE for {model.family.name}"
-                refusal = Refusal(what, f"{advice}, or left out if the model has its own")
-                return Unfit(name, refusal, vae_for=model.family)
-            needed = f"{model.family.encoder} for {model.family.name}"
-            advice = f"text_encoder_path of {model.key} must be {needed}"
-            refusal = Refusal(what, f"{advice}, or left out for the usual one")
-            return Unfit(name, refusal, encoder_for=model.family)
+        config, weights = network_files(network, place)
+        facts = headers.checkpoint(weights) if weights else None
+        if refusal := judge(model, facts, config, headers):
+            return Unfit(
+                file=weights.name if weights and not config else _name(place, path),
+                refusal=refusal,
+                vae_for=model.family if network == VAE else None,
+                encoder_for=model.family if network != VAE else None,
+            )
     return None
 
 
-def _other_vae(
-    family: Family, config: Path | None, weights: Path | None, headers: HeaderCache
-) -> str:
-    """What the files are, if no VAE of the family."""
-    if weights and (facts := headers.checkpoint(weights)).vae != family.vae:
-        return facts.what
-    said = headers.autoencoder(config).what if config else ""
-    return "" if said == family.vae else said
+def _unfit_vae(
+    model: ModelEntry, facts: CheckpointFacts | None, config: Path | None, headers: HeaderCache
+) -> Refusal | None:
+    """Why that is no VAE for the model or cannot be read.
 
-
-def _other_encoder(
-    family: Family, config: Path | None, weights: Path | None, headers: HeaderCache
-) -> str:
-    """What the files are, if no text encoder of the family. Whether one of an unknown size is as
-    wide as the model's own, the engine finds out."""
-    usual = {encoders.QWEN3, family.encoder}
-    facts = headers.checkpoint(weights) if weights else None
-    if facts and not (facts.encoder and facts.encoder.name in usual):
-        return facts.what
-    said = headers.encoder(config).what if config else ""
-    return "" if said in {encoders.kind(str(name)) for name in usual} else said
-
-
-def _files_of(network: str, place: Location) -> tuple[Path | None, Path | None]:
-    """The configuration and the one weight file of a network, each as far as it is here.
-
-    Raises OSError.
+    facts: what its weights say. config: its configuration.
     """
-    if place.path and place.kind != "file":
-        for name in configurations(network):
-            if is_file(config := place.path / name):
-                return config, weight_file(Location("folder", config.parent), None)
-    return None, checkpoint_file(place, None)
+    usual = model.family.vae
+    advice = (
+        f"vae_path of {model.key} must be a VAE for {model.family.name}, or left out if the model"
+        " has its own"
+    )
+    if facts and facts.vae != usual:
+        return Refusal(facts.what, advice)
+    said = headers.autoencoder(config) if config else NetworkFacts()
+    if said.what not in {"", usual}:
+        return Refusal(said.what, advice)
+    return _unread(facts, said, usual)
+
+
+def _unfit_encoder(
+    model: ModelEntry, facts: CheckpointFacts | None, config: Path | None, headers: HeaderCache
+) -> Refusal | None:
+    """Why that is no text encoder for the model or cannot be read. Whether one of an unknown size
+    is as wide as the model's own, the engine finds out.
+
+    facts: what its weights say. config: its configuration.
+    """
+    usual = str(model.family.encoder)
+    advice = (
+        f"text_encoder_path of {model.key} must be {usual} for {model.family.name}, or left out for"
+        " the usual one"
+    )
+    if facts and not (facts.encoder and facts.encoder.name in {usual, encoders.QWEN3}):
+        return Refusal(facts.what, advice)
+    said = headers.encoder(config) if config else NetworkFacts()
+    if said.what not in {"", encoders.kind(usual), encoders.kind(encoders.QWEN3)}:
+        return Refusal(said.what, advice)
+    return _unread(facts, said, encoders.kind(usual))
+
+
+def _unread(facts: CheckpointFacts | None, said: NetworkFacts, usual: str) -> Refusal | None:
+    """Why the weights of a network that is the right one cannot be read.
+
+    usual: what it is, where nothing says.
+    """
+    reason = (facts.quantised if facts else None) or said.quantised
+    what = facts.what if facts else said.what or usual
+    return unreadable_weights(what, reason) if reason else None
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reas
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, configurations, folder_facts
+from catalog.weight_files.pipeline import INDEXES, NETWORK, configurations, folder_facts
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -23,6 +23,8 @@ Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "un
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MAX_REF_BYTES = 256
+_SHARD: Final = re.compile(r"(.+)-(\d{1,6})-of-(\d{1,6})(.*)\.safetensors", re.IGNORECASE)
+"""Name of one of several files with the weights of a network: its number, and of how many."""
 _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 """What the weight files of everything but models end in."""
 
@@ -173,13 +175,54 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     others = []
     if isinstance(entry, ModelEntry):
         single = weights.kind == "file" or entry.weight_name is not None
-        needed = [*entry.replaced.values(), *(entry.completing if single else ())]
-        others = [locate(path, models_dir) for path in dict.fromkeys(needed)]
+        others = [_locate_network(*each, models_dir) for each in entry.replaced.items()]
+        others += [locate(path, models_dir) for path in (entry.completing if single else ())]
     for kind in ("unreadable", "missing", "download"):
         for found in (weights, *others):
             if found.kind == kind:
                 return found
     return weights
+
+
+def _locate_network(network: str, path: str, models_dir: Path) -> Location:
+    """What the `path` of a network that replaces a model's own refers to: a repository of which
+    only other files are here has yet to be downloaded. Never raises."""
+    place = locate(path, models_dir)
+    if place.kind not in {"folder", "cached"}:
+        return place
+    try:
+        config, weights = network_files(network, place)
+        here = weights is not None or (config is not None and _whole(names_in(config.parent)))
+    except OSError as error:
+        return Location("unreadable", error=error)
+    return place if here or place.kind == "folder" else Location("download")
+
+
+def _whole(names: Iterable[str]) -> bool:
+    """Whether a file with all weights of a network, or every shard of one, is among `names`."""
+    shards: dict[tuple[str, str, int], set[int]] = {}
+    for name in names:
+        if match := _SHARD.fullmatch(name):
+            before, number, count, after = match.groups()
+            shards.setdefault((before, after, int(count)), set()).add(int(number))
+        elif name.lower().endswith(MODEL_SUFFIXES):
+            return True
+    return any(len(numbers) >= count for (_, _, count), numbers in shards.items())
+
+
+def network_files(network: str, place: Location) -> tuple[Path | None, Path | None]:
+    """The configuration and the one weight file of a network that replaces a model's own, each as
+    far as it is here; no weight file where they are in shards.
+
+    Raises OSError.
+    """
+    if place.kind == "file" or place.path is None:
+        return None, place.path
+    configs = (place.path / name for name in configurations(network))
+    config = next((file for file in configs if is_file(file)), None)
+    folder = Location("folder", config.parent if config else place.path)
+    weights = weight_file(folder, None, MODEL_SUFFIXES)
+    return config, None if weights and _SHARD.fullmatch(weights.name) else weights
 
 
 def weight_file(
@@ -256,10 +299,10 @@ def _problems_of(
             if not is_absent(error):
                 raise
     for network, path in entry.replaced.items():
-        name, place = f"{network}_path", locate(path, models_dir)
+        name, place = f"{network}_path", _locate_network(network, path, models_dir)
         problems += _problems_of_path(name, path, models_dir, place, None)
         if place.kind == "folder" and place.path:
-            problems += _problems_of_layout(name, place.path, *configurations(network))
+            problems += _problems_of_network(name, network, place)
     if entry.config:
         config = locate(entry.config, models_dir)
         if config.error:
@@ -315,6 +358,21 @@ def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> 
     if any(is_file(folder / name) for name in (needed, *others)):
         return []
     return [f"{field} {str(folder)!r} contains no {needed}: it is not in diffusers layout"]
+
+
+def _problems_of_network(field: str, network: str, place: Location) -> list[str]:
+    """place: the folder that the field names."""
+    config, weights = network_files(network, place)
+    if weights:
+        return _problems_of_file(field, weights)
+    if config or not place.path:
+        return []
+    folder = str(place.path)
+    files = of_one_kind(names_in(place.path), MODEL_SUFFIXES)
+    if len(files) > 1:
+        return [f"{field} must name one of the files in {folder!r}: {', '.join(files[:5])}"]
+    kinds = " or ".join(MODEL_SUFFIXES)
+    return [f"{field} {folder!r} contains no {NETWORK} and no whole {kinds} file"]
 
 
 def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:

@@ -13,8 +13,8 @@ class Unfit:
 
     file: name of the file or folder. undecided: the family that it is certainly of, if only which
     of its variants it is has to be said; else None. vae_for: the family of the model, if only the
-    VAE that its entry names is none of it; the file is then that VAE's. encoder_for: the same for
-    its text encoder.
+    VAE that its entry names is none of it, or cannot be read; the file is then that VAE's.
+    encoder_for: the same for its text encoder.
     """
 
     file: str
@@ -27,6 +27,11 @@ class Unfit:
     def what(self) -> str:
         """What the file is, a noun phrase without an article."""
         return self.refusal.what
+
+    @property
+    def unread(self) -> str:
+        """Why the weights in the file cannot be read, a clause; "" if they can."""
+        return self.refusal.unread
 
     @property
     def family(self) -> Family | None:

@@ -21,7 +21,7 @@ from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
 from catalog.weight_files.parts import OF_ENCODERS, model_kind
 from catalog.weight_files.prediction import UnknownTraining
-from catalog.weight_files.refusal import Refusal, unclear_training, unreadable_weights
+from catalog.weight_files.refusal import READ, Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.stated import in_metadata
 from catalog.weight_files.unet import unet
 from catalog.weight_files.unsupported import unsupported_kind
@@ -31,7 +31,7 @@ EMBEDDING: Final = "textual inversion"
 EMA_ALONE: Final = "checkpoint with nothing but running averages (model_ema) of its denoiser"
 
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
-_NAME: Final = "name it as {} of a model in models.toml instead"
+_NAME: Final = "name {} as {} of a model in models.toml instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class CheckpointFacts:
         it lacks of text encoders and VAE comes with the configuration that completes it.
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
     refusal: why it cannot be used whatever its entry says; None if it can.
+    quantised: why its weights cannot be read, whatever it is; None if they can.
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
     encoder: the Qwen3 that is in it; None if there is none.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
@@ -55,6 +56,7 @@ class CheckpointFacts:
     model: str = ""
     config: str = ""
     refusal: Refusal | None = None
+    quantised: str | None = None
     vae: str = ""
     encoder: TextEncoder | None = None
     prediction: str | None = None
@@ -88,18 +90,20 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     title = header.metadata.get("ss_output_name", "")
     shapes = header.shapes
     found = None if _is_adapter(shapes) else _denoiser(shapes)
+    quantised = quantisation.refusal(header, file)
     if found is None:
-        what, advice = _other(shapes, header.metadata)
+        named = f"a version of it {READ}" if quantised else "it"
+        what, advice = _other(shapes, header.metadata, named)
         return CheckpointFacts(
             what,
             refusal=Refusal(what, advice),
+            quantised=quantised,
             vae=autoencoder(shapes),
             encoder=encoders.text_encoder(shapes, header.metadata),
             title=title,
         )
     model, what, config = found
-    reason = quantisation.refusal(header, file)
-    refusal = unreadable_weights(what, reason) if reason else None
+    refusal = unreadable_weights(what, quantised) if quantised else None
     if not _encoders_fit(model, shapes):
         refusal = Refusal(f"{what} with incomplete or unknown text encoders")
     prediction, unclear = None, None
@@ -113,6 +117,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         model=model,
         config=config,
         refusal=refusal,
+        quantised=quantised,
         vae=autoencoder(shapes),
         encoder=encoders.text_encoder(shapes, header.metadata),
         prediction=prediction,
@@ -147,8 +152,11 @@ def _encoders_fit(model: str, shapes: Shapes) -> bool:
     )
 
 
-def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
-    """What a file that is no such checkpoint is, and what its owner can do with it."""
+def _other(shapes: Shapes, metadata: Mapping[str, str], named: str) -> tuple[str, str]:
+    """What a file that is no such checkpoint is, and what its owner can do with it.
+
+    named: what an entry is to name where the file is a network of a model.
+    """
     if (kind := unsupported_kind(shapes, {})) and kind != "checkpoint":
         return kind, INSTEAD
     if _is_adapter(shapes):
@@ -160,9 +168,9 @@ def _other(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, str]:
     what = model_kind(shapes, metadata)
     what = what or (EMBEDDING if _is_embedding(shapes) else UNKNOWN_MODEL)
     if what in USABLE:
-        return what, _NAME.format("vae_path")
+        return what, _NAME.format(named, "vae_path")
     if what in map(encoders.kind, encoders.USABLE):
-        return what, _NAME.format("text_encoder_path")
+        return what, _NAME.format(named, "text_encoder_path")
     return what, INSTEAD
 
 

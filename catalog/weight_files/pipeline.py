@@ -239,10 +239,15 @@ def unet_of(config: Mapping[str, Any]) -> UNetFacts:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """What the configuration of a network says: what it is, "" if nothing; of a VAE as in
-    `autoencoders`, of a text encoder as in `encoders.kind`."""
+    """What the configuration of a network says.
+
+    what: what it is, "" if nothing; of a VAE as in `autoencoders`, of a text encoder as in
+        `encoders.kind`.
+    quantised: why its weights cannot be read; None if they can, as far as it tells.
+    """
 
     what: str = ""
+    quantised: str | None = None
 
 
 def autoencoder_facts(file: Path) -> NetworkFacts:
@@ -257,7 +262,8 @@ def encoder_facts(file: Path) -> NetworkFacts:
 
 def _network(file: Path, judge: Callable[[Mapping[str, Any]], str]) -> NetworkFacts:
     try:
-        return NetworkFacts(judge(read_configuration(file)))
+        config = read_configuration(file)
+        return NetworkFacts(judge(config), quantisation.config_refusal(config))
     except ConfigurationError as error:
         return NetworkFacts(f"folder that cannot be read ({error})")
 

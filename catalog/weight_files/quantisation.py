@@ -118,7 +118,7 @@ def check_format(raw: bytes, where: str) -> None:
 def refusal(header: Header, file: Path | None = None) -> str | None:
     """Why the weights of a file with this header cannot be read; None if they can.
 
-    The reason completes "not offered: …", as in `catalog.misfit`. file: the one with this header,
+    The reason is a clause after "its weights cannot be read: …". file: the one with this header,
     in which layers may name their formats, as ComfyUI writes them. Raises OSError.
     """
     try:
@@ -126,14 +126,14 @@ def refusal(header: Header, file: Path | None = None) -> str | None:
             _check_marks(header, file)
         scales_of(header)
     except UnknownQuantisation as error:
-        return f"its weights cannot be read: {error}"
+        return str(error)
     return None
 
 
 def _check_marks(header: Header, file: Path) -> None:
     """Check the formats that layers name in texts beside them: types alone do not tell mxfp8, or
     int8 with convrot, from others."""
-    marks = sorted((header.starts[name], name) for name in header.shapes if name.endswith(MARK))
+    marks = sorted((start, name) for name, start in header.starts.items() if name.endswith(MARK))
     if not marks:
         return
     with file.open("rb") as opened:
@@ -145,13 +145,13 @@ def _check_marks(header: Header, file: Path) -> None:
 
 
 def config_refusal(config: Mapping[str, Any]) -> str | None:
-    """Why the weights that belong to a network's `config.json` cannot be read; None if they can."""
+    """The same of the weights that belong to a network's `config.json`."""
     said = config.get(CONFIG)
     if said is None:
         return None
     method = said.get("quant_method") if isinstance(said, dict) else None
     kind = clean_line(str(method or "an unnamed method"), 60)
-    return f"its weights cannot be read: they are quantised with {kind} ({CONFIG})"
+    return f"they are quantised with {kind} ({CONFIG})"
 
 
 def _check_packings(header: Header) -> None:

@@ -14,13 +14,17 @@ class Refusal:
     advice: what its owner can do about it, "" if there is nothing.
     of_training: whether it is a checkpoint of which only the training is unclear; an entry that
         states its `prediction` settles that.
-    of_weights: whether it is a checkpoint whose weights are in a format that cannot be read.
+    unread: why its weights cannot be read, if they are in a format that is not; else "".
     """
 
     what: str
     advice: str = INSTEAD
     of_training: bool = False
-    of_weights: bool = False
+    unread: str = ""
+
+
+READ: Final = "in fp16, bf16, fp8, or one of the GGUF types that are read"
+"""What to use instead of weights that cannot be read."""
 
 
 def unclear_training(what: str, reason: str) -> Refusal:
@@ -33,12 +37,12 @@ def unclear_training(what: str, reason: str) -> Refusal:
 
 
 def unreadable_weights(what: str, reason: str) -> Refusal:
-    """The refusal of a checkpoint or model whose weights cannot be read.
+    """The refusal of a model, or of one of its networks, whose weights cannot be read.
 
     what: a noun phrase. reason: a clause, from `quantisation`.
     """
-    advice = "use a version of it in fp16, bf16, fp8, or one of the GGUF types that are read"
-    return Refusal(f"{what} ({reason})", advice, of_weights=True)
+    said = f"{what} (its weights cannot be read: {reason})"
+    return Refusal(said, f"use a version of it {READ}", unread=reason)
 
 
 _SPELT_OUT: Final = frozenset(("SDXL", "SD", "SSD-1B", "SVD", "LTX", "LLM"))

@@ -10,10 +10,11 @@ import pytest
 from catalog import LiveCatalog
 from catalog.families import FAMILIES
 from catalog.families.encoders import QWEN3_06B, QWEN3_4B
+from catalog.weight_files.gguf import BLOCKS
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.test_judging import LORA, SDXL_UNET, put
 from tests.catalog.test_vaes import MODEL_OF
-from tests.gguf_files import written
+from tests.gguf_files import SIZES, written
 
 WIDTHS = {QWEN3_4B: 2560, QWEN3_06B: 1024, "Qwen3-8B": 4096}
 READING = tuple(key for key, family in FAMILIES.items() if family.encoder)
@@ -132,6 +133,62 @@ def test_its_configuration_is_judged_as_well(home: Home, config: Any, what: str)
         assert said.partition(";")[0] == (f"e is {article} {what}" if what else "")
 
 
+ADVICE = "use a version of it in fp16, bf16, fp8, or one of the GGUF types that are read"
+
+
+@pytest.mark.parametrize("layout", ["file", "folder"])
+def test_one_that_is_quantised_in_a_way_that_is_not_read_is_refused(
+    home: Home, layout: str
+) -> None:
+    path = "e" if layout == "folder" else "e.safetensors"
+    file = "e/m.safetensors" if layout == "folder" else path
+    nvfp4 = {"model.layers.0.mlp.gate_proj.weight_scale_2": [1]}
+    put(home, file, {**shapes_of(QWEN3_4B), **nvfp4})
+    if layout == "folder":
+        home.put(home.models_dir / "e/config.json", json.dumps(config_of(QWEN3_4B)).encode())
+    assert unfit_encoder(home, "zimage", path) == (
+        f"{path} is a text encoder (Qwen3-4B) (its weights cannot be read: they are quantised with"
+        f" NVFP4 (model.layers.0.mlp.gate_proj.weight_scale_2)); {ADVICE}"
+    )
+    # One of another model is called that first.
+    put(home, file, {**shapes_of(QWEN3_06B), **nvfp4})
+    assert "must be Qwen3-4B" in unfit_encoder(home, "zimage", path)
+
+
+@pytest.mark.parametrize("name", ["IQ4_XS", "IQ4_NL", "Q3_K", "Q2_K"])
+def test_one_packed_in_a_way_that_is_not_read_is_refused(home: Home, name: str) -> None:
+    numbers, size = SIZES[name]
+    gate = {"blk.0.ffn_gate.weight": (name, (1, numbers), bytes(size))}
+    written(home.models_dir / "e.gguf", {**packed(QWEN3_4B), **gate})
+    assert unfit_encoder(home, "zimage", "e.gguf") == (
+        "e.gguf is a text encoder (Qwen3-4B) (its weights cannot be read: blk.0.ffn_gate.weight is"
+        f" of type {name}; known are {', '.join(BLOCKS)}); {ADVICE}"
+    )
+
+
+@pytest.mark.parametrize("said", [{}, config_of(QWEN3_4B)])
+def test_one_whose_configuration_names_a_quantisation_is_refused(
+    home: Home, said: dict[str, Any]
+) -> None:
+    config = {**said, "quantization_config": {"quant_method": "bitsandbytes"}}
+    home.put(home.models_dir / "e/config.json", json.dumps(config).encode())
+    assert unfit_encoder(home, "zimage", "e") == (
+        "e is a text encoder (Qwen3-4B) (its weights cannot be read: they are quantised with"
+        f" bitsandbytes (quantization_config)); {ADVICE}"
+    )
+
+
+def test_one_among_the_checkpoints_that_is_not_read_is_not_to_be_named(home: Home) -> None:
+    nvfp4 = {"model.layers.0.mlp.gate_proj.weight_scale_2": [1]}
+    put(home, "checkpoints/qwen.safetensors", {**shapes_of(QWEN3_4B), **nvfp4})
+    home.write(ONE_MODEL)
+    assert str(home.read().unfit_models["qwen"]) == (
+        "qwen.safetensors is a text encoder (Qwen3-4B); name a version of it in fp16, bf16, fp8, or"
+        " one of the GGUF types that are read as text_encoder_path of a model in models.toml"
+        " instead"
+    )
+
+
 def test_what_is_no_text_encoder_is_refused_by_name(home: Home) -> None:
     put(home, "lora.safetensors", LORA)
     put(home, "gemma.safetensors", {"model.embed_tokens.weight": [1, 2560]})
@@ -199,7 +256,7 @@ def test_one_that_an_entry_names_is_no_model_and_no_problem(home: Home) -> None:
     ("path", "said"),
     [
         ("gone.safetensors", "text_encoder_path '{}/gone.safetensors' does not exist"),
-        ("e", "text_encoder_path '{}/e' contains no config.json: it is not in diffusers layout"),
+        ("e", "text_encoder_path '{}/e' contains no config.json and no whole .safetensors or"),
         ("broken.gguf", "text_encoder_path '{}/broken.gguf' cannot be read: it does not begin"),
     ],
 )

@@ -105,6 +105,24 @@ def test_a_vae_or_configuration_that_cannot_be_looked_at_is_said(home: Home) -> 
     assert problem == "vae_path 'vae.safetensors' cannot be read: Permission denied"
 
 
+@pytest.mark.parametrize("name", ["EIO", "EACCES"])
+@pytest.mark.parametrize("path", ["own", "org/own"])
+def test_a_folder_of_a_vae_that_cannot_be_looked_at_is_said(
+    home: Home, path: str, name: str
+) -> None:
+    home.put(home.models_dir / "base/model_index.json", b"{}")
+    folder = home.models_dir / {"org/own": "hub/models--org--own/snapshots/abc"}.get(path, path)
+    home.put(folder / "vae/config.json", b"{}")
+    home.put(folder / "vae/model.safetensors", checkpoint_bytes())
+    entry = ModelEntry(key="x", name="X", path="base", vae_path=path)
+    assert locate_entry(entry, home.models_dir).available
+    for calls in ((), ("listdir", "scandir")):
+        with failing(folder / "vae", name, *calls):
+            assert locate_entry(entry, home.models_dir).kind == "unreadable"
+            (problem,) = problems_of(entry, home.models_dir)
+        assert problem.startswith(f"vae_path '{path}' cannot be read: ")
+
+
 @pytest.mark.parametrize("name", ["EMFILE", "EIO", "ESTALE"])
 @pytest.mark.parametrize(
     "looked_at", ["packs", "checkpoints", "loras", "loras/peft", "embeddings", "vae.safetensors"]

@@ -95,6 +95,25 @@ def test_the_configuration_of_a_vae_is_judged_as_well(home: Home, config: Any, w
         assert said.partition(";")[0] == (f"v is a {what}" if what else "")
 
 
+def test_a_vae_whose_weights_are_not_read_is_refused(home: Home) -> None:
+    advice = "use a version of it in fp16, bf16, fp8, or one of the GGUF types that are read"
+    absmax = {"decoder.conv_in.weight.absmax": [1]}
+    put(home, "v.safetensors", {**VAES[KL_16], **absmax})
+    assert unfit_vae(home, "zimage", "v.safetensors") == (
+        f"v.safetensors is a {KL_16} (its weights cannot be read: they are quantised with"
+        f" bitsandbytes (4 bits) (decoder.conv_in.weight.absmax)); {advice}"
+    )
+    for said in ({}, CONFIGS[KL_16]):
+        config = {**said, "quantization_config": {"quant_method": "nf4"}}
+        home.put(home.models_dir / "v/config.json", json.dumps(config).encode())
+        assert unfit_vae(home, "zimage", "v") == (
+            f"v is a {KL_16} (its weights cannot be read: they are quantised with nf4"
+            f" (quantization_config)); {advice}"
+        )
+    # One of another family is called that first.
+    assert "must be a VAE for FLUX.2" in unfit_vae(home, "flux2", "v.safetensors")
+
+
 def test_a_vae_that_changes_is_judged_again(home: Home) -> None:
     config = home.models_dir / "v/config.json"
     home.put(config, json.dumps(CONFIGS[KL_16]).encode())

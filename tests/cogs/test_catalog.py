@@ -13,6 +13,7 @@ from catalog import Catalog, ModelEntry, Unfit
 from catalog.families.zimage import ZIMAGE
 from catalog.unfit import undecided
 from catalog.weight_files import Refusal
+from catalog.weight_files.refusal import unreadable_weights
 from cogs.browsing import Browsing
 from tests.catalog.fixed import fixed
 from tests.chat.found import found_here
@@ -33,6 +34,9 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     entries.append(ModelEntry(key="zi", name="Zi", path="builtin:ink.safetensors"))
     entries.append(ModelEntry(key="vae", name="Vae", path="builtin:ink.safetensors"))
     entries.append(ModelEntry(key="enc", name="Wrong", path="builtin:ink.safetensors"))
+    entries.append(ModelEntry(key="vae4", name="Vae 4", path="builtin:ink.safetensors"))
+    entries.append(ModelEntry(key="enc4", name="Wrong 4", path="builtin:ink.safetensors"))
+    unread = unreadable_weights("text encoder (Qwen3-4B)", "x_y is of type IQ4_XS")
     unfit = Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))
     catalog = Catalog(
         {entry.key: entry for entry in entries},
@@ -43,6 +47,8 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
             "adult": unfit,
             "vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
             "enc": Unfit("e.safetensors", Refusal("text encoder (T5)"), encoder_for=ZIMAGE),
+            "vae4": Unfit("v.safetensors", unread, vae_for=ZIMAGE),
+            "enc4": Unfit("e.gguf", unread, encoder_for=ZIMAGE),
             "zi": undecided("zi.safetensors", ZIMAGE, "[models.zi]"),
         },
     )
@@ -56,11 +62,14 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         loaded_adapters=lambda: (),
     )
     interaction = cast("Any", SimpleNamespace(extras=found_here()))
-    view, files = await browsing.page(interaction, Shelf.MODELS, Filter(), 0)
-    texts = [str(getattr(item, "content", "")) for item in view.walk_children()]
-    cards = [text.splitlines() for text in texts if text.startswith("### ")]
+    cards, pictures = [], []
+    for page in (0, 1):
+        view, files = await browsing.page(interaction, Shelf.MODELS, Filter(), page)
+        pictures += files
+        texts = [str(getattr(item, "content", "")) for item in view.walk_children()]
+        cards += [text.splitlines() for text in texts if text.startswith("### ")]
     assert [card[0] for card in cards] == [
-        *("### Demo", "### A file", "### Zi", "### Vae", "### Wrong"),
+        *("### Demo", "### A file", "### Zi", "### Vae", "### Wrong", "### Vae 4", "### Wrong 4"),
     ]
     assert cards[1][1] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
     assert cards[2][1] == (
@@ -70,4 +79,6 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     assert (
         cards[4][1] == "`enc` · ⚠ its text encoder can't be used: text encoder (T5), not Qwen3-4B"
     )
-    assert files == []
+    assert cards[5][1] == "`vae4` · ⚠ can't read its VAE: x\\_y is of type IQ4\\_XS"
+    assert cards[6][1] == "`enc4` · ⚠ can't read its text encoder: x\\_y is of type IQ4\\_XS"
+    assert pictures == []

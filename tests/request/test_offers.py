@@ -10,6 +10,7 @@ from catalog import Catalog, ModelEntry, Unfit, WildcardFile, Wildcards
 from catalog.families.zimage import ZIMAGE
 from catalog.unfit import undecided
 from catalog.weight_files import Refusal
+from catalog.weight_files.refusal import unreadable_weights
 from tests.store.factories import request
 
 
@@ -82,6 +83,55 @@ def test_a_model_whose_entry_names_another_vae_is_refused_for_that(
     said = Texts.read().speaker(language)(error.code, **error.params)
     assert (said.startswith(start), said.endswith(end)) == (True, True)
     assert "VAE of FLUX.2" in said
+
+
+@pytest.mark.parametrize(
+    ("language", "network", "said"),
+    [
+        (
+            "en-US",
+            "text_encoder",
+            "I can't read the weights of the text encoder of z: they are quantised with NVFP4. The"
+            " bot's owner can set text_encoder_path to a version in fp16, bf16, or fp8, or leave it"
+            " out.",
+        ),
+        (
+            "en-US",
+            "vae",
+            "I can't read the weights of the VAE of z: they are quantised with NVFP4. The bot's"
+            " owner can set vae_path to a version in fp16, bf16, or fp8, or leave it out.",
+        ),
+        (
+            "de",
+            "text_encoder",
+            "Die Gewichte des Text-Encoders von z kann ich nicht lesen: they are quantised with"
+            " NVFP4. Der Betreiber kann text_encoder_path auf eine Fassung in fp16, bf16 oder fp8"
+            " setzen oder weglassen.",
+        ),
+        (
+            "fr",
+            "vae",
+            "Je ne sais pas lire les poids du VAE de z\N{NO-BREAK SPACE}: they are quantised with"
+            " NVFP4. Le propriétaire peut indiquer une version en fp16, bf16 ou fp8 dans vae_path,"
+            " ou retirer vae_path.",
+        ),
+    ],
+)
+def test_a_model_whose_entry_names_a_network_that_is_not_read_is_refused_for_that(
+    language: str, network: str, said: str
+) -> None:
+    entry = ModelEntry(key="z", name="Z", path="checkpoints/z.safetensors", family=ZIMAGE)
+    unread = unreadable_weights("text encoder (Qwen3-4B)", "they are quantised with NVFP4")
+    unfit = {
+        "text_encoder": Unfit("e.safetensors", unread, encoder_for=ZIMAGE),
+        "vae": Unfit("v.safetensors", unread, vae_for=ZIMAGE),
+    }
+    catalog = Catalog({"z": entry}, {}, "", unfit_models={"z": unfit[network]})
+    with pytest.raises(Refused) as refusal:
+        find_model(catalog, "z", nsfw=False)
+    error = refusal.value
+    assert error.code in NOT_AVAILABLE
+    assert Texts.read().speaker(language)(error.code, **error.params) == said
 
 
 @pytest.mark.parametrize(

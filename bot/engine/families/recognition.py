@@ -32,5 +32,5 @@ def foreign(facts: Facts, subject: Subject, what: str) -> Exception:
 
 
 def _check(facts: Facts, refusal: Refusal | None, subject: Subject) -> None:
-    if refusal and not refusal.of_weights:
+    if refusal and not refusal.unread:
         raise foreign(facts, subject, refusal.what)

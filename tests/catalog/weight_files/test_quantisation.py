@@ -1,6 +1,7 @@
 """Which files have weights that can be read, and what is said of the others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,16 @@ def test_what_a_layer_says_of_itself_is_read_within_limits(tmp_path: Path) -> No
         )
         assert said in str(refusal(mark, file))
         assert refusal(mark) is None
+
+
+def test_what_a_layer_says_of_itself_in_another_shard_is_not_looked_for_in_this(
+    tmp_path: Path,
+) -> None:
+    """The header is then of this file, with the shapes of all."""
+    file = tmp_path / "model-00001-of-00002.safetensors"
+    file.write_bytes(b"")
+    own = header(eight())
+    assert refusal(replace(own, shapes={**own.shapes, "a.comfy_quant": (27,)}), file) is None
 
 
 @pytest.mark.parametrize(
