@@ -26,6 +26,7 @@ from tests.engine.families.flux2.files import Tensors, below, scaled, stored, wr
 from tests.engine.families.test_complete import TINY
 from tests.engine.hub_server import contents, hub_server
 from tests.gguf_files import blocks, plain, stands_for, written
+from tests.parameters import mostly_long
 
 READING: Final = tuple(key for key, family in FAMILIES.items() if family.encoder)
 ASKED: Final = request(model="x", guidance=1.0, steps=1)
@@ -245,7 +246,10 @@ class TestShared:
             assert resident(engine).parts[TEXT_ENCODER].digest == held[key]
         assert held["flux2"] != held["zimage"]
 
-    @pytest.mark.parametrize("order", [("flux2", "zimage"), ("zimage", "flux2")])
+    @pytest.mark.parametrize(
+        "order",
+        [("flux2", "zimage"), pytest.param(("zimage", "flux2"), marks=pytest.mark.long)],
+    )
     def test_it_is_in_ram_once(
         self,
         opened: Callable[..., Engine],
@@ -353,7 +357,7 @@ def test_blocks_of_llama_cpp_are_unpacked_as_far_as_they_are_read(
     assert layers <= sum(kind == "Q8_0" for kind, _, _ in packed.values())
 
 
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=1))
 def test_in_8_bits_it_is_as_the_models_own(
     opened: Callable[..., Engine], folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -367,7 +371,7 @@ def test_in_8_bits_it_is_as_the_models_own(
     assert found.recipe.environment[f"{TEXT_ENCODER}_dtype"].endswith("int8")
 
 
-@pytest.mark.parametrize("family", ["flux2", "zimage"])
+@pytest.mark.parametrize("family", mostly_long(["flux2", "zimage"], usual=1))
 def test_a_block_at_a_time_it_is_as_whole(
     opened: Callable[..., Engine],
     painter: Engine,
@@ -517,7 +521,7 @@ class TestFromTheHub:
         yield engine
         engine.close()
 
-    @pytest.mark.parametrize("path", ["org/other", "org/alone"])
+    @pytest.mark.parametrize("path", mostly_long(["org/other", "org/alone"], usual=1))
     def test_it_is_downloaded_and_the_one_of_the_configuration_is_not(
         self, own: Engine, hub: Any, painter: Engine, folders: Path, tmp_path: Path, path: str
     ) -> None:

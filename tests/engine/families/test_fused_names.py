@@ -43,7 +43,7 @@ def parameters(engine: Engine, there: Catalog, *adapters: tuple[str, float]) -> 
     return {name: each.detach().clone() for name, each in network.named_parameters()}
 
 
-@pytest.mark.parametrize("kind", mostly_long(KINDS, usual=2))
+@pytest.mark.parametrize("kind", mostly_long(KINDS, usual=1))
 @pytest.mark.parametrize("key", KEYS)
 def test_a_kind_on_fused_matrices_is_what_merging_gives(
     opened: Callable[..., Engine], every: Path, tmp_path: Path, key: str, kind: str

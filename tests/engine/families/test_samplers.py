@@ -26,7 +26,16 @@ def solved() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize(("key", "scheduler"), OFFERED)
+USUAL = {"flux2": "DPM++ 2M", "zimage": "Euler", "anima": "UniPC"}
+
+
+@pytest.mark.parametrize(
+    ("key", "scheduler"),
+    [
+        pytest.param(key, name, marks=() if USUAL[key] == name else pytest.mark.long)
+        for key, name in OFFERED
+    ],
+)
 def test_a_sampler_nears_the_same_picture(
     opened: Callable[..., Engine],
     offered: Catalog,

@@ -12,6 +12,7 @@ from bot.progress import Notice
 from bot.request import GenerationRequest
 from catalog import Catalog
 from tests.engine.factories import digests, paint, request, resident
+from tests.parameters import mostly_long
 
 LARGE = tuple(key for key, family in FAMILIES.items() if family.too_large_on)
 Opened = Callable[..., Engine]
@@ -40,7 +41,9 @@ def outside(part: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("share", "cache"), [(0.0, None), (0.85, 2**30)], ids=["from files", "in RAM"]
+    ("share", "cache"),
+    mostly_long([(0.85, 2**30), (0.0, None)], usual=1),
+    ids=["in RAM", "from files"],
 )
 def test_the_same_bytes_a_block_at_a_time(
     opened: Opened,

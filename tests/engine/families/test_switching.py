@@ -12,9 +12,13 @@ from bot.engine.weights import WeightCache
 from catalog import Catalog
 from catalog.families import FAMILIES
 from tests.engine.factories import paint, request, resident
+from tests.parameters import mostly_long
 
 
-@pytest.mark.parametrize(("before", "after"), [*pairwise(FAMILIES), *pairwise([*FAMILIES][::-1])])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    mostly_long([*pairwise(FAMILIES), *pairwise([*FAMILIES][::-1])], usual=len(FAMILIES) - 1),
+)
 def test_nothing_of_a_family_is_held_while_another_is_loaded(
     opened: Callable[..., Engine],
     offered: Catalog,

@@ -13,6 +13,7 @@ from bot.engine.families import FAMILIES, VAE
 from bot.recipe import formats_in, place_id
 from tests.engine.factories import catalog, model, paint, request, resident
 from tests.engine.families.test_complete import TINY
+from tests.parameters import mostly_long
 
 Opened = Callable[..., Engine]
 ASKED = request(model="x", guidance=1.0, steps=1)
@@ -53,7 +54,10 @@ def opened(key: str, folder: Path) -> Iterator[Opened]:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"memory": "8gb"}, {"weights": "int8"}, {"dtype": "bfloat16"}, {"dtype": "float16"}],
+    mostly_long(
+        [{}, {"weights": "int8"}, {"memory": "8gb"}, {"dtype": "bfloat16"}, {"dtype": "float16"}],
+        usual=2,
+    ),
     ids=str,
 )
 def test_what_is_told_of_an_image_is_what_was_there(

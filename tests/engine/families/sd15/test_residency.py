@@ -123,7 +123,8 @@ def out_of_memory(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "place", ["bot.engine.passes.denoise", "bot.engine.families.unet.text.run"]
+    "place",
+    mostly_long(["bot.engine.passes.denoise", "bot.engine.families.unet.text.run"], usual=1),
 )
 def test_out_of_memory_is_said_and_forgotten(
     engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch, place: str

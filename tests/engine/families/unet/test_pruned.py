@@ -116,7 +116,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("family", FOLDERS)
-@pytest.mark.parametrize("spelling", mostly_long(SPELLINGS, usual=3))
+@pytest.mark.parametrize("spelling", mostly_long(SPELLINGS, usual=2))
 def test_a_unet_alone_in_each_spelling(
     engine: Engine,
     sd15_dir: Path,

@@ -21,6 +21,7 @@ from tests.engine.families.flux2.files import stored, write
 from tests.engine.families.zimage.conftest import TURBO
 from tests.engine.families.zimage.files import authors
 from tests.engine.hub_server import HubServer, contents, hub_server
+from tests.parameters import mostly_long
 
 SCHEDULER = "scheduler/scheduler_config.json"
 VAE_CONFIG = "vae/config.json"
@@ -95,12 +96,15 @@ def test_each_variant_has_its_own_noise_levels_and_all_one_text_encoder(
 
 @pytest.mark.parametrize(
     ("said", "fields", "shift"),
-    [
-        (3.0, {"variant": "base"}, 6.0),  # of the other one, whose folder lends what is lacking
-        (6.0, {"variant": "turbo"}, 3.0),
-        (4.0, {"variant": "base"}, 4.0),
-        (3.0, {"variant": "base", "shift": 3.0}, 3.0),
-    ],
+    mostly_long(
+        [
+            (3.0, {"variant": "base"}, 6.0),  # of the other one, whose folder lends what is lacking
+            (4.0, {"variant": "base"}, 4.0),
+            (6.0, {"variant": "turbo"}, 3.0),
+            (3.0, {"variant": "base", "shift": 3.0}, 3.0),
+        ],
+        usual=2,
+    ),
 )
 def test_a_folder_of_another_variant_lends_all_but_its_noise_levels(
     own: Engine, hub: HubServer, file: Path, folders: Path, said: float, fields: Any, shift: float
