@@ -35,13 +35,17 @@ serve: .venv/installed
 	@$(BIN)/python main.py serve
 
 # One thread each: two OpenMP threads next to the bot under test are slower than one. In folder order,
-# so that tests that start bots do not all come last, on a single worker.
+# so that tests that start bots do not all come last, on a single worker. Byte code is kept, as the
+# bot's modules are imported by some hundred processes.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile \
+	--no-loadscope-reorder
+
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 # What takes long as well
 test-all: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --long
+	$(PYTEST) --long
 
 check: .venv/installed-dev
 	$(BIN)/ruff check

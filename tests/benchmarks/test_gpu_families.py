@@ -165,6 +165,7 @@ def test_a_model_that_is_there_in_another_way_fails_its_row(context: Context) ->
         exactness._found(context, wrong)
 
 
+@pytest.mark.long
 def test_the_engine_is_afterwards_as_it_was(context: Context) -> None:
     bench = context.bench
     before = bench.paint(bench.request(steps=2)).digest
@@ -220,7 +221,7 @@ def test_each_card_is_painted_on_under_its_cap(
     assert all(figure.numbers["ratio"] for figure in found[1:])
 
 
-@pytest.mark.parametrize("times", mostly_long([1, 2], usual=1))
+@pytest.mark.parametrize("times", mostly_long([1, 2], usual=0))
 def test_a_model_that_runs_out_of_memory_does_not_fit(
     context: Context, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
@@ -267,6 +268,7 @@ def test_peaks_are_without_what_others_have(monkeypatch: pytest.MonkeyPatch) -> 
     assert peak.numbers == {"allocated": 2.0 * 2**30, "reserved": 3.0 * 2**30}
 
 
+@pytest.mark.long
 def test_float16_is_finite_and_who_is_not_is_named(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +286,7 @@ def test_float16_is_finite_and_who_is_not_is_named(
     assert "image.diverged" in figure.note
 
 
+@pytest.mark.long
 def test_beyond_float16_what_holds_it_is_needed(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +328,7 @@ def test_the_largest_and_the_first_that_is_not_finite() -> None:
     assert not network["inner"]._forward_hooks
 
 
+@pytest.mark.long
 def test_a_request_is_compared_with_the_stock_pipeline(context: Context) -> None:
     stock, ours, apart = requests.request(context)
     assert stock.what == "stock diffusers, bfloat16, torch's own settings"

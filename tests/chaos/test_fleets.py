@@ -30,7 +30,7 @@ def check(tally: Tally, plan: Plan, tell: Callable[[str, object], None]) -> None
     assert tally.compared
 
 
-@pytest.mark.parametrize("way", mostly_long(["workers", "processes"], usual=1))
+@pytest.mark.parametrize("way", mostly_long(["workers", "processes"], usual=0))
 async def test_every_job_is_delivered_once(
     way: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -212,7 +212,7 @@ class TestWorkflow:
         assert step["env"] == {"TESTS": chosen}
         assert self.WORKFLOW[True]["schedule"] == [{"cron": "17 3 * * *"}]
         rules = (ROOT / "Makefile").read_text("utf-8")
-        assert re.search(r"^test-all: .*\n.* --long$", rules, re.MULTILINE)
+        assert re.search(r"^test-all: .*\n\t\$\(PYTEST\) --long$", rules, re.MULTILINE)
         assert (ROOT / ".ci" / "run").read_text("utf-8").endswith('make "${1:-test}"\n')
 
     def test_it_takes_every_python_that_is_promised(self) -> None:

@@ -18,7 +18,7 @@ LARGE = tuple(key for key, family in FAMILIES.items() if family.too_large_on)
 Opened = Callable[..., Engine]
 
 
-@pytest.fixture(scope="module", params=LARGE)
+@pytest.fixture(scope="module", params=mostly_long(LARGE, usual=1))
 def key(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

@@ -94,6 +94,7 @@ def test_a_small_card_paints_the_same_picture(
     small.close()
 
 
+@pytest.mark.long
 def test_resting_gives_the_memory_back(engine: Engine, offered: Catalog) -> None:
     before = digests(paint(engine, request(("a", 0.7)), offered))
     parts = resident(engine).parts

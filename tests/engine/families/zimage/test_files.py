@@ -142,7 +142,7 @@ BOTH = catalog([model("x", TURBO), model("y", DYNAMIC)])
 OF_BOTH = (ASKED, request(model="y", guidance=4.0, steps=2, negative="a dog"))
 
 
-@pytest.mark.parametrize("memory", mostly_long(["full", "8gb"], usual=1))
+@pytest.mark.parametrize("memory", mostly_long(["full", "8gb"], usual=0))
 def test_switched_parked_and_woken_networks_give_the_same(
     painter: Engine, folders: Path, memory: str
 ) -> None:
