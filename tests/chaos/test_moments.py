@@ -95,6 +95,7 @@ async def test_a_kill_at_each_request_leaves_one_message(
     assert unexpected == []
 
 
+@pytest.mark.long
 async def test_after_a_long_absence_the_message_is_looked_for(
     forgetful: LightBot, playground: Playground, ada: User
 ) -> None:

@@ -67,6 +67,7 @@ async def cutting(
     """
     port = int(url.rpartition(":")[2])
     open_ones: set[asyncio.StreamWriter] = set()
+    tasks: set[asyncio.Task[None]] = set()
 
     async def carry(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int = -1
@@ -84,6 +85,8 @@ async def cutting(
                     break
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            tasks.add(task)
         most = limits.pop(0) if len(limits) > 1 else limits[0]
         far, out = await asyncio.open_connection("127.0.0.1", port)
         open_ones.update((writer, out))
@@ -102,6 +105,9 @@ async def cutting(
         server.close()
         for each in open_ones:
             each.transport.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

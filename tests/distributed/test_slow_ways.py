@@ -33,6 +33,7 @@ from tests.distributed.bench import (
 )
 from tests.distributed.proxy import Proxy
 from tests.distributed.server import Server
+from tests.parameters import mostly_long
 
 QUICK = Pace(beat=0.2, silence=1.0, refresh=0.05, kept=60.0)
 SIDE = 512
@@ -95,7 +96,7 @@ async def test_a_result_may_take_longer_than_silence_is_borne(server: Server, pa
 
 
 @pytest.mark.parametrize("pace", PACES)
-@pytest.mark.parametrize("whose", ["bot", "worker"])
+@pytest.mark.parametrize("whose", mostly_long(["worker", "bot"], usual=1))
 async def test_so_may_an_input_picture(
     server: Server, whose: str, pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

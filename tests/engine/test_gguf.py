@@ -76,6 +76,7 @@ def test_a_checkpoint_is_painted_as_what_it_stands_for(
     assert digests(one) != digests(paint(engine, request(("a", 0.7)), offered))
 
 
+@pytest.mark.long
 def test_one_of_a_folder_is_found_by_its_name_or_alone(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
