@@ -17,7 +17,7 @@ from bot.wire.expected import Expected
 from catalog import Catalog, EmbeddingEntry, Embeddings
 from tests.distributed.machines import Machine
 from tests.engine import factories, ip_adapter
-from tests.engine.families.test_encoders import spelt
+from tests.engine.families.encoders.files import spelt
 from tests.engine.families.zimage import tiny_model as zimage
 from tests.engine.test_embeddings import drawn
 
