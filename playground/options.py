@@ -65,14 +65,10 @@ class Picker:
             raise ClientRefused(f"/{name} is only for age-restricted channels, not {channel}")
         if channel.guild is None:
             return
-        own = permissions.of(self.user, channel)
-        if not own & permissions.FLAGS["use_application_commands"]:
+        if not permissions.has(self.user, channel, "use_application_commands"):
             raise ClientRefused(f"{self.user.name} may not use commands in {channel}")
-        needed = command.get("default_member_permissions")
-        # "0" hides it from everyone but administrators.
-        hidden = needed is not None and (int(needed) == 0 or own & int(needed) != int(needed))
-        if hidden and own != permissions.ALL:
-            raise ClientRefused(f"/{name} needs permissions {needed} in {channel}")
+        if needed := permissions.lacking(command, self.user, channel):
+            raise ClientRefused(f"/{name} needs permissions in {channel}: {', '.join(needed)}")
 
     def slash(
         self, words: str, values: dict[str, Any], focused: tuple[str, Any] | None = None

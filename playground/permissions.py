@@ -1,6 +1,7 @@
 """Permissions: https://docs.discord.com/developers/topics/permissions."""
 
 import time
+from typing import Any
 
 from playground.accounts import Account
 from playground.state import VOCAL, Channel, ChannelType
@@ -124,6 +125,17 @@ def of(account: Account, channel: Channel) -> int:
     if channel.type in VOCAL and not base & FLAGS["connect"]:
         return base & FLAGS["view_channel"]
     return base if base & FLAGS[sending(channel)] else base & ~WITH_MESSAGES
+
+
+def lacking(command: dict[str, Any], account: Account, channel: Channel) -> tuple[str, ...]:
+    """The permissions that ``command`` needs by default and ``account`` lacks in ``channel``; while
+    there are any, Discord's client does not offer it there."""
+    needed, own = command.get("default_member_permissions"), of(account, channel)
+    if needed is None or channel.guild is None or own == ALL:
+        return ()
+    if int(needed) == 0:
+        return ("administrator",)
+    return tuple(name for name, bit in FLAGS.items() if int(needed) & bit and not own & bit)
 
 
 def sending(channel: Channel) -> str:

@@ -66,13 +66,14 @@ def _settings_of_the_bot(settings: Settings, discord: Playground, folder: Path) 
             "proxy": None,
             "guild_id": None,
             "demo": True,
-            # Users there have no roles, and the owner's real bot may be using that port.
+            # Nobody there has the owner's roles, and the owner's real bot may be using that port.
             "metrics_port": None,
             "allowed_roles": (),
             "priority_roles": {},
             "blocked_users": (),
             "direct_messages": True,
             "user_install": True,
+            "admin_servers": (discord.guild.id,),
             # The page shows what the bot does, the terminal only what goes wrong.
             "log_level": settings.log_level if chosen else "WARNING",
             "data_dir": folder,

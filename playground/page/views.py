@@ -85,6 +85,8 @@ def _visible(channel: Channel, viewer: Account) -> bool:
 
 
 def _refused(core: Core, command: JsonObject, place: Channel, viewer: Account) -> bool:
+    if permissions.lacking(command, viewer, place):
+        return True
     return installs.refusal(command, place, viewer, core.world) is not None
 
 

@@ -90,8 +90,8 @@ async def test_what_the_client_refuses_is_marked_and_stays_to_be_corrected(page:
     for line, why in (
         ("/options ", "text: This has to be filled in."),
         ("/options text: x", "text: At least 2 characters are needed."),
-        ("/options text: abc whole: 10", "whole: Possible is 1 to 9."),
-        ("/options text: abc whole: 1.5", "whole: This is a whole number."),
+        ("/options text: abc whole: 10", "whole: Enter a number from 1 to 9."),
+        ("/options text: abc whole: 1.5", "whole: Enter a whole number."),
         ("/options text: abc pick: Three", "pick: Choose one of the list."),
     ):
         await send(page, line)

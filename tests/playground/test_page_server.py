@@ -35,7 +35,7 @@ async def act(
 ) -> tuple[int, dict[str, Any]]:
     """As the page does it: the status and the answer."""
     async with session.get(f"{page.url}/api/start") as response:
-        people = dict(zip(("ada", "bea"), (await response.json())["people"], strict=True))
+        people = dict(zip(("ada", "bea", "max"), (await response.json())["people"], strict=True))
     async with session.post(
         f"{page.url}/api/{name}", json={"as": people[who], **body}, headers={"Origin": page.url}
     ) as response:

@@ -6,7 +6,15 @@ import aiohttp
 import discord
 import pytest
 
-from playground import Channel, ClientRefused, NotAcknowledged, Playground, User, furnish
+from playground import (
+    Channel,
+    ClientRefused,
+    NotAcknowledged,
+    Playground,
+    User,
+    furnish,
+    permissions,
+)
 from playground.errors import ApiError
 from playground.page import views
 from tests.playground.conftest import Start
@@ -413,7 +421,7 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
     names = [c["name"] for c in views.world(pg.core, ada, [ada])["channels"]]
     assert names == [
         *("general", "sketches", "last winter", "closed", "after-dark"),
-        *("showcase", "Your best pictures", "news", "lounge", "chat", "Imagen", "ada, bea"),
+        *("showcase", "Your best pictures", "news", "lounge", "chat", "Imagen", "ada, bea, max"),
     ]
     answered = []
     for channel in list(pg.core.world.channels.values()):
@@ -427,6 +435,27 @@ async def test_the_rooms_of_the_page(pg: Playground, start: Start, ada: User) ->
         *("news", "lounge", ""),
     ]
     assert pg.violations == []
+
+
+async def test_the_page_offers_a_command_only_to_who_may_use_it(pg: Playground, ada: User) -> None:
+    furnish(pg)
+    needs = {"all": None, "words": permissions.bits("manage_guild"), "pause": 0}
+    pg.core.world.commands[None] = {
+        number: {"id": str(number), "name": name, "type": 1}
+        | ({} if bits is None else {"default_member_permissions": str(bits)})
+        for number, (name, bits) in enumerate(needs.items(), 1)
+    }
+
+    def offered(person: User) -> list[str]:
+        told = views.world(pg.core, person, [person])["channels"]
+        return list(next(c["commands"] for c in told if c["name"] == "general"))
+
+    assert offered(ada) == ["1"]
+    assert offered(pg.user("max")) == ["1", "2", "3"]
+    with pytest.raises(ClientRefused, match=r"/words needs permissions in .*: manage_guild$"):
+        await ada.slash("words")
+    with pytest.raises(ClientRefused, match=r"/pause needs permissions in .*: administrator$"):
+        await ada.slash("pause")
 
 
 async def test_a_user_deletes_what_that_one_may_delete(pg: Playground, ada: User) -> None:
