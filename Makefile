@@ -106,8 +106,11 @@ soak: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.soak
 
 .venv/installed: $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; \
+	$(PYTHON) is %d.%d. For another: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@echo 'Installing the packages into .venv; with torch for NVIDIA GPUs, several gigabytes are downloaded.'
+	$(BIN)/python -m pip install --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed

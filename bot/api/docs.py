@@ -6,7 +6,7 @@ from importlib import resources
 from typing import Final
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -54,6 +54,10 @@ SwaggerUIBundle({
 def routes() -> APIRouter:
     """The router. The page needs no key: it says what every installation offers."""
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def start_page() -> RedirectResponse:
+        return RedirectResponse("docs")
 
     @router.get("/docs")
     async def page() -> HTMLResponse:

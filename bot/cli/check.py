@@ -193,7 +193,10 @@ def _device(settings: Settings, device: str) -> Finding:
             text += f", {how} for {listing('en', [FAMILIES[key].name for key in keys], 'and')}"
     if report.total_memory is None:
         if report.device == "cpu":
-            return Finding(text, "an SDXL image takes many minutes on a CPU; `demo` takes seconds")
+            slow = "an SDXL image takes many minutes on a CPU; `demo` takes seconds"
+            if not report.for_gpus:
+                slow += "; this build of torch uses no GPU, see docs/hardware.md, Which torch"
+            return Finding(text, slow)
         return Finding(text)
     free = (report.free_memory or 0) / 1024**3
     text += f", {free:.1f} of {report.total_memory / 1024**3:.1f} GiB free"

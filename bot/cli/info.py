@@ -25,7 +25,7 @@ def info(file: Path, settings: Settings, *, as_json: bool) -> int:
     try:
         with file.open("rb") as opened:
             data = opened.read(BYTES_MAX + 1)
-        found = read_info(data, "FILE")
+        found = read_info(data, file.name)
     except OSError as error:
         print(f"cannot read {printable(file)}: {error.strerror}", file=sys.stderr)
         return BAD_REQUEST

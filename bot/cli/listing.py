@@ -62,7 +62,7 @@ def _show(
     table = [[printable(cell).replace("\n", " ") for cell in line] for line in table]
     # Where it is piped, each entry is one line, however long.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in _lines(table, width):
+    for line in _lines(table, width) if listed else [f"no {what} in the catalog"]:
         print(line)
     for problem in problems:
         print(printable(f"problem: {problem}"))

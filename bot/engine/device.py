@@ -15,6 +15,7 @@ class DeviceReport:
     memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
     in_eight_bits: keys of the families whose large matrices are stored in 8 bits. streamed: of
         those that have too little room, and whose blocks take turns on the device.
+    for_gpus: whether this build of torch could use any GPU at all.
     """
 
     device: str
@@ -26,3 +27,4 @@ class DeviceReport:
     memory: str = "full"
     in_eight_bits: tuple[str, ...] = ()
     streamed: tuple[str, ...] = ()
+    for_gpus: bool = True

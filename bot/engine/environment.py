@@ -111,7 +111,17 @@ class Place:
         elif self.kind == "mps":
             total = torch.mps.recommended_max_memory()
             free = total - torch.mps.driver_allocated_memory()
-        return DeviceReport(self.device, self.name, self.dtype_name, total, free, problem)
+        return DeviceReport(
+            self.device,
+            self.name,
+            self.dtype_name,
+            total,
+            free,
+            problem,
+            for_gpus=torch.version.cuda is not None
+            or torch.version.hip is not None
+            or torch.backends.mps.is_built(),
+        )
 
     def memory(self) -> dict[str, int]:
         """Bytes of a GPU's memory by kind; empty where there is none."""

@@ -225,6 +225,18 @@ def test_check_tells_what_the_cards_profile_wants(
     assert not finding.fatal
 
 
+@pytest.mark.parametrize("for_gpus", [True, False])
+def test_check_tells_of_a_torch_that_uses_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, for_gpus: bool
+) -> None:
+    report = DeviceReport("cpu", "a CPU", "float32", None, None, None, for_gpus=for_gpus)
+    engine = SimpleNamespace(device_report=lambda: report)
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
+    mend = _device(Settings.model_construct(), "auto").mend
+    assert "many minutes on a CPU" in mend
+    assert ("Which torch" in mend) is not for_gpus
+
+
 def test_check_tells_what_becomes_of_models_that_are_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -56,6 +56,7 @@ async def test_the_bot_has_the_owners_settings_but_none_that_lead_to_discord(
             "IMAGEN_DEVICE": "cpu",
             "IMAGEN_DEMO": "True",
             "IMAGEN_USER_INSTALL": "True",
+            "IMAGEN_ADMIN_SERVERS": str(discord.guild.id),
             "IMAGEN_LOG_LEVEL": "WARNING",
         }
         louder = _settings_of_the_bot(owners(IMAGEN_LOG_LEVEL="INFO"), discord, folder)

@@ -37,7 +37,8 @@ async def test_it_shows_every_route_and_asks_no_one_else(
         failed: list[str] = []
         page.on("request", lambda request: asked.append(request))
         page.on("requestfailed", lambda request: failed.append(request.url))
-        await page.goto(f"{server.url}/docs")
+        await page.goto(server.url)
+        assert page.url == f"{server.url}/docs"
         await expect(page.locator(".info .title")).to_contain_text("Imagen")
         calls = [call for path in document["paths"].values() for call in path]
         await expect(page.locator(".opblock")).to_have_count(len(calls))
