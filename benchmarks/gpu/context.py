@@ -4,7 +4,6 @@ import argparse
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +47,24 @@ class Context:
                 self._plain = self.bench.plain()
         return self._plain
 
-    @property
-    def request(self) -> Any:
-        """The request that the most rows time."""
-        return self.bench.request(steps=self.steps)
+    def request(self, **fields: Any) -> Any:
+        """The request that the most rows time, each call with a prompt of its own."""
+        return self.bench.fresh(**{"steps": self.steps, **fields})
 
     def plain_seconds(self) -> float:
         """Median seconds of plain diffusers' request with torch's own settings, in this process."""
         if self._plain_seconds is None:
-            work = partial(self.bench.paint_plain, self.plain, self.request)
             with torchs_defaults():
-                self._plain_seconds = self.median(work)
+                self._plain_seconds = self.median(self.paint_plain)
         return self._plain_seconds
+
+    def paint(self) -> Any:
+        """Our Painting of `request`."""
+        return self.bench.paint(self.request())
+
+    def paint_plain(self) -> Any:
+        """Plain diffusers' image of `request`."""
+        return self.bench.paint_plain(self.plain, self.request())
 
     def median(self, work: Work) -> float:
         """Median seconds of `work` after a warm-up."""

@@ -22,13 +22,12 @@ from bot.engine.pixels import _processor
 
 def request(context: Context) -> Iterator[Figure]:
     """Plain with torch's own settings, plain with ours, and our engine."""
-    bench, asked = context.bench, context.request
-    paint_plain = partial(bench.paint_plain, context.plain, asked)
-    pair = alternate(lambda: bench.paint(asked), paint_plain, context.repeat)
+    _ = context.plain  # is loaded before anything is timed
+    pair = alternate(context.paint, context.paint_plain, context.repeat)
     ours, plain = pair.seconds
     context._plain_seconds = plain
     yield Figure("plain diffusers, torch's own settings", shown(plain), "", {"seconds": plain})
-    ours_of_plain = context.median(paint_plain)
+    ours_of_plain = context.median(context.paint_plain)
     yield Figure(
         "plain diffusers, our settings",
         shown(ours_of_plain),
@@ -41,7 +40,7 @@ def request(context: Context) -> Iterator[Figure]:
 
 def counts(context: Context, count: int) -> Iterator[Figure]:
     """A request for `count` images, and what each of them takes; they are made in turn."""
-    asked = context.bench.request(steps=context.steps, count=count)
+    asked = context.request(count=count)
     taken = seconds(lambda: context.bench.paint(asked))
     yield Figure(
         f"ours, {count} × {asked.width}×{asked.height}, {asked.steps} steps",
@@ -101,7 +100,7 @@ def candidate(context: Context, name: str) -> Iterator[Figure]:
 def compiled(context: Context) -> Iterator[Figure]:
     """Our engine with compiled code, in a process that has compiled it first."""
     bench = context.bench
-    bench.paint(context.request)
+    context.paint()
     waited = seconds(bench.painter._kernels.wait)
     yield Figure("compiling", shown(waited), "after the first request", {"seconds": waited})
     taken = context.median(lambda: painted_with(context, "compiled", steps=context.steps))
@@ -127,9 +126,10 @@ def painted_with(context: Context, kernels: str, *, steps: int) -> Any:
 def stages(context: Context) -> Iterator[Figure]:
     """Seconds of each stage of a request, on the device's clock."""
     bench = context.bench
-    bench.paint(context.request)
+    context.paint()
     with _timed(context) as spans:
-        whole = seconds(lambda: spans["picture"].append(bench.paint(context.request)))
+        # A prompt that was encoded before would leave out the text encoders.
+        whole = seconds(lambda: spans["picture"].append(context.paint()))
     picture = spans.pop("picture")[0].images[0].image
     for stage in ("text encoding", "UNet", "VAE decode"):
         taken = [span() for span in spans[stage]]

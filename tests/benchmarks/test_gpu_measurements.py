@@ -142,7 +142,7 @@ def test_what_is_not_compiled_is_not_measured_as_compiled(
     with pytest.raises(RuntimeError, match="compiled code did not run: the recipe says 'eager'"):
         measured(context, "compiled-graph")
     monkeypatch.setattr(context.bench.painter, "_kernels", Compiled())
-    context.bench.paint(context.request)
+    context.paint()
     with pytest.raises(RuntimeError, match="eager code did not run: the recipe says 'compiled'"):
         measured(context, "fused-qkv")
 
@@ -155,6 +155,13 @@ def test_a_capture_that_fails_leaves_the_bytes(context: Context, cuda: FakeCuda)
     assert (figure.value, figure.note, figure.wrong) == ("yes", "capture was invalidated", False)
     assert cuda.stream is cuda.default
     assert not cuda.allocating
+
+
+def test_the_seconds_of_every_stage_are_found(context: Context) -> None:
+    found = {figure.what: figure for figure in requests.stages(context)}
+    stages = ("text encoding", "UNet", "VAE decode")
+    assert all(found[stage].numbers["seconds"] for stage in stages)
+    assert found["UNet"].note.startswith(f"{context.steps} × ")
 
 
 def test_the_vae_is_timed_in_each_precision(
