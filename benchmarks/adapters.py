@@ -57,13 +57,16 @@ def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGH
 
 
 def until_ready(bench: Bench, files: Sequence[Path]) -> None:
-    """Run our engine from a request up to its first step, which is not begun."""
+    """Run our engine from a request up to its first step, which is not begun.
+
+    Its prompt is a new one, so that it is encoded, as plain diffusers does each time.
+    """
 
     def stop(progress: Progress) -> None:
         if progress.stage is Stage.PAINTING:
             raise PaintStopped(StopReason.CANCELLED)
 
-    request = bench.request(adapters=bench.wearing(*files, weight=WEIGHT))
+    request = bench.fresh(adapters=bench.wearing(*files, weight=WEIGHT))
     with suppress(PaintStopped):
         bench.engine.paint(bench.order(request), stop, lambda: None)
 
@@ -137,7 +140,11 @@ def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
     bare()
     pipeline.unload_lora_weights()
     met = pair.seconds[0] <= 0.25 if bench.device == "cuda" else None
-    line = of_pair("the same set again (plain keeps it in the model)", pair, goal="≤ 0.25 s")
+    line = of_pair(
+        "the same set again, with another prompt (plain keeps it in the model)",
+        pair,
+        goal="≤ 0.25 s",
+    )
     return Line(line.what, line.ours, line.plain, line.ratio, line.goal, met)
 
 

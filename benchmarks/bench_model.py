@@ -106,12 +106,14 @@ class Bench:
         return GenerationRequest(**{**defaults, **fields})
 
     def fresh(self, **fields: Any) -> GenerationRequest:
-        """Such a request with a prompt that nothing has encoded yet.
+        """Such a request with texts that nothing has encoded yet.
 
         Our engine remembers encodings, plain diffusers does not: with a known prompt it would be
         timed for less than plain is.
         """
-        return self.request(**{"prompt": f"{PROMPT}, {next(self.numbers)}", **fields})
+        number = next(self.numbers)
+        texts = {"prompt": f"{PROMPT}, {number}", "negative": f"blurry, {number}"}
+        return self.request(**texts, **fields)
 
     def order(self, request: GenerationRequest) -> Order:
         """The order that our engine gets for `request`."""

@@ -59,17 +59,22 @@ def candidate(context: Context, name: str) -> Iterator[Figure]:
     chosen = next(each for each in CANDIDATES if each.name == name)
     steps = context.steps if chosen.own_process else max(2, context.steps // 3)
     kernels = "compiled" if chosen.compiles else "eager"
-    paint = partial(painted_with, context, steps=steps)
-    eager = paint("eager")
+
+    def paint(kernels: str, request: Any = None) -> Any:
+        return painted_with(context, kernels, request or context.request(steps=steps))
+
+    # Compared with each other, so of one prompt; each timed run has one of its own.
+    asked = context.bench.request(steps=steps)
+    eager = paint("eager", asked)
     times: dict[str, list[float]] = {"eager": [], "candidate": []}
     # Capturing, and even more compiling, for each of the runs would take too long.
     rounds, each = (1, context.repeat) if chosen.own_process else (context.repeat, 1)
     for _ in range(rounds):
         times["eager"] += [seconds(lambda: paint("eager")) for _ in range(each)]
         with chosen.apply(context.bench):
-            painting = paint(kernels)  # whatever it captures or builds first
+            painting = paint(kernels, asked)  # whatever it captures or builds first
             times["candidate"] += [seconds(lambda: paint(kernels)) for _ in range(each)]
-    after = paint("eager")
+    after = paint("eager", asked)
     ours, taken = (statistics.median(times[key]) for key in ("eager", "candidate"))
     numbers = {"seconds": taken, "eager": ours, "of_eager": taken / ours}
     note = f"{steps} steps, {taken / ours:.3f}× ours eager"
@@ -103,7 +108,7 @@ def compiled(context: Context) -> Iterator[Figure]:
     context.paint()
     waited = seconds(bench.painter._kernels.wait)
     yield Figure("compiling", shown(waited), "after the first request", {"seconds": waited})
-    taken = context.median(lambda: painted_with(context, "compiled", steps=context.steps))
+    taken = context.median(lambda: painted_with(context, "compiled", context.request()))
     plain = context.plain_seconds()
     ratio = taken / plain
     yield Figure(
@@ -111,12 +116,12 @@ def compiled(context: Context) -> Iterator[Figure]:
     )
 
 
-def painted_with(context: Context, kernels: str, *, steps: int) -> Any:
-    """The Painting of a request. kernels: `eager` or `compiled`, as the recipe calls them.
+def painted_with(context: Context, kernels: str, request: Any) -> Any:
+    """The Painting of `request`. kernels: `eager` or `compiled`, as the recipe calls them.
 
     Raises RuntimeError when others made it; their time would stand for something else.
     """
-    painting = context.bench.paint(context.bench.request(steps=steps))
+    painting = context.bench.paint(request)
     used = painting.recipe.environment["kernels"]
     if used != kernels:
         raise RuntimeError(f"{kernels} code did not run: the recipe says {used!r}")

@@ -1,13 +1,16 @@
 """Measurements of `benchmarks.gpu` with a tiny model, and CUDA replaced where they need it."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmarks import bench_model
+from benchmarks import adapters, bench_model, side_by_side
 from benchmarks.bench_model import KEYS
+from benchmarks.engine.requests import request_end_to_end
 from benchmarks.gpu import candidates, decoding, exactness, requests
 from benchmarks.gpu.candidates.capture import Cuda
 from benchmarks.gpu.candidates.graphs import Graphs
@@ -155,6 +158,42 @@ def test_a_capture_that_fails_leaves_the_bytes(context: Context, cuda: FakeCuda)
     assert (figure.value, figure.note, figure.wrong) == ("yes", "capture was invalidated", False)
     assert cuda.stream is cuda.default
     assert not cuda.allocating
+
+
+@pytest.mark.parametrize("row", ["request", "candidate", "engine", "adapters"])
+def test_texts_are_encoded_in_every_timed_run(
+    context: Context, monkeypatch: pytest.MonkeyPatch, row: str
+) -> None:
+    """Plain diffusers remembers none of them: both texts, by both encoders."""
+    bench, time, encoded, timed = context.bench, side_by_side.seconds, [0], list[int]()
+    context.paint()
+
+    def count(*_: object) -> None:
+        encoded[0] += 1
+
+    def taken_by(work: Any) -> float:
+        before = encoded[0]
+        taken = time(work)
+        timed.append(encoded[0] - before)
+        return taken
+
+    for module in (side_by_side, requests):
+        monkeypatch.setattr(module, "seconds", taken_by)
+    measures: dict[str, Any] = {
+        "request": lambda: list(requests.request(context)),
+        "candidate": lambda: list(requests.candidate(context, "fused-qkv")),
+        "engine": lambda: request_end_to_end(bench, context.plain, 2, 1),
+        "adapters": lambda: adapters.again(bench, context.plain, 1),
+    }
+    _ = context.plain
+    with ExitStack() as hooks:
+        resident = bench.resident
+        for network in (resident.network, partial(getattr, context.plain)):
+            for name in resident.family.text_encoders:
+                hooks.callback(network(name).register_forward_hook(count).remove)
+        measures[row]()
+    assert len(timed) >= 2
+    assert set(timed) == {4}
 
 
 def test_the_seconds_of_every_stage_are_found(context: Context) -> None:
