@@ -221,32 +221,47 @@ def opened(
     keys: those of KEYS to write. drawn_on: see `Bench`. engine: its arguments.
     """
     shape, weights = options.shape, options.weights
-    with tempfile.TemporaryDirectory() as temporary:
-        painter = Engine(
-            models_dir=weights.absolute(),
-            hashes_file=Path(temporary) / "hashes.json",
-            device=options.device,
-            **engine,
-        )
-        painter.warm_up()
-        for number, key in enumerate(keys):
-            folder = sdxl_weights.model_folder(weights, shape, key)
-            sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number, drawn_on)
-        entries = [_entry(weights, shape, key, key) for key in keys]
-        vae = _fixed_vae(weights, shape)
-        entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
-        models = {entry.key: entry for entry in entries}
-        report = painter.device_report()
-        yield Bench(
-            shape,
-            weights,
-            painter,
-            Catalog(models, {}, KEYS[0]),
-            report.device,
-            getattr(torch, report.dtype),
-            drawn_on,
-        )
-        painter.close()
+    painter = Engine(
+        models_dir=weights.absolute(),
+        hashes_file=hashes_file(weights),
+        device=options.device,
+        **engine,
+    )
+    painter.warm_up()
+    for number, key in enumerate(keys):
+        folder = sdxl_weights.model_folder(weights, shape, key)
+        sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number, drawn_on)
+    entries = [_entry(weights, shape, key, key) for key in keys]
+    vae = _fixed_vae(weights, shape)
+    entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
+    models = {entry.key: entry for entry in entries}
+    report = painter.device_report()
+    yield Bench(
+        shape,
+        weights,
+        painter,
+        Catalog(models, {}, KEYS[0]),
+        report.device,
+        getattr(torch, report.dtype),
+        drawn_on,
+    )
+    painter.close()
+
+
+def hashes_file(weights: Path) -> Path:
+    """Where the digests of the files in `weights` are, for all processes."""
+    return weights.absolute() / "hashes.json"
+
+
+def copy_hashes(weights: Path, moved: Path) -> None:
+    """Have the files in `moved` known by the digests of those in `weights`, which they copy.
+
+    A file is known by its path, size and time of modification; the copies must have kept the last.
+    """
+    known: dict[str, str] = json.loads(hashes_file(weights).read_text(encoding="utf-8"))
+    own, others = str(moved.absolute()), str(weights.absolute())
+    copied = {key.replace(others, own): digest for key, digest in known.items()}
+    hashes_file(moved).write_text(json.dumps(copied), encoding="utf-8")
 
 
 def _entry(weights: Path, shape: Shape, key: str, folder: str, **fields: Any) -> ModelEntry:

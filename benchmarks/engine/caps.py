@@ -38,7 +38,7 @@ def under_a_cap(bench: Bench, gibibytes: float) -> Iterator[Line]:
     bench.engine.close()
     engine = Engine(
         models_dir=bench.weights.absolute(),
-        hashes_file=bench.weights.absolute() / "hashes.json",
+        hashes_file=bench_model.hashes_file(bench.weights),
         device=bench.device,
         memory=profile.value,
     )

@@ -22,7 +22,7 @@ from typing import Final
 from benchmarks import bench_model, sdxl_weights
 from benchmarks.bench_model import KEYS
 from benchmarks.gpu import book, card, context, worker
-from benchmarks.gpu.call import broken, stop_by_interrupt, weights_folder
+from benchmarks.gpu.call import beside, broken, stop_by_interrupt, weights_folder
 from benchmarks.gpu.row import Row
 from benchmarks.gpu.rows import COMPILED, all_rows, chosen, planned
 from benchmarks.gpu.supervisor import Supervisor
@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if options.weights is None:
             shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(beside(options.out), ignore_errors=True)
     _keep(options.out, facts, supervisor)
     text = book.table(facts | supervisor.facts, rows, supervisor.outcomes)
     book.write_table(options.out, text)

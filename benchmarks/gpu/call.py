@@ -18,6 +18,11 @@ def weights_folder(room: int) -> Path:
     return Path(tempfile.mkdtemp(prefix="imagen-gpu-", dir=IN_RAM if roomy else None))
 
 
+def beside(out: Path) -> Path:
+    """A folder next to that of the results, for large files that are not among them."""
+    return out.with_name(f"{out.name}.large")
+
+
 def stop_by_interrupt() -> None:
     """Have SIGTERM raise KeyboardInterrupt, as Ctrl+C does."""
     signal.signal(signal.SIGTERM, _stop)

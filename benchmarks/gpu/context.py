@@ -12,6 +12,7 @@ import torch
 from benchmarks import bench_model
 from benchmarks.baseline import torchs_defaults
 from benchmarks.bench_model import RAM, Bench
+from benchmarks.gpu.call import beside
 from benchmarks.side_by_side import Work, seconds, tidy
 
 
@@ -35,9 +36,9 @@ class Context:
         return self.bench.device == "cuda"
 
     @property
-    def out(self) -> Path:
-        """The folder for the run's files, which is on a disk."""
-        return Path(self.options.out).absolute()
+    def disk(self) -> Path:
+        """Where gigabytes may be put on the disk of the results, but not among them."""
+        return beside(Path(self.options.out).absolute())
 
     @property
     def plain(self) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 
 from benchmarks import adapters, bench_model, side_by_side
 from benchmarks.bench_model import KEYS
+from benchmarks.engine import cold
 from benchmarks.engine.requests import request_end_to_end
-from benchmarks.gpu import candidates, decoding, exactness, requests
+from benchmarks.gpu import candidates, decoding, exactness, requests, switching
 from benchmarks.gpu.candidates.capture import Cuda
 from benchmarks.gpu.candidates.graphs import Graphs
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.row import Figure
+from bot.engine.hashing import HashCache
 from bot.engine.kernels import KernelChoice, Kernels, Shape
 from tests.benchmarks.fake_cuda import FakeCuda
 from tests.benchmarks.tiny import TINY
@@ -201,6 +204,52 @@ def test_the_seconds_of_every_stage_are_found(context: Context) -> None:
     stages = ("text encoding", "UNet", "VAE decode")
     assert all(found[stage].numbers["seconds"] for stage in stages)
     assert found["UNet"].note.startswith(f"{context.steps} × ")
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is hashed, as HashCache keeps it."""
+    keys: list[str] = []
+    note = HashCache._note
+
+    def noted(self: HashCache, found: Any) -> None:
+        keys.extend(found)
+        note(self, found)
+
+    monkeypatch.setattr(HashCache, "_note", noted)
+    return keys
+
+
+def test_a_model_is_hashed_once_for_all_processes(tmp_path: Path, hashed: list[str]) -> None:
+    options: Any = SimpleNamespace(shape=TINY, weights=tmp_path, device="cpu", repeat=1, steps=2)
+    for first in (True, False):
+        with bench_model.opened(options, KEYS) as bench:
+            for key in KEYS:
+                bench.paint(bench.request(steps=1, model=key))
+        assert bool(hashed) == first
+        hashed.clear()
+
+
+def test_a_cold_file_is_beside_the_results_and_not_hashed(
+    context: Context, hashed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {**vars(context.options), "out": tmp_path / "results", "memory": "full"}
+    monkeypatch.setattr(context, "options", SimpleNamespace(**given))
+    monkeypatch.setattr(switching, "in_memory", lambda _: False)
+    for key in KEYS:
+        context.bench.paint(context.request(steps=1, model=key))
+    hashed.clear()
+    seen: list[list[str]] = []
+    monkeypatch.setattr(
+        cold,
+        "_forget",
+        lambda files: seen.append([path.name for path in tmp_path.iterdir()]),
+    )
+    (figure,) = switching.from_disk(context)
+    assert figure.value.endswith(" s")
+    assert not hashed
+    assert seen[0] == ["results.large"]
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_vae_is_timed_in_each_precision(
