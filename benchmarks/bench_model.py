@@ -148,7 +148,7 @@ class Bench:
     def guided(self) -> ReferenceEntry:
         """An IP-Adapter of SDXL's size and its image encoder, written on the first call."""
         folder = self.weights / self.shape.name / "reference"
-        sdxl_weights.write_reference(folder, self.shape)
+        sdxl_weights.write_reference(folder, self.shape, self.drawn_on)
         return ReferenceEntry(
             path=str(folder.absolute()),
             weight_name=sdxl_weights.REFERENCE_WEIGHTS,
