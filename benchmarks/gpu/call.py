@@ -24,11 +24,17 @@ def beside(out: Path) -> Path:
 
 
 def stop_by_interrupt() -> None:
-    """Have SIGTERM raise KeyboardInterrupt, as Ctrl+C does."""
+    """Have SIGTERM raise KeyboardInterrupt, as Ctrl+C does; of both, only the first one counts.
+
+    Whoever sends one again would otherwise lose the table.
+    """
+    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
 
 
 def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

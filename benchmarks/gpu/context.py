@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import bench_model
+from benchmarks import adapters, bench_model
 from benchmarks.baseline import torchs_defaults
 from benchmarks.bench_model import RAM, Bench
 from benchmarks.gpu.call import beside
@@ -29,6 +29,8 @@ class Context:
         self.repeat: int = options.repeat
         self.steps: int = options.steps
         self._plain: Any = None
+        self._loaded: tuple[Path, ...] = ()
+        self._peft_used = False
         self._plain_seconds: float | None = None
 
     @property
@@ -42,10 +44,33 @@ class Context:
 
     @property
     def plain(self) -> Any:
-        """Plain diffusers' pipeline of the first model."""
+        """Plain diffusers' pipeline of the first model, without LoRAs."""
         if self._plain is None:
             with torchs_defaults():
                 self._plain = self.bench.plain()
+        if self._loaded:
+            self._plain.unload_lora_weights()
+            self._loaded = ()
+        return self._plain
+
+    def loading(self, files: Sequence[Path]) -> Any:
+        """The same pipeline for a row that loads `files` into it, which may stay there.
+
+        They do until `plain`, because loading them takes plain diffusers many seconds.
+        """
+        pipeline = self.plain
+        if not self._peft_used:
+            # What a process does at its first LoRA is not measured.
+            self._peft_used = True
+            adapters.load(pipeline, files[:1])
+            pipeline.unload_lora_weights()
+        self._loaded = tuple(files)
+        return pipeline
+
+    def plain_with(self, files: Sequence[Path]) -> Any:
+        """The same pipeline with exactly these LoRAs loaded."""
+        if self._loaded != tuple(files):
+            adapters.load(self.loading(files), files)
         return self._plain
 
     def request(self, **fields: Any) -> Any:
