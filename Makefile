@@ -79,7 +79,7 @@ demo-model-report: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.responsiveness
 
-# Everything worth knowing about this machine's GPU, in about eight minutes
+# Everything worth knowing about this machine's GPU, within eight minutes
 bench-gpu: .venv/installed
 	$(BIN)/python -m benchmarks.gpu --out gpu-results
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 
@@ -46,6 +46,8 @@ PARTS = ("unet", "text_encoder", "text_encoder_2")
 SETS = 100
 WEIGHT = 0.8
 NOT_MEASURED: Final = "not measured"
+MEMORY: Final = "GPU memory added by {} LoRAs of rank {}; peak while applying them"
+MEMORY_GOAL: Final = "≤ 64 MiB"
 
 
 def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGHT) -> None:
@@ -57,13 +59,16 @@ def apply(bench: Bench, files: Sequence[Path], cache: Any, weight: float = WEIGH
 
 
 def until_ready(bench: Bench, files: Sequence[Path]) -> None:
-    """Run our engine from a request up to its first step, which is not begun."""
+    """Run our engine from a request up to its first step, which is not begun.
+
+    Its prompt is a new one, so that it is encoded, as plain diffusers does each time.
+    """
 
     def stop(progress: Progress) -> None:
         if progress.stage is Stage.PAINTING:
             raise PaintStopped(StopReason.CANCELLED)
 
-    request = bench.request(adapters=bench.wearing(*files, weight=WEIGHT))
+    request = bench.fresh(adapters=bench.wearing(*files, weight=WEIGHT))
     with suppress(PaintStopped):
         bench.engine.paint(bench.order(request), stop, lambda: None)
 
@@ -71,7 +76,17 @@ def until_ready(bench: Bench, files: Sequence[Path]) -> None:
 def load(pipeline: Any, files: Sequence[Path]) -> None:
     """Apply these LoRAs with diffusers and peft."""
     for file in files:
-        pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
+        load_one(pipeline, file)
+    switch_on(pipeline, files)
+
+
+def load_one(pipeline: Any, file: Path) -> None:
+    """Read a LoRA with diffusers and peft, whose layers are added to the model."""
+    pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
+
+
+def switch_on(pipeline: Any, files: Sequence[Path]) -> None:
+    """Apply LoRAs that were loaded, and no others."""
     pipeline.set_adapters([_name(file) for file in files], [WEIGHT] * len(files))
 
 
@@ -117,12 +132,12 @@ def _renew(file: Path) -> None:
     os.utime(file, ns=(changed, changed))
 
 
-def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
-    """Go from no LoRA to a set that both have read before; our cache has its default size."""
-    files = [bench.lora(number) for number in range(bench_model.SET)]
+def again(bench: Bench, pipeline: Any, files: Sequence[Path], repeat: int) -> Line:
+    """Go from no LoRA to a set that both have read before; our cache has its default size.
+
+    pipeline: has loaded `files`, which are off afterwards.
+    """
     offering = bench.offering(*files)
-    load(pipeline, files)
-    names = [_name(file) for file in files]
 
     def bare() -> None:
         until_ready(offering, ())
@@ -130,24 +145,22 @@ def again(bench: Bench, pipeline: Any, repeat: int) -> Line:
 
     def switch() -> None:
         pipeline.enable_lora()
-        pipeline.set_adapters(names, [WEIGHT] * bench_model.SET)
+        switch_on(pipeline, files)
         _encode(pipeline)
 
     pair = alternate(lambda: until_ready(offering, files), switch, repeat, bare)
     bare()
-    pipeline.unload_lora_weights()
     met = pair.seconds[0] <= 0.25 if bench.device == "cuda" else None
-    line = of_pair("the same set again (plain keeps it in the model)", pair, goal="≤ 0.25 s")
+    line = of_pair(
+        "the same set again, with another prompt (plain keeps it in the model)",
+        pair,
+        goal="≤ 0.25 s",
+    )
     return Line(line.what, line.ours, line.plain, line.ratio, line.goal, met)
 
 
-def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
-    """Time one UNet evaluation with a set of LoRAs ÷ with none, in each program.
-
-    Also checks that both compute the same; otherwise their times could not be compared.
-    """
-    files = [bench.lora(number) for number in range(bench_model.SET)]
-    cache = patches.AdapterCache(2**33)
+def unet_inputs(bench: Bench) -> dict[str, Any]:
+    """What one evaluation of the UNet gets, for an image of the model's own size and guidance."""
     generator = torch.Generator().manual_seed(3)
 
     def noise(*shape: int) -> torch.Tensor:
@@ -156,33 +169,45 @@ def step(bench: Bench, pipeline: Any, repeat: int) -> list[Line]:
     side = bench.shape.side // 8
     width = bench.resident.denoiser.config.cross_attention_dim
     pooled = bench.resident.network("text_encoder_2").config.projection_dim
-    evaluate = partial(
-        _evaluate,
-        sample=noise(2, 4, side, side),
-        timestep=torch.tensor(500.0),
-        encoder_hidden_states=noise(2, 77, width),
-        added_cond_kwargs={"text_embeds": noise(2, pooled), "time_ids": noise(2, 6)},
-    )
+    return {
+        "sample": noise(2, 4, side, side),
+        "timestep": torch.tensor(500.0, device=bench.device),
+        "encoder_hidden_states": noise(2, 77, width),
+        "added_cond_kwargs": {"text_embeds": noise(2, pooled), "time_ids": noise(2, 6)},
+    }
+
+
+def step(bench: Bench, pipeline: Any, files: Sequence[Path], repeat: int) -> list[Line]:
+    """Time one UNet evaluation with a set of LoRAs ÷ with none, in each program.
+
+    Also checks that both compute the same; otherwise their times could not be compared.
+    pipeline: has loaded `files`. Plain turns them off in place, as loading takes seconds, which
+    leaves its layers a little slower than without any.
+    """
+    cache = patches.AdapterCache(2**33)
+    inputs = unet_inputs(bench)
+
+    def evaluate(unet: Any) -> torch.Tensor:
+        return _evaluate(unet, **inputs)
+
     outputs: dict[tuple[str, bool], torch.Tensor] = {}
     times: dict[tuple[str, bool], list[float]] = {}
     for number in range(repeat + 1):
         for applied in (False, True):
             apply(bench, files if applied else (), cache)
-            if applied:
-                load(pipeline, files)
+            (pipeline.enable_lora if applied else pipeline.disable_lora)()
             for name, unet in (("ours", bench.resident.denoiser), ("plain", pipeline.unet)):
                 with torchs_defaults() if name == "plain" else nullcontext():
                     outputs[name, applied] = evaluate(unet)
                     taken = min(seconds(partial(evaluate, unet)) for _ in range(3))
                 times.setdefault((name, applied), []).extend([taken] * (number > 0))
-        pipeline.unload_lora_weights()
     apply(bench, (), cache)
     median = {key: sorted(values)[len(values) // 2] for key, values in times.items()}
     ratio = {name: median[name, True] / median[name, False] for name in ("ours", "plain")}
     met = ratio["ours"] <= 1.01 if bench.device == "cuda" else None
     return [
         Line(
-            f"one step with {bench_model.SET} LoRAs ÷ with none",
+            f"one step with {len(files)} LoRAs ÷ with none",
             f"{ratio['ours']:.3f}×",
             f"{ratio['plain']:.3f}×",
             "",
@@ -227,29 +252,33 @@ def compared(outputs: Mapping[tuple[str, bool], torch.Tensor], dtype: torch.dtyp
 
 def memory(bench: Bench, pipeline: Any) -> Line:
     """GPU memory that a set of LoRAs of rank 128 adds, afterwards and at peak while applied."""
-    what = f"GPU memory added by {bench_model.SET} LoRAs of rank 128; peak while applying them"
-    goal = "≤ 64 MiB"
+    what = MEMORY.format(bench_model.SET, 128)
     if bench.device != "cuda":
-        return Line(what, NOT_MEASURED, NOT_MEASURED, "", goal)
+        return Line(what, NOT_MEASURED, NOT_MEASURED, "", MEMORY_GOAL)
     files = [bench.lora(number, rank=128) for number in range(bench_model.SET)]
+    ours = added_by_ours(bench, files)
+    plain = added(lambda: load(pipeline, files))
+    pipeline.unload_lora_weights()
+    return of_memory(what, ours, plain)
+
+
+def of_memory(what: str, ours: tuple[int, int], plain: tuple[int, int]) -> Line:
+    """The line of what each program `added`."""
+    own, others = ("; ".join(map(_mib, each)) for each in (ours, plain))
+    return Line(what, own, others, "", MEMORY_GOAL, ours[0] <= 64 * 2**20)
+
+
+def added_by_ours(bench: Bench, files: Sequence[Path]) -> tuple[int, int]:
+    """What applying these LoRAs to our model without any `added`."""
     cache = patches.AdapterCache(0)
     apply(bench, (), cache)
-    ours, ours_meanwhile = _added(lambda: apply(bench, files, cache))
+    found = added(lambda: apply(bench, files, cache))
     apply(bench, (), cache)
-    plain, plain_meanwhile = _added(lambda: load(pipeline, files))
-    pipeline.unload_lora_weights()
-    return Line(
-        what,
-        f"{_mib(ours)}; {_mib(ours_meanwhile)}",
-        f"{_mib(plain)}; {_mib(plain_meanwhile)}",
-        "",
-        goal,
-        ours <= 64 * 2**20,
-    )
+    return found
 
 
-def _added(work: Work) -> tuple[int, int]:
-    """Bytes that torch allocates for `work`: those that remain, and the peak."""
+def added(work: Work) -> tuple[int, int]:
+    """Bytes that torch allocates on CUDA for `work`: those that remain, and the peak."""
     gc.collect()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
@@ -274,7 +303,7 @@ def drift(bench: Bench, pipeline: Any) -> Line:
     )
     pristine = [_copy(model) for model in models]
     for file in files:
-        pipeline.load_lora_weights(file.parent, weight_name=file.name, adapter_name=_name(file))
+        load_one(pipeline, file)
     for _ in range(SETS):
         chosen = chance.sample(files, chance.randrange(1, bench_model.SET + 1))
         weight = chance.uniform(-1, 1)
@@ -299,13 +328,13 @@ def drift(bench: Bench, pipeline: Any) -> Line:
     )
 
 
-def drifted(bench: Bench, files: Sequence[Path]) -> float:
-    """Share of our weights that differ after a hundred sets of these LoRAs."""
+def drifted(bench: Bench, files: Sequence[Path], sets: int) -> float:
+    """Share of our weights that differ after so many random sets of these LoRAs."""
     cache, chance = patches.AdapterCache(2**33), random.Random(1)
     apply(bench, (), cache)
     model = {part: bench.resident.network(part) for part in PARTS}
     pristine = _copy(model)
-    for _ in range(SETS):
+    for _ in range(sets):
         chosen = chance.sample(files, chance.randrange(1, len(files) + 1))
         apply(bench, chosen, cache, chance.uniform(-1, 1))
     apply(bench, (), cache)
@@ -344,11 +373,29 @@ def header(bench: Bench, repeat: int) -> Line:
     return Line(what, f"{1000 * taken:.1f} ms", "–", "", "≤ 5 ms", taken <= 0.005)
 
 
+Measured = TypeVar("Measured")
+
+
+def _loaded(
+    measure: Callable[[Bench, Any, Sequence[Path], int], Measured],
+    bench: Bench,
+    pipeline: Any,
+    repeat: int,
+) -> Measured:
+    """Measure with a set of LoRAs that plain diffusers has loaded."""
+    files = [bench.lora(number) for number in range(bench_model.SET)]
+    load(pipeline, files)
+    try:
+        return measure(bench, pipeline, files, repeat)
+    finally:
+        pipeline.unload_lora_weights()
+
+
 ROWS: Final[Mapping[str, Callable[[Bench, Any, int], Sequence[Line]]]] = {
     "first": lambda bench, pipeline, repeat: [first_use(bench, pipeline, 1, repeat)],
     "set": lambda bench, pipeline, repeat: [first_use(bench, pipeline, bench_model.SET, repeat)],
-    "again": lambda bench, pipeline, repeat: [again(bench, pipeline, repeat)],
-    "step": step,
+    "again": lambda bench, pipeline, repeat: [_loaded(again, bench, pipeline, repeat)],
+    "step": lambda bench, pipeline, repeat: _loaded(step, bench, pipeline, repeat),
     "memory": lambda bench, pipeline, _: [memory(bench, pipeline)],
     "header": lambda bench, _, repeat: [header(bench, repeat)],
     "drift": lambda bench, pipeline, _: [drift(bench, pipeline)],

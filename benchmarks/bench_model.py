@@ -8,8 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ class Bench:
     """Random weights in SDXL's architecture on disk, and both programs that load them.
 
     drawn_on: the device that draws them; see `sdxl_weights.write_model`.
+    numbers: what makes prompts new; copies count on.
     """
 
     shape: Shape
@@ -51,6 +53,7 @@ class Bench:
     device: str
     dtype: torch.dtype
     drawn_on: str = "cpu"
+    numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def painter(self) -> Any:
@@ -102,6 +105,16 @@ class Bench:
         }
         return GenerationRequest(**{**defaults, **fields})
 
+    def fresh(self, **fields: Any) -> GenerationRequest:
+        """Such a request with texts that nothing has encoded yet.
+
+        Our engine remembers encodings, plain diffusers does not: with a known prompt it would be
+        timed for less than plain is.
+        """
+        number = next(self.numbers)
+        texts = {"prompt": f"{PROMPT}, {number}", "negative": f"blurry, {number}"}
+        return self.request(**texts, **fields)
+
     def order(self, request: GenerationRequest) -> Order:
         """The order that our engine gets for `request`."""
         inputs = Inputs(self.weights.absolute())
@@ -135,7 +148,7 @@ class Bench:
     def guided(self) -> ReferenceEntry:
         """An IP-Adapter of SDXL's size and its image encoder, written on the first call."""
         folder = self.weights / self.shape.name / "reference"
-        sdxl_weights.write_reference(folder, self.shape)
+        sdxl_weights.write_reference(folder, self.shape, self.drawn_on)
         return ReferenceEntry(
             path=str(folder.absolute()),
             weight_name=sdxl_weights.REFERENCE_WEIGHTS,
@@ -208,32 +221,47 @@ def opened(
     keys: those of KEYS to write. drawn_on: see `Bench`. engine: its arguments.
     """
     shape, weights = options.shape, options.weights
-    with tempfile.TemporaryDirectory() as temporary:
-        painter = Engine(
-            models_dir=weights.absolute(),
-            hashes_file=Path(temporary) / "hashes.json",
-            device=options.device,
-            **engine,
-        )
-        painter.warm_up()
-        for number, key in enumerate(keys):
-            folder = sdxl_weights.model_folder(weights, shape, key)
-            sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number, drawn_on)
-        entries = [_entry(weights, shape, key, key) for key in keys]
-        vae = _fixed_vae(weights, shape)
-        entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
-        models = {entry.key: entry for entry in entries}
-        report = painter.device_report()
-        yield Bench(
-            shape,
-            weights,
-            painter,
-            Catalog(models, {}, KEYS[0]),
-            report.device,
-            getattr(torch, report.dtype),
-            drawn_on,
-        )
-        painter.close()
+    painter = Engine(
+        models_dir=weights.absolute(),
+        hashes_file=hashes_file(weights),
+        device=options.device,
+        **engine,
+    )
+    painter.warm_up()
+    for number, key in enumerate(keys):
+        folder = sdxl_weights.model_folder(weights, shape, key)
+        sdxl_weights.write_model(folder, shape, sdxl_weights.SEED + 1000 * number, drawn_on)
+    entries = [_entry(weights, shape, key, key) for key in keys]
+    vae = _fixed_vae(weights, shape)
+    entries.append(_entry(weights, shape, FIXED, KEYS[0], vae_path=str(vae.absolute())))
+    models = {entry.key: entry for entry in entries}
+    report = painter.device_report()
+    yield Bench(
+        shape,
+        weights,
+        painter,
+        Catalog(models, {}, KEYS[0]),
+        report.device,
+        getattr(torch, report.dtype),
+        drawn_on,
+    )
+    painter.close()
+
+
+def hashes_file(weights: Path) -> Path:
+    """Where the digests of the files in `weights` are, for all processes."""
+    return weights.absolute() / "hashes.json"
+
+
+def copy_hashes(weights: Path, moved: Path) -> None:
+    """Have the files in `moved` known by the digests of those in `weights`, which they copy.
+
+    A file is known by its path, size and time of modification; the copies must have kept the last.
+    """
+    known: dict[str, str] = json.loads(hashes_file(weights).read_text(encoding="utf-8"))
+    own, others = str(moved.absolute()), str(weights.absolute())
+    copied = {key.replace(others, own): digest for key, digest in known.items()}
+    hashes_file(moved).write_text(json.dumps(copied), encoding="utf-8")
 
 
 def _entry(weights: Path, shape: Shape, key: str, folder: str, **fields: Any) -> ModelEntry:

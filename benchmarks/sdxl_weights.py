@@ -238,8 +238,11 @@ REFERENCE_WEIGHTS: Final = "ip-adapter.safetensors"
 REFERENCE_ENCODER: Final = "image_encoder"
 
 
-def write_reference(folder: Path, shape: Shape) -> None:
-    """Write an IP-Adapter as `h94/IP-Adapter` has it for SDXL and ViT-H, with its encoder."""
+def write_reference(folder: Path, shape: Shape, device: str = "cpu") -> None:
+    """Write an IP-Adapter as `h94/IP-Adapter` has it for SDXL and ViT-H, with its encoder.
+
+    device: as for `write_model`.
+    """
     if (folder / REFERENCE_WEIGHTS).is_file():
         return
     config = CLIPVisionConfig(
@@ -253,7 +256,7 @@ def write_reference(folder: Path, shape: Shape) -> None:
         hidden_act="gelu",
     )
     encoder = on_meta(lambda: CLIPVisionModelWithProjection(config))
-    generator = torch.Generator().manual_seed(SEED + 500)
+    generator = torch.Generator(device).manual_seed(SEED + 500)
     shapes = {name: tuple(parameter.shape) for name, parameter in encoder.named_parameters()}
     tensors = {name: _uniform(size, 0.02, generator) for name, size in shapes.items()}
     config.save_pretrained(folder / REFERENCE_ENCODER)

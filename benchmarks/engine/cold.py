@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-from benchmarks import sdxl_weights
+from benchmarks import bench_model, sdxl_weights
 from benchmarks.bench_model import KEYS, Bench
 from benchmarks.side_by_side import Line, seconds
 from bot.engine import Engine
@@ -31,7 +31,7 @@ def cold(bench: Bench, options: argparse.Namespace) -> Line:
     files = sorted(folder.glob("**/*.safetensors"))
     engine = Engine(
         models_dir=bench.weights.absolute(),
-        hashes_file=bench.weights.absolute() / "hashes.json",
+        hashes_file=bench_model.hashes_file(bench.weights),
         device=options.device,
         memory=options.memory,
         model_cache=sum(part.layout.size for part in bench.resident.parts.values()),

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from benchmarks import bench_model
 from benchmarks.bench_model import KEYS, Bench
 from benchmarks.side_by_side import Line
 from bot.engine import Engine
@@ -20,7 +21,7 @@ def exact(bench: Bench, options: argparse.Namespace) -> Line:
     pictures.append(_bytes(offering, request))
     new = Engine(
         models_dir=bench.weights.absolute(),
-        hashes_file=bench.weights.absolute() / "hashes.json",
+        hashes_file=bench_model.hashes_file(bench.weights),
         device=options.device,
         memory=options.memory,
         model_cache=0,

@@ -21,10 +21,11 @@ def requested(bench: Bench, options: argparse.Namespace) -> Iterator[Line]:
 
 
 def request_end_to_end(bench: Bench, pipeline: Any, steps: int, repeat: int) -> Line:
-    """Time one image, from prompt to pixels."""
-    request = bench.request(steps=steps)
+    """Time one image, from prompt to pixels, each with a prompt of its own."""
     pair = alternate(
-        lambda: bench.paint(request), lambda: bench.paint_plain(pipeline, request), repeat
+        lambda: bench.paint(bench.fresh(steps=steps)),
+        lambda: bench.paint_plain(pipeline, bench.fresh(steps=steps)),
+        repeat,
     )
     return of_pair(
         f"one request, {steps} steps, {bench.shape.side}×{bench.shape.side}",

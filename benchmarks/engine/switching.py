@@ -2,23 +2,20 @@
 
 import statistics
 from functools import partial
-from itertools import count, cycle
+from itertools import cycle
 from typing import Any
 
-from benchmarks.bench_model import KEYS, PROMPT, Bench
+from benchmarks.bench_model import KEYS, Bench
 from benchmarks.side_by_side import Line, alternate, of_pair, seconds, tidy
 
 
 def switch(bench: Bench, repeat: int) -> list[Line]:
     """Time switching back and forth between two models, until the next step could begin."""
     turns = {program: cycle(reversed(KEYS)) for program in ("ours", "plain")}
-    numbers = count()
 
     def ours() -> None:
         before = _digests(bench)
-        # A new prompt, because the text encoders are not needed for one that is known.
-        asked = {"model": next(turns["ours"]), "prompt": f"{PROMPT} {next(numbers)}"}
-        bench.paint(bench.request(**asked, steps=1, width=64, height=64))
+        bench.paint(bench.fresh(model=next(turns["ours"]), steps=1, width=64, height=64))
         kept = before.items() & _digests(bench).items()
         if kept:
             raise RuntimeError(f"not switched: {', '.join(sorted(dict(kept)))}")
@@ -27,11 +24,11 @@ def switch(bench: Bench, repeat: int) -> list[Line]:
         held.clear()
         tidy()
         held.append(bench.plain(next(turns["plain"])))
-        bench.paint_plain(held[0], bench.request(steps=1, width=64, height=64))
+        bench.paint_plain(held[0], bench.fresh(steps=1, width=64, height=64))
 
     held: list[Any] = []
     alone = alternate(
-        lambda: bench.paint(bench.request(steps=1, width=64, height=64, model=KEYS[0])),
+        lambda: bench.paint(bench.fresh(steps=1, width=64, height=64, model=KEYS[0])),
         lambda: None,
         repeat,
     )

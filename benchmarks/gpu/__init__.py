@@ -1,7 +1,7 @@
 """Everything worth knowing about a GPU, from one call: `python -m benchmarks.gpu --out DIR`.
 
 __main__.py    the options, and what is printed
-rows.py        every row: what it measures, how long it is planned to take
+rows.py        every row: what measures it, how long it is planned to take, in which process
 supervisor.py  runs the rows in a process that may hang or die, and goes on after it
 worker.py      that process; row.py: what the two tell each other
 context.py     what all rows share: one engine, two models, plain diffusers

@@ -14,20 +14,23 @@ NAME: Final = "gpu"
 PENDING: Final = "pending"
 
 
-def write_json(
+def write(
     folder: Path,
     facts: Mapping[str, Any],
     rows: Sequence[Row],
     outcomes: Mapping[str, Outcome],
     name: str = NAME,
-) -> None:
-    """Replace `name`.json by one with all rows, those that are still to come too."""
+) -> str:
+    """Replace `name`.json and `name`.md by all rows, those to come too; returns the table."""
     found = {
         row.name: asdict(outcomes.get(row.name, Outcome(PENDING)))
         | {"planned": row.planned, "deadline": row.deadline}
         for row in rows
     }
     _replace(folder / f"{name}.json", json.dumps({"facts": dict(facts), "rows": found}, indent=1))
+    text = table(facts, rows, outcomes)
+    _replace(folder / f"{name}.md", text)
+    return text
 
 
 def table(facts: Mapping[str, Any], rows: Sequence[Row], outcomes: Mapping[str, Outcome]) -> str:
@@ -43,11 +46,6 @@ def table(facts: Mapping[str, Any], rows: Sequence[Row], outcomes: Mapping[str, 
         if outcome.state != DONE:
             lines.append(_cells(row.name, "–", f"**{outcome.state}**", outcome.said))
     return "\n".join(lines) + "\n"
-
-
-def write_table(folder: Path, text: str, name: str = NAME) -> None:
-    """Replace `name`.md."""
-    _replace(folder / f"{name}.md", text)
 
 
 def _cells(*cells: str) -> str:

@@ -18,12 +18,23 @@ def weights_folder(room: int) -> Path:
     return Path(tempfile.mkdtemp(prefix="imagen-gpu-", dir=IN_RAM if roomy else None))
 
 
+def beside(out: Path) -> Path:
+    """A folder next to that of the results, for large files that are not among them."""
+    return out.with_name(f"{out.name}.large")
+
+
 def stop_by_interrupt() -> None:
-    """Have SIGTERM raise KeyboardInterrupt, as Ctrl+C does."""
+    """Have SIGTERM raise KeyboardInterrupt, as Ctrl+C does; of both, only the first one counts.
+
+    Whoever sends one again would otherwise lose the table.
+    """
+    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
 
 
 def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

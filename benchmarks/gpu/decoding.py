@@ -10,7 +10,7 @@ from benchmarks.gpu.candidates import settings
 from benchmarks.gpu.candidates import vae as candidates
 from benchmarks.gpu.candidates.seams import Decode, decoding
 from benchmarks.gpu.context import Context
-from benchmarks.gpu.requests import shown
+from benchmarks.gpu.requests import apart, shown
 from benchmarks.gpu.row import Figure
 from benchmarks.side_by_side import seconds
 
@@ -29,19 +29,25 @@ FP32_ON_CPU: Final = frozenset(("fp32 in TF32", "fp16, of a VAE made for it"))
 
 def vae(context: Context) -> Iterator[Figure]:
     """Seconds of decoding in each way, postprocessing and the copy to RAM included."""
-    first: float | None = None
+    first: tuple[float, Any] | None = None
     for what, (model, apply) in WAYS.items():
         if what in FP32_ON_CPU and not context.cuda:
             yield Figure(what, "–", "needs CUDA")
             continue
         with apply(context.bench) if apply else nullcontext():
-            taken = _seconds(context, model)
-        first = first or taken
-        yield Figure(what, shown(taken), f"{taken / first:.3f}× fp32", {"seconds": taken})
+            taken, image = _decoded(context, model)
+        first = first or (taken, image)
+        farthest, _ = apart(first[1], image)
+        yield Figure(
+            what,
+            shown(taken),
+            f"{taken / first[0]:.3f}× fp32, farthest {farthest:.0f} of 255",
+            {"seconds": taken, "farthest": farthest},
+        )
 
 
-def _seconds(context: Context, model: str) -> float:
-    """Median seconds of decoding an image of `model`, after a warm-up."""
+def _decoded(context: Context, model: str) -> tuple[float, Any]:
+    """Median seconds of decoding an image of `model`, after a warm-up, and the image."""
     times: list[float] = []
 
     def change(decode: Decode) -> Decode:
@@ -55,5 +61,5 @@ def _seconds(context: Context, model: str) -> float:
     bench = context.bench
     with decoding(change):
         for _ in range(context.repeat + 1):
-            bench.paint(bench.request(steps=1, model=model))
-    return statistics.median(times[1:])
+            painting = bench.paint(bench.request(steps=1, model=model))
+    return statistics.median(times[1:]), painting.images[0].image

@@ -2,11 +2,13 @@
 
 import argparse
 import hashlib
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -35,14 +37,24 @@ def from_line(line: Line) -> Figure:
 def exact(context: Context) -> Iterator[Figure]:
     """Twice, after other models and adapters, and by another engine from files."""
     yield from_line(exactness.exact(context.bench, context.options))
+    _kept(context, os.getpid()).write_text(_digest(context), encoding="utf-8")
 
 
 def in_a_new_process(context: Context) -> Iterator[Figure]:
-    """The same request in this process and in another."""
-    here = _digest(context)
-    there = alone(_digest_alone, context.options)
+    """The same request in this process and in another: that of `exact`, or one of its own."""
+    here, own = _digest(context), _kept(context, os.getpid())
+    others = [file for file in own.parent.glob(_kept(context, "*").name) if file != own]
+    if others:
+        there = others[0].read_text(encoding="utf-8")
+    else:
+        there = alone(_digest_alone, context.options)
     same = here == there
     yield Figure("byte-identical in a new process", "yes" if same else "no", wrong=not same)
+
+
+def _kept(context: Context, process: object) -> Path:
+    """Where the digest of a process is, for the others of this run."""
+    return Path(context.bench.weights / f"digest-{os.getppid()}-{process}.txt")
 
 
 def _digest(context: Context) -> str:
@@ -57,8 +69,8 @@ def _digest_alone(options: argparse.Namespace) -> str:
 
 
 def alike(context: Context) -> Iterator[Figure]:
-    """How far our image is from plain diffusers', both with our settings."""
-    yield from_line(requests.alike(context.bench, context.plain, context.steps))
+    """How far our image is from plain diffusers', both with our settings, in a third of steps."""
+    yield from_line(requests.alike(context.bench, context.plain, max(2, context.steps // 3)))
 
 
 def cancel(context: Context) -> Iterator[Figure]:
@@ -66,10 +78,22 @@ def cancel(context: Context) -> Iterator[Figure]:
     bench = context.bench
     yield from_line(stopping.cancelled(bench))
     bench.paint(bench.request(steps=2))
+    yield _latency(context, "from a stop within a step to an idle device")
+
+
+def cancel_graphed(context: Context) -> Iterator[Figure]:
+    """The same time while steps are launched as CUDA graphs, ahead of the device."""
+    bench = context.bench
+    with graph(bench):
+        bench.paint(bench.request(steps=2))  # captures
+        yield _latency(context, "by CUDA graphs: from a stop within a step to an idle device")
+
+
+def _latency(context: Context, what: str) -> Figure:
     latencies = [_stopped(context, share) for share in (0.2, 0.5, 0.8)]
     worst = max(latencies)
-    yield Figure(
-        "from a stop within a step to an idle device",
+    return Figure(
+        what,
         shown(worst),
         f"the most of {len(latencies)}",
         {"seconds": worst},
@@ -114,7 +138,7 @@ def _stopped(context: Context, share: float) -> float:
 
 def cap(context: Context, gibibytes: float) -> Iterator[Figure]:
     """The hardest case of a small card under a cap, and plain diffusers under the same."""
-    for line in caps.under_a_cap(context.bench, gibibytes):
+    for line in caps.under_a_cap(context.bench, gibibytes, sizes=1):
         figure = from_line(replace(line, must=context.cuda))
         note = figure.note if context.cuda else "nothing is capped without CUDA"
         yield replace(figure, note=note)
@@ -173,3 +197,15 @@ def failed_capture(context: Context) -> Iterator[Figure]:
         said[:120],
         wrong=after != before,
     )
+    uses: dict[str, Callable[[], torch.Tensor]] = {
+        "random numbers drawn on the device": lambda: torch.randn(8, device=held.device),
+        "memory pinned": lambda: torch.empty(2**20, pin_memory=context.cuda),
+    }
+    for what, work in uses.items():
+        try:
+            work()
+        except RuntimeError as error:
+            why = str(error).strip().split("\n", 1)[0]
+            yield Figure(f"after a failed capture, {what}", "fails", why[:120], wrong=True)
+        else:
+            yield Figure(f"after a failed capture, {what}", "works")

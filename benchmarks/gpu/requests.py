@@ -6,29 +6,33 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import torch
 from PIL import ImageChops, ImageStat
 
+from benchmarks import adapters
 from benchmarks.baseline import torchs_defaults
 from benchmarks.gpu.candidates import CANDIDATES
 from benchmarks.gpu.clock import between, mark
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.row import Figure, Skip
-from benchmarks.side_by_side import Work, alternate, seconds
+from benchmarks.side_by_side import alternate, seconds
 from bot.engine.pixels import _processor
+
+CALLS: Final = 3
+"""Evaluations that are profiled."""
 
 
 def request(context: Context) -> Iterator[Figure]:
     """Plain with torch's own settings, plain with ours, and our engine."""
-    bench, asked = context.bench, context.request
-    paint_plain = partial(bench.paint_plain, context.plain, asked)
-    pair = alternate(lambda: bench.paint(asked), paint_plain, context.repeat)
+    _ = context.plain  # is loaded before anything is timed
+    pair = alternate(context.paint, context.paint_plain, context.repeat)
     ours, plain = pair.seconds
     context._plain_seconds = plain
     yield Figure("plain diffusers, torch's own settings", shown(plain), "", {"seconds": plain})
-    ours_of_plain = context.median(paint_plain)
+    context.paint_plain()  # the first with kernels that only our settings choose
+    ours_of_plain = seconds(context.paint_plain)
     yield Figure(
         "plain diffusers, our settings",
         shown(ours_of_plain),
@@ -40,55 +44,73 @@ def request(context: Context) -> Iterator[Figure]:
 
 
 def counts(context: Context, count: int) -> Iterator[Figure]:
-    """A request for `count` images, and what each of them takes; they are made in turn."""
-    asked = context.bench.request(steps=context.steps, count=count)
-    taken = seconds(lambda: context.bench.paint(asked))
+    """A request for `count` images: ours makes them in turn, plain diffusers all at once.
+
+    A third of the steps will do.
+    """
+    bench, steps = context.bench, max(2, context.steps // 3)
+
+    def plain(steps: int) -> None:
+        asked = context.request(steps=steps)
+        bench.paint_plain(context.plain, asked, num_images_per_prompt=count)
+
+    with torchs_defaults():
+        plain(1)  # the first of this size
+        others = seconds(lambda: plain(steps))
+    ours = seconds(lambda: bench.paint(context.request(steps=steps, count=count)))
     yield Figure(
-        f"ours, {count} × {asked.width}×{asked.height}, {asked.steps} steps",
-        shown(taken),
-        f"{shown(taken / count)} an image",
-        {"seconds": taken, "each": taken / count},
+        f"ours, {count} × {bench.shape.side}×{bench.shape.side}, {steps} steps",
+        shown(ours),
+        f"{shown(ours / count)} an image; plain {shown(others)}, {ours / others:.3f}× plain",
+        {"seconds": ours, "plain": others, "ratio": ours / others},
     )
 
 
-def candidate(context: Context, name: str) -> Iterator[Figure]:
+def candidate(context: Context, name: str, *, whole: bool = False) -> Iterator[Figure]:
     """One candidate against our engine as it is.
 
-    Those in a process of their own change most: they get a whole request, and a comparison with
-    plain diffusers. For the others a third of the steps will do.
+    whole: those that change most get a whole request, and a comparison with plain diffusers. For
+    the others a third of the steps will do.
     """
     chosen = next(each for each in CANDIDATES if each.name == name)
-    steps = context.steps if chosen.own_process else max(2, context.steps // 3)
+    steps = context.steps if whole else max(2, context.steps // 3)
     kernels = "compiled" if chosen.compiles else "eager"
-    paint = partial(painted_with, context, steps=steps)
-    eager = paint("eager")
-    times: dict[str, list[float]] = {"eager": [], "candidate": []}
-    # Capturing, and even more compiling, for each of the runs would take too long.
-    rounds, each = (1, context.repeat) if chosen.own_process else (context.repeat, 1)
-    for _ in range(rounds):
-        times["eager"] += [seconds(lambda: paint("eager")) for _ in range(each)]
-        with chosen.apply(context.bench):
-            painting = paint(kernels)  # whatever it captures or builds first
-            times["candidate"] += [seconds(lambda: paint(kernels)) for _ in range(each)]
-    after = paint("eager")
-    ours, taken = (statistics.median(times[key]) for key in ("eager", "candidate"))
+
+    def paint(kernels: str, request: Any = None) -> Any:
+        return painted_with(context, kernels, request or context.request(steps=steps))
+
+    # Compared with each other, so of one prompt; each timed run has one of its own.
+    asked = context.bench.request(steps=steps)
+    eager = paint("eager", asked)
+    # In one block: capturing, and even more compiling, for each run would take too long.
+    runs = context.repeat if whole else 1
+    ours = statistics.median(seconds(lambda: paint("eager")) for _ in range(runs))
+    with chosen.apply(context.bench):
+        painting = paint(kernels, asked)  # whatever it captures or builds first
+        taken = statistics.median(seconds(lambda: paint(kernels)) for _ in range(runs))
+    after = paint("eager", asked)
     numbers = {"seconds": taken, "eager": ours, "of_eager": taken / ours}
     note = f"{steps} steps, {taken / ours:.3f}× ours eager"
-    if chosen.own_process:
+    if whole:
         numbers["of_plain"] = taken / context.plain_seconds()
         note += f", {numbers['of_plain']:.3f}× plain"
     yield Figure(name, shown(taken), note, numbers)
+    yield from compared(name, eager, painting, after, same_bits=chosen.same_bits)
+
+
+def compared(
+    name: str, eager: Any, painting: Any, after: Any, *, same_bits: bool
+) -> Iterator[Figure]:
+    """How far a candidate's Painting is from ours, and whether ours is afterwards as before."""
     before, images = eager.images[0].image, painting.images[0].image
     same = before.tobytes() == images.tobytes()
-    difference: Any = ImageChops.difference(before, images)
-    farthest = max(high for _, high in difference.getextrema())
-    mean = statistics.mean(ImageStat.Stat(difference).mean)
+    farthest, mean = apart(before, images)
     yield Figure(
         f"{name}: same bytes as ours eager",
         "yes" if same else "no",
-        f"farthest {farthest} of 255, mean {mean:.4f}",
-        {"same": same, "farthest": float(farthest), "mean": mean},
-        wrong=chosen.same_bits and not same,
+        f"farthest {farthest:.0f} of 255, mean {mean:.4f}",
+        {"same": same, "farthest": farthest, "mean": mean},
+        wrong=same_bits and not same,
     )
     restored = after.images[0].image.tobytes() == before.tobytes()
     yield Figure(
@@ -98,13 +120,20 @@ def candidate(context: Context, name: str) -> Iterator[Figure]:
     )
 
 
+def apart(one: Any, other: Any) -> tuple[float, float]:
+    """The greatest difference of a pixel's channel of two images, and the mean."""
+    difference: Any = ImageChops.difference(one, other)
+    farthest = max(high for _, high in difference.getextrema())
+    return float(farthest), statistics.mean(ImageStat.Stat(difference).mean)
+
+
 def compiled(context: Context) -> Iterator[Figure]:
     """Our engine with compiled code, in a process that has compiled it first."""
     bench = context.bench
-    bench.paint(context.request)
+    context.paint()
     waited = seconds(bench.painter._kernels.wait)
     yield Figure("compiling", shown(waited), "after the first request", {"seconds": waited})
-    taken = context.median(lambda: painted_with(context, "compiled", steps=context.steps))
+    taken = context.median(lambda: painted_with(context, "compiled", context.request()))
     plain = context.plain_seconds()
     ratio = taken / plain
     yield Figure(
@@ -112,12 +141,12 @@ def compiled(context: Context) -> Iterator[Figure]:
     )
 
 
-def painted_with(context: Context, kernels: str, *, steps: int) -> Any:
-    """The Painting of a request. kernels: `eager` or `compiled`, as the recipe calls them.
+def painted_with(context: Context, kernels: str, request: Any) -> Any:
+    """The Painting of `request`. kernels: `eager` or `compiled`, as the recipe calls them.
 
     Raises RuntimeError when others made it; their time would stand for something else.
     """
-    painting = context.bench.paint(context.bench.request(steps=steps))
+    painting = context.bench.paint(request)
     used = painting.recipe.environment["kernels"]
     if used != kernels:
         raise RuntimeError(f"{kernels} code did not run: the recipe says {used!r}")
@@ -127,9 +156,10 @@ def painted_with(context: Context, kernels: str, *, steps: int) -> Any:
 def stages(context: Context) -> Iterator[Figure]:
     """Seconds of each stage of a request, on the device's clock."""
     bench = context.bench
-    bench.paint(context.request)
+    context.paint()
     with _timed(context) as spans:
-        whole = seconds(lambda: spans["picture"].append(bench.paint(context.request)))
+        # A prompt that was encoded before would leave out the text encoders.
+        whole = seconds(lambda: spans["picture"].append(context.paint()))
     picture = spans.pop("picture")[0].images[0].image
     for stage in ("text encoding", "UNet", "VAE decode"):
         taken = [span() for span in spans[stage]]
@@ -172,16 +202,19 @@ def _timed(context: Context) -> Iterator[defaultdict[str, list[Any]]]:
 
 
 def gaps(context: Context) -> Iterator[Figure]:
-    """The share of the time from the first to the last kernel of a step in which none runs."""
+    """The share of the time from the first to the last kernel of steps in which none runs."""
     from torch._C._autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
-    asked = context.bench.request(steps=4)
-    programs: dict[str, Work] = {
-        "ours eager": lambda: context.bench.paint(asked),
-        "plain": lambda: context.bench.paint_plain(context.plain, asked),
-    }
-    for name, work in programs.items():
+    inputs = adapters.unet_inputs(context.bench)
+    context.bench.resident.wake(lambda: None, "unet")
+    unets = {"ours eager": context.bench.resident.denoiser, "plain": context.plain.unet}
+    for name, unet in unets.items():
+
+        def work(unet: Any = unet) -> None:
+            for _ in range(CALLS):
+                adapters._evaluate(unet, **inputs)
+
         with torchs_defaults() if name == "plain" else ExitStack():
             work()
             with profile(activities=[ProfilerActivity.CUDA]) as trace:
@@ -195,7 +228,7 @@ def gaps(context: Context) -> Iterator[Figure]:
             raise Skip("the profiler saw no kernel; CUPTI may be closed to this user")
         share = idle(spans)
         yield Figure(
-            f"{name}: device idle between kernels, 4 steps",
+            f"{name}: device idle between kernels, {CALLS} evaluations of the UNet",
             f"{share:.1%}",
             f"{len(spans)} kernels and copies",
             {"share": share},

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Final
 
 DONE: Final = "done"
+RUNNING: Final = "running"
 FAILED: Final = "failed"
 OVERDUE: Final = "over its deadline"
 DIED: Final = "its process ended"
 SKIPPED: Final = "skipped"
+CUT: Final = "cut off: no time left"
 NO_TIME: Final = "not begun: no time left"
+STOPPED: Final = "stopped"
 
 
 class Skip(Exception):
@@ -34,19 +38,42 @@ Measure = Callable[[Any], Iterable[Figure]]
 
 
 @dataclass(frozen=True, slots=True)
+class Lazy:
+    """A Measure that is imported where it runs: the process that lists the rows has no torch.
+
+    place: a function below `benchmarks.gpu`. options: what it gets beside the Context.
+    """
+
+    place: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def function(self) -> Callable[..., Iterable[Figure]]:
+        """Raises ImportError or AttributeError where there is none."""
+        module, _, name = self.place.rpartition(".")
+        found: Callable[..., Iterable[Figure]] = getattr(
+            import_module(f"benchmarks.gpu.{module}"), name
+        )
+        return found
+
+    def __call__(self, context: Any) -> Iterable[Figure]:
+        return self.function(context, **self.options)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row, or a group of figures that are measured together.
 
-    measure: gets the Context. planned: seconds on an H200, the start of a process included where
-        it has its own. needs_cuda: skipped elsewhere. own_process: may ruin the process, so it
-        runs after the others, alone. compiles: only with `--compile`.
+    measure: gets the Context. planned: seconds on an H200, without the start of a process.
+    needs_cuda: skipped elsewhere. process: rows that follow each other and say the same share one.
+    compiles: only with `--compile`.
     """
 
     name: str
     measure: Measure
     planned: float
     needs_cuda: bool = False
-    own_process: bool = False
+    process: str = ""
     compiles: bool = False
 
     @property
@@ -57,9 +84,10 @@ class Row:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a row. said: why, if it is not DONE."""
+    """What became of a row. said: why, if it is not DONE. card: its clocks when the row ended."""
 
     state: str
     seconds: float = 0.0
     said: str = ""
     figures: list[dict[str, Any]] = field(default_factory=list)
+    card: dict[str, str] = field(default_factory=dict)

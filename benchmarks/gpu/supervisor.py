@@ -13,14 +13,29 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
 from typing import Any, Final
 
-from benchmarks.gpu.row import DIED, DONE, FAILED, NO_TIME, OVERDUE, SKIPPED, Outcome, Row
+from benchmarks.gpu.row import (
+    CUT,
+    DIED,
+    DONE,
+    FAILED,
+    NO_TIME,
+    OVERDUE,
+    RUNNING,
+    SKIPPED,
+    STOPPED,
+    Outcome,
+    Row,
+)
 
-STARTING: Final = 120.0
-"""Seconds for a process to import the libraries, write the models and load one."""
-STARTS_MAX: Final = 3
-"""Attempts to start the shared process, should it end before its first row."""
+STARTING: Final = 240.0
+"""Seconds for a process to import the libraries, write the models, hash and load one."""
+TIDYING: Final = 60.0
+"""Seconds between two rows."""
+STARTS_MAX: Final = 2
+"""Attempts to start a process, should it end before its first row."""
 
 Command = Callable[[Sequence[str]], Sequence[str]]
 
@@ -28,20 +43,22 @@ Command = Callable[[Sequence[str]], Sequence[str]]
 class Supervisor:
     """Runs every row once; `outcomes` are those so far, by name, and `facts` the worker's.
 
-    command: of a worker for the rows of these names. changed: called after every row.
+    command: of a worker for the rows of these names. changed: called after every figure and row.
     budget: seconds for everything. starting: see STARTING. patience: factor of the rows' deadlines.
+    card: reads what a row's outcome keeps of the card, when it has ended.
     """
 
     def __init__(
         self,
         rows: Sequence[Row],
         command: Command,
-        changed: Callable[["Supervisor"], None],
+        changed: Callable[["Supervisor"], object],
         *,
         budget: float,
         starting: float = STARTING,
         patience: float = 1.0,
         environment: Mapping[str, str] | None = None,
+        card: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self.rows = rows
         self.outcomes: dict[str, Outcome] = {}
@@ -49,39 +66,42 @@ class Supervisor:
         self._command = command
         self._changed = changed
         self._until = time.monotonic() + budget
-        # Rows with a process of their own come last, and are not to pay for slow ones.
-        kept = sum(row.planned for row in rows if row.own_process)
-        self._shared_until = self._until - min(kept, budget / 2)
         self._starting = starting
         self._patience = patience
         self._environment = environment
+        self._card = card
+        self._why = ""
 
     def run(self) -> None:
-        """Run them: those that share a process first, then each of the others in its own."""
-        left = [row for row in self.rows if not row.own_process]
-        starts = 0
-        while left and starts < STARTS_MAX and not _over(self._shared_until):
-            begun = self._worker(left, self._shared_until)
+        """Run them in their order; those that follow each other share a process if they may."""
+        try:
+            for _, rows in groupby(self.rows, lambda row: row.process):
+                self._run(list(rows))
+        finally:
+            for outcome in self.outcomes.values():
+                if outcome.state == RUNNING:  # only if this process was told to stop
+                    outcome.state = STOPPED
+
+    def _run(self, rows: Sequence[Row]) -> None:
+        """Run rows of one process, and go on with those that are left in the next one."""
+        left, starts = rows, 0
+        while left and starts < STARTS_MAX and not self._over:
+            begun = self._worker(left)
             starts = 0 if begun else starts + 1
             left = [row for row in left if row.name not in self.outcomes]
-        for row in self.rows:
-            if row.own_process and not _over(self._until):
-                self._worker([row], self._until)
-            if row.name not in self.outcomes and (row.own_process or not left):
-                self._end(row.name, Outcome(NO_TIME))
         for row in left:
-            state = FAILED if starts == STARTS_MAX else NO_TIME
-            self._end(row.name, Outcome(state, said="" if state == NO_TIME else self._why))
+            outcome = Outcome(NO_TIME) if self._over else Outcome(FAILED, said=self._why)
+            self._keep(row.name, outcome)
 
-    _why = ""
+    @property
+    def _over(self) -> bool:
+        return time.monotonic() >= self._until
 
-    def _worker(self, rows: Sequence[Row], until: float) -> bool:
-        """Run `rows` in one process until it ends or is ended; returns whether a row began.
-
-        until: time.monotonic() at which it is ended.
-        """
+    def _worker(self, rows: Sequence[Row]) -> bool:
+        """Run `rows` in one process until it ends or is ended; returns whether a row began."""
         process = subprocess.Popen(
             self._command([row.name for row in rows]),
+            stdin=subprocess.PIPE,  # its end tells the worker that this process has ended
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
@@ -92,7 +112,7 @@ class Supervisor:
         reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
         reader.start()
         try:
-            return self._follow(process, lines, {row.name: row for row in rows}, until)
+            return self._follow(process, lines, {row.name: row for row in rows})
         finally:
             _end(process)
             reader.join()
@@ -102,26 +122,23 @@ class Supervisor:
         process: "subprocess.Popen[str]",
         lines: "queue.SimpleQueue[str | None]",
         rows: Mapping[str, Row],
-        until: float,
     ) -> bool:
         began, deadline = time.monotonic(), self._starting
         current: str | None = None
-        outcome, any_begun = Outcome(DONE), False
+        outcome, any_begun = Outcome(RUNNING), False
         while True:
-            ends = min(began + deadline, until)
+            ends = min(began + deadline, self._until)
             try:
                 line = lines.get(timeout=max(0.0, ends - time.monotonic()))
             except queue.Empty:
-                waited = time.monotonic() - began
-                late = Outcome(OVERDUE, waited, f"after {waited:.0f} s", outcome.figures)
-                self._stopped(current, rows, late)
+                state = CUT if self._over else OVERDUE
+                self._stopped(current, outcome, state, began)
                 return any_begun
             if line is None:
                 code = process.wait()
                 if current is not None or code or not any_begun:
                     said = f"signal {-code}" if code < 0 else f"exit code {code}"
-                    waited = time.monotonic() - began
-                    self._stopped(current, rows, Outcome(DIED, waited, said, outcome.figures))
+                    self._stopped(current, outcome, DIED, began, said)
                 return any_begun
             told = json.loads(line)
             match told["event"]:
@@ -129,35 +146,39 @@ class Supervisor:
                     self.facts |= told["facts"]
                     began, deadline = time.monotonic(), self._starting
                 case "begin":
-                    current, any_begun, outcome = told["row"], True, Outcome(DONE)
+                    current, any_begun, outcome = told["row"], True, Outcome(RUNNING)
                     began = time.monotonic()
                     deadline = self._patience * rows[told["row"]].deadline
+                    self._keep(told["row"], outcome)
                 case "figure":
                     outcome.figures.append(told["figure"])
+                    self._changed(self)
                 case state:
                     outcome.state = {"done": DONE, "failed": FAILED, "skipped": SKIPPED}[state]
                     outcome.said = told.get("said", "")
                     outcome.seconds = time.monotonic() - began
-                    self._end(told["row"], outcome)
+                    outcome.card = self._card()
+                    self._keep(told["row"], outcome)
                     current = None
-                    # Time to tidy up, until the next row begins.
-                    began, deadline = time.monotonic(), self._starting
+                    if rows.keys() <= self.outcomes.keys():
+                        return True  # its end may take long, or never come after some errors
+                    began, deadline = time.monotonic(), TIDYING
 
-    def _stopped(self, current: str | None, rows: Mapping[str, Row], outcome: Outcome) -> None:
+    def _stopped(
+        self, current: str | None, outcome: Outcome, state: str, began: float, said: str = ""
+    ) -> None:
         """A process was ended or ended by itself, in the row `current` or between two."""
-        self._why = f"its process did not start: {outcome.state}, {outcome.said}"
+        waited = time.monotonic() - began
+        said = said or f"after {waited:.0f} s"
+        self._why = f"its process did not start: {state}, {said}"
         if current is not None:
-            self._end(current, outcome)
-        elif len(rows) == 1 and next(iter(rows)) not in self.outcomes:
-            self._end(next(iter(rows)), Outcome(FAILED, outcome.seconds, self._why))
+            outcome.state, outcome.seconds, outcome.said = state, waited, said
+            outcome.card = self._card()
+            self._keep(current, outcome)
 
-    def _end(self, name: str, outcome: Outcome) -> None:
+    def _keep(self, name: str, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
         self._changed(self)
-
-
-def _over(until: float) -> bool:
-    return time.monotonic() >= until
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:
@@ -173,3 +194,5 @@ def _end(process: "subprocess.Popen[str]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    assert process.stdin is not None
+    process.stdin.close()

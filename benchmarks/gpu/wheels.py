@@ -27,6 +27,8 @@ IMPORTS: Final = """
 import benchmarks.gpu.__main__
 import benchmarks.gpu.families.__main__
 from benchmarks import bench_model
+from benchmarks.gpu import adapting, context, decoding, exactness, requests, switching
+from benchmarks.gpu.families import context, exactness, halves, memory, requests
 from bot.engine.importing import LIBRARY_SETTINGS
 from bot.engine import environment, kernels, memory, pipeline, preview, weights
 from diffusers import AutoencoderKL, ClassifierFreeGuidance, ModularPipeline
@@ -34,7 +36,10 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.image_processor import VaeImageProcessor
 """
 """What a run imports, the libraries' lazily loaded parts too."""
-_REPORT: Final = "import json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
+_REPORT: Final = """
+import json, sys
+print("\\n" + json.dumps(sorted(name for name, module in sys.modules.items() if module)))
+"""
 
 
 def canonical(name: str) -> str:

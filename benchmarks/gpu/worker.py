@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +20,21 @@ def own_output() -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return kept
+
+
+def end_with_supervisor() -> None:
+    """From now on, end this process and those it started when nobody holds its input open.
+
+    The supervisor has a pipe there. However it ends, the device is not left to a process that
+    nobody waits for.
+    """
+    threading.Thread(target=_end_with_input, daemon=True).start()
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 def serve(

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from benchmarks.gpu.row import Figure, Row
-from benchmarks.gpu.worker import own_output, serve
+from benchmarks.gpu.worker import end_with_supervisor, own_output, serve
 
 
 class Nothing:
@@ -45,5 +45,6 @@ def main(how: str, bad: list[str], names: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_supervisor()
     bar = sys.argv.index("--")
     main(sys.argv[1], sys.argv[2:bar], sys.argv[bar + 1 :])

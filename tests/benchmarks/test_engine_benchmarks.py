@@ -127,7 +127,7 @@ def test_every_first_use_is_one(tmp_path: Path) -> None:
         lora=lambda _: file,
         offering=lambda _: bench,
         wearing=lambda *files, weight: files,
-        request=lambda adapters: adapters,
+        fresh=lambda adapters: adapters,
     )
     pipeline = MagicMock()
     adapters.first_use(bench, pipeline, 1, 2)
@@ -227,7 +227,7 @@ def test_a_switch_that_is_none_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> 
     part = SimpleNamespace(digest="the same")
     resident = SimpleNamespace(key=KEYS[0], parts={"unet": part})
     bench: Any = SimpleNamespace(
-        resident=resident, request=lambda **_: None, paint=lambda _: None, device="cpu"
+        resident=resident, fresh=lambda **_: None, paint=lambda _: None, device="cpu"
     )
     with pytest.raises(RuntimeError, match="not switched: model, unet"):
         switching.switch(bench, 1)

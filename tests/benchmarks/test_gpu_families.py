@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from benchmarks.gpu.families import exactness, halves, memory, requests, standing
-from benchmarks.gpu.families.__main__ import main
+from benchmarks.gpu.families.__main__ import BUDGET, main
 from benchmarks.gpu.families.bench import Bench, Painted, hashes_file
 from benchmarks.gpu.families.context import Context, opened
 from benchmarks.gpu.families.models import BY_KEY, MODELS
 from benchmarks.gpu.families.peak import Peak
-from benchmarks.gpu.families.rows import MEASURES, planned, rows_of
+from benchmarks.gpu.families.rows import MEASURES, PLANNED, planned, rows_of
 from benchmarks.gpu.families.standing import USUAL, Way, on_card, parked, streamed
 from benchmarks.gpu.families.watching import Watch
 from benchmarks.gpu.row import Figure
@@ -57,18 +57,26 @@ def test_every_family_but_sdxl_is_measured() -> None:
 
 
 def test_all_is_planned_for_eight_minutes() -> None:
-    assert sum(planned(model, rows_of(model)) for model in MODELS) <= 480
-    flux = BY_KEY["flux2"]
-    assert planned(flux, ()) == 0
-    assert planned(flux, rows_of(flux, ["memory"])) < planned(flux, rows_of(flux))
+    assert sum(planned(key, rows_of(key)) for key in PLANNED) <= BUDGET == 480
+    assert planned("flux2", ()) == 0
+    assert planned("flux2", rows_of("flux2", ["memory"])) < planned("flux2", rows_of("flux2"))
+
+
+def test_the_list_without_torch_is_that_of_the_models() -> None:
+    assert [*PLANNED] == [model.key for model in MODELS]
+    for model in MODELS:
+        kinds = {*MEASURES} - (set() if model.swelling else {"beyond float16"})
+        assert PLANNED[model.key].kinds.keys() == kinds
+    assert all(callable(measure.function) for measure in MEASURES.values())
 
 
 def test_rows_are_of_a_family_and_caps_have_a_process_of_their_own() -> None:
-    names = [row.name for model in MODELS for row in rows_of(model)]
+    names = [row.name for key in PLANNED for row in rows_of(key)]
     assert len({*names}) == len(names) == len(MODELS) * len(MEASURES) - 1
     assert "sd15: beyond float16" not in names
-    alone = [row.name for row in rows_of(BY_KEY["anima"]) if row.own_process]
-    assert alone == ["anima: memory"]
+    processes = [(row.name, row.process) for row in rows_of("anima")]
+    assert processes[0] == ("anima: memory", "memory")
+    assert {process for _, process in processes[1:]} == {""}
 
 
 PUBLISHED = {
@@ -343,7 +351,7 @@ def test_a_request_is_compared_with_the_stock_pipeline(context: Context) -> None
 def test_every_family(tmp_path: Path, key: str) -> None:
     """In one process, which takes less time than the call."""
     for context in _context(tmp_path, key):
-        found = {row.name: [*row.measure(context)] for row in rows_of(BY_KEY[key])}
+        found = {row.name: [*row.measure(context)] for row in rows_of(key)}
         assert all(found.values())
         assert not [f for figures in found.values() for f in figures if f.wrong]
         # Of what was made in 16 bits, images need not be equal.
@@ -398,7 +406,7 @@ def test_a_slow_family_leaves_the_others_their_time(
     monkeypatch.setattr(f"{call}.weights_folder", lambda _: weights)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert main(["--out", str(tmp_path), "--budget", "450"]) == 1, "no row was run"
-    times = [planned(model, rows_of(model)) for model in MODELS]
+    times = [planned(key, rows_of(key)) for key in PLANNED]
     expected = [max(450 - sum(times[number:]), 0) for number in range(1, 1 + len(times))]
     assert budgets == pytest.approx(expected, abs=5)
     assert budgets[-1] > 440

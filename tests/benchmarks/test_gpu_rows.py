@@ -1,9 +1,11 @@
 """Rows of `benchmarks.gpu` for real, and what they are compared with."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from benchmarks import baseline, side_by_side
 from benchmarks.gpu import requests, wheels
 from benchmarks.gpu.__main__ import main
+from benchmarks.gpu.supervisor import Supervisor
 from bot.engine import environment, kernels
 
 pytestmark = pytest.mark.long
@@ -117,7 +120,9 @@ assert "discord" not in sys.modules
 
 def test_the_carried_packages_are_enough_and_none_is_the_bots() -> None:
     """On a machine that has torch, transformers, peft and accelerate."""
-    carried = wheels.missing(wheels.imported())
+    used = wheels.imported()
+    assert "torchvision" not in used, "it is only marked as missing"
+    carried = wheels.missing(used)
     assert {"diffusers", "pydantic", "pydantic-core"} <= carried.keys()
     assert not {"discord-py", "torch", "transformers"} & carried.keys()
 
@@ -153,6 +158,52 @@ def test_a_few_rows_for_real(
     assert code == 0
     assert "| alike | greatest difference of a pixel's channel from plain" in printed.out
     assert (tmp_path / "gpu.md").read_text(encoding="utf-8") in printed.out
+
+
+def test_told_to_stop_it_prints_the_table_and_removes_the_models(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--quick", "--device", "cpu"]
+    command += ["--out", str(tmp_path / "out"), "--only", "alike"]
+    found = tmp_path / "temporary"
+    found.mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(found)}
+    moved = "import benchmarks.gpu.call as c, pathlib; c.IN_RAM = pathlib.Path('/nowhere');"
+    run = "from benchmarks.gpu.__main__ import main; raise SystemExit(main())"
+    command[1:3] = ["-c", moved + run]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        while not [*found.glob("imagen-gpu-*/*")]:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.terminate()
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "| alike | – | **pending** |" in printed
+    assert (tmp_path / "out" / "gpu.md").read_text(encoding="utf-8") in printed
+    assert not [*found.glob("imagen-gpu-*")]
+
+
+@pytest.mark.parametrize(("more", "seconds"), [([], 480), (["--compile"], 540)])
+def test_rows_that_compile_find_each_others_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], seconds: float
+) -> None:
+    """And each call ends within ten minutes, which many machines are lent for."""
+    given: dict[str, Any] = {}
+
+    class Idle(Supervisor):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            given.update(options)
+            super().__init__(*args, **options)
+
+        def run(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.gpu.__main__.Supervisor", Idle)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    weights = tmp_path / "weights"
+    assert main(["--out", str(tmp_path / "out"), "--weights", str(weights), *more]) == 1
+    assert given["budget"] == seconds
+    assert given["environment"]["TORCHINDUCTOR_CACHE_DIR"] == str(weights / "kernels")
 
 
 def test_a_row_of_the_other_call_is_refused_by_name(

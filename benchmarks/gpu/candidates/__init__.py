@@ -18,16 +18,13 @@ from bot.engine.kernels import Kernels
 class Candidate(NamedTuple):
     """One change to measure.
 
-    apply: makes it within a block. same_bits: whether images keep their bits. needs_cuda: whether
-    it changes nothing elsewhere, or cannot run. own_process: whether a failure may leave the
-    process unusable. compiles: whether it compiles first, for minutes.
+    apply: makes it within a block. same_bits: whether images keep their bits. compiles: whether it
+    compiles first, for minutes.
     """
 
     name: str
     apply: Callable[[Bench], AbstractContextManager[None]]
     same_bits: bool
-    needs_cuda: bool
-    own_process: bool
     compiles: bool = False
 
 
@@ -81,23 +78,16 @@ def _graphed(bench: Bench, kernels: Kernels) -> Iterator[None]:
 
 
 CANDIDATES: Final = (
-    Candidate("graph", graph, same_bits=True, needs_cuda=True, own_process=True),
-    Candidate("graph-of-layouts", graph_of_layouts, False, needs_cuda=True, own_process=True),
-    Candidate(
-        "compiled-graph",
-        compiled_graph,
-        same_bits=False,
-        needs_cuda=True,
-        own_process=True,
-        compiles=True,
-    ),
-    Candidate("channels-last", layouts.channels_last, False, needs_cuda=False, own_process=False),
-    Candidate("fused-qkv", layouts.fused_projections, False, needs_cuda=False, own_process=False),
-    Candidate("fp16-accumulation", settings.fp16_accumulation, False, True, own_process=False),
-    Candidate("cudnn-benchmark", settings.cudnn_benchmark, False, True, own_process=False),
-    Candidate("vae-tf32", settings.vae_tf32, False, needs_cuda=True, own_process=False),
-    Candidate("vae-bf16", vae.in_bf16, False, needs_cuda=False, own_process=False),
-    Candidate("vae-scaled-fp16", vae.in_scaled_fp16, False, needs_cuda=False, own_process=False),
-    Candidate("uint8-on-device", vae.bytes_on_device, True, needs_cuda=False, own_process=False),
-    Candidate("batched-addmm", adapters.batched_addmm, False, needs_cuda=False, own_process=False),
+    Candidate("graph", graph, same_bits=True),
+    Candidate("graph-of-layouts", graph_of_layouts, same_bits=False),
+    Candidate("compiled-graph", compiled_graph, same_bits=False, compiles=True),
+    Candidate("channels-last", layouts.channels_last, same_bits=False),
+    Candidate("fused-qkv", layouts.fused_projections, same_bits=False),
+    Candidate("fp16-accumulation", settings.fp16_accumulation, same_bits=False),
+    Candidate("cudnn-benchmark", settings.cudnn_benchmark, same_bits=False),
+    Candidate("vae-tf32", settings.vae_tf32, same_bits=False),
+    Candidate("vae-bf16", vae.in_bf16, same_bits=False),
+    Candidate("vae-scaled-fp16", vae.in_scaled_fp16, same_bits=False),
+    Candidate("uint8-on-device", vae.bytes_on_device, same_bits=True),
+    Candidate("batched-addmm", adapters.batched_addmm, same_bits=False),
 )

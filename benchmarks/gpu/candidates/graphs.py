@@ -16,7 +16,10 @@ Why capturing failed before, and what is done about it:
 
 - A capture that fails must be ended, or the stream stays in it and torch's allocator keeps handing
   out the graph's memory. In `torch.cuda.graph`, an error of `capture_end` skips restoring the
-  stream, and in torch 2.11 also detaching the allocator. `Cuda.capture` ends every part itself.
+  stream, and in torch 2.11 also detaching the allocator. `Cuda.capture` does both itself. What it
+  cannot end may stay in the capture: the device's generator of random numbers, which then refuses
+  to draw, and pinned memory. So the process should be started again; benchmarks.gpu's row `failed
+  capture` shows whether both still work.
 - Other threads. A compiler thread synchronises the device, so nothing is captured while `busy`.
   Compiling begins in the engine's thread, which is the one that captures, so none begins meanwhile.
   Threads that only read files go on: the mode is `thread_local`.

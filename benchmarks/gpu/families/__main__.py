@@ -7,13 +7,13 @@ twice, and what a LoRA costs a step; whether it fits on cards of 8, 11 and 16 GB
 torch's allocator; and whether numbers stay finite in float16. The files of a family are removed
 before the next one's are made: 20 GiB at most, in RAM if there is room.
 
-DIR/families.json is rewritten after every row; DIR/families.md is the table, printed last. A row
-that fails, hangs or ends its process is reported as such, and the others go on. Planned for eight
-minutes on an H200. It takes a card with 24 GB and 64 GiB of RAM; on a smaller one, rows fail that
-compare with the whole model on the device.
+DIR/families.json and the table, DIR/families.md, are rewritten after every figure; the table is
+printed last, also when the call is told to stop. A row that fails, hangs or ends its process is
+reported as such, and the others go on. It ends within eight minutes. It takes a card with 24 GB and
+64 GiB of RAM; on a smaller one, rows fail that compare with the whole model on the device.
 
 `--quick` tries it on any computer, with tiny models. Returns 1 when a row failed or found something
-broken.
+broken. Does not import torch, except to run rows.
 """
 
 import argparse
@@ -28,19 +28,17 @@ from typing import Any, Final
 
 from benchmarks.gpu import book, card, worker
 from benchmarks.gpu.call import broken, stop_by_interrupt, weights_folder
-from benchmarks.gpu.families import context
-from benchmarks.gpu.families.models import BY_KEY, MODELS, Model
-from benchmarks.gpu.families.rows import MEASURES, planned, rows_of
+from benchmarks.gpu.families.rows import MEASURES, PLANNED, planned, rows_of
 from benchmarks.gpu.row import Outcome, Row
 from benchmarks.gpu.supervisor import Supervisor
 
 NAME: Final = "families"
 ROOM: Final = 22 * 2**30
 """Bytes of the largest model and its LoRA."""
-BUDGET: Final = 560.0
+BUDGET: Final = 480.0
 TRYING: Final = 3600.0
 """Seconds for all rows: of a call, and of one with `--quick`."""
-STARTING: Final = 180.0
+STARTING: Final = 240.0
 """Seconds for a process to write, hash and load a model."""
 PATIENCE: Final = 10.0
 """With `--quick`, how much longer than on an H200 a row may take."""
@@ -63,10 +61,10 @@ def grammar() -> argparse.ArgumentParser:
     parser.add_argument(
         "--family",
         nargs="+",
-        choices=BY_KEY,
-        default=list(BY_KEY),
+        choices=PLANNED,
+        default=list(PLANNED),
         metavar="KEY",
-        help=", ".join(BY_KEY),
+        help=", ".join(PLANNED),
     )
     parser.add_argument("--device", default="auto", help="auto, cuda or cpu")
     parser.add_argument("--weights", type=Path, help="where to keep the models (temporary)")
@@ -79,31 +77,36 @@ def grammar() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write, print, and return the exit code."""
     options = grammar().parse_args(arguments)
-    chosen = {
-        model: rows_of(model, options.only) for model in MODELS if model.key in options.family
-    }
+    chosen = {key: rows_of(key, options.only) for key in PLANNED if key in options.family}
     rows = tuple(row for each in chosen.values() for row in each)
     if options.worker:
-        worker.serve(rows, options.worker, partial(context.opened, options), worker.own_output())
+        _serve(options, rows)
         return 0
+    stop_by_interrupt()
     options.out.mkdir(parents=True, exist_ok=True)
     run = _Run(options, rows)
-    stop_by_interrupt()
     try:
-        later = sum(planned(model, own) for model, own in chosen.items())
-        for model, own in chosen.items():
-            later -= planned(model, own)
-            run.measure(model, own, later)
+        later = sum(planned(key, own) for key, own in chosen.items())
+        for key, own in chosen.items():
+            later -= planned(key, own)
+            run.measure(key, own, later)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
     finally:
+        # First, in case that nobody waits until gigabytes are removed.
+        print(run.keep(), flush=True)
         if options.weights is None:
             shutil.rmtree(run.weights, ignore_errors=True)
-    run.keep()
-    text = book.table(run.facts, rows, run.outcomes)
-    book.write_table(options.out, text, NAME)
-    print(text)
     return 1 if broken(rows, run.outcomes) else 0
+
+
+def _serve(options: argparse.Namespace, rows: Sequence[Row]) -> None:
+    worker.end_with_supervisor()
+    output = worker.own_output()
+
+    from benchmarks.gpu.families import context
+
+    worker.serve(rows, options.worker, partial(context.opened, options), output)
 
 
 class _Run:
@@ -118,43 +121,44 @@ class _Run:
         self.outcomes: dict[str, Outcome] = {}
         self.facts: dict[str, Any] = {**card.describe()}
 
-    def measure(self, model: Model, rows: Sequence[Row], later: float) -> None:
-        """Run the rows of one model, in what time `later` leaves, the seconds of those after it."""
+    def measure(self, family: str, rows: Sequence[Row], later: float) -> None:
+        """Run the rows of one family in what time `later` leaves, the seconds of those to come."""
         left = self._until - time.monotonic()
         supervisor = Supervisor(
             rows,
-            lambda names: [*self._command(model), "--worker", *names],
-            self.keep,
+            lambda names: [*self._command(family), "--worker", *names],
+            lambda so_far: self.keep(so_far),
             budget=max(left - later, 0.0),
             starting=STARTING,
             patience=PATIENCE if self._options.quick else 1.0,
             environment={**os.environ, "HF_HUB_OFFLINE": "1"},
+            card=card.now,
         )
         try:
             supervisor.run()
         finally:
             self._take(supervisor)
             if self._options.weights is None:
-                for path in self.weights.glob(f"{model.key}*"):
+                for path in self.weights.glob(f"{family}*"):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def keep(self, supervisor: Supervisor | None = None) -> None:
-        """Write everything that was found so far."""
+    def keep(self, supervisor: Supervisor | None = None) -> str:
+        """Write everything that was found so far; returns the table."""
         if supervisor:
             self._take(supervisor)
-        book.write_json(self._options.out, self.facts, self._rows, self.outcomes, NAME)
+        return book.write(self._options.out, self.facts, self._rows, self.outcomes, NAME)
 
     def _take(self, supervisor: Supervisor) -> None:
         self.outcomes |= supervisor.outcomes
         self.facts |= supervisor.facts
 
-    def _command(self, model: Model) -> list[str]:
+    def _command(self, family: str) -> list[str]:
         options = self._options
         return [
             *(sys.executable, "-m", "benchmarks.gpu.families"),
             *("--out", str(options.out)),
             *(["--quick"] if options.quick else []),
-            *("--family", model.key),
+            *("--family", family),
             *("--device", options.device),
             *("--weights", str(self.weights)),
             *("--repeat", "1" if options.quick else str(options.repeat)),

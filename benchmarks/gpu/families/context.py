@@ -47,9 +47,12 @@ class Context:
         return TINY_STEPS if self.bench.tiny else self.bench.model.usual.steps.default
 
     def request(self, **fields: Any) -> Any:
-        """The usual request with a prompt that nothing has encoded yet."""
-        prompt = f"{PROMPT}, {next(self._numbers)}"
-        return self.bench.request(**{"prompt": prompt, "steps": self.steps, **fields})
+        """The usual request with texts that nothing has encoded yet."""
+        number = next(self._numbers)
+        texts = {"prompt": f"{PROMPT}, {number}"}
+        if self.bench.model.usual.takes_negative:
+            texts["negative"] = f"blurry, {number}"
+        return self.bench.request(**{**texts, "steps": self.steps, **fields})
 
     @property
     def plain(self) -> Any:

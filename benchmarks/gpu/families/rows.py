@@ -1,61 +1,69 @@
-"""Every row of a family, in the order of its worth: should time run out, the last are missing."""
+"""Every row of a family, in the order of its worth: should time run out, the last are missing.
+
+Does not import torch.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.gpu.families import exactness, halves, memory, requests
-from benchmarks.gpu.families.models import Model
-from benchmarks.gpu.row import Measure, Row
-from benchmarks.gpu.rows import START
+from benchmarks.gpu.row import Lazy, Row
 
-MEASURES: Final[Mapping[str, Measure]] = {
-    "request": requests.request,
-    "bytes": exactness.exact,
-    "memory": memory.memory,
-    "float16": halves.finite,
-    "beyond float16": halves.beyond,
+START: Final = 12.0
+"""Seconds for a process to import the libraries."""
+MEMORY: Final = "memory"
+MEASURES: Final[Mapping[str, Lazy]] = {
+    # First, as it has a process of its own, and the others share one.
+    MEMORY: Lazy("families.memory.memory"),
+    "request": Lazy("families.requests.request"),
+    "bytes": Lazy("families.exactness.exact"),
+    "float16": Lazy("families.halves.finite"),
+    "beyond float16": Lazy("families.halves.beyond"),
 }
 """By the kinds of rows."""
-MEMORY: Final = "memory"
-BEYOND: Final = "beyond float16"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """Seconds on an H200. made: writing and hashing the files. load: from them into RAM and onto
-    the device. kinds: of each kind of row, in the order of MEASURES, loading not included."""
+    the device. kinds: of each kind of row that it has, loading not included."""
 
     made: float
     load: float
-    kinds: tuple[float, ...]
+    kinds: Mapping[str, float]
+
+
+def _planned(made: float, load: float, *kinds: float) -> Planned:
+    return Planned(made, load, dict(zip(MEASURES, kinds, strict=False)))
 
 
 PLANNED: Final = {
-    "flux2": Planned(26, 8, (10, 18, 18, 14, 5)),
-    "zimage": Planned(36, 12, (18, 22, 28, 18, 6)),
-    "anima": Planned(9, 5, (18, 10, 13, 8, 5)),
-    "sd15": Planned(4, 2, (7, 7, 8, 4, 0)),
+    "flux2": _planned(26, 8, 18, 10, 18, 14, 5),
+    "zimage": _planned(36, 12, 28, 18, 22, 18, 6),
+    "anima": _planned(9, 5, 13, 18, 10, 8, 5),
+    "sd15": _planned(4, 2, 8, 7, 7, 4),
 }
+"""By family, in the order of their worth."""
 
 
-def rows_of(model: Model, kinds: Iterable[str] = tuple(MEASURES)) -> tuple[Row, ...]:
-    """The rows of these kinds. Caps are in a process of their own, which comes last."""
-    plan = PLANNED[model.key]
+def rows_of(family: str, kinds: Iterable[str] = tuple(MEASURES)) -> tuple[Row, ...]:
+    """The rows of these kinds. Caps are in a process of their own."""
+    plan = PLANNED[family]
     return tuple(
         Row(
-            f"{model.key}: {kind}",
+            f"{family}: {kind}",
             measure,
-            seconds + (START + plan.load if kind == MEMORY else 0.0),
-            own_process=kind == MEMORY,
+            plan.kinds[kind],
+            process=MEMORY if kind == MEMORY else "",
         )
-        for (kind, measure), seconds in zip(MEASURES.items(), plan.kinds, strict=True)
-        if kind in kinds and (model.swelling or kind != BEYOND)
+        for kind, measure in MEASURES.items()
+        if kind in kinds and kind in plan.kinds
     )
 
 
-def planned(model: Model, rows: Iterable[Row]) -> float:
-    """Seconds that `rows`, all of `model`, should take on an H200."""
-    plan, rows = PLANNED[model.key], tuple(rows)
-    shared = START + plan.load if any(not row.own_process for row in rows) else 0.0
-    return plan.made + shared + sum(row.planned for row in rows) if rows else 0.0
+def planned(family: str, rows: Iterable[Row]) -> float:
+    """Seconds that `rows`, all of `family`, should take on an H200."""
+    plan, rows = PLANNED[family], tuple(rows)
+    processes = len({row.process for row in rows})
+    each = (START + plan.load) * processes
+    return plan.made + each + sum(row.planned for row in rows) if rows else 0.0
