@@ -129,7 +129,11 @@ class StatusBoard:
         say = self._texts.speaker(Discord.of(job.origin).locale)
         shown = status_line(say, place) if place else ""
         followed = _Followed(job, say, post, shown, place)
-        followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
+        followed.pacer = Pacer(
+            lambda progress: self._edit(followed, progress),
+            self._interval,
+            turn=lambda progress: self._turn(followed, progress),
+        )
         self._followed[job.id] = followed
 
     def moved(self, places: dict[str, Progress]) -> None:
@@ -170,17 +174,19 @@ class StatusBoard:
         await followed.pacer.close()
         return followed.post
 
+    def _turn(
+        self, followed: _Followed, progress: Progress
+    ) -> contextlib.AbstractAsyncContextManager[object]:
+        """Few messages of queued jobs are edited at once, so that they hold up nothing else."""
+        waits = progress.stage is Stage.QUEUED and not _is_told(followed, progress)
+        return self._edits if waits else contextlib.nullcontext()
+
     async def _edit(self, followed: _Followed, progress: Progress) -> None:
-        line = status_line(followed.say, progress)
-        waits = progress.stage is Stage.QUEUED
-        told = line == followed.shown and not (waits and _is_told_wrong(followed.told, progress))
-        if followed.post is None or told:
+        if followed.post is None or _is_told(followed, progress):
             return
-        turn = self._edits if waits else contextlib.nullcontext()
         try:
-            async with turn:
-                await self._put(followed, followed.post, progress)
-            followed.shown, followed.told = line, progress
+            await self._put(followed, followed.post, progress)
+            followed.shown, followed.told = status_line(followed.say, progress), progress
         except StoreError as error:
             log.error("job %s: %s", followed.job.id, error)
         except Exception as error:
@@ -220,6 +226,13 @@ class StatusBoard:
         if not isinstance(followed.post, InteractionPost):
             return None
         return self._sender.channel_post(await self._store.job(followed.job.id))
+
+
+def _is_told(followed: _Followed, progress: Progress) -> bool:
+    """Whether its message says so already."""
+    if status_line(followed.say, progress) != followed.shown:
+        return False
+    return progress.stage is not Stage.QUEUED or not _is_told_wrong(followed.told, progress)
 
 
 def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
