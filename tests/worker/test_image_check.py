@@ -111,6 +111,27 @@ async def test_a_mode_that_became_stricter_while_it_waited_holds(build: Build) -
         assert failed.error.code == "check.refused"
 
 
+async def test_every_report_after_the_permit_says_how_it_is_shown_by_now(build: Build) -> None:
+    async def blurred(job: Job) -> Job:
+        return replace(job, origin=replace(Discord.of(job.origin), spoiler=True))
+
+    def work(wanted: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        report(Progress(Stage.PAINTING, step=1, steps=2))
+        return painting(wanted)
+
+    async with build(work, permit=blurred) as bench:
+        told: list[tuple[Stage, bool]] = []
+        watched = bench.watcher.progressed
+
+        def progressed(job: Job, progress: Progress) -> None:
+            told.append((progress.stage, Discord.of(job.origin).spoiler))
+            watched(job, progress)
+
+        bench.watcher.progressed = progressed
+        await bench.ended(await bench.take(asked(OFF)))
+    assert told == [(Stage.STARTING, False), (Stage.PAINTING, True), (Stage.SAVING, True)]
+
+
 async def test_cells_are_looked_at_one_by_one(build: Build) -> None:
     flagged = iter([True, False, False, True, False, False])
     async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:

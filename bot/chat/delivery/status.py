@@ -155,6 +155,15 @@ class StatusBoard:
                 followed.preview = None
             followed.pacer.show(progress)
 
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """The same of a job that runs: by then its images may have to be blurred, although they had
+        not when it was accepted. Who sees its message does not change any more."""
+        followed = self._followed.get(job.id)
+        if followed is not None and Discord.of(job.origin).spoiler:
+            origin = replace(Discord.of(followed.job.origin), spoiler=True)
+            followed.job = replace(followed.job, origin=origin)
+        self.show(job.id, progress)
+
     async def resume(self, jobs: Sequence[tuple[Job, Progress]]) -> None:
         """Follow jobs that an earlier run left in the queue, in their existing messages."""
         # Register all before awaiting: jobs that end in the meantime are then dropped by `settle`.
@@ -219,7 +228,8 @@ class StatusBoard:
         if origin.message_id is None and origin.channel_id is not None:
             # Discord's reply to the acknowledgement was lost, or the sending process died.
             await self._store.messages.set(job.id, origin.channel_id, message_id)
-            followed.job = replace(job, origin=replace(origin, message_id=message_id))
+            origin = replace(Discord.of(followed.job.origin), message_id=message_id)
+            followed.job = replace(followed.job, origin=origin)
 
     async def _other_post(self, followed: _Followed) -> Post | None:
         """An interaction expires after 15 minutes; its message is then edited in the channel."""
