@@ -14,7 +14,7 @@ from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
 from bot.chat.ui.actions import AGAIN, Rows, rows_below
-from bot.errors import Refused
+from bot.errors import Refused, StoreError
 from bot.store import Discord, Job, Store
 from bot.store.sent_again import Shown
 from bot.texts.language import Say
@@ -126,7 +126,13 @@ class Afterwards:
                 raise
             log.info("job %s: not sent again: %s", job.id, short(error))
             raise Refused(NO_WAY.get(meaning, "publish.away")) from error
-        if not await self._store.sent_again.add(job.id, Shown(channel_id, sent.id)):
+        try:
+            known = await self._store.sent_again.add(job.id, Shown(channel_id, sent.id))
+        except StoreError:
+            # Once it is to be deleted, nobody would know of it.
+            await sent.delete()
+            raise
+        if not known:
             await sent.delete()
             raise Refused("action.deleted")
 

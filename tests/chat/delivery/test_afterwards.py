@@ -7,9 +7,9 @@ import aiohttp
 import pytest
 
 from bot.chat.delivery import Delivery
-from bot.errors import Refused
+from bot.errors import Refused, StoreError
 from bot.store import Failure, Job, JobState, NewJob
-from tests.chat.delivery.desk import Desk, bring
+from tests.chat.delivery.desk import TEXTS, Desk, bring
 from tests.chat.delivery.discord_fakes import CHANNEL, DIRECT, http_error
 from tests.store.factories import CANARY, in_channel, origin_of
 
@@ -104,6 +104,25 @@ class TestPublishing:
         with pytest.raises(Refused, match="away"):
             await desk.delivery.afterwards.publish(await desk.store.job(job.id))
         assert origin_of(await desk.store.job(job.id)).hidden
+
+
+class TestShowingAgain:
+    async def test_a_message_that_cannot_be_noted_does_not_stay(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = await desk.asked_and_painted()
+        await desk.delivery.finished(job)
+        job = await desk.store.job(job.id)
+
+        async def refused(*_: object) -> bool:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(desk.store.sent_again, "add", refused)
+        say = TEXTS.speaker()
+        with pytest.raises(StoreError):
+            await desk.delivery.afterwards.send_again(job, CHANNEL, "again", say, nonce="n")
+        assert desk.world.ways()[-2:] == ["send", "delete"]
+        assert desk.last("delete").message_id == desk.last("send").message_id
 
 
 def patient(desk: Desk, ping_after: float) -> Delivery:
