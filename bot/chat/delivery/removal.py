@@ -1,4 +1,5 @@
-"""Removal: deletes the messages of people who were forgotten, one after the other."""
+"""Removal: deletes the messages of people who were forgotten, and those of deleted results that
+could not be taken down at once, one after the other."""
 
 import asyncio
 import logging

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.chat.delivery import Delivery
+from bot.chat.delivery import Delivery, Removed
 from bot.errors import Refused, StoreError
 from bot.store import Failure, Job, JobState, NewJob
 from tests.chat.delivery.desk import TEXTS, Desk, bring
@@ -191,7 +191,8 @@ class TestTakingDown:
             await desk.delivery.finished(job)
             await desk.store.messages.erase_token(job.id)
             desk.world.calls.clear()
-            assert await desk.delivery.afterwards.take_down(await desk.store.job(job.id), notice)
+            job = await desk.store.job(job.id)
+            assert await desk.delivery.afterwards.take_down(job, notice) is Removed.NOW
             assert desk.world.ways() == ["delete" if notice is None else "edit"]
         call = desk.last("edit")
         assert call.words == "🗑️ <@1> deleted an image"
@@ -203,10 +204,12 @@ class TestTakingDown:
         await desk.delivery.finished(job)
         await desk.store.messages.erase_token(job.id)
         desk.world.refuse("delete", http_error(404, 10008))
-        assert await desk.delivery.afterwards.take_down(await desk.store.job(job.id), None)
+        job = await desk.store.job(job.id)
+        assert await desk.delivery.afterwards.take_down(job, None) is Removed.NOW
 
     async def test_a_hidden_one_cannot_be_reached_later(self, desk: Desk) -> None:
         job = await desk.asked_and_painted(hidden())
         await desk.delivery.finished(job)
         await desk.store.messages.erase_token(job.id)
-        assert not await desk.delivery.afterwards.take_down(await desk.store.job(job.id), None)
+        job = await desk.store.job(job.id)
+        assert await desk.delivery.afterwards.take_down(job, None) is Removed.NEVER
