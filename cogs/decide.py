@@ -6,7 +6,7 @@ from discord import app_commands
 from bot.chat.audit import Audit
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.delivery import Delivery
+from bot.chat.delivery import Delivery, Removed
 from bot.chat.here import here_of
 from bot.chat.owners import Owners
 from bot.chat.ui.acts import DecideId, person, report_text, report_view
@@ -80,8 +80,7 @@ class Deciding(Component[DecideId]):
         channels: frozenset[int],
     ) -> bool:
         """Returns False if someone was faster. channels: see _within."""
-        whole = not channels
-        if decision is Decision.DELETED and whole and job.state is JobState.DONE:
+        if decision is Decision.DELETED and not channels and job.state is JobState.DONE:
             # Users are quick: it may not be recorded yet that the result was delivered.
             await self._delivery.settled()
             if (await self._store.job(job.id)).state is JobState.DONE:
@@ -92,17 +91,16 @@ class Deciding(Component[DecideId]):
             await check_may_be_blocked(interaction, self._owners, user_id, within=guild)
         actor = discord_person(interaction.user.id)
         if not await self._store.reports.decide(
-            report, job, decision, actor=actor, within=within, whole=whole
+            report, job, decision, actor=actor, within=within, channels=channels
         ):
             return False
         if decision is Decision.DELETED:
-            afterwards = self._delivery.afterwards
-            gone = (
-                await self._deleting.finish(job, interaction.user.id)
-                if whole
-                else await afterwards.take_down_again(job, channels)
+            removed = (
+                await self._delivery.afterwards.take_down_again(job, channels)
+                if channels
+                else await self._deleting.finish(job, interaction.user.id)
             )
-            if not gone:
+            if removed is Removed.NEVER:
                 await self._store.reports.still_shown(job.id)
         elif decision is Decision.BLOCKED:
             await self._blocking.enforce()

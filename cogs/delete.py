@@ -7,13 +7,13 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.delivery import Delivery, mention
+from bot.chat.delivery import Delivery, Removed, mention
 from bot.chat.errors import UNREACHABLE
 from bot.chat.here import here_of
 from bot.chat.ui.actions import DeleteId, EraseId, routed_button
 from bot.errors import Refused
 from bot.files.erasing import erase
-from bot.store import ActKind, Discord, Job, discord_person
+from bot.store import Discord, Job, discord_person
 from cogs.places import moderates
 from cogs.results import Results
 
@@ -59,8 +59,8 @@ class Deleting:
             if not await deletions.begin(job.id, moderator=moderator):
                 job = await self.results.store.job(job.id)
                 raise Refused("action.none" if job.deleted_at is None else "action.deleted")
-        gone = await self.finish(job, interaction.user.id)
-        await _confirm(interaction, job, "delete.done" if gone else "delete.still_shown")
+        removed = await self.finish(job, interaction.user.id)
+        await _confirm(interaction, job, removed, "delete.still_shown")
 
     async def _take_down(self, interaction: Interaction, job: Job) -> None:
         """Only where others show it again, for those who moderate there: it stays its person's."""
@@ -68,16 +68,15 @@ class Deleting:
         if not channels:
             raise Refused("delete.foreign", user=Discord.of(job.origin).user_id)
         await interaction.response.defer()
-        await self.results.store.acts.record(
-            kind=ActKind.RESULT_DELETED,
-            actor=discord_person(interaction.user.id),
+        await self.results.store.deletions.begin_elsewhere(
+            job,
+            channels,
+            moderator=discord_person(interaction.user.id),
             community=here_of(interaction).place.community,
-            subject=job.id,
-            owner=job.person,
         )
-        gone = await self._delivery.afterwards.take_down_again(job, channels)
+        removed = await self._delivery.afterwards.take_down_again(job, channels)
         log.info("job %s: taken down where it was shown again", job.id)
-        await _confirm(interaction, job, "delete.done" if gone else "delete.not_here")
+        await _confirm(interaction, job, removed, "delete.not_here")
 
     async def moderated(self, interaction: Interaction, job: Job) -> frozenset[int]:
         """The channels of this server in which the result is shown again and this person may delete
@@ -89,8 +88,9 @@ class Deleting:
             if place.channel_id is not None and moderates(interaction, place)
         )
 
-    async def finish(self, job: Job, user_id: int) -> bool:
-        """Delete what is marked as deleted; returns whether no message shows it any more.
+    async def finish(self, job: Job, user_id: int) -> Removed:
+        """Delete what is marked as deleted; returns what became of the message that shows it
+        longest.
 
         user_id: who deletes it; the message names them unless it is theirs.
         """
@@ -103,9 +103,8 @@ class Deleting:
             users = {"user": mention(user_id), "owner": mention(origin.user_id)}
             notice = everyone("delete.notice", **users)
         job = await self.results.store.job(job.id)  # its message may be another one by now
-        gone = await self._delivery.afterwards.take_down(job, notice)
-        elsewhere = await self._delivery.afterwards.take_down_again(job)
-        return gone and elsewhere
+        removed = await self._delivery.afterwards.take_down(job, notice)
+        return max(removed, await self._delivery.afterwards.take_down_again(job))
 
     @staticmethod
     def _may_delete(interaction: Interaction, job: Job) -> bool:
@@ -114,7 +113,11 @@ class Deleting:
         return own or moderates(interaction, Discord.of(job.origin))
 
 
-async def _confirm(interaction: Interaction, job: Job, code: str) -> None:
+async def _confirm(interaction: Interaction, job: Job, removed: Removed, never: str) -> None:
+    """never: the code of what is said if Discord does not let us take everything down."""
+    code = {Removed.NOW: "delete.done", Removed.LATER: "delete.later", Removed.NEVER: never}[
+        removed
+    ]
     try:
         await interaction.edit_original_response(content=here_of(interaction).say(code), view=None)
     except UNREACHABLE as error:

@@ -1,6 +1,7 @@
 """Acts: who changed or moderated what, for the audit channel and for looking it up."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +9,10 @@ from enum import StrEnum
 from typing import Self
 
 from bot.store.database import Database, Row
-from bot.store.jobs import now_ms
+from bot.store.jobs import FAULTS, now_ms
 from bot.store.settings import put_setting
+
+log = logging.getLogger(__name__)
 
 Detail = str | int | float | bool | None
 """What a detail of an act may be. None is left out."""
@@ -90,10 +93,14 @@ class Act:
 
 
 class Acts:
-    """What was done, and which of it is still to be told."""
+    """What was done, and which of it is still to be told.
+
+    An act that cannot be read, such as one of a newer version, is passed over, and logged once.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._unreadable: set[int] = set()
         self._recorded: Callable[[], None] = lambda: None
 
     def on_recorded(self, recorded: Callable[[], None]) -> None:
@@ -197,19 +204,34 @@ class Acts:
             "SELECT * FROM acts WHERE community IS ? AND id < ? ORDER BY id DESC LIMIT ?",
             (community, 2**62 if before is None else before, PAGE),
         )
-        return [Act.from_row(row) for row in rows]
+        return self._readable(rows)
 
     async def untold(self, after: int = 0, *, maintenance: bool = False) -> list[Act]:
         """Up to UNTOLD_MAX acts that are to be told, with an id above `after`, oldest first.
 
         maintenance: whether those are wanted that are notes to all servers, or all others.
         """
-        rows = await self._database.rows(
+        sql = (
             "SELECT * FROM acts WHERE told_at IS NULL AND id > ? AND (kind = ?) = ?"
-            " ORDER BY id LIMIT ?",
-            (after, ActKind.MAINTENANCE, maintenance, UNTOLD_MAX),
+            " ORDER BY id LIMIT ?"
         )
-        return [Act.from_row(row) for row in rows]
+        kind = ActKind.MAINTENANCE
+        while rows := await self._database.rows(sql, (after, kind, maintenance, UNTOLD_MAX)):
+            if acts := self._readable(rows):
+                return acts
+            after = rows[-1]["id"]
+        return []
+
+    def _readable(self, rows: Sequence[Row]) -> list[Act]:
+        acts = []
+        for row in rows:
+            try:
+                acts.append(Act.from_row(row))
+            except FAULTS as error:
+                if row["id"] not in self._unreadable:
+                    log.error("act %d cannot be read (%s)", row["id"], type(error).__name__)
+                self._unreadable.add(row["id"])
+        return acts
 
     async def count_untold(self) -> int:
         row = await self._database.row("SELECT count(*) AS n FROM acts WHERE told_at IS NULL")

@@ -1,12 +1,13 @@
 """Results that someone deleted: the images go, the job stays and says so."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database
 from bot.store.history.index import remove
-from bot.store.jobs import now_ms
+from bot.store.jobs import Job, now_ms
+from bot.store.removals import BY_HAND_MS, note_messages
 
 BEGIN = (
     "UPDATE jobs SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL"
@@ -25,7 +26,8 @@ class Deletions:
         self._acts = acts
 
     async def begin(self, job_id: str, *, moderator: str | None = None) -> bool:
-        """Note that the images of a job that has ended are deleted; its prompt is found no more.
+        """Note that the images of a job that has ended are deleted; its prompt is found no more,
+        and the messages that show it are deleted from BY_HAND_MS on, whatever happens until then.
 
         moderator: who does it to another person's, which is an act. Returns False if there is no
         such job, it has not ended, or someone was faster.
@@ -36,6 +38,7 @@ class Deletions:
             if not write.execute(BEGIN, (now, job_id)).rowcount:
                 return False
             remove(write, [job_id])
+            note_messages(write, [job_id], due_at=now + BY_HAND_MS)
             if moderator is not None:
                 sql = "SELECT person, community FROM jobs WHERE id = ?"
                 person, community = write.execute(sql, (job_id,)).fetchone()
@@ -47,6 +50,20 @@ class Deletions:
         if begun and moderator is not None:
             self._acts.recorded()
         return begun
+
+    async def begin_elsewhere(
+        self, job: Job, channels: Collection[int], *, moderator: str, community: str | None
+    ) -> None:
+        """The same for the messages in these channels of a server that show a result again, which
+        stays its person's. It is an act."""
+
+        def begin(write: sqlite3.Connection) -> None:
+            note_messages(write, [job.id], due_at=now_ms() + BY_HAND_MS, channels=channels)
+            kind, owner = ActKind.RESULT_DELETED, {"owner": job.person}
+            insert_act(write, kind, moderator, community, job.id, owner)
+
+        await self._database.write(begin)
+        self._acts.recorded()
 
     async def unfinished(self) -> Sequence[str]:
         """The jobs whose images are deleted but not forgotten."""

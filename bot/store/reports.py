@@ -1,6 +1,7 @@
 """Reports of results: who reported what and why, and what became of it."""
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -12,6 +13,7 @@ from bot.store.deletions import BEGIN
 from bot.store.history.index import remove
 from bot.store.jobs import Job, new_id, now_ms
 from bot.store.origins import Discord
+from bot.store.removals import BY_HAND_MS, note_messages
 
 
 class Decision(StrEnum):
@@ -100,17 +102,17 @@ class Reports:
         *,
         actor: str,
         within: str,
-        whole: bool = True,
+        channels: Collection[int] = (),
     ) -> bool:
         """Decide an open report; returns False if someone was faster. The image of someone who was
         blocked for it can still be deleted.
 
         A result that is to be deleted is marked as such, as by `Deletions.begin`, and settles all
         reports of it. Whoever asked for it is blocked, if that is decided. job: of the report.
-        within: the server to block in, or everywhere. whole: whether deleting means the result, and
-        not only its messages in a server in which it was shown again.
+        within: the server to block in, or everywhere. channels: deleting means only the messages
+        in these, in which it was shown again.
         """
-        now = now_ms()
+        now, whole = now_ms(), not channels
 
         def update(write: sqlite3.Connection) -> bool:
             sql = (
@@ -122,8 +124,12 @@ class Reports:
                 return False
             if decision is Decision.DELETED and whole:
                 write.execute(f"{sql} job_id = ?4", (decision, actor, now, job.id))
-                write.execute(BEGIN, (now, job.id))
+                if write.execute(BEGIN, (now, job.id)).rowcount:
+                    note_messages(write, [job.id], due_at=now + BY_HAND_MS)
                 remove(write, [job.id])
+            elif decision is Decision.DELETED:
+                due_at = now + BY_HAND_MS
+                note_messages(write, [job.id], due_at=due_at, channels=channels)
             elif decision is Decision.BLOCKED:
                 insert_block(write, "person", job.person, within, actor)
             details = {"report": report.id, "decision": decision.value}

@@ -27,7 +27,7 @@ from bot.request import Cell, GenerationRequest, cells, paint_order
 from bot.store import CELL, CELL_FAILED, Failure, ImageRecord, Store, files_error
 from bot.store.retrying import keep_trying
 from bot.worker.attempt import Attempt
-from bot.worker.image_check import Inspector
+from bot.worker.image_check import OBJECTIONS, Inspector
 from bot.worker.results import PaintedSheet
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Comparing:
                     continue
                 # It is written while the next is generated.
                 await keeping
-                keep = self._keep(running, cell, painting, compressed, sheet)
+                keep = self._keep(running, cell, painting, compressed, sheet, filled)
                 keeping = asyncio.create_task(keep)
             await keeping
         except BaseException as error:
@@ -122,18 +122,22 @@ class Comparing:
         job = running.job
         sheet, filled = _Sheet(job.id), FilledSheet(job.request)
         records = await self._store.images(job.id)
+        flagged = {w.params.get(CELL) for w in job.warnings if w.code in OBJECTIONS}
 
         def look() -> None:
             for record in records:
                 path = self._images_dir / record.path
                 if path.is_file() and path.stat().st_size == record.bytes:
                     try:
-                        _put(filled, record.n, path)
+                        with PIL.Image.open(path) as opened:
+                            image = opened.convert("RGB")
                     except (OSError, SyntaxError, ValueError) as error:  # as Pillow raises them
                         reason = type(error).__name__
                         log.warning("job %s: cell %d is damaged: %s", job.id, record.n, reason)
                     else:
                         sheet.images[record.n] = record
+                        if record.n not in flagged:
+                            filled.put(record.n, image)
 
         await asyncio.to_thread(look)
         sheet.warnings = [w for w in job.warnings if w.params.get(CELL) in sheet.images]
@@ -157,10 +161,12 @@ class Comparing:
             return replace(progress, image=number, count=total, preview=preview)
 
         compressed = Compressed(self._compressor)
+        checked = self._inspector.mode_of(running.job) != "off"
 
         def painted(image: PaintedImage) -> None:
             compressed.begin(image)
-            filled.put(cell.n, image.image)
+            if not checked:
+                filled.put(cell.n, image.image)
 
         try:
             return await self._paint(running, cell.request, adapt, painted), compressed
@@ -175,10 +181,12 @@ class Comparing:
         painting: Painting,
         compressed: Compressed,
         sheet: _Sheet,
+        filled: FilledSheet,
     ) -> None:
         """Write the cell's file and record it, retrying until both succeed.
 
-        One that the image check refuses is left out.
+        One that the image check refuses is left out. Whatever it flags is in no preview: small
+        among others, it may look harmless to it.
         """
         job = running.job
         [painted] = painting.images
@@ -200,6 +208,8 @@ class Comparing:
             compressed.drop()
             sheet.failures[cell.n] = Failure.of(error)
             return
+        if not notices and self._inspector.mode_of(job) != "off":
+            await asyncio.to_thread(filled.put, cell.n, painted.image)
         record = await keep_trying(lambda: asyncio.to_thread(save), what, check=check)
         said = (*painting.warnings, *notices)
         warnings = [*sheet.warnings, *(_of_cell(notice, cell) for notice in said)]
@@ -239,11 +249,6 @@ class Comparing:
 
 async def _nothing() -> None:
     """Nothing is being kept yet."""
-
-
-def _put(filled: FilledSheet, n: int, path: Path) -> None:
-    with PIL.Image.open(path) as image:
-        filled.put(n, image.convert("RGB"))
 
 
 def _recipe_in(path: Path) -> Recipe | None:

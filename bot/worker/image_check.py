@@ -46,6 +46,8 @@ _SAID: Final = {
 }
 _ELSEWHERE: Final = {Verdict.FLAGGED: "check.flagged", Verdict.UNKNOWN: "check.unknown"}
 """Where nothing can be blurred, nor shown to one alone."""
+OBJECTIONS: Final = frozenset({*_SAID.values(), *_ELSEWHERE.values()})
+"""The codes of what people are told of an image that was flagged."""
 
 
 class Inspector:

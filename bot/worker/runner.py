@@ -168,7 +168,7 @@ class JobRunner:
         stays = False
         try:
             result = await self._result(running)
-            self._previews.report(job, Progress(Stage.SAVING))
+            self._previews.report(running.job, Progress(Stage.SAVING))
             await self._saver.idle(running.check_stop)
         except EngineLost as lost:
             stays = await self._engine_lost(running, lost)

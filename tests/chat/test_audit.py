@@ -1,7 +1,8 @@
 """Telling what was changed: once, in order, and whom if a channel refuses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,17 @@ from unittest.mock import create_autospec
 import discord
 import pytest
 
-from bot.chat.audit import Audit
+from bot.backoff import Backoff
+from bot.chat.audit import Audit, ReportedPictures
+from bot.chat.audit import patience as patience_module
 from bot.chat.audit import telling as telling_module
 from bot.chat.audit.places import OWNERS, Destination, Destinations
 from bot.chat.places import may_tell
+from bot.chat.ui.acts import act_line
+from bot.errors import StoreError
 from bot.levels import Levels
 from bot.store import Act, ActKind, Job, Store
+from bot.store.acts import UNTOLD_MAX
 from catalog import Catalog
 from tests.chat.delivery.discord_fakes import http_error
 from tests.chat.found import TEXTS
@@ -33,8 +39,10 @@ class Channel:
         self.sent: dict[str, dict[str, Any]] = {}
         self.refuses: Exception | None = None
         self.lost = False
+        self.tried = 0
 
     async def send(self, **sent: Any) -> None:
+        self.tried += 1
         if self.refuses is not None:
             raise self.refuses
         self.sent.setdefault(sent["nonce"], sent)
@@ -48,27 +56,32 @@ class Channel:
 
 
 class Places:
-    """Stands for Destinations: one server, and the owners."""
+    """Stands for Destinations: a server, others by their community, and the owners."""
 
     def __init__(self) -> None:
         self.server, self.owners = Channel(1), Channel(2)
+        self.others = {f"discord:{n}": Channel(n) for n in range(101, 110)}
         self.guild: Any = SimpleNamespace(id=100, preferred_locale="de")
         self.chosen = True
+        self.closed: Exception | None = None
 
     async def of(self, act: Act) -> Destination | None:
         if act.community is None:
             return OWNERS
         if not self.chosen:
             return OWNERS if act.kind is ActKind.REPORTED else None
-        return Destination(cast("Any", self.server), self.guild)
+        return Destination(cast("Any", self.others.get(act.community, self.server)), self.guild)
 
     async def routes(self, destination: Destination) -> AsyncIterator[Sequence[Channel]]:
-        yield [self.owners if destination.channel is None else self.server]
+        if destination is OWNERS and self.closed is not None:
+            raise self.closed
+        yield [self.owners if destination is OWNERS else cast("Any", destination.channel)]
 
 
 class Desk:
     def __init__(self, store: Store) -> None:
         self.store, self.places, self.now = store, Places(), 0.0
+        self.clock: Callable[[], float] = lambda: self.now
         self.pictures: dict[str, tuple[int, str]] = {}
         self.start()
 
@@ -81,7 +94,7 @@ class Desk:
             catalog=cast("Any", SimpleNamespace(whole=Catalog({}, {}, ""))),
             destinations=cast("Destinations", self.places),
             pictures=cast("Any", self),
-            clock=lambda: self.now,
+            clock=self.clock,
         )
 
     async def show(self, channel: Channel, job: Job, say: object, nonce: str) -> None:
@@ -120,8 +133,8 @@ async def test_each_is_told_once_in_order_and_pings_nobody(desk: Desk) -> None:
 async def test_one_that_arrived_unnoticed_is_not_told_twice(desk: Desk) -> None:
     await desk.record(SERVER)
     desk.places.server.lost = True
-    with pytest.raises(discord.HTTPException):
-        await desk.tell()
+    await desk.tell()
+    assert await desk.store.acts.count_untold() == 1
     desk.start()
     await desk.tell()
     assert len(desk.places.server.texts) == 1
@@ -137,10 +150,138 @@ async def test_a_refusing_channel_is_left_alone_for_a_while(desk: Desk) -> None:
     desk.places.server.refuses = None
     await desk.tell()
     assert desk.places.server.texts == []
-    desk.now = telling_module.AGAIN
+    desk.now = patience_module.AGAIN
     await desk.tell()
     assert len(desk.places.server.texts) == 2
     assert not desk.audit.refusing
+
+
+async def test_one_that_cannot_be_reached_keeps_nobody_else_and_its_own_in_order(
+    desk: Desk,
+) -> None:
+    await desk.record(SERVER, None, "discord:101", SERVER)
+    desk.places.server.refuses = http_error(503)
+    await desk.tell()
+    assert [len(desk.places.owners.texts), len(desk.places.others["discord:101"].texts)] == [1, 1]
+    assert not desk.audit.refusing
+    desk.places.server.refuses = None
+    await desk.tell()
+    assert desk.places.server.texts == [], "it is left alone for a moment"
+    desk.now = patience_module.RETRY_AFTER.after(0)
+    await desk.tell()
+    assert [text[-5:] for text in desk.places.server.texts] == ["`n: 0`"[-5:], "`n: 3`"[-5:]]
+
+
+async def test_the_owners_direct_messages_cannot_be_opened(desk: Desk) -> None:
+    desk.places.closed = http_error(403, 50007)
+    await desk.record(None, SERVER)
+    await desk.tell()
+    assert list(desk.audit.refusing) == [None]
+    assert len(desk.places.server.texts) == 1
+
+
+async def test_one_that_is_out_of_reach_for_long_counts_as_refusing(desk: Desk) -> None:
+    """As a channel with a slow mode of hours. A report then goes to the owners."""
+    job = await done(desk.store, in_channel(guild_id=100))
+    await desk.store.reports.add(job, "discord:8", "it shows me")
+    desk.places.server.refuses = http_error(429, 20016)
+    for _ in range(patience_module.TRIES):
+        assert desk.places.owners.texts == []
+        await desk.tell()
+        desk.now += max(patience_module.RETRY_AFTER.after(n) for n in range(9))
+    assert list(desk.audit.refusing) == [SERVER]
+    assert len(desk.places.owners.texts) == 1
+
+
+async def test_when_several_cannot_be_reached_discord_is_away(desk: Desk) -> None:
+    everyone = desk.places.others.values()
+    await desk.record(*desk.places.others)
+    for channel in everyone:
+        channel.refuses = http_error(503)
+    await desk.tell()
+    assert sum(channel.tried for channel in everyone) == patience_module.AWAY
+    # Others come first then, so that one that can be reached is not kept by these.
+    await desk.tell()
+    assert [channel.tried for channel in everyone][: 2 * patience_module.AWAY] == [
+        *[1] * 2 * patience_module.AWAY
+    ]
+    for _ in range(3 * patience_module.TRIES):
+        desk.now += max(patience_module.RETRY_AFTER.after(n) for n in range(9))
+        await desk.tell()
+    assert not desk.audit.refusing, "none of them is to blame"
+
+
+async def test_without_a_network_nothing_else_is_tried(desk: Desk) -> None:
+    await desk.record(SERVER, "discord:101")
+    desk.places.server.refuses = OSError("no network")
+    with pytest.raises(OSError, match="no network"):
+        await desk.tell()
+    assert desk.places.others["discord:101"].tried == 0
+
+
+@pytest.mark.parametrize("error", [http_error(503), OSError()])
+async def test_all_are_told_once_discord_is_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    for module in (patience_module, telling_module):
+        monkeypatch.setattr(module, "RETRY_AFTER", Backoff(0.001))
+    desk.clock = time.monotonic
+    desk.start()
+    everyone = [*desk.places.others.values(), desk.places.owners]
+    for channel in everyone:
+        channel.refuses = error
+    await desk.record(*desk.places.others, None)
+    running = asyncio.create_task(desk.audit.run(_set(asyncio.Event())))
+    async with asyncio.timeout(10):
+        while sum(channel.tried for channel in everyone) <= patience_module.AWAY:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for channel in everyone:
+            channel.refuses = None
+        await desk.audit.settled()
+    assert [len(channel.texts) for channel in everyone] == [1] * len(everyone)
+    assert not desk.audit.refusing
+    running.cancel()
+
+
+async def test_an_act_of_a_newer_version_is_passed_over_and_logged_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.record(*[SERVER] * UNTOLD_MAX, None)
+    async with desk.store._database.transaction() as write:
+        await write.execute("UPDATE acts SET kind = 'of_tomorrow' WHERE community IS NOT NULL")
+    await desk.tell()
+    await desk.tell()
+    assert len(desk.places.owners.texts) == 1
+    said = [line for line in caplog.messages if "cannot be read" in line]
+    assert len(said) == len({*said}) == UNTOLD_MAX
+    assert await desk.store.acts.count_untold() == UNTOLD_MAX, "it may be read later"
+
+
+async def test_an_act_that_cannot_be_told_keeps_no_other(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = act_line
+
+    def chokes(say: Any, act: Act, catalog: Catalog) -> str:
+        if act.details["n"] == 0:
+            raise KeyError("a bug")
+        return whole(say, act, catalog)
+
+    monkeypatch.setattr(telling_module, "act_line", chokes)
+    await desk.record(SERVER, SERVER, None)
+    await desk.tell()
+    desk.now = patience_module.AGAIN
+    await desk.tell()
+    assert [len(desk.places.server.texts), len(desk.places.owners.texts)] == [1, 1]
+    assert [line for line in caplog.messages if "cannot be told" in line] == [
+        "act 1 cannot be told"
+    ]
+    monkeypatch.undo()
+    await desk.tell()
+    assert len(desk.places.server.texts) == 1, "it is left alone for a while"
+    desk.now *= 2
+    await desk.tell()
+    assert len(desk.places.server.texts) == 2
 
 
 async def test_another_audit_channel_is_tried_at_once(desk: Desk) -> None:
@@ -200,6 +341,27 @@ async def test_the_moderators_of_the_server_go_and_look_themselves(desk: Desk) -
     await desk.tell()
     assert len(desk.places.server.texts) == 1
     assert desk.pictures == {}
+
+
+async def test_a_picture_whose_disk_is_away_does_not_keep_its_report(desk: Desk) -> None:
+    async def send_again(*_: object, **__: object) -> None:
+        raise StoreError("the files cannot be read")
+
+    async def check_elsewhere(_: Job) -> None:
+        pass
+
+    afterwards = SimpleNamespace(send_again=send_again, check_elsewhere=check_elsewhere)
+    client: Any = SimpleNamespace(get_channel=lambda _: None)
+    delivery: Any = SimpleNamespace(afterwards=afterwards)
+    desk.show = ReportedPictures(client, delivery).show  # type: ignore[method-assign, assignment]
+    desk.places.chosen = False
+    job = await done(desk.store, in_channel(guild_id=100))
+    await desk.store.reports.add(job, "discord:8", "it shows me")
+    await desk.tell()
+    report, instead = desk.places.owners.texts
+    assert "it shows me" in report
+    assert instead == "I can't show the reported image here."
+    assert await desk.store.acts.count_untold() == 0
 
 
 async def test_a_note_to_all_goes_behind_everything_else_and_only_once(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from bot.store import ActKind, Erasable, JobState, NewAct, Span, Store
 from bot.store.history import Query
 from bot.store.presets import SavedPreset
 from tests.queue.lanes import ORIGINS
-from tests.store.factories import any_job, new_job
+from tests.store.factories import any_job, done, new_job
 
 Ask = Callable[[Store], Awaitable[object]]
 
@@ -41,6 +41,12 @@ async def forget(store: Store) -> None:
     await forgettings.open_jobs(asked)
     await forgettings.erase([Erasable("x", (), ("a" * 64,)), *await forgettings.erasable(asked)])
     await forgettings.finish(asked)
+
+
+async def begin_deletion(store: Store) -> None:
+    job = await done(store)
+    await store.deliver(job, 20, 30)
+    assert await store.deletions.begin(job.id)
 
 
 ASKED: dict[str, Ask] = {
@@ -100,7 +106,13 @@ ASKED: dict[str, Ask] = {
     "sent_again": lambda store: store.sent_again.of("x"),
     "of_person": lambda store: store.figures.of_person("discord:7", 0, 9),
     "of_community": lambda store: store.figures.of_community("discord:1", 0, 9),
-    "begin_deletion": lambda store: store.deletions.begin("x"),
+    "begin_deletion": begin_deletion,
+    "begin_elsewhere": lambda store: store.deletions.begin_elsewhere(
+        any_job(), [1], moderator="discord:7", community="discord:1"
+    ),
+    "removable": lambda store: store.personal.forgettings.messages(9),
+    "refuse_message": lambda store: store.personal.forgettings.refuse_message(1),
+    "drop_message": lambda store: store.personal.forgettings.drop_message(1),
     "erase_tokens": lambda store: store.messages.erase_tokens(),
     "failures": lambda store: store.failures(0),
     "acts": lambda store: store.acts.page("discord:1"),
@@ -132,7 +144,7 @@ async def test_no_table_of_the_history_is_read_from_end_to_end(store: Store, nam
         await connection.set_trace_callback(said.append)
     await database.write(lambda connection: connection.set_trace_callback(said.append))
     await ASKED[name](store)
-    statements = [sql for sql in said if re.match(r"\s*(SELECT|UPDATE|DELETE)", sql)]
+    statements = [sql for sql in said if re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)", sql)]
     assert statements
     for sql in statements:
         plan = [row["detail"] for row in await database.rows(f"EXPLAIN QUERY PLAN {sql}")]

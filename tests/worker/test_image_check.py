@@ -1,6 +1,8 @@
 """Images that are looked at before anyone sees them."""
 
+import asyncio
 import io
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +10,7 @@ from typing import Any, Final
 import PIL.Image
 import pytest
 
-from bot.errors import InvalidRequest, JobFailed
+from bot.errors import EngineLost, InvalidRequest, JobFailed, Loss
 from bot.painting import Painting
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest, InitImage
@@ -111,6 +113,27 @@ async def test_a_mode_that_became_stricter_while_it_waited_holds(build: Build) -
         assert failed.error.code == "check.refused"
 
 
+async def test_every_report_after_the_permit_says_how_it_is_shown_by_now(build: Build) -> None:
+    async def blurred(job: Job) -> Job:
+        return replace(job, origin=replace(Discord.of(job.origin), spoiler=True))
+
+    def work(wanted: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        report(Progress(Stage.PAINTING, step=1, steps=2))
+        return painting(wanted)
+
+    async with build(work, permit=blurred) as bench:
+        told: list[tuple[Stage, bool]] = []
+        watched = bench.watcher.progressed
+
+        def progressed(job: Job, progress: Progress) -> None:
+            told.append((progress.stage, Discord.of(job.origin).spoiler))
+            watched(job, progress)
+
+        bench.watcher.progressed = progressed
+        await bench.ended(await bench.take(asked(OFF)))
+    assert told == [(Stage.STARTING, False), (Stage.PAINTING, True), (Stage.SAVING, True)]
+
+
 async def test_cells_are_looked_at_one_by_one(build: Build) -> None:
     flagged = iter([True, False, False, True, False, False])
     async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:
@@ -127,6 +150,58 @@ async def test_a_sheet_is_for_its_person_alone_if_one_of_its_cells_is(build: Bui
     async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:
         done = await bench.ended(await bench.take(asked(PRIVATE, request=SIX)))
         assert Discord.of(done.origin).withheld == "shown"
+
+
+def has(colour: tuple[int, int, int], preview: bytes) -> bool:
+    """Whether a cell of that colour is on the sheet."""
+    with PIL.Image.open(io.BytesIO(preview)) as image:
+        found = image.convert("RGB").getcolors(image.width * image.height) or []
+    near = (c for n, c in found if n > 1000 and isinstance(c, tuple))
+    return any(max(abs(a - b) for a, b in zip(c, colour, strict=True)) < 20 for c in near)
+
+
+@pytest.mark.parametrize("mode", [SPOILER, PRIVATE, REFUSE])
+async def test_a_flagged_cell_is_in_no_preview_even_after_a_restart(
+    build: Build, mode: ImageCheck
+) -> None:
+    """The first cell is; the sheet as a whole looks harmless. During the third it is shown."""
+    red, green = (200, 0, 0), (0, 200, 0)
+    previewing, seen = threading.Event(), threading.Event()
+
+    def work(wanted: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        which = (wanted.steps, len(wanted.adapters))
+        if which == (30, 0):
+            assert previewing.wait(20)
+            report(Progress(Stage.PAINTING, step=1, steps=2))
+            assert seen.wait(20)
+            raise EngineLost(Loss.DEVICE, "gone")
+        painted = painting(wanted)
+        size, colour = (wanted.width, wanted.height), red if which == (10, 0) else green
+        image = replace(painted.images[0], image=PIL.Image.new("RGB", size, colour))
+        bench.engine.painted(image)
+        return replace(painted, images=(image,))
+
+    def flag(image: PIL.Image.Image) -> bool:
+        return image.size == (64, 48) and image.getpixel((0, 0)) == red
+
+    job_id, previews = None, list[bytes]()
+    for _ in range(2):
+        previewing.clear()
+        seen.clear()
+        async with build(work, classifier=FakeClassifier(flag)) as bench:
+            if job_id is None:
+                job_id = await bench.take(asked(mode, request=SIX))
+            else:
+                await bench.queue.line_up([await bench.store.job(job_id)])
+            async with asyncio.timeout(20):
+                while 1 not in {i.n for i in await bench.store.images(job_id)}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            previewing.set()
+            await bench.watcher.until(lambda: any(p.preview for _, p in bench.watcher.reports))
+            seen.set()
+            await bench.workers.lost()
+            previews += [p.preview for _, p in bench.watcher.reports if p.preview is not None]
+    assert all(has(green, preview) and not has(red, preview) for preview in previews)
 
 
 @pytest.mark.parametrize(("mode", "shown"), [(OFF, True), (SPOILER, False)])

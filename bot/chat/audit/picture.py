@@ -8,7 +8,7 @@ import discord
 
 from bot.chat.delivery import Delivery, only
 from bot.chat.places import age_restricted
-from bot.errors import JobFailed, Refused
+from bot.errors import JobFailed, Refused, StoreError
 from bot.store import Discord, Job
 from bot.texts.language import Say
 
@@ -34,9 +34,11 @@ class ReportedPictures:
             return
         try:
             await self._send(channel.id, job, say, nonce)
-        except (Refused, JobFailed) as error:
-            log.info("job %s: not shown with its report: %s", job.id, error.code)
-            code = "report.gated" if error.code == "repeat.gated" else "report.no_picture"
+        except (Refused, JobFailed, StoreError) as error:
+            # Nor does a report wait for a disk that is away.
+            gated = isinstance(error, Refused) and error.code == "repeat.gated"
+            log.info("job %s: not shown with its report: %s", job.id, error)
+            code = "report.gated" if gated else "report.no_picture"
             await channel.send(content=say(code), allowed_mentions=only(None), nonce=nonce)
 
     async def _send(self, channel_id: int, job: Job, say: Say, nonce: str) -> None:

@@ -4,13 +4,13 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Never
 
 import discord
 
-from bot.backoff import Backoff
+from bot.chat.audit.patience import AGAIN, RETRY_AFTER, Patience
 from bot.chat.audit.picture import ReportedPictures
 from bot.chat.audit.places import OWNERS, Destination, Destinations
 from bot.chat.delivery import only
@@ -29,17 +29,16 @@ log = logging.getLogger(__name__)
 
 PACE: Final = 0.2
 """Seconds between two messages. Discord's own limits per channel are kept to besides."""
-AGAIN: Final = 600.0
-"""Seconds after which a channel that refused is tried again."""
 KEPT_MS: Final = 7 * 24 * 60 * 60 * 1000
-"""Milliseconds after which an act is no news any more, if its channel has refused for so long."""
-RETRY_AFTER: Final = Backoff(2, 10, 30, 60)
-"""Seconds between attempts while Discord is unavailable."""
+"""Milliseconds after which an act is no news any more, if it could not be told for so long."""
 ENGLISH: Final = "en-US"
 
 
 class Audit:
-    """Tells acts one after the other, the oldest first, and notes to all servers behind them."""
+    """Tells acts one after the other, the oldest first, and notes to all servers behind them.
+
+    What cannot be told now, for a reason of its own or its destination's, keeps nothing else.
+    """
 
     def __init__(
         self,
@@ -61,18 +60,19 @@ class Audit:
         self._clock = clock
         self._woken = asyncio.Event()
         self._settled = asyncio.Event()
-        self._refusing: dict[str | None, tuple[float, str]] = {}
+        self._patience = Patience(clock)
+        self._again: dict[int, float] = {}
         store.acts.on_recorded(self._wake)
 
     @property
     def refusing(self) -> Mapping[str | None, str]:
         """The servers whose channel refuses what it is told, and why; None stands for the
         owners."""
-        return {community: why for community, (_, why) in self._refusing.items()}
+        return self._patience.refusing
 
     def heed(self, community: str) -> None:
         """The server has chosen another audit channel."""
-        self._refusing.pop(community, None)
+        self._patience.heed(community)
         self._wake()
 
     def _wake(self) -> None:
@@ -89,6 +89,7 @@ class Audit:
         failures = 0
         while True:
             self._woken.clear()
+            began = self._clock()
             try:
                 await self._tell_all()
             except Exception as error:
@@ -100,16 +101,30 @@ class Audit:
                 await asyncio.sleep(pause)
                 continue
             failures = 0
-            if not self._woken.is_set():
+            if self._patience.away:
+                await asyncio.sleep(RETRY_AFTER.after(0))
+                continue
+            if not self._woken.is_set() and not self._patience.times(began, refusing=False):
                 self._settled.set()
             try:
-                async with asyncio.timeout(AGAIN if self._refusing else None):
+                async with asyncio.timeout(self._pause(began)):
                     await self._woken.wait()
             except TimeoutError:
                 pass
 
+    def _pause(self, began: float) -> float | None:
+        """Seconds until something that was left alone in the round since `began` is to be tried
+        again; None if there is nothing."""
+        self._again = {act_id: time for act_id, time in self._again.items() if time > began}
+        times = [*self._again.values(), *self._patience.times(began)]
+        return max(0.0, min(times) - self._clock()) if times else None
+
     async def _tell_all(self) -> None:
-        """Raises what a call to Discord raises while it is unavailable, and StoreError."""
+        """One round, until it shows that Discord is away.
+
+        Raises what a call to Discord raises without a network, and StoreError.
+        """
+        self._patience.begin()
         for notes in (False, True):
             after = 0
             while acts := await self._store.acts.untold(after, maintenance=notes):
@@ -117,55 +132,100 @@ class Audit:
                 for act in acts:
                     if await self._attempt(act):
                         await asyncio.sleep(PACE)
+                    if self._patience.away:
+                        return
 
     async def _attempt(self, act: Act) -> bool:
-        """Tell one act, unless its channel has refused lately; returns whether it was tried."""
-        destination = await self._destinations.of(act)
-        if destination is None:
-            await self._store.acts.tell(act.id)
+        """Tell one act, unless it or its channel is left alone now; returns whether it was tried.
+
+        Raises as `_tell_all`.
+        """
+        if act.id in self._again and self._clock() < self._again[act.id]:
             return False
-        told = await self._tell(act, destination)
-        if told is not True and act.kind is ActKind.REPORTED and destination is not OWNERS:
-            told = await self._tell(act, OWNERS)
+        try:
+            destination = await self._destinations.of(act)
+            if destination is None:
+                await self._store.acts.tell(act.id)
+                return False
+            told = await self._tell_or_report(act, destination)
+        except Exception as error:
+            if isinstance(error, StoreError) or refusal(error) is not None:
+                raise
+            if act.id not in self._again:
+                log.exception("act %d cannot be told", act.id)
+            self._again[act.id] = self._clock() + AGAIN
+            told = False
         if told is False and act.at < now_ms() - KEPT_MS:
-            log.warning("act %d was never told: its channel has refused for days", act.id)
+            log.warning("act %d was never told: that has not been possible for days", act.id)
             told = True
         if told:
             await self._store.acts.tell(act.id)
         return told is not None
 
-    async def _tell(self, act: Act, destination: Destination) -> bool | None:
-        """Tell all channels; returns whether one took it, or None if they refused lately.
+    async def _tell_or_report(self, act: Act, destination: Destination) -> bool | None:
+        """As `_tell`; a report that a server's channel refuses goes to the owners."""
+        told = await self._tell(act, destination)
+        refused = not told and act.community in self._patience.refusing
+        if refused and act.kind is ActKind.REPORTED and destination is not OWNERS:
+            return await self._tell(act, OWNERS)
+        return told
 
-        Raises if Discord is unavailable.
+    async def _tell(self, act: Act, destination: Destination) -> bool | None:
+        """Tell all channels; returns whether one took it, or None if that is to be tried later.
+
+        Raises as `_tell_all`.
         """
         where = act.community if destination.guild else None
-        refused = self._refusing.get(where)
-        if refused is not None and self._clock() - refused[0] < AGAIN:
+        if self._patience.rests(where):
             return None
         say = await self.say_in(destination.guild)
         content = await self._content(act, say)
         if content is None:
             return True
-        why = "the server has no such channel"
-        async for channels in self._destinations.routes(destination):
-            taken = False
-            for channel in channels:
-                try:
-                    await self._send(channel, act, *content)
-                    if act.kind is ActKind.REPORTED and destination is OWNERS:
-                        await self._show(channel, act, say)
-                    taken = True
-                except Exception as error:
-                    if refusal(error) in (None, Refusal.TRANSIENT, Refusal.BUSY):
-                        raise
-                    why = short(error)
-            if taken:
-                if self._refusing.pop(where, None):
-                    self._wake()  # for those that were passed over
-                return True
-        self._refuse(where, why)
-        return False
+        failed: discord.DiscordException | None = None
+        try:
+            async for channels in self._destinations.routes(destination):
+                taken, failed = await self._send_to(channels, act, destination, say, *content)
+                if taken:
+                    if self._patience.heed(where):
+                        self._wake()  # for those that were passed over
+                    return True
+                if _may_pass(failed) and not self._patience.is_exhausted(where):
+                    break
+        except discord.DiscordException as error:
+            if refusal(error) is None:
+                raise
+            failed = error
+        if failed is None or not _may_pass(failed) or self._patience.is_exhausted(where):
+            self._refuse(where, short(failed) if failed else "the server has no such channel")
+            return False
+        if self._patience.unreached(where):
+            log.info("act %d is told later: %s", act.id, short(failed))
+        return None
+
+    async def _send_to(
+        self,
+        channels: "Sequence[MessageableChannel]",
+        act: Act,
+        destination: Destination,
+        say: Say,
+        text: str,
+        view: discord.ui.View | None,
+    ) -> tuple[bool, discord.DiscordException | None]:
+        """Returns whether one of them took it, and what another raised: what may pass, if anything
+        does."""
+        taken, failed = False, list[discord.DiscordException]()
+        for channel in channels:
+            try:
+                await self._send(channel, act, text, view)
+                if act.kind is ActKind.REPORTED and destination is OWNERS:
+                    await self._show(channel, act, say)
+                taken = True
+            except discord.DiscordException as error:
+                if refusal(error) is None:
+                    raise
+                failed.append(error)
+        return taken, max(failed, key=_may_pass, default=None)
 
     @staticmethod
     async def _send(
@@ -188,10 +248,9 @@ class Audit:
             await self._pictures.show(channel, job, say, _nonce(act, channel.id, "picture"))
 
     def _refuse(self, where: str | None, why: str) -> None:
-        if where not in self._refusing:
+        if self._patience.refused(where, why):
             whose = f"the audit channel of {where}" if where else "the owners' channel"
             log.warning("%s takes no messages: %s", whose, why)
-        self._refusing[where] = self._clock(), why
 
     async def _content(self, act: Act, say: Say) -> tuple[str, discord.ui.View | None] | None:
         """None if what it was about is gone by now."""
@@ -212,6 +271,11 @@ class Audit:
         place = Place(person="", community=discord_community(guild.id))
         language = (await self._levels.rules(place)).public_language
         return self._texts.speaker(language or str(guild.preferred_locale), place.community)
+
+
+def _may_pass(error: Exception | None) -> bool:
+    """Whether the same may work later, as in a channel with slow mode."""
+    return error is not None and refusal(error) in (Refusal.TRANSIENT, Refusal.BUSY)
 
 
 def _shown_at(act: Act, job: Job) -> Discord | None:

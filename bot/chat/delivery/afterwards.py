@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from enum import IntEnum
 from functools import partial
 
 import discord
@@ -14,12 +15,21 @@ from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
 from bot.chat.ui.actions import AGAIN, Rows, rows_below
-from bot.errors import Refused
+from bot.errors import Refused, StoreError
 from bot.store import Discord, Job, Store
 from bot.store.sent_again import Shown
 from bot.texts.language import Say
 
 log = logging.getLogger(__name__)
+
+
+class Removed(IntEnum):
+    """When a message no longer shows a result: LATER, Removal deletes it; NEVER, Discord does not
+    let us."""
+
+    NOW = 0
+    LATER = 1
+    NEVER = 2
 
 
 class Afterwards:
@@ -35,15 +45,25 @@ class Afterwards:
         self._gate = gate
         self._publishing: set[str] = set()
 
-    async def take_down(self, job: Job, notice: str | None) -> bool:
+    async def take_down(self, job: Job, notice: str | None) -> Removed:
         """Delete the message, or put `notice` in its place where that is possible.
 
-        Returns whether it no longer shows the images. One that only its person sees can be changed
-        for 15 minutes.
+        One that only its person sees can be changed for 15 minutes.
         """
+        removed = await self._take_down(job, notice)
+        if (message_id := Discord.of(job.origin).message_id) is not None:
+            await self._note(message_id, removed)
+        return removed
+
+    async def _take_down(self, job: Job, notice: str | None) -> Removed:
+        later = False
         for text in dict.fromkeys((notice, None)):
-            async for post in self._sender.posts(job):
+            ways = self._sender.posts(job)
+            while True:
+                post = None
                 try:
+                    if (post := await anext(ways, None)) is None:
+                        break
                     if text is None:
                         await post.delete()
                     else:
@@ -55,32 +75,52 @@ class Afterwards:
                     log.info("job %s: its message was not taken down: %s", job.id, short(error))
                     # A token that is no longer valid says nothing about the message.
                     if meaning is Refusal.CLOSED and isinstance(post, ChannelPost):
-                        return True
+                        return Removed.NOW
+                    later = later or meaning in (Refusal.TRANSIENT, Refusal.BUSY)
                 else:
-                    return True
-        return False
+                    return Removed.NOW
+        return Removed.LATER if later else Removed.NEVER
 
-    async def take_down_again(self, job: Job, channels: Container[int] | None = None) -> bool:
-        """Delete the messages that show the result elsewhere; returns whether all are gone.
+    async def take_down_again(self, job: Job, channels: Container[int] | None = None) -> Removed:
+        """Delete the messages that show the result elsewhere; returns what became of the one that
+        stays longest.
 
-        channels: only those in these. What Discord refuses is logged.
+        channels: only those in these.
         """
-        gone = True
+        worst = Removed.NOW
         for shown in await self._store.sent_again.of(job.id):
             if channels is not None and shown.channel_id not in channels:
                 continue
-            channel = self._client.get_partial_messageable(shown.channel_id)
-            try:
-                await channel.get_partial_message(shown.message_id).delete()
-            except Exception as error:
-                if (meaning := refusal(error)) is None:
-                    raise
-                log.info("job %s: a message was not taken down: %s", job.id, short(error))
-                if meaning is not Refusal.CLOSED:
-                    gone = False
-                    continue
-            await self._store.sent_again.drop(shown.message_id)
-        return gone
+            removed = await self._delete(job, shown)
+            await self._note(shown.message_id, removed)
+            worst = max(worst, removed)
+        return worst
+
+    async def _delete(self, job: Job, shown: Shown) -> Removed:
+        channel = self._client.get_partial_messageable(shown.channel_id)
+        try:
+            await channel.get_partial_message(shown.message_id).delete()
+        except Exception as error:
+            if (meaning := refusal(error)) is None:
+                raise
+            log.info("job %s: a message was not taken down: %s", job.id, short(error))
+            if meaning in (Refusal.TRANSIENT, Refusal.BUSY):
+                return Removed.LATER
+            return Removed.NOW if meaning is Refusal.CLOSED else Removed.NEVER
+        return Removed.NOW
+
+    async def _note(self, message_id: int, removed: Removed) -> None:
+        """Have it deleted in the background only if that is still to be done."""
+        forgettings = self._store.personal.forgettings
+        if removed is Removed.NOW:
+            await forgettings.drop_message(message_id)
+        elif removed is Removed.NEVER:
+            await forgettings.refuse_message(message_id)
+
+    async def _take_back(self, job: Job, shown: Shown) -> None:
+        """Delete a message that was sent while someone deleted its result."""
+        await self._store.personal.forgettings.add_message(shown.channel_id, shown.message_id)
+        await self._note(shown.message_id, await self._delete(job, shown))
 
     async def opened(
         self, job: Job, say: Say, limit: int, actions: Rows, notes: Sequence[str] = ()
@@ -126,8 +166,14 @@ class Afterwards:
                 raise
             log.info("job %s: not sent again: %s", job.id, short(error))
             raise Refused(NO_WAY.get(meaning, "publish.away")) from error
-        if not await self._store.sent_again.add(job.id, Shown(channel_id, sent.id)):
+        try:
+            known = await self._store.sent_again.add(job.id, Shown(channel_id, sent.id))
+        except StoreError:
+            # Once it is to be deleted, nobody would know of it.
             await sent.delete()
+            raise
+        if not known:
+            await self._take_back(job, Shown(channel_id, sent.id))
             raise Refused("action.deleted")
 
     async def publish(self, job: Job) -> None:
@@ -145,7 +191,7 @@ class Afterwards:
                 raise Refused("publish.twice")
             shown = await self._post(job, channel_id)
             if not await self._store.messages.publish(job.id, shown.id):
-                await shown.delete()
+                await self._take_back(job, Shown(channel_id, shown.id))
                 raise Refused("action.deleted")
         except Away as error:
             raise Refused("publish.away") from error

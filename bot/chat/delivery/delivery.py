@@ -251,7 +251,7 @@ class Delivery:
         self._board.moved(places)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        self._board.show(job.id, progress)
+        self._board.progressed(job, progress)
 
     async def finished(self, job: Job) -> None:
         """Post the images; the job is then *delivered*, or *failed* when every route failed."""

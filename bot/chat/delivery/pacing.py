@@ -2,23 +2,34 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from bot.progress import Progress
 
 Edit = Callable[[Progress], Awaitable[None]]
 Sleep = Callable[[float], Awaitable[None]]
+Turn = Callable[[Progress], AbstractAsyncContextManager[object]]
 
 
 class Pacer:
     """Shows the latest progress at most once per `interval` seconds and drops the rest.
 
     The acknowledgement counts as the first edit, so a quick job goes straight to the result.
+
+    turn: what an edit has to enter first. That may take as long as the edits of others.
     """
 
-    def __init__(self, edit: Edit, interval: float, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        edit: Edit,
+        interval: float,
+        sleep: Sleep = asyncio.sleep,
+        turn: Turn = lambda _: nullcontext(),
+    ) -> None:
         self._edit = edit
         self._interval = interval
         self._sleep = sleep
+        self._turn = turn
         self._latest: Progress | None = None
         self._task: asyncio.Task[None] | None = None
         self._editing = asyncio.Lock()
@@ -32,7 +43,8 @@ class Pacer:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Show nothing more; an edit already under way has finished when this returns."""
+        """Show nothing more; an edit already under way has finished when this returns, and one that
+        waits for its turn waits no longer."""
         self._closed, self._latest = True, None
         async with self._editing:
             if self._task is not None:
@@ -40,8 +52,9 @@ class Pacer:
 
     async def _run(self) -> None:
         await self._sleep(self._interval)
-        while (progress := self._latest) is not None:
-            async with self._editing:
-                self._latest = None
+        while self._latest is not None:
+            # Outside the lock, which is held only while an edit must not be interrupted.
+            async with self._turn(self._latest), self._editing:
+                progress, self._latest = self._latest, None
                 await self._edit(progress)
             await self._sleep(self._interval)

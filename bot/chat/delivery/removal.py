@@ -1,4 +1,5 @@
-"""Removal: deletes the messages of people who were forgotten, one after the other."""
+"""Removal: deletes the messages of people who were forgotten, and those of deleted results that
+could not be taken down at once, one after the other."""
 
 import asyncio
 import logging
@@ -90,12 +91,15 @@ class Removal:
     async def _delete(self, message: Removable) -> bool | None:
         """Whether it is gone; None if that is to be tried again later."""
         channel = self._client.get_partial_messageable(message.channel_id)
-        ways: list[Callable[[], Awaitable[None]]] = []
+        ways: list[tuple[bool, Callable[[], Awaitable[None]]]] = []
         if message.token is not None:
             answer = self._webhook(message.token)
-            ways.append(partial(answer.delete_message, message.message_id))
-        ways.append(channel.get_partial_message(message.message_id).delete)
-        for way in ways:
+            # The result may have been published since, in a message that this one cannot know.
+            knows = message.by_token
+            ways.append((knows, partial(answer.delete_message, message.message_id)))
+        ways.append((True, channel.get_partial_message(message.message_id).delete))
+        gone = False
+        for knows, way in ways:
             try:
                 await way()
             except Exception as error:
@@ -109,8 +113,9 @@ class Removal:
                     continue
                 log.info("a message was not deleted: %s", short(error))
                 code = error.code if isinstance(error, discord.HTTPException) else 0
-                if code == UNKNOWN_MESSAGE or (code == UNKNOWN_CHANNEL and not message.by_token):
-                    return True
+                unknown = code == UNKNOWN_MESSAGE
+                unknown = unknown or (code == UNKNOWN_CHANNEL and not message.by_token)
+                gone = gone or (unknown and knows)
             else:
                 return True
-        return False
+        return gone

@@ -129,7 +129,11 @@ class StatusBoard:
         say = self._texts.speaker(Discord.of(job.origin).locale)
         shown = status_line(say, place) if place else ""
         followed = _Followed(job, say, post, shown, place)
-        followed.pacer = Pacer(lambda progress: self._edit(followed, progress), self._interval)
+        followed.pacer = Pacer(
+            lambda progress: self._edit(followed, progress),
+            self._interval,
+            turn=lambda progress: self._turn(followed, progress),
+        )
         self._followed[job.id] = followed
 
     def moved(self, places: dict[str, Progress]) -> None:
@@ -151,6 +155,15 @@ class StatusBoard:
                 followed.preview = None
             followed.pacer.show(progress)
 
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """The same of a job that runs: by then its images may have to be blurred, although they had
+        not when it was accepted. Who sees its message does not change any more."""
+        followed = self._followed.get(job.id)
+        if followed is not None and Discord.of(job.origin).spoiler:
+            origin = replace(Discord.of(followed.job.origin), spoiler=True)
+            followed.job = replace(followed.job, origin=origin)
+        self.show(job.id, progress)
+
     async def resume(self, jobs: Sequence[tuple[Job, Progress]]) -> None:
         """Follow jobs that an earlier run left in the queue, in their existing messages."""
         # Register all before awaiting: jobs that end in the meantime are then dropped by `settle`.
@@ -170,17 +183,19 @@ class StatusBoard:
         await followed.pacer.close()
         return followed.post
 
+    def _turn(
+        self, followed: _Followed, progress: Progress
+    ) -> contextlib.AbstractAsyncContextManager[object]:
+        """Few messages of queued jobs are edited at once, so that they hold up nothing else."""
+        waits = progress.stage is Stage.QUEUED and not _is_told(followed, progress)
+        return self._edits if waits else contextlib.nullcontext()
+
     async def _edit(self, followed: _Followed, progress: Progress) -> None:
-        line = status_line(followed.say, progress)
-        waits = progress.stage is Stage.QUEUED
-        told = line == followed.shown and not (waits and _is_told_wrong(followed.told, progress))
-        if followed.post is None or told:
+        if followed.post is None or _is_told(followed, progress):
             return
-        turn = self._edits if waits else contextlib.nullcontext()
         try:
-            async with turn:
-                await self._put(followed, followed.post, progress)
-            followed.shown, followed.told = line, progress
+            await self._put(followed, followed.post, progress)
+            followed.shown, followed.told = status_line(followed.say, progress), progress
         except StoreError as error:
             log.error("job %s: %s", followed.job.id, error)
         except Exception as error:
@@ -213,13 +228,21 @@ class StatusBoard:
         if origin.message_id is None and origin.channel_id is not None:
             # Discord's reply to the acknowledgement was lost, or the sending process died.
             await self._store.messages.set(job.id, origin.channel_id, message_id)
-            followed.job = replace(job, origin=replace(origin, message_id=message_id))
+            origin = replace(Discord.of(followed.job.origin), message_id=message_id)
+            followed.job = replace(followed.job, origin=origin)
 
     async def _other_post(self, followed: _Followed) -> Post | None:
         """An interaction expires after 15 minutes; its message is then edited in the channel."""
         if not isinstance(followed.post, InteractionPost):
             return None
         return self._sender.channel_post(await self._store.job(followed.job.id))
+
+
+def _is_told(followed: _Followed, progress: Progress) -> bool:
+    """Whether its message says so already."""
+    if status_line(followed.say, progress) != followed.shown:
+        return False
+    return progress.stage is not Stage.QUEUED or not _is_told_wrong(followed.told, progress)
 
 
 def _is_told_wrong(told: Progress | None, place: Progress) -> bool:

@@ -43,7 +43,8 @@ class Traffic:
     def acknowledging(self, job: Job) -> Iterator[asyncio.Future[Discord | None]]:
         """The acknowledgement of `job` is on its way while the block lasts.
 
-        Set the future to the job's origin once that knows the message.
+        Set the future to the job's origin once that knows the message: of this, only the message is
+        taken, since the rest is as it was when the job was accepted.
         """
         told: asyncio.Future[Discord | None] = asyncio.get_running_loop().create_future()
         self._told[job.id] = told
@@ -59,12 +60,20 @@ class Traffic:
                 told.set_result(None)
 
     async def acknowledged(self, job: Job) -> Job | None:
-        """Wait until the acknowledgement of `job` has arrived or failed; returns the job with it.
+        """Wait until the acknowledgement of `job` has arrived or failed; returns the job with its
+        message, and else as it is.
 
         Returns at once when none is on its way, and None when another copy of the bot has answered.
         """
         told = self._told.get(job.id)
-        origin = await asyncio.shield(told) if told is not None else None
+        answered = await asyncio.shield(told) if told is not None else None
         if job.id in self._elsewhere:
             return None
-        return job if origin is None else replace(job, origin=origin)
+        if answered is None or answered.message_id is None:
+            return job
+        origin = replace(
+            Discord.of(job.origin),
+            channel_id=answered.channel_id,
+            message_id=answered.message_id,
+        )
+        return replace(job, origin=origin)

@@ -189,6 +189,7 @@ FORGOTTEN_MESSAGES: Final[Mapping[str, str]] = {
     "good_to": "until when",
     "tries": "how often Discord could not be reached",
     "refused": "whether Discord does not let it be deleted",
+    "due_at": "from when on it is deleted in the background",
 }
 DISABLED_ENTRIES: Final[Mapping[str, str]] = {"actor": "who switched it off"}
 

@@ -11,6 +11,7 @@ from bot.store.history.index import remove
 from bot.store.jobs import UNREADABLE
 from bot.store.origins import Forgotten
 from bot.store.personal.span import Span
+from bot.store.removals import note_messages
 
 NOBODY: Final = ""
 """Stands for a person who was forgotten, where a row says who did something."""
@@ -39,24 +40,14 @@ def erase_jobs(
     with the results are to be deleted as well, and with them the tokens kept that reach them.
     asked: ID of the request to forget them, which waits for that.
     """
-    jobs = {"jobs": json.dumps(list(job_ids)), "asked": asked}
+    jobs = {"jobs": json.dumps(list(job_ids))}
     remove(write, job_ids)
     write.execute(
         "INSERT OR IGNORE INTO forgotten_inputs (sha256) SELECT value FROM json_each(?)",
         (json.dumps(list(inputs)),),
     )
     if messages:
-        write.execute(
-            "INSERT OR IGNORE INTO forgotten_messages"  # noqa: S608
-            " (message_id, channel_id, asked, reach, token, good_to)"
-            " SELECT message_id, channel_id, :asked,"
-            " CASE WHEN hidden THEN 'hidden' WHEN absent THEN 'answer' ELSE 'channel' END,"
-            " token, good_to FROM discord_jobs LEFT JOIN tokens USING (job_id)"
-            f" WHERE job_id IN {_THESE} AND message_id IS NOT NULL AND channel_id IS NOT NULL"
-            " UNION ALL SELECT message_id, channel_id, :asked, 'channel', NULL, NULL"
-            f" FROM sent_again WHERE job_id IN {_THESE}",
-            jobs,
-        )
+        note_messages(write, job_ids, asked=asked)
     _tell_of_reports(write, f"job_id IN {_THESE}", jobs)
     for table in _OF_JOBS:
         write.execute(f"DELETE FROM {table} WHERE job_id IN {_THESE}", jobs)  # noqa: S608

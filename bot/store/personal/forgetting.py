@@ -236,17 +236,17 @@ class Forgettings:
         )
 
     async def messages(self, limit: int) -> list[Removable]:
-        """Up to `limit` messages to delete on Discord: first those that were tried least often, of
-        these the latest."""
+        """Up to `limit` messages to delete on Discord by now: first those that were tried least
+        often, of these the latest."""
         rows = await self._database.rows(
-            "SELECT * FROM forgotten_messages WHERE refused = 0"
+            "SELECT * FROM forgotten_messages WHERE refused = 0 AND due_at <= ?"
             " ORDER BY tries, message_id DESC LIMIT ?",
-            (limit,),
+            (now_ms(), limit),
         )
         return [Removable.from_row(row) for row in rows]
 
     async def add_message(self, channel_id: int, message_id: int) -> None:
-        """Have a message deleted that became known after its job was erased."""
+        """Have a message deleted that became known after its job was erased or deleted."""
         await self._database.write(
             lambda write: write.execute(
                 "INSERT OR IGNORE INTO forgotten_messages (message_id, channel_id) VALUES (?, ?)",
@@ -255,21 +255,37 @@ class Forgettings:
         )
 
     async def drop_message(self, message_id: int) -> None:
-        """The message is deleted."""
-        await self._database.write(
-            lambda write: write.execute(
-                "DELETE FROM forgotten_messages WHERE message_id = ?", (message_id,)
-            )
-        )
+        """The message is deleted, or need not be any more."""
+
+        def work(write: sqlite3.Connection) -> None:
+            for table in ("forgotten_messages", "sent_again"):
+                write.execute(f"DELETE FROM {table} WHERE message_id = ?", (message_id,))  # noqa: S608
+
+        await self._database.write(work)
 
     async def refuse_message(self, message_id: int) -> None:
-        """Discord does not let us delete the message; whoever waits for it is told."""
-        await self._database.write(
-            lambda write: write.execute(
-                "UPDATE forgotten_messages SET refused = 1, token = NULL WHERE message_id = ?",
-                (message_id,),
+        """Discord does not let us delete the message; whoever waits for it is told, and reports
+        that were decided so say it."""
+        values = {"message": message_id}
+
+        def work(write: sqlite3.Connection) -> None:
+            write.execute(
+                "UPDATE reports SET shown = 1 WHERE decision = 'deleted' AND job_id IN"
+                " (SELECT job_id FROM discord_jobs WHERE message_id = :message"
+                " UNION SELECT job_id FROM sent_again WHERE message_id = :message)",
+                values,
             )
-        )
+            write.execute(
+                "UPDATE forgotten_messages SET refused = 1, token = NULL"
+                " WHERE message_id = :message",
+                values,
+            )
+            write.execute(
+                "DELETE FROM forgotten_messages WHERE message_id = :message AND asked IS NULL",
+                values,
+            )
+
+        await self._database.write(work)
 
     async def postpone_message(self, message_id: int) -> None:
         """Discord could not be reached for the message: the others come first."""

@@ -6,10 +6,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.chat.delivery import Delivery
-from bot.errors import Refused
+from bot.chat.delivery import Delivery, Removed
+from bot.errors import Refused, StoreError
 from bot.store import Failure, Job, JobState, NewJob
-from tests.chat.delivery.desk import Desk, bring
+from tests.chat.delivery.desk import TEXTS, Desk, bring
 from tests.chat.delivery.discord_fakes import CHANNEL, DIRECT, http_error
 from tests.store.factories import CANARY, in_channel, origin_of
 
@@ -106,6 +106,25 @@ class TestPublishing:
         assert origin_of(await desk.store.job(job.id)).hidden
 
 
+class TestShowingAgain:
+    async def test_a_message_that_cannot_be_noted_does_not_stay(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = await desk.asked_and_painted()
+        await desk.delivery.finished(job)
+        job = await desk.store.job(job.id)
+
+        async def refused(*_: object) -> bool:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(desk.store.sent_again, "add", refused)
+        say = TEXTS.speaker()
+        with pytest.raises(StoreError):
+            await desk.delivery.afterwards.send_again(job, CHANNEL, "again", say, nonce="n")
+        assert desk.world.ways()[-2:] == ["send", "delete"]
+        assert desk.last("delete").message_id == desk.last("send").message_id
+
+
 def patient(desk: Desk, ping_after: float) -> Delivery:
     """A delivery that has been running for longer than any job of the tests."""
     delivery = desk.restarted(ping_after=ping_after)
@@ -172,7 +191,8 @@ class TestTakingDown:
             await desk.delivery.finished(job)
             await desk.store.messages.erase_token(job.id)
             desk.world.calls.clear()
-            assert await desk.delivery.afterwards.take_down(await desk.store.job(job.id), notice)
+            job = await desk.store.job(job.id)
+            assert await desk.delivery.afterwards.take_down(job, notice) is Removed.NOW
             assert desk.world.ways() == ["delete" if notice is None else "edit"]
         call = desk.last("edit")
         assert call.words == "🗑️ <@1> deleted an image"
@@ -184,10 +204,12 @@ class TestTakingDown:
         await desk.delivery.finished(job)
         await desk.store.messages.erase_token(job.id)
         desk.world.refuse("delete", http_error(404, 10008))
-        assert await desk.delivery.afterwards.take_down(await desk.store.job(job.id), None)
+        job = await desk.store.job(job.id)
+        assert await desk.delivery.afterwards.take_down(job, None) is Removed.NOW
 
     async def test_a_hidden_one_cannot_be_reached_later(self, desk: Desk) -> None:
         job = await desk.asked_and_painted(hidden())
         await desk.delivery.finished(job)
         await desk.store.messages.erase_token(job.id)
-        assert not await desk.delivery.afterwards.take_down(await desk.store.job(job.id), None)
+        job = await desk.store.job(job.id)
+        assert await desk.delivery.afterwards.take_down(job, None) is Removed.NEVER

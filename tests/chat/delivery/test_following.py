@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from bot.chat.delivery.status import EDITS_AT_ONCE
 from bot.progress import Progress, Stage
 from tests.chat.delivery.desk import Desk, pinged, until_edited
 from tests.chat.delivery.discord_fakes import (
@@ -11,6 +12,7 @@ from tests.chat.delivery.discord_fakes import (
     GONE,
     Call,
 )
+from tests.store.factories import in_channel
 
 
 def place(position: int) -> Progress:
@@ -157,3 +159,31 @@ class TestFollowing:
             await asyncio.sleep(0)
         assert desk.world.ways() == ["ack", "interaction", "interaction"]
         assert desk.last("interaction").files
+
+    async def test_a_result_waits_for_no_edit_of_other_jobs(self, desk: Desk) -> None:
+        tickets = [await desk.accepted(in_channel(user_id=user)) for user in range(6)]
+        messages = range(100, 100 + len(tickets))
+        for message_id, ticket in zip(messages, tickets, strict=True):
+            await desk.delivery.acknowledge(desk.interaction(message_id=message_id), ticket)
+        desk.world.calls.clear()
+        go_on = asyncio.Event()
+
+        async def slow(call: Call) -> None:
+            if call.way == "interaction" and not call.files:
+                await go_on.wait()
+
+        desk.world.before = slow
+        desk.delivery.moved({ticket.job.id: place(9) for ticket in tickets})
+        await until_edited(desk, EDITS_AT_ONCE)
+        job = await desk.painted(tickets[-1].job.id)
+        async with asyncio.timeout(10):
+            await desk.delivery.finished(job)
+        assert [call.message_id for call in desk.world.calls if call.way == "interaction"] == [
+            *messages[:EDITS_AT_ONCE],
+            messages[-1],
+        ]
+        assert desk.last("interaction").files
+        go_on.set()
+        await until_edited(desk, len(tickets))
+        edited = [call.message_id for call in desk.world.calls if call.way == "interaction"]
+        assert sorted(edited) == [*messages], "each once, and nothing below the result"

@@ -9,7 +9,7 @@ from bot.chat.delivery import Endings, Removal
 from bot.chat.delivery import removal as removal_module
 from bot.files.inputs import Inputs
 from bot.privacy import Forgetter
-from bot.store import Answer, JobState, Span, now_ms
+from bot.store import Answer, JobState, Removable, Span, now_ms
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.delivery.discord_fakes import Call, FakeClient, http_error
 from tests.store.factories import in_channel
@@ -191,3 +191,14 @@ async def test_one_that_discord_chokes_on_does_not_keep_the_others(
     removal = removal_of(desk, monkeypatch)
     await removal._remove(await forgettings.messages(100))
     assert [message.message_id for message in await forgettings.messages(9)] == [3]
+
+
+@pytest.mark.parametrize("by_token", [True, False])
+async def test_what_an_interaction_does_not_know_is_gone_only_if_nothing_else_reaches_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, by_token: bool
+) -> None:
+    token = desk.interaction().token
+    desk.world.refuse("erase", GONE)
+    desk.world.refuse("delete", NO_ACCESS)
+    removal = removal_of(desk, monkeypatch)
+    assert await removal._delete(Removable(20, 400, token, by_token)) is by_token

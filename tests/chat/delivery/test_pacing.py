@@ -135,6 +135,39 @@ async def test_close_waits_for_an_edit_on_its_way() -> None:
     assert [number for _, number in edits.shown] == [1]
 
 
+async def test_close_waits_for_no_turn_and_leaves_it_to_others() -> None:
+    clock = Clock()
+    edits = Edits(clock)
+    turns = asyncio.Semaphore(1)
+    waiting, other = (Pacer(edits, 2.0, clock.sleep, lambda _: turns) for _ in range(2))
+    await turns.acquire()
+    waiting.show(step(1))
+    other.show(step(2))
+    await clock.move(2.0)
+    closing = asyncio.create_task(waiting.close())
+    await settle()
+    assert closing.done()
+    turns.release()
+    await settle()
+    assert [number for _, number in edits.shown] == [2]
+    await other.close()
+
+
+async def test_what_has_waited_for_its_turn_is_not_out_of_date() -> None:
+    clock = Clock()
+    edits = Edits(clock)
+    turns = asyncio.Semaphore(1)
+    pacer = Pacer(edits, 2.0, clock.sleep, lambda _: turns)
+    await turns.acquire()
+    pacer.show(step(1))
+    await clock.move(2.0)
+    pacer.show(step(2))
+    turns.release()
+    await settle()
+    assert [number for _, number in edits.shown] == [2]
+    await pacer.close()
+
+
 async def test_closing_what_never_began() -> None:
     clock = Clock()
     await Pacer(Edits(clock), 2.0, clock.sleep).close()

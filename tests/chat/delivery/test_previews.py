@@ -1,6 +1,7 @@
 """Previews on the message that follows a job."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bot.store import Failure, Job, JobState
 from tests.chat.delivery.desk import TEXTS, Desk, until_edited
 from tests.chat.delivery.discord_fakes import Call, http_error
 from tests.queue.lanes import ORIGINS, queue_of
-from tests.store.factories import CANARY, in_channel, request
+from tests.store.factories import CANARY, in_channel, origin_of, request
 
 GONE, FORBIDDEN, AWAY = http_error(404, 10008), http_error(403, 50013), http_error(503)
 TOO_LARGE, REJECTED = http_error(413, 40005), http_error(400, 50035)
@@ -51,6 +52,48 @@ async def test_the_message_shows_it_with_alt_text(desk: Desk) -> None:
     assert [file.description for file in edit.files] == [said]
     assert CANARY in said
     assert (edit.embed.fields[0].name or "").startswith("Step 3/10")
+
+
+def blurred(job: Job) -> Job:
+    """As a permit returns it if that was set for its place while it waited."""
+    return replace(job, origin=replace(origin_of(job), spoiler=True))
+
+
+async def test_it_is_blurred_if_that_was_set_while_the_job_waited(desk: Desk) -> None:
+    job = await followed(desk)
+    await shown(desk, job, Progress(Stage.STARTING))
+    edits = [
+        await shown(desk, as_told, progress)
+        # What was reported before it was asked again comes late.
+        for as_told, progress in (
+            (blurred(job), step(3, FIRST)),
+            (job, step(4)),
+            (blurred(job), Progress(Stage.SAVING)),
+        )
+    ]
+    for edit in edits:
+        assert pictures(edit) == [("SPOILER_preview.jpg", FIRST)]
+        assert edit.embed.image.url is None
+
+
+async def test_it_stays_blurred_once_a_lost_acknowledgement_is_found(desk: Desk) -> None:
+    """The message becomes known by the first edit of it; the job changes meanwhile."""
+    desk.world.refuse("ack", AWAY)
+    job = await followed(desk)
+    on_its_way, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(call: Call) -> None:
+        on_its_way.set()
+        await go_on.wait()
+
+    desk.world.before = slow
+    desk.delivery.progressed(job, step(1))
+    await on_its_way.wait()
+    desk.delivery.progressed(blurred(job), step(2, FIRST))
+    go_on.set()
+    await until_edited(desk, 3)
+    assert pictures(desk.world.calls[-1]) == [("SPOILER_preview.jpg", FIRST)]
+    assert origin_of(await desk.store.job(job.id)).message_id == 400
 
 
 async def test_alt_text_of_the_longest_prompt_is_within_discords_limit(desk: Desk) -> None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from discord.ui import TextDisplay
 
-from bot.chat.ui.settings import SettingFormId, names_gated, setting_form
+from bot.chat.ui.settings import SettingFormId, names_gated, names_of, panel_layout, setting_form
+from bot.chat.ui.settings.groups import groups_of
 from bot.chat.ui.settings.panel import choose_layout
 from bot.chat.ui.settings.values import changed_line, setting_line
 from bot.levels import Caps, Level, resolve
@@ -136,3 +138,34 @@ def test_the_longest_lists_can_be_shown_and_changed() -> None:
     assert len(changed_line(SAY, Level.SERVER, "roles", shown, CATALOG, nsfw=False)) < 2_000
     view: Any = choose_layout(SAY, seen_from, "roles", "use", (), CATALOG, nsfw=False)
     assert str(view.to_components()).count("'type': 'role'") == ROLES_MAX
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_a_panel_with_the_longest_values_is_one_message(language: str) -> None:
+    """Everything that was set, what was just changed, and that the audit channel refuses."""
+    say = TEXTS.speaker(language)
+    names = tuple(f"{n:03}".ljust(48, "x") for n in range(LIST_MAX))
+    roles = tuple(range(10**18, 10**18 + ROLES_MAX))
+    lists = ("allow_models", "block_models", "allow_loras", "block_loras")
+    given: dict[str, Any] = {
+        **dict.fromkeys(lists, names),
+        "roles": roles,
+        "priority_roles": roles,
+        "negative": "*" * 2_000,
+        "forced_negative": "x" * 500,
+    }
+    fields = {Level.SERVER: ServerFields(**given), Level.CHANNEL: ChannelFields(**given)}
+    rules = resolve(Caps(), fields[Level.SERVER], fields[Level.CHANNEL])  # type: ignore[arg-type]
+    seen_from = SeenFrom(Level.CHANNEL, rules, fields, Caps())
+    longest = 0
+    for group in groups_of(Level.CHANNEL):
+        for name in names_of(Level.CHANNEL, group):
+            shown = seen_from.shown(name)
+            changed = changed_line(say, Level.CHANNEL, name, shown, CATALOG, nsfw=True)
+            said = f"{changed}\n{say('settings.audit_refused')}"
+            view = panel_layout(say, seen_from, group, CATALOG, nsfw=True, said=said)
+            assert view.content_length() <= 4_000
+            texts = [each.content for each in view.walk_children() if isinstance(each, TextDisplay)]
+            assert said in texts, "nothing of what was changed is cut"
+            longest = max(longest, view.content_length())
+    assert longest == 4_000, "nothing is cut that has room"

@@ -19,7 +19,9 @@ from bot.levels.showing import SeenFrom
 from bot.texts.language import Say
 from catalog import Catalog
 
-TEXT_MAX: Final = 3_500
+TEXT_MAX: Final = 4_000
+"""Characters of all texts of a message together (docs, components/reference)."""
+SAID_MAX: Final = 1_500
 LABEL_MAX: Final = 100
 
 
@@ -88,9 +90,11 @@ def panel_layout(
     ]
     title = say(f"settings.title.{level.value}")
     heading = f"## {title}\n**{say(f'settings.group.{group}')}**"
+    said = cut_off(said, SAID_MAX) if said else ""
+    room = TEXT_MAX - len(heading) - len(said)
     container = discord.ui.Container[Any](
         discord.ui.TextDisplay(heading),
-        discord.ui.TextDisplay(cut_off("\n".join(lines), TEXT_MAX)),
+        discord.ui.TextDisplay(cut_off("\n".join(lines), room)),
         accent_colour=BLURPLE,
     )
     if said:
