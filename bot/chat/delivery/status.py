@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -217,6 +218,8 @@ def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
         return True
     if told.ready_at is None or place.ready_at is None:
         return told.ready_at != place.ready_at
+    if told.ready_at <= time.time() < place.ready_at:
+        return True
     return abs(told.ready_at - place.ready_at) > DRIFT
 
 
