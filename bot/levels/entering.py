@@ -116,6 +116,11 @@ class Entering:
     def fields(self) -> type[LevelFields]:
         return FIELDS[self.level]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings of this level, in the order of KINDS."""
+        return tuple(name for name in KINDS if self.has(name))
+
     def has(self, name: str) -> bool:
         """Whether there is such a setting at this level."""
         return name in KINDS and name in self.fields.model_fields

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from bot.chat.ui.settings import SettingFormId, names_gated, setting_form
+from bot.chat.ui.settings import SettingFormId, names_gated, setting_form, setting_named
 from bot.chat.ui.settings.panel import choose_layout
 from bot.chat.ui.settings.values import changed_line, setting_line
+from bot.errors import InvalidRequest
 from bot.levels import Caps, Level, resolve
-from bot.levels.entering import LONGEST
+from bot.levels.entering import KINDS, LONGEST
 from bot.levels.fields import LIST_MAX, ROLES_MAX, ChannelFields, ServerFields
 from bot.levels.showing import SeenFrom
 from catalog import AdapterEntry, Catalog, EmbeddingEntry, Embeddings, ModelEntry
@@ -136,3 +137,29 @@ def test_the_longest_lists_can_be_shown_and_changed() -> None:
     assert len(changed_line(SAY, Level.SERVER, "roles", shown, CATALOG, nsfw=False)) < 2_000
     view: Any = choose_layout(SAY, seen_from, "roles", "use", (), CATALOG, nsfw=False)
     assert str(view.to_components()).count("'type': 'role'") == ROLES_MAX
+
+
+@pytest.mark.parametrize("language", TEXTS.languages)
+def test_a_setting_is_found_by_the_name_it_is_shown_with_and_by_its_key(language: str) -> None:
+    say = TEXTS.speaker(language)
+    for name in KINDS:
+        label = say(f"settings.name.{name}")
+        for typed in (label, f" {label.upper()} ", name, name.upper()):
+            assert setting_named(say, typed, tuple(KINDS)) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "offered"),
+    [
+        ("most step", "settings.unknown", "Most steps"),
+        ("quotas", "settings.unknown", "Images per person in 24 hours"),
+        ("xyzzyxyzzy", "settings.unlike", "Language"),
+    ],
+)
+def test_a_setting_that_is_unknown_is_refused_with_those_it_may_be(
+    typed: str, code: str, offered: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        setting_named(SAY, typed, tuple(KINDS))
+    assert refused.value.code == code
+    assert offered in SAY(code, **refused.value.params)
