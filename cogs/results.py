@@ -184,6 +184,11 @@ class Results:
         what was made for an age-restricted channel stays in such. Raises Refused."""
         return self.check_usable(interaction, await self.shown(interaction, job_id))
 
+    async def askable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+        """The same for asking for it again: also one that failed. Raises Refused."""
+        job = self._checked(interaction, await self.store.find(job_id), failed=True)
+        return self.check_usable(interaction, job)
+
     def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
         only_requester = here_of(interaction).rules.buttons == "requester"
         if only_requester and job.person != discord_person(interaction.user.id):
@@ -282,9 +287,14 @@ class Results:
 
     @staticmethod
     def _checked(
-        interaction: discord.Interaction[Any], job: Job | None, shown: Discord | None = None
+        interaction: discord.Interaction[Any],
+        job: Job | None,
+        shown: Discord | None = None,
+        *,
+        failed: bool = False,
     ) -> Job:
-        """shown: where it is looked at, if not where it was asked for."""
+        """shown: where it is looked at, if not where it was asked for. failed: whether one without
+        a result will do."""
         if job is None or not isinstance(job.origin, Discord):
             raise Refused("action.gone")
         own = job.person == discord_person(interaction.user.id)
@@ -295,7 +305,8 @@ class Results:
             raise Refused("action.gone")
         if job.deleted_at is not None:
             raise Refused("action.deleted")
-        kept = job.state is JobState.FAILED and job.recipe is not None  # it could not be delivered
+        # With a recipe, it could not be delivered.
+        kept = job.state is JobState.FAILED and (failed or job.recipe is not None)
         if job.state not in (JobState.DONE, JobState.DELIVERED) and not kept:
             raise Refused("action.none")
         return job

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.actions import DIRECT, HIDDEN, SHOWN
 from bot.chat.ui.facts import facts_line
-from bot.chat.ui.result import PROMPT_SHOWN, cut_at_word, result_layout
+from bot.chat.ui.markdown import cut_at_word
+from bot.chat.ui.result import PROMPT_SHOWN, result_layout
 from bot.progress import Notice
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.texts.language import Texts
