@@ -1,7 +1,6 @@
 """Acting on a result: who may, and asking for another image from there."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component, IdT
 from bot.chat.contexts import Context, Contexts
 from bot.chat.delivery import Delivery
-from bot.chat.errors import UNREACHABLE, sentence
+from bot.chat.errors import answer_privately, sentence
 from bot.chat.here import here_of
 from bot.chat.places import may_ask
 from bot.chat.ui.actions import routed_button
@@ -277,13 +276,7 @@ class Results:
         view = discord.ui.View(timeout=None)
         primary = discord.ButtonStyle.primary
         view.add_item(routed_button(say("button.reopen"), reopen, "✏️", primary))
-        text = sentence(error, say) or ""
-        if interaction.response.is_done():
-            with suppress(*UNREACHABLE):
-                await interaction.delete_original_response()
-            await interaction.followup.send(text, view=view, ephemeral=True)
-        else:
-            await interaction.response.send_message(text, view=view, ephemeral=True)
+        await answer_privately(interaction, sentence(error, say) or "", view)
 
     @staticmethod
     def _checked(
