@@ -173,8 +173,8 @@ class TestFast:
 
 def test_another_preset_is_refused() -> None:
     assert refused(preset="quick") == (
-        "preset.unknown",
-        {"field": "preset", "value": "quick", "known": ("draft", "fast")},
+        "presets.unlike",
+        {"field": "preset", "value": "quick", "offered": ("draft", "fast")},
     )
 
 
