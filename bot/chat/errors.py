@@ -13,6 +13,7 @@ from discord import app_commands
 from bot.chat.copies import TOO_LATE
 from bot.chat.forms import entered
 from bot.chat.here import say_of
+from bot.chat.owners import NotOwner
 from bot.chat.ui.markdown import cut_off, plain
 from bot.errors import AnsweredElsewhere, Mistakes, StoreError, UserError
 from bot.log import traceback_without
@@ -38,6 +39,11 @@ def sentence(error: BaseException, say: Say) -> str | None:
         case StoreError():
             log.error("%s", error)
             return say("error.store")
+        case app_commands.MissingPermissions():
+            needed = [say(f"permission.{name}") for name in error.missing_permissions]
+            return say("error.permission", count=len(needed), permissions=needed)
+        case NotOwner():
+            return say("error.owner")
         case app_commands.CheckFailure():
             return say("error.permissions")
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():

@@ -12,6 +12,7 @@ from discord import app_commands
 
 from bot.chat.copies import Copies
 from bot.chat.errors import answer_error, sentence
+from bot.chat.owners import NotOwner
 from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.texts.language import Texts
@@ -106,9 +107,14 @@ class TestSentences:
             ),
             (JobFailed("delivery.gone"), "The channel no longer exists."),
             (
-                app_commands.MissingPermissions(["administrator"]),
-                "You're not allowed to use this here.",
+                app_commands.MissingPermissions(["manage_guild"]),
+                "For this, you need the permission *Manage Server* here.",
             ),
+            (
+                app_commands.MissingPermissions(["send_messages", "use_application_commands"]),
+                "For this, you need the permissions *Send Messages* and *Use",
+            ),
+            (NotOwner(), "Only the owner of this bot can use this."),
             (app_commands.CheckFailure(), "You're not allowed to use this here."),
             (app_commands.CommandNotFound("gone", []), "That command has changed."),
         ],
