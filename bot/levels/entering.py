@@ -267,7 +267,7 @@ class Entering:
         return text
 
     def _check_loras(self, text: str) -> None:
-        for ask in parse_adapters(text):
+        for ask in parse_adapters(text, self.catalog.adapters_called):
             if not self.catalog.adapters_called(ask.name):
                 find_adapter(self.catalog, ask.name, model=self._usual_model(), nsfw=self.nsfw)
 

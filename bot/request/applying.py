@@ -185,7 +185,7 @@ def _check_there(draft: Draft, setters: dict[str, str], catalog: Catalog, *, nsf
         return  # what is wrong with a model that was typed is said where it is looked up
     if "lora" not in setters:
         return
-    for ask in parse_adapters(draft.lora or ""):
+    for ask in parse_adapters(draft.lora or "", catalog.adapters_called):
         try:
             find_adapter(catalog, ask.name, model=model, nsfw=nsfw)
         except UserError as error:

@@ -192,7 +192,7 @@ def _resolve(
     own = extract_tags(_clean(draft.prompt))[1]
     tagged, left_out = fitting(tagged, model, catalog, nsfw=nsfw, but=own)
     notes += left_out
-    listed = parse_adapters(draft.lora or "")
+    listed = parse_adapters(draft.lora or "", catalog.adapters_called)
     if "lora" in applied.filled:
         listed = _unless_tagged(listed, tagged, catalog)
         listed, left_out = fitting(listed, model, catalog, nsfw=nsfw)
@@ -331,7 +331,7 @@ def _adapters(
     if len(asks) > most:
         raise InvalidRequest("lora", "lora.many", value=len(asks), max=most)
     for ask, following in pairwise(asks):
-        # A decimal comma, as in much of Europe: 0,6.
+        # A decimal comma with a blank after it: 0, 6.
         digits = following.name.isdecimal() and not catalog.adapters_called(following.name)
         if ask.weight is not None and digits:
             value = f"{ask.weight:g},{following.name}"
