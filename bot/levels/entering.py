@@ -210,6 +210,8 @@ class Entering:
     def _wrong(self, name: str, text: str) -> InvalidRequest:
         if name == "forced_negative":
             return InvalidRequest(name, "settings.invalid.forced", max=FORCED_MAX)
+        if name == "size":
+            return InvalidRequest(name, "size.form", value=text[:TEXT_MAX])
         return InvalidRequest(name, "settings.invalid.value", value=text[:TEXT_MAX])
 
     def _names(self, name: str, text: str) -> tuple[str, ...]:

@@ -124,6 +124,19 @@ def test_other_words_are_not_taken_for_names() -> None:
     assert not names_gated("roles", (1,), CATALOG, nsfw=False)
 
 
+def test_a_form_shows_what_holds_until_something_is_entered() -> None:
+    server = ServerFields(steps=12)
+    fields = {Level.SERVER: server, Level.CHANNEL: ChannelFields(guidance=2.5)}
+    seen_from = SeenFrom(Level.CHANNEL, resolve(Caps(), server), fields, Caps())
+    shown = []
+    for name in ("steps", "guidance", "negative"):
+        own, held = seen_from.own(name), seen_from.holding(name)
+        form = setting_form(SAY, SettingFormId("channel", name), ChannelFields, own, held)
+        [label] = form.children
+        shown.append((label.component.default, label.component.placeholder))
+    assert shown == [(None, "12"), ("2.5", "2.5"), (None, None)]
+
+
 def test_the_longest_lists_can_be_shown_and_changed() -> None:
     names = tuple(f"{n:02}".ljust(38, "x") for n in range(LIST_MAX))
     form = setting_form(SAY, SettingFormId("server", "allow_models"), ServerFields, names)
