@@ -298,6 +298,8 @@ class Results:
             raise Refused("action.gone")
         if job.deleted_at is not None:
             raise Refused("action.deleted")
+        if job.state in (JobState.PENDING, JobState.RUNNING):
+            raise Refused("action.unfinished")
         # With a recipe, it could not be delivered.
         kept = job.state is JobState.FAILED and (failed or job.recipe is not None)
         if job.state not in (JobState.DONE, JobState.DELIVERED) and not kept:

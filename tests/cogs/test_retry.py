@@ -129,11 +129,11 @@ async def test_what_failed_is_asked_for_again_as_it_was(
     assert (new.request, new.kind, new.parent_id) == (job.request, again, job.id)
 
 
-async def test_what_has_not_failed_is_not_asked_for_again(desk: Desk) -> None:
+async def test_what_is_not_finished_is_cancelled_instead(desk: Desk) -> None:
     job = await asked(desk)
     with pytest.raises(Refused) as refused:
         await AnewButton(results(desk)).use(press(desk), AnewId(job.id))
-    assert refused.value.code == "action.none"
+    assert refused.value.code == "action.unfinished"
 
 
 async def test_others_may_retry_what_they_see_unless_only_its_person_may_use_the_buttons(
