@@ -88,7 +88,7 @@ class Editor:
 
         Raises Refused if the result is gone or may not be used here.
         """
-        job = await self.results.usable(interaction, form.job_id)
+        job = await self._job(interaction, form)
         try:
             if not form.role:
                 await self._ask(interaction, job, form, fields, None)
@@ -106,8 +106,13 @@ class Editor:
 
     async def reopen(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
         """Open it again as it was sent back. Raises Refused if its result is gone."""
-        await self.results.usable(interaction, form.job_id)
+        await self._job(interaction, form)
         await self._open(interaction, form, fields)
+
+    async def _job(self, interaction: Interaction, form: EditFormId) -> Job:
+        """The job that is changed; where one of its images is used, it has a result."""
+        find = self.results.usable if form.role else self.results.askable
+        return await find(interaction, form.job_id)
 
     async def _ask(
         self,
@@ -178,7 +183,7 @@ class EditButton(AskingComponent[EditId]):
         self._editor = editor
 
     async def use(self, interaction: Interaction, custom_id: EditId) -> None:
-        job = await self._editor.results.usable(interaction, custom_id.job_id)
+        job = await self._editor.results.askable(interaction, custom_id.job_id)
         await self._editor.open_for(interaction, job)
 
 

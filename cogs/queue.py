@@ -11,6 +11,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
+from bot.chat.owners import NotOwner
 from bot.chat.ui.admin import may_be_named
 from bot.chat.ui.buttons import CancelId
 from bot.chat.ui.lanes import LaneView
@@ -158,7 +159,7 @@ class CancelButton(Component[CancelId]):
 
 
 async def _check_owner(interaction: Interaction) -> None:
-    """Raise MissingPermissions unless the user owns the bot or administers its only server.
+    """Raise NotOwner unless the user owns the bot or administers its only server.
 
     Servers can grant a command to anyone, so its default permission is not enough. All servers
     share one queue, so an administrator of one of several may not stop it. Until every shard is
@@ -169,7 +170,7 @@ async def _check_owner(interaction: Interaction) -> None:
     alone = only_one and interaction.permissions.administrator
     if alone or await bot.services.owners.include(interaction.user.id):
         return
-    raise app_commands.MissingPermissions(["administrator"])
+    raise NotOwner
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -1,7 +1,6 @@
 """Acting on a result: who may, and asking for another image from there."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component, IdT
 from bot.chat.contexts import Context, Contexts
 from bot.chat.delivery import Delivery
-from bot.chat.errors import UNREACHABLE, sentence
+from bot.chat.errors import answer_privately, sentence
 from bot.chat.here import here_of
 from bot.chat.places import may_ask
 from bot.chat.ui.actions import routed_button
@@ -184,6 +183,11 @@ class Results:
         what was made for an age-restricted channel stays in such. Raises Refused."""
         return self.check_usable(interaction, await self.shown(interaction, job_id))
 
+    async def askable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+        """The same for asking for it again: also one that failed. Raises Refused."""
+        job = self._checked(interaction, await self.store.find(job_id), failed=True)
+        return self.check_usable(interaction, job)
+
     def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
         only_requester = here_of(interaction).rules.buttons == "requester"
         if only_requester and job.person != discord_person(interaction.user.id):
@@ -272,19 +276,18 @@ class Results:
         view = discord.ui.View(timeout=None)
         primary = discord.ButtonStyle.primary
         view.add_item(routed_button(say("button.reopen"), reopen, "✏️", primary))
-        text = sentence(error, say) or ""
-        if interaction.response.is_done():
-            with suppress(*UNREACHABLE):
-                await interaction.delete_original_response()
-            await interaction.followup.send(text, view=view, ephemeral=True)
-        else:
-            await interaction.response.send_message(text, view=view, ephemeral=True)
+        await answer_privately(interaction, sentence(error, say) or "", view)
 
     @staticmethod
     def _checked(
-        interaction: discord.Interaction[Any], job: Job | None, shown: Discord | None = None
+        interaction: discord.Interaction[Any],
+        job: Job | None,
+        shown: Discord | None = None,
+        *,
+        failed: bool = False,
     ) -> Job:
-        """shown: where it is looked at, if not where it was asked for."""
+        """shown: where it is looked at, if not where it was asked for. failed: whether one without
+        a result will do."""
         if job is None or not isinstance(job.origin, Discord):
             raise Refused("action.gone")
         own = job.person == discord_person(interaction.user.id)
@@ -295,7 +298,10 @@ class Results:
             raise Refused("action.gone")
         if job.deleted_at is not None:
             raise Refused("action.deleted")
-        kept = job.state is JobState.FAILED and job.recipe is not None  # it could not be delivered
+        if job.state in (JobState.PENDING, JobState.RUNNING):
+            raise Refused("action.unfinished")
+        # With a recipe, it could not be delivered.
+        kept = job.state is JobState.FAILED and (failed or job.recipe is not None)
         if job.state not in (JobState.DONE, JobState.DELIVERED) and not kept:
             raise Refused("action.none")
         return job

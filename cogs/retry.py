@@ -1,12 +1,13 @@
-"""The button below a job that ran out of GPU memory: retry with lower memory needs."""
+"""The buttons below a job that failed: retry it, with lower memory needs where it ran out of GPU
+memory."""
 
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.ui.buttons import RetryId
+from bot.chat.ui.buttons import AnewId, RetryId
 from bot.errors import Refused
 from bot.request import lighter
-from bot.store import discord_person
+from bot.store import Job, Kind, discord_person
 from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -30,13 +31,31 @@ class RetryButton(AskingComponent[RetryId]):
         await self._results.ask(
             interaction,
             request,
-            # It repeats nothing to the byte, as a reroll has to.
-            kind="imagine" if job.kind == "reroll" else job.kind,
+            kind=_kind(job),
             parent=job,
             catalog=catalog,
             warnings=job.warnings,
         )
 
 
+class AnewButton(AskingComponent[AnewId]):
+    """Queues the failed request again, as it is."""
+
+    ids = AnewId
+
+    async def use(self, interaction: Interaction, custom_id: AnewId) -> None:
+        job = await self._results.askable(interaction, custom_id.job_id)
+        await self._results.ask(
+            interaction, job.request, kind=_kind(job), parent=job, warnings=job.warnings
+        )
+
+
+def _kind(job: Job) -> Kind:
+    """It repeats nothing to the byte, as a reroll has to."""
+    return "imagine" if job.kind == "reroll" else job.kind
+
+
 async def setup(bot: ImagenBot) -> None:
-    bot.components.add(RetryButton(Results.of(bot)))
+    results = Results.of(bot)
+    bot.components.add(RetryButton(results))
+    bot.components.add(AnewButton(results))

@@ -13,6 +13,7 @@ from discord import app_commands
 from bot.chat.copies import TOO_LATE
 from bot.chat.forms import entered
 from bot.chat.here import say_of
+from bot.chat.owners import NotOwner
 from bot.chat.ui.markdown import cut_off, plain
 from bot.errors import AnsweredElsewhere, Mistakes, StoreError, UserError
 from bot.log import traceback_without
@@ -38,6 +39,11 @@ def sentence(error: BaseException, say: Say) -> str | None:
         case StoreError():
             log.error("%s", error)
             return say("error.store")
+        case app_commands.MissingPermissions():
+            needed = [say(f"permission.{name}") for name in error.missing_permissions]
+            return say("error.permission", count=len(needed), permissions=needed)
+        case NotOwner():
+            return say("error.owner")
         case app_commands.CheckFailure():
             return say("error.permissions")
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
@@ -89,14 +95,28 @@ async def answer_error(interaction: discord.Interaction, error: Exception, texts
             log.error("incident %s\n%s", incident, traceback_without(error, _typed(interaction)))
         text = say("error.unexpected", id=incident)
     try:
-        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            # The "thinking" message is public, and so would be an answer that replaces it.
-            with contextlib.suppress(*UNREACHABLE):
-                await interaction.delete_original_response()
-        if interaction.response.is_done():
-            await interaction.followup.send(text, ephemeral=True)
-        else:
-            await interaction.response.send_message(text, ephemeral=True)
+        await answer_privately(interaction, text)
     except UNREACHABLE as failure:
         # The user cannot be told: the interaction has expired, or Discord is unavailable.
         log.info("cannot tell a user about an error: %s", type(failure).__name__)
+
+
+async def answer_privately(
+    interaction: discord.Interaction, text: str, view: discord.ui.View | None = None
+) -> None:
+    """Answer so that only this person sees it, whatever was answered so far.
+
+    Raises one of UNREACHABLE if Discord takes no answer.
+    """
+    shown: Any = {} if view is None else {"view": view}
+    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        with contextlib.suppress(*UNREACHABLE):
+            if (await interaction.original_response()).flags.ephemeral:
+                await interaction.edit_original_response(content=text, **shown)
+                return
+            # The "thinking" message is public, and so would be an answer that replaces it.
+            await interaction.delete_original_response()
+    if interaction.response.is_done():
+        await interaction.followup.send(text, ephemeral=True, **shown)
+    else:
+        await interaction.response.send_message(text, ephemeral=True, **shown)

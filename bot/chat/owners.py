@@ -4,11 +4,16 @@ import time
 from collections.abc import Callable, Sequence
 
 import discord
+from discord import app_commands
 
 KNOWN_FOR = 60.0
 """Seconds for which what Discord said suffices to suggest something; nothing is done by it."""
 TOLD_MAX = 10
 """Owners of a team who are told something."""
+
+
+class NotOwner(app_commands.CheckFailure):
+    """Someone uses what only the owners may."""
 
 
 class Owners:

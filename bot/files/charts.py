@@ -16,6 +16,7 @@ WIDTH: Final = 900
 MARGIN: Final = 40
 TILES_TOP: Final = 142
 TILE_HEIGHT: Final = 120
+LABEL_SIZES: Final = (20, 19, 18, 17, 16)
 BARS_TOP: Final = 336
 BARS_HEIGHT: Final = 250
 GROUP_TOP: Final = 680
@@ -99,11 +100,23 @@ def draw_chart(chart: Chart) -> bytes:
 def _draw_tiles(canvas: _Canvas, tiles: Sequence[tuple[str, str]]) -> None:
     gap = 16
     width = (WIDTH - 2 * MARGIN - gap * (len(tiles) - 1)) / max(1, len(tiles))
+    size = label_size([label for _, label in tiles], width - 30)
     for n, (figure, label) in enumerate(tiles):
         left = MARGIN + n * (width + gap)
         canvas.box((left, TILES_TOP, left + width, TILES_TOP + TILE_HEIGHT), CARD, 16)
         canvas.text(canvas.cut(figure, 42, width - 40), (left + 18, TILES_TOP + 44), 42, INK)
-        canvas.text(canvas.cut(label, 20, width - 30), (left + 18, TILES_TOP + 90), 20, DIM)
+        canvas.text(canvas.cut(label, size, width - 30), (left + 18, TILES_TOP + 90), size, DIM)
+
+
+def label_size(labels: Sequence[str], width: float) -> int:
+    """The largest size of LABEL_SIZES at which each of these fits into one line of `width`; the
+    smallest if none is small enough."""
+    *sizes, smallest = LABEL_SIZES
+    for size in sizes:
+        lettering = Lettering(size * SHARPER)
+        if all(lettering.width(label) <= width * SHARPER for label in labels):
+            return size
+    return smallest
 
 
 def _draw_days(canvas: _Canvas, chart: Chart) -> None:

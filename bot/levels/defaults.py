@@ -83,7 +83,7 @@ def _loras(
 ) -> tuple[AdapterAsk, ...]:
     for text in rules.defaults.loras:
         found: dict[str, AdapterAsk] = {}
-        for ask in parse_adapters(text):
+        for ask in parse_adapters(text, catalog.adapters_called):
             with suppress(UserError):
                 entry = find_adapter(catalog, ask.name, model=model, nsfw=nsfw)
                 if all(w is None or _weighs(w) for w in (ask.weight, ask.text_weight)):

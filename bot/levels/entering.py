@@ -116,6 +116,11 @@ class Entering:
     def fields(self) -> type[LevelFields]:
         return FIELDS[self.level]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings of this level, in the order of KINDS."""
+        return tuple(name for name in KINDS if self.has(name))
+
     def has(self, name: str) -> bool:
         """Whether there is such a setting at this level."""
         return name in KINDS and name in self.fields.model_fields
@@ -205,6 +210,8 @@ class Entering:
     def _wrong(self, name: str, text: str) -> InvalidRequest:
         if name == "forced_negative":
             return InvalidRequest(name, "settings.invalid.forced", max=FORCED_MAX)
+        if name == "size":
+            return InvalidRequest(name, "size.form", value=text[:TEXT_MAX])
         return InvalidRequest(name, "settings.invalid.value", value=text[:TEXT_MAX])
 
     def _names(self, name: str, text: str) -> tuple[str, ...]:
@@ -262,7 +269,7 @@ class Entering:
         return text
 
     def _check_loras(self, text: str) -> None:
-        for ask in parse_adapters(text):
+        for ask in parse_adapters(text, self.catalog.adapters_called):
             if not self.catalog.adapters_called(ask.name):
                 find_adapter(self.catalog, ask.name, model=self._usual_model(), nsfw=self.nsfw)
 

@@ -71,6 +71,11 @@ class SeenFrom:
         """What holds of the setting `name`: several values only where they hold together."""
         return self._each(name) if name in EACH else (self._one(name),)
 
+    def holding(self, name: str) -> Any:
+        """The one value that holds; None if there is none, or several do."""
+        found = self.shown(name)
+        return found[0].value if len(found) == 1 else None
+
     def _each(self, name: str) -> tuple[Shown, ...]:
         owners = getattr(self.caps, name) if name in ("quota", "cooldown") else None
         given = [Shown(owners, Level.OWNER)] if owners else []

@@ -8,6 +8,7 @@ from typing import Final
 from bot.errors import JobFailed, Refused
 from bot.levels import Admit, Admitted, Levels
 from bot.moderation.texts import checked, remembering
+from bot.moderation.word_list import Action
 from bot.moderation.words import Finding, Words
 from bot.request import GenerationRequest, is_gated
 from bot.store import (
@@ -54,8 +55,8 @@ class Screening:
         self._negatives = negatives
 
     async def __call__(self, new: NewJob) -> Admitted:
-        """See Admit. Raises Refused: words.refused, words.restricted, words.too_complex,
-        repeat.gated."""
+        """See Admit. Raises Refused: words.refused and words.restricted, or the same with _negative
+        where only the negative prompt has them; words.too_complex; repeat.gated."""
         admitted = await self._admit(new)
         if isinstance(new.origin, CommandLine):
             return admitted
@@ -67,10 +68,19 @@ class Screening:
         new = replace(new, request=remembering(new.request, self._catalog(), added))
         finding = await self._find(new.request, new.origin)
         if finding.has("refuse"):
-            raise Refused("words.refused")
+            raise await self._refusal(new, "refuse", "words.refused", "words.refused_negative")
         if finding.has("restrict") and not restricted:
-            raise Refused("words.restricted")
+            raise await self._refusal(
+                new, "restrict", "words.restricted", "words.restricted_negative"
+            )
         return replace(admitted, new=new, acts=(*admitted.acts, *_reports(new, finding)))
+
+    async def _refusal(self, new: NewJob, action: Action, code: str, negative: str) -> Refused:
+        """Of a request that has such words: `code`, or `negative` if only its negative prompt has
+        them. Most people do not expect them to count there, where they keep things out."""
+        texts = checked(new.request, self._catalog(), negatives=False)
+        elsewhere = await self._words.find(texts, new.origin.community)
+        return Refused(code if elsewhere.has(action) else negative)
 
     async def recheck(self, job: Job) -> None:
         """Raise JobFailed if it may not be generated any more: a list has changed meanwhile."""

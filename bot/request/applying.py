@@ -16,7 +16,7 @@ from bot.request.dialects.flags import extract_flags
 from bot.request.dialects.forms import without_forms
 from bot.request.draft import Draft
 from bot.request.model import FAST, PRESETS
-from bot.request.offers import default_model, find_adapter, find_model
+from bot.request.offers import NAMES_SHOWN, default_model, find_adapter, find_model
 from bot.request.options import (
     Named,
     Options,
@@ -120,7 +120,8 @@ def _found(
         if (one := _one(name, catalog, saved, nsfw=nsfw)) is None:
             if near := _nearest(name, catalog, saved, nsfw=nsfw):
                 raise InvalidRequest("preset", "presets.unknown", value=name, nearest=near)
-            raise InvalidRequest("preset", "preset.unknown", value=name, known=PRESETS)
+            offered = _offered(catalog, saved, nsfw=nsfw)
+            raise InvalidRequest("preset", "presets.unlike", value=name, offered=offered)
         found.append(one)
     return tuple(found)
 
@@ -164,6 +165,14 @@ def _nearest(name: str, catalog: Catalog, saved: Sequence[Named], *, nsfw: bool)
     return tuple(dict.fromkeys(near))[:_NEAREST]
 
 
+def _offered(catalog: Catalog, saved: Sequence[Named], *, nsfw: bool) -> tuple[str, ...]:
+    """The models' own, and some of what else may be used here: what is saved before the styles."""
+    names = [each.name for each in saved if offers_set(each.options, catalog, nsfw=nsfw)]
+    styles = catalog.styles.entries.values()
+    names += [style.key for style in styles if offers_style(style, catalog, nsfw=nsfw)]
+    return tuple(dict.fromkeys([*PRESETS, *names]))[:NAMES_SHOWN]
+
+
 def _check_there(draft: Draft, setters: dict[str, str], catalog: Catalog, *, nsfw: bool) -> None:
     """Raise Refused for a model or LoRA of a preset that is gone, with the name of the preset: the
     person did not type it."""
@@ -176,7 +185,7 @@ def _check_there(draft: Draft, setters: dict[str, str], catalog: Catalog, *, nsf
         return  # what is wrong with a model that was typed is said where it is looked up
     if "lora" not in setters:
         return
-    for ask in parse_adapters(draft.lora or ""):
+    for ask in parse_adapters(draft.lora or "", catalog.adapters_called):
         try:
             find_adapter(catalog, ask.name, model=model, nsfw=nsfw)
         except UserError as error:

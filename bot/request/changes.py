@@ -32,6 +32,11 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    """With a decimal point or comma."""
+    return float(text.replace(",", "."))
+
+
 def _text(text: str) -> str:
     return text
 
@@ -40,24 +45,24 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "seed": ("seed", _whole),
     "size": ("size", _text),
     "steps": ("steps", _whole),
-    "cfg": ("guidance", float),
-    "sampler": ("scheduler", _text),
-    "images": ("count", _whole),
+    "guidance": ("guidance", _number),
+    "scheduler": ("scheduler", _text),
+    "count": ("count", _whole),
     "preset": ("preset", _text),
-    "hires": ("hires", lambda text: float(text.rstrip("x×"))),
-    "hires strength": ("hires_strength", float),
+    "hires": ("hires", lambda text: _number(text.rstrip("x×"))),
+    "hires strength": ("hires_strength", _number),
     "hires steps": ("hires_steps", _whole),
-    "strength": ("strength", float),
-    "reference weight": ("reference_weight", float),
+    "strength": ("strength", _number),
+    "reference weight": ("reference_weight", _number),
     "clip skip": ("clip_skip", _whole),
 }
 """The name of each line, the field of Draft that it sets, and what reads its value."""
 _ALIASES: Final = {
-    "guidance": "cfg",
-    "guidance scale": "cfg",
-    "cfg scale": "cfg",
-    "scheduler": "sampler",
-    "count": "images",
+    "cfg": "guidance",
+    "guidance scale": "guidance",
+    "cfg scale": "guidance",
+    "sampler": "scheduler",
+    "images": "count",
     "hires scale": "hires",
     "denoising strength": "strength",
 }
@@ -73,9 +78,9 @@ def fields_of(request: GenerationRequest) -> Fields:
         "seed": request.seed,
         "size": f"{request.width}x{request.height}",
         "steps": request.steps,
-        "cfg": f"{request.guidance:g}",
-        "sampler": request.scheduler,
-        "images": request.count,
+        "guidance": f"{request.guidance:g}",
+        "scheduler": request.scheduler,
+        "count": request.count,
         "preset": request.preset,
         "hires": hires and f"{hires.scale:g}",
         "hires strength": _unless(HIRES_STRENGTH, hires.strength if hires else None),

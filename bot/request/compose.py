@@ -192,7 +192,7 @@ def _resolve(
     own = extract_tags(_clean(draft.prompt))[1]
     tagged, left_out = fitting(tagged, model, catalog, nsfw=nsfw, but=own)
     notes += left_out
-    listed = parse_adapters(draft.lora or "")
+    listed = parse_adapters(draft.lora or "", catalog.adapters_called)
     if "lora" in applied.filled:
         listed = _unless_tagged(listed, tagged, catalog)
         listed, left_out = fitting(listed, model, catalog, nsfw=nsfw)
@@ -331,7 +331,7 @@ def _adapters(
     if len(asks) > most:
         raise InvalidRequest("lora", "lora.many", value=len(asks), max=most)
     for ask, following in pairwise(asks):
-        # A decimal comma, as in much of Europe: 0,6.
+        # A decimal comma with a blank after it: 0, 6.
         digits = following.name.isdecimal() and not catalog.adapters_called(following.name)
         if ask.weight is not None and digits:
             value = f"{ask.weight:g},{following.name}"
@@ -373,24 +373,14 @@ def _size(
         usual = pictures.size_like(like, model) if like else model.size
         return pictures.size_scaled(usual, scale, model)
     width, height = parse_size(text, model.size, model.family)
-    for side in (width, height):
-        if not model.min_side <= side <= model.max_side or side % model.family.pixel_step:
-            raise InvalidRequest(
-                "size",
-                "size.side",
-                value=f"{width}x{height}",
-                min=model.min_side,
-                max=model.max_side,
-                step=model.family.pixel_step,
-            )
-    if width * height > model.max_pixels:
-        raise InvalidRequest(
-            "size",
-            "size.pixels",
-            value=f"{width}x{height}",
-            megapixels=width * height / 1e6,
-            max=model.max_pixels / 1e6,
-        )
+    asked, (across, down) = f"{width}x{height}", pictures.size_within(width, height, model)
+    offered, step = f"{across}x{down}", model.family.pixel_step
+    if any(not model.min_side <= s <= model.max_side or s % step for s in (width, height)):
+        bounds = {"min": model.min_side, "max": model.max_side, "step": step}
+        raise InvalidRequest("size", "size.side", value=asked, offered=offered, **bounds)
+    if (pixels := width * height) > (most := model.max_pixels):
+        sizes = {"megapixels": pixels / 1e6, "max": most / 1e6}
+        raise InvalidRequest("size", "size.pixels", value=asked, offered=offered, **sizes)
     return width, height
 
 

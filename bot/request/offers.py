@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from bot.errors import InvalidRequest, Refused
+from bot.errors import InvalidRequest, Refused, UserError
 from bot.request.dynamic.naming import names_gated
 from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
+from bot.request.syntax import NUMBER
 from bot.request.unread import check_read
 from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry
 from catalog.families import FAMILIES
@@ -160,6 +161,8 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
         check_read(catalog, name)
         if catalog.withholds_adapter(name):
             raise Refused("lora.not_here", name=name)
+        if example := _with_colon(catalog, name, model=model, nsfw=nsfw):
+            raise InvalidRequest("lora", "lora.no_colon", value=name, example=example)
         if near := catalog.nearest_adapters(name, nsfw=nsfw, model=model.key):
             raise InvalidRequest("lora", "lora.unknown", value=name, nearest=near)
         fitting = [entry.key for entry in catalog.offered_adapters(nsfw=nsfw, model=model.key)]
@@ -190,6 +193,20 @@ def find_adapter(catalog: Catalog, name: str, *, model: ModelEntry, nsfw: bool) 
             )
         raise Refused("lora.unsupported", name=entry.key, family=why.found, allowed=why.allowed)
     return entry
+
+
+def _with_colon(catalog: Catalog, text: str, *, model: ModelEntry, nsfw: bool) -> str | None:
+    """`sketch=0.8` or `sketch 0.8` as it has to be written; None if it does not begin with a LoRA
+    that may be used here."""
+    *words, weight = text.replace("=", " ").split() or [""]
+    name = " ".join(words)
+    if not catalog.adapters_called(name) or not NUMBER.fullmatch(weight):
+        return None
+    try:
+        find_adapter(catalog, name, model=model, nsfw=nsfw)
+    except UserError:
+        return None
+    return f"{name}:{weight}"
 
 
 def find_upscaler(catalog: Catalog, name: str | None, *, nsfw: bool) -> UpscalerEntry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Final, TypeVar
 
 from bot.errors import InvalidRequest, Refused
@@ -145,8 +146,26 @@ def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
     """The size with the image's aspect ratio at the model's pixel count, within its limits."""
     sides = at_ratio(picture.width, picture.height, model.size, model.family)
     width, height = (min(max(side, model.min_side), model.max_side) for side in sides)
+    # A side may have been rounded up or raised to the minimum.
+    return _within_pixels(width, height, model)
+
+
+def size_within(width: int, height: int, model: ModelEntry) -> tuple[int, int]:
+    """The size nearest to that shape which the model can do: as large as asked for, if it can."""
+    width, height = max(width, 1), max(height, 1)
+    scale = min(1, model.max_side / max(width, height), sqrt(model.max_pixels / (width * height)))
+    scale = max(scale, model.min_side / min(width, height))
+    step = model.family.pixel_step
+    across, down = (
+        min(max(int(side * scale) // step * step, model.min_side), model.max_side)
+        for side in (width, height)
+    )
+    return _within_pixels(across, down, model)
+
+
+def _within_pixels(width: int, height: int, model: ModelEntry) -> tuple[int, int]:
+    """With the longer side shortened until the model can do it."""
     while width * height > model.max_pixels:
-        # A side was rounded up or raised to the minimum: shorten the longer one.
         if width >= height:
             width -= model.family.pixel_step
         else:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.errors import InvalidRequest
@@ -10,7 +11,11 @@ from catalog.families import Family
 
 TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 HALF_TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>,\n]*", re.IGNORECASE)
-NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*|,\d+)?|\.\d+)")
+DECIMAL_COMMA = re.compile(r"(?<=:)(\s*[+-]?\d+),(\d+)(?=\s*(?:[:,\n]|$))")
+"""Of a weight, as in much of Europe, with no blank that would make it part two LoRAs."""
+NO_COMMA = re.compile(rf"(?<=:)(\s*{NUMBER.pattern})\s+(?=[^\s:=])")
+"""A weight that something else follows, with nothing in between but a blank."""
 WEIGHT_NAMES = ("unet", "te")
 DIMENSIONS = re.compile(r"(\d{1,9})\s*[x×*]\s*(\d{1,9})", re.IGNORECASE)
 RATIO = re.compile(r"(\d{1,3})\s*[:/]\s*(\d{1,3})")
@@ -33,9 +38,19 @@ class AdapterAsk:
         return ":".join([self.name, *(f"{each:g}" for each in weights if each is not None)])
 
 
-def parse_adapters(text: str) -> tuple[AdapterAsk, ...]:
-    """`anime-style:0.6, detail:0.8:0.5` → two asks. Tags are parsed too. Raises InvalidRequest."""
+def _nothing(_: str) -> bool:
+    return False
+
+
+def parse_adapters(text: str, called: Callable[[str], object] = _nothing) -> tuple[AdapterAsk, ...]:
+    """`anime-style:0.6, detail:0.8:0.5` → two asks. Tags are parsed too. Raises InvalidRequest.
+
+    called: whether a LoRA is called that, and so `a:0,8` may mean two.
+    """
     rest, asks = extract_tags(text)
+    rest = DECIMAL_COMMA.sub(
+        lambda each: each[0] if called(each[2]) else f"{each[1]}.{each[2]}", rest
+    )
     parts = [part.strip() for part in re.split(r"[,\n]", rest)]
     return (*asks, *(_ask(part) for part in parts if part))
 
@@ -87,8 +102,10 @@ def _ask(text: str) -> AdapterAsk:
         before, equals, after = (text.strip() for text in part.partition("="))
         which, number = (before.lower(), after) if equals else (next(in_order, ""), part)
         if which not in WEIGHT_NAMES or which in given or not NUMBER.fullmatch(number):
+            if (example := NO_COMMA.sub(r"\1, ", text)) != text:
+                raise InvalidRequest("lora", "lora.no_comma", value=text, example=example)
             raise InvalidRequest("lora", "lora.bad_weight", name=name, value=":".join(typed))
-        given[which] = float(number)
+        given[which] = float(number.replace(",", "."))
     weight, text_weight = given.get("unet"), given.get("te")
     return AdapterAsk(name, weight, None if text_weight == weight else text_weight)
 

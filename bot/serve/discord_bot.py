@@ -64,7 +64,6 @@ class DiscordBot:
                     catalog=backend.catalog,
                     images_dir=settings.images_dir.absolute(),
                     interval=EDIT_INTERVAL,
-                    job_timeout=settings.job_timeout,
                     undeliverable=core.observers.failed,
                     logged_in=logged_in.wait,
                     copies=client.copies,

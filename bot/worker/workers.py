@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from bot.worker.consumer import GRACE, GpuConsumer
 from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
+from bot.worker.told import times_told
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ TELL_AFTER = 0.1
 """Seconds within which changes of the queue are reported as one."""
 SHARE = 20
 """At least so many times as long as the last report took, which forecasts all places."""
+PASSED_AFTER = 1.0
+"""Seconds between two reports of which the later one is only due because a time has passed."""
 
 
 BuildConsumer: TypeAlias = Callable[[Lane, ImageEngine], GpuConsumer]
@@ -228,13 +231,18 @@ class Workers:
         log.info("no longer paused")
 
     async def _tell_places(self) -> None:
-        """Report the new places to the observer, after a delay that batches changes."""
-        took = 0.0
+        """Report the new places to the observer, after a delay that batches changes.
+
+        They are also new once somebody should have been ready: a running job takes longer than it
+        was expected to.
+        """
+        took, told = 0.0, dict[str, int]()
         while True:
-            await self._changed.wait()
+            await self._changed_or_passed(told)
             await asyncio.sleep(max(TELL_AFTER, SHARE * took))
             self._changed.clear()
             took, begin = 0.0, time.monotonic()
+            before, told = told, {}
             for places in self._queue.parts():
                 for job in self._queue.running:
                     places.pop(job.id, None)
@@ -242,9 +250,16 @@ class Workers:
                     self._observer.moved(places)
                 except Exception:
                     log.exception("an observer failed")
+                told |= times_told(before, places, time.time())
                 took += time.monotonic() - begin
                 await asyncio.sleep(0)
                 begin = time.monotonic()
+
+    async def _changed_or_passed(self, told: Mapping[str, int]) -> None:
+        """Wait for the queue to change, or for the earliest of these times."""
+        left = max(PASSED_AFTER, min(told.values()) - time.time()) if told else None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), left)
 
     async def _fetch_ahead(self) -> None:
         """Read the files that waiting jobs need from disk while others run."""

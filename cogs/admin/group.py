@@ -8,6 +8,7 @@ from discord import app_commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
+from bot.chat.owners import NotOwner
 from bot.texts.language import Say
 
 Interaction = discord.Interaction[ImagenBot]
@@ -26,12 +27,12 @@ class OwnersGroup(app_commands.Group):
 
 
 async def check_owner(interaction: Interaction) -> None:
-    """Raise MissingPermissions unless an owner of the application uses this in a server that has
+    """Raise NotOwner unless an owner of the application uses this in a server that has
     /admin. A server can grant a command to anyone, and an id can be forged."""
     services = interaction.client.services
     here = interaction.guild_id in services.backend.settings.admin_servers
     if not here or not await services.owners.include(interaction.user.id):
-        raise app_commands.MissingPermissions(["administrator"])
+        raise NotOwner
 
 
 def say_to(interaction: Interaction) -> Say:

@@ -8,7 +8,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.choices import model_choices, scheduler_choices
-from bot.chat.ui.settings import choice_label, setting_choices
+from bot.chat.ui.settings import choice_label, setting_choices, setting_named
 from bot.chat.ui.settings.groups import groups_of
 from bot.errors import InvalidRequest
 from bot.levels import Level
@@ -65,10 +65,7 @@ class Settings(
         at = LEVELS[level]
         self._desk.check(interaction, at)
         entering = await self._entering(interaction, at)
-        if not entering.has(name):
-            say = here_of(interaction).say
-            known = tuple(say(f"settings.name.{each}") for each in KINDS if entering.has(each))
-            raise InvalidRequest("name", "settings.unknown", value=name, known=known)
+        name = setting_named(here_of(interaction).say, name, entering.names)
         read = entering.read(name, value or "")
         _, line = await self._desk.change(interaction, at, name, read)
         await interaction.response.send_message(line, ephemeral=True)
@@ -86,15 +83,19 @@ class Settings(
 
     @set_one.autocomplete("value")
     async def _complete_value(self, interaction: Interaction, text: str) -> Choices:
-        level, name = LEVELS.get(interaction.namespace.level or ""), interaction.namespace.name
-        if level is None or name not in KINDS:
+        if (level := LEVELS.get(interaction.namespace.level or "")) is None:
             return []
+        say, named = here_of(interaction).say, interaction.namespace.name or ""
         entering = await self._entering(interaction, level)
+        try:
+            name = setting_named(say, named, entering.names)
+        except InvalidRequest:
+            return []
         if name == "model":
             return model_choices(text, entering.catalog, nsfw=entering.nsfw)
         if name == "scheduler":
             return scheduler_choices(text, SCHEDULERS)
-        say, wanted = here_of(interaction).say, text.strip().casefold()
+        wanted = text.strip().casefold()
         labels = {each: choice_label(say, name, each) for each in entering.choices(name)}
         return [
             Choice(name=label, value=each)

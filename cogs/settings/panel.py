@@ -104,8 +104,13 @@ class Picker(_OfPanel[SettingPickId]):
             if names_gated(name, own, catalog, nsfw=here.nsfw):
                 # What is entered replaces it all, so it is changed where it can be seen.
                 raise Refused("settings.gated_value")
+            held = seen_from.holding(name)
+            if held is None and name == "model":
+                held = catalog.default or None
+            if names_gated(name, held, catalog, nsfw=here.nsfw):
+                held = None
             fields = FIELDS[seen_from.level]
-            await open_form(interaction, setting_form(here.say, form_id, fields, own))
+            await open_form(interaction, setting_form(here.say, form_id, fields, own, held))
             return
         view = choose_layout(
             here.say,

@@ -11,10 +11,10 @@ TEXTS = Texts.read()
 ANYWHERE = Contexts(direct=True, elsewhere=True)
 
 
-def found_here(*, nsfw: bool = False) -> dict[str, Here]:
-    """The `extras` of an interaction in a place where nothing is set."""
+def found_here(*, nsfw: bool = False, rules: Rules | None = None) -> dict[str, Here]:
+    """The `extras` of an interaction. rules: by default, nothing is set."""
     place = Place(person="discord:7", community="discord:2", channel_id=3)
-    return {KEPT: Here(place, "en-US", TEXTS.speaker(), nsfw, Rules())}
+    return {KEPT: Here(place, "en-US", TEXTS.speaker(), nsfw, rules or Rules())}
 
 
 async def find_nothing(interaction: Any) -> None:

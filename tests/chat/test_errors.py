@@ -12,6 +12,7 @@ from discord import app_commands
 
 from bot.chat.copies import Copies
 from bot.chat.errors import answer_error, sentence
+from bot.chat.owners import NotOwner
 from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.texts.language import Texts
@@ -28,7 +29,12 @@ class FakeInteraction:
     type = None
 
     def __init__(
-        self, *, done: bool = False, deferred: bool = False, error: Exception | None = None
+        self,
+        *,
+        done: bool = False,
+        deferred: bool = False,
+        hidden: bool = False,
+        error: Exception | None = None,
     ) -> None:
         self.id = 7
         self.locale = "en-US"
@@ -37,6 +43,7 @@ class FakeInteraction:
         self.told: list[tuple[str, str]] = []
         self._done = done
         self._error = error
+        self._hidden = hidden
         types = discord.InteractionResponseType
         self.response = SimpleNamespace(
             is_done=lambda: done or deferred,
@@ -44,6 +51,14 @@ class FakeInteraction:
             send_message=self._tell("response"),
         )
         self.followup = SimpleNamespace(send=self._tell("followup"))
+
+    async def original_response(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return SimpleNamespace(flags=discord.MessageFlags(ephemeral=self._hidden))
+
+    async def edit_original_response(self, *, content: str) -> None:
+        self.told.append(("edit", content))
 
     async def delete_original_response(self) -> None:
         if self._error is not None:
@@ -92,9 +107,14 @@ class TestSentences:
             ),
             (JobFailed("delivery.gone"), "The channel no longer exists."),
             (
-                app_commands.MissingPermissions(["administrator"]),
-                "You're not allowed to use this here.",
+                app_commands.MissingPermissions(["manage_guild"]),
+                "For this, you need the permission *Manage Server* here.",
             ),
+            (
+                app_commands.MissingPermissions(["send_messages", "use_application_commands"]),
+                "For this, you need the permissions *Send Messages* and *Use",
+            ),
+            (NotOwner(), "Only the owner of this bot can use this."),
             (app_commands.CheckFailure(), "You're not allowed to use this here."),
             (app_commands.CommandNotFound("gone", []), "That command has changed."),
         ],
@@ -158,6 +178,12 @@ class TestAnswering:
         interaction: Any = FakeInteraction(deferred=True)
         await answer_error(interaction, Refused("model.none"), TEXTS)
         assert [way for way, _ in interaction.told] == ["delete", "followup"]
+
+    async def test_what_only_the_person_sees_is_changed_into_it(self) -> None:
+        """A follow-up would stand below "The original message was deleted"."""
+        interaction: Any = FakeInteraction(deferred=True, hidden=True)
+        await answer_error(interaction, Refused("model.none"), TEXTS)
+        assert [way for way, _ in interaction.told] == ["edit"]
 
     @pytest.mark.parametrize("failure", [http_error(403, 50001), http_error(404, 10008), OSError()])
     async def test_if_that_fails_it_is_told_all_the_same(self, failure: Exception) -> None:

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import discord
 import pytest
-from discord import app_commands
 
+from bot.chat.owners import NotOwner
 from cogs.queue import _check_owner
 from cogs.welcome import Welcome
 
@@ -31,7 +31,7 @@ async def test_the_administrator_of_the_only_server_may_stop_the_queue() -> None
 
 @pytest.mark.parametrize(("known", "servers"), [(False, 1), (True, 2)])
 async def test_one_of_the_first_server_of_several_may_not(known: bool, servers: int) -> None:
-    with pytest.raises(app_commands.MissingPermissions):
+    with pytest.raises(NotOwner):
         await _check_owner(administrator(known=known, servers=servers))
 
 

@@ -34,7 +34,7 @@ def shown(shelf: Shelf, key: str, rules: Rules = RULES) -> tuple[str, str, list[
 
 
 def test_it_shows_the_defaults_that_hold_there() -> None:
-    lines = ["size: 512x640", "steps: 12", "cfg: 4", "sampler: Euler"]
+    lines = ["size: 512x640", "steps: 12", "guidance: 4", "scheduler: Euler"]
     assert shown(Shelf.MODELS, "demo") == ("a crowd", "ink:0.5:0.25", lines)
     assert shown(Shelf.LORAS, "frost") == ("a crowd", "frost:1", lines)
     assert shown(Shelf.MODELS, "demo", Rules()) == ("blurry", "", [])

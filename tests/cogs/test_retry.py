@@ -10,12 +10,13 @@ import discord
 import pytest
 from discord import app_commands
 
-from bot.chat.ui.buttons import RetryId
+from bot.chat.ui.buttons import AnewId, RetryId
 from bot.errors import Refused
+from bot.levels import Rules
 from bot.progress import Notice
-from bot.store import Job, Kind
+from bot.store import Failure, Job, Kind
 from cogs.results import Results
-from cogs.retry import RetryButton
+from cogs.retry import AnewButton, RetryButton
 from tests.catalog.fixed import fixed
 from tests.chat.delivery.desk import TEXTS, Desk
 from tests.chat.found import ANYWHERE, found_here
@@ -31,8 +32,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         yield desk
 
 
-def button(desk: Desk) -> RetryButton:
-    acting = Results(
+def results(desk: Desk) -> Results:
+    return Results(
         texts=TEXTS,
         catalog=fixed(DEMO),
         store=desk.store,
@@ -40,7 +41,10 @@ def button(desk: Desk) -> RetryButton:
         delivery=desk.delivery,
         contexts=ANYWHERE,
     )
-    return RetryButton(acting)
+
+
+def button(desk: Desk) -> RetryButton:
+    return RetryButton(results(desk))
 
 
 def press(desk: Desk, user_id: int = 7, *, nsfw: bool = False, missing: str = "") -> Any:
@@ -105,3 +109,54 @@ async def test_what_was_asked_in_an_age_restricted_channel_is_retried_only_in_on
     await button(desk).use(press(desk, nsfw=True), RetryId(job.id))
     again = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
     assert [cast("Any", one.origin).age_restricted for one in again] == [True]
+
+
+async def failed(desk: Desk, **fields: Any) -> Job:
+    job = await asked(desk, **fields)
+    desk.queue.leave(job.id)
+    ended = await desk.store.fail(job, Failure("job.timeout", {"seconds": 600}))
+    assert ended is not None
+    return ended
+
+
+@pytest.mark.parametrize(("kind", "again"), [("imagine", "imagine"), ("reroll", "imagine")])
+async def test_what_failed_is_asked_for_again_as_it_was(
+    desk: Desk, kind: Kind, again: Kind
+) -> None:
+    job = await failed(desk, kind=kind)
+    await AnewButton(results(desk)).use(press(desk), AnewId(job.id))
+    [new] = [ticket.job for ticket in await desk.queue.standings()]
+    assert (new.request, new.kind, new.parent_id) == (job.request, again, job.id)
+
+
+async def test_what_is_not_finished_is_cancelled_instead(desk: Desk) -> None:
+    job = await asked(desk)
+    with pytest.raises(Refused) as refused:
+        await AnewButton(results(desk)).use(press(desk), AnewId(job.id))
+    assert refused.value.code == "action.unfinished"
+
+
+async def test_others_may_retry_what_they_see_unless_only_its_person_may_use_the_buttons(
+    desk: Desk,
+) -> None:
+    job, hidden = await failed(desk), await failed(desk, hidden=True)
+    retry = AnewButton(results(desk))
+    await retry.use(press(desk, user_id=8), AnewId(job.id))
+    assert [ticket.job.person for ticket in await desk.queue.standings()] == ["discord:8"]
+    with pytest.raises(Refused) as unseen:
+        await retry.use(press(desk, user_id=8), AnewId(hidden.id))
+    assert unseen.value.code == "action.gone"
+    strict = press(desk, user_id=8)
+    strict.extras = found_here(rules=Rules(buttons="requester"))
+    with pytest.raises(Refused) as foreign:
+        await retry.use(strict, AnewId(job.id))
+    assert foreign.value.code == "action.foreign"
+
+
+async def test_what_was_asked_in_an_age_restricted_channel_is_asked_for_again_only_in_one(
+    desk: Desk,
+) -> None:
+    job = await failed(desk, age_restricted=True)
+    with pytest.raises(Refused) as lifted:
+        await AnewButton(results(desk)).use(press(desk), AnewId(job.id))
+    assert lifted.value.code == "repeat.gated"

@@ -9,7 +9,7 @@ from playground.state import COMMAND, COMPONENT, MODAL, Channel
 ROW, BUTTON, SELECT, TEXT, LABEL = 1, 2, 3, 4, 18
 
 MENUS = {
-    "menu again": "Paint again",
+    "menu again": "Again",
     "menu edit": "Edit",
     "menu use": "Use as image",
     "menu delete": "Delete",

@@ -213,7 +213,7 @@ async def test_a_hidden_result_is_published_once(playground: Playground, ada: Us
 
 async def test_the_menu_of_a_message_does_the_same(playground: Playground, ada: User) -> None:
     original = await painted(ada, **QUICK)
-    again = await result(await ada.context_menu("Paint again", original))
+    again = await result(await ada.context_menu("Again", original))
     assert "Identical" in again.text
     form = await ada.context_menu("Edit", original)
     assert form.modal is not None
@@ -222,4 +222,4 @@ async def test_the_menu_of_a_message_does_the_same(playground: Playground, ada: 
     asked = await ada.context_menu("Delete", original)
     assert "Delete this image for good?" in said(asked)
     talk = await ada.say(playground.channel, "hello")
-    assert "doesn't show an image of mine" in said(await ada.context_menu("Paint again", talk))
+    assert "doesn't show an image of mine" in said(await ada.context_menu("Again", talk))

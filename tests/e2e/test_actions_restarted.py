@@ -113,7 +113,7 @@ async def test_results_from_before_there_were_buttons_serve_as_well(home: Home) 
             lambda m: m.reference == original.id and bool(m.attachments)
         )
         assert other.mentions == {bea.id}
-        same = await result(await ada.context_menu("Paint again", original))
+        same = await result(await ada.context_menu("Again", original))
         assert "Identical to the original" in same.text
         form = await ada.context_menu("Edit", original)
         assert "seed `9`" in facts(await result(await ada.submit(form, {"more": "seed: 9"})))

@@ -41,12 +41,13 @@ async def test_every_option_arrives_in_the_picture(playground: Playground, ada: 
     )
     assert call.message is not None
     assert not call.ephemeral
-    assert "Generating" in call.message.embeds[0]["title"]
+    assert "New image" in call.message.embeds[0]["title"]
     message = await call.wait(lambda m: len(m.attachments) == 2, timeout=60)
 
     assert lines(message)[0] == f"a {CANARY} in the snow"
     assert facts(message).splitlines() == [
-        "-# **Second model** · ember 0.5 · frost 1 · 64×96 · 10 steps · CFG 3.5 · seeds `42` `43`",
+        "-# **Second model** · ember 0.5 · frost 1 · 64×96 · 10 steps · guidance 3.5"
+        " · seeds `42` `43`",
         "-# Without: rain",
     ]
     assert message.mentions == set()

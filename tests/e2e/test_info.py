@@ -44,7 +44,7 @@ async def test_another_programs_file_is_told_and_used(ada: User, playground: Pla
     call = await shown(await ada.slash("info", image=File("fox.jpg", data)))
     assert call.message is not None
     text = call.message.text
-    for told in (f"{CANARY} in the snow", "fog", "64×96", "10 steps", "CFG 6", "`77`"):
+    for told in (f"{CANARY} in the snow", "fog", "64×96", "10 steps", "guidance 6", "`77`"):
         assert told in text
     for told in ("second: here, as `second`", "ember:0.5: here, as `ember`", "gone:1: not here"):
         assert told in text.replace("\\", "")
@@ -53,7 +53,10 @@ async def test_another_programs_file_is_told_and_used(ada: User, playground: Pla
     given = fields(form)
     assert given["prompt"]["value"] == f"{CANARY} in the snow"
     assert given["loras"]["value"] == "ember:0.5"
-    assert given["more"]["value"] == "seed: 77\nsize: 64x96\nsteps: 10\ncfg: 6\nsampler: Euler a"
+    assert (
+        given["more"]["value"]
+        == "seed: 77\nsize: 64x96\nsteps: 10\nguidance: 6\nscheduler: Euler a"
+    )
     refused = await ada.submit(form, {"more": "seed: 77\nsteps: many\nstrength: 0.4"})
     assert "steps: “many” isn't a number" in said(refused)
     assert refused.message is not None

@@ -145,7 +145,7 @@ async def test_who_may_share_and_delete(
     name = f"club {ada.id}"
     for user in (ada, manager):
         await save(user, name, steps=5)
-    refused = "You're not allowed to use this here."
+    refused = "you need the permission *Manage Server*"
     missing = f"This server has no preset called “{name}”."
     table = [
         (ada, "preset share", {}, refused),

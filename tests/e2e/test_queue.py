@@ -239,5 +239,5 @@ async def test_a_forged_command_does_not_pause(club: Club) -> None:
     data, _ = club.admin._picker(club.playground.channel).slash("pause", {})
     forged = Interaction(club.playground.core, COMMAND, mallory, club.playground.channel, data)
     await forged.start()
-    assert await said(forged) == "You're not allowed to use this here."
+    assert await said(forged) == "Only the owner of this bot can use this."
     await painted(mallory, prompt=CANARY)

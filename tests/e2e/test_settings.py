@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 QUICK: dict[str, Any] = {"prompt": CANARY, "seed": 7}
 ROW, BUTTON, SELECT = 1, 2, 3
-NOT_ALLOWED = "You're not allowed to use this here."
+NOT_ALLOWED = "you need the permission *Manage Server*"
 BLOCKED = "The owner of this bot has blocked you"
 SET = {
     "server": ("max_steps", "20"),

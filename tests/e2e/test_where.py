@@ -185,7 +185,7 @@ async def test_nothing_there_is_age_restricted(
     call = await ada.slash("imagine", channel=where, model="adults", **QUICK)
     assert "only available in age-restricted channels" in said(call)
     restricted = await painted_in(playground.nsfw_channel, ada)
-    forged = await ada.context_menu("Paint again", restricted)
+    forged = await ada.context_menu("Again", restricted)
     await forged.wait(lambda m: bool(m.attachments))
     where.nsfw = False
 

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.chat.ui.stats import ALT_MAX, alt_text, chart_of, since
-from bot.files.charts import BAR, OTHER, PAPER, draw_chart, nice
+from bot.files.charts import (
+    BAR,
+    LABEL_SIZES,
+    MARGIN,
+    OTHER,
+    PAPER,
+    SHARPER,
+    WIDTH,
+    draw_chart,
+    label_size,
+    nice,
+)
+from bot.files.sheets.lettering import Lettering
 from bot.store.figures import Tally
 from bot.texts.language import Texts
 
@@ -51,6 +63,19 @@ def test_it_is_drawn_on_a_ground_of_its_own(language: str) -> None:
     assert {PAPER, BAR, OTHER} <= drawn
     empty = chart_of(say, Tally(), "", FIRST, 7, named)
     assert BAR not in colours(draw_chart(empty))
+
+
+@pytest.mark.parametrize("language", Texts.read().languages)
+def test_no_label_is_cut_in_any_language(language: str) -> None:
+    chart = chart_of(Texts.read().speaker(language), tally(), "", FIRST, 7, named)
+    labels = [label for _, label in chart.tiles]
+    width = (WIDTH - 2 * MARGIN - 16 * (len(labels) - 1)) / len(labels) - 30
+    lettering = Lettering(label_size(labels, width) * SHARPER)
+    assert [label for label in labels if lettering.width(label) > width * SHARPER] == []
+
+
+def test_what_fits_nowhere_has_the_smallest_letters() -> None:
+    assert label_size(["x" * 500], 100) == LABEL_SIZES[-1]
 
 
 def test_the_same_is_said_in_words() -> None:

@@ -47,7 +47,7 @@ async def refusal(screening: Screening, new: NewJob) -> str | None:
 DEN = Discord(user_id=7, guild_id=100, channel_id=21, age_restricted=True)
 CASES: dict[str, tuple[Action, dict[str, Any], str | None]] = {
     "prompt": ("refuse", {"prompt": "a zork"}, "words.refused"),
-    "negative": ("refuse", {"negative": "zork"}, "words.refused"),
+    "negative": ("refuse", {"negative": "zork"}, "words.refused_negative"),
     "the model's negative": ("refuse", {"negative": "usual zork"}, None),
     "LoRA": ("refuse", {"adapters": (AdapterUse("zork", 1.0),)}, "words.refused"),
     "trigger word": ("refuse", {"trigger_words": ("zork",)}, "words.refused"),
@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Action, dict[str, Any], str | None]] = {
     "negative template": (
         "refuse",
         {"template": Template(None, "{ugly|zork}", 1)},
-        "words.refused",
+        "words.refused_negative",
     ),
     "another image": (
         "refuse",
@@ -66,6 +66,8 @@ CASES: dict[str, tuple[Action, dict[str, Any], str | None]] = {
     "edited on the way": ("refuse", {"prompt": "zo[r:x:0.5]k", "edits": True}, "words.refused"),
     "in a den": ("refuse", {"prompt": "a zork", "origin": DEN}, "words.refused"),
     "restricted": ("restrict", {"prompt": "a zork"}, "words.restricted"),
+    "both": ("refuse", {"prompt": "a zork", "negative": "zork"}, "words.refused"),
+    "restricted negative": ("restrict", {"negative": "zork"}, "words.restricted_negative"),
     "restricted in a den": ("restrict", {"prompt": "a zork", "origin": DEN}, None),
     "reported": ("report", {"prompt": "a zork"}, None),
     "innocent": ("refuse", {"prompt": "a zorkish fox"}, None),
@@ -115,7 +117,7 @@ async def test_what_a_place_adds_to_negative_prompts_is_nobodys_word(
     await words.add(SERVER, Blocked("forced"), "discord:1")
     screening = Screening(forcing, words, Levels(store), store, lambda: CATALOG)
     assert await refusal(screening, asked(negative="ugly")) is None
-    assert await refusal(screening, asked(negative="forced")) == "words.refused"
+    assert await refusal(screening, asked(negative="forced")) == "words.refused_negative"
 
 
 async def test_what_was_added_stays_nobodys_word_when_the_place_or_the_model_changes(
@@ -137,8 +139,9 @@ async def test_what_was_added_stays_nobodys_word_when_the_place_or_the_model_cha
     assert await refusal(after, replace(form, parent_id=job.id)) is None
     for typed in ("forced", "zork", "usual zorks, zork", "sternly  forced", "(sternly forced)"):
         own = asked(negative=f"{job.request.negative}, {typed}")
-        assert await refusal(after, replace(own, parent_id=job.id)) == "words.refused", typed
-    assert await refusal(after, form) == "words.refused"
+        said = await refusal(after, replace(own, parent_id=job.id))
+        assert said == "words.refused_negative", typed
+    assert await refusal(after, form) == "words.refused_negative"
 
 
 @pytest.mark.parametrize("added", ["or", "zo"])
@@ -150,7 +153,7 @@ async def test_what_a_place_adds_hides_no_part_of_a_word(
 
     await words.add(SERVER, Blocked("zork"), "discord:1")
     screening = Screening(forcing, words, Levels(store), store, lambda: CATALOG)
-    assert await refusal(screening, asked(negative="zork")) == "words.refused"
+    assert await refusal(screening, asked(negative="zork")) == "words.refused_negative"
 
 
 async def test_negative_prompts_may_be_left_alone(store: Store, words: Words) -> None:

@@ -202,6 +202,12 @@ def test_a_name_that_is_none_is_named_with_those_nearest(name: str) -> None:
     assert nearest in params["nearest"]
 
 
+def test_a_name_that_is_near_none_is_refused_with_what_may_be_used() -> None:
+    code, params = refused("xyzzyxyzzy")
+    assert code == "presets.unlike"
+    assert {"draft", "fast", "Moody", "noir"} <= {*params["offered"]}
+
+
 def test_what_is_for_age_restricted_channels_has_no_name_elsewhere() -> None:
     for name in ("velvet", "silk", "secret"):
         assert refused(name) == ("presets.gated", {"preset": name})

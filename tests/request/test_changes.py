@@ -68,8 +68,8 @@ def test_everything_of_a_request_stands_in_the_form() -> None:
         negative="blurry",
         model="demo",
         loras="ink:0.6:0.3",
-        more="seed: 99\nsize: 1024x1024\nsteps: 30\ncfg: 7.5\n"
-        f"sampler: {DEMO.scheduler}\nimages: 2\npreset: draft\nhires: 1.5\nstrength: 0.5\n"
+        more="seed: 99\nsize: 1024x1024\nsteps: 30\nguidance: 7.5\n"
+        f"scheduler: {DEMO.scheduler}\ncount: 2\npreset: draft\nhires: 1.5\nstrength: 0.5\n"
         "reference weight: 0.7\nclip skip: 3",
     )
 
@@ -120,11 +120,17 @@ def test_every_mistake_is_named() -> None:
 
 
 def test_names_of_other_programs_are_understood() -> None:
-    more = "Seed: 5\nCFG scale: 3\nScheduler: Heun\nCOUNT: 2\nhires: 1.5x"
+    more = "Seed: 5\nCFG: 3\nSampler: Heun\nIMAGES: 2\nhires: 1.5x"
     draft = changed(ASKED, replace(fields_of(ASKED), more=more), before=DEMO)
     assert (draft.seed, draft.guidance, draft.scheduler, draft.count, draft.hires) == (
         *(5, 3.0, "Heun", 2, 1.5),
     )
+
+
+def test_numbers_may_have_a_decimal_comma() -> None:
+    more = "guidance: 7,5\nhires: 1,5x"
+    draft = changed(ASKED, replace(fields_of(ASKED), more=more), before=DEMO)
+    assert (draft.guidance, draft.hires) == (7.5, 1.5)
 
 
 @given(st.text(max_size=200))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import UserError
+from bot.errors import InvalidRequest, UserError
 from bot.request import (
     PROMPT_MAX,
     SEED_MAX,
@@ -192,6 +192,31 @@ class TestSize:
         )
         assert composed(model="fast", size="512x640").height == 640
         assert refused(model="fast", size="520x640")[0] == "size.pixels"
+
+    @pytest.mark.parametrize(
+        ("size", "offered"),
+        [
+            ("1536x1536", "1264x1264"),
+            ("3000x1500", "1536x768"),
+            ("513x700", "512x696"),
+            ("256x256", "512x512"),
+            ("100000x8", "1536x512"),
+            ("0x0", "512x512"),
+        ],
+    )
+    def test_what_is_offered_instead_is_the_largest_of_that_shape(
+        self, size: str, offered: str
+    ) -> None:
+        assert refused(size=size)[1]["offered"] == offered
+        composed(size=offered)
+
+    @given(st.integers(0, 10_000), st.integers(0, 10_000))
+    def test_what_is_offered_is_not_refused_as_well(self, width: int, height: int) -> None:
+        for model in ("base", "fast"):
+            try:
+                composed(model=model, size=f"{width}x{height}")
+            except InvalidRequest as error:
+                composed(model=model, size=str(error.params["offered"]))
 
     @pytest.mark.parametrize(
         "size", ["huge", "0", "99999", "1023", "-512x512", "512x512x512", "1e3x1e3", "0:1", "1:0"]

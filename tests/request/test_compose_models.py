@@ -43,8 +43,23 @@ class TestModels:
             compose(Draft(prompt="a fox", lora="ink"), bare, nsfw=False)
         assert caught.value.code == "lora.none"
 
-    def test_a_decimal_comma_is_told_as_the_weight_it_was_meant_to_be(self) -> None:
-        code, params = refused(lora="ink:0,6, oil")
+    @pytest.mark.parametrize("written", ["ink=0.8", "ink 0.8", "ink = 0.8", "ink  0.8"])
+    def test_a_weight_without_a_colon_is_shown_with_one(self, written: str) -> None:
+        code, params = refused(lora=written)
+        assert (code, params["example"]) == ("lora.no_colon", "ink:0.8")
+
+    @pytest.mark.parametrize("written", ["nude=0.8", "unheard-of 0.8"])
+    def test_what_may_not_be_used_is_not_told_apart_from_what_is_not_there(
+        self, written: str
+    ) -> None:
+        assert refused(lora=written)[0] in ("lora.unlike", "lora.unknown")
+
+    def test_a_decimal_comma_is_read(self) -> None:
+        weights = {use.key: use.weight for use in composed(lora="ink:0,6,anime:1,2").adapters}
+        assert weights == {"ink": 0.6, "anime": 1.2}
+
+    def test_one_with_a_blank_is_told_as_the_weight_it_was_meant_to_be(self) -> None:
+        code, params = refused(lora="ink:0, 6, oil")
         assert (code, params["name"], params["value"]) == ("lora.bad_weight", "ink", "0,6")
 
     def test_one_that_is_not_enabled(self) -> None:

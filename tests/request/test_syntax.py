@@ -40,7 +40,9 @@ def refusal_of(text: str) -> tuple[str, str]:
 class TestAdapters:
     @given(asks=ASKS, glue=st.sampled_from([", ", ",", " , ", "\n", ",\n,"]))
     def test_a_list_is_read_back_as_it_was_written(self, asks: list[AdapterAsk], glue: str) -> None:
-        read = parse_adapters(glue.join(map(written, asks)))
+        read = parse_adapters(
+            glue.join(map(written, asks)), {ask.name for ask in asks}.__contains__
+        )
         assert [ask.name for ask in read] == [ask.name for ask in asks]
         for ask, wanted in zip(read, asks, strict=True):
             assert ask.weight == pytest.approx(wanted.weight)
@@ -63,6 +65,13 @@ class TestAdapters:
             ),
             ("a: .5 ,b:+1., c:-2", (AdapterAsk("a", 0.5), AdapterAsk("b", 1), AdapterAsk("c", -2))),
             ("a:0.8:0.8", (AdapterAsk("a", 0.8),)),
+            ("a:0,8", (AdapterAsk("a", 0.8),)),
+            ("a:0,8:0,5, b:1,25", (AdapterAsk("a", 0.8, 0.5), AdapterAsk("b", 1.25))),
+            ("a:0, b", (AdapterAsk("a", 0), AdapterAsk("b", None))),
+            ("a:0,b", (AdapterAsk("a", 0), AdapterAsk("b", None))),
+            ("a:1,3d-style", (AdapterAsk("a", 1), AdapterAsk("3d-style", None))),
+            ("a:1.5,8", (AdapterAsk("a", 1.5), AdapterAsk("8", None))),
+            ("<lora:a:0,8>", (AdapterAsk("a", 0.8),)),
             ("a:0.8:0.5, b", (AdapterAsk("a", 0.8, 0.5), AdapterAsk("b", None))),
             ("a:1:0", (AdapterAsk("a", 1.0, 0.0),)),
             ("<lora:a:te=0.5:unet=0.8>", (AdapterAsk("a", 0.8, 0.5),)),
@@ -79,6 +88,21 @@ class TestAdapters:
     def test_examples(self, text: str, asks: tuple[AdapterAsk, ...]) -> None:
         assert parse_adapters(text) == asks
 
+    def test_digits_that_are_the_name_of_another_are_no_decimals(self) -> None:
+        assert parse_adapters("a:0,8", {"8"}.__contains__) == (
+            AdapterAsk("a", 0),
+            AdapterAsk("8", None),
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "example"),
+        [("a:0.8 b:0.5", "a:0.8, b:0.5"), ("a:1 b:2 c:0.5:1", "a:1, b:2, c:0.5:1")],
+    )
+    def test_a_list_without_commas_is_shown_with_them(self, text: str, example: str) -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            parse_adapters(text)
+        assert refused.value.params["example"] == example
+
     @pytest.mark.parametrize(
         ("text", "code"),
         [
@@ -87,6 +111,8 @@ class TestAdapters:
             ("a:", "lora.bad_weight"),
             ("a:x", "lora.bad_weight"),
             ("a:nan", "lora.bad_weight"),
+            ("a:0.8 b:0.5", "lora.no_comma"),
+            ("a:0.8 b", "lora.no_comma"),
             ("a:inf", "lora.bad_weight"),
             ("a:1e3", "lora.bad_weight"),
             ("a:0,5:b", "lora.bad_weight"),

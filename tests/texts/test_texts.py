@@ -61,6 +61,7 @@ EXPANSIONS = {
     "words.action.": ACTIONS,
     "admin.kind.": get_args(EntryKind),
     "admin.reload.": ["added", "removed", "changed"],
+    "permission.": (),  # those that are asked for by name
     "acts.": [kind.value for kind in ActKind],
     "report.button.": [decision.value for decision in Decision],
     "report.decided.": ["still_shown", *(decision.value for decision in Decision)],
@@ -148,6 +149,10 @@ def asked_for() -> Iterator[Use]:
         elif name in {"Notice", "Failure"} and len(call.args) == 2:
             for code in codes_in(call.args[0]):
                 yield Use(code, keys_of(call.args[1]), where)
+        elif name == "MissingPermissions":
+            for names in call.args:
+                for permission in ast.literal_eval(names):
+                    yield Use(f"permission.{permission}", frozenset(), where)
         elif name == "locale_str":
             for code in (code for word in call.keywords for code in codes_in(word.value)):
                 yield Use(code, None, where)

@@ -13,6 +13,7 @@ from bot.errors import JobFailed
 from bot.log import job_of
 from bot.painting import Painting
 from bot.progress import Notice, Progress, Stage
+from bot.queue.estimate import ENOUGH
 from bot.recipe import Environment, environment_id
 from bot.request import AdapterUse, GenerationRequest
 from bot.store import ELSEWHERE, Job, JobState
@@ -237,6 +238,23 @@ class TestPainting:
             await bench.watcher.until(lambda: bench.watcher.places[-1] == [])
         told = [places for places in bench.watcher.places if len(places) < 2]
         assert [third] in told
+
+    async def test_places_are_told_again_once_a_running_job_takes_longer_than_was_told(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(workers_module, "PASSED_AFTER", 0)
+        gate = Gate()
+        async with build(gate) as bench:
+            gate.go_on.set()
+            for _ in range(ENOUGH):
+                await bench.ended(await bench.take())
+            gate.go_on.clear()
+            gate.began.clear()
+            _, second = [await bench.take() for _ in range(2)]
+            await gate.entered()
+            await bench.watcher.until(lambda: bench.watcher.places[-5:] == [[second]] * 5)
+            gate.go_on.set()
+            await bench.ended(second)
 
     async def test_progress_arrives_on_the_loop_in_order(self, build: Build) -> None:
         def work(asked: GenerationRequest, report: Report, _: CheckStop) -> Painting:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -63,7 +62,6 @@ class Delivery:
         catalog: LiveCatalog,
         images_dir: Path,
         interval: float = EDIT_INTERVAL,
-        job_timeout: float = math.inf,
         undeliverable: Callable[[Job], Awaitable[None]] | None = None,
         webhook: Callable[[str], discord.Webhook] | None = None,
         logged_in: Callable[[], Awaitable[object]] | None = None,
@@ -73,7 +71,7 @@ class Delivery:
         flagged: Callable[[Job], Awaitable[bool]] | None = None,
         levels: Levels | None = None,
     ) -> None:
-        """interval: seconds between two edits of a message. job_timeout: see bot.worker.attempt.
+        """interval: seconds between two edits of a message.
 
         undeliverable: called with a finished job that failed because it could not be delivered;
         default `failed`. webhook: builds one from an interaction's token; default discord.py's.
@@ -100,7 +98,6 @@ class Delivery:
             sender=self._sender,
             gate=self.gate,
             interval=interval,
-            job_timeout=job_timeout,
         )
         self._levels = levels or Levels(store)
         gate = self.gate

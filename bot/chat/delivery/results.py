@@ -14,7 +14,7 @@ from bot.chat.delivery.posts import MessageContent, mention
 from bot.chat.delivery.uploads import Upload, may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
 from bot.chat.ui.actions import DIRECT, Rows, rows_below
-from bot.chat.ui.buttons import retry_view
+from bot.chat.ui.buttons import failed_view
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
@@ -160,10 +160,12 @@ class Results:
         say = self._texts.speaker(origin.locale)
         gated = await self._gate.concerns(job)
         hidden = await self._gate.objection(job) is not None
+        family = self._catalog.current.family_of(job.request.model)
         return MessageContent(
             text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
             embed=failure_embed(say, job, hidden=hidden),
-            view=retry_view(say, job, self._catalog.current.family_of(job.request.model)),
+            # What is hidden may not be asked for there any more.
+            view=None if hidden else failed_view(say, job, family),
             mention=origin.user_id,
             # Of an image that may only be posted there, its person would learn nothing otherwise.
             direct=direct.instead(say, origin) if gated or direct.is_news(job) else None,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,7 +25,6 @@ from bot.progress import Progress, Stage
 from bot.store import Discord, Job, Store
 from bot.texts.language import Say, Texts
 from bot.texts.lines import status_line
-from bot.worker.attempt import seconds_for
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +78,12 @@ class StatusBoard:
         sender: Sender,
         gate: AgeGate,
         interval: float = EDIT_INTERVAL,
-        job_timeout: float = math.inf,
     ) -> None:
         self._store = store
         self._texts = texts
         self._sender = sender
         self._gate = gate
         self._interval = interval
-        self._job_timeout = job_timeout
         self._followed: dict[str, _Followed] = {}
         self._edits = asyncio.Semaphore(EDITS_AT_ONCE)
 
@@ -111,18 +108,11 @@ class StatusBoard:
         )
 
     def _note(self, say: Say, job: Job) -> str:
-        """That the result may come as a direct message, and that many steps get extra time."""
-        notes = []
+        """That the result may come as a direct message; empty where it will not."""
         origin = Discord.of(job.origin)
         if origin.hidden:
-            code = "status.only_you_here" if self._gate.applies(job) else "status.only_you"
-            notes.append(say(code))
-        elif origin.absent:
-            notes.append(say("where.status"))
-        seconds = seconds_for(job.request, self._job_timeout)
-        if seconds > self._job_timeout:
-            notes.append(say("status.patience", minutes=math.ceil(seconds / 60)))
-        return "\n".join(notes)
+            return say("status.only_you_here" if self._gate.applies(job) else "status.only_you")
+        return say("where.status") if origin.absent else ""
 
     def follow(self, job: Job, post: Post | None, place: Progress | None = None) -> None:
         """place: what the message shows now; None when unknown."""
@@ -251,6 +241,8 @@ def _is_told_wrong(told: Progress | None, place: Progress) -> bool:
         return True
     if told.ready_at is None or place.ready_at is None:
         return told.ready_at != place.ready_at
+    if told.ready_at <= time.time() < place.ready_at:
+        return True
     return abs(told.ready_at - place.ready_at) > DRIFT
 
 

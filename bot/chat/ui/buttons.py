@@ -8,13 +8,16 @@ from typing import ClassVar
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.actions import EditId, routed_button
+from bot.chat.ui.custom_id import CustomId
 from bot.request import GenerationRequest, lighter
 from bot.store import Job
 from bot.texts.language import Say
 from catalog.families import Family
 
 OUT_OF_MEMORY = "memory.out"
+UNREADABLE = "job.unreadable"
+"""The failure of a job whose request is not known any more."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +38,36 @@ class RetryId(CustomId):
     job_id: str
 
 
+@dataclass(frozen=True)
+class AnewId(CustomId):
+    """Queues the failed job's request again, as it is."""
+
+    prefix: ClassVar[str] = "anew"
+
+    job_id: str
+
+
 def cancel_view(say: Say, job_id: str) -> discord.ui.View:
     """The buttons below the message of a queued or running job."""
     view = discord.ui.View(timeout=None)
-    button = discord.ui.Button[discord.ui.View](
-        label=say("button.cancel"), custom_id=str(CancelId(job_id))
-    )
-    view.add_item(Routed(button))
+    view.add_item(routed_button(say("button.cancel"), CancelId(job_id)))
     return view
 
 
-def retry_view(say: Say, job: Job, family: Family) -> discord.ui.View | None:
-    """For a job that ran out of GPU memory, a button to retry with less; otherwise None."""
-    if job.error is None or job.error.code != OUT_OF_MEMORY:
-        return None
-    if (less := lighter(job.request, family)) is None:
+def failed_view(say: Say, job: Job, family: Family) -> discord.ui.View | None:
+    """Ways on from a job that failed: to retry it, with less where it ran out of GPU memory, and to
+    change it. None if it was cancelled, or nothing of it can be asked for again."""
+    if job.error is None or job.error.code == UNREADABLE:
         return None
     view = discord.ui.View(timeout=None)
-    button = discord.ui.Button[discord.ui.View](
-        label=_label(say, job.request, less),
-        style=discord.ButtonStyle.primary,
-        custom_id=str(RetryId(job.id)),
-    )
-    view.add_item(Routed(button))
-    return view
+    if job.error.code != OUT_OF_MEMORY:
+        view.add_item(routed_button(say("button.retry"), AnewId(job.id), "🔁"))
+    elif (less := lighter(job.request, family)) is not None:
+        label = _label(say, job.request, less)
+        view.add_item(routed_button(label, RetryId(job.id), style=discord.ButtonStyle.primary))
+    if job.request.upscale is None:
+        view.add_item(routed_button(say(EditId.label), EditId(job.id), EditId.emoji))
+    return view if view.children else None
 
 
 def _label(say: Say, request: GenerationRequest, less: GenerationRequest) -> str:

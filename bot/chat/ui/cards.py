@@ -82,7 +82,7 @@ def _model_card(say: Say, entry: ModelEntry, known: Known, able: Abilities | Non
         width=entry.size[0],
         height=entry.size[1],
         steps=entry.steps.default,
-        guidance=f"{entry.guidance.default:g}",
+        guidance=entry.guidance.default,
     )
     key = " · ".join([code(entry.key), *marks])
     if able is None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import discord
 
+from bot.chat.ui.facts import chosen_values
 from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
 from bot.request import GenerationRequest
@@ -94,28 +95,11 @@ def recipe_json(job: Job, images: Sequence[ImageRecord]) -> bytes:
 
 def _settings(say: Say, request: GenerationRequest) -> str:
     """Every value, also those that are the model's defaults."""
-    parts = [
-        one_line(request.made_with),
-        *(one_line(str(use)) for use in request.adapters),
-        f"{request.width}×{request.height}",
-    ]
+    parts = [one_line(request.made_with), *(one_line(str(use)) for use in request.adapters)]
+    if request.hires or request.upscale:
+        parts.append(f"{request.width}×{request.height}")
     if request.model:
-        parts.append(say("facts.steps", count=request.steps))
-        parts += [f"CFG {request.guidance:g}", one_line(request.scheduler)]
-    if request.preset:
-        parts.append(request.preset)
-    if request.hires:
-        width, height = request.final_size
-        scale = f"{request.hires.scale:g}"
-        parts.append(say("facts.hires", width=width, height=height, scale=scale))
-    if request.clip_skip is not None:
-        parts.append(say("facts.clip_skip", layer=request.clip_skip))
-    if request.init_image:
-        parts.append(say("facts.image", strength=f"{request.init_image.strength:g}"))
-    if request.reference:
-        parts.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
-    if request.pictures:
-        parts.append(say("facts.pictures", count=len(request.pictures)))
+        parts += chosen_values(say, request)
     if request.trigger_words:
         words = one_line(", ".join(request.trigger_words))
         parts.append(say("details.triggers", words=words))

@@ -30,7 +30,7 @@ def facts_line(
         parts += [
             one_line(" ".join([use.key, *str(use).split(":")[1:]]), 80) for use in request.adapters
         ]
-    parts += _chosen(say, request, model, varies) if request.model else []
+    parts += chosen_values(say, request, model, varies) if request.model else []
     if request.upscale:
         (width, height), scale = request.final_size, f"{request.upscale.scale:g}"
         parts.append(say("facts.hires", width=width, height=height, scale=scale))
@@ -42,10 +42,13 @@ def facts_line(
     return SEPARATOR.join(parts)
 
 
-def _chosen(
-    say: Say, request: GenerationRequest, model: ModelEntry | None, varies: Collection[str]
+def chosen_values(
+    say: Say,
+    request: GenerationRequest,
+    model: ModelEntry | None = None,
+    varies: Collection[str] = (),
 ) -> list[str]:
-    """The values that differ from the model's defaults."""
+    """The values that differ from the defaults of `model`; all of them without it."""
 
     def differs(name: str, value: object, default: object) -> bool:
         return name not in varies and (model is None or value != default)
@@ -62,7 +65,7 @@ def _chosen(
     if differs("steps", request.steps, model and model.steps.default):
         chosen.append(say("facts.steps", count=request.steps))
     if differs("guidance", request.guidance, model and model.guidance.default):
-        chosen.append(f"CFG {request.guidance:g}")
+        chosen.append(say("facts.guidance", guidance=request.guidance))
     if differs("scheduler", request.scheduler, model and model.scheduler):
         chosen.append(escaped(request.scheduler))
     if request.clip_skip is not None and (model is None or request.clip_skip != model.clip_skip):

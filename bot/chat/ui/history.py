@@ -20,8 +20,7 @@ from bot.chat.ui.actions import (
     UpscaleId,
 )
 from bot.chat.ui.custom_id import CustomId, Routed
-from bot.chat.ui.markdown import cut_off, one_line, seen, shortened
-from bot.chat.ui.result import cut_at_word
+from bot.chat.ui.markdown import cut_at_word, cut_off, one_line, seen, shortened
 from bot.request import AdapterUse, GenerationRequest, Upscale
 from bot.store import Discord, Job
 from bot.texts.language import Say

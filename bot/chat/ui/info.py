@@ -98,7 +98,7 @@ def _settings(say: Say, info: ImageInfo) -> list[str]:
     if info.steps is not None:
         parts.append(say("facts.steps", count=info.steps))
     if info.guidance is not None:
-        parts.append(f"CFG {info.guidance:g}")
+        parts.append(say("facts.guidance", guidance=info.guidance))
     parts += [one_line(name, _VALUE_SHOWN) for name in (info.sampler, info.schedule) if name]
     if info.seed is not None:
         parts.append(say("facts.seed", seeds=code(str(info.seed))))

@@ -80,6 +80,16 @@ def cut_off(whole: str, limit: int) -> str:
     return (kept[:-1] if stray % 2 else kept) + "…"
 
 
+def cut_at_word(text: str, limit: int) -> str:
+    """`text` escaped, at most `limit` characters of it, cut between two words if there are any."""
+    whole = seen(text).strip() or "…"
+    if len(whole) <= limit:
+        return shown(whole, 4 * limit)
+    cut = whole[:limit]
+    head = cut.rsplit(None, 1)[0] if any(c.isspace() for c in cut.strip()) else cut
+    return f"{escaped(head.rstrip(' ,;:.'))} …"
+
+
 def one_line(text: str, limit: int = VALUE_SHOWN) -> str:
     """The same for a name or file name: all of it in one line."""
     return shown(" ".join(seen(text).split()) or text[:1], limit)

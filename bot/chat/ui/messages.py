@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import discord
 
-from bot.chat.ui.markdown import cut_off, one_line, plain, seen, shortened, shown
+from bot.chat.ui.markdown import cut_at_word, cut_off, one_line, plain, seen, shortened, shown
 from bot.progress import Notice, Progress
 from bot.store import Job
 from bot.texts.language import Say
@@ -19,8 +19,9 @@ YELLOW = discord.Colour.gold()
 BLOCKED = "delivery.blocked"
 """The failure of a job whose result a filter of the server has blocked."""
 DESCRIPTION_MAX = 4_096
-FIELD_MAX = 1_024
 ALT_TEXT_MAX = 1_024
+FAILED_SHOWN = 280
+"""Characters of the prompt of a job that failed or was cancelled, as of one with a result."""
 PROMPT_SHOWN = 2_500  # leaves room for the fields within the 6,000 characters of one message
 
 
@@ -79,8 +80,8 @@ def failure_embed(say: Say, job: Job, *, hidden: bool = False) -> discord.Embed:
             title=say("title.failed"), description=cut_off(sentence, DESCRIPTION_MAX), colour=RED
         )
     if not hidden and (job.error is None or job.error.code != BLOCKED):
-        prompt = shown(job.request.prompt, FIELD_MAX) or "\u200b"
-        embed.add_field(name=_facts(say, job), value=prompt)
+        prompt = cut_at_word(job.request.prompt, FAILED_SHOWN)
+        embed.add_field(name=_facts(say, job), value=prompt, inline=False)
     embed.set_footer(text=job.id)
     return embed
 

@@ -12,7 +12,7 @@ import discord
 
 from bot.chat.ui.actions import DIRECT, SHOWN, Rows, action_rows
 from bot.chat.ui.facts import facts_line
-from bot.chat.ui.markdown import cut_off, escaped, seen, shown
+from bot.chat.ui.markdown import cut_at_word, cut_off, escaped
 from bot.chat.ui.messages import alt_text
 from bot.chat.ui.picking import cell_select
 from bot.request import Cell, GenerationRequest
@@ -107,16 +107,6 @@ def _small(
         negative = cut_at_word(" ".join(request.negative.split()), NEGATIVE_SHOWN)
         lines.append(say("facts.negative", negative=negative))
     return "\n".join(f"-# {cut_off(line, FACTS_SHOWN)}" for line in lines)
-
-
-def cut_at_word(text: str, limit: int) -> str:
-    """`text` escaped, at most `limit` characters of it, cut between two words if there are any."""
-    whole = seen(text).strip() or "…"
-    if len(whole) <= limit:
-        return shown(whole, 4 * limit)
-    cut = whole[:limit]
-    head = cut.rsplit(None, 1)[0] if any(c.isspace() for c in cut.strip()) else cut
-    return f"{escaped(head.rstrip(' ,;:.'))} …"
 
 
 def _alt_text(prompt: str, n: int, count: int, say: Say) -> str:

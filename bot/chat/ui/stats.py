@@ -34,7 +34,7 @@ def chart_of(
             (_number(tally.images), say("stats.images", count=tally.images)),
             (_number(tally.jobs), say("stats.jobs", count=tally.jobs)),
             (_wait(say, tally.waited(0.5)), say("stats.wait")),
-            (_number(tally.ended["failed"]), say("stats.failed")),
+            (_number(tally.ended["failed"]), say("stats.failed", count=tally.ended["failed"])),
         ],
         days_title=say("stats.per_day"),
         days=[tally.days[n] for n in range(days)],

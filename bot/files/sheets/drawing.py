@@ -23,7 +23,7 @@ PAPER: Final[Colour] = (30, 31, 34)
 INK: Final[Colour] = (242, 243, 245)
 EMPTY: Final[Colour] = (49, 51, 56)
 FAILED: Final[Colour] = (240, 160, 150)
-_FORMS: Final = {"steps": "{} steps", "guidance": "CFG {}", "seed": "seed {}"}
+_FORMS: Final = {"steps": "{} steps", "guidance": "guidance {}", "seed": "seed {}"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,11 @@ class FakeInteraction:
     def is_done(self) -> bool:
         return self.deferred
 
+    @property
+    def type(self) -> discord.InteractionResponseType | None:
+        """Of its response."""
+        return discord.InteractionResponseType.deferred_channel_message if self.deferred else None
+
     async def original_response(self) -> Any:
         if self.answer is None:
             raise http_error(404, 10015)

@@ -7,12 +7,10 @@ import aiohttp
 import discord
 import pytest
 
-from bot.chat.delivery.status import StatusBoard
 from bot.errors import AnsweredElsewhere
 from bot.progress import Progress, Stage
 from bot.store import JobState
-from bot.texts.language import Texts
-from tests.chat.delivery.desk import REQUESTER, Desk, pinged, words
+from tests.chat.delivery.desk import REQUESTER, Desk, pinged
 from tests.chat.delivery.discord_fakes import (
     AWAY,
     CHANNEL,
@@ -22,10 +20,9 @@ from tests.chat.delivery.discord_fakes import (
     FakeMessage,
     http_error,
 )
-from tests.store.factories import in_channel, origin_of, request
+from tests.store.factories import in_channel, origin_of
 
 S = JobState
-TEXTS = Texts.read()
 
 
 class TestAcknowledging:
@@ -150,22 +147,3 @@ class TestAcknowledging:
         desk.world.refuse("send", FORBIDDEN)
         with pytest.raises(discord.Forbidden):
             await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(1, ""), (4, "That's a lot of steps, so this could take up to 40 minutes.")]
-)
-async def test_a_job_of_many_steps_asks_for_patience(desk: Desk, count: int, said: str) -> None:
-    board = StatusBoard(
-        store=desk.store,
-        texts=TEXTS,
-        sender=cast("Any", None),
-        gate=cast("Any", SimpleNamespace(hides=lambda _: False)),
-        job_timeout=600.0,
-    )
-    ticket = await desk.accepted(in_channel(request=request(steps=100, count=count)))
-    embed = board.content(ticket.job, ticket.place).embed
-    assert embed is not None
-    shown = words(embed)
-    assert ("a lot of steps" in shown) == bool(said)
-    assert said in shown

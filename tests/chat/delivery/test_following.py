@@ -1,6 +1,7 @@
 """The message of a job follows it until there is a result."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 from bot.chat.delivery.status import EDITS_AT_ONCE
@@ -51,14 +52,28 @@ class TestFollowing:
     async def test_a_time_that_has_become_wrong_is_corrected(self, desk: Desk) -> None:
         await desk.accepted()
         ticket = await desk.accepted()
-        told = replace(ticket, place=replace(place(2), ready_at=1_000))
+        soon = int(time.time()) + 3_600
+        told = replace(ticket, place=replace(place(2), ready_at=soon))
         await desk.delivery.acknowledge(desk.interaction(), told)
-        for ready_at in (1_001, 1_050, 940, 1_061):
-            desk.delivery.moved({ticket.job.id: replace(place(2), ready_at=ready_at)})
+        for off in (1, 50, -60, 61):
+            desk.delivery.moved({ticket.job.id: replace(place(2), ready_at=soon + off)})
             for _ in range(20):
                 await asyncio.sleep(0)
         assert desk.world.ways() == ["ack", "interaction"]
-        assert "<t:1061:R>" in str(desk.last("interaction").embed.fields[0].value)
+        assert f"<t:{soon + 61}:R>" in str(desk.last("interaction").embed.fields[0].value)
+
+    async def test_a_time_that_has_passed_is_told_anew_however_little_is_left(
+        self, desk: Desk
+    ) -> None:
+        await desk.accepted()
+        ticket = await desk.accepted()
+        now = int(time.time())
+        told = replace(ticket, place=replace(place(2), ready_at=now - 1))
+        await desk.delivery.acknowledge(desk.interaction(), told)
+        later = replace(place(2), ready_at=now + 50)
+        desk.delivery.moved({ticket.job.id: later})
+        await until_edited(desk, 2)
+        assert f"<t:{now + 50}:R>" in str(desk.last("interaction").embed.fields[0].value)
 
     async def test_everybody_hears_of_a_pause_and_of_its_end_wherever_they_are(
         self, desk: Desk

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chat.ui.buttons import CancelId, RetryId, cancel_view, retry_view
+from bot.chat.ui.buttons import CancelId, RetryId, cancel_view, failed_view
 from bot.chat.ui.custom_id import CustomId, Routed
-from bot.request import Hires
+from bot.request import Hires, Upscale
 from bot.store import Failure
 from bot.texts.language import Texts
 from catalog.families.sdxl import SDXL
@@ -81,17 +81,16 @@ def test_what_could_not_be_read_back_is_not_written(job_id: str) -> None:
         str(CancelId(job_id))
 
 
-def button_of(view: discord.ui.View | None) -> discord.ui.Button[Any]:
+def buttons_of(view: discord.ui.View | None) -> list[discord.ui.Button[Any]]:
     assert view is not None
     assert view.timeout is None
-    [routed] = view.children
-    assert isinstance(routed, Routed)
-    assert isinstance(routed.item, discord.ui.Button)
-    return routed.item
+    routed = [each for each in view.children if isinstance(each, Routed)]
+    assert len(routed) == len(view.children)
+    return [each.item for each in routed if isinstance(each.item, discord.ui.Button)]
 
 
 async def test_the_cancel_button_names_its_job() -> None:
-    button = button_of(cancel_view(SAY, "abc234"))
+    [button] = buttons_of(cancel_view(SAY, "abc234"))
     assert (button.label, button.custom_id) == ("Cancel", "cancel:abc234")
     assert button.style is discord.ButtonStyle.secondary
 
@@ -107,11 +106,33 @@ async def test_the_cancel_button_names_its_job() -> None:
 )
 async def test_the_retry_button_says_what_is_left_out(fields: dict[str, Any], label: str) -> None:
     failed = job(request(**fields), id="abc234", error=Failure("memory.out", {}))
-    button = button_of(retry_view(SAY, failed, SDXL))
-    assert (button.label, button.custom_id) == (label, "lighter:abc234")
-    assert button.style is discord.ButtonStyle.primary
+    retry, edit = buttons_of(failed_view(SAY, failed, SDXL))
+    assert (retry.label, retry.custom_id) == (label, "lighter:abc234")
+    assert retry.style is discord.ButtonStyle.primary
+    assert (edit.label, edit.custom_id) == ("Edit", "edit:abc234")
 
 
-@pytest.mark.parametrize("error", [None, Failure("job.timeout", {}), Failure("memory.out", {})])
-async def test_no_retry_where_less_would_not_help(error: Failure | None) -> None:
-    assert retry_view(SAY, job(request(adapters=()), error=error), SDXL) is None
+@pytest.mark.parametrize(
+    ("fields", "error", "ways"),
+    [
+        ({}, Failure("job.timeout", {"seconds": 600}), ["anew:abc234", "edit:abc234"]),
+        ({}, Failure("memory.out", {}), ["edit:abc234"]),  # as it is, it would fail again
+        (
+            {"upscale": Upscale("a", "u", 2.0, "crisp")},
+            Failure("job.timeout", {"seconds": 600}),
+            ["anew:abc234"],
+        ),
+    ],
+)
+async def test_a_job_that_failed_offers_ways_on(
+    fields: dict[str, Any], error: Failure, ways: list[str]
+) -> None:
+    failed = job(request(adapters=(), **fields), id="abc234", error=error)
+    assert [each.custom_id for each in buttons_of(failed_view(SAY, failed, SDXL))] == ways
+
+
+@pytest.mark.parametrize("error", [None, Failure("job.unreadable", {})])
+async def test_what_was_cancelled_or_is_not_known_any_more_offers_none(
+    error: Failure | None,
+) -> None:
+    assert failed_view(SAY, job(request(adapters=()), error=error), SDXL) is None

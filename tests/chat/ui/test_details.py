@@ -56,7 +56,7 @@ def test_every_value_is_named_and_what_it_came_from() -> None:
     shown = fields(details_embed(SAY, job(asked, recipe=made), [record()], Today()))
     assert shown["Drawn from"] == r"a {red\|blue} fox"
     assert shown["Settings"] == (
-        "demo · ink:0.6 · 64×48 · 10 steps · CFG 7.5 · Euler · trigger words: ink wash"
+        "demo · ink:0.6 · 64×48 · 10 steps · guidance 7.5 · Euler · trigger words: ink wash"
     )
     assert shown["Files and hashes"] == f"demo `{'a' * 10}`\nink `{'c' * 12}`"
     assert shown["Generated with"] == "torch 2.13.0"

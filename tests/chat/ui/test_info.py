@@ -47,7 +47,7 @@ def test_what_is_shown() -> None:
     assert embed.description == "a fox"
     assert [field.value for field in embed.fields] == [
         "fog",
-        "832×1216 · 25 steps · CFG 6.5 · dpmpp\\_2m · seed `7`",
+        "832×1216 · 25 steps · guidance 6.5 · dpmpp\\_2m · seed `7`",
         "sd\\_xl: `base` has that name here, but it's another file\n"
         "ink:0.8: here, as `ink`\nink:0.8: not here",
         "steps: 500 won't work. Choose a value from 1 to 100.\n"

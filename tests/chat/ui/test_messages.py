@@ -175,6 +175,15 @@ class TestWords:
         assert fields(embed) == {"demo · 64×48 · Seed 42 · ink:0.6": request().prompt}
         assert failure_embed(SAY, job()).title == "Cancelled"
 
+    def test_a_failure_has_the_prompt_below_its_facts_and_cuts_it_as_a_result_does(self) -> None:
+        """Beside them, Discord would give it a third of the width."""
+        asked = request(prompt="a red star " * 100)
+        for error in (None, Failure("job.timeout", {"seconds": 600})):
+            [field] = failure_embed(SAY, job(asked, error=error)).fields
+            assert not field.inline
+            assert str(field.value).endswith(" a …")
+            assert len(str(field.value)) <= 282
+
     def test_warnings_are_sentences(self) -> None:
         [said] = sentences(
             SAY, [Notice("adapter.partial", {"adapter": "ink", "matched": 5, "total": 9})]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.actions import DIRECT, HIDDEN, SHOWN
 from bot.chat.ui.facts import facts_line
-from bot.chat.ui.result import PROMPT_SHOWN, cut_at_word, result_layout
+from bot.chat.ui.markdown import cut_at_word
+from bot.chat.ui.result import PROMPT_SHOWN, result_layout
 from bot.progress import Notice
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.texts.language import Texts
@@ -123,7 +124,7 @@ def test_only_what_differs_from_the_models_defaults_is_named() -> None:
     plain = request(adapters=(), steps=DEMO.steps.default, height=64)
     assert facts_line(SAY, plain, DEMO, [42]) == "**Demo** · seed `42`"
     assert facts_line(SAY, plain, None, [42]) == (
-        "**demo** · 64×64 · 30 steps · CFG 7.5 · Euler · seed `42`"
+        "**demo** · 64×64 · 30 steps · guidance 7.5 · Euler · seed `42`"
     )
     asked = request(
         adapters=(AdapterUse("ink", 0.8, 0.5), AdapterUse("oil", 1.0)),
@@ -138,7 +139,7 @@ def test_only_what_differs_from_the_models_defaults_is_named() -> None:
         reference=Reference("b" * 64, 1.0),
     )
     assert facts_line(SAY, asked, DEMO, [1]) == (
-        "**Demo** · ink 0.8 0.5 · oil 1 · fast · 1248×1824 (1.5×) · 10 steps · CFG 2 · Heun"
+        "**Demo** · ink 0.8 0.5 · oil 1 · fast · 1248×1824 (1.5×) · 10 steps · guidance 2 · Heun"
         " · clip skip 3 · from an image, strength 0.6 · with a reference, weight 1 · seed `1`"
     )
 

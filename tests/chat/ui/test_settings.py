@@ -5,12 +5,20 @@ from typing import Any
 import pytest
 from discord.ui import TextDisplay
 
-from bot.chat.ui.settings import SettingFormId, names_gated, names_of, panel_layout, setting_form
+from bot.chat.ui.settings import (
+    SettingFormId,
+    names_gated,
+    names_of,
+    panel_layout,
+    setting_form,
+    setting_named,
+)
 from bot.chat.ui.settings.groups import groups_of
 from bot.chat.ui.settings.panel import choose_layout
 from bot.chat.ui.settings.values import changed_line, setting_line
+from bot.errors import InvalidRequest
 from bot.levels import Caps, Level, resolve
-from bot.levels.entering import LONGEST
+from bot.levels.entering import KINDS, LONGEST
 from bot.levels.fields import LIST_MAX, ROLES_MAX, ChannelFields, ServerFields
 from bot.levels.showing import SeenFrom
 from catalog import AdapterEntry, Catalog, EmbeddingEntry, Embeddings, ModelEntry
@@ -125,6 +133,19 @@ def test_other_words_are_not_taken_for_names() -> None:
     assert not names_gated("roles", (1,), CATALOG, nsfw=False)
 
 
+def test_a_form_shows_what_holds_until_something_is_entered() -> None:
+    server = ServerFields(steps=12)
+    fields = {Level.SERVER: server, Level.CHANNEL: ChannelFields(guidance=2.5)}
+    seen_from = SeenFrom(Level.CHANNEL, resolve(Caps(), server), fields, Caps())
+    shown = []
+    for name in ("steps", "guidance", "negative"):
+        own, held = seen_from.own(name), seen_from.holding(name)
+        form = setting_form(SAY, SettingFormId("channel", name), ChannelFields, own, held)
+        [label] = form.children
+        shown.append((label.component.default, label.component.placeholder))
+    assert shown == [(None, "12"), ("2.5", "2.5"), (None, None)]
+
+
 def test_the_longest_lists_can_be_shown_and_changed() -> None:
     names = tuple(f"{n:02}".ljust(38, "x") for n in range(LIST_MAX))
     form = setting_form(SAY, SettingFormId("server", "allow_models"), ServerFields, names)
@@ -169,3 +190,29 @@ def test_a_panel_with_the_longest_values_is_one_message(language: str) -> None:
             assert said in texts, "nothing of what was changed is cut"
             longest = max(longest, view.content_length())
     assert longest == 4_000, "nothing is cut that has room"
+
+
+@pytest.mark.parametrize("language", TEXTS.languages)
+def test_a_setting_is_found_by_the_name_it_is_shown_with_and_by_its_key(language: str) -> None:
+    say = TEXTS.speaker(language)
+    for name in KINDS:
+        label = say(f"settings.name.{name}")
+        for typed in (label, f" {label.upper()} ", name, name.upper()):
+            assert setting_named(say, typed, tuple(KINDS)) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "offered"),
+    [
+        ("most step", "settings.unknown", "Most steps"),
+        ("quotas", "settings.unknown", "Images per person in 24 hours"),
+        ("xyzzyxyzzy", "settings.unlike", "Language"),
+    ],
+)
+def test_a_setting_that_is_unknown_is_refused_with_those_it_may_be(
+    typed: str, code: str, offered: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        setting_named(SAY, typed, tuple(KINDS))
+    assert refused.value.code == code
+    assert offered in SAY(code, **refused.value.params)

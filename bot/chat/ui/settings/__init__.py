@@ -16,6 +16,7 @@ from bot.chat.ui.settings.values import (
     choice_label,
     names_gated,
     setting_choices,
+    setting_named,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "panel_layout",
     "setting_choices",
     "setting_form",
+    "setting_named",
 ]

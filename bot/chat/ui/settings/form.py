@@ -7,7 +7,7 @@ import discord
 
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.forms.fields import TITLE_MAX
-from bot.chat.ui.markdown import shortened
+from bot.chat.ui.markdown import seen, shortened
 from bot.levels.entering import KINDS, LONGEST, TEXT_MAX, Kind
 from bot.levels.fields import LevelFields, bounds_of
 from bot.texts.language import Say
@@ -27,8 +27,11 @@ class SettingFormId(CustomId):
     name: str
 
 
-def setting_form(say: Say, custom_id: SettingFormId, fields: type[LevelFields], value: Any) -> Any:
-    """value: what the level has set, as far as it may be shown there; None for nothing."""
+def setting_form(
+    say: Say, custom_id: SettingFormId, fields: type[LevelFields], value: Any, held: Any = None
+) -> Any:
+    """value: what the level has set; None for nothing. held: what holds there until then, and is
+    shown where one types. Both as far as they may be shown there."""
     name = custom_id.name
     title = shortened(say(f"settings.name.{name}"), TITLE_MAX)
     form = discord.ui.Modal(title=title, custom_id=str(custom_id))
@@ -44,6 +47,7 @@ def setting_form(say: Say, custom_id: SettingFormId, fields: type[LevelFields], 
                     else discord.TextStyle.long
                 ),
                 default=as_entered(value) or None,
+                placeholder=shortened(seen(as_entered(held)), HINT_MAX) or None,
                 max_length=LONGEST.get(name, TEXT_MAX),
                 required=False,
             ),

@@ -7,16 +7,20 @@ from typing import Any, Final
 from discord.app_commands import Choice
 
 from bot.chat.ui.markdown import codes, one_line, seen, shortened
+from bot.errors import InvalidRequest
 from bot.levels import Level
 from bot.levels.entering import KINDS, Kind
 from bot.levels.showing import Shown
 from bot.texts.language import Say
 from catalog import TAG, Catalog
+from catalog.search import Index, fold
 
 CHOICES_MAX: Final = 25
 CHOICE_LENGTH: Final = 100
 TEXT_SHOWN: Final = 120
 NAMES_SHOWN: Final = 500
+NEAREST: Final = 3
+"""How many settings are named that a person may have meant."""
 
 
 def value_text(say: Say, name: str, value: Any, catalog: Catalog, *, nsfw: bool) -> str:
@@ -137,3 +141,18 @@ def setting_choices(say: Say, text: str, names: Sequence[str]) -> list[Choice[st
         Choice(name=shortened(seen(labels[name]), CHOICE_LENGTH), value=name)
         for name in found[:CHOICES_MAX]
     ]
+
+
+def setting_named(say: Say, text: str, names: Sequence[str]) -> str:
+    """The setting of `names` that `text` means: its name in the person's language or its key,
+    ignoring case. Raises InvalidRequest with the nearest ones."""
+    wanted = fold(text)
+    labels = {name: say(f"settings.name.{name}") for name in names}
+    for name, label in labels.items():
+        if wanted in (fold(label), fold(name)):
+            return name
+    index = Index(labels.items())
+    near = tuple(labels[names[number]] for number in index.nearest(text, lambda _: True, NEAREST))
+    if near:
+        raise InvalidRequest("name", "settings.unknown", value=text, nearest=near)
+    raise InvalidRequest("name", "settings.unlike", value=text, known=tuple(labels.values()))
