@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -33,8 +34,11 @@ def png(shade: int) -> bytes:
     return file.getvalue()
 
 
-def housekeeping(store: Store, folder: Path, *, days: float, gib: float) -> Housekeeping:
-    return Housekeeping(store, folder, Inputs(folder.parent / "inputs"), days=days, gib=gib)
+def housekeeping(
+    store: Store, folder: Path, *, days: float, gib: float, **more: Any
+) -> Housekeeping:
+    inputs = Inputs(folder.parent / "inputs")
+    return Housekeeping(store, folder, inputs, days=days, gib=gib, **more)
 
 
 def files(folder: Path) -> set[str]:
