@@ -28,9 +28,9 @@ async def painted(store: Store, folder: Path, days_ago: float, *, delivered: boo
     return await store.job(job.id)
 
 
-def png(shade: int) -> bytes:
+def png(shade: int, side: int = 8) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (8, 8), (shade, 0, 0)).save(file, "PNG")
+    Image.new("RGB", (side, side), (shade, 0, 0)).save(file, "PNG")
     return file.getvalue()
 
 
