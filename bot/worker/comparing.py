@@ -80,8 +80,8 @@ class Comparing:
 
         Raises what stops the attempt, and JobFailed if no cell could be generated.
         """
-        job = running.job
         sheet, filled = await self._found(running)
+        job = running.job
         missing = [cell for cell in cells(job.request) if cell.n not in sheet.images]
         model = self._lane.loaded() if self._lane.loaded else None
         loaded = None if model is None else (model, ())
@@ -118,8 +118,13 @@ class Comparing:
         return await self._finished(running, sheet)
 
     async def _found(self, running: Attempt) -> tuple[_Sheet, FilledSheet]:
-        """The cells that an earlier attempt has left."""
+        """The cells that an earlier attempt has left. What was noted about them, and not about the
+        job itself, goes from the job to the sheet."""
         job = running.job
+        noted = [notice for notice in job.warnings if CELL in notice.params]
+        running.job = job = replace(
+            job, warnings=tuple(notice for notice in job.warnings if notice not in noted)
+        )
         sheet, filled = _Sheet(job.id), FilledSheet(job.request)
         records = await self._store.images(job.id)
 
@@ -136,7 +141,7 @@ class Comparing:
                         sheet.images[record.n] = record
 
         await asyncio.to_thread(look)
-        sheet.warnings = [w for w in job.warnings if w.params.get(CELL) in sheet.images]
+        sheet.warnings = [notice for notice in noted if notice.params[CELL] in sheet.images]
         if sheet.images:
             log.info("job %s: goes on with %d cells done", job.id, len(sheet.images))
         return sheet, filled
