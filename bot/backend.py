@@ -29,6 +29,7 @@ from bot.queue import JobQueue, Lane
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
+from bot.supervision import supervised
 from bot.wire.options import EngineOptions
 from bot.worker.consumer import GpuConsumer
 from bot.worker.engine import ImageEngine
@@ -347,7 +348,7 @@ class Backend:
     @asynccontextmanager
     async def generating(self, workers: Workers) -> AsyncIterator[None]:
         """Drain the queue, and reload the catalog when it changes, while the block lasts."""
-        watching = asyncio.create_task(self.catalog.watch())
+        watching = asyncio.create_task(supervised("watching the catalog", self.catalog.watch))
         try:
             async with workers.running():
                 yield

@@ -9,6 +9,7 @@ ImagenError
 ├── PaintStopped         control flow: cancelled, past the deadline, shutting down
 ├── EngineLost           an engine can no longer generate; a new one can
 ├── NotHere              an engine lacks files of a job that others may have
+├── TooSmall             a GPU has too little memory for the rest of a job; a larger one is there
 ├── Outgrown             this process has too few connections to Discord; a new one begins more
 ├── WireError            what came from a process or machine elsewhere is not what it should be
 ├── SettingsError        a setting is wrong; its text is the message
@@ -132,6 +133,14 @@ class NotHere(ImagenError):
         super().__init__(text or str(failure))
         self.failure = failure
         self.digest = digest
+
+
+class TooSmall(ImagenError):
+    """A GPU with `memory` bytes has too few for the rest of a job, and a larger one is there."""
+
+    def __init__(self, memory: int) -> None:
+        super().__init__(f"{memory >> 20} MiB are too few")
+        self.memory = memory
 
 
 class WireError(ImagenError):

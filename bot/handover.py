@@ -3,16 +3,16 @@
 The bot listens on a Unix socket in its data folder, which only its owner may open. On a connection,
 both sides write JSON objects, one per line. The command line begins with one of
 
-    {"version", "draft", "pictures"}    a new job: a draft, and its image files in base64
+    {"version", "draft", "pictures"}    a new job: a draft, and how many bytes its image files have
     {"version", "follow"}               the id of a job that was handed over before
 
-and may later write {"cancel": true}. The bot answers {"refused": sentence}, or
-{"accepted": job id} followed by {"progress"} as often as there is news, and by {"ended": true} once
-the result is in the store. A connection that ends early means that the other side has ended.
+and may later write {"cancel": true}. The bot answers {"send": true} if there are image files, which
+then follow as they are, one after another; and {"refused": sentence}, or {"accepted": job id}
+followed by {"progress"} as often as there is news, and by {"ended": true} once the result is in the
+store. A connection that ends early means that the other side has ended.
 """
 
 import asyncio
-import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -21,30 +21,33 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import NonNegativeInt, TypeAdapter
 
 from bot.backend import Backend
-from bot.errors import StoreError, UserError
+from bot.errors import Refused, StoreError, UserError
 from bot.files.given import Keep, holding
-from bot.files.inputs import BYTES_MAX
+from bot.files.inputs import check_file
 from bot.progress import Progress, Stage
 from bot.request import EDITED, Draft, Picture, compose_with_notes
-from bot.store import CommandLine, JobState, NewJob
+from bot.store import CommandLine, JobState, NewJob, files_error
 from bot.texts.language import Say
 from bot.worker.following import Feed, Following
 from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the messages. A bot and a command line of different versions do not understand each other."""
-LINE_MAX: Final = 2 * BYTES_MAX * 4 // 3 + 2**20
-"""Bytes of one message: two image files in base64, and a draft."""
+LINE_MAX: Final = 2**20
+"""Bytes of one message: a draft, which has only texts."""
+PICTURES: Final = ("image", "reference", *EDITED)
+"""The fields of a draft for which there may be an image file."""
 PATH_MAX: Final = 100
 """Bytes of the socket's path; the system allows 103 on macOS and 107 on Linux."""
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
 _DRAFT: Final = TypeAdapter(Draft)
+_SIZES: Final = TypeAdapter(dict[str, NonNegativeInt])
 
 
 def socket_path(data_dir: Path) -> Path | None:
@@ -121,15 +124,15 @@ class Handover:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if not (line := await reader.readline()):
-                return
-            message = json.loads(line)
+            message = json.loads(await _line(reader))
             if message["version"] != VERSION:
                 return
             if "follow" in message:
                 await self._follow(str(message["follow"]), reader, writer)
             else:
                 await self._accept(message, reader, writer)
+        except EOFError:
+            log.info("a command line beside the bot ended before its job was accepted")
         except (ConnectionError, LookupError, TypeError, ValueError, RecursionError) as error:
             # The content of a message may be a prompt.
             log.warning("a command line beside the bot: %s", type(error).__name__)
@@ -145,14 +148,10 @@ class Handover:
     ) -> None:
         backend = self.backend
         draft = _DRAFT.validate_python(message["draft"])
+        files = await _files(message["pictures"], reader, writer)
         async with AsyncExitStack() as until_the_end:
             async with holding(backend.store, backend.inputs) as keep:
-                files = message["pictures"]
-                kept = {
-                    name: await self._picture(name, files[name], keep)
-                    for name in ("image", "reference", *EDITED)
-                    if name in files
-                }
+                kept = {name: await self._picture(name, files[name], keep) for name in files}
                 draft = draft.with_pictures(kept)
                 composed = compose_with_notes(
                     draft,
@@ -169,8 +168,11 @@ class Handover:
                     await _write(writer, {"accepted": new.id})
             await self._report(new.id, feed, reader, writer)
 
-    async def _picture(self, field: str, file: str, keep: Keep) -> Picture:
-        sha256 = await keep(base64.b64decode(file, validate=True), field)
+    async def _picture(self, field: str, file: bytes, keep: Keep) -> Picture:
+        try:
+            sha256 = await keep(file, field)
+        except OSError as error:
+            raise files_error(self.backend.settings.inputs_dir, error) from error
         return Picture(sha256, *await self.backend.inputs.size(sha256))
 
     async def _follow(
@@ -210,6 +212,50 @@ class Handover:
             pass
         except StoreError as error:
             log.error("job %s: cannot be cancelled: %s", job_id, error)
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """The first message. Raises Refused if it is too long, once all of it was read: whoever is
+    still writing would not get the answer."""
+    long = False
+    while True:
+        try:
+            line = await reader.readuntil()
+        except asyncio.LimitOverrunError as error:
+            await reader.readexactly(error.consumed)
+            long = True
+            continue
+        if long:
+            raise Refused("api.http.large")
+        return line
+
+
+async def _files(
+    announced: object, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> dict[str, bytes]:
+    """The image files of a job, by the draft's field. announced: their sizes.
+
+    All are read before any is looked at, as above. Raises InvalidRequest if one is too large.
+    """
+    sizes = _SIZES.validate_python(announced)
+    for name, size in sizes.items():
+        if name not in PICTURES:
+            raise LookupError(name)
+        check_file(name, size=size)
+    if sizes:
+        await _write(writer, {"send": True})
+    return {name: await _exactly(reader, size) for name, size in sizes.items()}
+
+
+async def _exactly(reader: asyncio.StreamReader, size: int) -> bytes:
+    """As `readexactly`, which would copy a whole image at once in the event loop."""
+    parts = []
+    while size:
+        if not (part := await reader.read(size)):
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return await asyncio.to_thread(b"".join, parts)
 
 
 async def _write(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:

@@ -1,10 +1,14 @@
 """What keeps the bot's process running, and what ends it."""
 
 import asyncio
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from bot import supervision
+from bot.backoff import Backoff
 from bot.errors import EngineLost, Loss, StoreError
 from bot.process import signals
 from bot.queue.limits import Limits
@@ -98,3 +102,40 @@ def test_the_limits_are_what_the_owner_set() -> None:
     strict = Settings(IMAGEN_BLOCKED_USERS="7, 8", IMAGEN_COOLDOWN=30, _env_file=None)
     limits = core.limits_of(strict)
     assert (limits.blocked, limits.cooldown) == (frozenset({"discord:7", "discord:8"}), 30.0)
+
+
+async def test_a_task_beside_that_fails_is_told_of_at_once_and_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervision, "PAUSES", Backoff(0))
+    data, models = tmp_path / "data", tmp_path / "models"
+    settings = Settings(
+        IMAGEN_DATA_DIR=data, IMAGEN_MODELS_DIR=models, IMAGEN_DEVICES="cpu", _env_file=None
+    )
+    begun = 0
+    working, ended = asyncio.Event(), asyncio.Event()
+
+    async def failing() -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise ValueError("a bug")
+        working.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with core.Core.build(settings, preview_interval=1, demos="default") as built:
+        serving = asyncio.create_task(
+            built.run((), nullcontext(), asyncio.Event().wait, asyncio.Event(), {"a": failing})  # type: ignore[arg-type]
+        )
+        async with asyncio.timeout(60):
+            await working.wait()
+        assert caplog.text.count("a: failed") == 2
+        assert "ValueError: a bug" in caplog.text
+        assert not serving.done()
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+    assert ended.is_set()

@@ -1,15 +1,22 @@
 """Request bodies: strict JSON. What two readers could understand differently is refused."""
 
 import asyncio
+import codecs
 import json
+from collections.abc import Callable
 from math import isinf
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 
-from bot.api.gate import Gate
+from bot.api import large_json
+from bot.api.errors import BodyTooLarge
+from bot.api.gate import SMALL_MAX, Gate
 from bot.errors import InvalidRequest
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DEPTH_MAX: Final = 32
 VALUES_MAX: Final = 100_000
@@ -17,27 +24,30 @@ VALUES_MAX: Final = 100_000
 DIGITS_MAX: Final = 40
 """Of a number. Longer ones would be repeated in errors and logs."""
 LARGE: Final = 2**18
-"""Bytes of a body that is read in another thread."""
+"""Bytes of a body, or characters of its images, that are read in another thread."""
 BODY: Final = "body"
 """The field that errors about the whole body name."""
 
 _MARKS: Final = (b",", b":", b"[", b"{", b"\\")
 
 
+async def aside(size: int, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """What `work` returns; run in another thread if it has LARGE bytes or more to read."""
+    if size < LARGE:
+        return work(*given, **named)
+    return await asyncio.to_thread(work, *given, **named)
+
+
 def strict_json(data: bytes) -> Any:
     """Parse JSON. Raises InvalidRequest for anything but UTF-8 JSON as RFC 8259 has it, for keys
     that are there twice, for half a surrogate pair, for numbers beyond a double's, and beyond
-    DEPTH_MAX levels or VALUES_MAX values."""
-    if sum(map(data.count, _MARKS)) > VALUES_MAX:
+    DEPTH_MAX levels or VALUES_MAX values; BodyTooLarge beyond SMALL_MAX bytes without images."""
+    if sum(large_json.count(data, mark) for mark in _MARKS) > VALUES_MAX:
         raise InvalidRequest(BODY, "api.body.many", max=VALUES_MAX)
     try:
-        value = json.loads(
-            data.decode("utf-8-sig"),
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_float,
-            parse_int=_int,
-        )
+        value = _parsed(data.removeprefix(codecs.BOM_UTF8))
+    except large_json.RestTooLarge:
+        raise BodyTooLarge("api.http.large") from None
     except RecursionError:
         raise InvalidRequest(BODY, "api.body.deep", max=DEPTH_MAX) from None
     except UnicodeDecodeError:
@@ -46,6 +56,12 @@ def strict_json(data: bytes) -> Any:
         raise InvalidRequest(BODY, "api.body.json", line=error.lineno, column=error.colno) from None
     _look_through(value)
     return value
+
+
+def _parsed(data: bytes) -> Any:
+    if len(data) < LARGE:
+        return _DECODER.decode(data.decode())
+    return large_json.decode(data, _DECODER, rest_max=SMALL_MAX)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -75,6 +91,11 @@ def _float(text: str) -> float:
     return value
 
 
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_float, parse_int=_int
+)
+
+
 def _look_through(value: Any) -> None:
     level, depth = [value], 0
     while level:
@@ -99,7 +120,8 @@ def _no_surrogate(text: str) -> None:
     if text.isascii():
         return
     try:
-        text.encode()
+        for begin in range(0, len(text), LARGE):
+            text[begin : begin + LARGE].encode()
     except UnicodeEncodeError:
         raise InvalidRequest(BODY, "api.body.encoding") from None
 
@@ -107,11 +129,15 @@ def _no_surrogate(text: str) -> None:
 class StrictRequest(Request):
     """A request whose JSON is read by `strict_json`."""
 
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            parts = [part async for part in self.stream()]
+            self._body = await aside(sum(map(len, parts)), b"".join, parts)
+        return self._body
+
     async def json(self) -> Any:
         data = await self.body()
-        if len(data) < LARGE:
-            return strict_json(data)
-        return await asyncio.to_thread(strict_json, data)
+        return await aside(len(data), strict_json, data)
 
 
 class StrictRoute(APIRoute):

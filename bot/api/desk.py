@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bot.api.bodies import aside
 from bot.api.callers import Callers
 from bot.api.errors import NotFound, NotReady, Pruned, TooManyCalls
 from bot.backend import Backend
@@ -73,7 +74,8 @@ class Desk:
         was asked for with the same `repeat_key`.
         """
         pictures = pictures or {}
-        asked = _digest(draft, pictures) if repeat_key is not None else None
+        size = sum(map(len, pictures.values()))
+        asked = await aside(size, _digest, draft, pictures) if repeat_key is not None else None
         origin = Api(
             key_id=caller.id,
             repeat_key=repeat_key,
@@ -245,7 +247,7 @@ class Desk:
 
 
 def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
-    """Tells whether the same is asked for again."""
+    """Tells whether the same is asked for again. Takes long if images are large."""
     named = {
         field: hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else given
         for field, given in pictures.items()

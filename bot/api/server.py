@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import uvicorn
@@ -15,6 +16,7 @@ from bot.api.connections import HEAD_MAX, PLACES, Connection, look_after
 from bot.api.loopback import is_loopback
 from bot.errors import SettingsError
 from bot.store import Store
+from bot.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,10 @@ async def served(app: ASGIApp, store: Store, host: str, port: int) -> AsyncItera
     # It warns of every request that is not HTTP, so strangers could fill the log.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    looking = asyncio.create_task(look_after(server.server_state.connections))
+    serve = partial(server.serve, sockets=[listener])
+    serving = asyncio.create_task(supervised("HTTP", serve, again=False))  # a server serves once
+    look = partial(look_after, server.server_state.connections)
+    looking = asyncio.create_task(supervised("looking after connections", look))
     try:
         port = int(listener.getsockname()[1])
         log.info("listening on http://%s:%d", host, port)

@@ -1,7 +1,6 @@
 """The command line beside a running bot: hands its job over, and waits for the end."""
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -77,8 +76,11 @@ class BesideBot:
         draft: as JSON; pictures: files, by the option's name. Raises NotDone
         if the bot does not take the job.
         """
-        files = {name: base64.b64encode(data).decode() for name, data in pictures.items()}
-        return await self._begin({"draft": draft, "pictures": files})
+        sizes = {name: len(data) for name, data in pictures.items()}
+        answer = await self._ask(_begin({"draft": draft, "pictures": sizes}))
+        if answer is not None and "send" in answer:
+            answer = await self._ask(*pictures.values())
+        return None if answer is None else str(answer["accepted"])
 
     async def wait(self, job_id: str, report: Callable[[Progress], None]) -> None:
         """Wait for the end of a job that was accepted, also if the bot is restarted meanwhile.
@@ -92,16 +94,18 @@ class BesideBot:
         """Ask the bot to cancel the job."""
         self._writer.write(encoded({"cancel": True}))
 
-    async def _begin(self, message: Mapping[str, Any]) -> str | None:
+    async def _ask(self, *written: bytes) -> dict[str, Any] | None:
+        """The answer to what is written; None if there is none. Raises NotDone."""
         try:
-            self._writer.write(encoded({"version": VERSION, **message}))
-            await self._writer.drain()
+            for data in written:
+                self._writer.write(data)
+                await self._writer.drain()
         except ConnectionError:
             return None
         answer = await self._read()
         if answer is not None and "refused" in answer:
             raise NotDone(answer["refused"], BAD_REQUEST)
-        return None if answer is None else str(answer["accepted"])
+        return answer
 
     async def _ended(self, report: Callable[[Progress], None]) -> bool:
         """Report until the job has ended; False if the bot ended first."""
@@ -121,7 +125,7 @@ class BesideBot:
                         continue
                     self._writer.close()
                     self._reader, self._writer = bot._reader, bot._writer  # noqa: SLF001
-                    if await self._begin({"follow": job_id}) is not None:
+                    if await self._ask(_begin({"follow": job_id})) is not None:
                         return
         except TimeoutError:
             raise BotGone(job_id) from None
@@ -133,3 +137,8 @@ class BesideBot:
         except ConnectionError:
             return None
         return dict(json.loads(line)) if line.endswith(b"\n") else None
+
+
+def _begin(message: Mapping[str, Any]) -> bytes:
+    """The first line of a conversation."""
+    return encoded({"version": VERSION, **message})

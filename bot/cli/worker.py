@@ -4,7 +4,7 @@ import asyncio
 import logging
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +29,7 @@ from bot.process.restart import start_over
 from bot.process.signals import stop_on_signals
 from bot.queue import Lane
 from bot.settings import Settings
+from bot.supervision import supervised
 from bot.worker.engine import ImageEngine
 from catalog import KeptFacts, LiveCatalog
 from catalog import Pace as CatalogPace
@@ -110,7 +111,11 @@ async def _work(settings: Settings, broker: Broker, name: str) -> None:
         pace=Pace(),
         idle_for=settings.idle_minutes * 60 or None,
     )
-    beside = [asyncio.create_task(work) for work in (catalog.watch(), inventory.keep(catalog))]
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "watching the catalog": catalog.watch,
+        "the files of the catalog": partial(inventory.keep, catalog),
+    }
+    beside = [asyncio.create_task(supervised(what, work)) for what, work in works.items()]
     try:
         await program.run(stop)
     finally:

@@ -6,6 +6,7 @@ Neither SAQ nor the client for the broker is imported with this module, only by 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from bot.distributed.broker import Broker, broker_of
@@ -16,6 +17,7 @@ from bot.queue import JobQueue, Lane
 from bot.queue.policy import Waiting
 from bot.settings import Settings
 from bot.store import Job
+from bot.supervision import supervised
 from bot.texts.language import Texts
 from bot.worker.engine import ImageEngine
 from bot.worker.workers import Workers
@@ -69,7 +71,10 @@ class Elsewhere:
             inventory=self.inventory,
             previews=self.previews,
         )
-        await asyncio.gather(self.inventory.keep(self.catalog), roster.run())
+        keep = partial(self.inventory.keep, self.catalog)
+        await asyncio.gather(
+            supervised("files for workers", keep), supervised("looking for workers", roster.run)
+        )
 
 
 class QueueLanes:

@@ -20,7 +20,7 @@ from bot.distributed.broker import VARIABLE, Broker
 from bot.distributed.device import Complete, Device
 from bot.distributed.pace import Pace
 from bot.distributed.saq_parts import keep_quiet
-from bot.errors import EngineLost, SettingsError, StopReason, WireError
+from bot.errors import EngineLost, Loss, SettingsError, StopReason, WireError
 from bot.worker.engine import ImageEngine
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Worker:
     async def _work(self, client: Redis, devices: Sequence[Device], stop: asyncio.Event) -> None:
         """Until `stop`, or until an engine is lost."""
         announcing = asyncio.create_task(self._announce(client, devices))
-        running = [asyncio.create_task(device.run()) for device in devices]
+        running = [asyncio.create_task(self._run(device)) for device in devices]
         waits = [asyncio.create_task(event.wait()) for event in (stop, self._losing)]
         try:
             done, _ = await asyncio.wait((announcing, *waits), return_when=asyncio.FIRST_COMPLETED)
@@ -158,6 +158,14 @@ class Worker:
             for task in (announcing, *running, *waits):
                 task.cancel()
             await asyncio.wait((announcing, *running, *waits), timeout=HAND_BACK_WITHIN)
+
+    async def _run(self, device: Device) -> None:
+        """SAQ's worker cannot be begun again."""
+        try:
+            await device.run()
+        except Exception as error:
+            log.exception("a device takes no jobs any more")
+            self._lose(EngineLost(Loss.DIED, f"a device takes no jobs: {type(error).__name__}"))
 
     async def _leave(self, client: Redis, devices: Sequence[Device]) -> None:
         """Take no more jobs; finish those that were begun, or hand them back."""

@@ -28,7 +28,7 @@ TIDY_EVERY = 60 * 60.0
 DAY_MS = 24 * 60 * 60 * 1000
 GIB = 2**30
 
-Chore = Callable[[], Awaitable[None]]
+Chore = Callable[[], Awaitable[object]]
 
 
 class Housekeeping:
@@ -63,23 +63,35 @@ class Housekeeping:
     async def run(self) -> None:
         """Run until cancelled. Failures are logged, and retried at the next regular time."""
         await asyncio.gather(
-            self._again_and_again(self._store.messages.erase_tokens, ERASE_EVERY),
-            self._again_and_again(self.tidy, TIDY_EVERY),
+            self._again_and_again("tokens", self._store.messages.erase_tokens, ERASE_EVERY),
+            self._again_and_again("tidying", self.tidy, TIDY_EVERY),
         )
 
     async def tidy(self) -> None:
-        """Finish deletions, forget old forms, back up, then prune, even if the backup failed."""
+        """Finish deletions, forget old forms and jobs, back up, then prune.
+
+        One that fails is logged, and the others are done all the same.
+        """
+        chores: dict[str, Chore] = {
+            "deletions": self._erase_rest,
+            "old forms": self._store.forms.drop_old,
+            "old jobs": self._drop_outdated,
+            "thumbnails": self._prune_thumbnails,
+            "backup": self._back_up,
+            "old images": self.prune,
+        }
+        for what, chore in chores.items():
+            await _attempt(what, chore)
+
+    async def _erase_rest(self) -> None:
         await erase_rest(self._store, self._images_dir)
-        await self._store.forms.drop_old()
-        await self._drop_outdated()
+
+    async def _prune_thumbnails(self) -> None:
         await asyncio.to_thread(prune_thumbnails, self._images_dir)
-        try:
-            if made := await self._store.back_up(datetime.now(UTC).date()):
-                log.info("backup: %s", made.name)
-        except Exception:  # not a cancellation: by then the store may be closed
-            await self.prune()
-            raise
-        await self.prune()
+
+    async def _back_up(self) -> None:
+        if made := await self._store.back_up(datetime.now(UTC).date()):
+            log.info("backup: %s", made.name)
 
     async def _drop_outdated(self) -> None:
         if not self._history_days or self._outdated is None:
@@ -184,15 +196,19 @@ class Housekeeping:
                     path.parent.rmdir()
         return gone
 
-    async def _again_and_again(self, chore: Chore, seconds: float) -> None:
+    async def _again_and_again(self, what: str, chore: Chore, seconds: float) -> None:
         while True:
-            try:
-                await chore()
-            except StoreError as error:
-                log.error("%s", error)
-            except Exception:
-                log.exception("a housekeeping task failed")
+            await _attempt(what, chore)
             await asyncio.sleep(seconds)
+
+
+async def _attempt(what: str, chore: Chore) -> None:
+    try:
+        await chore()
+    except StoreError as error:
+        log.error("housekeeping, %s: %s", what, error)
+    except Exception:  # not a cancellation: by then the store may be closed
+        log.exception("housekeeping, %s: failed", what)
 
 
 def _until(time: int, left: Sequence[KeptInput]) -> Iterable[KeptInput]:

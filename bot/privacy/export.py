@@ -124,6 +124,12 @@ class Exporter:
         if (ready := self._last.get(person, 0) + AGAIN_MS) > now_ms():
             raise Refused("export.again", when=ready // 1000)
 
+    def _rests(self, person: str) -> None:
+        """Note that it was just now, and forget whose rest is over."""
+        now = now_ms()
+        self._last = {who: at for who, at in self._last.items() if at + AGAIN_MS > now}
+        self._last[person] = now
+
     async def parts(
         self,
         person: str,
@@ -151,7 +157,7 @@ class Exporter:
                     yield full
             if (full := await self._work(writing.close)) is not None:
                 yield full
-            self._last[person] = now_ms()
+            self._rests(person)
         finally:
             await asyncio.to_thread(writing.discard)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

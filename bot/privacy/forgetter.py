@@ -36,7 +36,7 @@ class _Outcome(Enum):
 
     DONE = auto()
     WAITING = auto()  # jobs that were cancelled, or are being delivered, have still to end
-    STUCK = auto()  # files cannot be deleted
+    STUCK = auto()  # it failed, or files cannot be deleted
 
 
 class Forgetter:
@@ -122,12 +122,18 @@ class Forgetter:
     async def catch_up(self) -> bool:
         """Do what can be done now; returns whether there is more to do soon.
 
-        Raises StoreError and OSError.
+        A request that fails is logged, and the others are carried out. Raises StoreError and
+        OSError.
         """
         requests = await self._forgettings.waiting()
         carried_out, stuck = list[Forgetting](), 0
         for request in requests:
-            match await self._carry_out(request):
+            try:
+                outcome = await self._carry_out(request)
+            except Exception:  # whatever is wrong with it, the others are not to wait for it
+                log.exception("request %s: what is to be forgotten is still there", request.id)
+                outcome = _Outcome.STUCK
+            match outcome:
                 case _Outcome.DONE:
                     carried_out.append(request)
                 case _Outcome.STUCK:

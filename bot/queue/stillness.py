@@ -3,12 +3,16 @@ quiet hours. Requests are accepted all the same, and wait."""
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from math import ceil
 from typing import Final, Never
 
+from bot.errors import InvalidRequest
 from bot.queue.quiet import QuietHours
 from bot.store import ActKind, Store
+
+log = logging.getLogger(__name__)
 
 PAUSED: Final = "paused"
 QUIET: Final = "quiet hours"
@@ -35,10 +39,19 @@ class Stillness:
         self._set = asyncio.Event()
 
     async def restore(self) -> None:
-        """At start-up: load what the process before kept."""
+        """At start-up: load what the process before kept. Quiet hours that cannot be read are
+        logged, and there are none until they are set again."""
         self.paused = bool(await self._store.setting(PAUSED))
         if kept := await self._store.setting(QUIET):
-            self.quiet = QuietHours.of(*json.loads(kept))
+            try:
+                self.quiet = QuietHours.of(*json.loads(kept))
+            except (InvalidRequest, ValueError, TypeError) as error:
+                log.error(
+                    "there are no quiet hours: those that were set, %s, cannot be read (%s); "
+                    "set them again with /admin quiet",
+                    kept,
+                    error,
+                )
 
     @property
     def now(self) -> bool:

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from bot.backend import Backend
@@ -23,6 +25,7 @@ from bot.process.signals import at_the_latest
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Api, CommandLine, Previewing, discord_person, now_ms
+from bot.supervision import supervised
 from bot.texts.language import Texts
 from bot.texts.terminal import for_terminal
 from bot.worker.blocking import Blocking
@@ -138,14 +141,14 @@ class Core:
         interface: AbstractAsyncContextManager[object],
         serving: Callable[[], Coroutine[Any, Any, None]],
         online: asyncio.Event,
-        beside: Sequence[Coroutine[Any, Any, None]] = (),
+        beside: Mapping[str, Callable[[], Awaitable[object]]] = MappingProxyType({}),
     ) -> None:
         """Generate, and at the same time await `serving`, until cancelled.
 
         origins: whose jobs this process handles, all in one queue. interface: open while jobs are
         generated. online: set once people can ask; what takes long waits for it. beside: tasks that
-        must not end it. Raises EngineLost when only a new process can generate again, and
-        StoreError.
+        must not end it, by what they do.
+        Raises EngineLost when only a new process can generate again, and StoreError.
         """
         store, queue = self.backend.store, self.backend.queue
         end = LastEnd(asked=await was_told_to_stop(store), crashed=self.last_crash.in_a_thread)
@@ -154,17 +157,22 @@ class Core:
         await slow_down(store)
         async with self.backend.generating(self.workers), self.handover.offered(), interface:
             await self.blocking.enforce()
-            tasks = asyncio.gather(
-                *beside,
-                tell(unfinished, self.by_origin, self.observers),
-                self._housekeeping().run(),
-                self.forgetter.run(),
-                self._tend_history(online),
-                self._warm_up(online),
-                self._preview(online),
-                self._work_elsewhere(),
-                store.watch(),
-            )
+            works: dict[str, Callable[[], Awaitable[object]]] = {
+                **beside,
+                "housekeeping": self._housekeeping().run,
+                "forgetting": self.forgetter.run,
+                "the index of prompts": partial(self._tend_history, online),
+                "loading models ahead": partial(self._warm_up, online),
+                "previews": partial(self._preview, online),
+                "workers elsewhere": self._work_elsewhere,
+                "watching the database": store.watch,
+            }
+            telling = partial(tell, unfinished, self.by_origin, self.observers)
+            supervision = [
+                supervised("telling of earlier jobs", telling, again=False),
+                *(supervised(what, work) for what, work in works.items()),
+            ]
+            tasks = [asyncio.create_task(each) for each in supervision]
             try:
                 await _unless_lost(
                     self.workers,
@@ -173,14 +181,9 @@ class Core:
                     lambda: start_over(by_itself=self.settings.restart),
                 )
             finally:
-                tasks.cancel()
-                try:
-                    await tasks
-                except asyncio.CancelledError:
-                    pass
-                except Exception:
-                    # Not raised: it would hide why serving ended.
-                    log.exception("a task beside the connection failed")
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
     async def _warm_up(self, online: asyncio.Event) -> None:
         """Load torch and the default model once online; startup does not wait for it."""

@@ -14,6 +14,7 @@ from bot.process.watchdog import watched_loop
 from bot.serve.core import Core
 from bot.settings import Settings
 from bot.store import Api, Discord
+from bot.supervision import supervised
 from catalog import Demos, locate_entry, read_catalog
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,13 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
                 interface,
                 bot.connect,
                 bot.client.online,
-                (
-                    bot.register(),
-                    bot.remember_copies(),
-                    bot.audit.run(bot.client.complete),
-                    bot.removal.run(),
-                    bot.endings.run(),
-                ),
+                {
+                    "registering commands": bot.register,
+                    "remembering copies": bot.remember_copies,
+                    "audit": partial(bot.audit.run, bot.client.complete),
+                    "removing messages": bot.removal.run,
+                    "telling what was forgotten": bot.endings.run,
+                },
             )
             await _until_stopped(core, serving, stop)
 
@@ -138,7 +139,8 @@ async def _watched(
     )
     core.observers.subscribe(metrics)
     async with exposed(core.settings.metrics_host, port, metrics, Health(checks)):
-        measuring = asyncio.create_task(measure_lag(metrics.lagged))
+        measure = partial(measure_lag, metrics.lagged)
+        measuring = asyncio.create_task(supervised("measuring the event loop", measure))
         try:
             yield
         finally:

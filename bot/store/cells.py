@@ -27,13 +27,13 @@ class Cells:
     async def add(self, job: Job, image: ImageRecord, warnings: Sequence[Notice]) -> bool:
         """Record a finished cell of a running comparison; returns whether this attempt still runs.
 
-        warnings: of all the job's cells so far.
+        warnings: of all the job's cells so far; as in `Store.finish`, they are added to the job's.
         """
 
         def work(write: sqlite3.Connection) -> bool:
             changed = write.execute(
                 "UPDATE jobs SET warnings = ? WHERE id = ? AND state = 'running' AND attempt = ?",
-                (_notices(warnings), job.id, job.attempt),
+                (_notices((*job.warnings, *warnings)), job.id, job.attempt),
             )
             if changed.rowcount:
                 write.execute(ADD_IMAGE, image.row(job.id))

@@ -1,7 +1,8 @@
 """Comparing: one attempt at a comparison, whose cells are generated and kept one after the other.
 
 A cell that is there stays: after a restart, only those that are missing are generated. One that
-cannot be generated is shown as failed on the sheet, which is made as long as there is any other.
+cannot be generated is shown as failed on the sheet, which is made as long as there is any other;
+but if a larger GPU may have enough memory for it, the job goes on there.
 """
 
 import asyncio
@@ -14,7 +15,15 @@ from pathlib import Path
 
 import PIL.Image
 
-from bot.errors import EngineLost, JobFailed, NotHere, PaintStopped, StopReason, UserError
+from bot.errors import (
+    EngineLost,
+    JobFailed,
+    NotHere,
+    PaintStopped,
+    StopReason,
+    TooSmall,
+    UserError,
+)
 from bot.files.images import Compressed, image_name, save_png
 from bot.files.metadata import describe_png, read_png
 from bot.files.sheets.preview import FilledSheet
@@ -55,6 +64,7 @@ class Comparing:
     """Of one lane.
 
     paint: generates one image, patiently. previews: whether people see unfinished images.
+    too_small: returns the lane's memory if an attempt that fails so is to go on on a larger one.
     """
 
     def __init__(
@@ -66,6 +76,7 @@ class Comparing:
         lane: Lane,
         inspector: Inspector,
         previews: Callable[[], bool],
+        too_small: Callable[[Attempt, Exception], int | None],
     ) -> None:
         self._store = store
         self._images_dir = images_dir
@@ -74,14 +85,16 @@ class Comparing:
         self._lane = lane
         self._inspector = inspector
         self._previews = previews
+        self._too_small = too_small
 
     async def run(self, running: Attempt) -> PaintedSheet:
         """Generate what is missing, and keep each cell as soon as it is there.
 
-        Raises what stops the attempt, and JobFailed if no cell could be generated.
+        Raises what stops the attempt, TooSmall if cells are left for a larger GPU, and JobFailed if
+        none could be generated.
         """
-        job = running.job
         sheet, filled = await self._found(running)
+        job = running.job
         missing = [cell for cell in cells(job.request) if cell.n not in sheet.images]
         model = self._lane.loaded() if self._lane.loaded else None
         loaded = None if model is None else (model, ())
@@ -112,14 +125,22 @@ class Comparing:
                 keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             raise
+        failed = [JobFailed(each.code, **each.params) for each in sheet.failures.values()]
+        for each in failed:
+            if (memory := self._too_small(running, each)) is not None:
+                raise TooSmall(memory)
         if not sheet.images:
-            failure = next(iter(sheet.failures.values()))
-            raise JobFailed(failure.code, **failure.params)
+            raise failed[0]
         return await self._finished(running, sheet)
 
     async def _found(self, running: Attempt) -> tuple[_Sheet, FilledSheet]:
-        """The cells that an earlier attempt has left."""
+        """The cells that an earlier attempt has left. What was noted about them, and not about the
+        job itself, goes from the job to the sheet."""
         job = running.job
+        noted = [notice for notice in job.warnings if CELL in notice.params]
+        running.job = job = replace(
+            job, warnings=tuple(notice for notice in job.warnings if notice not in noted)
+        )
         sheet, filled = _Sheet(job.id), FilledSheet(job.request)
         records = await self._store.images(job.id)
         flagged = {w.params.get(CELL) for w in job.warnings if w.code in OBJECTIONS}
@@ -140,7 +161,7 @@ class Comparing:
                             filled.put(record.n, image)
 
         await asyncio.to_thread(look)
-        sheet.warnings = [w for w in job.warnings if w.params.get(CELL) in sheet.images]
+        sheet.warnings = [notice for notice in noted if notice.params[CELL] in sheet.images]
         if sheet.images:
             log.info("job %s: goes on with %d cells done", job.id, len(sheet.images))
         return sheet, filled

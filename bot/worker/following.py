@@ -5,10 +5,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from bot.progress import Progress
 from bot.store import Job
 from bot.worker.observers import JobObserver
+
+LATEST_MAX: Final = 256
+"""Jobs whose last report is kept, with its preview; the oldest goes first. Nobody is told when one
+ends without a word, because another copy of the bot has answered."""
 
 
 class Feed:
@@ -65,6 +70,8 @@ class Following:
 
     def moved(self, places: dict[str, Progress]) -> None:
         self._teller.moved(places)
+        for job_id in self._latest.keys() & places.keys():
+            del self._latest[job_id]  # it waits again
         for job_id in self._feeds.keys() & places.keys():
             self._report(job_id, places[job_id])
 
@@ -74,7 +81,10 @@ class Following:
             # The last preview stays until there is a newer one of the same image.
             preview = before.preview if before.image == progress.image else None
             progress = replace(progress, preview=preview)
+        self._latest.pop(job.id, None)
         self._latest[job.id] = progress
+        if len(self._latest) > LATEST_MAX:
+            del self._latest[next(iter(self._latest))]
         self._report(job.id, progress)
 
     async def finished(self, job: Job) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.errors import EngineLost, JobFailed, NotHere, PaintStopped, StopReason
+from bot.errors import EngineLost, JobFailed, NotHere, PaintStopped, StopReason, TooSmall
 from bot.files.images import Compressed
 from bot.progress import Progress, Stage
 from bot.queue import JobQueue, Lane
@@ -88,7 +88,14 @@ class JobRunner:
         self._idle = idle
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
         self._comparing = Comparing(
-            store, images_dir, self._compressor, self._painter.paint, lane, inspector, previews
+            store,
+            images_dir,
+            self._compressor,
+            self._painter.paint,
+            lane,
+            inspector,
+            previews,
+            self._too_small,
         )
         self._running: Attempt | None = None
         self._withdrawn = withdrawn
@@ -223,10 +230,13 @@ class JobRunner:
 
     def _too_small(self, running: Attempt, error: Exception) -> int | None:
         """The bytes that this GPU has, if the job ran out of them and a larger one is there."""
+        if isinstance(error, TooSmall):
+            return error.memory
         memory = self.lane.memory
         if memory is None or not isinstance(error, JobFailed) or error.code not in OUT_OF_MEMORY:
             return None
-        model = error.code == "memory.model"
+        # A comparison has cells with other models than the job's, which may be the one.
+        model = error.code == "memory.model" and running.job.request.comparison is None
         return memory if self._queue.too_small(self.lane, running.job, model=model) else None
 
     async def _result(self, running: Attempt) -> Result:

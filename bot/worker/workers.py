@@ -13,6 +13,7 @@ from bot.errors import EngineLost
 from bot.log import concerning, here
 from bot.queue import JobQueue, Lane, LaneState
 from bot.store import Failure, Job, JobState, Store
+from bot.supervision import supervised
 from bot.worker.consumer import GRACE, GpuConsumer
 from bot.worker.engine import ImageEngine
 from bot.worker.notices import Notices
@@ -84,10 +85,14 @@ class Workers:
     async def running(self) -> AsyncIterator[None]:
         """Run jobs while the block lasts."""
         unsubscribe = self._queue.subscribe(self._changed.set)
-        self._tasks = {lane: asyncio.create_task(c.run()) for lane, c in self._consumers.items()}
-        watches = self._queue.still.watch(), self._queue.absences.watch()
-        works = (self._fetch_ahead(), self._tell_places(), *watches)
-        beside = [asyncio.create_task(work) for work in works]
+        self._tasks = {lane: _running(lane, each) for lane, each in self._consumers.items()}
+        works = {
+            "reading ahead": self._fetch_ahead,
+            "telling places": self._tell_places,
+            "quiet hours": self._queue.still.watch,
+            "lanes that are away": self._queue.absences.watch,
+        }
+        beside = [asyncio.create_task(supervised(what, work)) for what, work in works.items()]
         try:
             yield
         finally:
@@ -113,7 +118,7 @@ class Workers:
         self._queue.add_lane(lane)
         self._consumers[lane] = consumer = self._build(lane, engine)
         if self._tasks is not None:
-            self._tasks[lane] = asyncio.create_task(consumer.run())
+            self._tasks[lane] = _running(lane, consumer)
         self._came.set()
         if self._warming is not None and not self._queue.still.now:
             consumer.warm_up()
@@ -135,7 +140,8 @@ class Workers:
             await asyncio.wait([closing], timeout=GRACE)
         log.info("lane %s: removed", lane.name)
         if consumer.saves:
-            self._leaving[consumer] = asyncio.create_task(self._saved(consumer))
+            what, saved = f"lane {lane.name}: its last job", partial(self._saved, consumer)
+            self._leaving[consumer] = asyncio.create_task(supervised(what, saved, again=False))
         else:
             del self._leaving[consumer]
             consumer.shut_down()
@@ -158,12 +164,15 @@ class Workers:
     def warm_up(self) -> None:
         """Load torch and the default model on every lane, ahead of the first job: on one after the
         other, since they read the same files from the same disk."""
-        self._warming = asyncio.create_task(self._warm_up())
+        warming = supervised("loading models ahead", self._warm_up, again=False)
+        self._warming = asyncio.create_task(warming)
 
     async def _warm_up(self) -> None:
         for lane in self._queue.lanes:
             if (consumer := self._consumers.get(lane)) is not None:
-                await consumer.warm_up()
+                await asyncio.wait([warming := consumer.warm_up()])
+                if not warming.cancelled():  # as it is if the lane is removed
+                    warming.result()
 
     async def lost(self) -> EngineLost:
         """Wait until a consumer can no longer generate in this process; returns the reason."""
@@ -280,3 +289,7 @@ class Workers:
         ready = [c for c in self._consumers.values() if c.lane.state is LaneState.READY]
         fitting = (c for c in ready if c.lane.in_place.model == job.request.model)
         return next(fitting, ready[0] if ready else None)
+
+
+def _running(lane: Lane, consumer: GpuConsumer) -> asyncio.Task[None]:
+    return asyncio.create_task(supervised(f"lane {lane.name}", consumer.run))

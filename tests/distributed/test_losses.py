@@ -306,3 +306,16 @@ async def test_a_killed_worker_can_come_back_at_once(server: Server) -> None:
             assert after.session != before.session
             async with lane_to(server.url) as lane:
                 await lane.paint(order())
+
+
+async def test_a_worker_whose_device_takes_no_jobs_any_more_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(_: Device) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Device, "run", failing)
+    async with asyncio.timeout(20):
+        with pytest.raises(EngineLost, match="takes no jobs"):
+            await worker(server.url, SteppingEngine()).run(asyncio.Event())
+    assert "ValueError: a bug" in caplog.text

@@ -1,7 +1,6 @@
 """`imagine` beside a running bot: the bot generates, and the command line waits for it."""
 
 import asyncio
-import base64
 import io
 import json
 import signal
@@ -113,7 +112,7 @@ async def test_it_waits_for_a_bot_that_is_restarted(home: Home) -> None:
 async def test_what_is_no_conversation_is_dropped(home: Home) -> None:
     png = io.BytesIO()
     Image.new("RGB", (64, 64)).save(png, "PNG")
-    cut = base64.b64encode(png.getvalue()[:60]).decode()
+    cut = png.getvalue()[:60]
     draft = {"prompt": CANARY}
     async with Playground() as playground, Bot(home, playground) as bot:
         mode = stat.S_IMODE((home.data_dir / "bot.sock").stat().st_mode)
@@ -132,15 +131,20 @@ async def test_what_is_no_conversation_is_dropped(home: Home) -> None:
             {"version": VERSION + 1, "draft": draft, "pictures": {}},
             {"version": VERSION},
             {"version": VERSION, "draft": {"prompt": 5}, "pictures": {}},
-            {"version": VERSION, "draft": draft, "pictures": {"image": 5}},
+            {"version": VERSION, "draft": draft, "pictures": 5},
+            {"version": VERSION, "draft": draft, "pictures": {"image": -1}},
             {"version": VERSION, "draft": draft, "pictures": {"image": "?"}},
+            {"version": VERSION, "draft": draft, "pictures": {"nope": 5}},
             {"version": VERSION, "follow": "unknown"},
             {"version": VERSION, "follow": job_id},  # of a member
         ):
             line = message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n"
             assert await say(home, line) == []
-        broken = {"version": VERSION, "draft": draft, "pictures": {"image": cut}}
-        [refused] = await say(home, json.dumps(broken).encode() + b"\n")
+        broken = {"version": VERSION, "draft": draft, "pictures": {"image": len(cut)}}
+        line = json.dumps(broken).encode() + b"\n"
+        assert await say(home, line) == [{"send": True}]
+        assert await say(home, line, cut[:-1]) == [{"send": True}]
+        [_, refused] = await say(home, line, cut)
         assert "image" in refused["refused"]
         assert home.states() == ["delivered"]
         assert CANARY not in bot.log

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -27,14 +28,17 @@ async def painted(store: Store, folder: Path, days_ago: float, *, delivered: boo
     return await store.job(job.id)
 
 
-def png(shade: int) -> bytes:
+def png(shade: int, side: int = 8) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (8, 8), (shade, 0, 0)).save(file, "PNG")
+    Image.new("RGB", (side, side), (shade, 0, 0)).save(file, "PNG")
     return file.getvalue()
 
 
-def housekeeping(store: Store, folder: Path, *, days: float, gib: float) -> Housekeeping:
-    return Housekeeping(store, folder, Inputs(folder.parent / "inputs"), days=days, gib=gib)
+def housekeeping(
+    store: Store, folder: Path, *, days: float, gib: float, **more: Any
+) -> Housekeeping:
+    inputs = Inputs(folder.parent / "inputs")
+    return Housekeeping(store, folder, inputs, days=days, gib=gib, **more)
 
 
 def files(folder: Path) -> set[str]:

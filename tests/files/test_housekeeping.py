@@ -157,7 +157,7 @@ async def test_a_day_has_one_backup(store: Store, tmp_path: Path) -> None:
     assert len(backups_of(tmp_path / "imagen.sqlite3")) == 1
 
 
-async def test_it_prunes_even_if_the_backup_failed_but_not_once_it_is_cancelled(
+async def test_it_does_no_more_once_it_is_cancelled(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "images"
@@ -169,9 +169,6 @@ async def test_it_prunes_even_if_the_backup_failed_but_not_once_it_is_cancelled(
         backing_up.set()
         await asyncio.Event().wait()
 
-    async def failing(_: object) -> None:
-        raise StoreError("the disk is full")
-
     monkeypatch.setattr(store, "back_up", never)
     tidying = asyncio.create_task(keeper.tidy())
     await backing_up.wait()
@@ -179,10 +176,40 @@ async def test_it_prunes_even_if_the_backup_failed_but_not_once_it_is_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await tidying
     assert len(files(folder)) == 1
-    monkeypatch.setattr(store, "back_up", failing)
-    with pytest.raises(StoreError):
-        await keeper.tidy()
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), KeyError("adapters")])
+async def test_a_chore_that_fails_is_logged_and_the_others_are_done(
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    async def failing(*_: object) -> int:
+        raise error
+
+    done: list[str] = []
+
+    async def back_up(_: object) -> None:
+        done.append("backup")
+
+    monkeypatch.setattr("bot.files.housekeeping.erase_rest", failing)
+    monkeypatch.setattr(store.forms, "drop_old", failing)
+    monkeypatch.setattr(store, "back_up", back_up)
+    folder = tmp_path / "images"
+    await painted(store, folder, 91)
+    keeper = housekeeping(store, folder, days=90, gib=0, history_days=30, outdated=failing)
+    await keeper.tidy()
+    assert done == ["backup"]
     assert files(folder) == set()
+    for what in ("deletions", "old forms", "old jobs"):
+        assert f"housekeeping, {what}: " in caplog.text
+    await painted(store, folder, 91)
+    monkeypatch.setattr(store, "back_up", failing)
+    await keeper.tidy()
+    assert files(folder) == set()
+    assert "housekeeping, backup: " in caplog.text
 
 
 async def test_a_deletion_that_was_cut_short_is_finished(store: Store, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from bot.errors import Refused
 from bot.files.inputs import Inputs
-from bot.privacy import Contents, Exporter
+from bot.privacy import Contents, Exporter, export
+from bot.privacy.export import AGAIN_MS
 from bot.request import InitImage
 from bot.store import Span, Store
 from tests.files.keeping import png
@@ -53,6 +54,22 @@ async def exported(
             found.append({name: opened.read(name) for name in opened.namelist()})
     assert list(folder.iterdir()) == []
     return found
+
+
+async def test_it_remembers_nobody_longer_than_they_have_to_wait(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000_000
+    monkeypatch.setattr(export, "now_ms", lambda: now)
+    exporter = exporter_of(store, tmp_path)
+    await exported(exporter, 40_000)
+    with pytest.raises(Refused):
+        exporter.check_rested(PERSON)
+    now += AGAIN_MS
+    async for _ in exporter.parts("discord:1", Span.everything(), 40_000, str, Contents()):
+        pass
+    assert [*exporter._last] == ["discord:1"]
+    exporter.check_rested(PERSON)
 
 
 async def test_each_part_fits_and_together_they_have_everything(

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from bot.files.images import save_images
 from bot.files.inputs import Inputs
 from bot.privacy import Forgetter
 from bot.request import InitImage
-from bot.store import Job, JobState, NewJob, Span, Store, now_ms
+from bot.store import Erasable, Job, JobState, NewJob, Span, Store, now_ms
 from bot.store.personal.forgetting import TOLD_WITHIN_MS, TRACES, Forgettings
 from tests.files.keeping import png
 from tests.store.factories import new_job, painting, request, running
@@ -214,6 +214,56 @@ async def test_a_file_that_cannot_be_deleted_keeps_nobody_elses(
     while await forgetter.catch_up():
         pass
     assert first.is_set()
+
+
+async def test_a_request_that_fails_keeps_nobody_else_waiting(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = await painted(store, tmp_path, new_job(user_id=WHO))
+    other = await painted(store, tmp_path, new_job(user_id=OTHER))
+    forgetter = forgetter_of(store, tmp_path)
+    first = await forgetter.forget(PERSON, Span.everything(), hand_over=False)
+    second = await forgetter.forget(f"discord:{OTHER}", Span.everything(), hand_over=False)
+    real = Forgettings.erase
+
+    async def failing(forgettings: Forgettings, jobs: Sequence[Erasable], **how: Any) -> None:
+        if jobs[0].job_id == mine.id:
+            raise KeyError("adapters")
+        await real(forgettings, jobs, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Forgettings, "erase", failing)
+        assert not await forgetter.catch_up()
+    assert (second.is_set(), first.is_set()) == (True, False)
+    assert await store.find(other.id) is None
+    [left] = await store.personal.forgettings.waiting()
+    assert f"request {left.id}: what is to be forgotten is still there" in caplog.text
+    while await forgetter.catch_up():
+        pass
+    assert first.is_set()
+    assert await store.find(mine.id) is None
+
+
+async def test_a_request_for_an_image_that_cannot_be_read_is_forgotten(
+    store: Store, tmp_path: Path
+) -> None:
+    inputs = Inputs(tmp_path / "inputs")
+    given = InitImage(await inputs.keep(png(10)), 0.5)
+    asked = request(prompt=SECRET, init_image=given)
+    mine = await painted(store, tmp_path, new_job(request=asked, user_id=WHO))
+    execute(
+        store,
+        "UPDATE jobs SET request = json_set(request, '$.steps_of_tomorrow', 7) WHERE id = ?",
+        mine.id,
+    )
+    assert (await store.job(mine.id)).poison is not None
+    forgetter = forgetter_of(store, tmp_path)
+    done = await forgetter.forget(PERSON, Span.everything(), hand_over=False)
+    while await forgetter.catch_up():
+        pass
+    assert done.is_set()
+    assert traces(tmp_path) == []
+    assert not list((tmp_path / "inputs").iterdir())
 
 
 async def test_an_image_that_is_given_again_meanwhile_stays(

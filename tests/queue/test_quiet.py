@@ -1,8 +1,12 @@
 """Quiet hours: when they are, that nothing starts in them, and that the forecast waits them out."""
 
 import asyncio
+import re
 import sqlite3
+import zoneinfo
+from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,12 +15,14 @@ from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest
 from bot.queue.quiet import QuietHours
+from bot.queue.stillness import QUIET
 from bot.store import ActKind, Store
 from tests.queue.lanes import ORIGINS, entered, lanes, next_of, of, queue_of
 from tests.queue.test_forecast import WARM, lined_up, taught
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Chatham")
 HOUR = 3600.0
+ROOT = Path(__file__).resolve().parents[2]
 TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0))
 MOMENTS = st.integers(0, 4_000_000_000).map(float)
 
@@ -146,6 +152,40 @@ async def test_nothing_starts_in_them_even_after_a_restart(store: Store) -> None
     await queue.still.keep_quiet(None, OWNER)
     assert (await waiting).id == job_id
     assert moved
+
+
+@pytest.mark.parametrize(
+    "kept", ['["22:00", "06:00", "Europe/Atlantis"]', '["22:00"]', "7", "{", '["22:00", "22:00"]']
+)
+async def test_those_that_cannot_be_read_are_told_of_and_keep_nothing_from_starting(
+    store: Store, caplog: pytest.LogCaptureFixture, kept: str
+) -> None:
+    await store.set_setting(QUIET, kept)
+    queue = queue_of(store)
+    await queue.restore(ORIGINS)
+    assert queue.still.quiet is None
+    [told] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert kept in told.getMessage()
+    assert await store.setting(QUIET) == kept  # for a start that can read them
+
+
+@pytest.fixture
+def no_zones_of_the_system() -> Iterator[None]:
+    """As on Windows, which has none."""
+    zoneinfo.reset_tzpath(to=[])
+    ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    ZoneInfo.clear_cache()
+
+
+@pytest.mark.usefixtures("no_zones_of_the_system")
+def test_a_zone_needs_nothing_of_the_system() -> None:
+    assert QuietHours.of("22:00", "06:00", "Europe/Kyiv").clock[2] == "Europe/Kyiv"
+
+
+def test_so_the_zones_are_a_requirement() -> None:
+    assert re.search("^tzdata==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
 
 
 async def test_the_queue_goes_on_when_they_end(

@@ -252,6 +252,39 @@ async def test_what_is_forgotten_leaves_no_byte(
     assert len(await store.history.page(BEA, Query(words="lighthouse"), 200)) == 40
 
 
+def _terms(path: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO history (history) VALUES ('integrity-check')")
+        return connection.execute("SELECT * FROM history_terms").fetchall()
+
+
+@pytest.mark.parametrize("stored", ["{", "null", "[7]", '{"prompt": 1}'])
+async def test_a_request_that_cannot_be_read_leaves_the_index_as_well(
+    store: Store, stored: str
+) -> None:
+    path = store._database.path
+    await painted(store, "quokka that stays")
+    await painted(store, "quokka of bea", user_id=8)
+    before = _terms(path)
+    uses = (AdapterUse("Ink.v2 ü", 1.0),)
+    mine = [
+        await painted(store, f"Quokka at 黒い猫, quokka {n}", negative="ß", adapters=uses)
+        for n in range(2)
+    ]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE jobs SET state = 'delivered'")
+        connection.execute("UPDATE jobs SET request = ? WHERE id = ?", (stored, mine[0]))
+        connection.execute("UPDATE jobs SET request = '' WHERE id = ?", (mine[1],))
+        connection.commit()
+    assert in_the_file(path, "lora=ink.v2%20%c3%bc")  # as nothing else but the index writes it
+    assert await store.deletions.begin(mine[0])
+    await store.history.forget(jobs=mine)
+    assert _terms(path) == before
+    assert not in_the_file(path, "lora=ink.v2%20%c3%bc")
+    assert await found(store, "quokka") == ["quokka that stays"]
+    assert await found(store, "quokka", BEA) == ["quokka of bea"]
+
+
 async def test_an_index_of_another_format_is_made_anew(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

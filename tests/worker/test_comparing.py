@@ -205,6 +205,39 @@ async def test_after_the_engine_was_lost_only_what_is_missing_is_generated(build
     assert None not in sheet.pixels_sha256
 
 
+async def test_what_was_noted_is_there_once_after_a_restart(build: Build) -> None:
+    def lose() -> None:
+        raise EngineLost(Loss.DEVICE, "gone")
+
+    flag = Notice("prompt.unknown_flag_note", {"flag": "--ar"})
+    partial = Notice("adapter.partial", {"adapter": "ink"})
+
+    def partly(request: GenerationRequest, *_: object) -> Painting:
+        return painting(request, partial)
+
+    stopping = stopping_at(4, lose)
+
+    def stopped(request: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        stopping(request, report, check)
+        return partly(request)
+
+    async with build(partly) as whole:
+        once = await whole.ended(await whole.take(asked(warnings=(flag,))))
+    async with build(stopped) as bench:
+        job_id = await bench.take(asked(warnings=(flag,)))
+        async with asyncio.timeout(20):
+            await bench.workers.lost()
+        left = await bench.store.job(job_id)
+    assert left.warnings[0] == flag
+    assert [notice.params["cell"] for notice in left.warnings[1:]] == [0, 1, 2]
+    async with build(partly) as again:
+        await again.queue.line_up([left])
+        twice = await again.ended(job_id)
+    assert once.warnings == twice.warnings
+    assert [warnings_of(twice, n) for n in range(6)] == [(partial,)] * 6
+    assert shown_warnings(twice) == (flag, partial)
+
+
 async def test_a_cell_whose_file_was_damaged_is_generated_again(build: Build) -> None:
     def lose() -> None:
         raise EngineLost(Loss.DEVICE, "gone")

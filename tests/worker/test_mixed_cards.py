@@ -13,13 +13,20 @@ from bot.queue import Lane
 from bot.queue.absences import AWAITED_FOR, TOLD_AFTER
 from bot.request import GenerationRequest
 from bot.store import JobState as S
+from bot.store import NewJob
 from bot.texts.language import Texts
 from bot.texts.lines import status_line
+from tests.store.factories import new_job, painting
 from tests.worker.bench import Gate
 from tests.worker.fakes import CheckStop, Report, eventually
 from tests.worker.fleet import lanes_of
+from tests.worker.test_comparing import SIX
 
 GIB = 2**30
+
+
+def compared() -> NewJob:
+    return new_job(request=SIX, kind="compare")
 
 
 def no_memory(code: str) -> Any:
@@ -134,6 +141,67 @@ class TestMixedCards:
             job = await lanes.ended(await lanes.take())
         assert (job.state, job.attempt, job.lane) == (S.DONE, 2, "large")
         assert [lane.memory for lane in made] == [8 * GIB, 24 * GIB]
+
+    async def test_a_comparison_goes_on_there_with_the_cells_that_need_it(
+        self, tmp_path: Path
+    ) -> None:
+        def work(asked: GenerationRequest, *_: object) -> Painting:
+            if asked.steps == 20:
+                raise JobFailed("memory.out", width=64, height=48)
+            return painting(asked)
+
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [work]) as lanes:
+            lanes.queue.drain(large)
+            job_id = await lanes.take(compared())
+            await eventually(lambda: lanes.queue.places()[job_id].larger_gpu)
+            kept = {image.n: image.sha256 for image in await lanes.store.images(job_id)}
+            lanes.queue.resume(large)
+            job = await lanes.ended(job_id)
+            images = {image.n: image.sha256 for image in await lanes.store.images(job_id)}
+        assert (job.state, job.lane, job.attempt, job.warnings) == (S.DONE, "large", 2, ())
+        assert sorted(kept) == [0, 2, 3, 5]
+        assert {n: images[n] for n in kept} == kept
+        assert [order.request.steps for order in lanes.engines[1].orders] == [20, 20]
+        assert len(images) == len(SIX.each) + 1
+
+    async def test_a_comparison_of_which_no_cell_fits_goes_there_whatever_else_is_wrong(
+        self, tmp_path: Path
+    ) -> None:
+        def work(asked: GenerationRequest, *_: object) -> Painting:
+            code = "memory.out" if asked.steps == 20 else "model.broken"
+            raise JobFailed(code, model="demo", width=64, height=48)
+
+        async with lanes_of(tmp_path, self.lanes(), [work]) as lanes:
+            job = await lanes.ended(await lanes.take(compared()))
+        assert (job.state, job.lane) == (S.DONE, "large")
+
+    async def test_a_comparison_is_shown_as_far_as_the_largest_one_can(
+        self, tmp_path: Path
+    ) -> None:
+        def work(asked: GenerationRequest, *_: object) -> Painting:
+            if asked.steps == 20:
+                raise JobFailed("memory.out", width=64, height=48)
+            return painting(asked)
+
+        async with lanes_of(tmp_path, self.lanes(), [work, work]) as lanes:
+            job = await lanes.ended(await lanes.take(compared()))
+        assert (job.state, job.lane) == (S.DONE, "large")
+        assert [notice.params["reason"] for notice in job.warnings] == ["memory.out"] * 2
+
+    async def test_a_model_of_a_cell_does_not_keep_the_jobs_own_from_the_smaller_one(
+        self, tmp_path: Path
+    ) -> None:
+        def work(asked: GenerationRequest, *_: object) -> Painting:
+            if asked.steps == 20:
+                raise JobFailed("memory.model", model="another")
+            return painting(asked)
+
+        small, large = self.lanes()
+        async with lanes_of(tmp_path, [small, large], [work]) as lanes:
+            assert (await lanes.ended(await lanes.take(compared()))).lane == "large"
+            lanes.queue.drain(large)
+            assert (await lanes.ended(await lanes.take())).lane == "small"
 
     async def test_it_is_known_after_a_restart(self, tmp_path: Path) -> None:
         small, large = self.lanes()

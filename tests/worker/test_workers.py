@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.errors import AnsweredElsewhere, EngineLost, Loss
+from bot import supervision
+from bot.backoff import Backoff
+from bot.errors import AnsweredElsewhere, EngineLost, JobFailed, Loss
 from bot.painting import Painting
 from bot.queue import JobQueue, Lane
 from bot.request import GenerationRequest
@@ -215,3 +217,53 @@ async def test_a_running_job_that_another_copy_has_answered_stops_and_tells_nobo
         await eventually(lambda: not lanes.queue.running)
         assert (await lanes.store.job(asked.id)).state is JobState.CANCELLED
         assert lanes.ended() == 0
+
+
+class TestTasksBeside:
+    async def test_places_are_told_again_after_a_failure(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(supervision, "PAUSES", Backoff(0))
+        held = Held()
+        async with two_lanes(tmp_path, held) as lanes:
+            real, failed = lanes.queue.parts, 0
+
+            def parts() -> Any:
+                nonlocal failed
+                failed += 1
+                if failed == 1:
+                    raise RuntimeError("a bug in the forecast")
+                return real()
+
+            monkeypatch.setattr(lanes.queue, "parts", parts)
+            await entered(lanes.queue, of(1), of(2), of(3))
+            await eventually(lambda: failed > 0)
+            await entered(lanes.queue, of(4))
+            await lanes.watcher.until(lambda: lanes.watcher.places)
+            assert "telling places: failed" in caplog.text
+            assert "a bug in the forecast" in caplog.text
+            held.go_on.set()
+
+    async def test_a_lane_whose_consumer_fails_takes_jobs_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(supervision, "PAUSES", Backoff(0))
+        real, left = JobQueue.leave, 0
+
+        def leave(queue: JobQueue, job_id: str) -> None:
+            nonlocal left
+            left += 1
+            real(queue, job_id)
+            if left == 1:
+                raise RuntimeError("a bug in the queue")
+
+        monkeypatch.setattr(JobQueue, "leave", leave)
+        async with two_lanes(tmp_path, lambda *_: _fails()) as lanes:
+            await entered(lanes.queue, of(1), of(2), of(3))
+            await lanes.watcher.until(lambda: lanes.ended() == 3)
+            await eventually(lambda: lanes.workers.taking_jobs)
+        assert "a bug in the queue" in caplog.text
+
+
+def _fails() -> Painting:
+    raise JobFailed("model.broken", model="demo")

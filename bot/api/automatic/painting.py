@@ -24,6 +24,7 @@ from bot.api.automatic.chosen import Chosen
 from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, stretched
 from bot.api.automatic.translating import Translated, asked_model, translate
+from bot.api.bodies import aside
 from bot.api.original.bodies import picture
 from bot.api.parts import Parts
 from bot.api.waiting import HungUp, while_there
@@ -100,7 +101,7 @@ def routes(parts: Parts) -> APIRouter:
     async def given(translated: Translated) -> dict[str, bytes | str]:
         if translated.picture is None:
             return {}
-        data = decoded("init_images", translated.picture)
+        data = await decoded("init_images", translated.picture)
         if translated.stretched is not None:
             async with resampling:
                 data = await asyncio.to_thread(stretched, data, translated.stretched)
@@ -110,7 +111,7 @@ def routes(parts: Parts) -> APIRouter:
     async def extra_single_image(request: Request, body: Extras) -> dict[str, str]:
         """Enlarge an image by resampling."""
         callers.count(await callers.of(request))
-        data = decoded("image", body.image)
+        data = await decoded("image", body.image)
         async with resampling:
             png = await asyncio.to_thread(enlarged, data, body)
         return {"html_info": "", "image": base64.b64encode(png).decode()}
@@ -119,16 +120,16 @@ def routes(parts: Parts) -> APIRouter:
     async def png_info(request: Request, body: PngInfo) -> AsciiJson:
         """What a PNG says about how it was generated."""
         callers.count(await callers.of(request))
-        data = decoded("image", body.image)
+        data = await decoded("image", body.image)
         try:
             read = await asyncio.to_thread(read_png, data)
         except ValueError:
             raise InvalidRequest("image", "api.automatic.png") from None
         return AsciiJson(describing.png_info(read))
 
-    def decoded(field: str, text: str) -> bytes:
+    async def decoded(field: str, text: str) -> bytes:
         """Raises InvalidRequest."""
-        data = picture(field, text.strip())
+        data = await aside(len(text), lambda: picture(field, text.strip()))
         if isinstance(data, str):
             raise InvalidRequest(field, "api.picture.encoding")
         check_file(field, size=len(data))

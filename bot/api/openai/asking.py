@@ -62,8 +62,20 @@ class Asked:
     notes: tuple[Notice, ...]
 
 
+def image_characters(body: Options) -> int:
+    """How long its images in base64 are together."""
+    texts = [body.reference]
+    if isinstance(body, Edit):
+        texts += [image for image in body.image if isinstance(image, str)]
+        texts += [ref.image_url for ref in body.images]
+    return sum(len(text) for text in texts if text is not None)
+
+
 def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -> Asked:
-    """Raises InvalidRequest or Refused. previews: whether unfinished images can be shown."""
+    """Takes long if images are large. Raises InvalidRequest or Refused.
+
+    previews: whether unfinished images can be shown.
+    """
     notes: list[Notice] = []
     model = _model(body, catalog, nsfw, notes)
     wanted = _wanted(body)

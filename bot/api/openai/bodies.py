@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBytes
 
 from bot.api.original.bodies import Int, Lora, Number
 from bot.request import COUNT_MAX, SEED_MAX
@@ -108,7 +108,7 @@ class Edit(Options):
     In JSON, `image` is text as for `reference`.
     """
 
-    image: list[bytes | str] = Field(default=[], json_schema_extra=_one_or_more)
+    image: list[StrictBytes | str] = Field(default=[], json_schema_extra=_one_or_more)
     images: list[ImageRef] = []
     mask: Any = Field(default=None, description="Refused: there is no inpainting yet.")
     input_fidelity: Literal["low", "high"] | None = Field(

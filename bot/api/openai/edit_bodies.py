@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from bot.api.bodies import strict_json
+from bot.api.bodies import aside, strict_json
 from bot.api.errors import WrongMediaType
 from bot.api.openai.bodies import Edit
 from bot.errors import InvalidRequest
@@ -31,7 +31,8 @@ async def edit_of(request: Request) -> Edit:
     """Raises InvalidRequest, RequestValidationError, or WrongMediaType."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
-        fields = strict_json(await request.body())
+        data = await request.body()
+        fields = await aside(len(data), strict_json, data)
         if isinstance(fields, dict) and isinstance(fields.get("image"), str):
             fields["image"] = [fields["image"]]
     elif kind == FORM:
@@ -74,7 +75,7 @@ async def _fields(form: FormData) -> dict[str, Any]:
     if loras:
         fields["loras"] = _objects(loras)
     elif isinstance(text := fields.get("loras"), str):
-        fields["loras"] = strict_json(text.encode())
+        fields["loras"] = await aside(len(text), lambda: strict_json(text.encode()))
     return {**fields, "image": images}
 
 

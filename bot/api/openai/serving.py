@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from bot.api.bodies import aside
 from bot.api.errors import Answer, answer_to, status_of_failure
 from bot.api.openai.answering import (
     Partials,
@@ -20,7 +21,7 @@ from bot.api.openai.answering import (
     partial_event,
     revised_prompt,
 )
-from bot.api.openai.asking import Asked, understood
+from bot.api.openai.asking import Asked, image_characters, understood
 from bot.api.openai.bodies import Edit, Image, Images, Options
 from bot.api.openai.links import Links
 from bot.api.openai.refusing import FORM, NAMES, error
@@ -64,7 +65,9 @@ class Serving:
         """Raises what `Desk.accept` and `Desk.image` raise."""
         caller, desk = await self._callers.of(request), self._desk
         backend = desk.backend
-        asked = understood(
+        asked = await aside(
+            image_characters(body),
+            understood,
             body,
             backend.catalog.current,
             nsfw=caller.nsfw,

@@ -1,12 +1,11 @@
 """What callers send and get. The examples stand in the OpenAPI document."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from bot.api import large_base64
 from bot.api.original.examples import IMAGE, METADATA
 from bot.errors import InvalidRequest
 from bot.request import COUNT_MAX, EDITED, SEED_MAX, Draft
@@ -130,7 +129,8 @@ class Generate(BaseModel):
         )
 
     def pictures(self) -> dict[str, bytes | str]:
-        """The images that are given, by field. Raises InvalidRequest."""
+        """The images that are given, by field. Takes long if they are large. Raises
+        InvalidRequest."""
         if len(self.edit) > len(EDITED):
             raise InvalidRequest(
                 "edit", "number.range", value=len(self.edit), min=0, max=len(EDITED)
@@ -154,14 +154,17 @@ SHA256_DIGITS: Final = 64
 
 
 def picture(field: str, text: str) -> bytes | str:
-    """An image in base64, maybe as a data URL, or the sha256 of an uploaded one."""
+    """An image in base64, maybe as a data URL, or the sha256 of an uploaded one.
+
+    Takes 0.3 s for 20 MB. Raises InvalidRequest.
+    """
     if len(text) == SHA256_DIGITS:
         return text.lower()
     if text.startswith("data:"):
         _, _, text = text.partition(",")
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        return large_base64.decoded(text)
+    except ValueError:
         raise InvalidRequest(field, "api.picture.encoding") from None
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
-from bot.api.bodies import StrictRoute
+from bot.api.bodies import StrictRoute, aside
 from bot.api.describing import STATUS, eta, metadata, status
 from bot.api.errors import WrongMediaType
 from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
@@ -52,7 +52,8 @@ def routes(parts: Parts) -> APIRouter:
     ) -> dict[str, Any]:
         """Ask for images."""
         caller = await callers.of(request)
-        accepted = await desk.accept(caller, body.draft(), body.pictures(), idempotency_key)
+        pictures = await aside(len(await request.body()), body.pictures)
+        accepted = await desk.accept(caller, body.draft(), pictures, idempotency_key)
         job, place = accepted.job, accepted.place
         return {
             "job_id": job.id,

@@ -4,9 +4,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from bot.errors import AnsweredElsewhere
 from bot.store import Discord, Job
+
+ELSEWHERE_MAX: Final = 256
+"""Jobs that another copy of the bot has answered and that are remembered: each ends at its next
+step."""
 
 
 class Traffic:
@@ -19,7 +24,7 @@ class Traffic:
         self._under_way: dict[int, int] = {}
         self._clear: dict[int, asyncio.Event] = {}
         self._told: dict[str, asyncio.Future[Discord | None]] = {}
-        self._elsewhere: set[str] = set()
+        self._elsewhere: dict[str, None] = {}
 
     @contextmanager
     def to(self, channel_id: int) -> Iterator[None]:
@@ -52,7 +57,9 @@ class Traffic:
             with self.to(Discord.of(job.origin).channel_id or 0):
                 yield told
         except AnsweredElsewhere:
-            self._elsewhere.add(job.id)
+            self._elsewhere[job.id] = None
+            if len(self._elsewhere) > ELSEWHERE_MAX:
+                del self._elsewhere[next(iter(self._elsewhere))]
             raise
         finally:
             del self._told[job.id]

@@ -30,6 +30,8 @@ BETWEEN: Final = "."
 """Stands between two texts, so that no phrase goes across."""
 PIECES_MAX: Final = 12
 """Words and phrases of a search, at most."""
+Columns = tuple[str, str, str]
+"""A row of the index: the words of prompts, those of negative prompts, and tags."""
 
 _ASCII: Final = re.compile("[a-z0-9]+")
 _PIECE: Final = re.compile(r'"([^"]*)"|(\S+)')
@@ -69,8 +71,8 @@ def _split(folded: str) -> Iterator[str]:
         yield word
 
 
-def columns(person: str, kind: str, request: GenerationRequest) -> tuple[str, str, str]:
-    """The row of a job: the words of its prompts, of its negative prompts, and its tags."""
+def columns(person: str, kind: str, request: GenerationRequest) -> Columns:
+    """The row of a job."""
     every = [request, *(each for each in request.each if each is not request)]
     prompts = [each.prompt for one in every for each in one.prompts]
     negatives = [each.negative for one in every for each in one.prompts]

@@ -1,0 +1,122 @@
+"""Jobs that are handed over to the bot beside: what fits, and that nothing is left unanswered."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from bot.cli.beside import BesideBot
+from bot.cli.result import BAD_REQUEST, NotDone
+from bot.files.inputs import BYTES_MAX, Inputs
+from bot.handover import LINE_MAX, PICTURES, Handover
+from bot.request import EDITED, Draft
+from bot.store import NewJob, Store
+from bot.texts.language import Texts
+from bot.worker.following import Following
+from catalog import Catalog, ModelEntry
+from catalog.families.flux2 import FLUX2
+from tests.files.keeping import png
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets")
+
+KLEIN = ModelEntry(key="klein", name="klein", path="a/b", family=FLUX2, variant="distilled")
+DRAFT = asdict(Draft(prompt="a fox"))
+
+
+@pytest.fixture
+def accepted() -> list[NewJob]:
+    return []
+
+
+@pytest.fixture
+async def bot(
+    tmp_path: Path, accepted: list[NewJob], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[BesideBot]:
+    """A command line's connection to a bot that generates nothing."""
+    monkeypatch.chdir(tmp_path)
+
+    async def knowing(*_: object) -> Catalog:
+        return Catalog({"klein": KLEIN}, {}, "klein")
+
+    @asynccontextmanager
+    async def accepting(new: NewJob) -> AsyncIterator[None]:
+        accepted.append(new)
+        yield
+
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        backend: Any = SimpleNamespace(
+            settings=SimpleNamespace(
+                data_dir=Path(), inputs_dir=tmp_path / "inputs", max_adapters=4
+            ),
+            catalog=SimpleNamespace(knowing=knowing),
+            queue=SimpleNamespace(accepting=accepting),
+            inputs=Inputs(tmp_path / "inputs"),
+            store=store,
+        )
+        following = Following(MagicMock())
+        handover = Handover(backend, MagicMock(), following, Texts.read().speaker())
+        async with handover.offered():
+            connected = await BesideBot.connect(Path())
+            assert connected is not None
+            yield connected
+            connected._writer.close()
+
+
+async def test_as_many_images_as_a_request_takes(bot: BesideBot, accepted: list[NewJob]) -> None:
+    files = {name: png(shade, side=64) for shade, name in enumerate(EDITED)}
+    job_id = await bot.hand_over(DRAFT, files)
+    [new] = accepted
+    assert job_id == new.id
+    assert len(new.request.inputs) == len(EDITED)
+
+
+async def test_as_large_as_they_may_be(bot: BesideBot, accepted: list[NewJob]) -> None:
+    files = dict.fromkeys(PICTURES, bytes(BYTES_MAX))
+    with pytest.raises(NotDone, match="image") as caught:  # it is none, and was looked at
+        await bot.hand_over(DRAFT, files)
+    assert caught.value.code == BAD_REQUEST
+    assert accepted == []
+
+
+async def test_what_is_too_large_is_refused(bot: BesideBot, accepted: list[NewJob]) -> None:
+    with pytest.raises(NotDone, match="20 MB"):
+        await bot.hand_over(DRAFT, {"image": png(1), "edit": bytes(BYTES_MAX + 1)})
+    assert accepted == []
+
+
+@pytest.mark.parametrize("over", [0, 1, LINE_MAX, 5 * LINE_MAX + 3])
+async def test_a_text_that_is_too_long_is_refused(bot: BesideBot, over: int) -> None:
+    with pytest.raises(NotDone) as caught:
+        await bot.hand_over(asdict(Draft(prompt="a" * (LINE_MAX + over))), {})
+    assert caught.value.code == BAD_REQUEST
+
+
+async def test_so_is_an_image_that_cannot_be_kept(
+    bot: BesideBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "inputs").write_bytes(b"a file where the folder should be")
+    with pytest.raises(NotDone, match="inputs"):
+        await bot.hand_over(DRAFT, {"edit": png(1)})
+
+
+async def test_whoever_ends_early_is_no_error(
+    bot: BesideBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = await BesideBot.connect(Path())
+    assert other is not None
+    caplog.set_level("INFO")
+    other._writer.write(json.dumps({"version": 2})[:5].encode())
+    other._writer.write_eof()
+    assert await other._reader.read() == b""
+    assert "ended before its job was accepted" in caplog.text
+    assert "Unhandled" not in caplog.text
+    other._writer.close()
+    await asyncio.sleep(0)
