@@ -7,8 +7,8 @@ has a bad moment, is still there.
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 _ABSENT: Final = frozenset(
@@ -119,6 +119,23 @@ def names_in(folder: Path) -> list[str]:
         if is_absent(error):
             return []
         raise
+
+
+def files_below(folder: Path, deeper: Iterable[str] = ()) -> set[str]:
+    """The files in `folder`, in the folders in it, and in `deeper` ones: their names below it, with
+    `/`. Raises OSError if one of these cannot be listed."""
+    files = set()
+    inner = []
+    for name in names_in(folder):
+        if is_folder(folder / name):
+            inner.append(name)
+        elif is_file(folder / name):
+            files.add(name)
+    for path in {*inner, *(PurePosixPath(path).as_posix() for path in deeper)}:
+        if is_folder(folder / path):
+            beside = (f"{path}/{name}" for name in names_in(folder / path))
+            files.update(name for name in beside if is_file(folder / name))
+    return files
 
 
 def reason_of(error: OSError) -> str:

@@ -95,7 +95,9 @@ def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:
                 yield found
         for network, path in model.replaced.items():
             with _unjudged_if_unreadable():
-                yield from filter(None, network_files(network, locate(path, models_dir)))
+                base = model.family.files.weights[network]
+                config, weights = network_files(network, locate(path, models_dir), base)
+                yield from filter(None, (config, *weights))
 
 
 def replacements_of(
@@ -154,11 +156,12 @@ def _unfit_network(
     place = locate(path, models_dir).settled()
     judge = _unfit_vae if network == VAE else _unfit_encoder
     with _unjudged_if_unreadable():
-        config, weights = network_files(network, place)
-        facts = headers.checkpoint(weights) if weights else None
+        config, weights = network_files(network, place, model.family.files.weights[network])
+        # Of shards, none tells alone what they are.
+        facts = headers.checkpoint(weights[0]) if len(weights) == 1 else None
         if refusal := judge(model, facts, config, headers):
             return Unfit(
-                file=weights.name if weights and not config else _name(place, path),
+                file=weights[0].name if facts and not config else _name(place, path),
                 refusal=refusal,
                 vae_for=model.family if network == VAE else None,
                 encoder_for=model.family if network != VAE else None,

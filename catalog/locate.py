@@ -1,14 +1,24 @@
 """Where the weights of an entry are: on this machine, in the download cache, or on the hub."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
-from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reason_of, status_of
+from catalog.disk import (
+    files_below,
+    is_absent,
+    is_file,
+    is_folder,
+    may_pass,
+    names_in,
+    reason_of,
+    status_of,
+)
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
+from catalog.selecting import Incomplete, at_the_top, of_one_kind, replacing_files
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import INDEXES, NETWORK, configurations, folder_facts
@@ -23,8 +33,6 @@ Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "un
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MAX_REF_BYTES = 256
-_SHARD: Final = re.compile(r"(.+)-(\d{1,6})-of-(\d{1,6})(.*)\.safetensors", re.IGNORECASE)
-"""Name of one of several files with the weights of a network: its number, and of how many."""
 _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 """What the weight files of everything but models end in."""
 
@@ -175,7 +183,11 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     others = []
     if isinstance(entry, ModelEntry):
         single = weights.kind == "file" or entry.weight_name is not None
-        others = [_locate_network(*each, models_dir) for each in entry.replaced.items()]
+        bases = entry.family.files.weights
+        others = [
+            _locate_network(network, path, bases[network], models_dir)
+            for network, path in entry.replaced.items()
+        ]
         others += [locate(path, models_dir) for path in (entry.completing if single else ())]
     for kind in ("unreadable", "missing", "download"):
         for found in (weights, *others):
@@ -184,45 +196,39 @@ def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: 
     return weights
 
 
-def _locate_network(network: str, path: str, models_dir: Path) -> Location:
+def _locate_network(network: str, path: str, base: str, models_dir: Path) -> Location:
     """What the `path` of a network that replaces a model's own refers to: a repository of which
-    only other files are here has yet to be downloaded. Never raises."""
+    only other files are here has yet to be downloaded. Never raises.
+
+    base: see `network_weights`.
+    """
     place = locate(path, models_dir)
     if place.kind not in {"folder", "cached"}:
         return place
     try:
-        config, weights = network_files(network, place)
-        here = weights is not None or (config is not None and _whole(names_in(config.parent)))
+        _, weights = network_files(network, place, base)
     except OSError as error:
         return Location("unreadable", error=error)
-    return place if here or place.kind == "folder" else Location("download")
+    return place if weights or place.kind == "folder" else Location("download")
 
 
-def _whole(names: Iterable[str]) -> bool:
-    """Whether a file with all weights of a network, or every shard of one, is among `names`."""
-    shards: dict[tuple[str, str, int], set[int]] = {}
-    for name in names:
-        if match := _SHARD.fullmatch(name):
-            before, number, count, after = match.groups()
-            shards.setdefault((before, after, int(count)), set()).add(int(number))
-        elif name.lower().endswith(MODEL_SUFFIXES):
-            return True
-    return any(len(numbers) >= count for (_, _, count), numbers in shards.items())
+def network_files(network: str, place: Location, base: str) -> tuple[Path | None, tuple[Path, ...]]:
+    """The configuration and the weights of a network that replaces a model's own, each as far as it
+    is here: the weights are all that is read of them, or none where something is missing.
 
-
-def network_files(network: str, place: Location) -> tuple[Path | None, Path | None]:
-    """The configuration and the one weight file of a network that replaces a model's own, each as
-    far as it is here; no weight file where they are in shards.
-
-    Raises OSError.
+    base: see `network_weights`. Raises OSError.
     """
     if place.kind == "file" or place.path is None:
-        return None, place.path
-    configs = (place.path / name for name in configurations(network))
-    config = next((file for file in configs if is_file(file)), None)
-    folder = Location("folder", config.parent if config else place.path)
-    weights = weight_file(folder, None, MODEL_SUFFIXES)
-    return config, None if weights and _SHARD.fullmatch(weights.name) else weights
+        return None, (place.path,) if place.path else ()
+    names = files_below(place.path)
+    try:
+        chosen = replacing_files(names, network, base, half=True)
+    except Incomplete:
+        chosen = ()
+    known = (name for name in configurations(network) if name in (chosen or names))
+    config = next(known, None)
+    weights = tuple(place.path / n for n in chosen if n.lower().endswith(MODEL_SUFFIXES))
+    return (place.path / config if config else None), weights
 
 
 def weight_file(
@@ -245,13 +251,6 @@ def weight_file(
             raise
         return None
     return found.path / files[0] if len(files) == 1 else None
-
-
-def of_one_kind(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
-    """Those of `names`, sorted, that end in the first of `suffixes` in which any does."""
-    known = sorted(names)
-    ending = ([name for name in known if name.lower().endswith(suffix)] for suffix in suffixes)
-    return next(filter(None, ending), [])
 
 
 def second_file(found: Path, second: str) -> Path:
@@ -299,10 +298,11 @@ def _problems_of(
             if not is_absent(error):
                 raise
     for network, path in entry.replaced.items():
-        name, place = f"{network}_path", _locate_network(network, path, models_dir)
+        name, base = f"{network}_path", entry.family.files.weights[network]
+        place = _locate_network(network, path, base, models_dir)
         problems += _problems_of_path(name, path, models_dir, place, None)
         if place.kind == "folder" and place.path:
-            problems += _problems_of_network(name, network, place)
+            problems += _problems_of_network(name, network, place.path, base)
     if entry.config:
         config = locate(entry.config, models_dir)
         if config.error:
@@ -360,19 +360,21 @@ def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> 
     return [f"{field} {str(folder)!r} contains no {needed}: it is not in diffusers layout"]
 
 
-def _problems_of_network(field: str, network: str, place: Location) -> list[str]:
-    """place: the folder that the field names."""
-    config, weights = network_files(network, place)
-    if weights:
-        return _problems_of_file(field, weights)
-    if config or not place.path:
-        return []
-    folder = str(place.path)
-    files = of_one_kind(names_in(place.path), MODEL_SUFFIXES)
+def _problems_of_network(field: str, network: str, folder: Path, base: str) -> list[str]:
+    """folder: that the field names."""
+    names, named = files_below(folder), f"{field} {str(folder)!r}"
+    try:
+        chosen = replacing_files(names, network, base, half=True)
+    except Incomplete as error:
+        return [f"{named} is incomplete: it lacks {error}"]
+    if chosen:
+        weights = (folder / name for name in chosen if name.lower().endswith(MODEL_SUFFIXES))
+        return [problem for file in weights for problem in _problems_of_file(field, file)]
+    files = at_the_top(names, MODEL_SUFFIXES)
     if len(files) > 1:
-        return [f"{field} must name one of the files in {folder!r}: {', '.join(files[:5])}"]
-    kinds = " or ".join(MODEL_SUFFIXES)
-    return [f"{field} {folder!r} contains no {NETWORK} and no whole {kinds} file"]
+        return [f"{field} must name one of the files in {str(folder)!r}: {', '.join(files[:5])}"]
+    lacks = "no" if NETWORK in names else f"no {NETWORK} and no"
+    return [f"{named} contains {lacks} whole {' or '.join(MODEL_SUFFIXES)} file"]
 
 
 def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:

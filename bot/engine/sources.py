@@ -9,7 +9,6 @@ from typing import Final
 from bot.engine.families import family_of
 from bot.engine.hub import Hub
 from bot.engine.selecting import (
-    Names,
     Select,
     Unfit,
     adapter_files,
@@ -22,7 +21,7 @@ from bot.engine.selecting import (
     single_file,
 )
 from bot.engine.subject import Subject, public
-from catalog.disk import is_file, is_folder, may_pass, names_in
+from catalog.disk import files_below, is_file, may_pass
 from catalog.locate import is_hub_id, locate, second_file
 from catalog.schema import (
     AdapterEntry,
@@ -32,6 +31,7 @@ from catalog.schema import (
     ReferenceEntry,
     UpscalerEntry,
 )
+from catalog.selecting import Names
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ class Sources:
         if place.kind == "file" or not place.path:
             return place.path
         try:
-            names = single_file(_names_below(place.path), entry.weight_name)
+            names = single_file(files_below(place.path), entry.weight_name)
         except Unfit:
             return None
         except OSError as error:
@@ -275,7 +275,7 @@ class Sources:
             if place.path:
                 # A snapshot from the hub may be incomplete; the rest is then downloaded.
                 try:
-                    return _source(place.path, select(_names_below(place.path, folders)))
+                    return _source(place.path, select(files_below(place.path, folders)))
                 except Unfit:
                     if place.kind == "folder":
                         raise
@@ -288,22 +288,6 @@ class Sources:
             if may_pass(error):
                 raise
             raise subject.unread(Path(path), error) from error
-
-
-def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
-    """The files in `folder`, in the folders in it, and in `deeper` ones. Raises OSError."""
-    files = set()
-    inner = []
-    for name in names_in(folder):
-        if is_folder(folder / name):
-            inner.append(name)
-        elif is_file(folder / name):
-            files.add(name)
-    for path in {*inner, *(PurePosixPath(path).as_posix() for path in deeper)}:
-        if is_folder(folder / path):
-            beside = (f"{path}/{name}" for name in names_in(folder / path))
-            files.update(name for name in beside if is_file(folder / name))
-    return files
 
 
 def _source(folder: Path, names: tuple[str, ...]) -> Source:

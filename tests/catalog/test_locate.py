@@ -213,6 +213,7 @@ class TestProblems:
         home.put(home.models_dir / "own" / "model_index.json", b"{}")
         home.put(home.models_dir / "modular" / "modular_model_index.json", b"{}")
         home.put(home.models_dir / "vae" / "config.json", b"{}")
+        home.weights("vae/diffusion_pytorch_model.safetensors")
         for entry in (
             model("builtin:flat"),
             model("builtin:ink.safetensors", vae_path="builtin:flat", config="builtin:flat"),
@@ -242,6 +243,8 @@ class TestProblems:
             (model("org/m", vae_path="gone.safetensors"), "vae_path"),
             (model("org/m", vae_path="none"), "contains no config.json and no whole"),
             (model("org/m", vae_path="two"), "vae_path must name one of the files in"),
+            (model("org/m", vae_path="bare"), "contains no whole .safetensors or .gguf file"),
+            (model("org/m", vae_path="shard"), "lacks vae/model-00001-of-00002.safetensors"),
             (model("org/m", config="gone/a/b"), "config must be a hub id or an existing folder"),
             (model("org/m", config="loras"), "contains no model_index.json"),
             (adapter("loras", weight_name="b.safetensors"), "contains no 'b.safetensors'"),
@@ -258,6 +261,9 @@ class TestProblems:
         home.weights("two/a.safetensors")
         home.weights("two/b.safetensors")
         home.put(home.models_dir / "none" / "readme", b"")
+        home.put(home.models_dir / "bare" / "config.json", b"{}")
+        home.put(home.models_dir / "shard/vae/config.json", b"{}")
+        home.weights("shard/vae/model-00002-of-00002.safetensors")
         home.put(home.models_dir / "text.txt", b"x")
         home.put(home.models_dir / "checkpoints" / "cut.safetensors", weights_bytes()[:-1])
         (home.models_dir / "link").symlink_to(tmp_path)

@@ -56,4 +56,5 @@ def test_files_in_folders_are_named_those_of_the_network_first() -> None:
 def test_what_has_no_weights_says_so() -> None:
     assert refused("config.json", "model.bin") == (("model.no_safetensors",), {})
     pipeline = ("text_encoder/config.json", "transformer/model.safetensors")
-    assert refused(*pipeline) == (("model.incomplete",), {"part": "text_encoder"})
+    codes, params = refused(*pipeline)
+    assert (codes[0], params) == ("model.incomplete", {"part": "text_encoder"})
