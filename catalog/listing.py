@@ -17,6 +17,11 @@ Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry
 
 _FOLDERS: Final = {"models": CHECKPOINTS, "loras": LORAS, "embeddings": EMBEDDINGS}
 
+_OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels", "scheduler")
+_OF_VARIANT: Final = ("steps", "guidance", "fast")
+"""Fields of a model's entry whose defaults are those of its family or variant: null where nothing
+says which that is."""
+
 
 def rows(what: Listed, catalog: Catalog, models_dir: Path) -> list[dict[str, Any]]:
     """One for each entry, broken ones too."""
@@ -64,13 +69,21 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
     }
     if isinstance(entry, ModelEntry):
         family = sure_family(entry, catalog, location)
+        told = family and entry.told_variant
         said = {
             "family": family and family.key,
             "family_name": family and family.name,
             "family_licence": family and family.licence,
         }
         able = as_json(abilities(entry, catalog) if family else None)
-        return {**row, **said, **able, "default": entry.key == catalog.default}
+        unknown = (*(() if family else _OF_FAMILY), *(() if told else _OF_VARIANT))
+        return {
+            **row,
+            **dict.fromkeys(unknown),
+            **said,
+            **able,
+            "default": entry.key == catalog.default,
+        }
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
     return {**row, **_facts(catalog.facts(entry.key))}
