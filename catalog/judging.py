@@ -9,7 +9,8 @@ from catalog.disk import is_file, is_scarce
 from catalog.families import VAE, Family, of_architecture, of_repository
 from catalog.families.stated import NOTHING
 from catalog.headers import HeaderCache
-from catalog.locate import Location, locate, network_files, weight_file
+from catalog.locate import Location, locate, weight_file
+from catalog.presence import network_files
 from catalog.schema import ModelEntry
 from catalog.schema.model import names_of
 from catalog.unfit import Unfit, undecided

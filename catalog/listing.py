@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 from catalog.abilities import abilities, as_json, sure_family
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
-from catalog.locate import locate_entry, problems_of
+from catalog.presence import locate_entry
+from catalog.problems import problems_of
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.snapshot import Catalog, Problem
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts

@@ -12,11 +12,11 @@ from catalog import (
     LiveCatalog,
     ModelEntry,
     locate,
+    locate_entry,
     problems_of,
     read_catalog,
 )
 from catalog.disk import is_file, is_folder, may_pass, names_in, status_of
-from catalog.locate import locate_entry
 from catalog.snapshot import CatalogUnreadable
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.faulty_disk import failing

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from catalog import LiveCatalog
+from catalog import LiveCatalog, locate_entry
 from catalog.listing import rows
-from catalog.locate import locate_entry
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.gguf_files import gguf
 
