@@ -5,19 +5,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.disk import is_file, is_scarce
+from catalog.disk import is_scarce
 from catalog.families import VAE, Family, of_architecture, of_repository
 from catalog.families.stated import NOTHING
 from catalog.headers import HeaderCache
-from catalog.locate import Location, locate, weight_file
+from catalog.locate import Location, checkpoint_file, locate
 from catalog.presence import network_files
 from catalog.schema import ModelEntry
 from catalog.schema.model import names_of
 from catalog.unfit import Unfit, undecided
 from catalog.unread import NotReadYet
 from catalog.weight_files import CheckpointFacts, HeaderError, Refusal, encoders
-from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, FolderFacts, NetworkFacts
+from catalog.weight_files.pipeline import FolderFacts, NetworkFacts
 from catalog.weight_files.refusal import unreadable_weights
 
 
@@ -75,16 +74,17 @@ def _told(
     return Told(family, facts.prediction, variant.name if variant else None)
 
 
-def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
-    """The one file of a model at `place`; None if it is in diffusers' layout, or not here.
-
-    Raises OSError.
-    """
-    if place.kind == "file" or place.path is None:
-        return place.path
-    if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
-        return None
-    return weight_file(place, weight_name, MODEL_SUFFIXES)
+def lacking(
+    models: Iterable[ModelEntry], models_dir: Path, headers: HeaderCache
+) -> dict[str, tuple[str, ...]]:
+    """See `Catalog.lacking`. headers: updated. Raises OSError if they may tell later."""
+    found = {}
+    for model in models:
+        place = locate(model.path, models_dir, model.weight_name, model.revision).settled()
+        with _unjudged_if_unreadable():
+            if file := checkpoint_file(place, model.weight_name):
+                found[model.key] = headers.checkpoint(file).lacking
+    return {key: networks for key, networks in found.items() if networks}
 
 
 def files_of(models: Iterable[ModelEntry], models_dir: Path) -> Iterator[Path]:

@@ -53,8 +53,8 @@ def _is_of(what: str, problem: Problem, models_dir: Path) -> bool:
 
 
 def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
-    location = locate_entry(entry, models_dir)
-    problems = list(problems_of(entry, models_dir))
+    location = locate_entry(entry, models_dir, catalog.lacking)
+    problems = list(problems_of(entry, models_dir, catalog.lacking))
     if isinstance(entry, AdapterEntry) and (why := catalog.misfit(entry.key)):
         problems.append(str(why))
     if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, status_of
 from catalog.selecting import of_one_kind
 from catalog.weight_files.gguf import MODEL_SUFFIXES
+from catalog.weight_files.pipeline import INDEXES
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -181,6 +182,18 @@ def weight_file(
             raise
         return None
     return found.path / files[0] if len(files) == 1 else None
+
+
+def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
+    """The one file of a model at `place`; None if it is in diffusers' layout, or not here.
+
+    Raises OSError.
+    """
+    if place.kind == "file" or place.path is None:
+        return place.path
+    if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
+        return None
+    return weight_file(place, weight_name, MODEL_SUFFIXES)
 
 
 def second_file(found: Path, second: str) -> Path:

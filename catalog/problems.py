@@ -1,72 +1,122 @@
 """Why the files of an entry cannot be used, for the owner."""
 
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from catalog.disk import files_below, is_absent, is_file, is_folder, names_in, reason_of, status_of
+from catalog.families.files import INDEX
 from catalog.locate import BUILTIN, Location, builtins, locate, second_file
-from catalog.presence import locate_network
+from catalog.presence import Lacking, Needed, needed
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
-from catalog.selecting import Incomplete, at_the_top, of_one_kind, replacing_files
+from catalog.selecting import Incomplete, Names, at_the_top, of_one_kind, pipeline_files
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, NETWORK, folder_facts
+from catalog.weight_files.pipeline import INDEXES, NETWORK, FolderFacts, folder_facts
 
 _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 """What the files of LoRAs and embeddings end in."""
 
 
 def problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path, lacking: Lacking
 ) -> tuple[str, ...]:
     """Why `entry` cannot be used, one phrase per problem; empty if nothing is wrong.
 
     Lists folders and reads the header of a local weight file; never raises.
     """
     try:
-        return _problems_of(entry, models_dir)
+        if isinstance(entry, ModelEntry):
+            return tuple(_problems_of_model(entry, models_dir, lacking))
+        return tuple(_problems_of_other(entry, models_dir))
     except OSError as error:
         return (f"path {entry.path!r} cannot be read: {reason_of(error)}",)
 
 
-def _problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
-) -> tuple[str, ...]:
+def _problems_of_other(entry: AdapterEntry | EmbeddingEntry, models_dir: Path) -> list[str]:
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     adapter = isinstance(entry, AdapterEntry)
     problems = _problems_of_path(
         "path", entry.path, models_dir, found, entry.weight_name, adapter=adapter
     )
-    if not isinstance(entry, ModelEntry):
-        if found.kind == "folder" and found.path and entry.weight_name is None:
-            problems += _problems_of_choice(found.path)
-        if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
-            beside = second_file(found.path, entry.second)
-            if found.kind != "cached" or status_of(beside):
-                problems += _problems_of_file("second", beside)
-        return tuple(problems)
     if found.kind == "folder" and found.path and entry.weight_name is None:
-        problems += _problems_of_layout("path", found.path, *INDEXES)
+        problems += _problems_of_choice(found.path)
+    if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
+        beside = second_file(found.path, entry.second)
+        if found.kind != "cached" or status_of(beside):
+            problems += _problems_of_file("second", beside)
+    return problems
+
+
+def _problems_of_model(entry: ModelEntry, models_dir: Path, lacking: Lacking) -> Iterator[str]:
+    for each in needed(entry, models_dir, lacking):
         try:
-            folder_facts(found.path)
+            yield from _problems_of_place(entry, each, models_dir)
         except OSError as error:
-            if not is_absent(error):
-                raise
-    for network, path in entry.replaced.items():
-        name, base = f"{network}_path", entry.family.files.weights[network]
-        place = locate_network(network, path, base, models_dir)
-        problems += _problems_of_path(name, path, models_dir, place, None)
-        if place.kind == "folder" and place.path:
-            problems += _problems_of_network(name, network, place.path, base)
-    if entry.config:
-        config = locate(entry.config, models_dir)
-        if config.error:
-            problems.append(f"config {entry.config!r} cannot be read: {reason_of(config.error)}")
-        elif config.kind in {"missing", "file"}:
-            problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
-        elif config.kind == "folder" and config.path:
-            problems += _problems_of_layout("config", config.path, *INDEXES)
-    return tuple(problems)
+            yield f"{each.field} {each.path!r} cannot be read: {reason_of(error)}"
+        except Incomplete as error:
+            yield f"{each.field} {str(each.place.path)!r} is incomplete: it lacks {error}"
+
+
+def _problems_of_place(entry: ModelEntry, each: Needed, models_dir: Path) -> list[str]:
+    """Raises Incomplete, and OSError."""
+    place, own = each.whole(), each.field == "path"
+    if each.field == "config" and place.kind in {"missing", "file"}:
+        return [f"config must be a hub id or an existing folder, got {each.path!r}"]
+    name = entry.weight_name if own else None
+    problems = _problems_of_path(each.field, each.path, models_dir, place, name)
+    if place.kind != "folder" or place.path is None or each.files is None:
+        return problems
+    names = files_below(place.path)
+    if own:
+        return _problems_of_folder(entry, place.path, names)
+    if each.field == "config":
+        if not any(index in names for index in INDEXES):
+            return [_not_in_layout("config", place.path)]
+        each.files(names)
+        return []
+    return _problems_of_network(each.field, place.path, names, each.files(names))
+
+
+def _problems_of_folder(entry: ModelEntry, folder: Path, names: Names) -> list[str]:
+    """names: of the files in the folder of a model. Raises Incomplete, and OSError."""
+    if not any(index in names for index in INDEXES):
+        files = at_the_top(names, MODEL_SUFFIXES)
+        if len(files) == 1:
+            return _problems_of_file("path", folder / files[0])
+        return [_several("weight_name", folder, files) if files else _not_in_layout("path", folder)]
+    try:
+        said = folder_facts(folder)
+    except OSError as error:
+        if not is_absent(error):
+            raise
+        said = FolderFacts()  # what is missing is said here
+    # A model of another family would lack what that has not got.
+    if said.model in entry.family.architectures or said == FolderFacts():
+        pipeline_files(names, entry.family.files, half=True, replaced=entry.replaced)
+    return []
+
+
+def _problems_of_network(
+    field: str, folder: Path, names: Names, chosen: Collection[str]
+) -> list[str]:
+    """names: of the files in the folder of a network that replaces one of the model's own.
+    chosen: those of them that are read."""
+    if weights := [name for name in chosen if name.lower().endswith(MODEL_SUFFIXES)]:
+        return [problem for name in weights for problem in _problems_of_file(field, folder / name)]
+    if len(files := at_the_top(names, MODEL_SUFFIXES)) > 1:
+        return [_several(field, folder, files)]
+    lacks = "no" if NETWORK in names else f"no {NETWORK} and no"
+    kinds = " or ".join(MODEL_SUFFIXES)
+    return [f"{field} {str(folder)!r} contains {lacks} whole {kinds} file"]
+
+
+def _not_in_layout(field: str, folder: Path) -> str:
+    return f"{field} {str(folder)!r} contains no {INDEX}: it is not in diffusers layout"
+
+
+def _several(field: str, folder: Path, files: Sequence[str]) -> str:
+    return f"{field} must name one of the files in {str(folder)!r}: {', '.join(files[:5])}"
 
 
 def _problems_of_path(
@@ -106,30 +156,6 @@ def _problems_of_choice(folder: Path) -> list[str]:
     if len(files) > 1:
         return [f"weight_name must name a file in {str(folder)!r}: {', '.join(files[:5])}"]
     return _problems_of_file("path", folder / files[0], adapter=True)
-
-
-def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> list[str]:
-    """others: files that may be there instead of `needed`."""
-    if any(is_file(folder / name) for name in (needed, *others)):
-        return []
-    return [f"{field} {str(folder)!r} contains no {needed}: it is not in diffusers layout"]
-
-
-def _problems_of_network(field: str, network: str, folder: Path, base: str) -> list[str]:
-    """folder: that the field names."""
-    names, named = files_below(folder), f"{field} {str(folder)!r}"
-    try:
-        chosen = replacing_files(names, network, base, half=True)
-    except Incomplete as error:
-        return [f"{named} is incomplete: it lacks {error}"]
-    if chosen:
-        weights = (folder / name for name in chosen if name.lower().endswith(MODEL_SUFFIXES))
-        return [problem for file in weights for problem in _problems_of_file(field, file)]
-    files = at_the_top(names, MODEL_SUFFIXES)
-    if len(files) > 1:
-        return [f"{field} must name one of the files in {str(folder)!r}: {', '.join(files[:5])}"]
-    lacks = "no" if NETWORK in names else f"no {NETWORK} and no"
-    return [f"{named} contains {lacks} whole {' or '.join(MODEL_SUFFIXES)} file"]
 
 
 def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:

@@ -14,7 +14,7 @@ from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
 from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
-from catalog.judging import files_of, replacements_of, unfit_models
+from catalog.judging import files_of, lacking, replacements_of, unfit_models
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.model_tables import read_models
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
@@ -192,6 +192,7 @@ def _read_catalog(
         embeddings=offered_embeddings,
         upscalers=found_upscalers.upscalers,
         unfit_models=MappingProxyType(unfit),
+        lacking=MappingProxyType(lacking(every_model.values(), models_dir, headers)),
         unread=tuple(unread),
         files=len(read),
         wildcards=wildcards,

@@ -50,6 +50,8 @@ def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
 
     Raises Incomplete.
     """
+    if files.index not in names:
+        raise Incomplete(files.index, files.index)
     chosen = [files.index]
     for part in files.folders:
         own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from catalog.families import of_architecture
 from catalog.families.recognition import Shapes
 from catalog.families.stated import NOTHING, Stated
 from catalog.weight_files import encoders, evidence, quantisation
@@ -19,7 +20,7 @@ from catalog.weight_files.encoders import TextEncoder
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
-from catalog.weight_files.parts import OF_ENCODERS, model_kind
+from catalog.weight_files.parts import OF_ENCODERS, lacking_networks, model_kind
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import READ, Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.stated import in_metadata
@@ -46,6 +47,8 @@ class CheckpointFacts:
     quantised: why its weights cannot be read, whatever it is; None if they can.
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
     encoder: the Qwen3 that is in it; None if there is none.
+    lacking: the networks that it has not got, and that come with the configuration that completes
+        it; see `Family.lent`.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
     stated: about its variant, where a checkpoint may be of several.
@@ -59,6 +62,7 @@ class CheckpointFacts:
     quantised: str | None = None
     vae: str = ""
     encoder: TextEncoder | None = None
+    lacking: tuple[str, ...] = ()
     prediction: str | None = None
     unclear: Refusal | None = None
     stated: Stated = NOTHING
@@ -103,6 +107,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
             title=title,
         )
     model, what, config = found
+    family = of_architecture(model)
     refusal = unreadable_weights(what, quantised) if quantised else None
     if not _encoders_fit(model, shapes):
         refusal = Refusal(f"{what} with incomplete or unknown text encoders")
@@ -120,6 +125,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         quantised=quantised,
         vae=autoencoder(shapes),
         encoder=encoders.text_encoder(shapes, header.metadata),
+        lacking=lacking_networks(family, shapes) if family else (),
         prediction=prediction,
         unclear=unclear,
         stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),

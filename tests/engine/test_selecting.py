@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.engine.selecting import Unfit, replacing_files
+from bot.engine.selecting import Unfit, config_files, replacing_files
+from catalog.families import FAMILIES
 
 ENCODER = ("text_encoder", "model")
 QUANTS = ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B-Q8_0.gguf")
@@ -58,3 +59,13 @@ def test_what_has_no_weights_says_so() -> None:
     pipeline = ("text_encoder/config.json", "transformer/model.safetensors")
     codes, params = refused(*pipeline)
     assert (codes[0], params) == ("model.incomplete", {"part": "text_encoder"})
+
+
+def test_a_configuration_without_its_index_is_incomplete() -> None:
+    files = FAMILIES["sd15"].files
+    parts = [f"{part}/config.json" for part in ("text_encoder", "unet", "vae")]
+    parts += ["scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"]
+    assert set(config_files([*parts, files.index], files)) == {*parts, files.index}
+    with pytest.raises(Unfit) as refusal:
+        config_files(parts, files)
+    assert refusal.value.params == {"part": "model_index.json"}
