@@ -4,10 +4,10 @@ What is in the cache of the hub may be there for something else: the configurati
 completes single files, or one of its networks.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from catalog.disk import files_below
 from catalog.locate import Location, checkpoint_file, locate
@@ -22,35 +22,46 @@ from catalog.selecting import (
     replacing_files,
 )
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import configurations
 
 Lacking: TypeAlias = Mapping[str, Collection[str]]
 """See `Catalog.lacking`."""
+
+
+class Choose(Protocol):
+    """The files that are read of a folder or repository with files of these `names`; empty where it
+    takes a single one and there is none, or several.
+
+    half: see `network_weights`; whether there are any does not depend on it. Raises Incomplete.
+    """
+
+    def __call__(self, names: Names, *, half: bool = True) -> Collection[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
     """One of the places that a model is loaded from.
 
-    field: of its entry, which names the place or could name another. files: those of a folder's or
-    repository's that are read; empty where it takes a single one and there is none, or several.
-    Raises Incomplete. None where `place` says that they are there.
+    field: of its entry, which names the place or could name another. networks: of which the weights
+    are read there. instead: whether they are in place of the model's own. choose: None where
+    `place` says that its one file is there.
     """
 
     field: str
     path: str
     place: Location
-    files: Callable[[Names], Collection[str]] | None = None
+    networks: tuple[str, ...] = ()
+    instead: bool = False
+    choose: Choose | None = None
 
     def whole(self) -> Location:
         """The place; a repository of which only other files are here has yet to be downloaded.
 
         Raises OSError.
         """
-        if self.files is None or self.place.path is None or self.place.kind == "file":
+        if self.choose is None or self.place.path is None or self.place.kind == "file":
             return self.place
         try:
-            here = bool(self.files(files_below(self.place.path)))
+            here = bool(self.choose(files_below(self.place.path)))
         except Incomplete:
             here = False
         return self.place if here or self.place.kind == "folder" else Location("download")
@@ -58,39 +69,52 @@ class Needed:
 
 def needed(entry: ModelEntry, models_dir: Path, lacking: Lacking) -> Iterator[Needed]:
     """Every place that a model is loaded from, its own first. Raises OSError."""
+    place = locate(entry.path, models_dir, entry.weight_name, entry.revision)
+    yield from places_of_weights(entry, place, models_dir, lacking)
+    if place.path is None or checkpoint_file(place, entry.weight_name):
+
+        def config(names: Names, *, half: bool = True) -> Collection[str]:
+            return config_files(names, entry.family.files)
+
+        completing = locate(entry.completed_by, models_dir)
+        yield Needed("config", entry.completed_by, completing, choose=config)
+
+
+def places_of_weights(
+    entry: ModelEntry, own: Location, models_dir: Path, lacking: Lacking
+) -> Iterator[Needed]:
+    """Those with weights: of the model's `own` files, in place of some of them, and lent to it."""
     files = entry.family.files
 
-    def own(names: Names) -> Collection[str]:
+    def all_own(names: Names, *, half: bool = True) -> Collection[str]:
         if files.index in names:
-            return pipeline_files(names, files, half=True, replaced=entry.replaced)
-        return at_the_top(names, MODEL_SUFFIXES)
+            return pipeline_files(names, files, half=half, replaced=entry.replaced)
+        alone = at_the_top(names, MODEL_SUFFIXES)
+        return alone if len(alone) == 1 else ()
 
-    place = locate(entry.path, models_dir, entry.weight_name, entry.revision)
-    yield Needed("path", entry.path, place, None if entry.weight_name else own)
+    networks = tuple(network for network in files.weights if network not in entry.replaced)
+    choose = None if entry.weight_name else all_own
+    yield Needed("path", entry.path, own, networks, choose=choose)
     for network, path in entry.replaced.items():
 
-        def replacing(names: Names, network: str = network) -> Collection[str]:
-            return replacing_files(names, network, files.weights[network], half=True)
+        def replacing(
+            names: Names, *, half: bool = True, network: str = network
+        ) -> Collection[str]:
+            return replacing_files(names, network, files.weights[network], half=half)
 
-        yield Needed(f"{network}_path", path, locate(path, models_dir), replacing)
-    if place.path and checkpoint_file(place, entry.weight_name) is None:
-        return  # nothing has to complete it
-    lent = [name for name in lacking.get(entry.key, ()) if name not in entry.replaced]
+        place = locate(path, models_dir)
+        yield Needed(f"{network}_path", path, place, (network,), instead=True, choose=replacing)
+    if lent := tuple(each for each in lacking.get(entry.key, ()) if each in networks):
 
-    def weights(names: Names) -> list[str]:
-        return [
-            name
-            for network in lent
-            for name in network_weights(names, f"{network}/", files.weights[network], half=True)
-        ]
+        def lending(names: Names, *, half: bool = True) -> list[str]:
+            return [
+                name
+                for network in lent
+                for name in network_weights(names, f"{network}/", files.weights[network], half=half)
+            ]
 
-    def config(names: Names) -> Collection[str]:
-        beside = weights(names) if entry.lent_by == entry.completed_by else []
-        return [*config_files(names, files), *beside]
-
-    yield Needed("config", entry.completed_by, locate(entry.completed_by, models_dir), config)
-    if lent and entry.lent_by != entry.completed_by:
-        yield Needed("config", entry.lent_by, locate(entry.lent_by, models_dir), weights)
+        place = locate(entry.lent_by, models_dir)
+        yield Needed("config", entry.lent_by, place, lent, choose=lending)
 
 
 def locate_entry(
@@ -112,22 +136,3 @@ def locate_entry(
             if found.kind == kind:
                 return found
     return own
-
-
-def network_files(network: str, place: Location, base: str) -> tuple[Path | None, tuple[Path, ...]]:
-    """The configuration and the weights of a network that replaces a model's own, each as far as it
-    is here: the weights are all that is read of them, or none where something is missing.
-
-    base: see `network_weights`. Raises OSError.
-    """
-    if place.kind == "file" or place.path is None:
-        return None, (place.path,) if place.path else ()
-    names = files_below(place.path)
-    try:
-        chosen = replacing_files(names, network, base, half=True)
-    except Incomplete:
-        chosen = ()
-    known = (name for name in configurations(network) if name in (chosen or names))
-    config = next(known, None)
-    weights = tuple(place.path / n for n in chosen if n.lower().endswith(MODEL_SUFFIXES))
-    return (place.path / config if config else None), weights

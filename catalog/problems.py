@@ -27,7 +27,7 @@ def problems_of(
     """
     try:
         if isinstance(entry, ModelEntry):
-            return tuple(_problems_of_model(entry, models_dir, lacking))
+            return tuple(dict.fromkeys(_problems_of_model(entry, models_dir, lacking)))
         return tuple(_problems_of_other(entry, models_dir))
     except OSError as error:
         return (f"path {entry.path!r} cannot be read: {reason_of(error)}",)
@@ -65,7 +65,7 @@ def _problems_of_place(entry: ModelEntry, each: Needed, models_dir: Path) -> lis
         return [f"config must be a hub id or an existing folder, got {each.path!r}"]
     name = entry.weight_name if own else None
     problems = _problems_of_path(each.field, each.path, models_dir, place, name)
-    if place.kind != "folder" or place.path is None or each.files is None:
+    if place.kind != "folder" or place.path is None or each.choose is None:
         return problems
     names = files_below(place.path)
     if own:
@@ -73,9 +73,9 @@ def _problems_of_place(entry: ModelEntry, each: Needed, models_dir: Path) -> lis
     if each.field == "config":
         if not any(index in names for index in INDEXES):
             return [_not_in_layout("config", place.path)]
-        each.files(names)
+        each.choose(names)
         return []
-    return _problems_of_network(each.field, place.path, names, each.files(names))
+    return _problems_of_network(each.field, place.path, names, each.choose(names))
 
 
 def _problems_of_folder(entry: ModelEntry, folder: Path, names: Names) -> list[str]:
