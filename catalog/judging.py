@@ -150,7 +150,8 @@ def _unfit(
                 prediction=model.prediction is not None,
             )
             if refusal:
-                return Unfit(file.name, refusal)
+                packed = model.family if facts.model and refusal.unread else None
+                return Unfit(file.name, refusal, quantised=packed)
         elif place.path:
             said = headers.folder(place.path)
             stated = said.stated
@@ -158,7 +159,8 @@ def _unfit(
                 of=model.family.architectures, prediction=model.prediction is not None
             )
             if refusal:
-                return Unfit(name_of(place, model.path), refusal)
+                packed = model.family if refusal.unread else None
+                return Unfit(name_of(place, model.path), refusal, quantised=packed)
     if model.variant is None and model.family.told(model.names, model.path, stated) is None:
         return undecided(name_of(place, model.path), model.family, model.heading)
     return unfit_networks(model, place, models_dir, headers, lacking)

@@ -69,7 +69,7 @@ def _unfit_folder(model: ModelEntry, each: Needed, headers: HeaderCache) -> Unfi
     if reason is None:
         return None
     refusal = unreadable_weights(f"{model.family.architectures[0]} model", reason)
-    return Unfit(name_of(each.place, each.path), refusal)
+    return Unfit(name_of(each.place, each.path), refusal, quantised=model.family)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,10 @@ class Browsing:
             elif why and why.unread and (why.vae_for or why.encoder_for):
                 text = "models.quantised_vae" if why.vae_for else "models.quantised_encoder"
                 states[entry.key] = say(text, reason=escaped(why.unread))
+            elif why and why.unread and why.quantised:
+                states[entry.key] = say(
+                    "models.unread", family=why.quantised.name, reason=escaped(why.unread)
+                )
             elif why and why.vae_for:
                 states[entry.key] = say(
                     "models.other_vae", family=why.vae_for.name, what=escaped(why.what)

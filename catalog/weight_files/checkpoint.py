@@ -20,17 +20,24 @@ from catalog.weight_files.encoders import TextEncoder
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
-from catalog.weight_files.parts import OF_ENCODERS, lacking_networks, model_kind
+from catalog.weight_files.parts import (
+    OF_ENCODERS,
+    UNKNOWN_DENOISER,
+    lacking_networks,
+    model_kind,
+)
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import READ, Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.stated import in_metadata
-from catalog.weight_files.unet import unet
+from catalog.weight_files.unet import ANOTHER, unet
 from catalog.weight_files.unsupported import unsupported_kind
 
 UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
 EMA_ALONE: Final = "checkpoint with nothing but running averages (model_ema) of its denoiser"
 
+_UNCLEAR: Final = (UNKNOWN_MODEL, UNKNOWN_DENOISER, f"{ANOTHER} UNet", f"{ANOTHER} checkpoint")
+"""What files are whose tensors have other names, or other shapes, because they are packed."""
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
 _NAME: Final = "name {} as {} of a model in models.toml instead"
 
@@ -92,15 +99,16 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     Raises OSError if what decides lies beside the header and cannot be read.
     """
     title = header.metadata.get("ss_output_name", "")
-    shapes = header.shapes
-    found = None if _is_adapter(shapes) else _denoiser(shapes)
     quantised = quantisation.refusal(header, file)
+    shapes = quantisation.unpacked_shapes(header, file) if quantised else header.shapes
+    found = None if _is_adapter(shapes) else _denoiser(shapes)
     if found is None:
         named = f"a version of it {READ}" if quantised else "it"
         what, advice = _other(shapes, header.metadata, named)
+        packed = quantised if what in _UNCLEAR else None  # it may well be of a family
         return CheckpointFacts(
             what,
-            refusal=Refusal(what, advice),
+            refusal=unreadable_weights(what, packed) if packed else Refusal(what, advice),
             quantised=quantised,
             vae=autoencoder(shapes),
             encoder=encoders.text_encoder(shapes, header.metadata),

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import Refused
+from bot.request.offers import find_model
 from catalog import LiveCatalog, Pace
 from catalog.families import TEXT_ENCODER, VAE
 from catalog.families.encoders import QWEN3_4B
+from catalog.weight_files.gguf import SUFFIX
 from tests.catalog.home import Home, checkpoint_bytes, weights_bytes
 from tests.catalog.test_encoders import ADVICE, catalog_with, config_of, shapes_of
 from tests.cli.test_networks import FOUND, Said, told
 from tests.cli.test_presence import ALONE, SNAPSHOT, USUAL, in_layout, written
+from tests.gguf_files import SIZES, Tensor
+from tests.gguf_files import written as gguf_written
 
 ODD = checkpoint_bytes({"layer.weight": [1, 1], "layer.weight_scale_2": [1]})
 REASON = "they are quantised with NVFP4 (layer.weight_scale_2)"
@@ -61,8 +66,8 @@ async def test_every_network_of_a_model_in_a_folder_is_judged(
         file.unlink()
     for name in (FIRST, SECOND) if sharded else ("model.safetensors",):
         home.put(folder / network / name, weights_bytes() if name == FIRST else ODD)
-    found = await told(home, home.read())
-    assert found == unread(f"{path} is a Z-Image model", found[1])
+    shown = f" · ⚠ Z-Image, but can't read its weights: {REASON}".replace("_", "\\_")
+    assert await told(home, home.read()) == unread(f"{path} is a Z-Image model", shown)
     if network != "transformer":  # what another replaces is not read
         written(home, path, 'variant = "base"', f'{network}_path = "org/another"')
         assert home.read().unfit_models == {}
@@ -92,6 +97,25 @@ async def test_what_lends_a_file_what_it_lacks_is_judged_as_well(home: Home) -> 
     for why in home.read().unfit_models.values():
         assert str(why).startswith("Tongyi-MAI/Z-Image-Turbo is a Z-Image model (its weights")
     assert home.read().unfit_models.keys() == {"far", "far_turbo"}
+
+
+@pytest.mark.parametrize("name", ["checkpoints/far.safetensors", "far.gguf"])
+async def test_a_single_file_is_of_its_family_all_the_same(home: Home, name: str) -> None:
+    if name.endswith(SUFFIX):
+        numbers, size = SIZES["IQ4_XS"]
+        tensors: dict[str, Tensor] = {n: ("F16", s, bytes(2)) for n, s in ALONE.items()}
+        tensors["layers.0.weight"] = ("IQ4_XS", (1, numbers), bytes(size))
+        gguf_written(home.models_dir / name, tensors)
+    else:
+        odd = {**ALONE, "layers.0.weight_scale_2": [1]}
+        home.put(home.models_dir / name, checkpoint_bytes(odd))
+    written(home, name, 'variant = "base"')
+    catalog = home.read()
+    _, shown, _ = await told(home, catalog)
+    assert shown.startswith(" · ⚠ Z-Image, but can't read its weights: ")
+    with pytest.raises(Refused) as refusal:
+        find_model(catalog, "far", nsfw=False)
+    assert (refusal.value.code, refusal.value.params["family"]) == ("model.unread", "Z-Image")
 
 
 def test_one_of_several_variants_that_can_be_read_is_enough(home: Home) -> None:
