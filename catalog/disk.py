@@ -121,20 +121,21 @@ def names_in(folder: Path) -> list[str]:
         raise
 
 
-def files_below(folder: Path, deeper: Iterable[str] = ()) -> set[str]:
-    """The files in `folder`, in the folders in it, and in `deeper` ones: their names below it, with
-    `/`. Raises OSError if one of these cannot be listed."""
+def files_below(folder: Path, deeper: Iterable[str] = (), *, depth: int = 1) -> set[str]:
+    """The files in `folder`, in the folders up to so many deep in it, and in `deeper` ones: their
+    names below it, with `/`. Raises OSError if one of these cannot be listed."""
     files = set()
-    inner = []
-    for name in names_in(folder):
-        if is_folder(folder / name):
-            inner.append(name)
-        elif is_file(folder / name):
-            files.add(name)
-    for path in {*inner, *(PurePosixPath(path).as_posix() for path in deeper)}:
-        if is_folder(folder / path):
-            beside = (f"{path}/{name}" for name in names_in(folder / path))
-            files.update(name for name in beside if is_file(folder / name))
+    waiting = [("", depth), *((PurePosixPath(path).as_posix(), 0) for path in deeper)]
+    while waiting:
+        path, left = waiting.pop()
+        if path and not is_folder(folder / path):
+            continue
+        for name in names_in(folder / path):
+            below = f"{path}/{name}" if path else name
+            if is_file(folder / below):
+                files.add(below)
+            elif left:
+                waiting.append((below, left - 1))
     return files
 
 

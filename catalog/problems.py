@@ -1,6 +1,6 @@
 """Why the files of an entry cannot be used, for the owner."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,16 @@ from catalog.families.files import INDEX
 from catalog.locate import BUILTIN, Location, builtins, locate, second_file
 from catalog.presence import Lacking, Needed, needed
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
-from catalog.selecting import Incomplete, Names, at_the_top, of_one_kind, pipeline_files
+from catalog.selecting import (
+    Incomplete,
+    Names,
+    at_the_top,
+    model_inside,
+    network_inside,
+    of_one_kind,
+    pipeline_files,
+    single_files,
+)
 from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import INDEXES, NETWORK, FolderFacts, folder_facts
@@ -75,7 +84,11 @@ def _problems_of_place(entry: ModelEntry, each: Needed, models_dir: Path) -> lis
             return [_not_in_layout("config", place.path)]
         each.choose(names)
         return []
-    return _problems_of_network(each.field, place.path, names, each.choose(names))
+    if weights := [name for name in each.choose(names) if name.lower().endswith(MODEL_SUFFIXES)]:
+        files = (place.path / name for name in weights)
+        return [problem for file in files for problem in _problems_of_file(each.field, file)]
+    (network,) = each.networks
+    return [_why_no_network(each.field, place.path, network, entry.family.files.weights[network])]
 
 
 def _problems_of_folder(entry: ModelEntry, folder: Path, names: Names) -> list[str]:
@@ -84,7 +97,10 @@ def _problems_of_folder(entry: ModelEntry, folder: Path, names: Names) -> list[s
         files = at_the_top(names, MODEL_SUFFIXES)
         if len(files) == 1:
             return _problems_of_file("path", folder / files[0])
-        return [_several("weight_name", folder, files) if files else _not_in_layout("path", folder)]
+        if files:
+            return [_several("weight_name", folder, files)]
+        inside = model_inside(files_below(folder, depth=2))
+        return [_inside("path", folder, inside) if inside else _not_in_layout("path", folder)]
     try:
         said = folder_facts(folder)
     except OSError as error:
@@ -97,18 +113,21 @@ def _problems_of_folder(entry: ModelEntry, folder: Path, names: Names) -> list[s
     return []
 
 
-def _problems_of_network(
-    field: str, folder: Path, names: Names, chosen: Collection[str]
-) -> list[str]:
-    """names: of the files in the folder of a network that replaces one of the model's own.
-    chosen: those of them that are read."""
-    if weights := [name for name in chosen if name.lower().endswith(MODEL_SUFFIXES)]:
-        return [problem for name in weights for problem in _problems_of_file(field, folder / name)]
-    if len(files := at_the_top(names, MODEL_SUFFIXES)) > 1:
-        return [_several(field, folder, files)]
+def _why_no_network(field: str, folder: Path, network: str, base: str) -> str:
+    """Why none is read of a folder that is named in place of a network."""
+    names = files_below(folder, depth=2)
+    alone = at_the_top(names, MODEL_SUFFIXES)
+    if not alone and (inside := network_inside(names, network, base)):
+        return _inside(field, folder, inside)
+    if files := single_files(names, network):
+        return _several(field, folder, files)
     lacks = "no" if NETWORK in names else f"no {NETWORK} and no"
-    kinds = " or ".join(MODEL_SUFFIXES)
-    return [f"{field} {str(folder)!r} contains {lacks} whole {kinds} file"]
+    return f"{field} {str(folder)!r} contains {lacks} whole {' or '.join(MODEL_SUFFIXES)} file"
+
+
+def _inside(field: str, folder: Path, inside: str) -> str:
+    said = f"{field} {str(folder)!r} holds nothing to read itself, but its folder {inside!r} does"
+    return f"{said}: name {str(folder / inside)!r}"
 
 
 def _not_in_layout(field: str, folder: Path) -> str:

@@ -4,10 +4,11 @@ The engine reads these, and the catalog says by them what is here and what is mi
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Final, TypeAlias
 
-from catalog.families import PipelineFiles
+from catalog.families import FAMILIES, PipelineFiles
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import NETWORK, configurations
 from catalog.weight_sets import MissingShard, indexes, weight_files
@@ -90,6 +91,49 @@ def replacing_files(names: Names, network: str, base: str, *, half: bool) -> tup
                 raise _no_weights(network)
     alone = at_the_top(names, MODEL_SUFFIXES)
     return tuple(alone) if len(alone) == 1 else ()
+
+
+def model_inside(names: Names) -> str:
+    """The only one of the folders that is a whole model in diffusers' layout, of any family; "" if
+    none is, or several are. names: those two folders deep as well."""
+
+    def is_model(own: Names) -> bool:
+        for family in FAMILIES.values():
+            with suppress(Incomplete):
+                return bool(pipeline_files(own, family.files, half=True))
+        return False
+
+    return _inside(names, is_model)
+
+
+def network_inside(names: Names, network: str, base: str) -> str:
+    """The same of a network in a library's layout. base: see `network_weights`."""
+
+    def is_network(own: Names) -> bool:
+        with suppress(Incomplete):
+            return len(replacing_files(own, network, base, half=True)) > 1
+        return False
+
+    return _inside(names, is_network)
+
+
+def _inside(names: Names, is_whole: Callable[[Names], bool]) -> str:
+    folders: dict[str, set[str]] = {}
+    for name in names:
+        folder, inner, below = name.partition("/")
+        if inner:
+            folders.setdefault(folder, set()).add(below)
+    whole = [folder for folder, own in folders.items() if is_whole(own)]
+    return whole[0] if len(whole) == 1 else ""
+
+
+def single_files(names: Names, network: str) -> list[str]:
+    """The weight files of which one may be meant for a network: those at the top, or else in any
+    folder, first those in one that is called after the network, which are likelier."""
+    return at_the_top(names, MODEL_SUFFIXES) or sorted(
+        (name for name in names if name.lower().endswith(MODEL_SUFFIXES)),
+        key=lambda name: (network not in name, name),
+    )
 
 
 def at_the_top(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:

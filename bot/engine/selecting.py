@@ -52,7 +52,15 @@ def checkpoint_files(
     if weight_name is None and files.index in names:
         with _whole():
             return selecting.pipeline_files(names, files, half=half, replaced=replaced)
+    if weight_name is None and not at_the_top(names, MODEL_SUFFIXES):
+        _check_inside("path", selecting.model_inside(names))
     return single_file(names, weight_name, MODEL_SUFFIXES)
+
+
+def _check_inside(field: str, inside: str) -> None:
+    """Raise Unfit if a folder in the one that a field names is what it should name."""
+    if inside:
+        raise Unfit("model.inside", field=field, inside=inside)
 
 
 def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
@@ -66,11 +74,9 @@ def replacing_files(names: Names, network: str, base: str, *, half: bool) -> tup
     with _whole():
         if found := selecting.replacing_files(names, network, base, half=half):
             return found
-    # In any folder: those in one that is called after the network are likelier to be meant.
-    files = at_the_top(names, MODEL_SUFFIXES) or sorted(
-        (name for name in names if name.lower().endswith(MODEL_SUFFIXES)),
-        key=lambda name: (network not in name, name),
-    )
+    if not at_the_top(names, MODEL_SUFFIXES):
+        _check_inside(f"{network}_path", selecting.network_inside(names, network, base))
+    files = selecting.single_files(names, network)
     if not files:
         raise Unfit("model.no_safetensors")
     raise Unfit("model.choose_network", field=f"{network}_path", files=", ".join(files[:5]))

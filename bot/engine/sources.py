@@ -278,6 +278,8 @@ class Sources:
                     return _source(place.path, select(files_below(place.path, folders)))
                 except Unfit:
                     if place.kind == "folder":
+                        # What lies deeper is not read; the error names it.
+                        select(files_below(place.path, folders, depth=2))
                         raise
             if self._hub is None:
                 raise NotHere(public(path))

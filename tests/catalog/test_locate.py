@@ -243,6 +243,14 @@ class TestProblems:
             (model("none"), "path '{}/none' contains no model_index.json"),
             (model("two"), "weight_name must name one of the files in '{}/two': a.safetensors, b."),
             (model("own"), "path '{}/own' is incomplete: it lacks the weights of unet"),
+            (model("outer"), "but its folder 'inner' does: name '{}/outer/inner'"),
+            (model("both"), "path '{}/both' contains no model_index.json"),
+            (
+                model("org/m", vae_path="outer"),
+                "but its folder 'inner' does: name '{}/outer/inner'",
+            ),
+            (model("org/m", vae_path="deep"), "one of the files in '{}/deep': a/b/c.safetensors"),
+            (model("org/m", vae_path="round"), "but its folder 'kept' does: name '{}/round/kept'"),
             (model("lone"), "path '{}/lone' is incomplete: it lacks the configuration of text_enc"),
             (model("text.txt"), "is neither a .safetensors nor a .gguf file"),
             (model("link"), "leads outside"),
@@ -277,6 +285,11 @@ class TestProblems:
         home.put(home.models_dir / "own/unet/config.json", json.dumps(SDXL_UNET).encode())
         home.pipeline("own", "sdxl", ("text_encoder", "text_encoder_2", "vae"))
         home.put(home.models_dir / "lone/model_index.json", b"{}")
+        for path in ("outer/inner", "both/one", "both/other"):
+            home.pipeline(path, "zimage")
+        home.put(home.models_dir / "round/kept/config.json", b"{}")
+        home.weights("deep/a/b/c.safetensors")
+        home.weights("round/kept/diffusion_pytorch_model.safetensors")
         (home.models_dir / "link").symlink_to(tmp_path)
         (problem,) = problems_of(entry, home.models_dir, {})
         assert said.format(home.models_dir) in problem
