@@ -196,14 +196,13 @@ class Sources:
 
     def reference(self, entry: ReferenceEntry, subject: Subject) -> ReferenceFiles:
         """The IP-Adapter for reference images, and its image encoder."""
-        folders = (str(PurePosixPath(entry.weight_name).parent), entry.encoder)
         found = self._find(
             entry.path,
             lambda names: reference_files(names, entry, half=self._half),
             subject,
             entry.weight_name,
             entry.revision,
-            folders,
+            folders=(entry.encoder,),
         )
         adapter, *encoder = found.files
         return ReferenceFiles(
@@ -233,7 +232,8 @@ class Sources:
         if place.kind == "file" or not place.path:
             return place.path
         try:
-            names = single_file(files_below(place.path), entry.weight_name)
+            deeper = _folder_of(entry.weight_name)
+            names = single_file(files_below(place.path, deeper), entry.weight_name)
         except Unfit:
             return None
         except OSError as error:
@@ -251,11 +251,13 @@ class Sources:
         revision: str | None = None,
         folders: Collection[str] = (),
     ) -> Source:
-        """folders: folders below `path`, at any depth, whose files may be chosen too.
+        """folders: folders below `path`, at any depth, whose files may be chosen too, as may those
+        beside `weight_name`.
 
         Raises JobFailed, and OSError if the files may be found later; without a hub, NotHere.
         """
         place = locate(path, self._models_dir, weight_name, revision)
+        deeper = (*folders, *_folder_of(weight_name))
         if place.kind == "missing" and self._hub is None:
             raise NotHere(public(path))
         if place.kind == "file" and place.path:
@@ -275,11 +277,11 @@ class Sources:
             if place.path:
                 # A snapshot from the hub may be incomplete; the rest is then downloaded.
                 try:
-                    return _source(place.path, select(files_below(place.path, folders)))
+                    return _source(place.path, select(files_below(place.path, deeper)))
                 except Unfit:
                     if place.kind == "folder":
                         # What lies deeper is not read; the error names it.
-                        select(files_below(place.path, folders, depth=2))
+                        select(files_below(place.path, deeper, depth=2))
                         raise
             if self._hub is None:
                 raise NotHere(public(path))
@@ -290,6 +292,12 @@ class Sources:
             if may_pass(error):
                 raise
             raise subject.unread(Path(path), error) from error
+
+
+def _folder_of(weight_name: str | None) -> tuple[str, ...]:
+    """The folder that a named file is in, unless that is the place itself."""
+    folder = PurePosixPath(weight_name or "").parent
+    return (folder.as_posix(),) if folder.parts else ()
 
 
 def _source(folder: Path, names: tuple[str, ...]) -> Source:

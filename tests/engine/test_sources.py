@@ -12,7 +12,7 @@ from bot.engine import Engine
 from bot.engine.sources import Sources
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
-from catalog import ModelEntry
+from catalog import AdapterEntry, ModelEntry
 from catalog.families import FAMILIES
 from catalog.weight_files import Header, read_header
 from tests.engine.factories import (
@@ -263,3 +263,20 @@ def test_what_lies_deeper_in_a_folder_is_named_and_not_read(tmp_path: Path) -> N
         sources.replacing(model("x", "outer", vae_path="parts"), subject)
     assert failure.value.code == "model.choose_network"
     assert failure.value.params["files"] == "split/vae/ae.safetensors"
+
+
+@pytest.mark.parametrize("path", ["org/split", "split"])
+def test_a_file_that_is_named_is_found_however_deep_it_lies(tmp_path: Path, path: str) -> None:
+    """As in the repositories for ComfyUI; without asking the hub for it again."""
+    root = tmp_path / ("hub/models--org--split/snapshots/abc" if "/" in path else path)
+    for name in ("split_files/diffusion_models/x.safetensors", "a/b/c/lora.safetensors"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    sources = Sources(tmp_path, None, half=True)
+    subject = Subject("model", "x", lambda _: None, lambda: None)
+    entry = model("x", path, weight_name="split_files/diffusion_models/x.safetensors")
+    assert sources.checkpoint(entry, subject).single == root / str(entry.weight_name)
+    lora = AdapterEntry(key="l", name="L", path=path, weight_name="a/b/c/lora.safetensors")
+    found = root / "a/b/c/lora.safetensors"
+    assert sources.adapter(lora, Subject("adapter", "l", lambda _: None, lambda: None)) == found
+    assert sources.adapter_here(lora) == found
