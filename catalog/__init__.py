@@ -7,8 +7,10 @@ from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.live import LiveCatalog, Pace
-from catalog.locate import Location, locate, locate_entry, problems_of
+from catalog.locate import Location, locate
 from catalog.misfit import Misfit
+from catalog.presence import locate_entry
+from catalog.problems import problems_of
 from catalog.progress import read_with_progress
 from catalog.ranges import FloatRange, IntRange
 from catalog.reader import Demos, read_catalog

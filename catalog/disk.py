@@ -7,8 +7,8 @@ has a bad moment, is still there.
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 _ABSENT: Final = frozenset(
@@ -119,6 +119,24 @@ def names_in(folder: Path) -> list[str]:
         if is_absent(error):
             return []
         raise
+
+
+def files_below(folder: Path, deeper: Iterable[str] = (), *, depth: int = 1) -> set[str]:
+    """The files in `folder`, in the folders up to so many deep in it, and in `deeper` ones: their
+    names below it, with `/`. Raises OSError if one of these cannot be listed."""
+    files = set()
+    waiting = [("", depth), *((PurePosixPath(path).as_posix(), 0) for path in deeper)]
+    while waiting:
+        path, left = waiting.pop()
+        if path and not is_folder(folder / path):
+            continue
+        for name in names_in(folder / path):
+            below = f"{path}/{name}" if path else name
+            if is_file(folder / below):
+                files.add(below)
+            elif left:
+                waiting.append((below, left - 1))
+    return files
 
 
 def reason_of(error: OSError) -> str:

@@ -1,12 +1,13 @@
 """HeaderCache: what weight files say about themselves, kept between two reads of the catalog."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from catalog.disk import is_scarce, reason_of
+from catalog.disk import files_below, is_scarce, reason_of
 from catalog.shelf import Shelf
 from catalog.sidecars import Sidecar, Sidecars, names_beside
 from catalog.stamps import Stamp, Stamping, stamps_of
@@ -83,6 +84,7 @@ class HeaderCache:
     _until: tuple[float, float] | None = None
     _read_one: bool = False
     _stamping: Stamping = field(default_factory=Stamping)
+    _listed: dict[Path, tuple[tuple[Stamp, ...], Collection[str]]] = field(default_factory=dict)
 
     @property
     def shelves(self) -> Mapping[str, Shelf[Any]]:
@@ -110,6 +112,28 @@ class HeaderCache:
     def look_again(self) -> None:
         """Files may have come and gone since the last time."""
         self._stamping = Stamping()
+        self._listed = {}
+
+    def files_below(self, folder: Path) -> Collection[str]:
+        """As `disk.files_below`, once until `look_again`: many models are completed by the same.
+        That files come into the folder, or go, counts as a change of what was read."""
+        if (known := self._listed.get(folder)) is not None:
+            return known[1]
+        names = files_below(folder)
+        inner = sorted({name.partition("/")[0] for name in names if "/" in name})
+        stamps = stamps_of((folder, *(folder / name for name in inner)))
+        self._listed[folder] = stamps, names
+        return names
+
+    def weights(self, files: Sequence[Path]) -> str | None:
+        """Why weights in these files, which are read together, cannot be read; None if they can.
+
+        Raises HeaderError if one is broken.
+        """
+        try:
+            return next(filter(None, (self.checkpoint(file).quantised for file in files)), None)
+        except NotReadYet:
+            raise NotReadYet(Unread("checkpoint", tuple(map(str, files)))) from None
 
     def checkpoint(self, file: Path) -> CheckpointFacts:
         """What a file in the place of a checkpoint is. Raises HeaderError if it is broken."""
@@ -227,7 +251,8 @@ class HeaderCache:
                 case "embedding":
                     self.embedding(file)
                 case "checkpoint":
-                    self.checkpoint(file)
+                    for path in unread.paths:
+                        self.checkpoint(Path(path))
                 case "pair":
                     self.embedding_in_two(Path(unread.paths[1]), file)
         except HeaderError:
@@ -261,9 +286,10 @@ class HeaderCache:
 
     @property
     def stamps(self) -> tuple[Stamp, ...]:
-        """Stamps of the files that were read, valid or not."""
-        every = (stamp for shelf in self.shelves.values() for stamp in shelf.stamps)
-        return tuple(dict.fromkeys(every))
+        """Stamps of the files that were read, valid or not, and of the folders that were listed."""
+        read = (shelf.stamps for shelf in self.shelves.values())
+        listed = (stamps for stamps, _ in self._listed.values())
+        return tuple(dict.fromkeys(chain.from_iterable(chain(read, listed))))
 
     def forget_all_but(self, files: Collection[Path]) -> None:
         """Drop everything that is cached for other files and folders."""

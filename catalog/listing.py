@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 from catalog.abilities import abilities, as_json, sure_family
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
-from catalog.locate import locate_entry, problems_of
+from catalog.presence import locate_entry
+from catalog.problems import problems_of
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
 from catalog.snapshot import Catalog, Problem
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
@@ -16,6 +17,11 @@ Listed: TypeAlias = Literal["models", "loras", "embeddings"]
 Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry
 
 _FOLDERS: Final = {"models": CHECKPOINTS, "loras": LORAS, "embeddings": EMBEDDINGS}
+
+_OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels", "scheduler")
+_OF_VARIANT: Final = ("steps", "guidance", "fast")
+"""Fields of a model's entry whose defaults are those of its family or variant: null where nothing
+says which that is."""
 
 
 def rows(what: Listed, catalog: Catalog, models_dir: Path) -> list[dict[str, Any]]:
@@ -47,8 +53,8 @@ def _is_of(what: str, problem: Problem, models_dir: Path) -> bool:
 
 
 def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
-    location = locate_entry(entry, models_dir)
-    problems = list(problems_of(entry, models_dir))
+    location = locate_entry(entry, models_dir, catalog.lacking)
+    problems = list(problems_of(entry, models_dir, catalog.lacking))
     if isinstance(entry, AdapterEntry) and (why := catalog.misfit(entry.key)):
         problems.append(str(why))
     if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):
@@ -64,13 +70,21 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
     }
     if isinstance(entry, ModelEntry):
         family = sure_family(entry, catalog, location)
+        told = family and entry.told_variant
         said = {
             "family": family and family.key,
             "family_name": family and family.name,
             "family_licence": family and family.licence,
         }
         able = as_json(abilities(entry, catalog) if family else None)
-        return {**row, **said, **able, "default": entry.key == catalog.default}
+        unknown = (*(() if family else _OF_FAMILY), *(() if told else _OF_VARIANT))
+        return {
+            **row,
+            **dict.fromkeys(unknown),
+            **said,
+            **able,
+            "default": entry.key == catalog.default,
+        }
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
     return {**row, **_facts(catalog.facts(entry.key))}

@@ -1,17 +1,16 @@
 """Where the weights of an entry are: on this machine, in the download cache, or on the hub."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Final, Literal, TypeAlias
 
-from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, reason_of, status_of
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
-from catalog.weight_files import HeaderError, read_configs, read_header, read_model_header
+from catalog.disk import is_absent, is_file, is_folder, may_pass, names_in, status_of
+from catalog.selecting import of_one_kind
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import INDEXES, NETWORK, configurations, folder_facts
+from catalog.weight_files.pipeline import INDEXES
 
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
@@ -23,8 +22,6 @@ Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "un
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MAX_REF_BYTES = 256
-_SHARD: Final = re.compile(r"(.+)-(\d{1,6})-of-(\d{1,6})(.*)\.safetensors", re.IGNORECASE)
-"""Name of one of several files with the weights of a network: its number, and of how many."""
 _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 """What the weight files of everything but models end in."""
 
@@ -165,66 +162,6 @@ def _commit(ref: Path) -> str | None:
     return name if re.fullmatch(r"[A-Za-z0-9]+", name) else None
 
 
-def locate_entry(entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path) -> Location:
-    """Where everything that `entry` needs is: its weights and, for a model, the networks that
-    replace its own and its configuration.
-
-    Returns the location of the weights, unless something else is missing or not downloaded yet.
-    """
-    weights = locate(entry.path, models_dir, entry.weight_name, entry.revision)
-    others = []
-    if isinstance(entry, ModelEntry):
-        single = weights.kind == "file" or entry.weight_name is not None
-        others = [_locate_network(*each, models_dir) for each in entry.replaced.items()]
-        others += [locate(path, models_dir) for path in (entry.completing if single else ())]
-    for kind in ("unreadable", "missing", "download"):
-        for found in (weights, *others):
-            if found.kind == kind:
-                return found
-    return weights
-
-
-def _locate_network(network: str, path: str, models_dir: Path) -> Location:
-    """What the `path` of a network that replaces a model's own refers to: a repository of which
-    only other files are here has yet to be downloaded. Never raises."""
-    place = locate(path, models_dir)
-    if place.kind not in {"folder", "cached"}:
-        return place
-    try:
-        config, weights = network_files(network, place)
-        here = weights is not None or (config is not None and _whole(names_in(config.parent)))
-    except OSError as error:
-        return Location("unreadable", error=error)
-    return place if here or place.kind == "folder" else Location("download")
-
-
-def _whole(names: Iterable[str]) -> bool:
-    """Whether a file with all weights of a network, or every shard of one, is among `names`."""
-    shards: dict[tuple[str, str, int], set[int]] = {}
-    for name in names:
-        if match := _SHARD.fullmatch(name):
-            before, number, count, after = match.groups()
-            shards.setdefault((before, after, int(count)), set()).add(int(number))
-        elif name.lower().endswith(MODEL_SUFFIXES):
-            return True
-    return any(len(numbers) >= count for (_, _, count), numbers in shards.items())
-
-
-def network_files(network: str, place: Location) -> tuple[Path | None, Path | None]:
-    """The configuration and the one weight file of a network that replaces a model's own, each as
-    far as it is here; no weight file where they are in shards.
-
-    Raises OSError.
-    """
-    if place.kind == "file" or place.path is None:
-        return None, place.path
-    configs = (place.path / name for name in configurations(network))
-    config = next((file for file in configs if is_file(file)), None)
-    folder = Location("folder", config.parent if config else place.path)
-    weights = weight_file(folder, None, MODEL_SUFFIXES)
-    return config, None if weights and _SHARD.fullmatch(weights.name) else weights
-
-
 def weight_file(
     found: Location, weight_name: str | None, suffixes: Sequence[str] = _ADAPTERS
 ) -> Path | None:
@@ -247,11 +184,16 @@ def weight_file(
     return found.path / files[0] if len(files) == 1 else None
 
 
-def of_one_kind(names: Iterable[str], suffixes: Sequence[str]) -> list[str]:
-    """Those of `names`, sorted, that end in the first of `suffixes` in which any does."""
-    known = sorted(names)
-    ending = ([name for name in known if name.lower().endswith(suffix)] for suffix in suffixes)
-    return next(filter(None, ending), [])
+def checkpoint_file(place: Location, weight_name: str | None) -> Path | None:
+    """The one file of a model at `place`; None if it is in diffusers' layout, or not here.
+
+    Raises OSError.
+    """
+    if place.kind == "file" or place.path is None:
+        return place.path
+    if weight_name is None and any(is_file(place.path / each) for each in INDEXES):
+        return None
+    return weight_file(place, weight_name, MODEL_SUFFIXES)
 
 
 def second_file(found: Path, second: str) -> Path:
@@ -260,135 +202,3 @@ def second_file(found: Path, second: str) -> Path:
     found: the first, or the folder of both.
     """
     return (found if is_folder(found) else found.parent) / second
-
-
-def problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
-) -> tuple[str, ...]:
-    """Why `entry` cannot be used, one phrase per problem; empty if nothing is wrong.
-
-    Lists folders and reads the header of a local weight file; never raises.
-    """
-    try:
-        return _problems_of(entry, models_dir)
-    except OSError as error:
-        return (f"path {entry.path!r} cannot be read: {reason_of(error)}",)
-
-
-def _problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
-) -> tuple[str, ...]:
-    found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
-    adapter = isinstance(entry, AdapterEntry)
-    problems = _problems_of_path(
-        "path", entry.path, models_dir, found, entry.weight_name, adapter=adapter
-    )
-    if not isinstance(entry, ModelEntry):
-        if found.kind == "folder" and found.path and entry.weight_name is None:
-            problems += _problems_of_choice(found.path)
-        if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
-            beside = second_file(found.path, entry.second)
-            if found.kind != "cached" or status_of(beside):
-                problems += _problems_of_file("second", beside)
-        return tuple(problems)
-    if found.kind == "folder" and found.path and entry.weight_name is None:
-        problems += _problems_of_layout("path", found.path, *INDEXES)
-        try:
-            folder_facts(found.path)
-        except OSError as error:
-            if not is_absent(error):
-                raise
-    for network, path in entry.replaced.items():
-        name, place = f"{network}_path", _locate_network(network, path, models_dir)
-        problems += _problems_of_path(name, path, models_dir, place, None)
-        if place.kind == "folder" and place.path:
-            problems += _problems_of_network(name, network, place)
-    if entry.config:
-        config = locate(entry.config, models_dir)
-        if config.error:
-            problems.append(f"config {entry.config!r} cannot be read: {reason_of(config.error)}")
-        elif config.kind in {"missing", "file"}:
-            problems.append(f"config must be a hub id or an existing folder, got {entry.config!r}")
-        elif config.kind == "folder" and config.path:
-            problems += _problems_of_layout("config", config.path, *INDEXES)
-    return tuple(problems)
-
-
-def _problems_of_path(
-    field: str,
-    path: str,
-    models_dir: Path,
-    found: Location,
-    weight_name: str | None,
-    *,
-    adapter: bool = False,
-) -> list[str]:
-    if found.error:
-        return [f"{field} {path!r} cannot be read: {reason_of(found.error)}"]
-    if found.kind == "missing":
-        return [f"{field} {_why_missing(path, models_dir, weight_name)}"]
-    if found.kind == "file" and found.path:
-        return _problems_of_file(field, found.path, adapter=adapter)
-    if found.kind == "folder" and found.path and weight_name:
-        return _problems_of_file("weight_name", found.path / weight_name, adapter=adapter)
-    return []
-
-
-def _problems_of_file(field: str, path: Path, *, adapter: bool = False) -> list[str]:
-    try:
-        header = read_header(path) if adapter else read_model_header(path)
-        if adapter:
-            read_configs(path, header.metadata)
-    except HeaderError as error:
-        return [f"{field} {str(path)!r} cannot be read: {error}"]
-    return []
-
-
-def _problems_of_choice(folder: Path) -> list[str]:
-    files = of_one_kind(names_in(folder), _ADAPTERS)
-    if not files:
-        return [f"path {str(folder)!r} contains no .safetensors file"]
-    if len(files) > 1:
-        return [f"weight_name must name a file in {str(folder)!r}: {', '.join(files[:5])}"]
-    return _problems_of_file("path", folder / files[0], adapter=True)
-
-
-def _problems_of_layout(field: str, folder: Path, needed: str, *others: str) -> list[str]:
-    """others: files that may be there instead of `needed`."""
-    if any(is_file(folder / name) for name in (needed, *others)):
-        return []
-    return [f"{field} {str(folder)!r} contains no {needed}: it is not in diffusers layout"]
-
-
-def _problems_of_network(field: str, network: str, place: Location) -> list[str]:
-    """place: the folder that the field names."""
-    config, weights = network_files(network, place)
-    if weights:
-        return _problems_of_file(field, weights)
-    if config or not place.path:
-        return []
-    folder = str(place.path)
-    files = of_one_kind(names_in(place.path), MODEL_SUFFIXES)
-    if len(files) > 1:
-        return [f"{field} must name one of the files in {folder!r}: {', '.join(files[:5])}"]
-    kinds = " or ".join(MODEL_SUFFIXES)
-    return [f"{field} {folder!r} contains no {NETWORK} and no whole {kinds} file"]
-
-
-def _why_missing(path: str, models_dir: Path, weight_name: str | None) -> str:
-    try:
-        if path.startswith(BUILTIN):
-            known = ", ".join(f"{BUILTIN}{name}" for name in builtins())
-            return f"must be one of {known}, got {path!r}"
-        target = models_dir / Path(path).expanduser()
-        if is_folder(target) and weight_name:
-            return f"{str(target)!r} contains no {weight_name!r}"
-        if is_file(target) and target.suffix.lower() not in MODEL_SUFFIXES:
-            return f"{str(target)!r} is neither a .safetensors nor a .gguf file"
-        if status_of(target):
-            return f"{path!r} leads outside {str(models_dir)!r}: give an absolute path"
-    except (ValueError, RuntimeError):
-        pass
-    else:
-        return f"{str(target)!r} does not exist"
-    return f"{path!r} is not a path or a hub id"

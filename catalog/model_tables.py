@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from catalog.dropins import named
 from catalog.families import FAMILIES
 from catalog.headers import HeaderCache
-from catalog.judging import Told, told, unfit_models
+from catalog.judging import Told, judged, told
 from catalog.schedulers import FITTING
 from catalog.schema import ModelEntry, explain
 from catalog.snapshot import Problem
@@ -127,20 +127,18 @@ def _put_off(
 ) -> list[Unread]:
     """Take out the entries whose files are read later, and tell which files those are.
 
-    later: those that are known already; another may be a VAE or a text encoder.
+    later: those that are known already; others may be of one of a model's networks.
     """
+    known = (models.entries[key] for key in order if key in models.entries and key not in later)
+    others = judged(known, models_dir, headers).later
     unread = []
     for key in order:
-        entry = models.entries.get(key)
-        waits = later.get(key)
-        if waits is None and entry is not None:
-            try:
-                unfit_models([entry], models_dir, headers)
-            except NotReadYet as error:
-                waits = error.unread
-        if waits is None:
+        if (waits := later.get(key)) is not None:
+            names = [models.entries[key].name] if key in models.entries else []
+            unread.append(named(waits, waits.file.stem, key, *names))
+        elif key in others:
+            unread.append(others[key])
+        else:
             continue
-        names = [entry.name] if entry is not None else []
-        unread.append(named(waits, waits.file.stem, key, *names))
         models.entries.pop(key, None)
     return unread

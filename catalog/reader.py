@@ -14,7 +14,7 @@ from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
 from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
-from catalog.judging import files_of, replacements_of, unfit_models
+from catalog.judging import files_of, judged, replacements_of
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.model_tables import read_models
 from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
@@ -118,7 +118,10 @@ def _read_catalog(
         wanted=wanted,
     )
     every_model = {**models.entries, **{m.key: m for m in found.models}}
-    unfit = unfit_models(every_model.values(), models_dir, headers)
+    said = judged(every_model.values(), models_dir, headers)
+    unfit = said.unfit
+    for key in said.later:
+        del every_model[key]
     families = or_all(m.family for m in every_model.values() if m.enabled and m.key not in unfit)
     found_embeddings = find_embeddings(
         models_dir,
@@ -138,10 +141,10 @@ def _read_catalog(
         keys=upscalers.tables.keys(),
         headers=headers,
     )
-    unread += (*found.unread, *found_embeddings.unread)
+    unread += (*found.unread, *found_embeddings.unread, *said.later.values())
     files = _files(adapters.entries, places)
     facts = {**_facts(files, headers, wanted, unread), **found.facts}
-    used = files_of((*models.written, *found.models), models_dir)
+    used = files_of((*models.written, *found.models), models_dir, headers, said.lacking)
     word_files = _files(embeddings.entries, words)
     seconds = _seconds(embeddings.entries, word_files)
     adapter_files = (*found.files, *files.values())
@@ -192,6 +195,7 @@ def _read_catalog(
         embeddings=offered_embeddings,
         upscalers=found_upscalers.upscalers,
         unfit_models=MappingProxyType(unfit),
+        lacking=MappingProxyType(said.lacking),
         unread=tuple(unread),
         files=len(read),
         wildcards=wildcards,

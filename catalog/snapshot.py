@@ -64,6 +64,8 @@ class Catalog:
     embeddings: what prompts may name. wildcards: what prompts may draw from.
     upscalers: what enlarges images. styles: words and options that presets of the owner's set.
     unfit_models: the models whose files cannot be used, by key, and what those are.
+    lacking: the networks that the single file of a model has not got and that come with what
+    completes it, by the model's key; see `Family.lent`.
     unread: files that are read later. What is in them is not offered until then, unless it is a
     LoRA or embedding with an entry, of which nothing else is known. files: how many there are in
     all.
@@ -80,6 +82,7 @@ class Catalog:
     upscalers: Upscalers = field(default_factory=Upscalers)
     styles: Styles = field(default_factory=Styles, repr=False)
     unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     unread: tuple[Unread, ...] = field(default=(), repr=False)
     files: int = 0
     wildcards: Wildcards = field(default_factory=Wildcards, repr=False)

@@ -14,7 +14,8 @@ class Unfit:
     file: name of the file or folder. undecided: the family that it is certainly of, if only which
     of its variants it is has to be said; else None. vae_for: the family of the model, if only the
     VAE that its entry names is none of it, or cannot be read; the file is then that VAE's.
-    encoder_for: the same for its text encoder.
+    encoder_for: the same for its text encoder. quantised: the family that it is certainly of, if
+    only its own weights cannot be read.
     """
 
     file: str
@@ -22,6 +23,7 @@ class Unfit:
     undecided: Family | None = None
     vae_for: Family | None = None
     encoder_for: Family | None = None
+    quantised: Family | None = None
 
     @property
     def what(self) -> str:
@@ -36,7 +38,7 @@ class Unfit:
     @property
     def family(self) -> Family | None:
         """The family that the model is certainly of; None where its file may be of none."""
-        return self.undecided or self.vae_for or self.encoder_for
+        return self.undecided or self.vae_for or self.encoder_for or self.quantised
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Unread:
     """kind: "adapter", "embedding", "pair" or "checkpoint". paths: the second file of a pair comes
-    first. beside: names of its sidecars. names: what a request may call it, folded as by
-    `catalog.search`.
+    first; a model that is several files has all of them. beside: names of its sidecars. names: what
+    a request may call it, folded as by `catalog.search`.
     """
 
     kind: str

@@ -171,9 +171,9 @@ class Browsing:
     def _states(self, say: Say, models: Iterable[ModelEntry]) -> dict[str, str]:
         """Remarks on models whose files are missing or not downloaded yet. Reads the disk."""
         states = {}
-        unfit = self._catalog.current.unfit_models
+        catalog = self._catalog.current
         for entry in models:
-            why = unfit.get(entry.key)
+            why = catalog.unfit_models.get(entry.key)
             if why and why.undecided:
                 states[entry.key] = say(
                     "models.undecided", family=why.undecided.name, variants=why.variants
@@ -181,6 +181,10 @@ class Browsing:
             elif why and why.unread and (why.vae_for or why.encoder_for):
                 text = "models.quantised_vae" if why.vae_for else "models.quantised_encoder"
                 states[entry.key] = say(text, reason=escaped(why.unread))
+            elif why and why.unread and why.quantised:
+                states[entry.key] = say(
+                    "models.unread", family=why.quantised.name, reason=escaped(why.unread)
+                )
             elif why and why.vae_for:
                 states[entry.key] = say(
                     "models.other_vae", family=why.vae_for.name, what=escaped(why.what)
@@ -193,10 +197,10 @@ class Browsing:
                 )
             elif why:
                 states[entry.key] = say("models.unfit", what=escaped(why.what))
-            elif problems_of(entry, self._models_dir):
+            elif problems_of(entry, self._models_dir, catalog.lacking):
                 # Which files: the log and `main.py check` tell the owner.
                 states[entry.key] = say("models.missing")
-            elif not locate_entry(entry, self._models_dir).available:
+            elif not locate_entry(entry, self._models_dir, catalog.lacking).available:
                 states[entry.key] = say("models.untried")
         return states
 

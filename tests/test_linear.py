@@ -28,7 +28,6 @@ from bot.chat.ui.choices import (
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.presets import preset_choices
 from bot.engine.patches.names import Spellings
-from bot.engine.variants import MissingShard, weight_files
 from bot.errors import UserError
 from bot.files import jpeg, orientation
 from bot.log import JsonFormatter, RedactingFormatter, traceback_without
@@ -83,6 +82,7 @@ from catalog.weight_files.patterns import ElaboratePattern, Patterns
 from catalog.weight_files.quantisation import refusal
 from catalog.weight_files.training import frequent_tags, output_name, phrase, title, weight
 from catalog.weight_files.unsupported import unsupported_kind
+from catalog.weight_sets import MissingShard, weight_files
 from playground import mentions
 
 pytestmark = pytest.mark.long

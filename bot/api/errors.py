@@ -22,6 +22,8 @@ NOT_AVAILABLE: Final = frozenset(
         *(f"model.{why}" for why in ("unknown", "unlike", "several", "disabled", "nsfw", "unfit")),
         "model.other_vae",
         "model.other_encoder",
+        "model.unread",
+        "model.quantised",
         "model.quantised_vae",
         "model.quantised_encoder",
         "model.undecided",

@@ -22,11 +22,9 @@ from bot.store import COPY_NOTICED, Store, now_ms
 from bot.store.backup import backups_of
 from bot.texts.grammar import listing
 from catalog import (
-    AdapterEntry,
     Catalog,
     CatalogError,
-    EmbeddingEntry,
-    ModelEntry,
+    Location,
     ReferenceEntry,
     locate,
     locate_entry,
@@ -240,7 +238,8 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             if not entry.enabled:
                 yield Finding(f"{kind} {entry.key}: disabled, not checked")
                 continue
-            problems = problems_of(entry, models_dir) or _unreadable(entry, models_dir)
+            place = locate_entry(entry, models_dir, catalog.lacking)
+            problems = problems_of(entry, models_dir, catalog.lacking) or _unreadable(place)
             unfit = catalog.unfit_models.get(entry.key) if kind == "model" else None
             if not problems and unfit:
                 mend = unfit.refusal.advice or "correct it, or use another"
@@ -256,13 +255,13 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             if problems:
                 broken = entry.key == catalog.default
                 mend = f"put the file under {models_dir}, or correct the entry"
-                if error := locate_entry(entry, models_dir).error:
-                    mend = _mend_of(error)
+                if place.error:
+                    mend = _mend_of(place.error)
                 yield Finding(f"{kind} {entry.key}: {'; '.join(problems)}", mend, fatal=broken)
                 continue
-            here = locate_entry(entry, models_dir).available
-            downloads += kind == "model" and not here
-            yield Finding(f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}")
+            downloads += kind == "model" and not place.available
+            here = "found" if place.available else "downloaded at first use"
+            yield Finding(f"{kind} {entry.key}: {here}")
     if downloads:
         yield _room(models_dir)
 
@@ -291,11 +290,8 @@ def _mend_of(error: OSError) -> str:
     return "try again later" if may_pass(error) else "let the user that runs this read it"
 
 
-def _unreadable(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path
-) -> tuple[str, ...]:
-    """What is wrong with the files in its local folder; those of the hub are checked there."""
-    place = locate_entry(entry, models_dir)
+def _unreadable(place: Location) -> tuple[str, ...]:
+    """What is wrong with the files in a local folder; those of the hub are checked there."""
     if place.path is None or place.kind != "folder":
         return ()
     problems = []

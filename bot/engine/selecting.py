@@ -1,24 +1,20 @@
-"""Which files of a folder or repository are needed, by their names."""
+"""Which files of a folder or repository an entry needs, by their names, and why it cannot be used
+if they are not there."""
 
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Final
 
-from bot.engine.variants import MissingShard, indexes, weight_files
+from catalog import selecting
 from catalog.families import PipelineFiles
-from catalog.locate import of_one_kind
 from catalog.schema import ReferenceEntry
+from catalog.selecting import Incomplete, Names, at_the_top
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 from catalog.weight_files.gguf import MODEL_SUFFIXES
-from catalog.weight_files.pipeline import NETWORK, configurations
+from catalog.weight_files.pipeline import NETWORK
 
-Names = Collection[str]
 Select = Callable[[Names], tuple[str, ...]]
 """All names below a folder or repository → those that are needed. Raises Unfit."""
-
-_OTHER_BASES: Final = ("model", "pytorch_model", "diffusion_pytorch_model")
-"""What other programs than the library itself call the weight files of a network."""
 
 
 class Unfit(Exception):
@@ -28,6 +24,17 @@ class Unfit(Exception):
         super().__init__(codes[0])
         self.codes = codes
         self.params = params
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Raises Unfit where something is missing."""
+    try:
+        yield
+    except Incomplete as error:
+        if not error.part:
+            raise Unfit("model.no_safetensors") from None
+        raise Unfit("model.incomplete", "reference.incomplete", part=error.part) from None
 
 
 def checkpoint_files(
@@ -40,51 +47,36 @@ def checkpoint_files(
 ) -> tuple[str, ...]:
     """The files of a model: its diffusers layout, or the single file, which may be a .gguf file.
 
-    replaced: networks whose weights are read from elsewhere; their configuration is needed here.
+    replaced: see `selecting.pipeline_files`.
     """
     if weight_name is None and files.index in names:
-        chosen = [files.index, *config_files(names, files)]
-        for part, base in files.weights.items():
-            if part not in replaced:
-                chosen += network_weights(names, f"{part}/", base, half=half)
-        return tuple(sorted(set(chosen)))
+        with _whole():
+            return selecting.pipeline_files(names, files, half=half, replaced=replaced)
+    if weight_name is None and not at_the_top(names, MODEL_SUFFIXES):
+        _check_inside("path", selecting.model_inside(names))
     return single_file(names, weight_name, MODEL_SUFFIXES)
 
 
+def _check_inside(field: str, inside: str) -> None:
+    """Raise Unfit if a folder in the one that a field names is what it should name."""
+    if inside:
+        raise Unfit("model.inside", field=field, inside=inside)
+
+
 def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
-    """Configurations and tokenizers of a pipeline, without weights."""
-    chosen = [files.index]
-    for part in files.folders:
-        own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
-        needed = {"tokenizer_config.json"} if "tokenizer" in part else {"config.json"}
-        needed = {"scheduler_config.json"} if part == "scheduler" else needed
-        if not needed <= {name.partition("/")[2] for name in own}:
-            raise Unfit("model.incomplete", part=part)
-        chosen += [name for name in own if ".index." not in name]
-    return tuple(sorted(chosen))
+    """See `selecting.config_files`."""
+    with _whole():
+        return selecting.config_files(names, files)
 
 
 def replacing_files(names: Names, network: str, base: str, *, half: bool) -> tuple[str, ...]:
-    """The files of a network that replaces a model's own: in a library's layout, alone or in the
-    network's folder of a pipeline, or the single file, without its configuration.
-
-    base: what the names of its weight files begin with.
-    """
-    for config in configurations(network):
-        if config in names:
-            folder = config.removesuffix(NETWORK)
-            if weights := _weights(names, folder, base, half=half):
-                return tuple(sorted((config, *weights)))
-            if folder:
-                raise Unfit("model.incomplete", part=network)
-    files = of_one_kind((name for name in names if "/" not in name), MODEL_SUFFIXES)
-    if len(files) == 1:
-        return (files[0],)
-    # In any folder: those in one that is called after the network are likelier to be meant.
-    files = files or sorted(
-        (name for name in names if name.lower().endswith(MODEL_SUFFIXES)),
-        key=lambda name: (network not in name, name),
-    )
+    """See `selecting.replacing_files`."""
+    with _whole():
+        if found := selecting.replacing_files(names, network, base, half=half):
+            return found
+    if not at_the_top(names, MODEL_SUFFIXES):
+        _check_inside(f"{network}_path", selecting.network_inside(names, network, base))
+    files = selecting.single_files(names, network)
     if not files:
         raise Unfit("model.no_safetensors")
     raise Unfit("model.choose_network", field=f"{network}_path", files=", ".join(files[:5]))
@@ -98,7 +90,7 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
 
 def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
     """The files of a network in transformers' layout: its configuration, and its weights."""
-    config = f"{folder}/config.json"
+    config = f"{folder}/{NETWORK}"
     if config not in names:
         raise Unfit("reference.incomplete", part=config)
     return (config, *sorted(network_weights(names, f"{folder}/", "model", half=half)))
@@ -130,7 +122,7 @@ def single_file(
                 file=weight_name,
             )
         return (weight_name,)
-    files = of_one_kind((name for name in names if "/" not in name), suffixes)
+    files = at_the_top(names, suffixes)
     if not files:
         raise Unfit(
             "model.no_safetensors",
@@ -150,23 +142,6 @@ def single_file(
 
 
 def network_weights(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
-    """The files with the weights of the network in `folder`, of the variant that suits best."""
-    if chosen := _weights(names, folder, base, half=half):
-        return chosen
-    if not folder:
-        raise Unfit("model.no_safetensors")
-    raise Unfit("model.incomplete", "reference.incomplete", part=folder.rstrip("/"))
-
-
-def _weights(names: Names, folder: str, base: str, *, half: bool) -> list[str]:
-    """As `network_weights`, but empty if there are none. Raises Unfit if a shard is missing."""
-    try:
-        found = weight_files(names, folder, (base, *_OTHER_BASES), half=half)
-    except MissingShard as missing:
-        raise Unfit("model.incomplete", "reference.incomplete", part=str(missing)) from None
-    if not found:
-        end = re.compile(rf"{re.escape(folder)}[^/]+\.safetensors")
-        alone = [name for name in names if end.fullmatch(name)]
-        return alone if len(alone) == 1 else []
-    chosen = found[0]
-    return [*chosen.files, *indexes(names, folder, base, chosen)]
+    """See `selecting.network_weights`."""
+    with _whole():
+        return selecting.network_weights(names, folder, base, half=half)

@@ -9,7 +9,6 @@ from typing import Final
 from bot.engine.families import family_of
 from bot.engine.hub import Hub
 from bot.engine.selecting import (
-    Names,
     Select,
     Unfit,
     adapter_files,
@@ -22,7 +21,7 @@ from bot.engine.selecting import (
     single_file,
 )
 from bot.engine.subject import Subject, public
-from catalog.disk import is_file, is_folder, may_pass, names_in
+from catalog.disk import files_below, is_file, may_pass
 from catalog.locate import is_hub_id, locate, second_file
 from catalog.schema import (
     AdapterEntry,
@@ -32,6 +31,7 @@ from catalog.schema import (
     ReferenceEntry,
     UpscalerEntry,
 )
+from catalog.selecting import Names
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -196,14 +196,13 @@ class Sources:
 
     def reference(self, entry: ReferenceEntry, subject: Subject) -> ReferenceFiles:
         """The IP-Adapter for reference images, and its image encoder."""
-        folders = (str(PurePosixPath(entry.weight_name).parent), entry.encoder)
         found = self._find(
             entry.path,
             lambda names: reference_files(names, entry, half=self._half),
             subject,
             entry.weight_name,
             entry.revision,
-            folders,
+            folders=(entry.encoder,),
         )
         adapter, *encoder = found.files
         return ReferenceFiles(
@@ -233,7 +232,8 @@ class Sources:
         if place.kind == "file" or not place.path:
             return place.path
         try:
-            names = single_file(_names_below(place.path), entry.weight_name)
+            deeper = _folder_of(entry.weight_name)
+            names = single_file(files_below(place.path, deeper), entry.weight_name)
         except Unfit:
             return None
         except OSError as error:
@@ -251,11 +251,13 @@ class Sources:
         revision: str | None = None,
         folders: Collection[str] = (),
     ) -> Source:
-        """folders: folders below `path`, at any depth, whose files may be chosen too.
+        """folders: folders below `path`, at any depth, whose files may be chosen too, as may those
+        beside `weight_name`.
 
         Raises JobFailed, and OSError if the files may be found later; without a hub, NotHere.
         """
         place = locate(path, self._models_dir, weight_name, revision)
+        deeper = (*folders, *_folder_of(weight_name))
         if place.kind == "missing" and self._hub is None:
             raise NotHere(public(path))
         if place.kind == "file" and place.path:
@@ -275,9 +277,11 @@ class Sources:
             if place.path:
                 # A snapshot from the hub may be incomplete; the rest is then downloaded.
                 try:
-                    return _source(place.path, select(_names_below(place.path, folders)))
+                    return _source(place.path, select(files_below(place.path, deeper)))
                 except Unfit:
                     if place.kind == "folder":
+                        # What lies deeper is not read; the error names it.
+                        select(files_below(place.path, deeper, depth=2))
                         raise
             if self._hub is None:
                 raise NotHere(public(path))
@@ -290,20 +294,10 @@ class Sources:
             raise subject.unread(Path(path), error) from error
 
 
-def _names_below(folder: Path, deeper: Collection[str] = ()) -> set[str]:
-    """The files in `folder`, in the folders in it, and in `deeper` ones. Raises OSError."""
-    files = set()
-    inner = []
-    for name in names_in(folder):
-        if is_folder(folder / name):
-            inner.append(name)
-        elif is_file(folder / name):
-            files.add(name)
-    for path in {*inner, *(PurePosixPath(path).as_posix() for path in deeper)}:
-        if is_folder(folder / path):
-            beside = (f"{path}/{name}" for name in names_in(folder / path))
-            files.update(name for name in beside if is_file(folder / name))
-    return files
+def _folder_of(weight_name: str | None) -> tuple[str, ...]:
+    """The folder that a named file is in, unless that is the place itself."""
+    folder = PurePosixPath(weight_name or "").parent
+    return (folder.as_posix(),) if folder.parts else ()
 
 
 def _source(folder: Path, names: tuple[str, ...]) -> Source:

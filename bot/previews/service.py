@@ -165,7 +165,11 @@ class Previews:
                 Shelf.LORAS: catalog.adapters.values(),
             }
         )
-        here = [model for model in catalog.offered_models(nsfw=True) if self._is_here(model)]
+        here = [
+            model
+            for model in catalog.offered_models(nsfw=True)
+            if locate_entry(model, self._models_dir, catalog.lacking).available
+        ]
         return [
             subject
             for subject in subjects(catalog, here)
@@ -174,9 +178,6 @@ class Previews:
                 subject.shelf, subject.entry, self._prompt, checked=self._checks(subject.entry)
             )
         ]
-
-    def _is_here(self, model: ModelEntry) -> bool:
-        return locate_entry(model, self._models_dir).available
 
     async def _may_paint(self) -> bool:
         """Wait until nobody has had a job for a while, and the bot is not about to stop; returns

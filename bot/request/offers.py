@@ -126,6 +126,11 @@ def find_model(catalog: Catalog, name: str, *, nsfw: bool) -> ModelEntry:
         raise Refused("model.quantised_vae", model=entry.key, reason=why.unread)
     if why and why.unread and why.encoder_for:
         raise Refused("model.quantised_encoder", model=entry.key, reason=why.unread)
+    if why and why.unread and why.quantised:
+        family = why.quantised.name
+        raise Refused("model.unread", name=entry.key, family=family, reason=why.unread)
+    if why and why.unread:
+        raise Refused("model.quantised", model=entry.key, reason=why.unread)
     if why and why.vae_for:
         raise Refused("model.other_vae", model=entry.key, family=why.vae_for.name, what=why.what)
     if why and why.encoder_for:

@@ -81,7 +81,8 @@ def _own_models(settings: Settings) -> bool:
     """Whether a model of the owner's is on this machine. Raises CatalogError."""
     models_dir = settings.models_dir.absolute()
     catalog = read_catalog(settings.catalog_dir.absolute(), models_dir, demos="hidden")
-    located = (locate_entry(each, models_dir) for each in catalog.offered_models(nsfw=True))
+    offered = catalog.offered_models(nsfw=True)
+    located = (locate_entry(each, models_dir, catalog.lacking) for each in offered)
     return any(place.available and place.kind != "download" for place in located)
 
 

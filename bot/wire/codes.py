@@ -27,6 +27,7 @@ CODES: Final = frozenset(
             "model.download_failed",
             "model.gated",
             "model.incomplete",
+            "model.inside",
             "model.missing",
             "model.no_safetensors",
         ),

@@ -119,12 +119,6 @@ class ModelEntry(Entry):
         return {network: path for network, path in named.items() if path}
 
     @property
-    def completing(self) -> tuple[str, ...]:
-        """Hub ids or folders of all that may complete a single-file checkpoint."""
-        lent = self.family.lent.keys() - self.replaced.keys()
-        return (self.completed_by, *((self.lent_by,) if lent else ()))
-
-    @property
     def heading(self) -> str:
         """Of its table in models.toml."""
         return f'[models."{self.key}"]' if "." in self.key else f"[models.{self.key}]"

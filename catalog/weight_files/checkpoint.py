@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from catalog.families import of_architecture
 from catalog.families.recognition import Shapes
 from catalog.families.stated import NOTHING, Stated
 from catalog.weight_files import encoders, evidence, quantisation
@@ -19,17 +20,24 @@ from catalog.weight_files.encoders import TextEncoder
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.header import Header
 from catalog.weight_files.layouts import ENCODERS, INSTEAD
-from catalog.weight_files.parts import OF_ENCODERS, model_kind
+from catalog.weight_files.parts import (
+    OF_ENCODERS,
+    UNKNOWN_DENOISER,
+    lacking_networks,
+    model_kind,
+)
 from catalog.weight_files.prediction import UnknownTraining
 from catalog.weight_files.refusal import READ, Refusal, unclear_training, unreadable_weights
 from catalog.weight_files.stated import in_metadata
-from catalog.weight_files.unet import unet
+from catalog.weight_files.unet import ANOTHER, unet
 from catalog.weight_files.unsupported import unsupported_kind
 
 UNKNOWN_MODEL: Final = "file of a kind that is not known here"
 EMBEDDING: Final = "textual inversion"
 EMA_ALONE: Final = "checkpoint with nothing but running averages (model_ema) of its denoiser"
 
+_UNCLEAR: Final = (UNKNOWN_MODEL, UNKNOWN_DENOISER, f"{ANOTHER} UNet", f"{ANOTHER} checkpoint")
+"""What files are whose tensors have other names, or other shapes, because they are packed."""
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
 _NAME: Final = "name {} as {} of a model in models.toml instead"
 
@@ -46,6 +54,8 @@ class CheckpointFacts:
     quantised: why its weights cannot be read, whatever it is; None if they can.
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
     encoder: the Qwen3 that is in it; None if there is none.
+    lacking: the networks that it has not got, and that come with the configuration that completes
+        it; see `Family.lent`.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
     unclear: why that is not known; None if it is.
     stated: about its variant, where a checkpoint may be of several.
@@ -59,6 +69,7 @@ class CheckpointFacts:
     quantised: str | None = None
     vae: str = ""
     encoder: TextEncoder | None = None
+    lacking: tuple[str, ...] = ()
     prediction: str | None = None
     unclear: Refusal | None = None
     stated: Stated = NOTHING
@@ -88,21 +99,23 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     Raises OSError if what decides lies beside the header and cannot be read.
     """
     title = header.metadata.get("ss_output_name", "")
-    shapes = header.shapes
-    found = None if _is_adapter(shapes) else _denoiser(shapes)
     quantised = quantisation.refusal(header, file)
+    shapes = quantisation.unpacked_shapes(header, file) if quantised else header.shapes
+    found = None if _is_adapter(shapes) else _denoiser(shapes)
     if found is None:
         named = f"a version of it {READ}" if quantised else "it"
         what, advice = _other(shapes, header.metadata, named)
+        packed = quantised if what in _UNCLEAR else None  # it may well be of a family
         return CheckpointFacts(
             what,
-            refusal=Refusal(what, advice),
+            refusal=unreadable_weights(what, packed) if packed else Refusal(what, advice),
             quantised=quantised,
             vae=autoencoder(shapes),
             encoder=encoders.text_encoder(shapes, header.metadata),
             title=title,
         )
     model, what, config = found
+    family = of_architecture(model)
     refusal = unreadable_weights(what, quantised) if quantised else None
     if not _encoders_fit(model, shapes):
         refusal = Refusal(f"{what} with incomplete or unknown text encoders")
@@ -120,6 +133,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         quantised=quantised,
         vae=autoencoder(shapes),
         encoder=encoders.text_encoder(shapes, header.metadata),
+        lacking=lacking_networks(family, shapes) if family else (),
         prediction=prediction,
         unclear=unclear,
         stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),

@@ -16,7 +16,7 @@ OF_ENCODERS: Final = (
     *("text_encoder_2.", "text_encoder_3.", "text_model.", "te1.", "clip_l.", "clip_g.", "t5xxl."),
 )
 """What the names of a checkpoint's text encoders begin with."""
-
+UNKNOWN_DENOISER: Final = "denoiser of a model that is not known here"
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -99,7 +99,7 @@ def _part(shapes: Shapes, metadata: Mapping[str, str]) -> str:
         return name
     if any(name.startswith(OF_ENCODERS) for name in shapes):
         return "text encoder"
-    return "denoiser of a model that is not known here" if _blocks(shapes) else ""
+    return UNKNOWN_DENOISER if _blocks(shapes) else ""
 
 
 def _blocks(shapes: Shapes) -> bool:

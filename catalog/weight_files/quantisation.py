@@ -5,7 +5,7 @@ by a scale beside each weight. All other kinds would be taken for plain numbers,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from catalog.lines import clean_line
 from catalog.weight_files.gguf import BLOCKS, PACKINGS
-from catalog.weight_files.header import Header
+from catalog.weight_files.header import AXES_LIMIT, Header
 
 FLOATS: Final = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 """Types whose numbers are the weights themselves."""
@@ -59,6 +59,11 @@ _KINDS: Final = tuple(
     )
 )
 """Patterns that identify a kind, for names that each end in a line break."""
+
+_OF_BITSANDBYTES: Final = re.compile(r"\.quant_state\.bitsandbytes__\w+$")
+"""Ends the name of a small JSON text about a weight in 4 bits (bitsandbytes 0.45,
+`QuantState.as_dict`)."""
+_OF_NVFP4: Final = ".weight_scale_2"
 
 
 class UnknownQuantisation(Exception):
@@ -130,18 +135,61 @@ def refusal(header: Header, file: Path | None = None) -> str | None:
     return None
 
 
+def unpacked_shapes(header: Header, file: Path) -> Mapping[str, tuple[int, ...]]:
+    """The shapes of the tensors in a file, of weights that are packed as before that, as far as it
+    says: two numbers of 4 bits are in a byte. By them, what is packed is told as what it is.
+
+    Raises OSError.
+    """
+    unpacked: dict[str, tuple[int, ...]] = {}
+    for name in header.starts:
+        weight = f"{name.removesuffix(_OF_NVFP4)}.weight"
+        shape = header.shapes.get(weight, ())
+        if name.endswith(_OF_NVFP4) and header.dtypes.get(weight) == "U8" and len(shape) == 2:
+            unpacked[weight] = (shape[0], 2 * shape[1])
+    stating = [name for name in header.starts if _OF_BITSANDBYTES.search(name)]
+    for name, raw in _texts(header, file, stating):
+        if raw is not None and (shape := _stated_shape(raw)):
+            unpacked[_OF_BITSANDBYTES.sub("", name)] = shape
+    return {**header.shapes, **unpacked}
+
+
+def _stated_shape(raw: bytes) -> tuple[int, ...]:
+    """The shape that such a text of bitsandbytes names; empty if it names none."""
+    try:
+        said = from_json(raw)
+    except ValueError:
+        return ()
+    shape = said.get("shape") if isinstance(said, dict) else None
+    if not isinstance(shape, list) or len(shape) > AXES_LIMIT:
+        return ()
+    return tuple(shape) if all(type(side) is int and side > 0 for side in shape) else ()
+
+
 def _check_marks(header: Header, file: Path) -> None:
     """Check the formats that layers name in texts beside them: types alone do not tell mxfp8, or
     int8 with convrot, from others."""
-    marks = sorted((start, name) for name, start in header.starts.items() if name.endswith(MARK))
-    if not marks:
+    marks = [name for name in header.starts if name.endswith(MARK)]
+    for name, raw in _texts(header, file, marks):
+        if raw is None:
+            raise UnknownQuantisation(f"{_shown(name)} is larger than {MARK_MAX} bytes")
+        check_format(raw, name)
+
+
+def _texts(
+    header: Header, file: Path, names: Collection[str]
+) -> Iterator[tuple[str, bytes | None]]:
+    """The texts that tensors of these names are, in the order of the file; None for one that is too
+    large. Raises OSError."""
+    if not names:
         return
     with file.open("rb") as opened:
-        for start, name in marks:
+        for name in sorted(names, key=header.starts.__getitem__):
             if header.sizes[name] > MARK_MAX:
-                raise UnknownQuantisation(f"{_shown(name)} is larger than {MARK_MAX} bytes")
-            opened.seek(header.data_start + start)
-            check_format(opened.read(header.sizes[name]), name)
+                yield name, None
+                continue
+            opened.seek(header.data_start + header.starts[name])
+            yield name, opened.read(header.sizes[name])
 
 
 def config_refusal(config: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,8 @@ _CHANNELS: Final = {9: "inpainting", 8: "instruct-pix2pix", 5: "depth", 7: "upsc
 _LATENT_CHANNELS: Final = 4
 GUIDED: Final = "guidance-distilled"
 _CONTEXT_OF_SDXL: Final = 2048
-_ANOTHER: Final = "unknown"
+ANOTHER: Final = "unknown"
+"""Model of a UNet that is none of those known here."""
 _OF_VIDEO: Final = (".time_stack.", ".temporal_transformer_blocks.", ".motion_modules.")
 _REFINER_CONTEXT: Final = 1280
 _REFINER_SIZES: Final = 2560
@@ -79,7 +80,7 @@ def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
     if any(mark in names for mark in _OF_VIDEO):
         return UNetFacts("video")
     if f"{prefix}encoder_hid_proj.weight" in shapes or width == _KOLORS_SIZES:
-        return UNetFacts("Kolors" if context == _CONTEXT_OF_SDXL else _ANOTHER, task)
+        return UNetFacts("Kolors" if context == _CONTEXT_OF_SDXL else ANOTHER, task)
     if f"{prefix}encoder_hid_proj.image_embeds.weight" in shapes:
         return UNetFacts("Kandinsky 2", task)
     if width == _REFINER_SIZES or context == _REFINER_CONTEXT:
@@ -102,7 +103,7 @@ def _owner(context: int, sizes: int) -> tuple[str, UNet | None]:
     for name, family in _FAMILIES:
         if family.owns(context, sizes):
             return name, family
-    return SD2 if context == SD2_CONTEXT else _ANOTHER, None
+    return SD2 if context == SD2_CONTEXT else ANOTHER, None
 
 
 def _context(prefix: str, shapes: Shapes) -> int:

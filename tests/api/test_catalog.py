@@ -12,6 +12,7 @@ from catalog.families.sd15 import SD15
 from catalog.families.zimage import ZIMAGE
 from catalog.unfit import undecided
 from catalog.weight_files import Refusal
+from catalog.weight_files.refusal import unreadable_weights
 
 ENTRIES = (
     ModelEntry(key="sound", name="Sound", path="a/b", family=SD15),
@@ -19,6 +20,7 @@ ENTRIES = (
     ModelEntry(key="unclear", name="Unclear", path="a/b", family=ZIMAGE),
     ModelEntry(key="other-vae", name="Other VAE", path="a/b", family=ZIMAGE, variant="base"),
     ModelEntry(key="other-encoder", name="Other", path="a/b", family=ZIMAGE, variant="base"),
+    ModelEntry(key="quantised", name="Packed", path="a/b", family=ZIMAGE, variant="base"),
     ModelEntry(key="lost", name="Lost", path="lost.safetensors"),
     ModelEntry(key="lost-sd15", name="Lost", path="lost.safetensors", family=SD15),
     ModelEntry(key="later", name="Later", path="a/b"),
@@ -28,6 +30,9 @@ UNFIT = {
     "unclear": undecided("z.safetensors", ZIMAGE, "[models.unclear]"),
     "other-vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
     "other-encoder": Unfit("e.gguf", Refusal("text encoder (T5)"), encoder_for=ZIMAGE),
+    "quantised": Unfit(
+        "z.safetensors", unreadable_weights("Z-Image model", "of type I8"), quantised=ZIMAGE
+    ),
 }
 
 
@@ -53,6 +58,7 @@ async def test_a_model_that_cannot_be_used_is_of_no_family_unless_that_is_certai
         "unclear": ("zimage", "Z-Image"),
         "other-vae": ("zimage", "Z-Image"),
         "other-encoder": ("zimage", "Z-Image"),
+        "quantised": ("zimage", "Z-Image"),
         "lost": (None, None),
         "lost-sd15": ("sd15", "SD 1.5"),
         "later": ("sdxl", "SDXL"),

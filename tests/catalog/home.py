@@ -4,7 +4,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from catalog import Catalog, read_catalog
+from catalog.families import FAMILIES
 
 ONE_MODEL = 'default = "base"\n[models.base]\nname = "Base"\npath = "org/base"\n'
 
@@ -90,6 +91,22 @@ class Home:
         checkpoint = path.startswith("checkpoints/")
         raw = checkpoint_bytes(metadata=metadata) if checkpoint else weights_bytes(metadata)
         return self.put(self.models_dir / path, raw)
+
+    def pipeline(self, path: str, family: str, networks: Collection[str] | None = None) -> Path:
+        """A folder, relative to the models folder, with every file of a model of that family in
+        diffusers' layout that is not there yet: configurations that say nothing, and weights of
+        these networks, or of all."""
+        files, folder = FAMILIES[family].files, self.models_dir / path
+        names = {files.index, "scheduler/scheduler_config.json"}
+        names |= {f"{part}/config.json" for part in files.weights}
+        names |= {f"{part}/tokenizer_config.json" for part in files.folders if "tokenizer" in part}
+        for network, base in files.weights.items():
+            if networks is None or network in networks:
+                names.add(f"{network}/{base}.safetensors")
+        for name in sorted(names):
+            if not (folder / name).exists():
+                self.put(folder / name, b"{}" if name.endswith(".json") else weights_bytes())
+        return folder
 
     def read(self) -> Catalog:
         return read_catalog(self.catalog_dir, self.models_dir)

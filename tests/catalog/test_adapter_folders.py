@@ -30,7 +30,7 @@ def test_a_folder_is_offered_by_its_name(home: Home) -> None:
     entry = read.adapters["ink-wash"]
     assert (entry.name, entry.path) == ("Ink Wash", "loras/Ink Wash/adapter_model.safetensors")
     assert locate(entry.path, home.models_dir).kind == "file"
-    assert problems_of(entry, home.models_dir) == ()
+    assert problems_of(entry, home.models_dir, {}) == ()
     assert read.facts("ink-wash").algorithm == "LoRA"  # type: ignore[union-attr]
     assert read.problems == ()
 
@@ -50,7 +50,7 @@ def test_a_folder_that_an_entry_names_is_not_offered_twice(home: Home, table: st
     home.write(loras=f'[loras.mine]\nname = "Mine"\n{table}\n')
     read = home.read()
     assert list(read.adapters) == ["mine"]
-    assert problems_of(read.adapters["mine"], home.models_dir) == ()
+    assert problems_of(read.adapters["mine"], home.models_dir, {}) == ()
 
 
 def test_a_configuration_that_cannot_be_used_is_a_problem(home: Home) -> None:
@@ -64,7 +64,7 @@ def test_a_configuration_that_cannot_be_used_is_a_problem(home: Home) -> None:
     )
     home.write(loras='[loras.bad]\nname = "Bad"\npath = "loras/bad"\n')
     entry = home.read().adapters["bad"]
-    (why,) = problems_of(entry, home.models_dir)
+    (why,) = problems_of(entry, home.models_dir, {})
     assert why.endswith("adapter_config.json: lora_alpha must be a number, got 'x'")
 
 

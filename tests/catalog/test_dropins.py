@@ -30,7 +30,7 @@ def test_a_file_is_offered_without_an_entry(home: Home) -> None:
     assert adapter.default_weight == 1.0
     for entry in (model, adapter):
         assert locate(entry.path, home.models_dir).kind == "file"
-        assert problems_of(entry, home.models_dir) == ()
+        assert problems_of(entry, home.models_dir, {}) == ()
     assert read.problems == ()
 
 

@@ -150,10 +150,10 @@ def test_an_entry_names_its_second_file(home: Home) -> None:
     home.put(file, text.format("b").encode())
     catalog = home.read()
     assert catalog.embeddings.misfit("toy") is None
-    assert problems_of(catalog.embeddings.entries["toy"], home.models_dir) == ()
+    assert problems_of(catalog.embeddings.entries["toy"], home.models_dir, {}) == ()
     home.put(file, text.format("c").encode())
     catalog = home.read()
-    [problem] = problems_of(catalog.embeddings.entries["toy"], home.models_dir)
+    [problem] = problems_of(catalog.embeddings.entries["toy"], home.models_dir, {})
     assert problem.startswith("second ")
     assert "c.safetensors' cannot be read" in problem
 

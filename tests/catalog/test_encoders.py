@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from catalog import LiveCatalog
-from catalog.families import FAMILIES
+from catalog.families import FAMILIES, TEXT_ENCODER, VAE
 from catalog.families.encoders import QWEN3_06B, QWEN3_4B
 from catalog.weight_files.gguf import BLOCKS
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
@@ -48,7 +48,7 @@ def catalog_with(home: Home, family: str, encoder: str) -> Any:
     home.put(home.models_dir / "far" / index, json.dumps(MODEL_OF[family]).encode())
     unet = {"cross_attention_dim": 768} if family == "sd15" else SDXL_UNET
     home.put(home.models_dir / "far/unet/config.json", json.dumps(unet).encode())
-    home.put(home.models_dir / "far/scheduler/scheduler_config.json", b"{}")
+    home.pipeline("far", family)
     variant = FAMILIES[family].variants[-1].name
     fields = f'path = "far"\nvariant = "{variant}"\ntext_encoder_path = "{encoder}"\n'
     home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\n{fields}')
@@ -266,7 +266,7 @@ def test_what_is_not_there_or_broken_is_said(home: Home, path: str, said: str) -
     (home.models_dir / "e").mkdir()
     home.put(home.models_dir / "broken.gguf", b"PK\x03\x04" + bytes(100))
     entry = catalog_with(home, "zimage", path).models["far"]
-    (problem,) = problems_of(entry, home.models_dir)
+    (problem,) = problems_of(entry, home.models_dir, {})
     assert problem.startswith(said.format(Path(home.models_dir)))
 
 
@@ -275,13 +275,16 @@ def test_where_it_is_counts_for_where_the_model_is(home: Home) -> None:
     from catalog import locate_entry
 
     put(home, "e.safetensors", shapes_of(QWEN3_4B))
+    home.weights("v.safetensors")
     entry = catalog_with(home, "zimage", "e.safetensors").models["far"]
-    both = entry.model_copy(update={"path": "e.safetensors", "vae_path": "e.safetensors"})
-    local = both.model_copy(update={"config": "far"})
-    assert locate_entry(local, home.models_dir).kind == "file"
+    both = entry.model_copy(update={"path": "e.safetensors", "vae_path": "v.safetensors"})
     one = both.model_copy(update={"vae_path": None})
-    assert one.completing == ("Tongyi-MAI/Z-Image", "Tongyi-MAI/Z-Image-Turbo")
-    assert both.completing == ("Tongyi-MAI/Z-Image",)
+    lacking = {"far": (TEXT_ENCODER, VAE)}
+    home.pipeline("hub/models--Tongyi-MAI--Z-Image/snapshots/abc", "zimage", ())
+    assert locate_entry(both, home.models_dir, lacking).kind == "file"
+    assert locate_entry(one, home.models_dir, lacking).kind == "download"
+    home.pipeline("hub/models--Tongyi-MAI--Z-Image-Turbo/snapshots/abc", "zimage", (VAE,))
+    assert locate_entry(one, home.models_dir, lacking).kind == "file"
     for path, kind in (("org/encoder", "download"), ("gone", "missing")):
-        far = local.model_copy(update={"text_encoder_path": path})
-        assert locate_entry(far, home.models_dir).kind == kind
+        far = both.model_copy(update={"text_encoder_path": path})
+        assert locate_entry(far, home.models_dir, lacking).kind == kind

@@ -12,11 +12,11 @@ from catalog import (
     LiveCatalog,
     ModelEntry,
     locate,
+    locate_entry,
     problems_of,
     read_catalog,
 )
 from catalog.disk import is_file, is_folder, may_pass, names_in, status_of
-from catalog.locate import locate_entry
 from catalog.snapshot import CatalogUnreadable
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.faulty_disk import failing
@@ -89,19 +89,19 @@ def test_problems_name_the_error(home: Home, name: str) -> None:
             EmbeddingEntry(key="x", name="X", path=path),
         ):
             with failing(looked_at, name) as refused:
-                (problem,) = problems_of(entry, home.models_dir)
+                (problem,) = problems_of(entry, home.models_dir, {})
                 assert refused
             assert "cannot be read" in problem
             assert "not exist" not in problem
 
 
 def test_a_vae_or_configuration_that_cannot_be_looked_at_is_said(home: Home) -> None:
-    home.put(home.models_dir / "base/model_index.json", b"{}")
+    home.pipeline("base", "sdxl")
     vae = home.weights("vae.safetensors")
     entry = ModelEntry(key="x", name="X", path="base", vae_path="vae.safetensors", config="base")
     with failing(vae, "EACCES"):
-        assert locate_entry(entry, home.models_dir).kind == "unreadable"
-        (problem,) = problems_of(entry, home.models_dir)
+        assert locate_entry(entry, home.models_dir, {}).kind == "unreadable"
+        (problem,) = problems_of(entry, home.models_dir, {})
     assert problem == "vae_path 'vae.safetensors' cannot be read: Permission denied"
 
 
@@ -110,16 +110,16 @@ def test_a_vae_or_configuration_that_cannot_be_looked_at_is_said(home: Home) -> 
 def test_a_folder_of_a_vae_that_cannot_be_looked_at_is_said(
     home: Home, path: str, name: str
 ) -> None:
-    home.put(home.models_dir / "base/model_index.json", b"{}")
+    home.pipeline("base", "sdxl")
     folder = home.models_dir / {"org/own": "hub/models--org--own/snapshots/abc"}.get(path, path)
     home.put(folder / "vae/config.json", b"{}")
     home.put(folder / "vae/model.safetensors", checkpoint_bytes())
     entry = ModelEntry(key="x", name="X", path="base", vae_path=path)
-    assert locate_entry(entry, home.models_dir).available
+    assert locate_entry(entry, home.models_dir, {}).available
     for calls in ((), ("listdir", "scandir")):
         with failing(folder / "vae", name, *calls):
-            assert locate_entry(entry, home.models_dir).kind == "unreadable"
-            (problem,) = problems_of(entry, home.models_dir)
+            assert locate_entry(entry, home.models_dir, {}).kind == "unreadable"
+            (problem,) = problems_of(entry, home.models_dir, {})
         assert problem.startswith(f"vae_path '{path}' cannot be read: ")
 
 
@@ -182,10 +182,9 @@ def test_a_file_of_embeddings_that_may_not_be_read_is_not_absent(home: Home) -> 
 def test_a_model_with_a_configuration_that_may_not_be_read_is_not_said_to_be_fine(
     home: Home,
 ) -> None:
-    home.put(home.models_dir / "own/model_index.json", b"{}")
-    config = home.put(home.models_dir / "own/unet/config.json", b"{}")
+    config = home.pipeline("own", "sdxl") / "unet/config.json"
     entry = ModelEntry(key="own", name="Own", path="own")
-    assert not problems_of(entry, home.models_dir)
+    assert not problems_of(entry, home.models_dir, {})
     with failing(config, "EACCES"):
-        (problem,) = problems_of(entry, home.models_dir)
+        (problem,) = problems_of(entry, home.models_dir, {})
     assert problem == "path 'own' cannot be read: Permission denied"

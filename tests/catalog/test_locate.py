@@ -1,5 +1,6 @@
 """What a path resolves to, and that it never leaves the models folder."""
 
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from catalog import AdapterEntry, Location, ModelEntry, locate, problems_of
 from catalog.locate import BUILTINS_DIR
 from tests.catalog.home import Home, weights_bytes
+from tests.catalog.test_judging import SDXL_UNET
 
 
 def snapshot(home: Home, repository: str, commit: str, *files: str, ref: str = "") -> Path:
@@ -210,23 +212,26 @@ def adapter(path: str, **fields: str) -> AdapterEntry:
 class TestProblems:
     def test_nothing_is_wrong_with_what_is_there_or_can_be_fetched(self, home: Home) -> None:
         home.weights("loras/a.safetensors")
-        home.put(home.models_dir / "own" / "model_index.json", b"{}")
-        home.put(home.models_dir / "modular" / "modular_model_index.json", b"{}")
+        home.pipeline("own", "sdxl")
+        home.pipeline("modular", "anima")
         home.put(home.models_dir / "vae" / "config.json", b"{}")
+        home.weights("vae/diffusion_pytorch_model.safetensors")
         for entry in (
             model("builtin:flat"),
             model("builtin:ink.safetensors", vae_path="builtin:flat", config="builtin:flat"),
             model("org/name", vae_path="org/vae", config="org/config"),
             model("own", vae_path="vae", config="own"),
             model("own", vae_path="loras"),
-            model("modular", config="modular"),
+            model("own", config="nowhere at all"),
+            model("modular", family="anima", variant="base"),
             model("loras/a.safetensors"),
             model("loras", weight_name="a.safetensors"),
+            model("loras"),
             adapter("loras/a.safetensors"),
             adapter("loras"),
             adapter("org/name", weight_name="a.safetensors"),
         ):
-            assert problems_of(entry, home.models_dir) == (), entry
+            assert problems_of(entry, home.models_dir, {}) == (), entry
 
     @pytest.mark.parametrize(
         ("entry", "said"),
@@ -235,15 +240,29 @@ class TestProblems:
             (model("no such thing"), "does not exist"),
             (model("/gone/a.safetensors"), "path '/gone/a.safetensors' does not exist"),
             (model("builtin:x"), "path must be one of builtin:clay.safetensors, builtin:flat,"),
-            (model("loras"), "contains no model_index.json"),
+            (model("none"), "path '{}/none' contains no model_index.json"),
+            (model("two"), "weight_name must name one of the files in '{}/two': a.safetensors, b."),
+            (model("own"), "path '{}/own' is incomplete: it lacks the weights of unet"),
+            (model("outer"), "but its folder 'inner' does: name '{}/outer/inner'"),
+            (model("both"), "path '{}/both' contains no model_index.json"),
+            (
+                model("org/m", vae_path="outer"),
+                "but its folder 'inner' does: name '{}/outer/inner'",
+            ),
+            (model("org/m", vae_path="deep"), "one of the files in '{}/deep': a/b/c.safetensors"),
+            (model("org/m", vae_path="round"), "but its folder 'kept' does: name '{}/round/kept'"),
+            (model("lone"), "path '{}/lone' is incomplete: it lacks the configuration of text_enc"),
             (model("text.txt"), "is neither a .safetensors nor a .gguf file"),
             (model("link"), "leads outside"),
             (model("checkpoints/cut.safetensors"), "is cut off"),
             (model("org/m", vae_path="gone.safetensors"), "vae_path"),
             (model("org/m", vae_path="none"), "contains no config.json and no whole"),
             (model("org/m", vae_path="two"), "vae_path must name one of the files in"),
+            (model("org/m", vae_path="bare"), "contains no whole .safetensors or .gguf file"),
+            (model("org/m", vae_path="shard"), "lacks vae/model-00001-of-00002.safetensors"),
             (model("org/m", config="gone/a/b"), "config must be a hub id or an existing folder"),
             (model("org/m", config="loras"), "contains no model_index.json"),
+            (model("org/m", config="lone"), "config '{}/lone' is incomplete: it lacks the config"),
             (adapter("loras", weight_name="b.safetensors"), "contains no 'b.safetensors'"),
             (adapter("checkpoints", weight_name="cut.safetensors"), "is cut off"),
             (adapter("two"), "weight_name must name a file in"),
@@ -258,8 +277,19 @@ class TestProblems:
         home.weights("two/a.safetensors")
         home.weights("two/b.safetensors")
         home.put(home.models_dir / "none" / "readme", b"")
+        home.put(home.models_dir / "bare" / "config.json", b"{}")
+        home.put(home.models_dir / "shard/vae/config.json", b"{}")
+        home.weights("shard/vae/model-00002-of-00002.safetensors")
         home.put(home.models_dir / "text.txt", b"x")
         home.put(home.models_dir / "checkpoints" / "cut.safetensors", weights_bytes()[:-1])
+        home.put(home.models_dir / "own/unet/config.json", json.dumps(SDXL_UNET).encode())
+        home.pipeline("own", "sdxl", ("text_encoder", "text_encoder_2", "vae"))
+        home.put(home.models_dir / "lone/model_index.json", b"{}")
+        for path in ("outer/inner", "both/one", "both/other"):
+            home.pipeline(path, "zimage")
+        home.put(home.models_dir / "round/kept/config.json", b"{}")
+        home.weights("deep/a/b/c.safetensors")
+        home.weights("round/kept/diffusion_pytorch_model.safetensors")
         (home.models_dir / "link").symlink_to(tmp_path)
-        (problem,) = problems_of(entry, home.models_dir)
-        assert said in problem
+        (problem,) = problems_of(entry, home.models_dir, {})
+        assert said.format(home.models_dir) in problem

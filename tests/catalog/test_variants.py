@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from catalog import LiveCatalog
+from catalog import LiveCatalog, locate_entry
+from catalog.families import VAE
 from catalog.listing import rows
-from catalog.locate import locate_entry
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.gguf_files import gguf
 
@@ -90,12 +90,14 @@ def test_no_name_settles_what_the_metadata_leave_contradictory(home: Home) -> No
 
 def test_a_file_is_here_only_with_all_that_completes_it(home: Home) -> None:
     zimage(home, "checkpoints/z_image_base.safetensors")
-    model = home.read().models["z_image_base"]
-    found = [locate_entry(model, home.models_dir).kind]
-    for repository in ("Tongyi-MAI--Z-Image", "Tongyi-MAI--Z-Image-Turbo"):
-        home.put(home.models_dir / f"hub/models--{repository}/snapshots/abc/a.json", b"{}")
-        found.append(locate_entry(model, home.models_dir).kind)
-    assert found == ["download", "download", "file"]
+    read = home.read()
+    model = read.models["z_image_base"]
+    assert locate_entry(model, home.models_dir, read.lacking).kind == "download"
+    home.pipeline("hub/models--Tongyi-MAI--Z-Image/snapshots/abc", "zimage", ())
+    for networks in ((), (VAE,), (VAE, "text_encoder")):
+        assert locate_entry(model, home.models_dir, read.lacking).kind == "download"
+        home.pipeline("hub/models--Tongyi-MAI--Z-Image-Turbo/snapshots/abc", "zimage", networks)
+    assert locate_entry(model, home.models_dir, read.lacking).kind == "file"
 
 
 def test_the_metadata_of_a_gguf_tell(home: Home) -> None:

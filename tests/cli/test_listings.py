@@ -150,6 +150,44 @@ class TestListings:
         check()
         assert f"! model flux1-dev: {said}, so it is not offered" in capsys.readouterr().out
 
+    def test_what_a_family_or_variant_would_say_is_null_where_it_is_not_known(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """As in `GET /models`."""
+        lost = '[models.gone]\nname = "Gone"\npath = "gone.safetensors"\n'
+        settings = settings_in(tmp_path, monkeypatch, CATALOG + lost)
+        for name, shapes in (
+            (
+                "flux1-dev",
+                {"double_blocks.0.img_attn.qkv.weight": (1, 1), "img_in.weight": (1, 64)},
+            ),
+            (
+                "z_image_bf16",
+                {"cap_pad_token": (1, 1), "noise_refiner.0.attention.k_norm.weight": (1,)},
+            ),
+        ):
+            file = settings.models_dir / "checkpoints" / f"{name}.safetensors"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(checkpoint_bytes(shapes))
+        assert listing("models", settings, as_json=True) == 0
+        rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+        of_family = ("size", "min_side", "max_side", "max_pixels", "scheduler")
+        of_variant = ("steps", "guidance")
+        known = {
+            key: tuple(
+                {rows[key][name] is not None for name in names} for names in (of_family, of_variant)
+            )
+            for key in ("demo", "z_image_bf16", "flux1-dev", "gone")
+        }
+        assert known == {
+            "demo": ({True}, {True}),
+            "z_image_bf16": ({True}, {False}),
+            "flux1-dev": ({False}, {False}),
+            "gone": ({False}, {False}),
+        }
+        assert rows["z_image_bf16"]["fast"] is None
+        assert listing("models", settings, as_json=False) == 0
+
     def test_what_the_files_of_loras_say(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

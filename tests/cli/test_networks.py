@@ -155,7 +155,8 @@ async def test_the_one_file_of_a_folder_is_read(home: Home) -> None:
     [
         ((), False),
         (("model.safetensors",), True),
-        (("qwen-Q4_K_M.gguf",), True),
+        # In a pipeline, only what its libraries write is read.
+        (("qwen-Q4_K_M.gguf",), False),
         (("model.safetensors", "model.fp16.safetensors"), True),
         (("model-00001-of-00002.safetensors",), False),
         (("model-00002-of-00002.safetensors", "model.safetensors.index.json"), False),
@@ -180,6 +181,15 @@ async def test_a_repository_is_here_once_all_weights_of_the_network_are(
         home.put(snapshot / "text_encoder" / name, gguf(packed(QWEN3_4B)) if gguf_file else FITS)
     later: Said = ("model far: downloaded at first use", " · downloads on first use", (False, []))
     assert await told(home, catalog_with(home, "zimage", ZIMAGE)) == (FOUND if here else later)
+
+
+async def test_a_configuration_without_weights_beside_it_is_not_the_networks(home: Home) -> None:
+    """Some pipelines have one of their own at the top."""
+    snapshot = home.models_dir / "hub/models--Tongyi-MAI--Z-Image-Turbo/snapshots/abc"
+    home.put(snapshot / "config.json", b"{}")
+    home.put(snapshot / "text_encoder/config.json", CONFIG)
+    home.put(snapshot / "text_encoder/model.safetensors", FITS)
+    assert await told(home, catalog_with(home, "zimage", ZIMAGE)) == FOUND
 
 
 async def test_a_repository_of_one_file_is_here_once_that_is(home: Home) -> None:

@@ -36,6 +36,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     entries.append(ModelEntry(key="enc", name="Wrong", path="builtin:ink.safetensors"))
     entries.append(ModelEntry(key="vae4", name="Vae 4", path="builtin:ink.safetensors"))
     entries.append(ModelEntry(key="enc4", name="Wrong 4", path="builtin:ink.safetensors"))
+    entries.append(ModelEntry(key="zi4", name="Zi 4", path="builtin:ink.safetensors"))
     unread = unreadable_weights("text encoder (Qwen3-4B)", "x_y is of type IQ4_XS")
     unfit = Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))
     catalog = Catalog(
@@ -49,6 +50,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
             "enc": Unfit("e.safetensors", Refusal("text encoder (T5)"), encoder_for=ZIMAGE),
             "vae4": Unfit("v.safetensors", unread, vae_for=ZIMAGE),
             "enc4": Unfit("e.gguf", unread, encoder_for=ZIMAGE),
+            "zi4": Unfit("z.gguf", unread, quantised=ZIMAGE),
             "zi": undecided("zi.safetensors", ZIMAGE, "[models.zi]"),
         },
     )
@@ -70,6 +72,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
         cards += [text.splitlines() for text in texts if text.startswith("### ")]
     assert [card[0] for card in cards] == [
         *("### Demo", "### A file", "### Zi", "### Vae", "### Wrong", "### Vae 4", "### Wrong 4"),
+        "### Zi 4",
     ]
     assert cards[1][1] == "`flux` · ⚠ Flux (dev) transformer, can't be used"
     assert cards[2][1] == (
@@ -81,4 +84,5 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
     )
     assert cards[5][1] == "`vae4` · ⚠ can't read its VAE: x\\_y is of type IQ4\\_XS"
     assert cards[6][1] == "`enc4` · ⚠ can't read its text encoder: x\\_y is of type IQ4\\_XS"
+    assert cards[7][1] == "`zi4` · ⚠ Z-Image, but can't read its weights: x\\_y is of type IQ4\\_XS"
     assert pictures == []

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.engine.selecting import Unfit, replacing_files
+from bot.engine.selecting import Unfit, checkpoint_files, config_files, replacing_files
+from catalog.families import FAMILIES
 
 ENCODER = ("text_encoder", "model")
 QUANTS = ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B-Q8_0.gguf")
@@ -53,7 +54,46 @@ def test_files_in_folders_are_named_those_of_the_network_first() -> None:
     assert found[1] == {"field": "vae_path", "files": f"{vae}, {other}, {DEEP}"}
 
 
+def test_the_only_folder_that_is_a_whole_network_is_named() -> None:
+    inner = ("qwen/config.json", *(f"qwen/model-0000{n}-of-00002.safetensors" for n in (1, 2)))
+    wanted = (("model.inside",), {"field": "text_encoder_path", "inside": "qwen"})
+    assert refused(*inner, "README.md", "other/config.json") == wanted
+    assert refused(*inner[:2])[0] == ("model.choose_network",)
+    twice = [name.replace("qwen", "other") for name in inner]
+    assert refused(*inner, *twice)[0] == ("model.choose_network",)
+    assert refused(*inner, *QUANTS)[0] == ("model.choose_network",)
+
+
+def test_the_only_folder_that_is_a_whole_model_is_named_whatever_its_family() -> None:
+    files = FAMILIES["zimage"].files
+    whole = [files.index, "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"]
+    whole += [f"{network}/config.json" for network in files.weights]
+    whole += [f"{network}/{base}.safetensors" for network, base in files.weights.items()]
+    inner = [f"real/{name}" for name in whole]
+
+    def refusal(*names: str) -> Unfit:
+        with pytest.raises(Unfit) as raised:
+            checkpoint_files(names, FAMILIES["sdxl"].files, None, half=True)
+        return raised.value
+
+    found = refusal(*inner, "README.md", "notes/one.txt")
+    assert (found.codes, found.params) == (("model.inside",), {"field": "path", "inside": "real"})
+    for names in (inner[:-1], [*inner, *(f"copy/{name}" for name in whole)]):
+        assert refusal(*names).codes[0] == "model.no_safetensors"
+
+
 def test_what_has_no_weights_says_so() -> None:
     assert refused("config.json", "model.bin") == (("model.no_safetensors",), {})
     pipeline = ("text_encoder/config.json", "transformer/model.safetensors")
-    assert refused(*pipeline) == (("model.incomplete",), {"part": "text_encoder"})
+    codes, params = refused(*pipeline)
+    assert (codes[0], params) == ("model.incomplete", {"part": "text_encoder"})
+
+
+def test_a_configuration_without_its_index_is_incomplete() -> None:
+    files = FAMILIES["sd15"].files
+    parts = [f"{part}/config.json" for part in ("text_encoder", "unet", "vae")]
+    parts += ["scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"]
+    assert set(config_files([*parts, files.index], files)) == {*parts, files.index}
+    with pytest.raises(Unfit) as refusal:
+        config_files(parts, files)
+    assert refusal.value.params == {"part": "model_index.json"}

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
+from bot.engine.sources import Sources
+from bot.engine.subject import Subject
 from bot.errors import JobFailed
-from catalog import ModelEntry
+from catalog import AdapterEntry, ModelEntry
+from catalog.families import FAMILIES
 from catalog.weight_files import Header, read_header
 from tests.engine.factories import (
     TINY,
@@ -234,3 +237,46 @@ def test_a_job_reads_the_header_of_a_single_file_once(
         read.clear()
         painted(engine, entry)
         assert read.count(checkpoint) == 1
+
+
+def test_what_lies_deeper_in_a_folder_is_named_and_not_read(tmp_path: Path) -> None:
+    files = FAMILIES["sdxl"].files
+    names = [files.index, "scheduler/scheduler_config.json"]
+    names += [f"{part}/tokenizer_config.json" for part in files.folders if "tokenizer" in part]
+    names += [f"{network}/config.json" for network in files.weights]
+    names += [f"{network}/{base}.safetensors" for network, base in files.weights.items()]
+    for name in (*(f"outer/real/{name}" for name in names), "parts/split/vae/ae.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    sources = Sources(tmp_path, None, half=True)
+    subject = Subject("model", "x", lambda _: None, lambda: None)
+    with pytest.raises(JobFailed) as failure:
+        sources.checkpoint(model("x", "outer"), subject)
+    assert failure.value.code == "model.inside"
+    assert failure.value.params == {
+        "model": "x",
+        "path": "outer",
+        "field": "path",
+        "inside": "real",
+    }
+    with pytest.raises(JobFailed) as failure:
+        sources.replacing(model("x", "outer", vae_path="parts"), subject)
+    assert failure.value.code == "model.choose_network"
+    assert failure.value.params["files"] == "split/vae/ae.safetensors"
+
+
+@pytest.mark.parametrize("path", ["org/split", "split"])
+def test_a_file_that_is_named_is_found_however_deep_it_lies(tmp_path: Path, path: str) -> None:
+    """As in the repositories for ComfyUI; without asking the hub for it again."""
+    root = tmp_path / ("hub/models--org--split/snapshots/abc" if "/" in path else path)
+    for name in ("split_files/diffusion_models/x.safetensors", "a/b/c/lora.safetensors"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    sources = Sources(tmp_path, None, half=True)
+    subject = Subject("model", "x", lambda _: None, lambda: None)
+    entry = model("x", path, weight_name="split_files/diffusion_models/x.safetensors")
+    assert sources.checkpoint(entry, subject).single == root / str(entry.weight_name)
+    lora = AdapterEntry(key="l", name="L", path=path, weight_name="a/b/c/lora.safetensors")
+    found = root / "a/b/c/lora.safetensors"
+    assert sources.adapter(lora, Subject("adapter", "l", lambda _: None, lambda: None)) == found
+    assert sources.adapter_here(lora) == found

@@ -17,7 +17,7 @@ from bot.request import GenerationRequest
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, JobState
 from bot.worker.observers import ByOrigin
-from catalog import AdapterEntry, Catalog, LiveCatalog, ModelEntry
+from catalog import AdapterEntry, Catalog, LiveCatalog, ModelEntry, locate_entry
 from tests.catalog.fixed import fixed
 from tests.catalog.home import checkpoint_bytes, weights_bytes
 from tests.store.factories import painting, request
@@ -109,6 +109,22 @@ async def test_one_picture_of_each_is_painted_and_nothing_else_is_kept(
     assert await previews.pictures.of(Shelf.MODELS, [MODEL], checked=False)
     assert [*bench.images.rglob("*.png")] == []
     assert not await bench.store.setting(WANTED)
+
+
+async def test_a_model_of_which_only_configurations_are_here_is_not_downloaded_for_it(
+    bench: Bench, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.previews.service.locate_entry", locate_entry)
+    snapshot = models / "hub/models--org--far/snapshots/abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model_index.json").write_bytes(b"{}")
+    far = ModelEntry(key="far", name="Far", path="org/far")
+    catalog = Catalog({"demo": MODEL, "far": far}, {}, "demo")
+    previews = previews_of(bench, models, catalog=fixed(catalog))
+    async with running(previews):
+        await previews.start(OWNER)
+        await eventually(lambda: not previews.progress().wanted)
+    assert (bench.engine.orders, previews.progress().failed) == ([], ())
 
 
 async def test_unchanged_ones_are_not_painted_again_and_changed_ones_are(

@@ -7,6 +7,7 @@ from bot.errors import Refused
 from bot.request import Template, find_model, is_gated
 from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry, Unfit, WildcardFile, Wildcards
+from catalog.families import Family
 from catalog.families.zimage import ZIMAGE
 from catalog.unfit import undecided
 from catalog.weight_files import Refusal
@@ -92,28 +93,29 @@ def test_a_model_whose_entry_names_another_vae_is_refused_for_that(
             "en-US",
             "text_encoder",
             "I can't read the weights of the text encoder of z: they are quantised with NVFP4. The"
-            " bot's owner can set text_encoder_path to a version in fp16, bf16, or fp8, or leave it"
-            " out.",
+            " bot's owner can set text_encoder_path to a version in fp16, bf16, fp8, or GGUF (Q4 to"
+            " Q8), or leave it out.",
         ),
         (
             "en-US",
             "vae",
             "I can't read the weights of the VAE of z: they are quantised with NVFP4. The bot's"
-            " owner can set vae_path to a version in fp16, bf16, or fp8, or leave it out.",
+            " owner can set vae_path to a version in fp16, bf16, fp8, or GGUF (Q4 to Q8), or leave"
+            " it out.",
         ),
         (
             "de",
             "text_encoder",
             "Die Gewichte des Text-Encoders von z kann ich nicht lesen: they are quantised with"
-            " NVFP4. Der Betreiber kann text_encoder_path auf eine Fassung in fp16, bf16 oder fp8"
-            " setzen oder weglassen.",
+            " NVFP4. Der Betreiber kann text_encoder_path auf eine Fassung in fp16, bf16, fp8 oder"
+            " GGUF (Q4 bis Q8) setzen oder weglassen.",
         ),
         (
             "fr",
             "vae",
             "Je ne sais pas lire les poids du VAE de z\N{NO-BREAK SPACE}: they are quantised with"
-            " NVFP4. Le propriétaire peut indiquer une version en fp16, bf16 ou fp8 dans vae_path,"
-            " ou retirer vae_path.",
+            " NVFP4. Le propriétaire peut indiquer une version en fp16, bf16, fp8 ou GGUF (Q4 à Q8)"
+            " dans vae_path, ou retirer vae_path.",
         ),
     ],
 )
@@ -129,6 +131,51 @@ def test_a_model_whose_entry_names_a_network_that_is_not_read_is_refused_for_tha
     catalog = Catalog({"z": entry}, {}, "", unfit_models={"z": unfit[network]})
     with pytest.raises(Refused) as refusal:
         find_model(catalog, "z", nsfw=False)
+    error = refusal.value
+    assert error.code in NOT_AVAILABLE
+    assert Texts.read().speaker(language)(error.code, **error.params) == said
+
+
+@pytest.mark.parametrize(
+    ("language", "family", "said"),
+    [
+        (
+            "en-US",
+            ZIMAGE,
+            "z is a model of Z-Image, but quantised in a way I can't read: they are quantised with"
+            " NVFP4. The bot's owner can use a version in fp16, bf16, fp8, or GGUF (Q4 to Q8).",
+        ),
+        (
+            "de",
+            ZIMAGE,
+            "z ist ein Modell der Familie Z-Image, aber so quantisiert, dass ich es nicht lesen"
+            " kann: they are quantised with NVFP4. Der Betreiber kann eine Fassung in fp16, bf16,"
+            " fp8 oder GGUF (Q4 bis Q8) nehmen.",
+        ),
+        (
+            "fr",
+            ZIMAGE,
+            "z est un modèle de la famille Z-Image, mais quantifié d’une façon que je ne sais pas"
+            " lire\N{NO-BREAK SPACE}: they are quantised with NVFP4. Le propriétaire peut prendre"
+            " une version en fp16, bf16, fp8 ou GGUF (Q4 à Q8).",
+        ),
+        (
+            "en-US",
+            None,
+            "I can't read the weights of z: they are quantised with NVFP4. The bot's owner can use"
+            " a version in fp16, bf16, fp8, or GGUF (Q4 to Q8).",
+        ),
+    ],
+)
+def test_a_model_that_is_quantised_in_a_way_that_is_not_read_is_not_called_something_else(
+    language: str, family: Family | None, said: str
+) -> None:
+    """family: None where packing hides of which it is."""
+    entry = ModelEntry(key="z", name="Z", path="checkpoints/z.safetensors", family=ZIMAGE)
+    unread = unreadable_weights("Z-Image transformer", "they are quantised with NVFP4")
+    unfit = {"z": Unfit("z.safetensors", unread, quantised=family)}
+    with pytest.raises(Refused) as refusal:
+        find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
     assert Texts.read().speaker(language)(error.code, **error.params) == said

@@ -48,7 +48,7 @@ def listed_models(
     listed = []
     for entry in catalog.offered_models(nsfw=caller.nsfw):
         weights = known.get(entry.key)
-        if locate_entry(entry, models_dir).kind in ("missing", "unreadable"):
+        if locate_entry(entry, models_dir, catalog.lacking).kind in ("missing", "unreadable"):
             continue
         listed.append(
             {

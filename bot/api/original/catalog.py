@@ -63,7 +63,7 @@ def _models(
 def _model(
     entry: ModelEntry, catalog: Catalog, models_dir: Path, *, default: bool, loaded: bool
 ) -> dict[str, Any]:
-    family = sure_family(entry, catalog, locate_entry(entry, models_dir))
+    family = sure_family(entry, catalog, locate_entry(entry, models_dir, catalog.lacking))
     return {
         **_named(entry),
         "default": default,
@@ -73,7 +73,7 @@ def _model(
         **_limits(entry, family),
         "negative_prompt": entry.default_negative,
         "loaded": loaded,
-        **_state(entry, models_dir, catalog.unfit_models.get(entry.key)),
+        **_state(entry, catalog, models_dir, catalog.unfit_models.get(entry.key)),
     }
 
 
@@ -109,7 +109,7 @@ def _adapters(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[s
                 "kind": facts.algorithm,
                 "rank": facts.rank,
                 "models": _fitting(entry.key, offered, catalog),
-                **_state(entry, models_dir, catalog.misfit(entry.key)),
+                **_state(entry, catalog, models_dir, catalog.misfit(entry.key)),
             }
         )
     return listed
@@ -131,7 +131,7 @@ def _embeddings(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict
                 **_named(entry),
                 "base": facts.base or None,
                 "vectors": facts.vectors or None,
-                **_state(entry, models_dir, catalog.embeddings.misfit(entry.key)),
+                **_state(entry, catalog, models_dir, catalog.embeddings.misfit(entry.key)),
             }
         )
     return listed
@@ -145,9 +145,9 @@ def _bounds(range_: Any) -> dict[str, Any]:
     return {"min": range_.min, "default": range_.default, "max": range_.max}
 
 
-def _state(entry: Entry, models_dir: Path, why: object | None) -> dict[str, Any]:
-    problems = [*problems_of(entry, models_dir), *([str(why)] if why else [])]
-    located = locate_entry(entry, models_dir)
+def _state(entry: Entry, catalog: Catalog, models_dir: Path, why: object | None) -> dict[str, Any]:
+    problems = [*problems_of(entry, models_dir, catalog.lacking), *([str(why)] if why else [])]
+    located = locate_entry(entry, models_dir, catalog.lacking)
     return {
         "enabled": entry.enabled,
         "available": entry.enabled and located.available and not problems,

@@ -18,7 +18,7 @@ _SHARD: Final = r"-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})"
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class WeightSet:
     """One complete set of a network's weights. name: "fp16", "non_ema", …, or MAIN."""
 
     name: str
@@ -31,7 +31,7 @@ class MissingShard(Exception):
 
 def weight_files(
     names: Collection[str], folder: str, bases: Iterable[str], *, half: bool
-) -> tuple[Variant, ...]:
+) -> tuple[WeightSet, ...]:
     """Every complete set of weights in `folder`, the one to use first; empty if there is none.
 
     names: all files. folder: "" or one that ends in a slash. bases: what the names of the weight
@@ -50,19 +50,19 @@ def weight_files(
     return ()
 
 
-def indexes(names: Collection[str], folder: str, base: str, variant: Variant) -> list[str]:
+def indexes(names: Collection[str], folder: str, base: str, variant: WeightSet) -> list[str]:
     """The list of a variant's shards. Nothing needs it, but it counts as one of the files."""
     dotted = f".{variant.name}" if variant.name else ""
     spellings = (f"{base}.safetensors.index{dotted}.json", f"{base}{dotted}.safetensors.index.json")
     return [name for end in spellings if (name := folder + end) in names][:1]
 
 
-def _rank(variant: Variant, order: tuple[str, ...]) -> tuple[bool, int, int, str]:
+def _rank(variant: WeightSet, order: tuple[str, ...]) -> tuple[bool, int, int, str]:
     known = order.index(variant.name) if variant.name in order else len(order)
     return (_LAST in variant.name, known, len(variant.files), variant.name)
 
 
-def _sets(names: Iterable[str], folder: str, base: str) -> tuple[list[Variant], str]:
+def _sets(names: Iterable[str], folder: str, base: str) -> tuple[list[WeightSet], str]:
     """The complete sets of one base name, and a file that an incomplete one lacks."""
     pattern = re.compile(
         rf"{re.escape(folder + base)}(?P<before>{_VARIANT})(?:{_SHARD}(?P<after>{_VARIANT}))?"
@@ -81,7 +81,7 @@ def _sets(names: Iterable[str], folder: str, base: str) -> tuple[list[Variant], 
             shards.setdefault((variant, int(match["count"])), {}).setdefault(
                 int(match["number"]), match
             )
-    sets = [Variant(variant, (name,)) for variant, name in whole.items()]
+    sets = [WeightSet(variant, (name,)) for variant, name in whole.items()]
     lacking = ""
     for (variant, count), found in shards.items():
         wanted = _numbers(found, count)
@@ -89,7 +89,7 @@ def _sets(names: Iterable[str], folder: str, base: str) -> tuple[list[Variant], 
         if absent is not None:
             lacking = lacking or _sibling(found, absent)
         elif variant not in whole:
-            sets.append(Variant(variant, tuple(found[number].string for number in wanted)))
+            sets.append(WeightSet(variant, tuple(found[number].string for number in wanted)))
     return sets, lacking
 
 

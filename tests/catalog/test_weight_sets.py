@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.engine.variants import MissingShard, indexes, weight_files
+from catalog.weight_sets import MissingShard, indexes, weight_files
 
 BASE = "diffusion_pytorch_model"
 
