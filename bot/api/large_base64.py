@@ -6,10 +6,11 @@ that happens in another thread.
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Final
 
 SLICE: Final = 2**18
-"""Characters that are decoded in one go."""
+"""Characters that are decoded, or encoded, in one go."""
 GROUP: Final = 4
 """Characters that stand for three bytes."""
 
@@ -28,3 +29,10 @@ def decoded(text: str) -> bytes:
         rest = rest[whole:]
     found.append(base64.b64decode(rest, validate=True))
     return b"".join(found)
+
+
+def slices(data: bytes) -> Iterator[bytes]:
+    """The base64 of `data`, in pieces to put together."""
+    size = SLICE // GROUP * 3
+    for begin in range(0, len(data), size):
+        yield base64.b64encode(data[begin : begin + size])

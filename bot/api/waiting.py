@@ -50,7 +50,7 @@ class EventStream(StreamingResponse):
 
     def __init__(
         self,
-        events: AsyncIterator[str],
+        events: AsyncIterator[str | bytes],
         on_hung_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(

@@ -1,12 +1,11 @@
 """Routes that generate and change images: txt2img, img2img, extra-single-image, png-info."""
 
 import asyncio
-import base64
+import json
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from bot.api.automatic import describing
 from bot.api.automatic.bodies import (
@@ -25,6 +24,7 @@ from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, stretched
 from bot.api.automatic.translating import Translated, asked_model, translate
 from bot.api.bodies import aside
+from bot.api.large_answers import ImagesIn
 from bot.api.original.bodies import picture
 from bot.api.parts import Parts
 from bot.api.waiting import HungUp, while_there
@@ -55,16 +55,16 @@ def routes(parts: Parts) -> APIRouter:
     resampling = asyncio.Semaphore(RESAMPLING_MAX)
 
     @router.post("/txt2img", response_model=Painted, responses=REFUSALS)
-    async def txt2img(request: Request, body: Txt2Img) -> AsciiJson:
+    async def txt2img(request: Request, body: Txt2Img) -> Response:
         """Generate images from text, and wait for them. A caller that hangs up cancels the job."""
         return await painted(request, body)
 
     @router.post("/img2img", response_model=Painted, responses=REFUSALS)
-    async def img2img(request: Request, body: Img2Img) -> AsciiJson:
+    async def img2img(request: Request, body: Img2Img) -> Response:
         """The same from an image. Masks are refused: there is no inpainting yet."""
         return await painted(request, body)
 
-    async def painted(request: Request, body: Txt2Img | Img2Img) -> AsciiJson:
+    async def painted(request: Request, body: Txt2Img | Img2Img) -> Response:
         caller = await callers.of(request)
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
@@ -84,19 +84,19 @@ def routes(parts: Parts) -> APIRouter:
         say = speaker(request)
         warnings = [say(notice.code, **notice.params) for notice in notices]
         outcome = describing.Outcome(job, images, warnings)
-        sent = await files(caller, job, len(images)) if body.send_images is not False else []
-        return AsciiJson(
-            {
-                "images": sent,
-                "parameters": describing.parameters(body, job),
-                "info": describing.info(body, outcome),
-            }
-        )
+        sent = ImagesIn()
+        shown = await files(caller, job, len(images)) if body.send_images is not False else []
+        content = {
+            "images": [sent.name(data) for data in shown],
+            "parameters": describing.parameters(body, job),
+            "info": describing.info(body, outcome),
+        }
+        return await sent.json(lambda: json.dumps(content))
 
-    async def files(caller: ApiKey, job: Job, count: int) -> list[str]:
-        """The job's images in base64."""
+    async def files(caller: ApiKey, job: Job, count: int) -> list[bytes]:
+        """The job's images."""
         paths = [(await desk.image(caller, job.id, n + 1))[2] for n in range(count)]
-        return await asyncio.to_thread(lambda: [_text(path) for path in paths])
+        return await asyncio.to_thread(lambda: [path.read_bytes() for path in paths])
 
     async def given(translated: Translated) -> dict[str, bytes | str]:
         if translated.picture is None:
@@ -108,13 +108,15 @@ def routes(parts: Parts) -> APIRouter:
         return {"image": data}
 
     @router.post("/extra-single-image", response_model=Enlarged, responses=REFUSALS)
-    async def extra_single_image(request: Request, body: Extras) -> dict[str, str]:
+    async def extra_single_image(request: Request, body: Extras) -> Response:
         """Enlarge an image by resampling."""
         callers.count(await callers.of(request))
         data = await decoded("image", body.image)
         async with resampling:
             png = await asyncio.to_thread(enlarged, data, body)
-        return {"html_info": "", "image": base64.b64encode(png).decode()}
+        sent = ImagesIn()
+        content = {"html_info": "", "image": sent.name(png)}
+        return await sent.json(lambda: json.dumps(content))
 
     @router.post("/png-info", response_model=Read, responses=REFUSALS)
     async def png_info(request: Request, body: PngInfo) -> AsciiJson:
@@ -136,7 +138,3 @@ def routes(parts: Parts) -> APIRouter:
         return data
 
     return router
-
-
-def _text(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()

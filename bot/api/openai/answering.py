@@ -73,10 +73,6 @@ def revised_prompt(job: Job, seed: int) -> str | None:
     return None if painted == (request.prompt if typed is None else typed) else painted
 
 
-def encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
 class Partials:
     """Chooses the previews that a stream sends: up to `most` of each image, evenly spread."""
 
@@ -108,7 +104,7 @@ def partial_event(kind: str, index: int, preview: bytes, wanted: Wanted) -> str:
         preview = converted(preview, wanted.format, wanted.compression)
     return event(
         f"{kind}.partial_image",
-        b64_json=encoded(preview),
+        b64_json=base64.b64encode(preview).decode(),
         partial_image_index=index,
         created_at=int(time.time()),
         size=size,

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse
 
 from bot.api.bodies import aside
 from bot.api.errors import Answer, answer_to, status_of_failure
+from bot.api.large_answers import ImagesIn
 from bot.api.openai.answering import (
     Partials,
     completed_events,
-    encoded,
     event,
     file_as,
     images_body,
@@ -59,9 +59,7 @@ class Serving:
         self._speaker = parts.speaker
         self._links = links
 
-    async def serve(
-        self, request: Request, body: Options, repeat_key: str | None
-    ) -> Images | Response:
+    async def serve(self, request: Request, body: Options, repeat_key: str | None) -> Response:
         """Raises what `Desk.accept` and `Desk.image` raise."""
         caller, desk = await self._callers.of(request), self._desk
         backend = desk.backend
@@ -94,9 +92,11 @@ class Serving:
         if job.state is not JobState.DELIVERED:
             answer = _failure(job, call.say)
             return JSONResponse(FORM.body(answer), answer.status, ONCE)
-        return await self._images(call, job)
+        sent = ImagesIn()
+        answered = await self._images(call, job, sent)
+        return await sent.json(lambda: answered.model_dump_json(exclude_none=True))
 
-    async def _events(self, call: _Call) -> AsyncIterator[str]:
+    async def _events(self, call: _Call) -> AsyncIterator[str | bytes]:
         desk, asked = self._desk, call.asked
         partials = Partials(asked.partial_images)
         try:
@@ -112,14 +112,15 @@ class Serving:
             if job.state is not JobState.DELIVERED:
                 yield event("error", error=error(_failure(job, call.say)))
                 return
-            body = await self._images(call, job)
+            sent = ImagesIn()
+            body = await self._images(call, job, sent)
             for text in completed_events(call.kind, job, body, asked.wanted):
-                yield text
+                yield await asyncio.to_thread(sent.fill, text)
         except ImagenError as problem:
             yield event("error", error=error(answer_to(problem, call.say, NAMES)))
 
-    async def _images(self, call: _Call, job: Job) -> Images:
-        """Raises as `Desk.image`."""
+    async def _images(self, call: _Call, job: Job, sent: ImagesIn) -> Images:
+        """The answer, with names of those in `sent`. Raises as `Desk.image`."""
         wanted, images = call.asked.wanted, []
         for record in await self._desk.images(job):
             n = record.n + 1
@@ -131,7 +132,7 @@ class Serving:
             else:
                 _, _, path = await self._desk.image(call.caller, job.id, n)
                 data = await file_as(path, wanted.format, wanted.compression)
-                image.b64_json = encoded(data)
+                image.b64_json = sent.name(data)
             images.append(image)
         notices = (*call.asked.notes, *job.warnings)
         warnings = [call.say(notice.code, **notice.params) for notice in notices]
