@@ -11,6 +11,7 @@ import torch
 
 from bot.errors import JobFailed
 from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, FLOW, VELOCITY
+from catalog.schedulers import FROM_NOISE
 from catalog.weight_files.prediction import NOISE, Training
 
 _KARRAS: Final = {"use_karras_sigmas": True}
@@ -107,8 +108,7 @@ def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
     if (noise := NOISE.get(prediction)) in CONTINUOUS:
         return _continuous(name, prediction, CONTINUOUS[noise], model_config)
     if model_config.get("rescale_betas_zero_snr") and not _begins_at_zero(name, model_config):
-        allowed = [other for other in SCHEDULERS if _begins_at_zero(other, model_config)]
-        raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=tuple(allowed))
+        raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=FROM_NOISE[prediction])
     class_name, options = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
     accepted = inspect.signature(kind.__init__).parameters
