@@ -49,12 +49,11 @@ def encode(
     """Encode the prompts of one pass.
 
     pairs: a prompt and its negative one, text, possibly empty; None when guidance is off.
-    clip_skip: the layer, counted from the last; None is SDXL_LAYER. As in diffusers, it applies to
-        the prompt only.
+    clip_skip: the layer of both, counted from the last; None is SDXL_LAYER, and diffusers'
+        `clip_skip` is two less.
     inversions, recall: as in `unet.text.encode`.
 
-    Raises as `unet.text.encode`, whose tensors these are: those of
-    `StableDiffusionXLPipeline.encode_prompt`.
+    Raises as `unet.text.encode`, whose tensors these are.
     """
 
     def read(ids: Sequence[Ids], layer: int, learned: Sequence[Learned]) -> Tensors:
@@ -63,19 +62,10 @@ def encode(
         # The second encoder's first output is the projected one that SDXL conditions on.
         return first.hidden_states[-layer], second.hidden_states[-layer], second[0]
 
-    layer = clip_skip or SDXL_LAYER
-    wanted = [
-        (one, of)
-        for prompt, negative in pairs
-        for one, of in ((prompt, layer), (negative, SDXL_LAYER))
-        if one is not None
-    ]
+    texts = [one for pair in pairs for one in pair if one is not None]
     tokenizers = (encoders.tokenizer, encoders.tokenizer_2)
-    found = text.encode(tokenizers, wanted, read, inversions, recall)
+    found = text.encode(tokenizers, texts, clip_skip or SDXL_LAYER, read, inversions, recall)
     return tuple(
-        Encoded(
-            *found[prompt, layer],
-            *((None, None) if negative is None else found[negative, SDXL_LAYER]),
-        )
+        Encoded(*found[prompt], *((None, None) if negative is None else found[negative]))
         for prompt, negative in pairs
     )

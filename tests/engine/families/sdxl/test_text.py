@@ -53,18 +53,18 @@ def same(one: Any, other: Any) -> bool:
 def test_plain_prompts_are_bit_for_bit_those_of_diffusers(
     plain: Any, prompt: str, negative: str, skip: int | None
 ) -> None:
+    """Clip skip is for the negative prompt as well, as in AUTOMATIC1111 and ComfyUI, so that is
+    compared with diffusers' encoding of a prompt: there it is for the prompt only."""
     import torch
 
     encoded = encode(plain, prompt, negative, skip)
+    options = {} if skip is None else {"clip_skip": skip - 2}
     with torch.inference_mode():
-        expected = plain.encode_prompt(
-            prompt,
-            negative_prompt=negative,
-            do_classifier_free_guidance=True,
-            clip_skip=None if skip is None else skip - 2,
-        )
+        expected, _, pooled, _ = plain.encode_prompt(prompt, negative_prompt=negative, **options)
+        wrong, _, wrong_pooled, _ = plain.encode_prompt(negative, **options)
     found = (encoded.prompt, encoded.negative, encoded.pooled, encoded.negative_pooled)
-    assert all(same(one, other) for one, other in zip(found, expected, strict=True))
+    theirs = (expected, wrong, pooled, wrong_pooled)
+    assert all(same(one, other) for one, other in zip(found, theirs, strict=True))
 
 
 def test_without_guidance_there_is_no_negative_one(plain: Any) -> None:
