@@ -83,7 +83,6 @@ def by_hand(
         fields = {}
     return plain(
         "a fox in the snow",
-        negative_prompt="",
         num_inference_steps=4,
         guidance_scale=5.0,
         generator=torch.Generator().manual_seed(11),

@@ -45,7 +45,7 @@ def encode(plain: Any, prompt: str, negative: str | None, skip: int | None, **wo
     names = [*words]
     inversions = Inversions(Words((name, names.index(name)) for name in names), [*words.values()])
     with torch.inference_mode():
-        (encoded,) = text.encode(encoders, [(prompt, negative)], skip, inversions)
+        (encoded,) = text.encode(encoders, [(prompt, negative)], skip, inversions, force_zeros=True)
         return encoded
 
 
