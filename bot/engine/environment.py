@@ -19,7 +19,8 @@ from bot.errors import JobFailed
 ENGINE: Final = "4"
 """Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
 to the weights in one operation, since 3, their scales may stand beside the file, and since 4, clip
-skip is for negative prompts as well, and SDXL's empty ones are zeros."""
+skip is for negative prompts as well, SDXL's empty ones are zeros, and Anima's prompts may have
+weights."""
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
