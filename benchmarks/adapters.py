@@ -93,7 +93,7 @@ def switch_on(pipeline: Any, files: Sequence[Path]) -> None:
 def _encode(pipeline: Any) -> None:
     """Encode the prompt, which LoRAs affect too, so that plain's first step could begin."""
     with torch.no_grad():
-        pipeline.encode_prompt(bench_model.PROMPT, negative_prompt="")
+        pipeline.encode_prompt(bench_model.PROMPT)
 
 
 def _name(file: Path) -> str:

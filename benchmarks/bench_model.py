@@ -128,7 +128,7 @@ class Bench:
         """The PIL image that plain diffusers generates for `request`."""
         return pipeline(
             request.prompt,
-            negative_prompt=request.negative,
+            negative_prompt=request.negative or None,  # whose encoding is zeros
             num_inference_steps=request.steps,
             guidance_scale=request.guidance,
             width=request.width,

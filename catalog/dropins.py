@@ -19,7 +19,7 @@ from catalog.families import of_architecture
 from catalog.headers import HeaderCache
 from catalog.limits import KEY_MAX, NAME_MAX
 from catalog.lines import clean_line
-from catalog.schedulers import FITTING
+from catalog.schedulers import narrowed
 from catalog.schema import AdapterEntry, ModelEntry, explain
 from catalog.search import fold
 from catalog.sidecars import Sidecar
@@ -223,8 +223,9 @@ def find(
                         variant = family.told(told_by, stated=judged.stated)
                         fields["family"], fields["variant"] = family, variant and variant.name
                     # Others need no word in the entry: any sampler fits them.
-                    if judged.prediction in FITTING:
+                    if narrowed(judged.prediction, judged.zero_snr):
                         fields["prediction"] = judged.prediction
+                        fields["zero_terminal_snr"] = judged.zero_snr
                     models.append(ModelEntry(**fields))
                 else:
                     adapters.append(AdapterEntry(**fields, **_stated(said, beside)))

@@ -60,11 +60,13 @@ def judged(models: Iterable[ModelEntry], models_dir: Path, headers: HeaderCache)
 class Told:
     """What is known about a model without its entry; None where nothing says.
 
-    family: by its files, or by its well-known repository. prediction, variant: as in `ModelEntry`.
+    family: by its files, or by its well-known repository. prediction, zero_snr, variant: as in
+    `ModelEntry`, where the second is `zero_terminal_snr`.
     """
 
     family: Family | None = None
     prediction: str | None = None
+    zero_snr: bool | None = None
     variant: str | None = None
 
 
@@ -96,7 +98,7 @@ def _told(
     family: Family | None, facts: CheckpointFacts | FolderFacts, path: str, weight_name: str | None
 ) -> Told:
     variant = family and family.told(names_of(path, weight_name), path, facts.stated)
-    return Told(family, facts.prediction, variant.name if variant else None)
+    return Told(family, facts.prediction, facts.zero_snr, variant.name if variant else None)
 
 
 def files_of(

@@ -14,7 +14,7 @@ from catalog.dropins import named
 from catalog.families import FAMILIES
 from catalog.headers import HeaderCache
 from catalog.judging import Told, judged, told
-from catalog.schedulers import FITTING
+from catalog.schedulers import FITTING, narrowed
 from catalog.schema import ModelEntry, explain
 from catalog.snapshot import Problem
 from catalog.tables import Table, read_tables
@@ -103,19 +103,36 @@ def _contradictions(file: Path, models: Models, said: Mapping[str, Told]) -> Non
 def _complete(file: Path, models: Models, said: Mapping[str, Told]) -> None:
     """Add to the entries what only the files of their models say: which schedulers fit."""
     for key, entry in [*models.entries.items()]:
-        prediction = said[key].prediction if key in said and entry.prediction is None else None
-        if prediction not in FITTING:
+        trained = _trained(entry, said[key]) if key in said else {}
+        if not trained:
             continue
         try:
             written = models.tables[key]
             known = {**_known(said[key], written), "family": entry.family}
             models.entries[key] = ModelEntry.model_validate(
-                {"key": key, **written, **known, "prediction": prediction}
+                {"key": key, **written, **known, **trained}
             )
         except ValidationError as error:
-            reason = f"its files say that its prediction is {prediction}, but {explain(error)}"
+            prediction = trained["prediction"]
+            what = (
+                f"its prediction is {prediction}"
+                if prediction in FITTING
+                else "it was trained with zero terminal SNR"
+            )
+            reason = f"its files say that {what}, but {explain(error)}"
             models.problems.append(Problem(str(file), key, reason))
             del models.entries[key]
+
+
+def _trained(entry: ModelEntry, said: Told) -> dict[str, Any]:
+    """How a model was trained by its entry or else its files, where the latter say that not all
+    schedulers fit it."""
+    own = entry.prediction, entry.zero_terminal_snr
+    prediction = said.prediction if entry.prediction is None else entry.prediction
+    zero_snr = said.zero_snr if entry.zero_terminal_snr is None else entry.zero_terminal_snr
+    if own == (prediction, zero_snr) or not narrowed(prediction, zero_snr):
+        return {}
+    return {"prediction": prediction, "zero_terminal_snr": zero_snr}
 
 
 def _put_off(

@@ -16,9 +16,11 @@ from bot.engine.device import DeviceReport
 from bot.engine.ram import usable_ram
 from bot.errors import JobFailed
 
-ENGINE: Final = "3"
+ENGINE: Final = "4"
 """Incremented when the same request gives other bits on the same machine; since 2, LoRAs are added
-to the weights in one operation, and since 3, their scales may stand beside the file."""
+to the weights in one operation, since 3, their scales may stand beside the file, and since 4, clip
+skip is for negative prompts as well, SDXL's empty ones are zeros, and Anima's prompts may have
+weights."""
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 

@@ -30,7 +30,13 @@ from catalog.weight_files import (
 )
 from catalog.weight_files.gguf import SUFFIX as GGUF
 from catalog.weight_files.harmless import is_harmless
-from catalog.weight_files.pipeline import NETWORK, autoencoder_of, encoder_of
+from catalog.weight_files.pipeline import (
+    NETWORK,
+    ConfigurationError,
+    autoencoder_of,
+    encoder_of,
+    read_configuration,
+)
 from catalog.weight_files.prediction import MOMENTS_SCALE, Moments
 from catalog.weight_files.quantisation import UnknownQuantisation
 
@@ -141,6 +147,14 @@ def own_config(replacing: Source) -> dict[str, Any] | None:
 def _json(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return config
+
+
+def index(files: ModelFiles, family: Family, subject: Subject) -> dict[str, Any]:
+    """The index of the pipeline, which lists its networks. Raises JobFailed, and OSError."""
+    try:
+        return read_configuration(files.root / family.files.index)
+    except ConfigurationError as error:
+        raise subject.failed("model.unreadable", reason=str(error)) from None
 
 
 _MOMENTS: Final = ("scaling_factor", "latents_mean", "latents_std")

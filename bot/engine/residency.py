@@ -34,7 +34,7 @@ TOKENIZERS_MAX = 8
 class Resident:
     """The model that the networks hold now.
 
-    tokenizers: by the names in `Family.tokenizers`.
+    index: of its pipeline. tokenizers: by the names in `Family.tokenizers`.
     targets: names that adapter files use for its modules.
     shapes: network → its configuration and formats, as text.
     """
@@ -43,6 +43,7 @@ class Resident:
     family: Family
     files: tuple[Any, ...]
     parts: Mapping[str, Part]
+    index: Mapping[str, Any]
     tokenizers: Mapping[str, Any]
     targets: Mapping[str, AnyTarget]
     shapes: Mapping[str, str]
@@ -179,6 +180,7 @@ class Residency:
     ) -> Resident:
         subject.tick(Stage.LOADING, 0.0)
         networks.check(files, family, subject)
+        index = networks.index(files, family, subject)
         self._build(files, family, subject)
         self._stream(family, room)
         for name, (_, part) in self._parts.items():
@@ -190,6 +192,7 @@ class Residency:
             family=family,
             files=fingerprint,
             parts={name: part for name, (_, part) in self._parts.items()},
+            index=index,
             tokenizers={
                 name: self._tokenizer(name, files, family, subject) for name in family.tokenizers
             },

@@ -11,6 +11,7 @@ import torch
 
 from bot.errors import JobFailed
 from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, FLOW, VELOCITY
+from catalog.schedulers import FROM_NOISE
 from catalog.weight_files.prediction import NOISE, Training
 
 _KARRAS: Final = {"use_karras_sigmas": True}
@@ -107,8 +108,7 @@ def build(name: str, model_config: Mapping[str, Any], steps: int) -> Any:
     if (noise := NOISE.get(prediction)) in CONTINUOUS:
         return _continuous(name, prediction, CONTINUOUS[noise], model_config)
     if model_config.get("rescale_betas_zero_snr") and not _begins_at_zero(name, model_config):
-        allowed = [other for other in SCHEDULERS if _begins_at_zero(other, model_config)]
-        raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=tuple(allowed))
+        raise JobFailed("scheduler.zero_snr", scheduler=name, allowed=FROM_NOISE[prediction])
     class_name, options = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
     accepted = inspect.signature(kind.__init__).parameters
@@ -176,7 +176,8 @@ def set_steps(
     ays: Sequence[int],
     usual: Mapping[str, Any],
 ) -> None:
-    """Give a scheduler from `build` its timesteps: the usual ones, or those of AYS.
+    """Give a scheduler from `build` its timesteps: the usual ones, or those of AYS. It begins at
+    the first of them.
 
     ays: the table of the model's family. usual: see `Family.timesteps`.
     Raises JobFailed when it does not take custom timesteps.
@@ -185,12 +186,15 @@ def set_steps(
         accepted = inspect.signature(scheduler.set_timesteps).parameters
         own = {option: value for option, value in usual.items() if option in accepted}
         scheduler.set_timesteps(steps, device=device, **own)
-        return
-    if is_continuous(scheduler):
+    elif is_continuous(scheduler):
         raise JobFailed("scheduler.steps", spacing=spacing)
-    if not _takes_timesteps(scheduler):
+    elif not _takes_timesteps(scheduler):
         raise JobFailed("scheduler.spacing", scheduler=name, spacing=spacing)
-    scheduler.set_timesteps(timesteps=ays_timesteps(scheduler, steps, ays), device=device)
+    else:
+        scheduler.set_timesteps(timesteps=ays_timesteps(scheduler, steps, ays), device=device)
+    # Else diffusers looks for the first timestep among them. Karras' spacing of a model with zero
+    # terminal SNR has it twice, the second is taken, and the last step is beyond the end.
+    skip_to(scheduler, 0)
 
 
 def is_continuous(scheduler: Any) -> bool:

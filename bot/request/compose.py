@@ -306,6 +306,10 @@ def _scheduler(asked: str | None, preset: Preset, model: ModelEntry) -> str:
     if asked is None or not asked.strip():
         return preset.scheduler
     scheduler = find_scheduler(asked, model.family.schedulers)
+    if scheduler not in model.schedulers and model.from_noise:
+        raise InvalidRequest(
+            "scheduler", "scheduler.zero_snr", scheduler=scheduler, allowed=model.schedulers
+        )
     if scheduler not in model.schedulers:
         raise InvalidRequest(
             "scheduler",

@@ -102,12 +102,13 @@ class _Kind:
 class _Reading:
     """A text split into pieces, each with the part it is in, and its brackets."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, breaks: bool = True) -> None:
         self.texts: list[str] = []
         self.parts: list[int] = []
         self.round = _Kind(_STEP)
         self.square = _Kind(1 / _STEP)
         self._part = 0
+        self._breaks = breaks
         for piece in _PIECE.finditer(text):
             if piece["escaped"]:
                 self._literal(piece["escaped"])
@@ -136,20 +137,21 @@ class _Reading:
                 self._literal(bracket)
 
     def _words(self, text: str) -> None:
-        first, *others = _BREAK.split(text)
+        first, *others = _BREAK.split(text) if self._breaks else [text]
         self._literal(first.rstrip() if others else first)
         for number, piece in enumerate(others, 1):
             self._part += 1
             self._literal(piece.lstrip() if number == len(others) else piece.strip())
 
 
-def parse(text: str) -> tuple[Span, ...]:
+def parse(text: str, *, breaks: bool = True) -> tuple[Span, ...]:
     """Split `text` into non-empty spans, in order; neighbours differ in weight or part.
 
-    The weights are finite but not bounded by WEIGHT_MIN and WEIGHT_MAX. Runs in time linear in the
-    length of `text`, because it is called on the event loop.
+    breaks: whether BREAK is more than a word. The weights are finite but not bounded by WEIGHT_MIN
+    and WEIGHT_MAX. Runs in time linear in the length of `text`, because it is called on the event
+    loop.
     """
-    reading = _Reading(text)
+    reading = _Reading(text, breaks=breaks)
     count = len(reading.texts)
     weights = (
         one * other

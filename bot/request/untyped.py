@@ -19,8 +19,8 @@ Resolved = TypeVar("Resolved")
 
 _OF_THE_MODEL: Final = frozenset(
     (
-        *("number.range", "size.side", "size.pixels", "scheduler.prediction"),
-        *("scheduler.unknown", "scheduler.unlike", "hires.size", "hires.without"),
+        *("number.range", "size.side", "size.pixels", "hires.size", "hires.without"),
+        *("scheduler.prediction", "scheduler.zero_snr", "scheduler.unknown", "scheduler.unlike"),
         *("preset.missing", "preset.nowhere", "preset.adapter", "preset.steps", "preset.scheduler"),
     )
 )

@@ -165,6 +165,11 @@ class Family:
     fast_guidance: tuple[float, float]
 
     @property
+    def takes_break(self) -> bool:
+        """Whether BREAK starts a new chunk; it is a word where there is only one."""
+        return self.takes_emphasis and self.prompt.chunks > 1
+
+    @property
     def networks(self) -> tuple[str, ...]:
         """The names of its parts."""
         return tuple(part.name for part in self.parts)

@@ -1,6 +1,7 @@
 """The entry of a model, whose defaults and bounds are those of its family."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
@@ -10,14 +11,16 @@ from catalog.families import DEFAULT, FAMILIES, TEXT_ENCODER, VAE, Family, Varia
 from catalog.families.family import DraftPreset
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
 from catalog.ranges import FloatRange, IntRange, StrictTable
-from catalog.schedulers import FITTING, fitting
+from catalog.schedulers import FITTING, fitting, from_noise
 from catalog.schema.entry import Entry
 from catalog.schema.fields import ClipSkip, ModelFile, Scheduler, Side, Size, Source
 from catalog.weight_files.stated import last
 
 _OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels")
-_OF_VARIANT: Final = ("steps", "guidance")
 """Fields whose defaults are attributes of that name."""
+_GUIDANCE_FROM_NOISE: Final = 5.0
+"""With zero terminal SNR, more guidance makes images too bright and too dark (arXiv 2305.08891,
+section 3.4). The authors of NoobAI-XL V-Pred recommend 4 to 5."""
 
 
 def _family(value: object) -> Family:
@@ -73,7 +76,8 @@ class ModelEntry(Entry):
         with zero terminal SNR (arXiv 2305.08891, which recommends 0.7).
     fast: what the preset "fast" sets; None if the model does not offer it. That of a distilled
         variant is what it usually does.
-    Sizes, steps, guidance and scheduler default to those of the family and its variant.
+    Sizes, steps, guidance and scheduler default to those of the family and its variant, guidance
+    and scheduler to others with zero terminal SNR.
     """
 
     weight_name: ModelFile | None = None
@@ -179,13 +183,21 @@ class ModelEntry(Entry):
     @property
     def schedulers(self) -> tuple[str, ...]:
         """Those that users can choose, as far as the entry says how the model was trained."""
-        return fitting(self.prediction, self.family.schedulers)
+        return fitting(self.prediction, self.zero_terminal_snr, self.family.schedulers)
+
+    @property
+    def from_noise(self) -> bool:
+        """Whether its first step is pure noise, as far as the entry says so."""
+        return from_noise(self.prediction, self.zero_terminal_snr)
 
     @property
     def draft(self) -> DraftPreset | None:
         """The preset "draft", whose timesteps may be for the discrete steps of most models."""
         draft = self.sampled_as.draft
-        return None if draft and draft.spacing and self.prediction in FITTING else draft
+        if draft is None or (draft.spacing and self.prediction in FITTING):
+            return None
+        fit = tuple(name for name in self.schedulers if name in draft.schedulers)
+        return replace(draft, schedulers=fit)
 
     @model_validator(mode="before")
     @classmethod
@@ -198,15 +210,20 @@ class ModelEntry(Entry):
         variant = _variant(family, fields) or family.variants[0]
         prediction = fields.get("prediction")
         known = prediction if isinstance(prediction, str) else None
-        scheduler = fields.get("scheduler", fitting(known, family.schedulers)[0])
+        zero_snr = fields.get("zero_terminal_snr") is True
+        scheduler = fields.get("scheduler", fitting(known, zero_snr, family.schedulers)[0])
+        guidance = variant.guidance
+        if from_noise(known, zero_snr):
+            guidance = guidance.model_copy(update={"default": _GUIDANCE_FROM_NOISE})
         usual = {
             "steps": variant.steps.default,
-            "guidance": variant.guidance.default,
+            "guidance": guidance.default,
             "scheduler": scheduler,
         }
         return {
             **{name: getattr(family, name) for name in _OF_FAMILY},
-            **{name: getattr(variant, name) for name in _OF_VARIANT},
+            "steps": variant.steps,
+            "guidance": guidance,
             "scheduler": scheduler,
             "fast": usual if variant.distilled else None,
             **fields,
@@ -251,8 +268,9 @@ class ModelEntry(Entry):
         for scheduler in (self.scheduler, *([self.fast.scheduler] if self.fast else ())):
             if scheduler not in self.schedulers:
                 of = f"prediction {self.prediction}" if self.prediction else self.family.name
+                kind = "with zero terminal SNR" if self.from_noise else f"of {of}"
                 raise ValueError(
-                    f"scheduler must be one of {', '.join(self.schedulers)} for a model of {of},"
+                    f"scheduler must be one of {', '.join(self.schedulers)} for a model {kind},"
                     f" got {scheduler!r}"
                 )
         if self.shift is not None and self.prediction not in {None, "flow"}:

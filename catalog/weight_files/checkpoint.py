@@ -57,6 +57,7 @@ class CheckpointFacts:
     lacking: the networks that it has not got, and that come with the configuration that completes
         it; see `Family.lent`.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
+    zero_snr: whether with zero terminal SNR; None where nothing says.
     unclear: why that is not known; None if it is.
     stated: about its variant, where a checkpoint may be of several.
     title: its name in the words of who trained it, "" if there is none.
@@ -71,6 +72,7 @@ class CheckpointFacts:
     encoder: TextEncoder | None = None
     lacking: tuple[str, ...] = ()
     prediction: str | None = None
+    zero_snr: bool | None = None
     unclear: Refusal | None = None
     stated: Stated = NOTHING
     title: str = ""
@@ -119,10 +121,10 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     refusal = unreadable_weights(what, quantised) if quantised else None
     if not _encoders_fit(model, shapes):
         refusal = Refusal(f"{what} with incomplete or unknown text encoders")
-    prediction, unclear = None, None
+    training, unclear = None, None
     try:
         # Those that their configuration completes were all trained alike.
-        prediction = evidence.of_file(file, header).prediction if ENCODERS[model] else None
+        training = evidence.of_file(file, header) if ENCODERS[model] else None
     except UnknownTraining as error:
         unclear = unclear_training(what, evidence.unclear(error))
     return CheckpointFacts(
@@ -134,7 +136,8 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         vae=autoencoder(shapes),
         encoder=encoders.text_encoder(shapes, header.metadata),
         lacking=lacking_networks(family, shapes) if family else (),
-        prediction=prediction,
+        prediction=training.prediction if training else None,
+        zero_snr=training.zero_snr if training else None,
         unclear=unclear,
         stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
         title=title,

@@ -114,12 +114,14 @@ class FolderFacts:
     model: the one of `layouts.USABLE` that it is; "" if it is another, or does not say.
     refusal: why it cannot be used; None if it can, as far as it tells.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.
+    zero_snr: whether with zero terminal SNR; None where nothing says.
     stated: about its variant, where the model may be of several.
     """
 
     model: str = ""
     refusal: Refusal | None = None
     prediction: str | None = None
+    zero_snr: bool | None = None
     stated: Stated = NOTHING
 
     def unfit(self, *, of: Collection[str], prediction: bool) -> Refusal | None:
@@ -159,7 +161,8 @@ def folder_facts(folder: Path) -> FolderFacts:
     if reason := quantisation.config_refusal(found.get("unet", {})):
         return FolderFacts(unet.model, unreadable_weights(what, reason))
     try:
-        return FolderFacts(unet.model, prediction=evidence.of_folder(folder).prediction)
+        training = evidence.of_folder(folder)
+        return FolderFacts(unet.model, prediction=training.prediction, zero_snr=training.zero_snr)
     except UnknownTraining as error:
         return FolderFacts(unet.model, unclear_training(what, evidence.unclear(error)))
 

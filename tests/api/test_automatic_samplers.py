@@ -8,7 +8,7 @@ from bot.api.automatic.samplers import listed_samplers, listed_schedulers
 from bot.errors import InvalidRequest
 from bot.request.dialects.samplers import LABELS, SAMPLERS, scheduler_for
 from catalog import SCHEDULERS
-from catalog.schedulers import FITTING
+from catalog.schedulers import FITTING, FROM_NOISE
 
 DEFAULT = "DPM++ 2M Karras"
 
@@ -69,7 +69,7 @@ def test_an_unknown_sampler_is_refused() -> None:
 
 
 def test_automatic_is_what_the_model_can_be_used_with() -> None:
-    for prediction, fitting in FITTING.items():
+    for prediction, fitting in (*FITTING.items(), *FROM_NOISE.items()):
         for sampler in {name.removesuffix(" Karras") for name in fitting}:
             assert scheduler_for(sampler, None, fitting[0], fitting) in fitting, prediction
 

@@ -111,7 +111,6 @@ def test_paints_what_diffusers_paints_with_it(
     plain.set_adapters("lora", 0.7)
     expected = plain(
         "a fox in the snow",
-        negative_prompt="",
         num_inference_steps=2,
         guidance_scale=5.0,
         width=64,

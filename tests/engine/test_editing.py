@@ -50,7 +50,9 @@ def by_hand(plain: Any, scheduler: str, texts: list[str], negatives: list[str]) 
         for number, time in enumerate(solver.timesteps):
             step = number // 2 if scheduler == "Heun" else number
             text, without, pooled, pooled_without = plain.encode_prompt(
-                texts[step], negative_prompt=negatives[step], do_classifier_free_guidance=True
+                texts[step],
+                negative_prompt=negatives[step] or None,  # whose encoding is zeros
+                do_classifier_free_guidance=True,
             )
             seen = solver.scale_model_input(torch.cat([latents] * 2), time)
             noises = plain.unet(
@@ -71,18 +73,21 @@ def by_hand(plain: Any, scheduler: str, texts: list[str], negatives: list[str]) 
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("negative", "negatives"),
+    [
+        ("[noise|blur]", ["noise", "noise", "blur", "noise", "blur"]),
+        ("[noise::0.4]", ["noise", "noise", "noise", "", ""]),
+    ],
+)
 @pytest.mark.parametrize("scheduler", KINDS)
 def test_paints_what_a_loop_with_changing_prompts_paints(
-    engine: Engine, plain: Any, scheduler: str
+    engine: Engine, plain: Any, scheduler: str, negative: str, negatives: list[str]
 ) -> None:
-    asked = request(
-        scheduler=scheduler,
-        prompt="a [fox:castle:0.4] in the snow",
-        negative="[noise|blur]",
-    )
+    prompt = "a [fox:castle:0.4] in the snow"
+    asked = request(scheduler=scheduler, prompt=prompt, negative=negative)
     painted = paint(engine, asked).images[0].image
     texts = [FOX, FOX, FOX, CASTLE, CASTLE]
-    negatives = ["noise", "noise", "blur", "noise", "blur"]
     assert painted.tobytes() == by_hand(plain, scheduler, texts, negatives)
 
 

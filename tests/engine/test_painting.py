@@ -37,18 +37,24 @@ def plain(models_dir: Path) -> Any:
 def test_paints_what_diffusers_paints(
     engine: Engine, plain: Any, guidance: float, clip_skip: int | None
 ) -> None:
+    """But for clip skip, which is for the negative prompt as well, as in AUTOMATIC1111 and ComfyUI:
+    in diffusers it is for the prompt only."""
     import torch
 
     asked = request(
         guidance=guidance, clip_skip=clip_skip, negative="blurry", width=72, trigger_words=("art",)
     )
     painted = paint(engine, asked).images[0]
+    skipped = None if clip_skip is None else clip_skip - 2
+    with torch.inference_mode():
+        wrong, _, wrong_pooled, _ = plain.encode_prompt("blurry", clip_skip=skipped)
     expected = plain(
         "a fox in the snow, art",
-        negative_prompt="blurry",
+        negative_prompt_embeds=wrong,
+        negative_pooled_prompt_embeds=wrong_pooled,
         num_inference_steps=2,
         guidance_scale=guidance,
-        clip_skip=None if clip_skip is None else clip_skip - 2,
+        clip_skip=skipped,
         width=72,
         height=64,
         generator=torch.Generator().manual_seed(11),

@@ -62,7 +62,7 @@ def expected(plain: Any, scheduler: str, image: Any, **options: Any) -> Any:
         "num_inference_steps": 5,
         "generator": torch.Generator().manual_seed(11),
     }
-    return plain("a fox in the snow", negative_prompt="", image=image, **{**fields, **options})
+    return plain("a fox in the snow", image=image, **{**fields, **options})
 
 
 @pytest.mark.parametrize("scheduler", KINDS)
@@ -118,7 +118,7 @@ def test_little_strength_keeps_the_picture(engine: Engine) -> None:
         one, two = (painting.images[0].image.tobytes() for painting in pictures)
         return sum(abs(a - b) for a, b in zip(one, two, strict=True)) / len(one)
 
-    assert apart(0.05) < apart(0.5) < apart(1.0)
+    assert apart(0.1) < apart(0.5) < apart(1.0)
 
 
 @pytest.mark.parametrize("png", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n and no more"])

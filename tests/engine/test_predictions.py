@@ -14,7 +14,7 @@ from bot.errors import JobFailed
 from bot.request import Hires, InitImage
 from catalog import SCHEDULERS
 from catalog.predictions import FLOW
-from catalog.schedulers import FITTING
+from catalog.schedulers import FITTING, FROM_NOISE
 from tests.engine.factories import (
     TINY,
     catalog,
@@ -83,7 +83,6 @@ def by_hand(
         fields = {}
     return plain(
         "a fox in the snow",
-        negative_prompt="",
         num_inference_steps=4,
         guidance_scale=5.0,
         generator=torch.Generator().manual_seed(11),
@@ -345,6 +344,17 @@ def test_the_engine_has_every_scheduler_that_the_catalog_says_fits(models_dir: P
     assert {kind: {*names} for kind, names in FITTING.items()} == {
         kind: {*sampling.CONTINUOUS[NOISE[kind]]} for kind in FITTING
     }
+
+
+def test_the_engine_begins_at_pure_noise_with_every_scheduler_that_the_catalog_says_fits(
+    models_dir: Path,
+) -> None:
+    from bot.engine import sampling
+    from catalog.weight_files.prediction import resolved
+
+    for prediction, names in FROM_NOISE.items():
+        for name in names:
+            sampling.build(name, sampling.trained(resolved([], prediction, zero_snr=True)), 10)
 
 
 @pytest.mark.parametrize("moments", [True, False])

@@ -90,7 +90,6 @@ def test_guides_as_diffusers_does(
         realign(plain.unet)
         expected = plain(
             "a fox in the snow",
-            negative_prompt="",
             ip_adapter_image=opened(sha256),
             num_inference_steps=2,
             guidance_scale=guidance,

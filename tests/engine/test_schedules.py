@@ -117,7 +117,6 @@ def by_hand(plain: Any, scheduler: str, config: dict[str, Any], **options: Any) 
     fields: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 5.0}
     image = plain(
         "a fox in the snow",
-        negative_prompt="",
         width=64,
         height=64,
         generator=torch.Generator().manual_seed(11),

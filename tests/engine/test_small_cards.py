@@ -81,9 +81,9 @@ def test_a_stopped_job_leaves_no_room_taken_on_the_smallest_card(
     assert resident(small).parts["unet"].present
     real = text.encode
 
-    def encode(*args: Any) -> Any:
+    def encode(*args: Any, **more: Any) -> Any:
         assert not resident(small).parts["unet"].present
-        return real(*args)
+        return real(*args, **more)
 
     monkeypatch.setattr(text, "encode", encode)
     paint(small, request())

@@ -108,6 +108,22 @@ class TestOfferedStill:
             check_offered(request, changed, nsfw=False)
 
 
+def test_karras_for_a_model_that_begins_at_pure_noise_is_refused_with_what_fits() -> None:
+    noise = model("noise", prediction="v_prediction", zero_terminal_snr=True)
+    catalog = Catalog({"noise": noise}, {}, "noise")
+    request = compose(Draft(prompt="a fox"), catalog, nsfw=False)
+    assert (request.scheduler, request.guidance) == ("Euler", 5.0)
+    assert compose(Draft(prompt="a fox", preset="draft"), catalog, nsfw=False).scheduler == "Euler"
+    with pytest.raises(InvalidRequest) as refused:
+        compose(Draft(prompt="a fox", scheduler="dpmpp_2m karras"), catalog, nsfw=False)
+    assert refused.value.code == "scheduler.zero_snr"
+    assert refused.value.params == {
+        "field": "scheduler",
+        "scheduler": "DPM++ 2M Karras",
+        "allowed": noise.schedulers,
+    }
+
+
 def test_a_scheduler_and_a_preset_that_do_not_fit_the_training_are_refused() -> None:
     flow = model("flow", prediction="flow")
     catalog = Catalog({"flow": flow}, {}, "flow")

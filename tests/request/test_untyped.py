@@ -91,6 +91,16 @@ def test_every_shipped_style_works_with_models_that_take_no_negative_prompt(
     assert (bool(other.request.negative), other.notes) == (True, ())
 
 
+def test_a_sampler_of_a_preset_that_does_not_suit_a_model_from_pure_noise_is_left_out() -> None:
+    noise = ModelEntry(key="n", name="n", path="org/n", zero_terminal_snr=True)
+    catalog = Catalog({"n": noise}, {}, "n")
+    saved = [Named("x", Options(prompt="{prompt}", scheduler="DPM++ 2M Karras"))]
+    draft = Draft(prompt="a fox", seed=1, preset="x")
+    found = compose_with_notes(draft, catalog, nsfw=False, saved=saved)
+    assert found.request.scheduler == "Euler"
+    assert noted(found) == [("value", "scheduler")]
+
+
 def test_where_there_is_no_negative_prompt_it_is_said_what_to_do_instead() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         composed("klein", negative="fog")

@@ -172,7 +172,7 @@ def test_guidance_matters(painter: Painter) -> None:
 @pytest.mark.long
 def test_a_negative_prompt_takes_away(painter: Painter) -> None:
     words = "a star on a white background"
-    plain, without = (painter.paint(words, 1, negative=negative) for negative in ("", "black"))
+    plain, without = (painter.paint(words, 4, negative=negative) for negative in ("", "black"))
     assert judge.colour_of(plain, judge.things(plain)[0]) == "black"
     assert judge.colour_of(without, judge.things(without)[0]) != "black"
 

@@ -60,6 +60,8 @@ class LoadedModel(Protocol):
     """A family's view of a model whose networks hold its weights."""
 
     key: str
+    index: Mapping[str, Any]
+    """The pipeline's index (`PipelineFiles.index`), as strangers wrote it."""
     tokenizers: Mapping[str, Any]
     """By the names of `Family.tokenizers`."""
 

@@ -76,6 +76,9 @@ def test_a_form_is_understood_or_named_once(model: ModelEntry, prompt: str, form
     made = composed(prompt, model)
     named = [] if model.family.takes_emphasis else [{"model": model.key, "forms": forms}]
     assert plain(made) == named
+    alone = [note.params["form"] for note in made.notes if note.code == "dialect.form.words"]
+    only = model.family.takes_emphasis and not model.family.takes_break and "BREAK" in forms
+    assert alone == (["BREAK"] if only else [])
     assert made.request.prompt == prompt
     if not model.family.takes_emphasis:
         assert made.request.painted_texts[0] == (prompt,)

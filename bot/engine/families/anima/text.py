@@ -10,6 +10,7 @@ import torch
 from bot.engine.families import qwen3
 from bot.engine.families.family import Recall
 from bot.errors import JobFailed
+from bot.request.emphasis import WEIGHT_MAX, WEIGHT_MIN, Span, parse
 from catalog.families.anima import ANIMA as FACTS
 
 TOKENS: Final = FACTS.prompt.tokens
@@ -52,20 +53,24 @@ def encode(
 ) -> tuple[Encoded, ...]:
     """Encode the prompts of one pass. Of several, each text is encoded once.
 
-    pairs: a prompt and its negative one, possibly empty; None when guidance is off. dtype: of the
-    transformer. model: for errors.
+    pairs: a prompt and its negative one, possibly empty, in the syntax of `bot.request.emphasis`,
+        but BREAK is a word; None when guidance is off.
+    dtype: of the transformer. model: for errors.
+    recall: gets a text without the weights of its tokens, which count only afterwards.
 
     Raises JobFailed for a text of more tokens than there is room for.
 
-    The tensors equal those of diffusers' `AnimaTextEncoderStep` and `AnimaTextConditioningStep` bit
-    for bit, where all networks have one dtype.
+    Without weights, the tensors equal those of diffusers' `AnimaTextEncoderStep` and
+    `AnimaTextConditioningStep` bit for bit, where all networks have one dtype.
     """
 
     @cache
     def encoded(text: str) -> torch.Tensor:
-        words, pieces = _tokens(encoders, text, model)
+        spans = parse(text, breaks=False)
+        bare = "".join(span.text for span in spans)
+        words, pieces = _tokens(encoders, bare, model)
         (found,) = recall((words, pieces), lambda: (_conditioned(encoders, words, pieces),))
-        return qwen3.narrowed(found, dtype)
+        return qwen3.narrowed(_emphasized(found, _weights(encoders.pieces, bare, spans)), dtype)
 
     return tuple(
         Encoded(encoded(prompt), None if negative is None else encoded(negative))
@@ -88,6 +93,32 @@ def _tokens(encoders: Encoders, text: str, model: str) -> tuple[tuple[int, ...],
         reason = f"its T5 tokenizer has a token {max(pieces)}, its text conditioner {known} tokens"
         raise JobFailed("model.unreadable", model=model, reason=reason)
     return words, pieces
+
+
+def _weights(tokenizer: Any, bare: str, spans: Sequence[Span]) -> list[float]:
+    """The weight of each of T5's tokens: that of its first character. Empty if all are 1."""
+    weights = [span.weight for span in spans for _ in span.text]
+    if all(weight == 1.0 for weight in weights):
+        return []
+    split = tokenizer(bare, return_offsets_mapping=True)
+    return [
+        next((weights[at] for at in range(*ends) if not bare[at].isspace()), 1.0)
+        for ends in split.offset_mapping
+    ]
+
+
+def _emphasized(states: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
+    """Multiply what the conditioner gives for each token by its weight, limited to WEIGHT_MIN …
+    WEIGHT_MAX, as ComfyUI does (`preprocess_text_embeds` of comfy/ldm/anima/model.py). No mean is
+    restored, and what Qwen3 reads has no weights.
+
+    states: from `_conditioned`. weights: of the first tokens; without any, it is `states` itself.
+    """
+    if not weights:
+        return states
+    factors = torch.ones(states.shape[1], device=states.device)
+    factors[: len(weights)] = torch.tensor(weights).clamp(WEIGHT_MIN, WEIGHT_MAX)
+    return states.float() * factors[:, None]
 
 
 def _conditioned(

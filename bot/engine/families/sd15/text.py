@@ -37,12 +37,11 @@ def encode(
     """Encode the prompts of one pass.
 
     pairs: a prompt and its negative one, text, possibly empty; None when guidance is off.
-    clip_skip: the layer, counted from the last, as AUTOMATIC1111 does; None is SD15_LAYER, and
-        diffusers' `clip_skip` is one less. As in diffusers, it applies to the prompt only.
+    clip_skip: the layer of both, counted from the last, as AUTOMATIC1111 does; None is SD15_LAYER,
+        and diffusers' `clip_skip` is one less.
     inversions, recall: as in `unet.text.encode`.
 
-    Raises as `unet.text.encode`, whose tensors these are: those of
-    `StableDiffusionPipeline.encode_prompt`.
+    Raises as `unet.text.encode`, whose tensors these are.
     """
 
     def read(ids: Sequence[Ids], layer: int, learned: Sequence[Learned]) -> Tensors:
@@ -50,17 +49,9 @@ def encode(
         # Whichever layer it is, the UNet expects states that went through the last norm.
         return (encoder.final_layer_norm(output.hidden_states[-layer]),)
 
-    layer = clip_skip or SD15_LAYER
-    wanted = [
-        (one, of)
-        for prompt, negative in pairs
-        for one, of in ((prompt, layer), (negative, SD15_LAYER))
-        if one is not None
-    ]
-    found = text.encode([tokenizer], wanted, read, inversions, recall)
+    texts = [one for pair in pairs for one in pair if one is not None]
+    found = text.encode([tokenizer], texts, clip_skip or SD15_LAYER, read, inversions, recall)
     return tuple(
-        Encoded(
-            *found[prompt, layer], *((None,) if negative is None else found[negative, SD15_LAYER])
-        )
+        Encoded(*found[prompt], *((None,) if negative is None else found[negative]))
         for prompt, negative in pairs
     )

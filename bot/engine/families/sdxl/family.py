@@ -1,7 +1,7 @@
 """The Family interface of SDXL; see `families.family` for its methods. Imports torch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from diffusers.schedulers import AysSchedules
@@ -22,6 +22,10 @@ from bot.engine.learned import Learned
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog.families.sdxl import SDXL as FACTS
+
+_FORCE_ZEROS: Final = "force_zeros_for_empty_prompt"
+"""Field of a pipeline's index; diffusers' pipelines for SDXL take it to be true where it is not
+there."""
 
 
 class SDXL(UNetFamily):
@@ -53,7 +57,14 @@ class SDXL(UNetFamily):
             *(model.network(name) for name in self.text_encoders),
         )
         pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
-        return text.encode(encoders, pairs, request.clip_skip, self.inversions(learned), recall)
+        return text.encode(
+            encoders,
+            pairs,
+            request.clip_skip,
+            self.inversions(learned),
+            recall,
+            force_zeros=bool(model.index.get(_FORCE_ZEROS, True)),
+        )
 
     def condition(
         self, encoded: Encoded, size: tuple[int, int], image: list[torch.Tensor] | None

@@ -30,7 +30,7 @@ class Encoded:
 
     prompt, negative: shape (1, 77 · chunks, width of both encoders), the same for both.
     pooled, negative_pooled: shape (1, projection width), of the first chunk.
-    The negative ones are None when guidance is off.
+    The negative ones are None when guidance is off, and may be zeros; see `encode`.
     """
 
     prompt: torch.Tensor
@@ -45,16 +45,20 @@ def encode(
     clip_skip: int | None,
     inversions: Inversions = NONE,
     recall: Recall = afresh,
+    *,
+    force_zeros: bool,
 ) -> tuple[Encoded, ...]:
     """Encode the prompts of one pass.
 
     pairs: a prompt and its negative one, text, possibly empty; None when guidance is off.
-    clip_skip: the layer, counted from the last; None is SDXL_LAYER. As in diffusers, it applies to
-        the prompt only.
+    clip_skip: the layer of both, counted from the last; None is SDXL_LAYER, and diffusers'
+        `clip_skip` is two less.
     inversions, recall: as in `unet.text.encode`.
+    force_zeros: whether an empty negative prompt is zeros, which no text encoder is needed for.
+        SDXL was trained so: a prompt that was dropped was zeros. It is what Stability's code
+        (`force_uc_zero_embeddings`), AUTOMATIC1111 and diffusers do without a negative prompt.
 
-    Raises as `unet.text.encode`, whose tensors these are: those of
-    `StableDiffusionXLPipeline.encode_prompt`.
+    Raises as `unet.text.encode`, whose tensors these are.
     """
 
     def read(ids: Sequence[Ids], layer: int, learned: Sequence[Learned]) -> Tensors:
@@ -63,19 +67,19 @@ def encode(
         # The second encoder's first output is the projected one that SDXL conditions on.
         return first.hidden_states[-layer], second.hidden_states[-layer], second[0]
 
-    layer = clip_skip or SDXL_LAYER
-    wanted = [
-        (one, of)
-        for prompt, negative in pairs
-        for one, of in ((prompt, layer), (negative, SDXL_LAYER))
-        if one is not None
-    ]
+    def zeroed(negative: str) -> bool:
+        return force_zeros and not negative.strip()
+
+    texts = [prompt for prompt, _ in pairs]
+    texts += [wrong for _, wrong in pairs if wrong is not None and not zeroed(wrong)]
     tokenizers = (encoders.tokenizer, encoders.tokenizer_2)
-    found = text.encode(tokenizers, wanted, read, inversions, recall)
-    return tuple(
-        Encoded(
-            *found[prompt, layer],
-            *((None, None) if negative is None else found[negative, SDXL_LAYER]),
-        )
-        for prompt, negative in pairs
-    )
+    found = text.encode(tokenizers, texts, clip_skip or SDXL_LAYER, read, inversions, recall)
+
+    def without(prompt: str, negative: str | None) -> tuple[torch.Tensor | None, ...]:
+        if negative is None:
+            return None, None
+        if zeroed(negative):
+            return tuple(map(torch.zeros_like, found[prompt]))
+        return found[negative]
+
+    return tuple(Encoded(*found[prompt], *without(prompt, wrong)) for prompt, wrong in pairs)

@@ -51,21 +51,24 @@ class Reading(Protocol):
     def __call__(self, ids: Sequence[Ids], layer: int, learned: Sequence[Learned]) -> Tensors:
         """The states of every encoder, shape (1, 77, width); then what else is conditioned on.
 
-        ids, learned: for every encoder. layer: counted from the last, which is 1.
+        ids, learned: for every encoder. layer: as in `encode`.
         """
 
 
 def encode(
     tokenizers: Sequence[Any],
-    wanted: Iterable[tuple[str, int]],
+    texts: Iterable[str],
+    layer: int,
     read: Reading,
     inversions: Inversions = NONE,
     recall: Recall = afresh,
-) -> dict[tuple[str, int], Tensors]:
+) -> dict[str, Tensors]:
     """Encode the texts of one pass, in the syntax of `bot.request.emphasis`.
 
     tokenizers: of every encoder; they share a vocabulary.
-    wanted: texts, possibly empty, each with the layer to take; of several, each is encoded once.
+    texts: possibly empty; of several that are the same, one is encoded.
+    layer: to take of all, counted from the last, which is 1: clip skip is for negative prompts as
+        well, as in AUTOMATIC1111 and ComfyUI. In diffusers it is for the prompt only.
     inversions: what stands for vectors in a text; each vector is a token.
     recall: gets each chunk, without the weights of its tokens, which count only afterwards.
 
@@ -77,17 +80,13 @@ def encode(
     Without weights and with at most ROOM tokens, they are what diffusers' pipelines condition on,
     bit for bit.
     """
-    asked = dict.fromkeys(wanted)
-    chunks = {
-        text: _chunks(tokenizers[0], text, inversions)
-        for text in dict.fromkeys(text for text, _ in asked)
-    }
+    chunks = {text: _chunks(tokenizers[0], text, inversions) for text in dict.fromkeys(texts)}
     longest = max(map(len, chunks.values()))
     return {
-        (text, layer): _encode_one(
-            tokenizers, _filled(chunks[text], longest), layer, read, inversions.vectors, recall
+        text: _encode_one(
+            tokenizers, _filled(each, longest), layer, read, inversions.vectors, recall
         )
-        for text, layer in asked
+        for text, each in chunks.items()
     }
 
 

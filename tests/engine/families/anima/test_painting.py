@@ -52,6 +52,15 @@ def test_guided_by_a_negative_prompt(painter: Engine, stock: dict[str, Any], neg
     assert (ours != painted(painter)).any()
 
 
+def test_weights_count_and_prompts_change_on_the_way(painter: Engine) -> None:
+    usual = painted(painter)
+    assert (painted(painter, prompt="a (fox:1.0) in the snow") == usual).all()
+    assert (painted(painter, prompt="a (fox:1.5) in the snow") != usual).any()
+    changing = painted(painter, prompt="a [fox:dog:0.5] in the snow")
+    for prompt in (PROMPT, "a dog in the snow"):
+        assert (painted(painter, prompt=prompt) != changing).any()
+
+
 def test_without_a_word(painter: Engine, stock: dict[str, Any]) -> None:
     ours = painted(painter, prompt="", guidance=4.5, negative="a dog")
     theirs = expected(stock[BASE], prompt="", guidance=4.5, negative_prompt="a dog")

@@ -14,13 +14,22 @@ from bot.engine.families.anima.text import Encoders
 from bot.engine.learned import Learned
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
+from bot.request import emphasis
 from tests.engine.families.anima.conftest import BASE
 from tests.engine.families.flux2.test_text import afresh
 
 PROMPTS = (
-    *("a fox in the snow", "", " ", "snow, fox,, 1girl", "(a fox:1.3) [a|b] é漢 \n "),
-    *("</s> a <unk>", "<|im_end|>\n a"),
+    *("a fox in the snow", "", " ", "snow, fox,, 1girl", "a fox:1.3) | é漢 \n "),
+    *("</s> a <unk>", "<|im_end|>\n a", "a fox BREAK a dog", "BREAK "),
 )
+WEIGHTED = (
+    ("a (red fox:1.5) in the snow", (("a", 1), ("red fox", 1.5), ("in the snow", 1))),
+    ("(snow) [fox] ((dog:0.5):3)", (("snow", 1.1), ("fox", 1 / 1.1), ("dog", 1.5))),
+    ("(a fox", (("a fox", 1.1),)),
+    ("a fox, (1girl:-20)", (("a fox,", 1), ("1girl", -10))),
+    ("(a:1.0) fox", ()),
+)
+"""A prompt, and the weights of its words; () for none."""
 SUBJECT = Subject("model", "x", lambda _: None, lambda: None)
 
 
@@ -75,6 +84,52 @@ def test_a_prompt_is_what_the_stock_pipeline_makes_of_it(
     assert ours.negative is not None
     assert torch.equal(ours.negative, negative)
     assert not torch.equal(ours.prompt, ours.negative)
+
+
+@pytest.mark.parametrize(("prompt", "parts"), WEIGHTED)
+def test_a_weight_multiplies_what_the_conditioner_gives_for_its_tokens(
+    encoders: Encoders, prompt: str, parts: tuple[tuple[str, float], ...]
+) -> None:
+    """As ComfyUI does. The prompt itself is read without brackets."""
+    bare = emphasis.plain(prompt)
+    with torch.no_grad():
+        (ours,) = text.encode(encoders, [(prompt, prompt)], torch.float32, afresh, "x")
+        (usual,) = text.encode(encoders, [(bare, None)], torch.float32, afresh, "x")
+    factors = torch.ones(text.TOKENS)
+    given = [weight for words, weight in parts for _ in encoders.pieces(words).input_ids[:-1]]
+    factors[: len(given)] = torch.tensor(given)
+    assert torch.equal(ours.prompt, usual.prompt * factors[:, None])
+    assert ours.negative is not None
+    assert torch.equal(ours.negative, ours.prompt)
+    assert torch.equal(ours.prompt, usual.prompt) == (not parts)
+    assert not usual.prompt[:, len(encoders.pieces(bare).input_ids) :].any()
+
+
+def test_the_same_words_with_other_weights_are_conditioned_once(encoders: Encoders) -> None:
+    asked = []
+
+    def recall(told: Any, run: Any) -> Any:
+        asked.append(told)
+        return run()
+
+    with torch.no_grad():
+        for prompt in ("a fox", "a (fox:1.3)"):
+            text.encode(encoders, [(prompt, None)], torch.float32, recall, "x")
+    assert len(asked) == 2
+    assert len({*asked}) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_what_a_weight_makes_too_large_is_held_in_range(
+    encoders: Encoders, dtype: torch.dtype
+) -> None:
+    large = torch.full((1, 4, 2), float(torch.finfo(torch.bfloat16).max) / 2)
+    with torch.no_grad():
+        found = text.encode(encoders, [("(fox:10)", None)], dtype, lambda _, __: (large,), "x")[
+            0
+        ].prompt
+    assert found.dtype == dtype
+    assert bool(found.isfinite().all())
 
 
 def test_the_tokenizers_are_the_stock_ones(encoders: Encoders, stock: dict[str, Any]) -> None:

@@ -69,12 +69,23 @@ def test_paints_what_diffusers_paints(
 def test_clip_skip_counts_from_1(
     engine: Engine, plain: Any, monkeypatch: pytest.MonkeyPatch, skip: int
 ) -> None:
-    """As AUTOMATIC1111 does; diffusers counts from 0."""
+    """As AUTOMATIC1111 does, for both prompts; diffusers counts from 0, for the prompt only."""
+    import torch
     from transformers import CLIPTextModel
 
     # The pipeline takes the last norm of what transformers 5 has no more.
     monkeypatch.setattr(CLIPTextModel, "text_model", property(lambda self: self), raising=False)
-    theirs = expected(plain, scheduler_of(plain, "Euler"), clip_skip=skip - 1, width=72, height=64)
+    with torch.inference_mode():
+        wrong, _ = plain.encode_prompt("blurry", "cpu", 1, False, clip_skip=skip - 1)
+    theirs = expected(
+        plain,
+        scheduler_of(plain, "Euler"),
+        clip_skip=skip - 1,
+        negative_prompt=None,
+        negative_prompt_embeds=wrong,
+        width=72,
+        height=64,
+    )
     assert painted(engine, clip_skip=skip) == theirs
     assert painted(engine, clip_skip=1) == painted(engine) != theirs
 

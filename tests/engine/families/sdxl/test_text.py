@@ -24,15 +24,25 @@ def plain(models_dir: Path) -> Any:
     )
 
 
-def encode(plain: Any, prompt: str, negative: str | None = None, skip: int | None = None) -> Any:
+def encode(
+    plain: Any,
+    prompt: str,
+    negative: str | None = None,
+    skip: int | None = None,
+    force_zeros: bool = True,
+    recall: Any = None,
+) -> Any:
     import torch
 
     from bot.engine.families.sdxl import text
+    from bot.engine.families.unet.text import afresh
 
     parts = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
     encoders = text.Encoders(*(getattr(plain, part) for part in parts))
     with torch.inference_mode():
-        (encoded,) = text.encode(encoders, [(prompt, negative)], skip)
+        (encoded,) = text.encode(
+            encoders, [(prompt, negative)], skip, recall=recall or afresh, force_zeros=force_zeros
+        )
         return encoded
 
 
@@ -53,18 +63,51 @@ def same(one: Any, other: Any) -> bool:
 def test_plain_prompts_are_bit_for_bit_those_of_diffusers(
     plain: Any, prompt: str, negative: str, skip: int | None
 ) -> None:
+    """Clip skip is for the negative prompt as well, as in AUTOMATIC1111 and ComfyUI, so that is
+    compared with diffusers' encoding of a prompt: there it is for the prompt only."""
     import torch
 
-    encoded = encode(plain, prompt, negative, skip)
+    encoded = encode(plain, prompt, negative, skip, force_zeros=False)
+    options = {} if skip is None else {"clip_skip": skip - 2}
     with torch.inference_mode():
-        expected = plain.encode_prompt(
-            prompt,
-            negative_prompt=negative,
-            do_classifier_free_guidance=True,
-            clip_skip=None if skip is None else skip - 2,
-        )
+        expected, _, pooled, _ = plain.encode_prompt(prompt, negative_prompt=negative, **options)
+        wrong, _, wrong_pooled, _ = plain.encode_prompt(negative, **options)
     found = (encoded.prompt, encoded.negative, encoded.pooled, encoded.negative_pooled)
-    assert all(same(one, other) for one, other in zip(found, expected, strict=True))
+    theirs = (expected, wrong, pooled, wrong_pooled)
+    assert all(same(one, other) for one, other in zip(found, theirs, strict=True))
+
+
+@pytest.mark.parametrize("negative", ["", " ", "\n \t"])
+@pytest.mark.parametrize(
+    "prompt", ["a fox in the snow", "", "a fox BREAK a (cat:1.3) BREAK BREAK a dog"]
+)
+@pytest.mark.parametrize("force_zeros", [True, False])
+def test_an_empty_negative_prompt_is_what_diffusers_makes_of_none(
+    plain: Any, prompt: str, negative: str, force_zeros: bool
+) -> None:
+    import torch
+
+    plain.register_to_config(force_zeros_for_empty_prompt=force_zeros)
+    encoded = encode(plain, prompt, negative, force_zeros=force_zeros)
+    with torch.inference_mode():
+        _, expected, _, pooled = plain.encode_prompt("a fox in the snow")
+    chunks = 4 if "BREAK" in prompt else 1
+    assert same(encoded.negative, expected.repeat(1, chunks, 1))
+    assert same(encoded.negative_pooled, pooled)
+    assert bool(expected.any()) is not force_zeros
+
+
+def test_zeros_need_no_text_encoder(plain: Any) -> None:
+    read: list[Any] = []
+
+    def recall(text: Any, run: Any) -> Any:
+        read.append(text)
+        return run()
+
+    encode(plain, "a fox", "", recall=recall)
+    assert len(read) == 1
+    encode(plain, "a fox", "", force_zeros=False, recall=recall)
+    assert len(read) == 3
 
 
 def test_without_guidance_there_is_no_negative_one(plain: Any) -> None:
