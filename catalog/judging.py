@@ -137,7 +137,8 @@ def _unfit(model: ModelEntry, models_dir: Path, headers: HeaderCache) -> Unfit |
             )
             if refusal:
                 return Unfit(_name(place, model.path), refusal)
-    if model.variant is None and model.family.told(model.names, model.path, stated) is None:
+    told = model.variant or model.family.plain
+    if told is None and model.family.told(model.names, model.path, stated) is None:
         return undecided(_name(place, model.path), model.family, model.heading)
     judged = (
         _unfit_network(model, network, path, models_dir, headers)

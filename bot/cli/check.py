@@ -259,9 +259,16 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
                 continue
             here = locate_entry(entry, models_dir).available
             downloads += kind == "model" and not here
-            yield Finding(f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}")
+            text = f"{kind} {entry.key}: {'found' if here else 'downloaded at first use'}"
+            yield Finding(text + _told(entry))
     if downloads:
         yield _room(models_dir)
+
+
+def _told(entry: ModelEntry | AdapterEntry | EmbeddingEntry) -> str:
+    """Of a model whose name told that it is another than the plain variant, which one; else ""."""
+    told = entry.told_variant if isinstance(entry, ModelEntry) and entry.family.plain else None
+    return f", sampled as {told.name}" if told and not told.plain else ""
 
 
 def _families(catalog: Catalog) -> str:

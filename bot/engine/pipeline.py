@@ -271,7 +271,7 @@ class Pipeline:
             text_encoder=instead.get(TEXT_ENCODER),
             reference=reference,
             parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
-            variant=needed.entry.sampled_as.name if len(needed.entry.family.variants) > 1 else None,
+            variant=None if needed.entry.family.plain else needed.entry.sampled_as.name,
             config=public(needed.entry.completed_by) if needed.files.config else None,
         )
 

@@ -16,7 +16,6 @@ from catalog.schema.fields import ClipSkip, ModelFile, Scheduler, Side, Size, So
 from catalog.weight_files.stated import last
 
 _OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels")
-_OF_VARIANT: Final = ("steps", "guidance")
 """Fields whose defaults are attributes of that name."""
 
 
@@ -61,7 +60,7 @@ class ModelEntry(Entry):
     weight_name: which file of a repository or folder with single-file checkpoints.
     revision: commit, tag or branch of the hub repository.
     family: what its files say, as far as they are here; see `judging.told`.
-    variant: of its family; None: what its files or else its names say.
+    variant: of its family; None: what its files or else its names say, or the plain one.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     text_encoder_path: the same for the text encoder of a family that has but one.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
@@ -141,10 +140,11 @@ class ModelEntry(Entry):
 
     @property
     def told_variant(self) -> Variant | None:
-        """The variant that it names or that its names tell; None if they do not."""
+        """The variant that it names or that its names tell, or else the plain one; None if there is
+        none."""
         if self.variant is not None:
             return self.family.named(self.variant)
-        return self.family.told(self.names, self.path)
+        return self.family.told(self.names, self.path) or self.family.plain
 
     @property
     def sampled_as(self) -> Variant:
@@ -204,15 +204,18 @@ class ModelEntry(Entry):
         variant = _variant(family, fields) or family.variants[0]
         prediction = fields.get("prediction")
         known = prediction if isinstance(prediction, str) else None
-        scheduler = fields.get("scheduler", fitting(known, family.schedulers)[0])
+        steps, preferred = variant.habits(_names(fields))
+        fit = fitting(known, family.schedulers)
+        scheduler = fields.get("scheduler", preferred if preferred in fit else fit[0])
         usual = {
-            "steps": variant.steps.default,
+            "steps": steps.default,
             "guidance": variant.guidance.default,
             "scheduler": scheduler,
         }
         return {
             **{name: getattr(family, name) for name in _OF_FAMILY},
-            **{name: getattr(variant, name) for name in _OF_VARIANT},
+            "steps": steps,
+            "guidance": variant.guidance,
             "scheduler": scheduler,
             "fast": usual if variant.distilled else None,
             **fields,
@@ -297,11 +300,16 @@ def names_of(path: str, weight_name: str | None) -> tuple[str, ...]:
     return last(weight_name or ""), last(path)
 
 
+def _names(fields: dict[str, Any]) -> tuple[str, ...]:
+    """`ModelEntry.names` of unchecked fields."""
+    path, weight_name, name = (
+        str(fields.get(key) or "") for key in ("path", "weight_name", "name")
+    )
+    return (*names_of(path, weight_name), name)
+
+
 def _variant(family: Family, fields: dict[str, Any]) -> Variant | None:
     """The variant in unchecked fields; see `ModelEntry.told_variant`."""
     if isinstance(variant := fields.get("variant"), str):
         return family.named(variant)
-    path, weight_name, name = (
-        str(fields.get(key) or "") for key in ("path", "weight_name", "name")
-    )
-    return family.told((*names_of(path, weight_name), name), path)
+    return family.told(_names(fields), str(fields.get("path") or "")) or family.plain

@@ -122,7 +122,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         encoder=encoders.text_encoder(shapes, header.metadata),
         prediction=prediction,
         unclear=unclear,
-        stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
+        stated=in_metadata(header.metadata),
         title=title,
     )
 

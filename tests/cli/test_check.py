@@ -58,6 +58,18 @@ class TestCheck:
             " models.toml"
         )
 
+    def test_a_model_that_is_sampled_in_another_way_than_most_is_named_with_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        for name in ("sdxl_lightning", "mine"):
+            file = settings.models_dir / "checkpoints" / f"{name}.safetensors"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(checkpoint_bytes())
+        found = [f.text for f in check_module._catalog(settings)]
+        assert "model sdxl_lightning: downloaded at first use, sampled as distilled" in found
+        assert "model mine: downloaded at first use" in found
+
     def test_a_broken_file_is_not_to_be_mended_in_an_entry(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -68,10 +68,17 @@ class TestNone:
 
 
 class TestDraft:
-    @pytest.mark.parametrize(("key", "guidance"), [("base", 7.5), ("turbo", 7.5), ("slow", 5.0)])
-    def test_it_works_for_every_model(self, key: str, guidance: float) -> None:
+    @pytest.mark.parametrize(
+        ("key", "drafted"),
+        [
+            ("base", (10, 7.5, "DPM++ 2M", AYS)),
+            ("turbo", (4, 1.0, "Euler trailing", None)),
+            ("slow", (10, 5.0, "DPM++ 2M", AYS)),
+        ],
+    )
+    def test_it_works_for_every_model(self, key: str, drafted: tuple[Any, ...]) -> None:
         request = composed(model=key, preset="draft")
-        assert painted(request) == (10, guidance, "DPM++ 2M", AYS, "draft")
+        assert painted(request) == (*drafted, "draft")
         assert request.adapters == ()
 
     def test_in_any_case(self) -> None:
