@@ -16,7 +16,7 @@ from bot.request import (
     compose,
     find_scheduler,
 )
-from catalog import SCHEDULERS, AdapterEntry, Catalog, FastPreset, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
 
 LCM = FastPreset(adapter="lcm", weight=0.9, steps=6, guidance=1.5, scheduler="LCM")
 TURBO = FastPreset(steps=5, guidance=2.0, scheduler="DPM++ SDE Karras")
@@ -41,6 +41,11 @@ ADAPTERS = {
     for key in ("lcm", "ink", "oil", "wax", "tar", "mud")
 }
 CATALOG = Catalog(MODELS, ADAPTERS, "base")
+QUICK = Catalog(
+    {"base": model("base", fast=LCM.model_copy(update={"adapter": "fine"}))},
+    {key: adapter(key) for key in ("lcm", "ink", "fine")},
+    "base",
+)
 
 
 def composed(catalog: Catalog = CATALOG, **fields: Any) -> GenerationRequest:
@@ -65,6 +70,27 @@ class TestNone:
         request = composed(preset=preset)
         assert painted(request) == (30, 7.5, "DPM++ 2M Karras", None, None)
         assert request.adapters == ()
+
+
+class TestLoRAForFewSteps:
+    @pytest.mark.parametrize("lora", ["lcm", "lcm, ink", "fine"])
+    def test_fewer_steps_than_the_model_takes(self, lora: str) -> None:
+        request = composed(QUICK, lora=lora, steps=4)
+        assert (request.steps, request.guidance) == (4, 7.5)
+        assert composed(QUICK, lora=lora).steps == 30
+        assert composed(QUICK, lora=lora, steps=100).steps == 100
+
+    @pytest.mark.parametrize("fields", [{}, {"lora": "ink"}, {"lora": "lcm", "preset": "draft"}])
+    def test_but_not_without_it_nor_where_the_steps_are_a_tables(
+        self, fields: dict[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidRequest):
+            composed(QUICK, steps=4, **fields)
+
+    def test_by_what_its_file_says(self) -> None:
+        for facts in (AdapterFacts(title="SDXL Lightning"), AdapterFacts(output_name="x_4step")):
+            catalog = Catalog(QUICK.models, QUICK.adapters, "base", adapter_facts={"ink": facts})
+            assert composed(catalog, lora="ink", steps=4).steps == 4
 
 
 class TestDraft:

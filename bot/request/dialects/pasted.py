@@ -59,6 +59,7 @@ class Taking:
         """Raises InvalidRequest or Refused if the request is invalid without any of it."""
         self._take_model()
         self._take_negative()
+        self._take_adapters()  # before the steps, of which some need few
         wanted = dict(self._settings.options)
         if scheduler := self._scheduler():
             wanted["scheduler"] = scheduler
@@ -66,7 +67,6 @@ class Taking:
             if name in wanted:
                 self._take(name, wanted[name])
         self._take_second_pass({name: wanted[name] for name in _SECOND_PASS if name in wanted})
-        self._take_adapters()
         summary = []
         for code, names in (
             ("dialect.infotext.taken", self._taken),

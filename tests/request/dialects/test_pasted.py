@@ -7,7 +7,7 @@ import pytest
 
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.request import AdapterUse, Draft, compose_with_notes
-from catalog import Catalog, ModelEntry
+from catalog import AdapterEntry, Catalog, ModelEntry
 from tests.request.dialects.catalog import CATALOG, HASHES, SEED, codes, composed, said
 
 TEXT = (
@@ -36,7 +36,7 @@ def test_everything_is_taken_over_and_said(text: str) -> None:
     assert request.model == "base"
     assert said(made.notes) == {
         "infotext.taken": {
-            "names": "Model, Negative prompt, Size, Sampler, Steps, CFG scale, Seed, LoRAs"
+            "names": "Model, Negative prompt, LoRAs, Size, Sampler, Steps, CFG scale, Seed"
         }
     }
 
@@ -50,7 +50,7 @@ def test_options_count_for_more() -> None:
     assert (request.seed, request.width, request.scheduler) == (1, 1024, "DDIM")
     assert request.guidance == 7.0
     assert said(made.notes) == {
-        "infotext.taken": {"names": "CFG scale, LoRAs"},
+        "infotext.taken": {"names": "LoRAs, CFG scale"},
         "infotext.outweighed": {"names": "Model, Negative prompt, Size, Sampler, Steps, Seed"},
     }
 
@@ -184,6 +184,30 @@ def test_a_lora_that_was_chosen_is_not_asked_for_twice() -> None:
 def test_a_wrong_option_is_refused_as_ever(options: dict[str, Any]) -> None:
     with pytest.raises((InvalidRequest, Refused)):
         composed(TEXT, **options)
+
+
+@pytest.mark.parametrize(
+    ("lora", "steps"),
+    [
+        ({"path": "dmd2_sdxl_4step_lora_fp16.safetensors"}, 8),
+        ({"path": "mine.safetensors", "name": "Hyper-SDXL-8steps-CFG"}, 8),
+        ({"path": "latent-consistency/lcm-lora-sdxl"}, 8),
+        ({"path": "mine.safetensors"}, 30),
+        ({"path": "hyperRealism_v1.safetensors"}, 30),
+    ],
+)
+def test_few_steps_are_taken_over_with_a_lora_for_few_steps(
+    lora: dict[str, Any], steps: int
+) -> None:
+    entry = AdapterEntry(**{"key": "quick", "name": "Quick", **lora})
+    catalog = Catalog(dict(CATALOG.models), {"quick": entry}, "base")
+    text = "a fox <lora:quick:1>\nSteps: 8, Sampler: LCM, CFG scale: 1, Seed: 1, Size: 832x1216"
+    made = compose_with_notes(Draft(prompt=text), catalog, nsfw=False)
+    assert (made.request.steps, made.request.scheduler) == (steps, "LCM")
+    assert made.request.guidance == 1.0
+    assert ("Steps" in said(made.notes).get("infotext.left", {"names": ""})["names"]) == (
+        steps == 30
+    )
 
 
 def test_only_a_negative_prompt() -> None:
