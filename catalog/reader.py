@@ -22,6 +22,7 @@ from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.style_files import StyleReader
 from catalog.tables import FileT, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
+from catalog.unsaid import unsaid_velocity
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
 
@@ -153,6 +154,8 @@ def _read_catalog(
         embeddings.entries, word_files, found_embeddings, headers, unread, families
     )
     default, default_problems = default_of(file, data, every_model, unfit)
+    offered = (m for m in every_model.values() if m.enabled and m.key not in unfit)
+    unsaid = unsaid_velocity(offered, models_dir, headers, file)
     unknown = (
         default_problems,
         _unknown_adapters(file, models.entries, adapters.tables, every_adapter),
@@ -173,6 +176,7 @@ def _read_catalog(
         image_check=image_check,
         problems=(
             *models.problems,
+            *unsaid,
             *unknown[0],
             *reference_problems,
             *check_problems,

@@ -25,6 +25,8 @@ _WITH_NEXT: Final[Mapping[str, frozenset[str]]] = {
 """Words that are one with the next, `hyper realism` as well as `hyperrealism`, but not with these
 and not with one of a letter or two, such as of a version."""
 _SHORT: Final = 2
+_PREDICTION: Final = ("pred", "prediction")
+_VELOCITY: Final = tuple(f"v{word}" for word in _PREDICTION)
 _DENIALS: Final = ("de", "un", "non", "no", "not", "anti", "without")
 """Before a word, in one with it or alone, they say that it is not meant."""
 
@@ -87,6 +89,17 @@ def heard(name: str, words: Collection[str]) -> Heard:
                 denied.add(found)
         before = word
     return Heard(frozenset(said), frozenset(denied), like)
+
+
+def say_velocity(names: Iterable[str]) -> bool:
+    """Whether one of these names says that a model predicts the velocity: `vPred`, `v-pred`."""
+    for name in names:
+        before = ""
+        for word in words_of(name):
+            if word in _VELOCITY or (word in _PREDICTION and before.endswith("v")):
+                return True
+            before = word
+    return False
 
 
 def together(names: Iterable[str], words: Collection[str]) -> Heard:
