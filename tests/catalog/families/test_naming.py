@@ -33,7 +33,9 @@ TOLD: Final = (
     (FLUX2, None, "klein_based klein_base_distilled kleine-katze inklein database-klein"),
     (ZIMAGE, "turbo", "z_image_turbo_bf16 zImageTurbo_v1 Z-Image-TURBO z_image_based_turbo"),
     (ZIMAGE, "turbo", "zimage.turbo.Q4_K_M.gguf turbo2 Turbo"),
-    (ZIMAGE, "base", "z-image-base ZImageBase zib_BASE2"),
+    (ZIMAGE, "base", "z-image-base ZImageBase zib_BASE2 mineZIB_v1 real-zib zibFp8"),
+    (ZIMAGE, "turbo", "jibMixZIT_v10 unstableRevolution_ZITFp8 moodyRealMix_zitV2DPO zit_turbo"),
+    (ZIMAGE, None, "deZIT non-zit zita-style exquizit zit_to_zib"),
     (
         ZIMAGE,
         None,
@@ -42,7 +44,8 @@ TOLD: Final = (
     (ZIMAGE, None, "z_image_based_realism database z_base_turbo_mix z_image_turbos"),
     (ANIMA, "base", "anima-base-v1.0 anima-aesthetic-v1.1 animaPreview3"),
     (ANIMA, "turbo", "anima-turbo-v1.0 AnimaTurbo"),
-    (ANIMA, None, "anima anima-base-turbo"),
+    (ANIMA, "base", "anima waiANIMA_v10 hassakuAnima_v01 novaAnimeAnima_v10 AnimaMix_v2 rin_anima"),
+    (ANIMA, None, "anima-base-turbo anima-de-turbo animagine mine anima-based"),
     *(
         (family, "distilled", names)
         for family in (SDXL, SD15)
