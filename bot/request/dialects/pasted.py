@@ -15,7 +15,7 @@ from bot.request.dialects.infotext import NEGATIVE, Infotext, Settings, settings
 from bot.request.dialects.samplers import find_scheduler, scheduler_for, with_another_schedule
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import GenerationRequest
-from bot.request.syntax import AdapterAsk, extract_tags
+from bot.request.syntax import AdapterAsk, extract_tags, with_named_weights
 from catalog import SCHEDULERS
 
 Options: TypeAlias = Mapping[str, Any]
@@ -46,7 +46,7 @@ class Taking:
         self._attempt = attempt
         self._hashes = hashes
         self._settings: Settings = settings_of(read)
-        prompt, self._asks = extract_tags(read.prompt)
+        prompt, self._asks = extract_tags(with_named_weights(read.prompt))
         self.options: dict[str, Any] = {"prompt": prompt}
         self.notes: list[Notice] = []
         self._why = ""

@@ -166,6 +166,12 @@ def test_no_more_loras_are_looked_for_than_could_be_meant() -> None:
     assert said(made.notes)["infotext.loras"]["names"].endswith("gone-7, ink")
 
 
+def test_two_weights_are_in_the_order_of_the_web_ui() -> None:
+    made = composed(TEXT.replace("ink:0.5", "ink:0.4:1"))
+    assert made.request.adapters == (AdapterUse("ink", 1.0, 0.4),)
+    assert composed("a fox <lora:ink:0.4:1>").request.adapters == (AdapterUse("ink", 0.4, 1.0),)
+
+
 def test_a_lora_by_its_hash() -> None:
     text = with_settings(Lora_hashes='"renamed: dddddddddddd"')
     made = composed(text.replace("a fox", "a fox <lora:renamed:0.5>"))
