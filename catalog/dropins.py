@@ -227,8 +227,8 @@ def find(
                         fields["prediction"] = judged.prediction
                     models.append(ModelEntry(**fields))
                 else:
-                    adapters.append(AdapterEntry(**fields, **_stated(said, beside)))
-                    facts[key] = _completed(said, beside)
+                    adapters.append(adapter := AdapterEntry(**fields, **_stated(said, beside)))
+                    facts[key] = _completed(said.called(adapter.word), beside)
             except ValidationError as error:
                 problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
     return Found(

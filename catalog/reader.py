@@ -141,7 +141,7 @@ def _read_catalog(
     )
     unread += (*found.unread, *found_embeddings.unread)
     files = _files(adapters.entries, places)
-    facts = {**_facts(files, headers, wanted, unread), **found.facts}
+    facts = {**_facts(files, adapters.entries, headers, wanted, unread), **found.facts}
     used = files_of((*models.written, *found.models), models_dir)
     word_files = _files(embeddings.entries, words)
     seconds = _seconds(embeddings.entries, word_files)
@@ -286,6 +286,7 @@ def _files(
 
 def _facts(
     files: Mapping[str, Path],
+    entries: Mapping[str, AdapterEntry],
     headers: HeaderCache,
     wanted: Collection[str],
     unread: list[Unread],
@@ -296,7 +297,8 @@ def _facts(
         # Errors in the file of an entry are reported by `problems_of`.
         with contextlib.suppress(HeaderError):
             try:
-                facts[key] = headers.facts(file, at_once=key in wanted)
+                said = headers.facts(file, at_once=key in wanted)
+                facts[key] = said.called(entries[key].word)
             except NotReadYet as later:
                 unread.append(dropins.named(later.unread, file.stem, key))
     return facts

@@ -121,7 +121,8 @@ class Pipeline:
         size = over.tile if over else request.final_size
         chosen = self._plan(profile, size, needed.files, needed.family)
         resident = self._load(needed, chosen)
-        read = self._apply_adapters(needed, resident, chosen)
+        applied = self._apply_adapters(needed, resident, chosen)
+        read = [f.called(own.word) for f, own in zip(applied, order.adapters, strict=True)]
         recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
         files = embeddings.read_all(needed.embeddings, request.all_embeddings, encoders)

@@ -10,7 +10,7 @@ from bot.engine.patches.algorithms import Algorithm, MalformedError, Shape
 from bot.engine.patches.changes import magnitude_axis
 from bot.engine.patches.names import AnyTarget, Spellings, is_mixed
 from bot.engine.subject import Subject
-from catalog.weight_files import BUNDLE, Header, split
+from catalog.weight_files import Header, is_bundled, split
 
 ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
     algorithms.LoRA,
@@ -84,7 +84,7 @@ def modules_of(
     spellings = Spellings(known)
     found: dict[str, dict[str, str]] = {}
     for tensor in header.shapes:
-        if tensor.startswith(BUNDLE):
+        if is_bundled(tensor):
             continue
         where = split(tensor, biases=biases)
         if where is None:

@@ -10,6 +10,7 @@ import torch
 from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import (
+    EMBEDDING,
     SUPPORTED,
     UNSUPPORTED,
     AdapterFacts,
@@ -41,12 +42,10 @@ OTHERS = [
     (f"{NAME}.lora_embedding_A", "LoRA of embeddings"),
     ("controlnet_down_blocks.0.weight", "ControlNet"),
     ("image_proj.proj.weight", "IP-Adapter"),
-    ("text_encoders_1", "textual inversion"),
-    ("string_to_param.*", "textual inversion"),
-    ("clip_g", "textual inversion"),
     ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
     ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
 ]
+EMBEDDINGS = ("text_encoders_1", "string_to_param.*", "clip_g")
 CONFIGURED: list[tuple[dict[str, Any], str]] = [
     ({"peft_type": "ADALORA"}, "AdaLoRA"),
     ({"peft_type": "VERA"}, "VeRA"),
@@ -96,8 +95,22 @@ def test_other_kinds_are_named_not_dropped(
     assert (why.kind, why.found) == ("algorithm", kind)
 
 
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_an_embedding_is_named_alone_and_inside_a_lora(
+    known: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    failure = refused(save(tmp_path / "alone.safetensors", one(name)), known)
+    assert (failure.code, failure.params["kind"]) == ("adapter.unsupported", EMBEDDING)
+    path = save(tmp_path / "both.safetensors", {**kohya(NAME, SHAPE), **one(name)})
+    file = read(path, known)
+    assert file.changes
+    assert name in file.unused or file.embeddings
+    assert misfit(catalogued(path), [SDXL], vouched=True) is None
+
+
 def test_every_kind_that_cannot_be_applied_is_told_by_some_name() -> None:
-    assert {kind for _, kind in OTHERS} | {kind for _, kind in CONFIGURED} == {*UNSUPPORTED}
+    told = {kind for _, kind in OTHERS} | {kind for _, kind in CONFIGURED}
+    assert told | {EMBEDDING} == {*UNSUPPORTED}
 
 
 @pytest.mark.parametrize("family", [name for name in make.ALGORITHMS if name != "norm"])
