@@ -1,6 +1,6 @@
 """What weight files say about themselves, read without torch, for the catalog and the engine."""
 
-from catalog.weight_files.adapter import AdapterFacts, adapter_facts
+from catalog.weight_files.adapter import AdapterFacts, adapter_facts, strays
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
 from catalog.weight_files.checkpoint import CheckpointFacts, checkpoint_facts
 from catalog.weight_files.embedding import (
@@ -81,6 +81,7 @@ __all__ = [
     "read_header",
     "read_model_header",
     "split",
+    "strays",
     "upscaler_facts",
     "with_article",
 ]

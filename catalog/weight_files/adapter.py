@@ -4,6 +4,7 @@ No tensor is read. Names of tensors are those that kohya's sd-scripts, LyCORIS, 
 ai-toolkit and diffusers/peft write; shapes outrank metadata, which anyone may edit.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -187,14 +188,33 @@ def adapter_facts(
     )
 
 
+def strays(shapes: Shapes, *, biases: bool) -> frozenset[str]:
+    """The single numbers in an adapter file that are of none of its modules, such as `global_step`:
+    what a trainer or another network left there, which changes nothing.
+
+    biases: as in `split`.
+    """
+    unknown = [
+        name
+        for name, shape in shapes.items()
+        if math.prod(shape) == 1 and split(name, biases=biases) is None and not is_bundled(name)
+    ]
+    if not unknown:
+        return frozenset()
+    places = (split(name, biases=biases) for name in shapes)
+    modules = {where[0] for where in places if where}
+    return frozenset(name for name in unknown if name.rpartition(".")[0] not in modules)
+
+
 def _unknown_tensor(shapes: Shapes, configs: Configs) -> str:
     """What a file is that the engine refuses for the name of a tensor; "" if there is none."""
     biases = any(config.biases for config in configs.values())
+    left_out = strays(shapes, biases=biases)
     for name in shapes:
-        where = split(name) or (split(name, biases=True) if biases else None)
+        where = split(name, biases=biases)
         # A weight is one of (IA)³'s only if its axis is told.
         alone = where and where[1] == "weight" and f"{name[:-6]}on_input" not in shapes
-        if (where is None or alone) and not is_bundled(name):
+        if (where is None or alone) and not is_bundled(name) and name not in left_out:
             return f"adapter with unknown tensors ({clean_line(name, _NAME_SHOWN)})"
     return ""
 

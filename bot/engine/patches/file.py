@@ -32,6 +32,7 @@ from catalog.weight_files import (
     configs_of,
     open_tensors,
     read_beside,
+    strays,
 )
 from catalog.weight_files.parts import model_kind
 
@@ -54,7 +55,7 @@ class AdapterFile:
     data_sha256: of those after the header.
     stamp: bytes and mtime in ns of the file; None if it was written to while it was read.
     embeddings: inside the file, by token, NO_TOKEN for one without. unused: names of tensors of
-        such that have no use.
+        such that have no use. strays: of numbers that are of no module; see `catalog.weight_files`.
     """
 
     changes: tuple[Change, ...]
@@ -68,6 +69,7 @@ class AdapterFile:
     stamp: tuple[int, int] | None
     embeddings: Mapping[str, Learned] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
     def called(self, word: str) -> Self:
         """The same with this word as the token of the embedding that has none."""
@@ -193,6 +195,7 @@ def _parsed(
         stamp=(contents.stat.st_size, contents.stat.st_mtime_ns) if steady else None,
         embeddings=embeddings,
         unused=unused,
+        strays=tuple(sorted(strays(header.shapes, biases=biases))),
     )
 
 

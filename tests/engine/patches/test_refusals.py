@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from bot.engine import notices
 from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import (
@@ -20,7 +21,7 @@ from catalog.weight_files import (
 )
 from tests.engine.factories import kohya, save
 from tests.engine.patches import make
-from tests.engine.patches.reading import NAME, SHAPE, read, refused
+from tests.engine.patches.reading import NAME, SHAPE, read, refused, subject
 
 
 def one(name: str, *shape: int) -> dict[str, Any]:
@@ -150,6 +151,35 @@ def test_a_tensor_of_no_known_kind_is_named(
     why = misfit(catalogued(tmp_path / "x.safetensors"), [SDXL], vouched=True)
     assert why is not None, "it would be offered"
     assert tensor[:60] in why.found
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_numbers_of_no_module_are_left_out_and_named(
+    known: dict[str, Any], tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    names = ("global_step", "iteration", "lora_te1_logit_scale", "optimizer.step")
+    tensors = {**kohya(NAME, SHAPE), **{name: torch.ones(shape) for name in names}}
+    path = save(tmp_path / "x.safetensors", tensors)
+    plain = read(save(tmp_path / "plain.safetensors", kohya(NAME, SHAPE)), known)
+    file = read(path, known)
+    assert file.strays == names
+    assert (file.total, file.matched, file.skipped) == (1, 1, ())
+    [change], [own] = file.changes, plain.changes
+    weight = torch.ones(SHAPE)
+    assert torch.equal(change.delta(weight), own.delta(weight))
+    assert misfit(catalogued(path), [SDXL], vouched=True) is None
+    [notice] = notices.of_adapters([(path, subject())], [file], {})
+    assert (notice.code, notice.params["names"]) == ("adapter.strays", ", ".join(names))
+
+
+@pytest.mark.parametrize("tensor", [f"{NAME}.gate", f"{NAME}.weight"])
+def test_a_number_of_a_module_is_no_stray(
+    known: dict[str, Any], tmp_path: Path, tensor: str
+) -> None:
+    tensors = {**kohya(NAME, SHAPE), tensor: torch.ones(1)}
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["tensor"]) == ("adapter.unknown_tensor", tensor)
+    assert misfit(catalogued(tmp_path / "x.safetensors"), [SDXL], vouched=True) is not None
 
 
 FLUX = "lora_unet_double_blocks_0_img_attn_proj"
