@@ -53,7 +53,8 @@ class ModuleReader:
         self._scales = Scales(header.metadata, configs)
 
     def matches_nothing(self) -> Exception:
-        if base := self._base_model():
+        base = self._base_model()
+        if base and base not in self._bases:
             return self._other_base(base)
         shapes = self._header.shapes
         example = next(name for name in shapes)[:100]

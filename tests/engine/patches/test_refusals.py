@@ -193,9 +193,7 @@ SD3 = "transformer.transformer_blocks.0.attn.add_k_proj"
         (SD3, (64, 1536), {}, "SD 3"),
         ("lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k", (64, 768), {}, "SD 1.5"),
         ("lora_unet_up_blocks_x_attn2_to_v", (64, 1024), {}, "SD 2"),
-        ("lora_unet_up_blocks_x_attn2_to_v", (64, 2048), {}, "SDXL"),
         ("x", (64, 64), {"modelspec.architecture": "stable-diffusion-v1/lora"}, "SD 1.5"),
-        ("x", (64, 64), {"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"),
     ],
 )
 @pytest.mark.parametrize("kind", ["LoRA", "LoHa", "LoKr"])
@@ -213,6 +211,28 @@ def test_a_file_that_fits_nothing_says_what_it_is_for(
     failure = refused(path, known)
     assert failure.code == "adapter.other_base"
     assert (failure.params["family"], failure.params["total"]) == (family, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "metadata", "base"),
+    [
+        ("lora_unet_up_blocks_x_attn2_to_v", (64, 2048), {}, "SDXL"),
+        ("x", (64, 64), {"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"),
+        ("x", (64, 64), {"ss_sd_model_name": "ponyDiffusionV6XL.safetensors"}, "Pony"),
+    ],
+)
+def test_one_for_this_kind_of_model_that_fits_nothing_is_not_said_to_be_for_another(
+    known: dict[str, Any],
+    tmp_path: Path,
+    name: str,
+    shape: tuple[int, int],
+    metadata: dict[str, str],
+    base: str,
+) -> None:
+    path = save(tmp_path / "x.safetensors", kohya(name, shape), metadata)
+    assert catalogued(path).base == base
+    failure = refused(path, known)
+    assert (failure.code, failure.params["tensors"]) == ("adapter.matches_nothing", 3)
 
 
 def test_a_broken_module_does_not_hide_what_a_file_is_for(
