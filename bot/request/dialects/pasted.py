@@ -12,7 +12,13 @@ from typing import Any, Final, TypeAlias
 from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request.dialects.infotext import NEGATIVE, Infotext, Settings, settings_of
-from bot.request.dialects.samplers import find_scheduler, scheduler_for, with_another_schedule
+from bot.request.dialects.samplers import (
+    SUFFIXES,
+    USUAL,
+    find_scheduler,
+    scheduler_for,
+    with_another_schedule,
+)
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import GenerationRequest
 from bot.request.syntax import AdapterAsk, extract_tags, with_named_weights
@@ -148,10 +154,12 @@ class Taking:
             self._left.append("Sampler")
             return None
         asked = " ".join(filter(None, (sampler, schedule)))[:_SHOWN]
-        self.notes.append(
-            Notice("dialect.infotext.sampler", {"value": asked, "scheduler": same[0]})
-        )
-        return same[0]
+        # Of other schedules, the plain one is nearest: few crowd their steps as Karras does.
+        karras = USUAL in asked.casefold()
+        nearest = min(same, key=lambda name: name.endswith(SUFFIXES[USUAL]) != karras)
+        params = {"value": asked, "scheduler": nearest}
+        self.notes.append(Notice("dialect.infotext.sampler", params))
+        return nearest
 
     def _take_second_pass(self, wanted: Mapping[str, object]) -> None:
         if "hires" not in wanted:

@@ -95,7 +95,12 @@ def test_what_is_not_possible_is_left_out_and_named(settings: dict[str, str], le
         ("dpmpp_2m_sde_gpu", "karras", "DPM++ 2M SDE Karras", None),
         ("DPM++ SDE", None, "DPM++ SDE Karras", "DPM++ SDE"),
         ("Euler a", "Karras", "Euler a", "Euler a Karras"),
-        ("DPM++ 2M", "Exponential", "DPM++ 2M Karras", "DPM++ 2M Exponential"),
+        ("DPM++ 2M", "Exponential", "DPM++ 2M", "DPM++ 2M Exponential"),
+        ("DPM++ 2M", "SGM Uniform", "DPM++ 2M", "DPM++ 2M SGM Uniform"),
+        ("DPM++ 2M", "Simple", "DPM++ 2M", "DPM++ 2M Simple"),
+        ("DPM++ 2M SDE", "Beta", "DPM++ 2M SDE", "DPM++ 2M SDE Beta"),
+        ("DPM++ 2M Karras", "Simple", "DPM++ 2M Karras", "DPM++ 2M Karras Simple"),
+        ("DPM++ SDE", "Simple", "DPM++ SDE Karras", "DPM++ SDE Simple"),
         ("DPM++ 2M SDE Exponential", None, "DPM++ 2M SDE", "DPM++ 2M SDE Exponential"),
     ],
 )
