@@ -239,7 +239,9 @@ def _resolve(
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
-    return Composed(worded(drawn, catalog, model=model, nsfw=nsfw), tuple(notes))
+    complete = draft.complete and "lora" not in applied.filled
+    request = worded(drawn, catalog, model=model, nsfw=nsfw, complete=complete)
+    return Composed(request, tuple(notes))
 
 
 def _prompt(applied: Applied) -> str:

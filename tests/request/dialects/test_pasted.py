@@ -1,12 +1,23 @@
 """A pasted infotext: taken over as far as possible, and the rest named."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from bot.errors import InvalidRequest, Refused, UserError
-from bot.request import AdapterUse, Draft, compose_with_notes
+from bot.request import (
+    AdapterUse,
+    AxisAsk,
+    Draft,
+    Named,
+    Options,
+    compare_again,
+    compose,
+    compose_with_notes,
+    redraft,
+    varied,
+)
 from catalog import AdapterEntry, Catalog, ModelEntry
 from tests.request.dialects.catalog import CATALOG, HASHES, SEED, codes, composed, said
 
@@ -169,6 +180,69 @@ def test_no_more_loras_are_looked_for_than_could_be_meant() -> None:
     made = composed(with_settings().replace("a fox", f"a fox {tags}<lora:ink:1>"))
     assert made.request.adapters == ()
     assert said(made.notes)["infotext.loras"]["names"].endswith("gone-7, ink")
+
+
+WORDED: Final = Catalog(
+    dict(CATALOG.models),
+    {
+        key: AdapterEntry(key=key, name=key, path=f"org/{key}", trigger_words=(f"{key} word",))
+        for key in ("ink", "oil")
+    },
+    "base",
+)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "lora", "words"),
+    [
+        (TEXT, None, ()),
+        (TEXT.replace("a fox", "an ink word"), None, ()),
+        (TEXT, "oil:1", ("oil word", "ink word")),
+        ("a fox <lora:ink:0.5>", None, ("ink word",)),
+        ("a fox <lora:ink:0.5> Negative prompt: dogs", None, ("ink word",)),
+    ],
+)
+def test_no_trigger_words_are_added_to_generation_data(
+    prompt: str, lora: str | None, words: tuple[str, ...]
+) -> None:
+    draft = Draft(prompt=prompt, lora=lora)
+    assert compose_with_notes(draft, WORDED, nsfw=False).request.trigger_words == words
+
+
+def test_those_of_a_presets_lora_are_added() -> None:
+    saved = [Named("mine", Options(lora="oil:1"))]
+    draft = Draft(prompt=TEXT, preset="mine")
+    request = compose_with_notes(draft, WORDED, nsfw=False, saved=saved).request
+    assert "oil word" in request.trigger_words
+
+
+def test_nor_when_it_is_asked_for_again() -> None:
+    request = compose_with_notes(Draft(prompt=TEXT), WORDED, nsfw=False).request
+    again = redraft(request, WORDED, nsfw=False)
+    assert compose(again, WORDED, nsfw=False) == request
+    usual = compose(Draft(prompt="a fox", lora="ink"), WORDED, nsfw=False)
+    assert not redraft(usual, WORDED, nsfw=False).complete
+    for drawn, lora, words in (
+        (TEXT.replace("a fox", "a {fox|cat}"), None, ()),
+        ("a {fox|cat}", "ink", ("ink word",)),
+    ):
+        draft = Draft(prompt=drawn, lora=lora)
+        first = compose_with_notes(draft, WORDED, nsfw=False).request
+        assert first.template is not None
+        assert varied(first, WORDED, nsfw=False, seed=9).trigger_words == words
+
+
+@pytest.mark.parametrize(
+    ("axis", "words"),
+    [(AxisAsk("steps", "10, 20"), ()), (AxisAsk("lora", "oil, ink"), ("ink word",))],
+)
+def test_a_comparison_of_it_has_those_of_what_varies(axis: AxisAsk, words: tuple[str, ...]) -> None:
+    request = compose_with_notes(Draft(prompt=TEXT), WORDED, nsfw=False).request
+    compared = compare_again(request, [axis], WORDED, nsfw=False).request
+    assert compared.comparison is not None
+    found = [cell.trigger_words for cell in compared.comparison.cells]
+    assert words in found
+    assert all(found) == bool(words)
 
 
 def test_two_weights_are_in_the_order_of_the_web_ui() -> None:
