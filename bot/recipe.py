@@ -134,7 +134,7 @@ class Recipe:
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.
-    variant: of its family, as which the model was sampled; None if that has no others.
+    variant: of its family, as which the model was sampled; None if that only has other defaults.
     config: hub id or folder of the configuration of a single-file checkpoint; None for a folder.
     scheduler: class name and full configuration, as diffusers reports them.
     environment: versions, device, dtype, threads and whatever else the output depends on.

@@ -15,7 +15,7 @@ from catalog.snapshot import Catalog
 class Abilities:
     """What is known of a model beside the numbers of its entry.
 
-    variant: of its family, None where that has but one. speed: of an image with its defaults.
+    variant: of its family, None for the plain one. speed: of an image with its defaults.
     negative, guidance, brackets, image, reference: whether it takes a negative prompt, a guidance,
     weights in brackets, an image to start from and one to be guided by, which needs an IP-Adapter
     that is set up here.
@@ -67,7 +67,7 @@ def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
     if variant is None or model.key in catalog.unfit_models:
         return None
     return Abilities(
-        variant=variant.name if len(model.family.variants) > 1 else None,
+        variant=None if variant.plain else variant.name,
         speed=model.speed,
         negative=model.takes_negative,
         guidance=model.takes_guidance,

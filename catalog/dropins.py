@@ -228,8 +228,8 @@ def find(
                         fields["zero_terminal_snr"] = judged.zero_snr
                     models.append(ModelEntry(**fields))
                 else:
-                    adapters.append(AdapterEntry(**fields, **_stated(said, beside)))
-                    facts[key] = _completed(said, beside)
+                    adapters.append(adapter := AdapterEntry(**fields, **_stated(said, beside)))
+                    facts[key] = _completed(said.called(adapter.word), beside)
             except ValidationError as error:
                 problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
     return Found(

@@ -22,6 +22,7 @@ from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.style_files import StyleReader
 from catalog.tables import FileT, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
+from catalog.unsaid import unsaid_velocity
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
 
@@ -143,7 +144,7 @@ def _read_catalog(
     )
     unread += (*found.unread, *found_embeddings.unread, *said.later.values())
     files = _files(adapters.entries, places)
-    facts = {**_facts(files, headers, wanted, unread), **found.facts}
+    facts = {**_facts(files, adapters.entries, headers, wanted, unread), **found.facts}
     used = files_of((*models.written, *found.models), models_dir, headers, said.lacking)
     word_files = _files(embeddings.entries, words)
     seconds = _seconds(embeddings.entries, word_files)
@@ -156,6 +157,8 @@ def _read_catalog(
         embeddings.entries, word_files, found_embeddings, headers, unread, families
     )
     default, default_problems = default_of(file, data, every_model, unfit)
+    offered = (m for m in every_model.values() if m.enabled and m.key not in unfit)
+    unsaid = unsaid_velocity(offered, models_dir, headers, file)
     unknown = (
         default_problems,
         _unknown_adapters(file, models.entries, adapters.tables, every_adapter),
@@ -176,6 +179,7 @@ def _read_catalog(
         image_check=image_check,
         problems=(
             *models.problems,
+            *unsaid,
             *unknown[0],
             *reference_problems,
             *check_problems,
@@ -286,6 +290,7 @@ def _files(
 
 def _facts(
     files: Mapping[str, Path],
+    entries: Mapping[str, AdapterEntry],
     headers: HeaderCache,
     wanted: Collection[str],
     unread: list[Unread],
@@ -296,7 +301,8 @@ def _facts(
         # Errors in the file of an entry are reported by `problems_of`.
         with contextlib.suppress(HeaderError):
             try:
-                facts[key] = headers.facts(file, at_once=key in wanted)
+                said = headers.facts(file, at_once=key in wanted)
+                facts[key] = said.called(entries[key].word)
             except NotReadYet as later:
                 unread.append(dropins.named(later.unread, file.stem, key))
     return facts

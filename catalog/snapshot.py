@@ -8,9 +8,11 @@ from catalog.aliases import Aliases, Naming, file_of
 from catalog.allowance import Allowance, by_tag
 from catalog.embeddings import Embeddings
 from catalog.families import DEFAULT, FAMILIES, Family, or_all
+from catalog.families.few_steps import are_of_few_steps
 from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
 from catalog.schema import AdapterEntry, ImageCheckEntry, ModelEntry, ReferenceEntry
+from catalog.schema.model import names_of
 from catalog.search import Index
 from catalog.style_index import Styles
 from catalog.unfit import Unfit
@@ -229,6 +231,17 @@ class Catalog:
         if not allowed or model in allowed:
             return None
         return Misfit("models", ", ".join(allowed), tuple(allowed))
+
+    def quickens(self, key: str) -> bool:
+        """Whether the adapter makes a model one for few steps, by its names or the preset "fast" of
+        a model; False when it is gone."""
+        if (entry := self.adapters.get(key)) is None:
+            return False
+        facts = self.facts(key) or AdapterFacts()
+        names = (entry.name, *names_of(entry.path, entry.weight_name), facts.title)
+        return are_of_few_steps((key, *names, facts.output_name)) or any(
+            model.fast is not None and model.fast.adapter == key for model in self.models.values()
+        )
 
     def family_of(self, model: str) -> Family:
         """The family of the model with that key; the usual one when it is gone."""

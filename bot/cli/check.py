@@ -22,9 +22,12 @@ from bot.store import COPY_NOTICED, Store, now_ms
 from bot.store.backup import backups_of
 from bot.texts.grammar import listing
 from catalog import (
+    AdapterEntry,
     Catalog,
     CatalogError,
+    EmbeddingEntry,
     Location,
+    ModelEntry,
     ReferenceEntry,
     locate,
     locate_entry,
@@ -261,9 +264,15 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
                 continue
             downloads += kind == "model" and not place.available
             here = "found" if place.available else "downloaded at first use"
-            yield Finding(f"{kind} {entry.key}: {here}")
+            yield Finding(f"{kind} {entry.key}: {here}{_told(entry)}")
     if downloads:
         yield _room(models_dir)
+
+
+def _told(entry: ModelEntry | AdapterEntry | EmbeddingEntry) -> str:
+    """Of a model whose name told that it is another than the plain variant, which one; else ""."""
+    told = entry.told_variant if isinstance(entry, ModelEntry) and entry.family.plain else None
+    return f", sampled as {told.name}" if told and not told.plain else ""
 
 
 def _families(catalog: Catalog) -> str:

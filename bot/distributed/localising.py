@@ -221,6 +221,8 @@ def _with_place(entry: _One, place: Place) -> _One:
     found = place(part, _key_of(entry))
     named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
     match entry:
+        case AdapterEntry():
+            named["token"] = entry.word  # elsewhere, no name of a file tells it
         case EmbeddingEntry():
             named["second"] = found.beside or None
         case ReferenceEntry():

@@ -8,7 +8,7 @@ import torch
 
 from catalog import EmbeddingFacts
 from catalog.embeddings import spellings
-from catalog.weight_files import Header, bundled_embeddings
+from catalog.weight_files import NO_TOKEN, Header, bundled_embeddings
 
 
 class Tensors(Protocol):
@@ -66,7 +66,7 @@ def bundled(header: Header, contents: Tensors) -> tuple[dict[str, Learned], tupl
     for token, facts in bundled_embeddings(header).items():
         vectors = None if facts.flaw else vectors_of(facts, contents)
         if vectors:
-            found[token] = Learned(vectors, spellings(token))
+            found[token] = Learned(vectors, spellings(token) if token != NO_TOKEN else ())
         else:
             unused += facts.parts.values()
         unused += facts.unused

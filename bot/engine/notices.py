@@ -22,7 +22,8 @@ def of_adapters(
     read: Sequence[AdapterFile],
     encoders: Mapping[str, Any],
 ) -> tuple[Notice, ...]:
-    """For adapters: how much took effect, why the rest did not, whether the scale is a guess.
+    """For adapters: how much took effect, why the rest did not, whether the scale is a guess, what
+    of it means nothing.
 
     encoders: the model's text encoders, which the embeddings inside an adapter have to fit.
     """
@@ -46,6 +47,9 @@ def of_adapters(
                 )
         if file.unscaled:
             notices.append(Notice("adapter.no_scale", {"adapter": subject.key}))
+        if file.strays:
+            shown = _listed(file.strays)
+            notices.append(Notice("adapter.strays", {"adapter": subject.key, "names": shown}))
         others = [token for token, each in file.embeddings.items() if not each.fits(encoders)]
         if unused := (*file.unused, *others):
             shown = _listed(unused)

@@ -121,7 +121,8 @@ class Pipeline:
         size = over.tile if over else request.final_size
         chosen = self._plan(profile, size, needed.files, needed.family)
         resident = self._load(needed, chosen)
-        read = self._apply_adapters(needed, resident, chosen)
+        applied = self._apply_adapters(needed, resident, chosen)
+        read = [f.called(own.word) for f, own in zip(applied, order.adapters, strict=True)]
         recipe = replace(recipe, adapters=_weights_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
         files = embeddings.read_all(needed.embeddings, request.all_embeddings, encoders)
@@ -271,7 +272,7 @@ class Pipeline:
             text_encoder=instead.get(TEXT_ENCODER),
             reference=reference,
             parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
-            variant=needed.entry.sampled_as.name if len(needed.entry.family.variants) > 1 else None,
+            variant=None if needed.entry.family.plain else needed.entry.sampled_as.name,
             config=public(needed.entry.completed_by) if needed.files.config else None,
         )
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from bot.errors import InvalidRequest, UserError
 from bot.request.applying import Applied, apply_presets
-from bot.request.axes import MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
+from bot.request.axes import LORA, MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
 from bot.request.compose import ADAPTERS_MAX, Composed, Fill, compose_applied, draw_seed
 from bot.request.draft import Draft
@@ -135,6 +135,8 @@ def compare_again(
         usual_left_out=MODEL in vary,
         drawn=PROMPT not in vary,
     )
+    if not vary.isdisjoint((LORA, PROMPT)):
+        draft = replace(draft, complete=False)  # the prompts are no longer those of then
     # What could be combined then may be combined now.
     most = max(adapters_max, len(draft.adapters))
     return compare(draft, asks, catalog, nsfw=nsfw, adapters_max=most)

@@ -26,7 +26,7 @@ from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
 from bot.request.parts import AdapterUse
 from bot.request.pictures import Picture, within
-from bot.request.presets import Preset, find_preset
+from bot.request.presets import Preset, find_preset, with_few_steps
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight
 from bot.request.untyped import fitting, in_one_sentence, without_misfits, without_negative
@@ -201,6 +201,7 @@ def _resolve(
     adapters = _adapters(asks, catalog, model=model, nsfw=nsfw, most=adapters_max)
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
+    preset = with_few_steps(preset, (entry for entry, _ in adapters), model, catalog)
     width, height = _size(draft.size, draft.shaping, model, preset.scale)
     steps = _steps(draft.steps, preset)
     request = GenerationRequest(
@@ -238,7 +239,9 @@ def _resolve(
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
-    return Composed(worded(drawn, catalog, model=model, nsfw=nsfw), tuple(notes))
+    complete = draft.complete and "lora" not in applied.filled
+    request = worded(drawn, catalog, model=model, nsfw=nsfw, complete=complete)
+    return Composed(request, tuple(notes))
 
 
 def _prompt(applied: Applied) -> str:

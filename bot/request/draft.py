@@ -21,6 +21,8 @@ class Draft:
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
     pictures: to edit.
+    complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
+    added.
     """
 
     prompt: str = field(repr=False)
@@ -44,6 +46,7 @@ class Draft:
     reference_weight: float | None = None
     adapters: tuple[AdapterAsk, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    complete: bool = False
 
     @property
     def shaping(self) -> Picture | None:

@@ -74,9 +74,9 @@ def varied(
         return varied
     typed = Typed(request.template.prompt, request.template.negative)
     model = find_model(catalog, request.model, nsfw=nsfw)
-    return worded(
-        typed.drawn(varied, Place(catalog.wildcards, nsfw)), catalog, model=model, nsfw=nsfw
-    )
+    drawn = typed.drawn(varied, Place(catalog.wildcards, nsfw))
+    complete = is_complete(request, catalog)
+    return worded(drawn, catalog, model=model, nsfw=nsfw, complete=complete)
 
 
 def _compared_again(
@@ -109,18 +109,32 @@ def typed_again(request: GenerationRequest) -> tuple[str, str]:
     )
 
 
+def is_complete(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether a request was composed without the trigger words that its prompts lack."""
+    entries = _entries(request, catalog)
+    return not any(each.trigger_words for each in request.prompts) and any(
+        missing_words(each.prompt, entries) for each in request.prompts
+    )
+
+
 def worded(
-    request: GenerationRequest, catalog: Catalog, *, model: ModelEntry, nsfw: bool
+    request: GenerationRequest,
+    catalog: Catalog,
+    *,
+    model: ModelEntry,
+    nsfw: bool,
+    complete: bool = False,
 ) -> GenerationRequest:
     """`request` with the trigger words and embeddings of each image's texts.
 
+    complete: without the trigger words.
     Raises InvalidRequest if a text's weights are out of range, or as `embeddings_of`.
     """
     keys = [use.key for use in request.adapters]
-    entries = [catalog.adapters[key] for key in keys if key in catalog.adapters]
+    entries = () if complete else _entries(request, catalog)
     weighs = model.family.takes_emphasis
     request = replace(request, edits=weighs and _edits(request), escapes=not weighs)
-    complete = []
+    texts = []
     for n, each in enumerate(request.prompts):
         words = missing_words(each.prompt, entries)
         prompts, negatives = replace(request.alone(n), trigger_words=words).painted_texts
@@ -128,14 +142,20 @@ def worded(
             _check_painted("prompt", prompts)
             _check_painted("negative", negatives)
         uses = embeddings_of([*prompts, *negatives], catalog, model=model, nsfw=nsfw, adapters=keys)
-        complete.append(replace(each, trigger_words=words, embeddings=uses))
-    first, *others = complete
+        texts.append(replace(each, trigger_words=words, embeddings=uses))
+    first, *others = texts
     return replace(
         request,
         trigger_words=first.trigger_words,
         embeddings=first.embeddings,
         others=tuple(others),
     )
+
+
+def _entries(request: GenerationRequest, catalog: Catalog) -> tuple[AdapterEntry, ...]:
+    """Those of its LoRAs that are still there."""
+    keys = (use.key for use in request.adapters)
+    return tuple(catalog.adapters[key] for key in keys if key in catalog.adapters)
 
 
 def _edits(request: GenerationRequest) -> bool:

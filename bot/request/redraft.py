@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.errors import UserError
 from bot.request.draft import Draft
-from bot.request.drawing import typed_again
+from bot.request.drawing import is_complete, typed_again
 from bot.request.model import GenerationRequest
 from bot.request.parts import AdapterUse
 from bot.request.pictures import HIRES_STRENGTH, Picture
@@ -60,6 +60,7 @@ def redraft(
             for use in request.adapters
             if use != own.adapter
         ),
+        complete=is_complete(request.alone(n), catalog),
     )
 
 

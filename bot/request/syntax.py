@@ -69,6 +69,33 @@ def extract_tags(prompt: str) -> tuple[str, tuple[AdapterAsk, ...]]:
     return tidied(TAG.sub(_between, prompt)), asks
 
 
+def with_named_weights(prompt: str) -> str:
+    """A prompt written for AUTOMATIC1111, with the weights in its tags by name.
+
+    There, unnamed, the text encoders' comes first and is the other's as well unless that is given
+    (extensions-builtin/Lora/extra_networks_lora.py). Tags that it could not read are left as they
+    are.
+    """
+    return TAG.sub(_with_named_weights, prompt)
+
+
+def _with_named_weights(tag: re.Match[str]) -> str:
+    name, *typed = (part.strip() for part in tag[1].split(":"))
+    named = {}
+    for part in typed:
+        which, equals, number = (text.strip() for text in part.partition("="))
+        if equals:
+            named[which.lower()] = number
+    unnamed = [part for part in typed if "=" not in part]
+    unclear = len(unnamed) + len(named) < len(typed) or len(unnamed) > len(WEIGHT_NAMES)
+    if unclear or not named.keys() <= {*WEIGHT_NAMES} or not (named or len(unnamed) > 1):
+        return tag[0]
+    text, *others = unnamed or ["1"]
+    text = named.get("te", text)
+    weight = named.get("unet", others[0] if others else text)
+    return f"{tag[0][: tag.start(1) - tag.start()]}{name}:te={text}:unet={weight}>"
+
+
 def _between(tag: re.Match[str]) -> str:
     """What is left of a tag: nothing within a word, which it does not part in the web UI either."""
     before, after = tag.string[: tag.start()][-1:], tag.string[tag.end() :][:1]
@@ -91,7 +118,8 @@ def check_no_tags(negative: str) -> None:
 def _ask(text: str) -> AdapterAsk:
     """Parse `name`, `name:unet`, `name:unet:text`, or AUTOMATIC1111's `name:te=…:unet=…`.
 
-    Unnamed, the web UI has the two weights in the opposite order; named, they mean the same.
+    Unnamed, the web UI has the two weights in the opposite order, see `with_named_weights`; named,
+    they mean the same.
     """
     name, *typed = (part.strip() for part in text.split(":"))
     if not name:

@@ -11,7 +11,7 @@ CODES: Final = frozenset(
         *("adapter.no_such_module", "adapter.not_finite", "adapter.not_on_hub"),
         *("adapter.not_safetensors", "adapter.other_base", "adapter.other_shape"),
         *("adapter.partial", "adapter.rank_too_high", "adapter.something_else"),
-        *("adapter.too_large", "adapter.unknown_tensor", "adapter.unreachable"),
+        *("adapter.strays", "adapter.too_large", "adapter.unknown_tensor", "adapter.unreachable"),
         *("adapter.unreadable", "adapter.unsupported"),
         "check.unusable",
         "device.absent",

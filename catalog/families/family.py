@@ -32,14 +32,30 @@ class DraftPreset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Distillation:
+    """A way to distil models of a variant, told by one of `words` in a name.
+
+    steps, scheduler: usual ones, None for the variant's.
+    """
+
+    words: tuple[str, ...]
+    steps: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """Models of one family that are sampled in one way, although their files look like others'.
 
     name: as in `ModelEntry.variant`. words: in lower case, of which a name that has one tells it.
     usually: words that tell it where a name has nothing like a word of any other.
+    plain: whether it is what a model is of which nothing tells the variant, or not clearly. Where
+        no variant is, such a model cannot be used.
     steps, guidance: defaults of an entry's bounds; a guidance of at most 1 is none.
     takes_negative: whether negative prompts work.
     distilled: whether it is made for few steps, which are also its preset "fast".
+    scheduler: the usual one; None for the first of the family. kinds: of distillation, where names
+        tell them; the first that is told counts for more than the above.
     config: hub id of its authors' repository, whose configuration completes a file of it; None for
         the family's. shift: of its noise levels, where that tells it from the others.
     draft: the preset "draft", None if there is none.
@@ -48,13 +64,24 @@ class Variant:
     name: str
     words: tuple[str, ...] = ()
     usually: tuple[str, ...] = ()
+    plain: bool = False
     steps: IntRange
     guidance: FloatRange
     takes_negative: bool
     distilled: bool = False
+    scheduler: str | None = None
+    kinds: tuple[Distillation, ...] = ()
     config: str | None = None
     shift: float | None = None
     draft: DraftPreset | None = None
+
+    def habits(self, names: Iterable[str]) -> tuple[IntRange, str | None]:
+        """Steps, and the usual scheduler or None for the family's, of a model with these names."""
+        said = [word for name in names for word in words_of(name)]
+        told = [kind for kind in self.kinds if any(word in said for word in kind.words)]
+        steps = next((kind.steps for kind in told if kind.steps), self.steps.default)
+        scheduler = next((kind.scheduler for kind in told if kind.scheduler), self.scheduler)
+        return self.steps.model_copy(update={"default": steps}), scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +210,16 @@ class Family:
         """The variant that an entry calls so."""
         return next((each for each in self.variants if each.name == name), None)
 
+    @property
+    def plain(self) -> Variant | None:
+        """The variant of a model of which nothing tells it; None where that has to be said."""
+        return next((each for each in self.variants if each.plain), None)
+
     def told(
         self, names: Iterable[str], repository: str = "", stated: Stated = NOTHING
     ) -> Variant | None:
-        """The variant that a model's files and names tell; None if they tell none, or several.
+        """The variant that a model's files and names tell; None if they tell none. The plain one,
+        if any, where they contradict each other or deny one.
 
         names: of its file, its repository or folder, and its entry; the first that tells counts.
         repository: its hub id. stated: counts for more, unless a name denies it.
@@ -197,7 +230,7 @@ class Family:
         words = {word: each.name for each in self.variants for word in each.words}
         in_files, in_names = together(stated.names, words), [heard(n, words) for n in names]
         if in_files.denied or any(each.denied for each in in_names):
-            return None
+            return self.plain
         told = self._matching(stated) | {words[word] for word in in_files.said}
         for each in in_names:
             told = told or {words[word] for word in each.said}
@@ -205,7 +238,9 @@ class Family:
         if not told and not in_files.like and not any(each.like for each in in_names):
             spoken = {word for name in (*stated.names, *names) for word in words_of(name)}
             told = {each.name for each in self.variants if spoken.intersection(each.usually)}
-        return self.named(*told) if len(told) == 1 else None
+        if len(told) > 1:
+            return self.plain
+        return self.named(*told) if told else None
 
     def _matching(self, stated: Stated) -> set[str]:
         """The names of the variants that are as the files of a model say."""

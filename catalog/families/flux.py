@@ -47,9 +47,11 @@ _FLUX2_OF_BLOCKS: Final = {(5, 3072): KLEIN_4B, (8, 4096): KLEIN_9B, (8, 6144): 
 # Below, names are matched with `_` for every dot, each preceded by a line break.
 _OF_FLUX2: Final = (
     *("double_stream_modulation_", "single_stream_modulation_", "time_guidance_embed_"),
-    *("_attn_to_qkv_mlp_proj", "_ff_linear_", "_ff_context_linear_"),
+    *("_attn_to_qkv_mlp_proj", "_ff_linear_in", "_ff_linear_out"),
+    *("_ff_context_linear_in", "_ff_context_linear_out"),
 )
-_OUT_OF_FLUX2: Final = re.compile(r"single_transformer_blocks_\d+_attn_to_out_")
+_OUT_OF_FLUX2: Final = re.compile(r"single_transformer_blocks_\d+_attn_to_out_(?!0_)")
+"""AuraFlow has its own there, and `linear_1` and `linear_2` after `ff`."""
 _OF_FLUX1: Final = (
     *("_img_mod_lin", "_txt_mod_lin", "_modulation_lin", "vector_in_"),
     *("\nlora_te1_text_model_", "\ntext_encoder_text_model_"),
@@ -59,7 +61,8 @@ _OF_FLUX1: Final = (
 _BLOCKS: Final = {kind: re.compile(rf"{kind}_blocks_(\d+)_") for kind in ("double", "single")}
 _SINGLE_OF_DIFFUSERS: Final = re.compile(r"single_transformer_blocks_\d+_(?:attn_to_[qkv]_|proj_)")
 _DOUBLE_OF_DIFFUSERS: Final = re.compile(
-    r"transformer_blocks_(?<!single_transformer_blocks_)(\d+)_attn_(?:to|add)_"
+    r"transformer_blocks_(?<!single_transformer_blocks_)(?<!joint_transformer_blocks_)(\d+)"
+    r"_attn_(?:to|add)_"
 )
 """A pattern that begins with plain letters is looked for ten times as fast."""
 

@@ -4,12 +4,29 @@ A name is told from whole words: `de-turbo`, `based` and `database` are no `turb
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-"""Words end at everything that is no letter, and where lower case becomes upper case."""
+_WORD: Final = re.compile(
+    r"(?<!\d)(?P<steps>\d{1,2})[ _-]?(?:steps?|Steps?|STEPS?)(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+"
+)
+"""Words end at everything that is no letter, and where lower case becomes upper case; but a number
+of steps, such as `4-steps`, is one."""
+_WITH_NEXT: Final[Mapping[str, frozenset[str]]] = {
+    "hyper": frozenset(
+        {
+            *("sdxl", "unet", "vae", "bakedvae", "inpaint", "inpainting", "lora", "cfg"),
+            *("lightning", "turbo", "lcm", "dmd", "tcd", "safetensors", "gguf"),
+        }
+    )
+}
+"""Words that are one with the next, `hyper realism` as well as `hyperrealism`, but not with these
+and not with one of a letter or two, such as of a version."""
+_SHORT: Final = 2
+_PREDICTION: Final = ("pred", "prediction")
+_VELOCITY: Final = tuple(f"v{word}" for word in _PREDICTION)
 _DENIALS: Final = ("de", "un", "non", "no", "not", "anti", "without")
 """Before a word, in one with it or alone, they say that it is not meant."""
 
@@ -29,7 +46,33 @@ class Heard:
 
 def words_of(name: str) -> tuple[str, ...]:
     """The words of a name, in lower case: `flux2KleinBase4b` has flux, klein, base and b."""
-    return tuple(word.casefold() for word in _WORD.findall(name))
+    return tuple(_joined([*_words(name)]))
+
+
+def steps_word(number: int) -> str:
+    """The word in a name for so many steps."""
+    return f"{number}step"
+
+
+def _words(name: str) -> Iterator[str]:
+    for found in _WORD.finditer(name):
+        yield steps_word(int(found["steps"])) if found["steps"] else found[0].casefold()
+
+
+def _joined(words: list[str]) -> Iterator[str]:
+    """`words` with those that are one with the next as that one."""
+    before = ""
+    for word, following in pairwise((*words, "")):
+        apart = _WITH_NEXT.get(word)
+        if apart is None or len(following) <= _SHORT or following in apart or _steps(following):
+            yield before + word
+            before = ""
+        else:
+            before += word
+
+
+def _steps(word: str) -> bool:
+    return word[:1].isdigit()
 
 
 def heard(name: str, words: Collection[str]) -> Heard:
@@ -46,6 +89,17 @@ def heard(name: str, words: Collection[str]) -> Heard:
                 denied.add(found)
         before = word
     return Heard(frozenset(said), frozenset(denied), like)
+
+
+def say_velocity(names: Iterable[str]) -> bool:
+    """Whether one of these names says that a model predicts the velocity: `vPred`, `v-pred`."""
+    for name in names:
+        before = ""
+        for word in words_of(name):
+            if word in _VELOCITY or (word in _PREDICTION and before.endswith("v")):
+                return True
+            before = word
+    return False
 
 
 def together(names: Iterable[str], words: Collection[str]) -> Heard:

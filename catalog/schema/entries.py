@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from catalog.limits import TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
+from catalog.lines import clean_line
 from catalog.ranges import StrictTable
 from catalog.schema.entry import Entry
 from catalog.schema.fields import (
@@ -27,6 +28,8 @@ from catalog.schema.fields import (
 )
 
 BUILT_IN_PRESETS: Final = ("draft", "fast")
+SAVED_AS: Final = ("adapter_model", "pytorch_lora_weights")
+"""What peft and diffusers call the adapter file of a folder, whatever is in it."""
 
 
 class ReferenceEntry(StrictTable):
@@ -62,13 +65,24 @@ class AdapterEntry(Entry):
     """One LoRA that users can add to a model.
 
     path: hub id, folder or one .safetensors file; weight_name: which file of a repository.
+    token: the word for an embedding inside the file that has none of its own; see `word`.
     models: keys of the models it fits; empty means all.
     """
 
     path: SafetensorsSource
     default_weight: float = Field(default=1.0, ge=WEIGHT_MIN, le=WEIGHT_MAX)
     trigger_words: Triggers = ()
+    token: Annotated[Line, Field(max_length=TRIGGER_MAX)] = ""
     models: Keys = ()
+
+    @property
+    def word(self) -> str:
+        """What a prompt calls an embedding inside the file that has no token of its own: the name
+        of the file if nothing else is said, or of the folder that trainers save it in."""
+        stems = [stem for each in (self.weight_name, self.path) if each and (stem := _stem(each))]
+        folder = PurePosixPath(self.path.replace("\\", "/")).parent.name
+        named = (stem for stem in (*stems, folder) if stem not in SAVED_AS)
+        return self.token or clean_line(next(named, ""), TRIGGER_MAX) or self.key
 
 
 class EmbeddingEntry(Entry):
@@ -88,8 +102,7 @@ class EmbeddingEntry(Entry):
     @property
     def words(self) -> tuple[str, ...]:
         """What users may type for it: its key, its file's name and its token."""
-        file = self.weight_name or self.path
-        stem = PurePosixPath(file.replace("\\", "/")).name.removesuffix(".safetensors")
+        stem = _stem(self.weight_name or self.path)
         return tuple(dict.fromkeys(filter(None, (self.key, stem, self.token))))
 
 
@@ -134,3 +147,8 @@ class StyleEntry(StrictTable):
             if name.casefold() in BUILT_IN_PRESETS:
                 raise ValueError(f"must not be called {name}: that is a preset of the models")
         return self
+
+
+def _stem(path: str) -> str:
+    """The name of a file without its folders and its extension."""
+    return PurePosixPath(path.replace("\\", "/")).name.removesuffix(".safetensors")

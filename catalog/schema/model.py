@@ -64,7 +64,7 @@ class ModelEntry(Entry):
     weight_name: which file of a repository or folder with single-file checkpoints.
     revision: commit, tag or branch of the hub repository.
     family: what its files say, as far as they are here; see `judging.told`.
-    variant: of its family; None: what its files or else its names say.
+    variant: of its family; None: what its files or else its names say, or the plain one.
     vae_path: hub id, folder or file of a VAE to use instead of the checkpoint's own.
     text_encoder_path: the same for the text encoder of a family that has but one.
     config: hub id or folder with the diffusers configuration of a single-file checkpoint.
@@ -139,10 +139,11 @@ class ModelEntry(Entry):
 
     @property
     def told_variant(self) -> Variant | None:
-        """The variant that it names or that its names tell; None if they do not."""
+        """The variant that it names or that its names tell, or else the plain one; None if there is
+        none."""
         if self.variant is not None:
             return self.family.named(self.variant)
-        return self.family.told(self.names, self.path)
+        return self.family.told(self.names, self.path) or self.family.plain
 
     @property
     def sampled_as(self) -> Variant:
@@ -211,18 +212,20 @@ class ModelEntry(Entry):
         prediction = fields.get("prediction")
         known = prediction if isinstance(prediction, str) else None
         zero_snr = fields.get("zero_terminal_snr") is True
-        scheduler = fields.get("scheduler", fitting(known, zero_snr, family.schedulers)[0])
+        steps, preferred = variant.habits(_names(fields))
+        fit = fitting(known, zero_snr, family.schedulers)
+        scheduler = fields.get("scheduler", preferred if preferred in fit else fit[0])
         guidance = variant.guidance
-        if from_noise(known, zero_snr):
+        if from_noise(known, zero_snr) and not variant.distilled:
             guidance = guidance.model_copy(update={"default": _GUIDANCE_FROM_NOISE})
         usual = {
-            "steps": variant.steps.default,
+            "steps": steps.default,
             "guidance": guidance.default,
             "scheduler": scheduler,
         }
         return {
             **{name: getattr(family, name) for name in _OF_FAMILY},
-            "steps": variant.steps,
+            "steps": steps,
             "guidance": guidance,
             "scheduler": scheduler,
             "fast": usual if variant.distilled else None,
@@ -309,11 +312,16 @@ def names_of(path: str, weight_name: str | None) -> tuple[str, ...]:
     return last(weight_name or ""), last(path)
 
 
+def _names(fields: dict[str, Any]) -> tuple[str, ...]:
+    """`ModelEntry.names` of unchecked fields."""
+    path, weight_name, name = (
+        str(fields.get(key) or "") for key in ("path", "weight_name", "name")
+    )
+    return (*names_of(path, weight_name), name)
+
+
 def _variant(family: Family, fields: dict[str, Any]) -> Variant | None:
     """The variant in unchecked fields; see `ModelEntry.told_variant`."""
     if isinstance(variant := fields.get("variant"), str):
         return family.named(variant)
-    path, weight_name, name = (
-        str(fields.get(key) or "") for key in ("path", "weight_name", "name")
-    )
-    return family.told((*names_of(path, weight_name), name), path)
+    return family.told(_names(fields), str(fields.get("path") or "")) or family.plain

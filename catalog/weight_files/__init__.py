@@ -1,14 +1,15 @@
 """What weight files say about themselves, read without torch, for the catalog and the engine."""
 
-from catalog.weight_files.adapter import AdapterFacts, adapter_facts
+from catalog.weight_files.adapter import AdapterFacts, adapter_facts, strays
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
 from catalog.weight_files.checkpoint import CheckpointFacts, checkpoint_facts
 from catalog.weight_files.embedding import (
-    BUNDLE,
     EMBEDDING,
+    NO_TOKEN,
     EmbeddingFacts,
     bundled_embeddings,
     embedding_facts,
+    is_bundled,
     paired_facts,
 )
 from catalog.weight_files.gguf import NotGguf, read_gguf, read_model_header
@@ -42,11 +43,11 @@ from catalog.weight_files.upscaler import UpscalerFacts, upscaler_facts
 
 __all__ = [
     "ALL_PARTS",
-    "BUNDLE",
     "CONFIG_FILE",
     "CONFIG_MAX",
     "EMBEDDING",
     "LOKR",
+    "NO_TOKEN",
     "SUPPORTED",
     "UNKNOWN",
     "UNSUPPORTED",
@@ -71,6 +72,7 @@ __all__ = [
     "config_file",
     "configs_of",
     "embedding_facts",
+    "is_bundled",
     "open_tensors",
     "paired_facts",
     "read_beside",
@@ -79,6 +81,7 @@ __all__ = [
     "read_header",
     "read_model_header",
     "split",
+    "strays",
     "upscaler_facts",
     "with_article",
 ]

@@ -4,9 +4,10 @@ No tensor is read. Names of tensors are those that kohya's sd-scripts, LyCORIS, 
 ai-toolkit and diffusers/peft write; shapes outrank metadata, which anyone may edit.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -30,9 +31,9 @@ from catalog.weight_files.algorithms import (
 )
 from catalog.weight_files.base_models import INPUT_LAST, OUTPUT_FIRST
 from catalog.weight_files.embedding import (
-    BUNDLE,
     EMBEDDING,
     bundled_tokens,
+    is_bundled,
     is_embedding,
 )
 from catalog.weight_files.parts import model_kind
@@ -93,7 +94,8 @@ class AdapterFacts:
     phrase: trigger words that the author wrote into the file.
     tags: of nearly every training image, the most frequent first: likely trigger words.
     weight: that the author recommends. title: "" if there is none.
-    bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA.
+    bundled: tokens of the embeddings inside it, which work in a prompt together with the LoRA;
+        NO_TOKEN for one without.
     other: what the file is if it is no adapter that can be read: "VAE", "SDXL checkpoint", "adapter
         with unknown tensors (…)".
     output_name: what the trainer called the file, "" if it does not say.
@@ -111,6 +113,10 @@ class AdapterFacts:
     bundled: tuple[str, ...] = ()
     other: str = ""
     output_name: str = ""
+
+    def called(self, word: str) -> "AdapterFacts":
+        """The same with this word as the token of the embedding inside it that has none."""
+        return replace(self, bundled=tuple(token or word for token in self.bundled))
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -134,14 +140,13 @@ def adapter_facts(
     conv_ranks: Counter[int] = Counter()
     telling: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
-    bundle = False
+    bundle: list[str] = []
     for name, shape in shapes.items():
         module, part, tells = _place(name)
         if part == "alpha":
             continue
         if not part:
-            bundle |= name.startswith(BUNDLE)
-            strange.append(name)
+            (bundle if is_bundled(name) else strange).append(name)
             continue
         algorithm = _ALGORITHM_OF_PART[part]
         if part not in _SHAPED:
@@ -160,13 +165,15 @@ def adapter_facts(
             telling.setdefault(module, {})[part] = shape
     if any(config.method == OFT for config in configs.values()):
         found.add(DIAG_OFT)
-    kind = unsupported_kind(strange, configs)
+    # Beside a LoRA, an embedding is inside it; alone, it says what the file is.
+    kind = unsupported_kind(strange if found else (*strange, *bundle), configs)
     if not kind and not found and is_embedding(shapes):
         kind = EMBEDDING
     structure = base_models.of_tensors(shapes, telling)
+    base = base_models.refined(structure, metadata)
     return AdapterFacts(
         algorithm=kind or _joined(found, convolutions=bool(conv_ranks)),
-        base=base_models.refined(structure, metadata),
+        base=base,
         certain=bool(structure),
         rank=_common(ranks) or (_stated_rank(metadata) if _has_rank(found) else None),
         conv_rank=_common(conv_ranks),
@@ -174,21 +181,40 @@ def adapter_facts(
         tags=training.frequent_tags(metadata),
         weight=training.weight(metadata),
         title=training.title(metadata),
-        bundled=bundled_tokens(shapes) if bundle else (),
+        bundled=bundled_tokens(shapes, base) if bundle and found else (),
         other=("" if found or kind == EMBEDDING else model_kind(shapes))
         or ("" if kind else _unknown_tensor(shapes, configs)),
         output_name=training.output_name(metadata),
     )
 
 
+def strays(shapes: Shapes, *, biases: bool) -> frozenset[str]:
+    """The single numbers in an adapter file that are of none of its modules, such as `global_step`:
+    what a trainer or another network left there, which changes nothing.
+
+    biases: as in `split`.
+    """
+    unknown = [
+        name
+        for name, shape in shapes.items()
+        if math.prod(shape) == 1 and split(name, biases=biases) is None and not is_bundled(name)
+    ]
+    if not unknown:
+        return frozenset()
+    places = (split(name, biases=biases) for name in shapes)
+    modules = {where[0] for where in places if where}
+    return frozenset(name for name in unknown if name.rpartition(".")[0] not in modules)
+
+
 def _unknown_tensor(shapes: Shapes, configs: Configs) -> str:
     """What a file is that the engine refuses for the name of a tensor; "" if there is none."""
     biases = any(config.biases for config in configs.values())
+    left_out = strays(shapes, biases=biases)
     for name in shapes:
-        where = split(name) or (split(name, biases=True) if biases else None)
+        where = split(name, biases=biases)
         # A weight is one of (IA)³'s only if its axis is told.
         alone = where and where[1] == "weight" and f"{name[:-6]}on_input" not in shapes
-        if (where is None or alone) and not name.startswith(BUNDLE):
+        if (where is None or alone) and not is_bundled(name) and name not in left_out:
             return f"adapter with unknown tensors ({clean_line(name, _NAME_SHOWN)})"
     return ""
 

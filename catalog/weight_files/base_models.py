@@ -12,7 +12,7 @@ from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4
 from catalog.families.recognition import Shapes, UNet
 from catalog.families.unet import SD2, SD2_CONTEXT
 from catalog.weight_files import dit_adapters
-from catalog.weight_files.dit_adapters import CHROMA, DIT
+from catalog.weight_files.dit_adapters import AURAFLOW, CHROMA, DIT
 
 _FAMILIES: Final = tuple(family.recognition for family in FAMILIES.values())
 _UNETS: Final = tuple(
@@ -68,7 +68,7 @@ _ARCHITECTURES: Final = (
     ("qwen", "Qwen-Image"),
     ("lumina", "Lumina"),
     ("pixart", "PixArt"),
-    ("auraflow", "AuraFlow"),
+    ("auraflow", AURAFLOW),
     ("krea2", "Krea 2"),
 )
 # The same for checkpoint names.
@@ -78,7 +78,7 @@ _CHECKPOINTS: Final = (
 )
 # And as Civitai names them.
 _IN_WORDS: Final = (
-    ("ponyv7", "AuraFlow"),
+    ("ponyv7", AURAFLOW),
     *(words for family in _FAMILIES for words in family.base_names.offspring),
     *(("stablecascade", "Stable Cascade"), ("svd", "Stable Video Diffusion"), ("kolors", "Kolors")),
     *(("wanvideo", "Wan"), ("hidream", "HiDream"), ("ltxv", "LTX Video"), ("mochi", "Mochi")),

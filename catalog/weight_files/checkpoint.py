@@ -16,6 +16,7 @@ from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.architectures import transformer
 from catalog.weight_files.autoencoders import USABLE, autoencoder
+from catalog.weight_files.embedding import is_bundled
 from catalog.weight_files.encoders import TextEncoder
 from catalog.weight_files.harmless import is_harmless
 from catalog.weight_files.header import Header
@@ -139,7 +140,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         prediction=training.prediction if training else None,
         zero_snr=training.zero_snr if training else None,
         unclear=unclear,
-        stated=NOTHING if ENCODERS[model] else in_metadata(header.metadata),
+        stated=in_metadata(header.metadata),
         title=title,
     )
 
@@ -174,9 +175,11 @@ def _other(shapes: Shapes, metadata: Mapping[str, str], named: str) -> tuple[str
 
     named: what an entry is to name where the file is a network of a model.
     """
-    if (kind := unsupported_kind(shapes, {})) and kind != "checkpoint":
+    adapter = _is_adapter(shapes)
+    own = [name for name in shapes if not (adapter and is_bundled(name))]
+    if (kind := unsupported_kind(own, {})) and kind != "checkpoint":
         return kind, INSTEAD
-    if _is_adapter(shapes):
+    if adapter:
         facts = adapter_facts(shapes, metadata)
         name = "LoRA" if facts.algorithm == UNKNOWN else facts.algorithm
         return (f"{name} for {facts.base}" if facts.base else name), _MOVE_LORA

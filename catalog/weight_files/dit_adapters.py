@@ -14,6 +14,7 @@ from catalog.families import FAMILIES, cosmos, flux, lumina
 from catalog.families.recognition import Transformer, Widths
 
 CHROMA: Final = "Chroma"
+AURAFLOW: Final = "AuraFlow"
 DIT: Final = "DiT"
 
 # Below, names are matched with `_` for every dot, each preceded by a line break.
@@ -23,8 +24,12 @@ _MARKS: Final = (
     ("_img_mlp_fc1", "Hunyuan"),
     ("_img_mlp_net_", "Qwen-Image"),
     ("distilled_guidance_layer_", CHROMA),
+    ("joint_transformer_blocks_", AURAFLOW),
 )
 """Layers that only one of them has."""
+_SINGLE_OF_AURAFLOW: Final = re.compile(
+    r"single_transformer_blocks_\d+_(?:attn_to_out_0_|ff_linear_[12]_|ff_out_projection_)"
+)
 _DOUBLE_OF_DIFFUSERS: Final = re.compile(
     r"transformer_blocks_(?<!single_transformer_blocks_)\d+_attn_(?:to|add)_"
 )
@@ -56,6 +61,8 @@ def base_of(names: str, widths: Widths) -> str:
     for mark, base in _MARKS:
         if mark in names:
             return base
+    if _SINGLE_OF_AURAFLOW.search(names):
+        return AURAFLOW
     for family in _FAMILIES:
         if base := family.adapter_base(names, widths):
             return base

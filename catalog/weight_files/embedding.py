@@ -9,7 +9,8 @@ as a text encoder's token embeddings, for SDXL one set for each of its two encod
     <token>                            the same, by diffusers; the name is the word to type. For
                                        SDXL its script writes two such files
 
-In a LoRA, `bundle_emb.TOKEN.` precedes these names (LyCORIS, OneTrainer).
+In a LoRA, `bundle_emb.TOKEN.` precedes these names (LyCORIS, OneTrainer), or nothing (ai-toolkit):
+then the embedding has no token of its own.
 """
 
 import math
@@ -28,7 +29,9 @@ from catalog.weight_files.header import Header
 
 EMBEDDING: Final = "textual inversion"
 BUNDLE: Final = "bundle_emb."
-"""What the names of embeddings inside a LoRA begin with."""
+"""What the names of embeddings inside a LoRA begin with, where they have a token."""
+NO_TOKEN: Final = ""
+"""Stands for the token of the one that has none."""
 VECTORS_MAX: Final = 75
 """As many tokens as CLIP reads at once; no trainer makes more."""
 
@@ -112,15 +115,15 @@ def paired_facts(first: Header, second: Header) -> EmbeddingFacts | None:
     return replace(facts, parts={FIRST: token, SECOND: token}, token=clean_line(token, TRIGGER_MAX))
 
 
+def is_bundled(name: str) -> bool:
+    """Whether a tensor of a LoRA belongs to an embedding inside it."""
+    return name.startswith(BUNDLE) or _is_known(name)
+
+
 def bundled_embeddings(header: Header) -> dict[str, EmbeddingFacts]:
     """The embeddings inside a LoRA, by token; `parts` and `unused` have the full names."""
-    tensors: dict[str, dict[str, str]] = {}
-    for name in header.shapes:
-        if name.startswith(BUNDLE):
-            token, part = _split(name.removeprefix(BUNDLE))
-            tensors.setdefault(token, {})[part] = name
     found = {}
-    for token, names in tensors.items():
+    for token, names in _by_token(header.shapes).items():
         shapes = {part: header.shapes[name] for part, name in names.items()}
         dtypes = {part: header.dtypes[name] for part, name in names.items()}
         facts = _judged(shapes, dtypes, ())
@@ -138,16 +141,33 @@ def is_embedding(shapes: Shapes) -> bool:
     return bool(_bare(shapes, surely=False)) or _has_known_names(shapes)
 
 
-def bundled_tokens(shapes: Shapes) -> tuple[str, ...]:
-    """The tokens of the embeddings inside a LoRA that can be used, by the names of its tensors."""
-    parts: dict[str, set[str]] = {}
+def bundled_tokens(shapes: Shapes, base: str) -> tuple[str, ...]:
+    """The tokens of the embeddings inside a LoRA that can be used, by the names of its tensors.
+
+    base: what the LoRA is for; "" if that is unknown.
+    """
+    one = any(
+        base in family.adapter_bases and len(family.text_encoders) == 1
+        for family in FAMILIES.values()
+    )
+    return tuple(
+        token
+        for token, names in _by_token(shapes).items()
+        if any({*pair} <= names.keys() for pair in _PAIRS)
+        or (one and _only({part: shapes[name] for part, name in names.items()}))
+    )
+
+
+def _by_token(shapes: Shapes) -> dict[str, dict[str, str]]:
+    """The tensors of embeddings inside a LoRA: token → part → name."""
+    tensors: dict[str, dict[str, str]] = {}
     for name in shapes:
         if name.startswith(BUNDLE):
             token, part = _split(name.removeprefix(BUNDLE))
-            parts.setdefault(token, set()).add(part)
-    return tuple(
-        token for token, names in parts.items() if any({*pair} <= names for pair in _PAIRS)
-    )
+            tensors.setdefault(token, {})[part] = name
+        elif _is_known(name):
+            tensors.setdefault(NO_TOKEN, {})[name] = name
+    return tensors
 
 
 def _split(name: str) -> tuple[str, str]:

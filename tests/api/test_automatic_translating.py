@@ -96,6 +96,12 @@ def test_all_that_is_understood() -> None:
     )
 
 
+def test_two_weights_of_a_lora_are_in_the_order_of_the_web_ui() -> None:
+    expected = "a star <lora:ink:te=0.4:unet=1>"
+    assert translated(prompt="a star <lora:ink:0.4:1>").draft.prompt == expected
+    assert from_image(prompt="a star <lora:ink:0.4:1>").draft.prompt == expected
+
+
 @pytest.mark.parametrize("seed", [None, -1])
 def test_without_a_seed_one_is_drawn(seed: int | None) -> None:
     assert translated(seed=seed).draft.seed is None

@@ -99,6 +99,52 @@ def test_an_entry_for_one_in_the_wrong_file_is_told_where_it_belongs(
     assert why == ("a textual inversion (embedding), not a LoRA: it belongs in embeddings.toml")
 
 
+@pytest.mark.parametrize(
+    ("width", "parts", "base"),
+    [
+        (2048, {"clip_l": (2, 768), "clip_g": (2, 1280)}, "SDXL"),
+        (768, {"emb_params": (2, 768)}, "SD 1.5"),
+        (768, {"clip_l": (2, 768)}, "SD 1.5"),
+    ],
+)
+def test_an_embedding_beside_a_lora_is_called_as_its_file_is(
+    home: Home, width: int, parts: dict[str, tuple[int, ...]], base: str
+) -> None:
+    name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+    shapes = {f"{name}.lora_down.weight": (4, width), f"{name}.lora_up.weight": (640, 4), **parts}
+    for path in ("loras/My_Fox.safetensors", "far/odd.safetensors", "loras/f/adapter_model"):
+        put(home, path.removesuffix(".safetensors") + ".safetensors", embedding_bytes(shapes))
+    home.write(
+        loras="".join(
+            f'[loras.{key}]\nname = "{key}"\npath = "far/odd.safetensors"\n{more}'
+            for key, more in (("own", 'token = "foxy"\n'), ("other", ""))
+        )
+    )
+    catalog = home.read()
+    assert catalog.problems == ()
+    tokens = {}
+    for key in catalog.adapters:
+        facts = catalog.facts(key)
+        assert facts is not None
+        assert (facts.algorithm, facts.base, facts.other) == ("LoRA", base, "")
+        tokens[key] = facts.bundled
+    assert tokens == {"own": ("foxy",), "other": ("odd",), "my_fox": ("My_Fox",), "f": ("f",)}
+    assert catalog.embeddings.entries == {}
+
+
+def test_half_an_embedding_beside_a_lora_has_no_word(home: Home) -> None:
+    name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+    shapes = {
+        f"{name}.lora_down.weight": (4, 2048),
+        f"{name}.lora_up.weight": (640, 4),
+        "clip_l": (2, 768),
+    }
+    put(home, "loras/half.safetensors", embedding_bytes(shapes))
+    facts = home.read().facts("half")
+    assert facts is not None
+    assert (facts.algorithm, facts.bundled) == ("LoRA", ())
+
+
 def test_a_lora_with_embeddings_inside_is_a_lora(home: Home) -> None:
     name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
     shapes = {

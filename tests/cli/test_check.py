@@ -58,6 +58,55 @@ class TestCheck:
             " models.toml"
         )
 
+    def test_a_model_that_is_sampled_in_another_way_than_most_is_named_with_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        for name in ("sdxl_lightning", "mine"):
+            file = settings.models_dir / "checkpoints" / f"{name}.safetensors"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(checkpoint_bytes())
+        found = [f.text for f in check_module._catalog(settings)]
+        assert "model sdxl_lightning: downloaded at first use, sampled as distilled" in found
+        assert "model mine: downloaded at first use" in found
+
+    @pytest.mark.parametrize(
+        ("name", "shapes", "noted"),
+        [
+            ("noobaiXLNAIXL_vPred10Version", SDXL, True),
+            ("mine-v-pred", SDXL, True),
+            ("mine_vpred", SDXL, True),
+            ("mine_vpred", {**SDXL, "v_pred": [0]}, False),
+            ("mine", SDXL, False),
+            ("predator_v2", SDXL, False),
+        ],
+    )
+    def test_a_model_that_only_its_name_calls_v_prediction_is_named_with_what_to_write(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+        shapes: dict[str, list[int]],
+        noted: bool,
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        file = settings.models_dir / "checkpoints" / f"{name}.safetensors"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(checkpoint_bytes(shapes))
+        found = [f for f in check_module._catalog(settings) if "v-prediction" in f.text]
+        assert [f.fatal for f in found] == [False] * noted
+        for finding in found:
+            assert finding.text.endswith(
+                f": {name.lower()}: its name says v-prediction, but its files do not: it is sampled"
+                " as epsilon"
+            )
+            said = f'write prediction = "v_prediction" in its entry [models.{name.lower()}]'
+            assert said in finding.mend
+        entry = f'[models.{name.lower()}]\nname = "x"\npath = "checkpoints/{name}.safetensors"\n'
+        models = settings.catalog_dir / "models.toml"
+        models.write_text(f'{CATALOG}{entry}prediction = "v_prediction"\n', encoding="utf-8")
+        assert not [f for f in check_module._catalog(settings) if "v-prediction" in f.text]
+
     def test_a_broken_file_is_not_to_be_mended_in_an_entry(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

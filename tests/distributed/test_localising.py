@@ -106,6 +106,14 @@ def test_nothing_that_travels_names_a_path(here: Machine) -> None:
             assert name not in data
 
 
+def test_a_lora_is_called_in_prompts_as_the_bots_file_is(here: Machine, there: Machine) -> None:
+    order = order_for(BOTS, everything())
+    local = localise(addressed(order, here.inventory), there.inventory)
+    words = [entry.word for entry in order.adapters]
+    assert [entry.word for entry in local.adapters] == words
+    assert [Path(entry.path).stem for entry in local.adapters] != words
+
+
 def test_the_usual_configuration_of_a_file_is_named(here: Machine, there: Machine) -> None:
     """It is on the hub, where each machine gets it by itself."""
     order = order_for(BOTS, replace(everything("plain"), upscale=None))

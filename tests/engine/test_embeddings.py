@@ -15,7 +15,7 @@ from bot.painting import Painting
 from bot.progress import Notice
 from bot.recipe import Recipe
 from bot.request import Draft, EmbeddingUse, GenerationRequest, compose
-from catalog import AdapterFacts, Catalog, EmbeddingEntry, Embeddings
+from catalog import AdapterEntry, AdapterFacts, Catalog, EmbeddingEntry, Embeddings
 from catalog.embeddings import spellings
 from catalog.weight_files import open_tensors
 from tests.engine.factories import (
@@ -318,6 +318,29 @@ class TestInsideALora:
             draft = Draft(prompt=f"a {escaped}", lora="lora:0.7", steps=10, seed=11)
             assert compose(draft, offered, nsfw=False).embeddings == ()
             assert digests(self.painted(engine, both, f"a {escaped}")) == apart, word
+
+    @pytest.mark.parametrize(
+        "names", [("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")]
+    )
+    def test_one_without_a_token_is_called_as_the_lora(
+        self, engine: Engine, tmp_path: Path, names: tuple[str, str]
+    ) -> None:
+        from safetensors.torch import load_file
+
+        learned = drawn()
+        plain = kohya_lora(tmp_path / "plain.safetensors")
+        beside = dict(zip(names, learned.values(), strict=True))
+        both = save(tmp_path / "wort.safetensors", {**load_file(plain), **beside})
+        alone = save(tmp_path / "alone.safetensors", learned)
+        apart = digests(self.painted(engine, plain, "a wort in the snow", wort=alone))
+        painting = self.painted(engine, both, "a wort in the snow")
+        assert (digests(painting), painting.warnings) == (apart, ())
+        # A worker has the file by another name.
+        there = save(tmp_path / "0.safetensors", {**load_file(plain), **beside})
+        entry = AdapterEntry(key="lora", name="Lora", path=str(there), token="wort")
+        offered = replace(offering({}), adapters={"lora": entry})
+        asked = using(prompt="a wort in the snow", loras=[("lora", 0.7)])
+        assert digests(paint(engine, asked, offered)) == apart
 
     def test_it_takes_precedence_over_others_of_its_name(
         self, engine: Engine, tmp_path: Path

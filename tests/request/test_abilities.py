@@ -45,7 +45,8 @@ def test_it_takes_what_requests_may_have(model: ModelEntry, set_up: bool) -> Non
         else:
             with pytest.raises(UserError):
                 compose(draft, known, nsfw=False)
-    assert able.variant == (model.variant if len(model.family.variants) > 1 else None)
+    plain = model.family.plain
+    assert able.variant == (None if plain and plain.name == model.variant else model.variant)
     assert able.speed == model.speed
     assert able.brackets is model.family.takes_emphasis
     if able.edits:

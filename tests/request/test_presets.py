@@ -16,7 +16,7 @@ from bot.request import (
     compose,
     find_scheduler,
 )
-from catalog import SCHEDULERS, AdapterEntry, Catalog, FastPreset, ModelEntry
+from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
 
 LCM = FastPreset(adapter="lcm", weight=0.9, steps=6, guidance=1.5, scheduler="LCM")
 TURBO = FastPreset(steps=5, guidance=2.0, scheduler="DPM++ SDE Karras")
@@ -41,6 +41,11 @@ ADAPTERS = {
     for key in ("lcm", "ink", "oil", "wax", "tar", "mud")
 }
 CATALOG = Catalog(MODELS, ADAPTERS, "base")
+QUICK = Catalog(
+    {"base": model("base", fast=LCM.model_copy(update={"adapter": "fine"}))},
+    {key: adapter(key) for key in ("lcm", "ink", "fine")},
+    "base",
+)
 
 
 def composed(catalog: Catalog = CATALOG, **fields: Any) -> GenerationRequest:
@@ -67,11 +72,39 @@ class TestNone:
         assert request.adapters == ()
 
 
+class TestLoRAForFewSteps:
+    @pytest.mark.parametrize("lora", ["lcm", "lcm, ink", "fine"])
+    def test_fewer_steps_than_the_model_takes(self, lora: str) -> None:
+        request = composed(QUICK, lora=lora, steps=4)
+        assert (request.steps, request.guidance) == (4, 7.5)
+        assert composed(QUICK, lora=lora).steps == 30
+        assert composed(QUICK, lora=lora, steps=100).steps == 100
+
+    @pytest.mark.parametrize("fields", [{}, {"lora": "ink"}, {"lora": "lcm", "preset": "draft"}])
+    def test_but_not_without_it_nor_where_the_steps_are_a_tables(
+        self, fields: dict[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidRequest):
+            composed(QUICK, steps=4, **fields)
+
+    def test_by_what_its_file_says(self) -> None:
+        for facts in (AdapterFacts(title="SDXL Lightning"), AdapterFacts(output_name="x_4step")):
+            catalog = Catalog(QUICK.models, QUICK.adapters, "base", adapter_facts={"ink": facts})
+            assert composed(catalog, lora="ink", steps=4).steps == 4
+
+
 class TestDraft:
-    @pytest.mark.parametrize(("key", "guidance"), [("base", 7.5), ("turbo", 7.5), ("slow", 5.0)])
-    def test_it_works_for_every_model(self, key: str, guidance: float) -> None:
+    @pytest.mark.parametrize(
+        ("key", "drafted"),
+        [
+            ("base", (10, 7.5, "DPM++ 2M", AYS)),
+            ("turbo", (4, 1.0, "Euler trailing", None)),
+            ("slow", (10, 5.0, "DPM++ 2M", AYS)),
+        ],
+    )
+    def test_it_works_for_every_model(self, key: str, drafted: tuple[Any, ...]) -> None:
         request = composed(model=key, preset="draft")
-        assert painted(request) == (10, guidance, "DPM++ 2M", AYS, "draft")
+        assert painted(request) == (*drafted, "draft")
         assert request.adapters == ()
 
     def test_in_any_case(self) -> None:

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from bot.errors import InvalidRequest
 from bot.request import AdapterUse
 from bot.request.syntax import (
+    TAG,
     AdapterAsk,
     at_ratio,
     extract_tags,
     parse_adapters,
     parse_size,
+    with_named_weights,
 )
 from catalog.families.sdxl import SDXL
 
@@ -133,6 +135,43 @@ class TestAdapters:
     )
     def test_refusals(self, text: str, code: str) -> None:
         assert refusal_of(text) == ("lora", code)
+
+    @pytest.mark.parametrize(
+        ("tag", "weights"),
+        [
+            ("<lora:a:0.4:1>", (1.0, 0.4)),
+            ("<lyco:a : 0.4 : 1 >", (1.0, 0.4)),
+            ("<lora:a:0.4>", (0.4, None)),
+            ("<lora:a>", (None, None)),
+            ("<lora:a:0.5:0.5>", (0.5, None)),
+            ("<lora:a:te=0.4:unet=1>", (1.0, 0.4)),
+            ("<lora:a:UNET=1:0.4>", (1.0, 0.4)),
+            ("<lora:a:0.8:te=0.4>", (0.4, None)),
+            ("<lora:a:te=0.4>", (0.4, None)),
+            ("<lora:a:unet=0.4>", (0.4, 1.0)),
+        ],
+    )
+    def test_the_web_ui_has_two_weights_in_the_other_order(
+        self, tag: str, weights: tuple[float | None, float | None]
+    ) -> None:
+        prompt = with_named_weights(f"a fox {tag}, snow")
+        assert extract_tags(prompt) == ("a fox , snow", (AdapterAsk("a", *weights),))
+        assert with_named_weights(prompt) == prompt
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            *("<lora:a:1:0.5:4>", "<lora:a:1:dyn=4>", "<lora:a:te=1:te=1>", "<lora:a:1:lbw=1,0>"),
+            *("<lora:a:x:1>", "<lora:a:te=:unet=1>", "<lora::1:2>"),
+        ],
+    )
+    def test_what_it_could_not_read_is_refused_as_ever(self, tag: str) -> None:
+        with pytest.raises(InvalidRequest):
+            extract_tags(with_named_weights(tag))
+
+    @given(text=ANY_TEXT)
+    def test_no_text_is_changed_but_in_tags(self, text: str) -> None:
+        assert TAG.sub("", with_named_weights(text)) == TAG.sub("", text)
 
     @given(name=NAMES, unet=GIVEN, text=GIVEN, swapped=st.booleans())
     def test_two_weights_mean_the_same_in_order_and_by_name(

@@ -12,7 +12,7 @@ from bot.wire.orders import SentOrder
 from bot.wire.paintings import Header, SentPainting
 
 SENT = (Announcement, SentOrder, Progress, Header, SentPainting)
-FIELDS = {4: "fe9e31fafa3380ea"}
+FIELDS = {5: "01e4ea5b960f0f84"}
 """WIRE, and the digest of all fields of what is sent. If that changed, raise WIRE."""
 
 

@@ -10,6 +10,7 @@ from bot.errors import InvalidRequest
 from bot.progress import Notice
 from bot.request import Draft
 from bot.request.dialects.samplers import SUFFIXES, scheduler_for, with_another_schedule
+from bot.request.syntax import with_named_weights
 from catalog import ModelEntry
 
 STRENGTH: Final = 0.75
@@ -70,7 +71,7 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
         instead = {"value": asked, "model": model.key, "scheduler": scheduler}
         warnings.append(Notice("api.automatic.sampler", instead))
     draft: dict[str, Any] = {
-        "prompt": body.prompt or "",
+        "prompt": with_named_weights(body.prompt or ""),
         "negative": body.negative_prompt,
         "model": model.key,
         "steps": body.steps,

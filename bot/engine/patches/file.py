@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from bot.engine.hashing import HashCache, of_listing
 from bot.engine.learned import Learned, bundled
@@ -17,9 +17,11 @@ from bot.engine.patches.modules import modules_of
 from bot.engine.patches.names import AnyTarget
 from bot.engine.subject import Subject
 from bot.progress import Stage
+from catalog.embeddings import spellings
 from catalog.weight_files import (
     CONFIG_FILE,
     CONFIG_MAX,
+    NO_TOKEN,
     UNSUPPORTED,
     BadConfig,
     Configs,
@@ -30,6 +32,7 @@ from catalog.weight_files import (
     configs_of,
     open_tensors,
     read_beside,
+    strays,
 )
 from catalog.weight_files.parts import model_kind
 
@@ -51,7 +54,8 @@ class AdapterFile:
     sha256: of the bytes that were read: the whole file, and peft's configuration if there is one.
     data_sha256: of those after the header.
     stamp: bytes and mtime in ns of the file; None if it was written to while it was read.
-    embeddings: inside the file, by token. unused: names of tensors of such that have no use.
+    embeddings: inside the file, by token, NO_TOKEN for one without. unused: names of tensors of
+        such that have no use. strays: of numbers that are of no module; see `catalog.weight_files`.
     """
 
     changes: tuple[Change, ...]
@@ -65,6 +69,15 @@ class AdapterFile:
     stamp: tuple[int, int] | None
     embeddings: Mapping[str, Learned] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+
+    def called(self, word: str) -> Self:
+        """The same with this word as the token of the embedding that has none."""
+        if (nameless := self.embeddings.get(NO_TOKEN)) is None:
+            return self
+        named = {token: each for token, each in self.embeddings.items() if token != NO_TOKEN}
+        own = replace(nameless, words=spellings(word))
+        return replace(self, embeddings={word: own, **named})
 
 
 def check_header(path: Path, subject: Subject) -> None:
@@ -182,6 +195,7 @@ def _parsed(
         stamp=(contents.stat.st_size, contents.stat.st_mtime_ns) if steady else None,
         embeddings=embeddings,
         unused=unused,
+        strays=tuple(sorted(strays(header.shapes, biases=biases))),
     )
 
 

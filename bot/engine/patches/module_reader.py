@@ -53,7 +53,8 @@ class ModuleReader:
         self._scales = Scales(header.metadata, configs)
 
     def matches_nothing(self) -> Exception:
-        if base := self._base_model():
+        base = self._base_model()
+        if base and base not in self._bases:
             return self._other_base(base)
         shapes = self._header.shapes
         example = next(name for name in shapes)[:100]
@@ -190,12 +191,10 @@ class ModuleReader:
                 return 1.0
         elif alpha is not None:
             return alpha / plan.rank
+        # Without an alpha, sd-scripts (create_network_from_weights), ComfyUI and the web UI take it
+        # to be the rank, whatever kohya's metadata say.
         stated = self._scales.of_peft(plan.name, plan.target, plan.rank)
-        if stated is not None:
-            return stated
-        if plan.rank is None or "lora_A" in plan.roles.get("down", ""):
-            return 1.0
-        return self._scales.of_kohya(plan.target, plan.rank)
+        return 1.0 if stated is None else stated
 
 
 def _spelled(shape: Shape) -> str:

@@ -10,7 +10,7 @@ from bot.engine.patches.algorithms import Algorithm, MalformedError, Shape
 from bot.engine.patches.changes import magnitude_axis
 from bot.engine.patches.names import AnyTarget, Spellings, is_mixed
 from bot.engine.subject import Subject
-from catalog.weight_files import BUNDLE, Header, split
+from catalog.weight_files import Header, is_bundled, split, strays
 
 ALGORITHMS: Final[tuple[type[Algorithm], ...]] = (
     algorithms.LoRA,
@@ -76,15 +76,16 @@ class Plan:
 def modules_of(
     header: Header, known: Mapping[str, AnyTarget], subject: Subject, *, biases: bool
 ) -> tuple[Module, ...]:
-    """The modules of a file, in its order.
+    """The modules of a file, in its order, without embeddings and `strays`.
 
     biases: as in `split`.
     Raises JobFailed for a tensor of unknown meaning, and for two tensors of one meaning.
     """
     spellings = Spellings(known)
     found: dict[str, dict[str, str]] = {}
+    left_out = strays(header.shapes, biases=biases)
     for tensor in header.shapes:
-        if tensor.startswith(BUNDLE):
+        if is_bundled(tensor) or tensor in left_out:
             continue
         where = split(tensor, biases=biases)
         if where is None:

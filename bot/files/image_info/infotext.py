@@ -8,7 +8,7 @@ from bot.errors import InvalidRequest
 from bot.files.image_info import values
 from bot.files.image_info.model import ImageInfo, NamedFile, NamedLora
 from bot.request.dialects.infotext import parse_infotext
-from bot.request.syntax import TAG, extract_tags
+from bot.request.syntax import TAG, extract_tags, with_named_weights
 
 OURS: Final = "imagen"
 _WHOLE_TEXT_MIN: Final = 3
@@ -24,7 +24,8 @@ def from_infotext(texts: Mapping[str, str]) -> ImageInfo | None:
     settings = read.settings
     if len(settings) < _WHOLE_TEXT_MIN or not {"Steps", "Seed", "Sampler"} & settings.keys():
         return None
-    prompt, loras = prompt_and_loras(read.prompt, _hashes(settings.get("Lora hashes", "")))
+    typed = with_named_weights(read.prompt)
+    prompt, loras = prompt_and_loras(typed, _hashes(settings.get("Lora hashes", "")))
     known = {lora.name for lora in loras}
     loras += tuple(lora for lora in _listed(settings) if lora.name not in known)
     hires = values.number(settings.get("Hires upscale"))

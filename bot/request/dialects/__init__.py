@@ -55,7 +55,9 @@ def understand(
     if (read := pasted_infotext(prompt)) is not None:
         taking = Taking(read, given, attempt, hashes)
         taking.all()
-        options |= taking.options
+        # Generation data have all words; those of a LoRA that was chosen beside them are missing.
+        complete = bool(read.settings) and given.isdisjoint(("lora", "adapters"))
+        options |= {**taking.options, "complete": complete}
         notes += taking.notes
     flagged = extract_flags(options["prompt"])
     options["prompt"] = flagged.prompt

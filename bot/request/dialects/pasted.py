@@ -12,10 +12,16 @@ from typing import Any, Final, TypeAlias
 from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request.dialects.infotext import NEGATIVE, Infotext, Settings, settings_of
-from bot.request.dialects.samplers import find_scheduler, scheduler_for, with_another_schedule
+from bot.request.dialects.samplers import (
+    SUFFIXES,
+    USUAL,
+    find_scheduler,
+    scheduler_for,
+    with_another_schedule,
+)
 from bot.request.hashes import Hashes, key_of
 from bot.request.model import GenerationRequest
-from bot.request.syntax import AdapterAsk, extract_tags
+from bot.request.syntax import AdapterAsk, extract_tags, with_named_weights
 from catalog import SCHEDULERS
 
 Options: TypeAlias = Mapping[str, Any]
@@ -46,7 +52,7 @@ class Taking:
         self._attempt = attempt
         self._hashes = hashes
         self._settings: Settings = settings_of(read)
-        prompt, self._asks = extract_tags(read.prompt)
+        prompt, self._asks = extract_tags(with_named_weights(read.prompt))
         self.options: dict[str, Any] = {"prompt": prompt}
         self.notes: list[Notice] = []
         self._why = ""
@@ -59,6 +65,7 @@ class Taking:
         """Raises InvalidRequest or Refused if the request is invalid without any of it."""
         self._take_model()
         self._take_negative()
+        self._take_adapters()  # before the steps, of which some need few
         wanted = dict(self._settings.options)
         if scheduler := self._scheduler():
             wanted["scheduler"] = scheduler
@@ -66,7 +73,6 @@ class Taking:
             if name in wanted:
                 self._take(name, wanted[name])
         self._take_second_pass({name: wanted[name] for name in _SECOND_PASS if name in wanted})
-        self._take_adapters()
         summary = []
         for code, names in (
             ("dialect.infotext.taken", self._taken),
@@ -148,10 +154,12 @@ class Taking:
             self._left.append("Sampler")
             return None
         asked = " ".join(filter(None, (sampler, schedule)))[:_SHOWN]
-        self.notes.append(
-            Notice("dialect.infotext.sampler", {"value": asked, "scheduler": same[0]})
-        )
-        return same[0]
+        # Of other schedules, the plain one is nearest: few crowd their steps as Karras does.
+        karras = USUAL in asked.casefold()
+        nearest = min(same, key=lambda name: name.endswith(SUFFIXES[USUAL]) != karras)
+        params = {"value": asked, "scheduler": nearest}
+        self.notes.append(Notice("dialect.infotext.sampler", params))
+        return nearest
 
     def _take_second_pass(self, wanted: Mapping[str, object]) -> None:
         if "hires" not in wanted:

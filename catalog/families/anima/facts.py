@@ -67,6 +67,9 @@ ANIMA: Final = Family(
         Variant(
             name="base",
             words=("base", "aesthetic", "preview"),
+            # Fine-tunes are named after the model alone, and are made from the base; what was made
+            # from Turbo says so, as its authors do.
+            usually=("anima",),
             steps=IntRange(min=10, default=30, max=100),
             guidance=FloatRange(min=1.0, default=4.5, max=20.0),
             takes_negative=True,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Part, Variant
+from catalog.families.few_steps import DISTILLED
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.sd15.recognition import RECOGNITION, SD1_OR_2, SD15_MODEL
 from catalog.families.unet import CLIP, FIRST
@@ -67,6 +68,7 @@ SD15: Final = Family(
     variants=(
         Variant(
             name="base",
+            plain=True,
             steps=IntRange(min=10, default=25, max=100),
             guidance=FloatRange(min=1.0, default=7.0, max=30.0),
             takes_negative=True,
@@ -75,6 +77,7 @@ SD15: Final = Family(
                 spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")
             ),
         ),
+        DISTILLED,
     ),
     work=0.8,
     size=(512, 512),

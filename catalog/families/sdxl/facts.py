@@ -3,6 +3,7 @@
 from typing import Final
 
 from catalog.families.family import DraftPreset, Family, Part, Variant
+from catalog.families.few_steps import DISTILLED
 from catalog.families.files import OF_DIFFUSERS, OF_TRANSFORMERS, VAE, pipeline_files
 from catalog.families.sdxl.recognition import RECOGNITION, SDXL_MODEL, SDXL_OFFSPRING
 from catalog.families.unet import CLIP, FIRST, SECOND
@@ -45,6 +46,7 @@ SDXL: Final = Family(
     variants=(
         Variant(
             name="base",
+            plain=True,
             steps=IntRange(min=10, default=30, max=100),
             guidance=FloatRange(min=1.0, default=7.5, max=30.0),
             takes_negative=True,
@@ -54,6 +56,7 @@ SDXL: Final = Family(
                 spacing=AYS, steps=10, schedulers=("DPM++ 2M", "DPM++ 2M SDE", "Euler")
             ),
         ),
+        DISTILLED,
     ),
     work=6.8,
     size=(1024, 1024),

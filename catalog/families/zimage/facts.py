@@ -50,7 +50,7 @@ ZIMAGE: Final = Family(
     variants=(
         Variant(
             name="turbo",
-            words=("turbo",),
+            words=("turbo", "zit"),  # as those who fine-tune them abbreviate both
             steps=IntRange(min=1, default=9, max=30),
             guidance=FloatRange(min=1.0, default=1.0, max=1.0),
             takes_negative=False,
@@ -62,7 +62,7 @@ ZIMAGE: Final = Family(
         Variant(
             name="base",
             # Its authors call it Z-Image, as many did Turbo while there was no other.
-            words=("base",),
+            words=("base", "zib"),
             steps=IntRange(min=10, default=40, max=100),
             guidance=FloatRange(min=1.0, default=5.0, max=20.0),
             takes_negative=True,

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import ModelEntry
+from catalog.families import FAMILIES as EVERY
 from catalog.families import Family
 from catalog.families.anima import ANIMA
 from catalog.families.flux2 import FLUX2
 from catalog.families.naming import words_of
+from catalog.families.sd15 import SD15
+from catalog.families.sdxl import SDXL
 from catalog.families.stated import NOTHING, Stated
 from catalog.families.zimage import ZIMAGE
 from catalog.weight_files.stated import last
@@ -30,7 +33,9 @@ TOLD: Final = (
     (FLUX2, None, "klein_based klein_base_distilled kleine-katze inklein database-klein"),
     (ZIMAGE, "turbo", "z_image_turbo_bf16 zImageTurbo_v1 Z-Image-TURBO z_image_based_turbo"),
     (ZIMAGE, "turbo", "zimage.turbo.Q4_K_M.gguf turbo2 Turbo"),
-    (ZIMAGE, "base", "z-image-base ZImageBase zib_BASE2"),
+    (ZIMAGE, "base", "z-image-base ZImageBase zib_BASE2 mineZIB_v1 real-zib zibFp8"),
+    (ZIMAGE, "turbo", "jibMixZIT_v10 unstableRevolution_ZITFp8 moodyRealMix_zitV2DPO zit_turbo"),
+    (ZIMAGE, None, "deZIT non-zit zita-style exquizit zit_to_zib"),
     (
         ZIMAGE,
         None,
@@ -39,7 +44,30 @@ TOLD: Final = (
     (ZIMAGE, None, "z_image_based_realism database z_base_turbo_mix z_image_turbos"),
     (ANIMA, "base", "anima-base-v1.0 anima-aesthetic-v1.1 animaPreview3"),
     (ANIMA, "turbo", "anima-turbo-v1.0 AnimaTurbo"),
-    (ANIMA, None, "anima anima-base-turbo"),
+    (ANIMA, "base", "anima waiANIMA_v10 hassakuAnima_v01 novaAnimeAnima_v10 AnimaMix_v2 rin_anima"),
+    (ANIMA, None, "anima-base-turbo anima-de-turbo animagine mine anima-based"),
+    *(
+        (family, "distilled", names)
+        for family in (SDXL, SD15)
+        for names in (
+            "sd_xl_turbo_1.0_fp16 dreamshaperXL_v21TurboDPMSDE wildcardxXLTURBO_V10 xl_TURBO",
+            "sdxl_lightning_4step dreamshaperXL_lightningDPMSDE juggXILightningByRD SDXLLightning",
+            "Hyper-SDXL-1step-Unet realisticVisionV60B1_v51HyperVAE ponyRealism_v21Hyper",
+            "Hyper-SD15 halcyon_hyper.safetensors hyper8steps myHyperLightning Hyper-8-Steps",
+            "lustifySDXLNSFW_dmd2V7 dmd2_sdxl_4step_unet_fp16 dreamshaper_8LCM lcm-ssd tcd_sdxl",
+            "fine_8step mix4steps Mix-4-Steps 4StepsV2 pcm_sdxl_12step",
+        )
+    ),
+    *(
+        (family, None, names)
+        for family in (SDXL, SD15)
+        for names in (
+            "realcartoonXL_v7 sd_xl_base_1.0 ponyDiffusionV6XL dreamshaper_8 v1-5-pruned 4x-Sharp",
+            "hyperRealism_1.2 HyperRealistic hyper-detailed HYPER_REALISM hyperspire turbovisionxl",
+            "enlightning mine-step00004000 mine_2500steps mine_100-steps mine-step4 20steps",
+        )
+    ),
+    *((family, "base", "de-turbo_v1 notLightning lcm-no-lcm undmd") for family in (SDXL, SD15)),
 )
 """Family, variant, and names that tell it."""
 
@@ -102,7 +130,9 @@ def test_a_word_within_another_tells_nothing(letters: str, word: str, before: bo
 
 @given(name=st.text(max_size=40))
 def test_any_text_has_words_in_lower_case(name: str) -> None:
-    assert all(word == word.casefold() and word.isalpha() for word in words_of(name))
+    for word in words_of(name):
+        assert word == word.casefold()
+        assert word.removesuffix("step").isdecimal() or word.isalpha()
 
 
 def test_folders_and_organisations_tell_nothing() -> None:
@@ -188,7 +218,7 @@ def test_a_file_is_completed_as_its_variant_is_and_all_lend_from_one(
     assert (own.completed_by, own.lent_by) == ("my/own", "my/own")
 
 
-@pytest.mark.parametrize("family", [ZIMAGE, FLUX2, ANIMA], ids=lambda family: family.key)
+@pytest.mark.parametrize("family", EVERY.values(), ids=EVERY)
 def test_no_word_tells_two_variants(family: Family) -> None:
     words = [word for each in family.variants for word in (*each.words, *each.usually)]
     assert len(words) == len({*words})

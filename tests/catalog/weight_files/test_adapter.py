@@ -100,6 +100,10 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
         | {"bundle_emb.ink.clip_g": (2, 1280), "bundle_emb.ink.clip_l": (2, 768)},
         ("LoRA", "SDXL", True, 16, None),
     ),
+    "ai-toolkit, SDXL": (
+        lora(SGM, 16, 640, 2048) | {"clip_g": (2, 1280), "clip_l": (2, 768)},
+        ("LoRA", "SDXL", True, 16, None),
+    ),
     "LyCORIS, LoCon": (
         lora(SGM, 32, 640, 2048) | CONV,
         ("LoCon", "SDXL", True, 32, 8),

@@ -190,6 +190,15 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         lora("lora_unet_middle_block_1_transformer_blocks_0_attn2_to_k", 768),
         "LoRA for SD 1.5",
     ),
+    "lora-with-embedding": (
+        {
+            **lora("lora_unet_middle_block_1_transformer_blocks_0_attn2_to_k", 2048),
+            **lora("lora_unet_middle_block_1_transformer_blocks_0_attn2_to_v", 2048),
+            "clip_l": (2, 768),
+            "clip_g": (2, 1280),
+        },
+        "LoRA for SDXL",
+    ),
     "lokr": ({"lora_unet_a.lokr_w1": (4, 4), "lora_unet_a.lokr_w2": (4, 4)}, "LoKr"),
     "embedding": ({"clip_l": (4, 768), "clip_g": (4, 1280)}, "textual inversion"),
     "token": ({"<my-cat>": (4, 768)}, "textual inversion"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from catalog.families.flux2 import FLUX2
 from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import adapter_facts
@@ -56,6 +57,18 @@ def flux1_of_diffusers() -> Widths:
     return blocks("transformer_blocks", 19, two) | blocks("single_transformer_blocks", 38, one)
 
 
+def auraflow() -> Widths:
+    """Pony V7, too; as wide as FLUX.2 klein 4B."""
+    own, wider = (3072, 3072), (8192, 3072)
+    two = {f"attn.{name}": own for name in ("to_q", "to_k", "to_v", "to_out.0", "to_add_out")}
+    two |= {f"attn.add_{x}_proj": own for x in "qkv"}
+    two |= {f"{ff}.linear_{n}": wider for ff in ("ff", "ff_context") for n in (1, 2)}
+    two |= {f"{ff}.out_projection": wider[::-1] for ff in ("ff", "ff_context")}
+    one = {f"attn.{name}": own for name in ("to_q", "to_k", "to_v", "to_out.0")}
+    one |= {"ff.linear_1": wider, "ff.linear_2": wider, "ff.out_projection": wider[::-1]}
+    return blocks("joint_transformer_blocks", 4, two) | blocks("single_transformer_blocks", 32, one)
+
+
 def of_lumina(width: int, inside: int, *, fused: bool) -> Widths:
     names = ("to_q", "to_k", "to_v", "to_out.0")
     attention = {f"attention.{name}": (width, width) for name in names}
@@ -93,6 +106,7 @@ MODELS: dict[str, tuple[Widths, str]] = {
     "Anima": (anima(original=True), "Anima"),
     "Anima, diffusers": (anima(original=False), "Anima"),
     "Cosmos 14B": (anima(5120, original=True), "Cosmos"),
+    "AuraFlow": (auraflow(), "AuraFlow"),
 }
 
 Shapes = dict[str, tuple[int, ...]]
@@ -167,7 +181,10 @@ def test_an_adapter_of_one_kind_of_layers_is_never_taken_for_another_models(name
     modules, wanted = MODELS[name]
     for layer, some in layers_of(modules):
         common = layer.startswith(("transformer_blocks.attn", "transformer_blocks.ff.net"))
-        assert base(some) in ({wanted, "DiT", ""} if common else {wanted}), layer
+        # FLUX.1 has those of AuraFlow, which is no family here.
+        flux = name == "AuraFlow" and layer[-4:] in ("to_q", "to_k", "to_v")
+        allowed = {wanted, "DiT", ""} if common else {wanted, *(["Flux"] if flux else [])}
+        assert base(some) in allowed, layer
 
 
 @pytest.mark.parametrize(
@@ -307,6 +324,12 @@ def test_what_others_say_of_it_tells_apart_what_looks_alike(
     found: str, said: str, wanted: str
 ) -> None:
     assert in_words(found, said) == wanted
+
+
+def test_no_layers_of_auraflow_are_offered_for_klein() -> None:
+    for layer, some in layers_of(MODELS["AuraFlow"][0]):
+        facts = adapter_facts(header(some, "lora_A, lora_B", "kohya"), {})
+        assert misfit(facts, [FLUX2], vouched=True) is not None, layer
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from catalog.weight_files import (
     EMBEDDING,
+    NO_TOKEN,
     EmbeddingFacts,
     Header,
     adapter_facts,
@@ -235,6 +236,22 @@ class TestBundled:
                 token="<my.tok>",
             )
         }
+
+    @pytest.mark.parametrize(
+        ("parts", "read"),
+        [
+            (("clip_l", "clip_g"), ("clip_l", "clip_g")),
+            (("text_encoders_0", "text_encoders_1"), ("text_encoders_0", "text_encoders_1")),
+            (("emb_params",), ("emb_params",)),
+        ],
+    )
+    def test_one_of_ai_toolkit_has_no_token(
+        self, parts: tuple[str, ...], read: tuple[str, ...]
+    ) -> None:
+        shapes = {"lora_unet_x.lora_down.weight": (4, 4)}
+        shapes |= {part: (2, width) for part, width in zip(parts, (768, 1280), strict=False)}
+        [(token, facts)] = bundled_embeddings(header(shapes)).items()
+        assert (token, facts.flaw, tuple(facts.parts.values())) == (NO_TOKEN, "", read)
 
     @pytest.mark.parametrize("part", ["clip_g", "t5", "clip_g_out"])
     def test_what_is_for_no_family_is_of_no_use(self, part: str) -> None:

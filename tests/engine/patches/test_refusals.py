@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from bot.engine import notices
 from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import (
+    EMBEDDING,
     SUPPORTED,
     UNSUPPORTED,
     AdapterFacts,
@@ -19,7 +21,7 @@ from catalog.weight_files import (
 )
 from tests.engine.factories import kohya, save
 from tests.engine.patches import make
-from tests.engine.patches.reading import NAME, SHAPE, read, refused
+from tests.engine.patches.reading import NAME, SHAPE, read, refused, subject
 
 
 def one(name: str, *shape: int) -> dict[str, Any]:
@@ -41,12 +43,10 @@ OTHERS = [
     (f"{NAME}.lora_embedding_A", "LoRA of embeddings"),
     ("controlnet_down_blocks.0.weight", "ControlNet"),
     ("image_proj.proj.weight", "IP-Adapter"),
-    ("text_encoders_1", "textual inversion"),
-    ("string_to_param.*", "textual inversion"),
-    ("clip_g", "textual inversion"),
     ("model.diffusion_model.input_blocks.0.0.weight", "checkpoint"),
     ("conditioner.embedders.0.model.ln_final.bias", "checkpoint"),
 ]
+EMBEDDINGS = ("text_encoders_1", "string_to_param.*", "clip_g")
 CONFIGURED: list[tuple[dict[str, Any], str]] = [
     ({"peft_type": "ADALORA"}, "AdaLoRA"),
     ({"peft_type": "VERA"}, "VeRA"),
@@ -96,8 +96,22 @@ def test_other_kinds_are_named_not_dropped(
     assert (why.kind, why.found) == ("algorithm", kind)
 
 
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_an_embedding_is_named_alone_and_inside_a_lora(
+    known: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    failure = refused(save(tmp_path / "alone.safetensors", one(name)), known)
+    assert (failure.code, failure.params["kind"]) == ("adapter.unsupported", EMBEDDING)
+    path = save(tmp_path / "both.safetensors", {**kohya(NAME, SHAPE), **one(name)})
+    file = read(path, known)
+    assert file.changes
+    assert name in file.unused or file.embeddings
+    assert misfit(catalogued(path), [SDXL], vouched=True) is None
+
+
 def test_every_kind_that_cannot_be_applied_is_told_by_some_name() -> None:
-    assert {kind for _, kind in OTHERS} | {kind for _, kind in CONFIGURED} == {*UNSUPPORTED}
+    told = {kind for _, kind in OTHERS} | {kind for _, kind in CONFIGURED}
+    assert told | {EMBEDDING} == {*UNSUPPORTED}
 
 
 @pytest.mark.parametrize("family", [name for name in make.ALGORITHMS if name != "norm"])
@@ -139,6 +153,35 @@ def test_a_tensor_of_no_known_kind_is_named(
     assert tensor[:60] in why.found
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_numbers_of_no_module_are_left_out_and_named(
+    known: dict[str, Any], tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    names = ("global_step", "iteration", "lora_te1_logit_scale", "optimizer.step")
+    tensors = {**kohya(NAME, SHAPE), **{name: torch.ones(shape) for name in names}}
+    path = save(tmp_path / "x.safetensors", tensors)
+    plain = read(save(tmp_path / "plain.safetensors", kohya(NAME, SHAPE)), known)
+    file = read(path, known)
+    assert file.strays == names
+    assert (file.total, file.matched, file.skipped) == (1, 1, ())
+    [change], [own] = file.changes, plain.changes
+    weight = torch.ones(SHAPE)
+    assert torch.equal(change.delta(weight), own.delta(weight))
+    assert misfit(catalogued(path), [SDXL], vouched=True) is None
+    [notice] = notices.of_adapters([(path, subject())], [file], {})
+    assert (notice.code, notice.params["names"]) == ("adapter.strays", ", ".join(names))
+
+
+@pytest.mark.parametrize("tensor", [f"{NAME}.gate", f"{NAME}.weight"])
+def test_a_number_of_a_module_is_no_stray(
+    known: dict[str, Any], tmp_path: Path, tensor: str
+) -> None:
+    tensors = {**kohya(NAME, SHAPE), tensor: torch.ones(1)}
+    failure = refused(save(tmp_path / "x.safetensors", tensors), known)
+    assert (failure.code, failure.params["tensor"]) == ("adapter.unknown_tensor", tensor)
+    assert misfit(catalogued(tmp_path / "x.safetensors"), [SDXL], vouched=True) is not None
+
+
 FLUX = "lora_unet_double_blocks_0_img_attn_proj"
 SD3 = "transformer.transformer_blocks.0.attn.add_k_proj"
 
@@ -150,9 +193,7 @@ SD3 = "transformer.transformer_blocks.0.attn.add_k_proj"
         (SD3, (64, 1536), {}, "SD 3"),
         ("lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k", (64, 768), {}, "SD 1.5"),
         ("lora_unet_up_blocks_x_attn2_to_v", (64, 1024), {}, "SD 2"),
-        ("lora_unet_up_blocks_x_attn2_to_v", (64, 2048), {}, "SDXL"),
         ("x", (64, 64), {"modelspec.architecture": "stable-diffusion-v1/lora"}, "SD 1.5"),
-        ("x", (64, 64), {"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"),
     ],
 )
 @pytest.mark.parametrize("kind", ["LoRA", "LoHa", "LoKr"])
@@ -170,6 +211,28 @@ def test_a_file_that_fits_nothing_says_what_it_is_for(
     failure = refused(path, known)
     assert failure.code == "adapter.other_base"
     assert (failure.params["family"], failure.params["total"]) == (family, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "metadata", "base"),
+    [
+        ("lora_unet_up_blocks_x_attn2_to_v", (64, 2048), {}, "SDXL"),
+        ("x", (64, 64), {"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"),
+        ("x", (64, 64), {"ss_sd_model_name": "ponyDiffusionV6XL.safetensors"}, "Pony"),
+    ],
+)
+def test_one_for_this_kind_of_model_that_fits_nothing_is_not_said_to_be_for_another(
+    known: dict[str, Any],
+    tmp_path: Path,
+    name: str,
+    shape: tuple[int, int],
+    metadata: dict[str, str],
+    base: str,
+) -> None:
+    path = save(tmp_path / "x.safetensors", kohya(name, shape), metadata)
+    assert catalogued(path).base == base
+    failure = refused(path, known)
+    assert (failure.code, failure.params["tensors"]) == ("adapter.matches_nothing", 3)
 
 
 def test_a_broken_module_does_not_hide_what_a_file_is_for(

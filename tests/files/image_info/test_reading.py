@@ -131,6 +131,11 @@ def test_the_whole_of_an_infotext() -> None:
     )
 
 
+def test_two_weights_of_a_lora_are_in_the_order_of_the_web_ui() -> None:
+    written = samples.A1111.replace("<lora:ink:0.8>", "<lora:ink:0.4:1>")
+    assert info(writers.png({"parameters": written})).loras == (NamedLora("ink", (INK,), 1.0, 0.4),)
+
+
 def test_the_whole_of_a_graph() -> None:
     found = info(FILES["comfyui png"][1])
     assert found.loras == (NamedLora("ink", (), 0.8, 0.5),)

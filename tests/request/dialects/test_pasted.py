@@ -1,13 +1,24 @@
 """A pasted infotext: taken over as far as possible, and the rest named."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from bot.errors import InvalidRequest, Refused, UserError
-from bot.request import AdapterUse, Draft, compose_with_notes
-from catalog import Catalog, ModelEntry
+from bot.request import (
+    AdapterUse,
+    AxisAsk,
+    Draft,
+    Named,
+    Options,
+    compare_again,
+    compose,
+    compose_with_notes,
+    redraft,
+    varied,
+)
+from catalog import AdapterEntry, Catalog, ModelEntry
 from tests.request.dialects.catalog import CATALOG, HASHES, SEED, codes, composed, said
 
 TEXT = (
@@ -36,7 +47,7 @@ def test_everything_is_taken_over_and_said(text: str) -> None:
     assert request.model == "base"
     assert said(made.notes) == {
         "infotext.taken": {
-            "names": "Model, Negative prompt, Size, Sampler, Steps, CFG scale, Seed, LoRAs"
+            "names": "Model, Negative prompt, LoRAs, Size, Sampler, Steps, CFG scale, Seed"
         }
     }
 
@@ -50,7 +61,7 @@ def test_options_count_for_more() -> None:
     assert (request.seed, request.width, request.scheduler) == (1, 1024, "DDIM")
     assert request.guidance == 7.0
     assert said(made.notes) == {
-        "infotext.taken": {"names": "CFG scale, LoRAs"},
+        "infotext.taken": {"names": "LoRAs, CFG scale"},
         "infotext.outweighed": {"names": "Model, Negative prompt, Size, Sampler, Steps, Seed"},
     }
 
@@ -95,7 +106,12 @@ def test_what_is_not_possible_is_left_out_and_named(settings: dict[str, str], le
         ("dpmpp_2m_sde_gpu", "karras", "DPM++ 2M SDE Karras", None),
         ("DPM++ SDE", None, "DPM++ SDE Karras", "DPM++ SDE"),
         ("Euler a", "Karras", "Euler a", "Euler a Karras"),
-        ("DPM++ 2M", "Exponential", "DPM++ 2M Karras", "DPM++ 2M Exponential"),
+        ("DPM++ 2M", "Exponential", "DPM++ 2M", "DPM++ 2M Exponential"),
+        ("DPM++ 2M", "SGM Uniform", "DPM++ 2M", "DPM++ 2M SGM Uniform"),
+        ("DPM++ 2M", "Simple", "DPM++ 2M", "DPM++ 2M Simple"),
+        ("DPM++ 2M SDE", "Beta", "DPM++ 2M SDE", "DPM++ 2M SDE Beta"),
+        ("DPM++ 2M Karras", "Simple", "DPM++ 2M Karras", "DPM++ 2M Karras Simple"),
+        ("DPM++ SDE", "Simple", "DPM++ SDE Karras", "DPM++ SDE Simple"),
         ("DPM++ 2M SDE Exponential", None, "DPM++ 2M SDE", "DPM++ 2M SDE Exponential"),
     ],
 )
@@ -166,6 +182,75 @@ def test_no_more_loras_are_looked_for_than_could_be_meant() -> None:
     assert said(made.notes)["infotext.loras"]["names"].endswith("gone-7, ink")
 
 
+WORDED: Final = Catalog(
+    dict(CATALOG.models),
+    {
+        key: AdapterEntry(key=key, name=key, path=f"org/{key}", trigger_words=(f"{key} word",))
+        for key in ("ink", "oil")
+    },
+    "base",
+)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "lora", "words"),
+    [
+        (TEXT, None, ()),
+        (TEXT.replace("a fox", "an ink word"), None, ()),
+        (TEXT, "oil:1", ("oil word", "ink word")),
+        ("a fox <lora:ink:0.5>", None, ("ink word",)),
+        ("a fox <lora:ink:0.5> Negative prompt: dogs", None, ("ink word",)),
+    ],
+)
+def test_no_trigger_words_are_added_to_generation_data(
+    prompt: str, lora: str | None, words: tuple[str, ...]
+) -> None:
+    draft = Draft(prompt=prompt, lora=lora)
+    assert compose_with_notes(draft, WORDED, nsfw=False).request.trigger_words == words
+
+
+def test_those_of_a_presets_lora_are_added() -> None:
+    saved = [Named("mine", Options(lora="oil:1"))]
+    draft = Draft(prompt=TEXT, preset="mine")
+    request = compose_with_notes(draft, WORDED, nsfw=False, saved=saved).request
+    assert "oil word" in request.trigger_words
+
+
+def test_nor_when_it_is_asked_for_again() -> None:
+    request = compose_with_notes(Draft(prompt=TEXT), WORDED, nsfw=False).request
+    again = redraft(request, WORDED, nsfw=False)
+    assert compose(again, WORDED, nsfw=False) == request
+    usual = compose(Draft(prompt="a fox", lora="ink"), WORDED, nsfw=False)
+    assert not redraft(usual, WORDED, nsfw=False).complete
+    for drawn, lora, words in (
+        (TEXT.replace("a fox", "a {fox|cat}"), None, ()),
+        ("a {fox|cat}", "ink", ("ink word",)),
+    ):
+        draft = Draft(prompt=drawn, lora=lora)
+        first = compose_with_notes(draft, WORDED, nsfw=False).request
+        assert first.template is not None
+        assert varied(first, WORDED, nsfw=False, seed=9).trigger_words == words
+
+
+@pytest.mark.parametrize(
+    ("axis", "words"),
+    [(AxisAsk("steps", "10, 20"), ()), (AxisAsk("lora", "oil, ink"), ("ink word",))],
+)
+def test_a_comparison_of_it_has_those_of_what_varies(axis: AxisAsk, words: tuple[str, ...]) -> None:
+    request = compose_with_notes(Draft(prompt=TEXT), WORDED, nsfw=False).request
+    compared = compare_again(request, [axis], WORDED, nsfw=False).request
+    assert compared.comparison is not None
+    found = [cell.trigger_words for cell in compared.comparison.cells]
+    assert words in found
+    assert all(found) == bool(words)
+
+
+def test_two_weights_are_in_the_order_of_the_web_ui() -> None:
+    made = composed(TEXT.replace("ink:0.5", "ink:0.4:1"))
+    assert made.request.adapters == (AdapterUse("ink", 1.0, 0.4),)
+    assert composed("a fox <lora:ink:0.4:1>").request.adapters == (AdapterUse("ink", 0.4, 1.0),)
+
+
 def test_a_lora_by_its_hash() -> None:
     text = with_settings(Lora_hashes='"renamed: dddddddddddd"')
     made = composed(text.replace("a fox", "a fox <lora:renamed:0.5>"))
@@ -184,6 +269,30 @@ def test_a_lora_that_was_chosen_is_not_asked_for_twice() -> None:
 def test_a_wrong_option_is_refused_as_ever(options: dict[str, Any]) -> None:
     with pytest.raises((InvalidRequest, Refused)):
         composed(TEXT, **options)
+
+
+@pytest.mark.parametrize(
+    ("lora", "steps"),
+    [
+        ({"path": "dmd2_sdxl_4step_lora_fp16.safetensors"}, 8),
+        ({"path": "mine.safetensors", "name": "Hyper-SDXL-8steps-CFG"}, 8),
+        ({"path": "latent-consistency/lcm-lora-sdxl"}, 8),
+        ({"path": "mine.safetensors"}, 30),
+        ({"path": "hyperRealism_v1.safetensors"}, 30),
+    ],
+)
+def test_few_steps_are_taken_over_with_a_lora_for_few_steps(
+    lora: dict[str, Any], steps: int
+) -> None:
+    entry = AdapterEntry(**{"key": "quick", "name": "Quick", **lora})
+    catalog = Catalog(dict(CATALOG.models), {"quick": entry}, "base")
+    text = "a fox <lora:quick:1>\nSteps: 8, Sampler: LCM, CFG scale: 1, Seed: 1, Size: 832x1216"
+    made = compose_with_notes(Draft(prompt=text), catalog, nsfw=False)
+    assert (made.request.steps, made.request.scheduler) == (steps, "LCM")
+    assert made.request.guidance == 1.0
+    assert ("Steps" in said(made.notes).get("infotext.left", {"names": ""})["names"]) == (
+        steps == 30
+    )
 
 
 def test_only_a_negative_prompt() -> None:
