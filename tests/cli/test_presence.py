@@ -51,7 +51,7 @@ def written(home: Home, path: str, *fields: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_a_repository_is_here_once_all_its_weights_are(home: Home, family: str) -> None:
     """Its configurations are, as soon as they complete a file of another."""
-    written(home, "org/far", f'variant = "{FAMILIES[family].variants[-1].name}"')
+    written(home, "org/far", f'variant = "{FAMILIES[family].variants[0].name}"')
     networks = [*FAMILIES[family].files.weights]
     for number in range(len(networks) + 1):
         in_layout(home, SNAPSHOT, family, networks[:number])
