@@ -25,7 +25,7 @@ async def test_the_sheet_is_the_one_picture_and_its_cells_are_those_of_imagine(
     options: dict[str, Any] = {"prompt": f"a {CANARY}", "seed": 42, "lora": "ember:0.5"}
     call = await ada.slash("compare", axis="model", values="demo, second", axis2="lora", **options)
     assert call.message is not None
-    assert "Comparing" in call.message.embeds[0]["title"]
+    assert "Comparison" in call.message.embeds[0]["title"]
     message = await call.wait(lambda m: _finished(m), timeout=90)
 
     [attachment] = message.attachments

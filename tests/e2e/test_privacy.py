@@ -161,7 +161,7 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
     again = await result(await press(bea, made, "same"))
     assert "Identical" in again.text
     nothing = await ada.slash("forget")
-    refused = await nothing.wait_followup(lambda m: "nothing about you" in m.content)
+    refused = await nothing.wait(lambda m: "nothing about you" in m.content)
     assert refused.ephemeral
 
 
