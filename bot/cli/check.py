@@ -185,13 +185,13 @@ def _device(settings: Settings, device: str) -> Finding:
         mend = "reinstall torch with the build for this machine, see docs/hardware.md"
         return Finding(f"device: torch cannot be imported ({error})", mend, fatal=True)
     if report.problem:
-        return Finding(
-            f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
-        )
+        return Finding(f"device: {report.problem}", report.mend, fatal=True)
     text = f"device: {report.device} ({report.name}), {report.dtype}"
     for how, keys in (("int8", report.in_eight_bits), ("streamed from RAM", report.streamed)):
         if keys:
             text += f", {how} for {listing('en', [FAMILIES[key].name for key in keys], 'and')}"
+    if report.unused:
+        return Finding(f"{text}; the GPU cannot be used: {report.unused}", report.mend)
     if report.total_memory is None:
         if report.device == "cpu":
             slow = "an SDXL image takes many minutes on a CPU; `demo` takes seconds"

@@ -267,6 +267,7 @@ class Engine:
                 from bot.engine.pipeline import Pipeline
                 from bot.engine.weights import WeightCache
 
+            _log_device(place)
             place.enter()
             hub = Hub(self._models_dir / "hub", self._hub_endpoint, self._hub_token)
             self._pipeline = Pipeline(
@@ -297,3 +298,9 @@ class Engine:
         if self._model_cache is not None:
             return self._model_cache
         return 0 if place.device == "cpu" else place.ram // 2
+
+
+def _log_device(place: "Place") -> None:
+    if place.unused:
+        log.warning("the GPU cannot be used: %s", place.unused)
+    log.info("device: %s (%s), %s", place.device, place.name, place.dtype_name)

@@ -21,6 +21,14 @@ ENGINE: Final = "4"
 to the weights in one operation, since 3, their scales may stand beside the file, and since 4, clip
 skip is for negative prompts as well, SDXL's empty ones are zeros, and Anima's prompts may have
 weights."""
+OLD_DRIVER: Final = (
+    "install NVIDIA driver 580 or newer, or torch's build for CUDA 12.6, "
+    "see docs/hardware.md, Which torch"
+)
+"""What to do where torch was built for a newer CUDA than the driver knows."""
+OTHER_FAULT: Final = (
+    "see whether `nvidia-smi` lists the card; if not, restart or reinstall its driver"
+)
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -31,17 +39,20 @@ class Place:
     of DTYPES.
     device: as torch's calls take it. kind: the same without a card's number.
     automatic: whether the dtype was chosen here, and a network may have a better one.
+    unused: None, or why a GPU was not found that the driver has, as torch says it.
     """
 
     def __init__(self, asked_device: str, asked_dtype: str) -> None:
+        cuda, fault = _find_cuda()
         present = {
-            "cuda": torch.cuda.is_available(),
+            "cuda": cuda,
             "mps": torch.backends.mps.is_available(),
             "cpu": True,
         }
         best = next(name for name, here in present.items() if here)
         self.device = best if asked_device == "auto" else asked_device
         self.kind, _, number = self.device.partition(":")
+        self.unused = fault if asked_device == "auto" or self.kind == "cuda" else None
         self.present = present.get(self.kind, False)
         if number and self.present:
             self.present = int(number) < torch.cuda.device_count()
@@ -106,8 +117,14 @@ class Place:
     def report(self) -> DeviceReport:
         """See `Engine.device_report`."""
         total, free, problem = None, None, None
+        unused, mend = self.unused, ""
+        if unused:
+            mend = OLD_DRIVER if "too old" in unused else OTHER_FAULT
         if not self.present:
             problem = f"{self.device} is set, but torch finds no such device here"
+            if unused:
+                problem, unused = f"{problem}: {unused}", None
+            mend = mend or "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto"
         elif self.kind == "cuda":
             free, total = torch.cuda.mem_get_info(self.device)
         elif self.kind == "mps":
@@ -123,6 +140,8 @@ class Place:
             for_gpus=torch.version.cuda is not None
             or torch.version.hip is not None
             or torch.backends.mps.is_built(),
+            unused=unused,
+            mend=mend,
         )
 
     def memory(self) -> dict[str, int]:
@@ -200,6 +219,20 @@ def is_device_lost(error: BaseException) -> bool:
 def is_the_devices(error: BaseException) -> bool:
     """Whether the device or its memory is at fault rather than the file being read."""
     return is_out_of_memory(error) or is_device_lost(error)
+
+
+def _find_cuda() -> tuple[bool, str | None]:
+    """Whether torch can use a CUDA device; if not, what it says is wrong with the driver.
+
+    It only warns of that (c10/cuda/CUDAFunctions.cpp), and `settle` silences its warnings.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+    if available or not caught:
+        return available, None
+    said = str(caught[0].message).removeprefix("CUDA initialization: ")
+    return False, said.partition(" Please ")[0].partition("\n")[0].rstrip(".")
 
 
 def _processor_name() -> str:

@@ -286,6 +286,17 @@ def test_check_tells_of_a_torch_that_uses_no_gpu(
     assert ("Which torch" in mend) is not for_gpus
 
 
+def test_check_tells_of_a_card_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = DeviceReport(
+        "cpu", "a CPU", "float32", None, None, None, unused="its driver is too old", mend="a newer"
+    )
+    engine = SimpleNamespace(device_report=lambda: report)
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
+    finding = _device(Settings.model_construct(), "auto")
+    assert finding.text.endswith("; the GPU cannot be used: its driver is too old")
+    assert (finding.mend, finding.fatal) == ("a newer", False)
+
+
 def test_check_tells_what_becomes_of_models_that_are_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,11 +1,27 @@
-"""The device that an engine computes with, where there are several cards."""
+"""The device that an engine computes with: what it is, and what is said where it cannot be used."""
 
+import logging
 import threading
 import time
+import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from bot.engine import Engine
+
+TOO_OLD = (
+    "CUDA initialization: The NVIDIA driver on your system is too old (found version 12080). "
+    "Please update your GPU driver by downloading and installing a new version from the URL: "
+    "http://www.nvidia.com/Download/index.aspx"
+)
+UNKNOWN = (
+    "CUDA initialization: CUDA unknown error - this may be due to an incorrectly set up "
+    "environment, e.g. changing env variable CUDA_VISIBLE_DEVICES after program start. Setting the "
+    "available devices to be zero."
+)
 
 
 @pytest.fixture
@@ -67,6 +83,56 @@ def test_a_card_that_is_not_there_is_told(two_cards: list[str]) -> None:
     assert place.report().problem == "cuda:2 is set, but torch finds no such device here"
     place.enter()
     assert two_cards == []
+
+
+@pytest.fixture
+def hindered(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A machine whose driver has a card that torch cannot use, and only warns."""
+    import torch
+
+    def count() -> int:
+        warnings.warn(request.param, stacklevel=2)
+        return 0
+
+    monkeypatch.setattr(torch.cuda, "_is_compiled", lambda: True)
+    monkeypatch.setattr(torch._C, "_cuda_getDeviceCount", count, raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", count)
+
+
+def engine_on(device: str) -> Engine:
+    return Engine(models_dir=Path("none"), hashes_file=Path("none.json"), device=device)
+
+
+@pytest.mark.parametrize(
+    ("hindered", "said", "mend"),
+    [
+        (
+            TOO_OLD,
+            "The NVIDIA driver on your system is too old (found version 12080)",
+            "NVIDIA driver 580",
+        ),
+        (UNKNOWN, UNKNOWN.removeprefix("CUDA initialization: ").rstrip("."), "nvidia-smi"),
+    ],
+    indirect=["hindered"],
+)
+@pytest.mark.usefixtures("hindered")
+def test_a_card_that_torch_only_warns_of_is_told(
+    said: str, mend: str, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    report = engine_on("auto").device_report()
+    assert (report.device, report.problem, report.unused) == ("cpu", None, said)
+    assert mend in report.mend
+    report = engine_on("cuda").device_report()
+    assert report.problem == f"cuda is set, but torch finds no such device here: {said}"
+    assert mend in report.mend
+    report = engine_on("cpu").device_report()
+    assert (report.unused, report.mend) == (None, "")
+    with caplog.at_level(logging.INFO, "bot.engine"):
+        engine_on("auto").warm_up()
+    logged = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("WARNING", f"the GPU cannot be used: {said}") in logged
+    assert any(level == "INFO" and text.startswith("device: cpu (") for level, text in logged)
+    assert not recwarn.list
 
 
 def test_several_threads_import_one_after_the_other() -> None:
