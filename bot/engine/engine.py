@@ -100,7 +100,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Import torch and the other libraries (about 8 s). Idempotent. Raises JobFailed if the
-        device is not in this machine."""
+        device is not in this machine, or torch was not built for it."""
         self._ready()
         if self._painting_on is not None:
             self._painting_on.demand()

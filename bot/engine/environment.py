@@ -29,6 +29,8 @@ OLD_DRIVER: Final = (
 OTHER_FAULT: Final = (
     "see whether `nvidia-smi` lists the card; if not, restart or reinstall its driver"
 )
+OLD_CARD: Final = "install torch's build for CUDA 12.6, see docs/hardware.md, Which torch"
+NEW_CARD: Final = "install a newer build of torch, see docs/hardware.md, Which torch"
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -39,6 +41,7 @@ class Place:
     of DTYPES.
     device: as torch's calls take it. kind: the same without a card's number.
     automatic: whether the dtype was chosen here, and a network may have a better one.
+    supported: whether torch was built for a card like this.
     unused: None, or why a GPU was not found that the driver has, as torch says it.
     """
 
@@ -56,16 +59,22 @@ class Place:
         self.present = present.get(self.kind, False)
         if number and self.present:
             self.present = int(number) < torch.cuda.device_count()
+        self.supported = not self.present or self.kind != "cuda" or _built_for(self.device)
         usual = "float32" if self.kind == "cpu" else "float16"
         self.automatic = asked_dtype == "auto"
         self.dtype_name = usual if self.automatic else asked_dtype
         self.dtype = DTYPES[self.dtype_name]
 
     @property
+    def capability(self) -> tuple[int, int]:
+        """A present card's compute capability."""
+        return torch.cuda.get_device_capability(self.device)
+
+    @property
     def computes_in_bfloat16(self) -> bool:
         """Whether the device itself does; older cards take several times as long."""
         if self.kind == "cuda":
-            return self.present and torch.cuda.get_device_capability(self.device) >= (8, 0)
+            return self.present and self.capability >= (8, 0)
         return self.kind == "cpu"
 
     @property
@@ -85,9 +94,11 @@ class Place:
         return usable_ram()
 
     def demand(self) -> None:
-        """Raise JobFailed when the requested device is not in this machine."""
+        """Raise JobFailed when the requested device is not in this machine, or cannot be used."""
         if not self.present:
             raise JobFailed("device.absent", device=self.device)
+        if not self.supported:
+            raise JobFailed("device.unsupported", device=self.name)
 
     def enter(self) -> None:
         """Make it this thread's device, for calls that name none, if it was chosen by its number.
@@ -127,6 +138,12 @@ class Place:
             mend = mend or "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto"
         elif self.kind == "cuda":
             free, total = torch.cuda.mem_get_info(self.device)
+            if not self.supported:
+                major, minor = self.capability
+                built = ", ".join(torch.cuda.get_arch_list())
+                problem = f"{self.device} ({self.name}) has compute capability {major}.{minor}, "
+                problem += f"and this build of torch is for {built} only"
+                mend = OLD_CARD if (major, minor) < (7, 5) else NEW_CARD
         elif self.kind == "mps":
             total = torch.mps.recommended_max_memory()
             free = total - torch.mps.driver_allocated_memory()
@@ -233,6 +250,23 @@ def _find_cuda() -> tuple[bool, str | None]:
         return available, None
     said = str(caught[0].message).removeprefix("CUDA initialization: ")
     return False, said.partition(" Please ")[0].partition("\n")[0].rstrip(".")
+
+
+def _built_for(card: str) -> bool:
+    """Whether torch was built for such a card; True if that is not certain.
+
+    Machine code (`sm_86`) runs on cards of the same major version from its minor one on, and PTX
+    (`compute_90`) on all later ones (CUDA C++ Programming Guide, Application Compatibility).
+    """
+    if torch.version.cuda is None:  # AMD's cards have other names
+        return True
+    built = re.findall(r"\b(sm|compute)_(\d+)(\d)", " ".join(torch.cuda.get_arch_list()))
+    capability = torch.cuda.get_device_capability(card)
+    for kind, *version in built:
+        major, minor = map(int, version)
+        if capability >= (major, minor) and (kind == "compute" or capability[0] == major):
+            return True
+    return not built
 
 
 def _processor_name() -> str:

@@ -161,7 +161,7 @@ class Pipeline:
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
-        if not self._place.present:
+        if not (self._place.present and self._place.supported):
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
         try:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
+from bot.errors import JobFailed
 
 TOO_OLD = (
     "CUDA initialization: The NVIDIA driver on your system is too old (found version 12080). "
@@ -133,6 +134,53 @@ def test_a_card_that_torch_only_warns_of_is_told(
     assert ("WARNING", f"the GPU cannot be used: {said}") in logged
     assert any(level == "INFO" and text.startswith("device: cpu (") for level, text in logged)
     assert not recwarn.list
+
+
+CUDA_13 = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120 compute_120"
+CUDA_12 = "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90"
+
+
+@pytest.mark.parametrize(
+    ("built", "capability", "supported"),
+    [
+        *((CUDA_13, old, False) for old in ((5, 2), (6, 1), (7, 0))),
+        *((CUDA_13, usual, True) for usual in ((7, 5), (8, 6), (8, 9), (10, 3), (12, 0), (12, 1))),
+        (CUDA_13, (13, 0), True),  # from PTX
+        (CUDA_12, (6, 1), True),
+        (CUDA_12, (12, 0), False),
+        ("sm_86", (8, 0), False),
+        ("sm_90a", (9, 0), True),
+        ("", (6, 1), True),
+        ("gfx1100", (6, 1), True),
+    ],
+)
+def test_a_card_is_used_if_torch_was_built_for_it(
+    two_cards: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    built: str,
+    capability: tuple[int, int],
+    supported: bool,
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", built.split)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    engine = engine_on("cuda:1")
+    report = engine.device_report()
+    if supported:
+        assert report.problem is None
+        engine._place().demand()
+        return
+    assert report.problem == (
+        "cuda:1 (card 1) has compute capability {}.{}, and this build of torch is for {} only"
+    ).format(*capability, ", ".join(built.split()))
+    assert ("CUDA 12.6" in report.mend) is (capability < (7, 5))
+    assert "Which torch" in report.mend
+    with pytest.raises(JobFailed) as failure:
+        engine._place().demand()
+    assert failure.value.code == "device.unsupported"
+    assert failure.value.params == {"device": "card 1"}
 
 
 def test_several_threads_import_one_after_the_other() -> None:
