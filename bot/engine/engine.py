@@ -186,6 +186,7 @@ class Engine:
             if not pipeline.out_of_memory(error):
                 self._free(pipeline)
                 raise
+            log.warning("out of memory: %s", str(error).strip().split("\n", 1)[0])
         # Out of the except block: the traceback would keep the tensors of every frame alive.
         loaded = pipeline.loaded
         self._free(pipeline)

@@ -220,6 +220,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         "out of memory",
         "DefaultCPUAllocator: can't allocate memory",
         "_STATUS_ALLOC_FAILED",
+        "_ALLOCATION_FAILED",  # cuDNN 9: on the device or in RAM
+        "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",  # no room for its workspace
+        # No plan of cuDNN's could run. torch passes over each whose workspace has no room. Whatever
+        # else it may be, free memory does not tell, since what the pass held is free by now.
+        "unable to find an engine to execute this computation",
     )
     return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
