@@ -110,6 +110,8 @@ class Place:
 
     def empty_cache(self) -> None:
         """Return unused device memory to the driver, or to the operating system."""
+        if not self.present:
+            return
         if self.kind == "cuda":
             with torch.cuda.device(self.device):
                 torch.cuda.empty_cache()
@@ -163,6 +165,8 @@ class Place:
 
     def memory(self) -> dict[str, int]:
         """Bytes of a GPU's memory by kind; empty where there is none."""
+        if not self.present:
+            return {}
         if self.kind == "cuda":
             free, total = torch.cuda.mem_get_info(self.device)
             allocated = torch.cuda.memory_allocated(self.device)

@@ -86,6 +86,20 @@ def test_a_card_that_is_not_there_is_told(two_cards: list[str]) -> None:
     assert two_cards == []
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_an_engine_whose_device_is_absent_can_rest_and_close(device: str) -> None:
+    import torch
+
+    if torch.accelerator.is_available():
+        pytest.skip("it may be here")
+    engine = engine_on(device)
+    with pytest.raises(JobFailed, match=r"device\.absent"):
+        engine.warm_up()
+    assert engine.gpu_memory() == {}
+    engine.rest()
+    engine.close()
+
+
 @pytest.fixture
 def hindered(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """A machine whose driver has a card that torch cannot use, and only warns."""
