@@ -260,16 +260,19 @@ class TestCheck:
             assert "canary" not in check_module._token(Settings.load()).text
 
 
-@pytest.mark.parametrize(("free", "fine"), [(9.6, True), (9.4, False)])
+@pytest.mark.parametrize(
+    ("profile", "free", "fine"),
+    [("11gb", 9.6, True), ("11gb", 9.4, False), ("16gb", 14.1, True), ("16gb", 13.2, False)],
+)
 def test_check_tells_what_the_cards_profile_wants(
-    monkeypatch: pytest.MonkeyPatch, free: float, fine: bool
+    monkeypatch: pytest.MonkeyPatch, profile: str, free: float, fine: bool
 ) -> None:
     gib = 2**30
-    report = DeviceReport("cuda", "a card", "float16", 11 * gib, int(free * gib), None, "11gb")
+    report = DeviceReport("cuda", "a card", "float16", 16 * gib, int(free * gib), None, profile)
     engine = SimpleNamespace(device_report=lambda: report)
     monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
     finding = _device(Settings.model_construct(), "auto")
-    assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
+    assert finding.text.endswith(f"{free} of 16.0 GiB free, memory profile {profile}")
     assert (finding.mend == "") is fine
     assert not finding.fatal
 
