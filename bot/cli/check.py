@@ -41,8 +41,12 @@ from catalog.weight_files.gguf import MODEL_SUFFIXES
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
-GIB_NEEDED = {"full": 12, "16gb": 12, "11gb": 9.5, "8gb": 7}
-"""Free GPU memory by profile: budgeted for one 1024×1024 image, CUDA context included."""
+GIB_NEEDED = {"full": 14, "16gb": 14, "11gb": 9.5, "8gb": 7}
+"""Free GPU memory by profile: budgeted for one 1024×1024 image, CUDA context included.
+
+With 16 GB and more, the whole of FLUX.2 klein is on the card when a job begins, 13.2 GiB: only on
+smaller cards do its text encoder and its transformer take turns.
+"""
 DAY_MS = 24 * 60 * 60 * 1000
 MEND = {
     ".toml": "correct the entry; it is skipped until then",
@@ -185,13 +189,13 @@ def _device(settings: Settings, device: str) -> Finding:
         mend = "reinstall torch with the build for this machine, see docs/hardware.md"
         return Finding(f"device: torch cannot be imported ({error})", mend, fatal=True)
     if report.problem:
-        return Finding(
-            f"device: {report.problem}", "set IMAGEN_DEVICE and IMAGEN_DEVICES to auto", fatal=True
-        )
+        return Finding(f"device: {report.problem}", report.mend, fatal=True)
     text = f"device: {report.device} ({report.name}), {report.dtype}"
     for how, keys in (("int8", report.in_eight_bits), ("streamed from RAM", report.streamed)):
         if keys:
             text += f", {how} for {listing('en', [FAMILIES[key].name for key in keys], 'and')}"
+    if report.unused:
+        return Finding(f"{text}; the GPU cannot be used: {report.unused}", report.mend)
     if report.total_memory is None:
         if report.device == "cpu":
             slow = "an SDXL image takes many minutes on a CPU; `demo` takes seconds"

@@ -100,7 +100,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Import torch and the other libraries (about 8 s). Idempotent. Raises JobFailed if the
-        device is not in this machine."""
+        device is not in this machine, or torch was not built for it."""
         self._ready()
         if self._painting_on is not None:
             self._painting_on.demand()
@@ -186,6 +186,7 @@ class Engine:
             if not pipeline.out_of_memory(error):
                 self._free(pipeline)
                 raise
+            log.warning("out of memory: %s", str(error).strip().split("\n", 1)[0])
         # Out of the except block: the traceback would keep the tensors of every frame alive.
         loaded = pipeline.loaded
         self._free(pipeline)
@@ -267,6 +268,7 @@ class Engine:
                 from bot.engine.pipeline import Pipeline
                 from bot.engine.weights import WeightCache
 
+            _log_device(place)
             place.enter()
             hub = Hub(self._models_dir / "hub", self._hub_endpoint, self._hub_token)
             self._pipeline = Pipeline(
@@ -297,3 +299,9 @@ class Engine:
         if self._model_cache is not None:
             return self._model_cache
         return 0 if place.device == "cpu" else place.ram // 2
+
+
+def _log_device(place: "Place") -> None:
+    if place.unused:
+        log.warning("the GPU cannot be used: %s", place.unused)
+    log.info("device: %s (%s), %s", place.device, place.name, place.dtype_name)

@@ -154,10 +154,11 @@ class Kernels:
         if self._thread:
             self._thread.join()
 
-    def forget(self) -> None:
-        """Release the module and its code."""
-        self._module = self._compiled = None
-        self._ready = set()
+    def forget(self, module: Any) -> None:
+        """Release `module` and its code, if it is the one these are for."""
+        if module is self._module:
+            self._module = self._compiled = None
+            self._ready = set()
 
     def _build(self, graph: Any, inputs: Any) -> Callable[..., Any]:
         """The backend's code for a graph, wrapped to count its runs."""

@@ -66,7 +66,9 @@ class Pipeline:
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashCache(hashes_file)
         self._weights = weights
-        self._residency = Residency(place, cache, self._hashes, self._in_eight_bits)
+        self._residency = Residency(
+            place, cache, self._hashes, self._in_eight_bits, lambda old: self._kernels.forget(old)
+        )
         self._references = References(place, cache)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
@@ -94,7 +96,6 @@ class Pipeline:
         """Free the model entirely; the caches in RAM stay."""
         self._references.free()
         self._upscaling.free()
-        self._kernels.forget()
         self._residency.free()
 
     def rest(self) -> None:
@@ -161,7 +162,7 @@ class Pipeline:
 
     def preload(self, entry: ModelEntry, check_stop: CheckStop) -> None:
         """See `Engine.preload`. Nothing is downloaded."""
-        if not self._place.present:
+        if not (self._place.present and self._place.supported):
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
         try:

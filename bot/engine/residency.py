@@ -91,6 +91,7 @@ class Residency:
     """Holds one model on the device, in networks that are reused for the next one of that shape.
 
     in_eight_bits: whether a family's large matrices are stored in 8 bits here.
+    dropped: is told of each network's module that is not used any more.
     targets: names that adapter files use for the modules of the networks; empty without a model.
     adapter_bases: base models whose adapters fit those networks.
     """
@@ -101,8 +102,10 @@ class Residency:
         cache: WeightCache,
         hashes: HashCache,
         in_eight_bits: Callable[[Family], bool],
+        dropped: Callable[[Any], None],
     ) -> None:
         self._place = place
+        self._dropped = dropped
         self._in_eight_bits = in_eight_bits
         self._cache = cache
         self._hashes = hashes
@@ -165,7 +168,8 @@ class Residency:
     def free(self) -> None:
         """Free the model entirely; the cache in RAM stays."""
         self.resident = None
-        self._parts = {}
+        for name in [*self._parts]:
+            self._drop(name)
         gc.collect()
         self._place.empty_cache()
 
@@ -203,7 +207,7 @@ class Residency:
     def _build(self, files: ModelFiles, family: Family, subject: Subject) -> None:
         """Build the networks that are missing or of another shape."""
         for other in self._parts.keys() - set(family.networks):
-            del self._parts[other]  # of another family
+            self._drop(other)  # of another family
         for name in family.networks:
             config = family.checked_config(name, files.config_of(name), subject)
             dtype = family.dtype_of(name, config, self._place)
@@ -211,7 +215,7 @@ class Residency:
             described = [family.key, networks.essence(config), str(formats)]
             shape = json.dumps(described, sort_keys=True)
             if name not in self._parts or self._parts[name][0] != shape:
-                self._parts.pop(name, None)
+                self._drop(name)
                 self.targets = {}  # until all networks are built, as one may fail
                 self._place.empty_cache()
                 with BUILDING:
@@ -223,6 +227,13 @@ class Residency:
             patched = {name: self._parts[name][1].module for name in family.patched}
             self.targets = family.targets(patched)
             self.adapter_bases = family.adapter_bases
+
+    def _drop(self, name: str) -> None:
+        """Forget a network, if it is there, and free its memory even if it is being compiled."""
+        if name in self._parts:
+            _, part = self._parts.pop(name)
+            part.give_up()
+            self._dropped(part.module)
 
     def _stream(self, family: Family, room: int | None) -> None:
         for name in family.blocks:

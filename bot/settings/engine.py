@@ -35,8 +35,9 @@ class EngineSettings(BaseSettings):
     dtype: Literal["auto", "float16", "bfloat16", "float32"] = Field(
         default="auto",
         alias="IMAGEN_DTYPE",
-        description="Precision of the weights: `auto` (fp16 on a GPU, fp32 on a CPU), `float16`, "
-        "`bfloat16` or `float32`.",
+        description="Precision of the weights: `auto` (fp32 on a CPU; on a GPU fp16, or bf16 for "
+        "FLUX.2 klein, Z-Image and Anima where the card computes in it), `float16`, `bfloat16` or "
+        "`float32`.",
     )
     memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",

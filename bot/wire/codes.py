@@ -14,7 +14,7 @@ CODES: Final = frozenset(
         *("adapter.strays", "adapter.too_large", "adapter.unknown_tensor", "adapter.unreachable"),
         *("adapter.unreadable", "adapter.unsupported"),
         "check.unusable",
-        "device.absent",
+        *("device.absent", "device.unsupported"),
         *("embedding.choose_file", "embedding.download_failed", "embedding.gated"),
         *("embedding.missing", "embedding.no_safetensors", "embedding.no_such_file"),
         *("embedding.not_finite", "embedding.not_on_hub", "embedding.not_safetensors"),

@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 PAUSES = (1, 2, 5, 10, 20)
 """Seconds before trying again when files cannot be read at the moment: too many are open, or a disk
 or share is away."""
-ABSENT = "device.absent"
-"""The reason for which a job fails whose lane has no device (any more)."""
+NO_DEVICE = ("device.absent", "device.unsupported")
+"""The reasons for which a job fails whose lane has no device (any more), or none that torch can
+use."""
 WATCH = 1.0
 """Seconds between two checks for a hung engine."""
 
@@ -110,7 +111,7 @@ class Painter:
         try:
             painting = await call
         except JobFailed as failed:
-            if failed.code == ABSENT and self._thread.has_others:
+            if failed.code in NO_DEVICE and self._thread.has_others:
                 raise EngineLost(Loss.DEVICE, str(failed), innocent=True) from failed
             raise
         except NotHere as missing:

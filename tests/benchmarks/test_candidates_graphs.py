@@ -208,5 +208,5 @@ def test_graphs_are_bounded_and_dropped_together(
     for rows in (1, 2, 3):
         steps(kernels, net, rows=rows)
     assert len(kernels.graphs._graphs) == 1
-    kernels.forget()
+    kernels.forget(net)
     assert not kernels.graphs._graphs

@@ -260,16 +260,19 @@ class TestCheck:
             assert "canary" not in check_module._token(Settings.load()).text
 
 
-@pytest.mark.parametrize(("free", "fine"), [(9.6, True), (9.4, False)])
+@pytest.mark.parametrize(
+    ("profile", "free", "fine"),
+    [("11gb", 9.6, True), ("11gb", 9.4, False), ("16gb", 14.1, True), ("16gb", 13.2, False)],
+)
 def test_check_tells_what_the_cards_profile_wants(
-    monkeypatch: pytest.MonkeyPatch, free: float, fine: bool
+    monkeypatch: pytest.MonkeyPatch, profile: str, free: float, fine: bool
 ) -> None:
     gib = 2**30
-    report = DeviceReport("cuda", "a card", "float16", 11 * gib, int(free * gib), None, "11gb")
+    report = DeviceReport("cuda", "a card", "float16", 16 * gib, int(free * gib), None, profile)
     engine = SimpleNamespace(device_report=lambda: report)
     monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
     finding = _device(Settings.model_construct(), "auto")
-    assert finding.text.endswith(f"{free} of 11.0 GiB free, memory profile 11gb")
+    assert finding.text.endswith(f"{free} of 16.0 GiB free, memory profile {profile}")
     assert (finding.mend == "") is fine
     assert not finding.fatal
 
@@ -284,6 +287,17 @@ def test_check_tells_of_a_torch_that_uses_no_gpu(
     mend = _device(Settings.model_construct(), "auto").mend
     assert "many minutes on a CPU" in mend
     assert ("Which torch" in mend) is not for_gpus
+
+
+def test_check_tells_of_a_card_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = DeviceReport(
+        "cpu", "a CPU", "float32", None, None, None, unused="its driver is too old", mend="a newer"
+    )
+    engine = SimpleNamespace(device_report=lambda: report)
+    monkeypatch.setattr("bot.cli.check.build_engine", lambda *_: engine)
+    finding = _device(Settings.model_construct(), "auto")
+    assert finding.text.endswith("; the GPU cannot be used: its driver is too old")
+    assert (finding.mend, finding.fatal) == ("a newer", False)
 
 
 def test_check_tells_what_becomes_of_models_that_are_too_large(

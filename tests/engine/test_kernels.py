@@ -1,6 +1,8 @@
 """Compiled code: compiled in the background, kept across switches, never compiled within a job."""
 
+import json
 import random
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +12,19 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
+from bot.errors import JobFailed
 from catalog import FloatRange, ModelEntry
-from tests.engine.factories import catalog, digests, kohya_lora, model, paint, request, resident
+from tests.engine.factories import (
+    TINY,
+    catalog,
+    digests,
+    kohya_lora,
+    model,
+    paint,
+    request,
+    resident,
+)
+from tests.engine.inside import pipeline_of
 
 pytestmark = pytest.mark.long
 
@@ -318,6 +331,39 @@ def test_the_smallest_card_compiles_nothing(
     paint(engine, request())
     assert kernels_of(engine)._thread is None
     engine.close()
+
+
+@pytest.mark.parametrize("leaving", ["freed", "another shape"])
+def test_a_network_that_is_not_used_any_more_leaves_the_device_while_it_compiles(
+    models_dir: Path,
+    tmp_path: Path,
+    tracing: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    leaving: str,
+) -> None:
+    compiling, go_on = threading.Event(), threading.Event()
+
+    def held_up(*_: Any) -> None:
+        compiling.set()
+        go_on.wait()
+
+    monkeypatch.setattr(REHEARSE, held_up)
+    paint(tracing, request())
+    assert compiling.wait(60)
+    unet = resident(tracing).denoiser
+    if leaving == "freed":
+        pipeline_of(tracing).free()
+    else:
+        other = shutil.copytree(models_dir / TINY, tmp_path / "deeper")
+        config = json.loads((other / "unet/config.json").read_text())
+        deeper = {**config, "transformer_layers_per_block": 3}
+        (other / "unet/config.json").write_text(json.dumps(deeper))
+        with pytest.raises(JobFailed):  # the tensors do not fit, but the network is built
+            paint(tracing, request(model="deeper"), catalog([model("deeper", str(other))]))
+    assert {parameter.device.type for parameter in unet.parameters()} == {"meta"}
+    assert kernels_of(tracing)._module is not unet
+    go_on.set()
+    kernels_of(tracing).wait()
 
 
 @pytest.mark.long

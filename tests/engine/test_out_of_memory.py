@@ -26,6 +26,26 @@ def no_more_ram(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("said", "memory"),
+    [
+        ("GET was unable to find an engine to execute this computation", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasSgemm(handle)`", False),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", False),
+    ],
+)
+def test_libraries_of_the_card_have_words_of_their_own(said: str, memory: bool) -> None:
+    from bot.engine.environment import is_out_of_memory
+
+    assert is_out_of_memory(RuntimeError(said)) is memory
+    assert not is_out_of_memory(ValueError(said))
+
+
+@pytest.mark.parametrize(
     ("place", "fails"),
     mostly_long(
         [

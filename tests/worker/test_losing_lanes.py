@@ -268,11 +268,12 @@ class TestLosing:
             await eventually(lambda: first.state is LaneState.READY)
 
     @pytest.mark.parametrize("elsewhere", [True, False], ids=["process", "thread"])
-    async def test_a_lane_whose_device_is_absent_fails_no_job(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+    @pytest.mark.parametrize("code", ["device.absent", "device.unsupported"])
+    async def test_a_lane_without_a_usable_device_fails_no_job(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool, code: str
     ) -> None:
         monkeypatch.setattr("bot.worker.engine_thread.AGAIN", Backoff(0.01))
-        absent = JobFailed("device.absent", device="cuda:7")
+        absent = JobFailed(code, device="cuda:7")
         asked, there = threading.Event(), threading.Event()
 
         def paint(request: GenerationRequest, *_: Any) -> Painting:

@@ -265,10 +265,10 @@ class GraphedKernels:
         """See `Kernels.wait`."""
         self._kernels.wait()
 
-    def forget(self) -> None:
+    def forget(self, module: Any) -> None:
         """See `Kernels.forget`."""
         self.graphs.forget()
-        self._kernels.forget()
+        self._kernels.forget(module)
 
 
 @contextmanager
