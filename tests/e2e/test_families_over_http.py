@@ -1,5 +1,6 @@
 """Models of the families without brackets, negative prompts and the like, as programs ask them."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -71,7 +72,11 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "brackets": False,
     }
     assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "Flux/FLUX.2 klein"]
-    loras = {each["key"]: each for each in (await server.client.get("/loras")).json()}
+    loras: dict[str, Any] = {}
+    async with asyncio.timeout(60):  # files are read in the background
+        while not loras or loras["any-klein"]["base"] is None:
+            loras = {each["key"]: each for each in (await server.client.get("/loras")).json()}
+            await asyncio.sleep(0.1)
     assert loras["for-klein"].keys() == LORA.keys()
     assert loras["any-klein"]["models"] == ["klein"]
     assert loras["any-klein"]["base"] in models["klein"]["bases"]

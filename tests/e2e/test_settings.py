@@ -323,7 +323,15 @@ async def test_defaults_apply_and_never_to_an_earlier_image(town: Town) -> None:
         assert "Saved." in await town.set("me", name, value, by=eve)
     original = await painted(eve, **QUICK)
     small = facts(original)
-    for part in ("**Second model**", "ember 0.5", "64×96", "12 steps", "guidance 3.5", "Euler", "rain"):
+    for part in (
+        "**Second model**",
+        "ember 0.5",
+        "64×96",
+        "12 steps",
+        "guidance 3.5",
+        "Euler",
+        "rain",
+    ):
         assert part in small
     typed = facts(await painted(eve, **QUICK, model="demo", steps=2, lora="frost:1", size="64x64"))
     assert "**Demo**" in typed
