@@ -174,10 +174,11 @@ def _fits(model: str, place: Place) -> bool:
     return False
 
 
-def _asks(draft: Draft) -> tuple[AdapterAsk, ...]:
+def _asks(draft: Draft, place: Place) -> tuple[AdapterAsk, ...]:
     """The LoRAs of a draft, however they were given."""
     _, tagged = extract_tags(draft.prompt)
-    return (*tagged, *parse_adapters(draft.lora or ""), *draft.adapters)
+    listed = parse_adapters(draft.lora or "", place.catalog.adapters_called)
+    return (*tagged, *listed, *draft.adapters)
 
 
 def _having(draft: Draft, asks: Sequence[AdapterAsk]) -> Draft:
@@ -194,7 +195,7 @@ def _key(name: str, place: Place) -> str:
 
 def _loras(typed: str, place: Place) -> Side:
     """`off`, `on` for all that the draft has, or LoRAs by name, several of them joined by `+`."""
-    own = _asks(place.draft)
+    own = _asks(place.draft, place)
     values = _split(typed)
     if not values:
         one_by_one = [_spelled(ask) for ask in own] if len(own) > 1 else []
@@ -205,12 +206,14 @@ def _loras(typed: str, place: Place) -> Side:
         if value == ON and not own:
             raise InvalidRequest("values", "compare.no_lora")
         parts = [value] if place.catalog.adapters_called(value) else value.split("+")
-        asks = [] if value in (OFF, ON) else [a for part in parts for a in parse_adapters(part)]
+        called = place.catalog.adapters_called
+        asks = [a for part in parts for a in parse_adapters(part, called)]
+        asks = [] if value in (OFF, ON) else asks
         meant.append(own if value == ON else [_weighted(ask, own, place) for ask in asks])
     varied = {_key(ask.name, place) for asks in meant for ask in asks}
 
     def change(asks: Sequence[AdapterAsk], draft: Draft) -> Draft:
-        kept = [ask for ask in _asks(draft) if _key(ask.name, place) not in varied]
+        kept = [ask for ask in _asks(draft, place) if _key(ask.name, place) not in varied]
         return _having(draft, (*kept, *asks))
 
     return Side(Axis(LORA, tuple(values)), tuple(partial(change, asks) for asks in meant))
@@ -230,7 +233,7 @@ def _spelled(ask: AdapterAsk) -> str:
 def _weights(typed: str, place: Place) -> Side:
     """`0.4, 0.7, 1` for the only LoRA, or `name: 0.4, 0.7` for any."""
     name, colon, numbers = typed.rpartition(":")
-    own = _asks(place.draft)
+    own = _asks(place.draft, place)
     if not colon:
         if not own:
             raise InvalidRequest("values", "compare.no_lora")
@@ -244,7 +247,7 @@ def _weights(typed: str, place: Place) -> Side:
     weights = _numbers(WEIGHT, numbers, float) or WEIGHTS
 
     def change(weight: float, draft: Draft) -> Draft:
-        asks = _asks(draft)
+        asks = _asks(draft, place)
         same = [_key(ask.name, place) == key for ask in asks]
         added = [AdapterAsk(key, weight)] if colon and not any(same) else []
         varied = (replace(a, weight=weight) if s else a for a, s in zip(asks, same, strict=True))

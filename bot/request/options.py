@@ -92,7 +92,7 @@ def offers_set(options: Options, catalog: Catalog, *, nsfw: bool) -> bool:
 def is_withheld_set(options: Options, catalog: Catalog) -> bool:
     """Whether they name a model or LoRA that was left out when `catalog` was narrowed."""
     return catalog.withholds_model(options.model or "") or any(
-        map(catalog.withholds_adapter, _adapters(options))
+        map(catalog.withholds_adapter, _adapters(options, catalog))
     )
 
 
@@ -105,7 +105,7 @@ def _gated(options: Options, catalog: Catalog) -> Iterator[bool]:
     if options.model:
         models = [catalog.models[key] for key in catalog.models_called(options.model)]
         yield bool(models) and all(entry.nsfw for entry in models)
-    for name in _adapters(options):
+    for name in _adapters(options, catalog):
         adapters = [catalog.adapters[key] for key in catalog.adapters_called(name)]
         yield bool(adapters) and all(entry.nsfw for entry in adapters)
     for text in filter(None, (options.prompt, options.negative)):
@@ -120,10 +120,13 @@ def _gated(options: Options, catalog: Catalog) -> Iterator[bool]:
                 yield from _gated_wildcards(parse(fill(text, "")), catalog)
 
 
-def _adapters(options: Options) -> Iterator[str]:
+def _adapters(options: Options, catalog: Catalog) -> Iterator[str]:
     for text in filter(None, (options.prompt, options.lora)):
         with suppress(UserError):
-            asks = parse_adapters(text) if text is options.lora else extract_tags(text)[1]
+            if text is options.lora:
+                asks = parse_adapters(text, catalog.adapters_called)
+            else:
+                asks = extract_tags(text)[1]
             yield from (ask.name for ask in asks)
 
 

@@ -43,8 +43,3 @@ class SentAgain:
             "SELECT job_id FROM sent_again WHERE message_id = ?", (message_id,)
         )
         return row["job_id"] if row else None
-
-    async def drop(self, message_id: int) -> None:
-        """Forget one that is gone."""
-        async with self._database.transaction() as write:
-            await write.execute("DELETE FROM sent_again WHERE message_id = ?", (message_id,))

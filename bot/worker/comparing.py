@@ -143,7 +143,7 @@ class Comparing:
         )
         sheet, filled = _Sheet(job.id), FilledSheet(job.request)
         records = await self._store.images(job.id)
-        flagged = {w.params.get(CELL) for w in job.warnings if w.code in OBJECTIONS}
+        flagged = {notice.params[CELL] for notice in noted if notice.code in OBJECTIONS}
 
         def look() -> None:
             for record in records:

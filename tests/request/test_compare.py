@@ -28,6 +28,7 @@ from bot.request import (
     redraft,
     varied,
 )
+from catalog import AdapterEntry
 from tests.request.composing import CATALOG, composed
 
 
@@ -355,3 +356,14 @@ def test_a_comparison_says_what_varies() -> None:
     assert request.comparison.axes == (Axis("weight", ("0", "1"), "ink"),)
     assert isinstance(request.comparison, Comparison)
     assert (request.comparison.columns, request.comparison.rows) == (2, 1)
+
+
+@pytest.mark.parametrize("values", [None, "off, on"])
+def test_a_comma_is_no_decimal_one_before_a_lora_that_is_called_a_number(
+    values: str | None,
+) -> None:
+    eight = AdapterEntry(key="8", name="Eight", path="a/eight.safetensors")
+    catalog = replace(CATALOG, adapters={**CATALOG.adapters, "8": eight})
+    draft = Draft(prompt="a fox", lora="ink:1,8")
+    request = compare(draft, [AxisAsk("lora", values)], catalog, nsfw=False, draw=lambda: 1).request
+    assert [each.key for each in request.each[-1].adapters] == ["ink", "8"]

@@ -38,7 +38,7 @@ async def test_a_message_that_shows_it_again_is_known_until_it_is_gone(store: St
     assert await store.sent_again.add(job.id, Shown(20, 1))
     assert await store.sent_again.of(job.id) == [Shown(20, 1)]
     assert await store.sent_again.job_of(1) == job.id
-    await store.sent_again.drop(1)
+    await store.personal.forgettings.drop_message(1)
     assert await store.sent_again.of(job.id) == []
     await store.deliver(job)
     await store.deletions.begin(job.id)
