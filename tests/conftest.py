@@ -1,5 +1,6 @@
 """Fixtures that several folders share: a browser, and the option to take screenshots."""
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -42,6 +43,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """What is collected and imported stays, so garbage is not looked for in it."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.enable()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the chaos counts even when everything passed."""
     tallies = [
@@ -63,7 +74,9 @@ def log_levels() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in OURS}
     yield
     for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+        logger = logging.getLogger(name)
+        if logger.level != level:  # setting it costs as much as there are loggers
+            logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

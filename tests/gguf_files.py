@@ -63,13 +63,15 @@ def gguf(
     said |= metadata or {}
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(said))
     head += b"".join(text(key) + value(each) for key, each in said.items())
-    data = b""
+    data, offset = [], 0
     for name, (kind, shape, raw) in tensors.items():
         head += text(name) + struct.pack("<I", len(shape))
         head += struct.pack(f"<{len(shape)}Q", *reversed(shape))
-        head += struct.pack("<IQ", NUMBERS[kind], len(data))
-        data += raw + bytes(-len(raw) % alignment)
-    return head + bytes(-len(head) % alignment) + data
+        head += struct.pack("<IQ", NUMBERS[kind], offset)
+        padding = bytes(-len(raw) % alignment)
+        data += [raw, padding]
+        offset += len(raw) + len(padding)
+    return head + bytes(-len(head) % alignment) + b"".join(data)
 
 
 def written(path: Path, tensors: Mapping[str, Tensor], **options: Any) -> Path:

@@ -19,11 +19,11 @@ from bot.files.inputs import BYTES_MAX, Inputs
 from bot.handover import LINE_MAX, PICTURES, Handover
 from bot.request import EDITED, Draft
 from bot.store import NewJob, Store
-from bot.texts.language import Texts
 from bot.worker.following import Following
 from catalog import Catalog, ModelEntry
 from catalog.families.flux2 import FLUX2
 from tests.files.keeping import png
+from tests.language import TEXTS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets")
 
@@ -62,7 +62,7 @@ async def bot(
             store=store,
         )
         following = Following(MagicMock())
-        handover = Handover(backend, MagicMock(), following, Texts.read().speaker())
+        handover = Handover(backend, MagicMock(), following, TEXTS.speaker())
         async with handover.offered():
             connected = await BesideBot.connect(Path())
             assert connected is not None

@@ -45,7 +45,6 @@ from bot.request.offers import find_adapter, find_model
 from bot.settings import names_of
 from bot.settings.values import parts_of
 from bot.store import known_weights
-from bot.texts.language import Texts
 from bot.variables import misspelled
 from catalog import (
     AdapterEntry,
@@ -84,6 +83,7 @@ from catalog.weight_files.training import frequent_tags, output_name, phrase, ti
 from catalog.weight_files.unsupported import unsupported_kind
 from catalog.weight_sets import MissingShard, weight_files
 from playground import mentions
+from tests.language import TEXTS
 
 pytestmark = pytest.mark.long
 
@@ -162,7 +162,7 @@ CATALOG = Catalog(
 )
 WILDCARDS = Wildcards({f"{name}/a a": WildcardFile(("a",)) for name in ("a", "b" * 90)})
 ENTRIES = list(CATALOG.adapters.values())
-SAY = Texts.read().speaker("en")
+SAY = TEXTS.speaker("en")
 REDACTING = RedactingFormatter(("a secret",))
 AS_JSON = JsonFormatter(("a secret",))
 KEYS = ("modelspec.architecture", "ss_base_model_version", "ss_sd_model_name", "ss_output_name")

@@ -11,10 +11,10 @@ from bot.api.automatic.translating import Translated, asked_model, translate
 from bot.api.automatic.unused import ETA, NEUTRAL, OF_HIRES, SETTINGS
 from bot.errors import InvalidRequest
 from bot.request import Draft, compose
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
 from catalog.families import FAMILIES
 from catalog.families.flux2 import FLUX2
+from tests.language import TEXTS
 
 EVERY = [
     ModelEntry(key=f"{key}-{each.name}", name="M", path="a/b", family=family, variant=each.name)
@@ -22,7 +22,7 @@ EVERY = [
     for each in family.variants
 ]
 """A model of every variant of every family."""
-say = Texts.read().speaker()
+say = TEXTS.speaker()
 MODEL = ModelEntry(key="base", name="Base", path="org/base", vae_path="vaes/fixed.safetensors")
 CATALOG = Catalog({"base": MODEL}, {}, "base")
 

@@ -13,10 +13,10 @@ from bot.api.openai.refusing import FORM
 from bot.api.openai.serving import _failure
 from bot.errors import JobFailed
 from bot.store import Failure, Job, JobState
-from bot.texts.language import Texts
+from tests.language import TEXTS
 from tests.store.factories import any_job
 
-say = Texts.read().speaker()
+say = TEXTS.speaker()
 PARAMS: dict[str, dict[str, Any]] = {
     "prompt.tokens": {"model": "klein", "value": 600, "max": 487},
     "prompt.chunks": {"value": 40, "max": 32, "room": 75},

@@ -10,11 +10,10 @@ from starlette.types import Message, Receive, Scope, Send
 from bot.api.guard import HEAD_MAX, Guard, name_of, plain_origin
 from bot.api.original import FORM
 from bot.api.refusals import Refusals
-from bot.texts.language import Texts
 from tests.api.calls import call
+from tests.language import TEXTS
 
 CANARY = "canarybird"
-TEXTS = Texts.read()
 
 
 async def served(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,8 +10,8 @@ from bot.api.original.lanes import lanes
 from bot.progress import Progress, Stage
 from bot.queue import Lane
 from bot.store import ApiKey, JobState
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
+from tests.language import TEXTS
 from tests.store.factories import any_job
 
 CATALOG = Catalog(
@@ -48,7 +48,7 @@ def test_models_that_a_caller_may_not_know_of_are_not_named(nsfw: bool, shown: s
 
 
 def test_a_job_says_where_it_runs_and_what_it_waits_for() -> None:
-    say = Texts.read().speaker()
+    say = TEXTS.speaker()
 
     def told(progress: Progress | None, **fields: Any) -> tuple[object, object]:
         body = status(any_job(**fields), progress, (), say)

@@ -3,8 +3,8 @@
 import pytest
 
 from bot.api.languages import speaker_for, wanted
-from bot.texts.language import Texts
 from tests.api.calls import call
+from tests.language import TEXTS
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_a_header_is_not_read_to_its_end() -> None:
     ],
 )
 def test_it_is_answered_in_a_language_that_we_speak(header: str, said: str) -> None:
-    assert said in speaker_for(Texts.read(), call(("accept-language", header)))("api.key.invalid")
+    assert said in speaker_for(TEXTS, call(("accept-language", header)))("api.key.invalid")

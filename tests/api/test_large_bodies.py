@@ -24,9 +24,9 @@ from bot.api.parts import Parts
 from bot.health import Health
 from bot.request import Draft
 from bot.settings import Settings
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry
 from catalog.families.flux2 import FLUX2
+from tests.language import TEXTS
 
 KLEIN = ModelEntry(key="klein", name="klein", path="a/b", family=FLUX2, variant="distilled")
 FILE = bytes(range(256)) * 4_000
@@ -84,7 +84,7 @@ async def client(tmp_path: Path, given: dict[str, object]) -> Any:
     desk.accept = accept
     desk.backend.catalog.current = Catalog({"klein": KLEIN}, {}, "klein")
     desk.backend.settings.preview = False
-    texts = Texts.read()
+    texts = TEXTS
     parts: Any = MagicMock(spec=Parts)
     parts.desk, parts.callers, parts.health = desk, Callers(), Health({})
     parts.speaker, parts.inventory = partial(speaker_for, texts), None

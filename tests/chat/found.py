@@ -5,9 +5,8 @@ from typing import Any
 from bot.chat.contexts import Contexts
 from bot.chat.here import KEPT, Here
 from bot.levels import Place, Rules
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
-TEXTS = Texts.read()
 ANYWHERE = Contexts(direct=True, elsewhere=True)
 
 

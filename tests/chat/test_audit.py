@@ -25,7 +25,7 @@ from bot.store import Act, ActKind, Job, Store
 from bot.store.acts import UNTOLD_MAX
 from catalog import Catalog
 from tests.chat.delivery.discord_fakes import http_error
-from tests.chat.found import TEXTS
+from tests.language import TEXTS
 from tests.store.factories import done, in_channel, origin_of
 
 SERVER = "discord:100"

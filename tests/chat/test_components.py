@@ -16,8 +16,8 @@ from bot.chat.tree import ImagenTree
 from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.errors import Refused
-from bot.texts.language import Texts
 from tests.chat.found import find_nothing
+from tests.language import TEXTS
 
 BUTTON, SELECT = 2, 3
 OUTDATED = "This button or menu no longer works. Please use the command again."
@@ -60,7 +60,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.tree = ImagenTree(discord.Client(intents=discord.Intents.none()))
-        self.tree.texts = Texts.read()
+        self.tree.texts = TEXTS
         self.tree.find_here = cast("Any", find_nothing)
         self.components = Components(self.tree)
         self.draw = Draw()

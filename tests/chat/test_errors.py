@@ -15,11 +15,10 @@ from bot.chat.errors import answer_error, sentence
 from bot.chat.owners import NotOwner
 from bot.chat.tree import ImagenTree
 from bot.errors import InvalidRequest, JobFailed, Refused
-from bot.texts.language import Texts
 from tests.chat.delivery.discord_fakes import http_error
 from tests.chat.found import find_nothing
+from tests.language import TEXTS
 
-TEXTS = Texts.read()
 SAY = TEXTS.speaker()
 
 

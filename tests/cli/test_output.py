@@ -13,10 +13,10 @@ from bot.cli.watching import Watcher
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
 from bot.store import Failure, Job, JobState, Store
-from bot.texts.language import Texts
+from tests.language import TEXTS
 from tests.store.factories import done, of_cli, recipe, record, request
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 
 
 async def finished(tmp_path: Path, **fields: Any) -> Job:

@@ -16,9 +16,9 @@ from bot.cli.asked import Asked
 from bot.cli.remote import RemoteServer
 from bot.cli.result import NotDone
 from bot.request import EDITED, Draft
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 ASKED = Asked(Draft(prompt="fox"), {}, None)
 Head = dict[str, str]
 Answer = Callable[[str, Head], Awaitable[bytes | None]]

@@ -21,9 +21,10 @@ from bot.store import Job
 from catalog import Catalog, ModelEntry
 from cogs.reroll import Reroll
 from tests.catalog.fixed import fixed
-from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import CHANNEL, Call, FakeClient
 from tests.chat.found import ANYWHERE
+from tests.language import TEXTS
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 

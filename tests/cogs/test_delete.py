@@ -11,9 +11,10 @@ from bot.store import Job
 from bot.store.sent_again import Shown
 from cogs.delete import Deleting
 from cogs.results import Results
-from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import AWAY, FORBIDDEN, GONE
 from tests.chat.found import ANYWHERE, found_here
+from tests.language import TEXTS
 from tests.store.factories import in_channel
 
 

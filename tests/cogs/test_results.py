@@ -34,9 +34,10 @@ from cogs.result_pictures import ResultPictures
 from cogs.results import SETTLED_WITHIN, Results
 from cogs.upscale_result import EnlargeSelect
 from tests.catalog.fixed import Fixed
-from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import Call
 from tests.chat.found import ANYWHERE
+from tests.language import TEXTS
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 

@@ -18,9 +18,10 @@ from bot.store import Failure, Job, Kind
 from cogs.results import Results
 from cogs.retry import AnewButton, RetryButton
 from tests.catalog.fixed import fixed
-from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.desk import Desk
 from tests.chat.found import ANYWHERE, found_here
 from tests.cogs.crowd import DEMO, GUILD
+from tests.language import TEXTS
 from tests.store.factories import in_channel, request
 
 LARGE = request(adapters=(), width=1536, height=1536)

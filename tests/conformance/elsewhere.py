@@ -21,10 +21,10 @@ from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Progress
 from bot.recipe import Environment
-from bot.texts.language import Texts
 from bot.wire.options import OPTIONS, EngineOptions
 from catalog import AdapterEntry, ModelEntry
 from tests.distributed.server import Server
+from tests.language import TEXTS
 
 PACE = Pace(beat=0.5, silence=8.0, refresh=0.05, kept=60.0)
 START_WITHIN = 120.0
@@ -39,7 +39,7 @@ class Elsewhere:
         self.preview_interval: float | None = 0
         self._url = url
         self._start = start
-        self._texts = Texts.read()
+        self._texts = TEXTS
         self._worker = start()
         self._session = ""
         self._engine: RemoteEngine | None = None

@@ -25,8 +25,8 @@ from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Progress, Stage
 from bot.recipe import Environment
 from bot.request import GenerationRequest
-from bot.texts.language import Texts
 from catalog import AdapterEntry, ModelEntry
+from tests.language import TEXTS
 from tests.store.factories import painting, request
 
 PACE = Pace(beat=0.2, silence=3.0, refresh=0.05, kept=60.0)
@@ -35,7 +35,6 @@ BRIEF = Pace(beat=0.2, silence=1.5, refresh=0.05, kept=60.0)
 """For what is to be lost."""
 LONG = 2_000
 """Steps of a job that does not end by itself."""
-TEXTS = Texts.read()
 STATE = DeviceState("cpu")
 MODEL = ModelEntry(key="demo", name="Demo", path="demo")
 INK = AdapterEntry(key="ink", name="Ink", path="ink")

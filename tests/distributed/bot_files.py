@@ -17,7 +17,7 @@ from bot.distributed.inventory import Inventory
 from bot.health import Health
 from bot.settings import Settings
 from bot.store import Store
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
 
 @dataclass
@@ -36,7 +36,7 @@ def settings_of(home: Path) -> Settings:
 @asynccontextmanager
 async def interface(home: Path, inventory: Inventory | None) -> AsyncIterator[Interface]:
     """Served on loopback while the block lasts."""
-    texts = Texts.read()
+    texts = TEXTS
     async with Store.open(home / "x.sqlite3") as store:
         parts = Parts(
             desk=MagicMock(),  # nothing here asks for images

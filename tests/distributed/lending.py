@@ -20,11 +20,12 @@ from bot.distributed.remote import RemoteEngine
 from bot.engine.hashing import HashCache
 from bot.order import Order
 from catalog import AdapterEntry, Catalog
-from tests.distributed.bench import STATE, TEXTS, Lane, announced, as_lane
+from tests.distributed.bench import STATE, Lane, announced, as_lane
 from tests.distributed.machines import Machine
 from tests.distributed.processes import ROOT
 from tests.distributed.server import Server
 from tests.engine import factories
+from tests.language import TEXTS
 
 FOLDER = "z-image"
 """The folder that completes them."""

@@ -29,7 +29,6 @@ from bot.worker.engine import ImageEngine
 from tests.distributed.bench import (
     PACE,
     STATE,
-    TEXTS,
     Lane,
     Painted,
     SteppingEngine,
@@ -45,6 +44,7 @@ from tests.distributed.machines import BOTS, Machine, bot, order_for, put
 from tests.distributed.server import Server
 from tests.distributed.site import DIGEST, PLAIN
 from tests.distributed.watching import FakeLanes
+from tests.language import TEXTS
 
 FULL = JobFailed("part.disk_full", name="plain", size=6.5, free=1.0)
 

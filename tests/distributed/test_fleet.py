@@ -19,9 +19,10 @@ from bot.distributed.roster import Roster
 from bot.queue import Lane
 from bot.store import JobState as S
 from tests.conftest import TALLY
-from tests.distributed.bench import PACE, TEXTS
+from tests.distributed.bench import PACE
 from tests.distributed.processes import Program, worker_process
 from tests.distributed.server import Server
+from tests.language import TEXTS
 from tests.store.factories import new_job, request
 from tests.worker.fleet import Lanes, lanes_of
 

@@ -25,9 +25,10 @@ from bot.distributed.remote import RemoteEngine
 from bot.errors import EngineLost, Loss, PaintStopped, StopReason
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
-from tests.distributed.bench import PACE, STATE, TEXTS, Painted, as_lane, jpeg, order, until
+from tests.distributed.bench import PACE, STATE, Painted, as_lane, jpeg, order, until
 from tests.distributed.server import Server
 from tests.distributed.watching import watching
+from tests.language import TEXTS
 from tests.store.factories import CANARY, painting, recipe, request
 
 QUEUE = keys.queue("evil", "0" * 8, 0)

@@ -18,7 +18,6 @@ from bot.errors import PaintStopped, StopReason
 from tests.distributed.bench import (
     PACE,
     STATE,
-    TEXTS,
     SteppingEngine,
     as_lane,
     lane_to,
@@ -28,6 +27,7 @@ from tests.distributed.bench import (
 )
 from tests.distributed.server import Server
 from tests.distributed.test_hostile import QUEUE, evil
+from tests.language import TEXTS
 
 OFTEN = Pace(beat=0.002, silence=3.0, refresh=0.001, kept=60.0)
 

@@ -12,8 +12,9 @@ from bot.distributed.remote import RemoteEngine
 from bot.distributed.roster import Fits, Roster
 from bot.queue import Lane
 from bot.worker.engine import ImageEngine
-from tests.distributed.bench import PACE, TEXTS
+from tests.distributed.bench import PACE
 from tests.distributed.server import Server
+from tests.language import TEXTS
 
 
 @dataclass

@@ -12,14 +12,14 @@ from bot.chat.ui import actions
 from bot.chat.ui.actions import ActionId
 from bot.cli.arguments import parser
 from bot.settings import Settings, names_of
-from bot.texts.language import Texts
 from catalog.families import DEFAULT, FAMILIES
 from tests.docs.pages import ROOT, text
 from tests.docs.test_covered import FIRST_WORDS, SLASH
+from tests.language import TEXTS
 
 PAGE: Final = ROOT / "docs" / "comparison.md"
 PEERS: Final = 11
-SAY: Final = Texts.read().speaker()
+SAY: Final = TEXTS.speaker()
 
 
 def rows() -> dict[str, list[str]]:

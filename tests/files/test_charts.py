@@ -25,7 +25,7 @@ from bot.files.charts import (
 )
 from bot.files.sheets.lettering import Lettering
 from bot.store.figures import Tally
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
 FIRST = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ def colours(data: bytes) -> set[tuple[int, ...]]:
 
 @pytest.mark.parametrize("language", ["en", "de", "fr"])
 def test_it_is_drawn_on_a_ground_of_its_own(language: str) -> None:
-    say = Texts.read().speaker(language)
+    say = TEXTS.speaker(language)
     chart = chart_of(say, tally(), "Ein Server 名前 😀", FIRST, 7, named)
     drawn = colours(draw_chart(chart))
     assert {PAPER, BAR, OTHER} <= drawn
@@ -65,9 +65,9 @@ def test_it_is_drawn_on_a_ground_of_its_own(language: str) -> None:
     assert BAR not in colours(draw_chart(empty))
 
 
-@pytest.mark.parametrize("language", Texts.read().languages)
+@pytest.mark.parametrize("language", TEXTS.languages)
 def test_no_label_is_cut_in_any_language(language: str) -> None:
-    chart = chart_of(Texts.read().speaker(language), tally(), "", FIRST, 7, named)
+    chart = chart_of(TEXTS.speaker(language), tally(), "", FIRST, 7, named)
     labels = [label for _, label in chart.tiles]
     width = (WIDTH - 2 * MARGIN - 16 * (len(labels) - 1)) / len(labels) - 30
     lettering = Lettering(label_size(labels, width) * SHARPER)
@@ -79,7 +79,7 @@ def test_what_fits_nowhere_has_the_smallest_letters() -> None:
 
 
 def test_the_same_is_said_in_words() -> None:
-    say = Texts.read().speaker("en")
+    say = TEXTS.speaker("en")
     text = alt_text(chart_of(say, tally(), "Your images", FIRST, 7, named))
     for part in ("images: 15", "median wait: 2 s", "The base 5", "Others 5", "11/29 12"):
         assert part in text

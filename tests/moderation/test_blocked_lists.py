@@ -10,7 +10,7 @@ from bot.moderation.texts import Checked
 from bot.moderation.word_list import PATTERN_STATES_MAX, Blocked
 from bot.moderation.words import Words
 from bot.store import OWNER, Store
-from bot.texts.language import Texts
+from tests.language import TEXTS
 from tests.moderation.screened import SERVER
 
 
@@ -89,7 +89,7 @@ async def test_a_servers_patterns_have_room_for_so_many_places(words: Words) -> 
     with pytest.raises(Refused, match="full_places") as caught:
         await words.add(SERVER, Blocked(f"{large}qq", "pattern"), "discord:1")
     assert caught.value.params["max"] == PATTERN_STATES_MAX
-    sentence = Texts.read().speaker()(caught.value.code, **caught.value.params)
+    sentence = TEXTS.speaker()(caught.value.code, **caught.value.params)
     assert f"{PATTERN_STATES_MAX:,}" in sentence
     # What it takes less space for, and what is the owner's own, may be added.
     await words.add(SERVER, Blocked(f"{large}q1", "pattern", "report"), "discord:1")

@@ -4,7 +4,7 @@ import pytest
 
 from bot.errors import InvalidRequest
 from bot.moderation.word_list import Blocked, check_entry
-from bot.texts.language import Texts
+from tests.language import TEXTS
 from tests.moderation.lists import hits, listed
 
 MATCHES = [
@@ -74,7 +74,7 @@ def test_a_mistake_is_explained(pattern: str, language: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_entry(Blocked(pattern, "pattern"))
     assert caught.value.code == MISTAKES[pattern]
-    assert Texts.read().speaker(language)(caught.value.code, **caught.value.params)
+    assert TEXTS.speaker(language)(caught.value.code, **caught.value.params)
 
 
 @pytest.mark.parametrize(
@@ -91,4 +91,4 @@ def test_a_word_that_cannot_be_looked_for_is_refused(word: str, code: str) -> No
     with pytest.raises(InvalidRequest) as caught:
         check_entry(Blocked(word))
     assert caught.value.code == code
-    assert Texts.read().speaker()(code, **caught.value.params)
+    assert TEXTS.speaker()(code, **caught.value.params)

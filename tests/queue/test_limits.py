@@ -6,7 +6,7 @@ from bot.chat.ui.markdown import plain
 from bot.errors import Refused
 from bot.queue.limits import Limits, check
 from bot.store.usage import DAY, Usage
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
 NOW = 1_000_000.0
 EVERYTHING = Limits(
@@ -36,7 +36,7 @@ def refusal(
     """Code and params of the refusal; its text can be formatted with them in each language."""
     with pytest.raises(Refused) as refused:
         check(limits, usage, person=person, roles=roles, count=count, now=NOW)
-    texts = Texts.read()
+    texts = TEXTS
     for locale in ("en", "de", "fr"):
         said = texts.speaker(locale)(refused.value.code, **plain(refused.value.params))
         assert said != refused.value.code

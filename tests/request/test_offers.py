@@ -5,13 +5,13 @@ import pytest
 from bot.api.errors import NOT_AVAILABLE
 from bot.errors import Refused
 from bot.request import Template, find_model, is_gated
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry, Unfit, WildcardFile, Wildcards
 from catalog.families import Family
 from catalog.families.zimage import ZIMAGE
 from catalog.unfit import undecided
 from catalog.weight_files import Refusal
 from catalog.weight_files.refusal import unreadable_weights
+from tests.language import TEXTS
 from tests.store.factories import request
 
 
@@ -33,7 +33,7 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
             "Anima",
         ),
     }
-    said = Texts.read().speaker("en-US")("model.unfit", **refusal.value.params)
+    said = TEXTS.speaker("en-US")("model.unfit", **refusal.value.params)
     assert said.startswith("flux can't be used. I need a model of Stable Diffusion XL, ")
 
 
@@ -59,7 +59,7 @@ def test_a_model_whose_entry_names_another_text_encoder_is_refused_for_that(
         find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
-    said = Texts.read().speaker(language)(error.code, **error.params)
+    said = TEXTS.speaker(language)(error.code, **error.params)
     assert (said.startswith(start), said.endswith(end)) == (True, True)
     assert "text encoder (Qwen3-0.6B)" in said
 
@@ -81,7 +81,7 @@ def test_a_model_whose_entry_names_another_vae_is_refused_for_that(
         find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
-    said = Texts.read().speaker(language)(error.code, **error.params)
+    said = TEXTS.speaker(language)(error.code, **error.params)
     assert (said.startswith(start), said.endswith(end)) == (True, True)
     assert "VAE of FLUX.2" in said
 
@@ -133,7 +133,7 @@ def test_a_model_whose_entry_names_a_network_that_is_not_read_is_refused_for_tha
         find_model(catalog, "z", nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
-    assert Texts.read().speaker(language)(error.code, **error.params) == said
+    assert TEXTS.speaker(language)(error.code, **error.params) == said
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_model_that_is_quantised_in_a_way_that_is_not_read_is_not_called_somet
         find_model(Catalog({"z": entry}, {}, "", unfit_models=unfit), "z", nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
-    assert Texts.read().speaker(language)(error.code, **error.params) == said
+    assert TEXTS.speaker(language)(error.code, **error.params) == said
 
 
 @pytest.mark.parametrize(
@@ -233,4 +233,4 @@ def test_of_a_model_whose_variant_nothing_tells_it_is_said_what_its_owner_has_to
         find_model(Catalog({key: entry}, {}, "", unfit_models=unfit), key, nsfw=False)
     error = refusal.value
     assert error.code in NOT_AVAILABLE
-    assert Texts.read().speaker(language)(error.code, **error.params) == said
+    assert TEXTS.speaker(language)(error.code, **error.params) == said

@@ -7,10 +7,10 @@ import pytest
 
 from bot.errors import InvalidRequest, Refused
 from bot.request import Draft, GenerationRequest, Picture, compose, lighter
-from bot.texts.language import Texts
 from catalog import AdapterEntry, Catalog, FloatRange, IntRange, ModelEntry
 from catalog.families import Variant
 from catalog.families.sdxl import SDXL
+from tests.language import TEXTS
 
 OTHER = replace(
     SDXL,
@@ -75,7 +75,7 @@ def test_what_has_no_meaning_for_the_family_is_refused(
 @pytest.mark.parametrize("language", ["en-US", "de", "fr"])
 def test_every_option_that_a_family_may_lack_has_a_sentence(language: str) -> None:
     """It names the model and its family as they are called, whatever they begin with."""
-    say = Texts.read().speaker(language)
+    say = TEXTS.speaker(language)
     nothing = replace(OTHER, name="Ångström 2 klein")
     entry = ModelEntry(key="m", name="M", path="a/b", family=nothing)
     for name in (*entry.lacks, "edits", "text_weight"):

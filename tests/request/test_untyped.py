@@ -13,7 +13,6 @@ from bot.progress import Notice
 from bot.request import AxisAsk, Composed, Draft, compare, compose_with_notes
 from bot.request.options import Named, Options
 from bot.request.untyped import in_one_sentence
-from bot.texts.language import Texts
 from catalog import (
     SCHEDULERS,
     AdapterEntry,
@@ -30,6 +29,7 @@ from catalog.families.sdxl import SDXL
 from catalog.families.zimage import ZIMAGE
 from catalog.style_files import StyleReader
 from catalog.style_index import Styles
+from tests.language import TEXTS
 
 SHIPPED: Final = Path(__file__).parents[2] / "catalog"
 MODELS: Final = {
@@ -105,7 +105,7 @@ def test_where_there_is_no_negative_prompt_it_is_said_what_to_do_instead() -> No
     with pytest.raises(InvalidRequest) as refusal:
         composed("klein", negative="fog")
     params = {"field": "negative", **refusal.value.params}
-    assert Texts.read().speaker("en-US")(refusal.value.code, **params) == (
+    assert TEXTS.speaker("en-US")(refusal.value.code, **params) == (
         "negative: klein (FLUX.2 klein) takes no negative prompt. Instead, describe what you do"
         " want to see."
     )
@@ -153,7 +153,7 @@ def test_all_that_is_left_out_is_named_in_one_sentence() -> None:
     assert isinstance(said, tuple)
     assert {*said} == {*named}
     assert [each.key for each in found.request.adapters] == ["fl"]
-    texts = Texts.read()
+    texts = TEXTS
     params = {"options": ("`guidance`", "`steps` (30)", "`lora` (xl)"), "model": "klein"}
     sentences = {
         locale: texts.speaker(locale)(several.code, **params) for locale in texts.languages
@@ -272,7 +272,7 @@ def test_a_style_with_a_preset_of_the_model_that_another_lacks() -> None:
 
 @pytest.mark.parametrize("language", ["en-US", "de", "fr"])
 def test_the_notes_can_be_said(language: str) -> None:
-    say = Texts.read().speaker(language)
+    say = TEXTS.speaker(language)
     for options in (
         Options(guidance=6.0, steps=30, lora="xl"),
         Options(lora="fl:0.5:0.2", negative="fog"),

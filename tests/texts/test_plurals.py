@@ -9,9 +9,9 @@ import pytest
 
 from bot.texts.grammar import category
 from bot.texts.language import Plural, Texts
+from tests.language import TEXTS
 from tests.texts.test_texts import placeholders, spoken
 
-TEXTS = Texts.read()
 LANGUAGES = TEXTS._languages
 COUNTS = (0, 1, 2, 5)
 

@@ -27,10 +27,10 @@ from bot.store import ActKind, Decision, Kind
 from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
 from catalog import Catalog, EntryKind
 from cogs.settings.desk import LEVELS
+from tests.language import TEXTS
 from tests.store.factories import REQUEST
 
 ROOT = Path(__file__).parents[2]
-TEXTS = Texts.read()
 ENGLISH = TEXTS._languages["en"]
 
 SPELT_OUT = (Stage.QUEUED, Stage.UPSCALING, Stage.PAINTING, *UNLIMITED)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bot.errors import EngineLost, JobFailed, Loss, NotHere, PaintStopped, StopReason, WireError
 from bot.wire import failures
 from catalog.disk import may_pass
-from tests.wire.things import CANARY, TEXTS
+from tests.language import TEXTS
+from tests.wire.things import CANARY
 
 
 def crossed(error: BaseException) -> Exception:

@@ -17,7 +17,8 @@ from bot.progress import Notice
 from bot.recipe import Recipe, Weights
 from bot.request import AdapterUse, GenerationRequest, Hires
 from bot.wire import paintings
-from tests.wire.things import CANARY, TEXTS, painted, request, requests
+from tests.language import TEXTS
+from tests.wire.things import CANARY, painted, request, requests
 
 ASKED = request(count=2, adapters=(AdapterUse("ink", 0.5),))
 CHECKPOINT = Weights("demo", "a" * 64, "a" * 10)

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from bot.wire.codes import CODES, LACKS
-from tests.wire.things import TEXTS
+from tests.language import TEXTS
 
 BOT = Path(__file__).parents[2] / "bot"
 

@@ -23,7 +23,6 @@ from bot.request import (
     Template,
     Upscale,
 )
-from bot.texts.language import Texts
 from catalog import (
     SCHEDULERS,
     AdapterEntry,
@@ -33,7 +32,6 @@ from catalog import (
     UpscalerEntry,
 )
 
-TEXTS = Texts.read()
 CANARY = "a canary in the coal mine"
 MODEL = ModelEntry(key="demo", name="Demo", path="demo")
 INK = AdapterEntry(key="ink", name="Ink", path="ink.safetensors", trigger_words=("ink",))

@@ -14,8 +14,8 @@ from bot.queue.absences import AWAITED_FOR, TOLD_AFTER
 from bot.request import GenerationRequest
 from bot.store import JobState as S
 from bot.store import NewJob
-from bot.texts.language import Texts
 from bot.texts.lines import status_line
+from tests.language import TEXTS
 from tests.store.factories import new_job, painting
 from tests.worker.bench import Gate
 from tests.worker.fakes import CheckStop, Report, eventually
@@ -88,7 +88,7 @@ class TestMixedCards:
             place = lanes.queue.places()[job_id]
             assert place.no_files
             assert place.ready_at is None
-            said = status_line(Texts.read().speaker(), place)
+            said = status_line(TEXTS.speaker(), place)
             assert said == "Waiting for a GPU that has the files for this, **#1** in line"
             known = True
             assert not lanes.queue.places()[job_id].no_files
@@ -264,7 +264,7 @@ async def test_what_waits_for_one_that_stays_away_says_so_and_is_tried_on_anothe
         await asyncio.wait_for(moved.wait(), 20)
         assert place().gpu_away
         assert place().ready_at is None
-        said = status_line(Texts.read().speaker(), place())
+        said = status_line(TEXTS.speaker(), place())
         assert said.startswith("The GPU with enough memory for this is away just now, **#1**")
         clock.now += AWAITED_FOR - TOLD_AFTER
         job = await lanes.ended(job_id)

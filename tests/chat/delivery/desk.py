@@ -14,15 +14,14 @@ from bot.files.images import save_images
 from bot.progress import Notice
 from bot.queue import JobQueue, Ticket
 from bot.store import Job, JobState, NewJob, Store
-from bot.texts.language import Texts
 from bot.worker.recovery import LeftBehind, tell
 from catalog import Catalog
 from tests.catalog.fixed import fixed
 from tests.chat.delivery.discord_fakes import Call, FakeClient, FakeInteraction, World
+from tests.language import TEXTS
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, painting
 
-TEXTS = Texts.read()
 REQUESTER = 7
 
 

@@ -9,8 +9,9 @@ import pytest
 from bot.chat.delivery import Delivery, Removed
 from bot.errors import Refused, StoreError
 from bot.store import Failure, Job, JobState, NewJob
-from tests.chat.delivery.desk import TEXTS, Desk, bring
+from tests.chat.delivery.desk import Desk, bring
 from tests.chat.delivery.discord_fakes import CHANNEL, DIRECT, http_error
+from tests.language import TEXTS
 from tests.store.factories import CANARY, in_channel, origin_of
 
 EXPIRED, FORBIDDEN = http_error(401, 50027), http_error(403, 50007)

@@ -10,8 +10,9 @@ from bot.chat.delivery import removal as removal_module
 from bot.files.inputs import Inputs
 from bot.privacy import Forgetter
 from bot.store import Answer, JobState, Removable, Span, now_ms
-from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import Call, FakeClient, http_error
+from tests.language import TEXTS
 from tests.store.factories import in_channel
 
 GONE, NO_ACCESS, EXPIRED = http_error(404, 10008), http_error(403, 50001), http_error(401, 50027)

@@ -9,8 +9,9 @@ import pytest
 from bot.errors import JobFailed
 from bot.progress import Progress, Stage
 from bot.store import Failure, Job, JobState
-from tests.chat.delivery.desk import TEXTS, Desk, until_edited
+from tests.chat.delivery.desk import Desk, until_edited
 from tests.chat.delivery.discord_fakes import Call, http_error
+from tests.language import TEXTS
 from tests.queue.lanes import ORIGINS, queue_of
 from tests.store.factories import CANARY, in_channel, origin_of, request
 

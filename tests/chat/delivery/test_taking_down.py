@@ -10,9 +10,10 @@ from bot.errors import Refused
 from bot.store import Job, now_ms
 from bot.store.removals import BY_HAND_MS
 from bot.store.sent_again import Shown
-from tests.chat.delivery.desk import TEXTS, Desk
+from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import AWAY, CHANNEL, FORBIDDEN, GONE, Call, http_error
 from tests.chat.delivery.test_forgotten import removal_of, remove_all
+from tests.language import TEXTS
 from tests.store.factories import in_channel
 from tests.store.test_personal import all_rows
 

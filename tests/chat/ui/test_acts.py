@@ -8,7 +8,7 @@ import pytest
 from bot.chat.ui.acts import act_line, report_text, report_view
 from bot.store import Act, ActKind, Decision, Report
 from catalog import AdapterEntry, Catalog
-from tests.chat.found import TEXTS
+from tests.language import TEXTS
 from tests.store.factories import any_job
 
 SAY = TEXTS.speaker()

@@ -26,7 +26,6 @@ from bot.chat.ui.pages import cut
 from bot.chat.ui.shelves import shelve, tags_of
 from bot.errors import InvalidRequest
 from bot.previews import Shelf
-from bot.texts.language import Texts
 from catalog import (
     AdapterEntry,
     AdapterFacts,
@@ -44,8 +43,8 @@ from catalog.families.sdxl import SDXL
 from catalog.weight_files import Refusal
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG
+from tests.language import TEXTS
 
-TEXTS = Texts.read()
 SAY = TEXTS.speaker()
 NOTHING = Catalog({}, {}, "")
 ADAPTER = ReferenceEntry(path="a/b", weight_name="w.safetensors", encoder="a/b")

@@ -14,13 +14,13 @@ from bot.chat.ui.buttons import CancelId, RetryId, cancel_view, failed_view
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.request import Hires, Upscale
 from bot.store import Failure
-from bot.texts.language import Texts
 from catalog.families.sdxl import SDXL
 from cogs.wildcards import WildcardsPageId
 from tests.chat.ui.test_messages import job
+from tests.language import TEXTS
 from tests.store.factories import request
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 
 
 class Shape(StrEnum):

@@ -16,11 +16,11 @@ from bot.chat.ui.presets import preset_choices
 from bot.request import Draft, compose
 from bot.request.presets import schedulers_of
 from bot.request.syntax import parse_adapters, parse_size
-from bot.texts.language import Texts
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
 from catalog.families.flux2 import FLUX2
+from tests.language import TEXTS
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 MODELS = {
     f"model-{n}": ModelEntry(key=f"model-{n}", name=f"{'Long ' * 15}{n}", path="a/b")
     for n in range(40)

@@ -23,12 +23,12 @@ from bot.request import (
     Template,
     Upscale,
 )
-from bot.texts.language import Texts
 from bot.today import Today
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, check_limits, fields, job
+from tests.language import TEXTS
 from tests.store.factories import recipe, record, request
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 NAMES = st.lists(KEYS, max_size=40).map(tuple)
 
 
@@ -85,7 +85,7 @@ def test_what_is_stored_otherwise_now_is_said_in_words() -> None:
         ("de", "Es kann abweichen, denn Gewichte liegen jetzt in einem anderen Zahlenformat vor"),
         ("fr", "Elle peut différer, car des poids sont désormais gardés dans un autre format"),
     ):
-        sentence = today_sentence(Texts.read().speaker(language), made)
+        sentence = today_sentence(TEXTS.speaker(language), made)
         assert sentence.startswith(said)
         assert "transformer (bfloat16, int8 → bfloat16)" in sentence
         assert "text\\_encoder (a → b)" in sentence

@@ -19,7 +19,7 @@ from bot.request import (
 )
 from bot.request.parts import DrawnPrompts
 from catalog import AdapterEntry, Catalog, ModelEntry
-from tests.chat.found import TEXTS
+from tests.language import TEXTS
 from tests.store.factories import REQUEST
 
 SAY = TEXTS.speaker()

@@ -11,9 +11,8 @@ from bot.errors import InvalidRequest, UserError
 from bot.files.image_info import ImageInfo, NamedFile, NamedLora
 from bot.files.image_info.matching import Match, Matches
 from bot.files.image_info.settings import Unmapped
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
-TEXTS = Texts.read()
 SAY = TEXTS.speaker()
 INFO = ImageInfo(
     program="ComfyUI",

@@ -7,8 +7,8 @@ from typing import Any
 from bot.chat.ui.admin import Status, status_text
 from bot.chat.ui.lanes import LaneView, lane_lines
 from bot.queue import Lane, LaneState
-from bot.texts.language import Texts
 from tests.chat.ui.test_queue import SAY, shown, ticket
+from tests.language import TEXTS
 from tests.store.factories import any_job
 
 FREE = LaneView("gpu-0", "cuda:0", LaneState.READY, "demo")
@@ -87,7 +87,7 @@ def test_several_shards_are_told_of() -> None:
 def test_however_many_shards_fit_into_one_message() -> None:
     shards = {number: None if number % 2 else 0.0123 for number in range(5_000)}
     for locale in ("en", "de", "fr"):
-        text = status_text(Texts.read().speaker(locale), replace(status(FREE), shards=shards))
+        text = status_text(TEXTS.speaker(locale), replace(status(FREE), shards=shards))
         assert len(text) <= 2000
         assert "GiB" in text or "Gio" in text  # what comes after them is there
 
@@ -95,6 +95,6 @@ def test_however_many_shards_fit_into_one_message() -> None:
 def test_a_thousand_lanes_fit_into_one_message() -> None:
     many = [replace(BUSY, name=f"gpu-{number}") for number in range(1000)]
     for locale in ("en", "de", "fr"):
-        text = status_text(Texts.read().speaker(locale), status(*many))
+        text = status_text(TEXTS.speaker(locale), status(*many))
         assert len(text) <= 2000
     assert "and 985 more" in status_text(SAY, status(*many))

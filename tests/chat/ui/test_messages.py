@@ -16,13 +16,13 @@ from bot.chat.ui.messages import (
 from bot.progress import Notice, Progress, Stage
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
 from bot.store import Failure, Job
-from bot.texts.language import Texts
 from bot.texts.lines import bar, compared_line, status_line
 from catalog import SCHEDULERS, Catalog
+from tests.language import TEXTS
 from tests.request.test_compare import compared
 from tests.store.factories import any_job, request
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 NOTHING = Catalog({}, {}, "")
 NASTY = st.text(alphabet="*_`~|<>@[](){}\\#-\n\u200b🦊é x", max_size=30)
 LONG = st.builds(lambda text, times: (text or "x") * times, NASTY, st.integers(1, 400))
@@ -195,5 +195,5 @@ def test_what_varies_in_a_comparison_is_said_in_one_line() -> None:
     sheet = compared("a fox", ("weight", "0, 1"), ("steps", "10, 20"), lora="ink").comparison
     assert sheet is not None
     assert compared_line(SAY, sheet) == "weight (ink) 0, 1 × steps 10, 20"
-    german = Texts.read().speaker("de")
+    german = TEXTS.speaker("de")
     assert compared_line(german, sheet) == "LoRA-Gewicht (ink) 0, 1 × Schritte 10, 20"

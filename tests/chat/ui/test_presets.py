@@ -10,11 +10,10 @@ from bot.request import PROMPT_MAX, Options
 from bot.request.keeping import NAME_MAX
 from bot.request.options import LORA_MAX
 from bot.store.presets import SavedPreset
-from bot.texts.language import Texts
 from catalog import Catalog, ModelEntry, StyleEntry, Styles
 from catalog.families.flux2 import FLUX2
+from tests.language import TEXTS
 
-TEXTS = Texts.read()
 SAY = TEXTS.speaker()
 MODEL = ModelEntry(key="base", name="Base", path="a/b")
 STYLES = [

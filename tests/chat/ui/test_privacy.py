@@ -17,9 +17,8 @@ from bot.chat.ui.privacy import (
     privacy_links,
 )
 from bot.store import Holdings, Span
-from bot.texts.language import Texts
+from tests.language import TEXTS
 
-TEXTS = Texts.read()
 SAY = TEXTS.speaker()
 ALL = Span(0, 99)
 NOTHING = Holdings(**dict.fromkeys(Holdings.__slots__, 0))

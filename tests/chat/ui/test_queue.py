@@ -10,11 +10,11 @@ from bot.chat.ui.queue import LISTED, job_choices, queue_embed
 from bot.progress import Progress, Stage
 from bot.queue import Ticket
 from bot.store import CommandLine, Discord, Job
-from bot.texts.language import Texts
 from tests.chat.ui.test_messages import check_limits, job
+from tests.language import TEXTS
 from tests.store.factories import request
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 
 
 def ticket(position: int, user: int = 1, guild: int = 1, **fields: Any) -> Ticket:

@@ -13,13 +13,13 @@ from bot.chat.ui.markdown import cut_at_word
 from bot.chat.ui.result import PROMPT_SHOWN, result_layout
 from bot.progress import Notice
 from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
-from bot.texts.language import Texts
 from catalog import SCHEDULERS, ModelEntry
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, job
+from tests.language import TEXTS
 from tests.store.factories import record, request
 
-SAY = Texts.read().speaker()
+SAY = TEXTS.speaker()
 DEMO = ModelEntry(
     key="demo",
     name="Demo",

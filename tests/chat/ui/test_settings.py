@@ -22,7 +22,7 @@ from bot.levels.entering import KINDS, LONGEST
 from bot.levels.fields import LIST_MAX, ROLES_MAX, ChannelFields, ServerFields
 from bot.levels.showing import SeenFrom
 from catalog import AdapterEntry, Catalog, EmbeddingEntry, Embeddings, ModelEntry
-from tests.chat.found import TEXTS
+from tests.language import TEXTS
 
 SAY = TEXTS.speaker()
 CATALOG = Catalog(

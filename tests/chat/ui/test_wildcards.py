@@ -3,11 +3,11 @@
 import pytest
 
 from bot.chat.ui.wildcards import wildcard_choices, wildcards_meant, wildcards_page
-from bot.texts.language import Texts
 from catalog import WildcardFile, Wildcards
 from cogs.wildcards import SEARCH_MAX, WildcardsPageId
+from tests.language import TEXTS
 
-SAY = Texts.read().speaker("en")
+SAY = TEXTS.speaker("en")
 LONG = WildcardFile(tuple(f"`*{'x' * 200}* {n}" for n in range(500)))
 MANY = Wildcards({f"folder {'x' * 80}/{n:02}": LONG for n in range(20)})
 

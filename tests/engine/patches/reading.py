@@ -8,6 +8,7 @@ import pytest
 
 from bot.errors import JobFailed
 from catalog.families.sdxl import SDXL
+from tests.language import TEXTS
 
 NAME = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
 SHAPE = (64, 64)
@@ -28,14 +29,12 @@ def read(path: Path, known: Mapping[str, Any]) -> Any:
 
 
 def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:
-    from bot.texts.language import Texts
-
     with pytest.raises(JobFailed) as failure:
         read(path, known)
     error = failure.value
     assert error.params["adapter"] == "tested"
     for locale in ("en-US", "de", "fr"):
-        said = Texts.read().speaker(locale)(error.code, **error.params)
+        said = TEXTS.speaker(locale)(error.code, **error.params)
         assert "tested" in said
         assert "{" not in said
     return error

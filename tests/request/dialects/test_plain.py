@@ -16,9 +16,9 @@ from bot.request import (
 )
 from bot.request.dialects.plain import read_as_words
 from bot.request.redraft import redraft
-from bot.texts.language import Texts
 from catalog import AdapterEntry, Catalog, ModelEntry
 from catalog.families import FAMILIES
+from tests.language import TEXTS
 from tests.request.dialects.catalog import codes
 
 READING = [
@@ -163,7 +163,7 @@ def test_nobody_is_told_to_use_an_option_that_is_refused(prompt: str, told: str,
 @pytest.mark.parametrize("language", ["en-US", "de", "fr"])
 def test_the_sentence_names_the_model_and_the_forms(language: str) -> None:
     (note,) = composed("a (fox:1.3) BREAK [snow]", KLEIN).notes
-    said = Texts.read().speaker(language)(note.code, **note.params)
+    said = TEXTS.speaker(language)(note.code, **note.params)
     assert KLEIN.key in said
     assert "(a:1.2), [a], BREAK" in said
 

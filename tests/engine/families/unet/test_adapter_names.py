@@ -10,6 +10,7 @@ import torch
 from tests.engine.families.unet.true_models import TRUE
 from tests.engine.patches import make
 from tests.engine.patches.reading import refused
+from tests.language import TEXTS
 
 LINEAR_OR_CONVOLUTION = (torch.nn.Linear, torch.nn.Conv2d)
 
@@ -55,14 +56,12 @@ def sd15(all_known: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def test_a_whole_lora_for_sd_15_is_told_as_such(sdxl: dict[str, Any], tmp_path: Path) -> None:
     """Although most of its names, and many of its shapes, are those of SDXL's modules too."""
-    from bot.texts.language import Texts
-
     modules = make.sd15_modules()
     assert len(modules) == 264
     alike = [n for n, shape in modules.items() if n in sdxl and sdxl[n].shape[:2] == shape[:2]]
     assert 100 < len(alike) < sum(name in sdxl for name in modules) < 264
     failure = refused(make.file(tmp_path / "x.safetensors", "LoRA", modules, rank=1), sdxl)
-    said = Texts.read().speaker("en-US")(failure.code, **failure.params)
+    said = TEXTS.speaker("en-US")(failure.code, **failure.params)
     assert said == "The LoRA tested was made for SD 1.5: none of its 264 modules fit this model."
 
 
