@@ -27,13 +27,14 @@ async def play(plan: Plan, folder: Path) -> Tally:
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan(seed=1, jobs=30, kills=6),
+        Plan(seed=1, jobs=15, kills=3),
+        pytest.param(Plan(seed=1, jobs=30, kills=6), marks=pytest.mark.long),
         pytest.param(Plan(seed=2, jobs=20, kills=4, storm=0.1), marks=pytest.mark.long),
         pytest.param(
             Plan(seed=3, jobs=15, kills=3, storm=0.15, forgetful=True), marks=pytest.mark.long
         ),
     ],
-    ids=["kills", "kills in a storm", "kills in a storm after a long absence"],
+    ids=["kills", "more kills", "kills in a storm", "kills in a storm after a long absence"],
 )
 async def test_every_job_is_delivered_once(
     plan: Plan, tmp_path: Path, record_property: Callable[[str, object], None]

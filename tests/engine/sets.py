@@ -21,7 +21,11 @@ def set_adapters(
     for path, weight in chosen:
         subject = Subject("adapter", path.stem, lambda _: None, lambda: None)
         sets.append(
-            (weight, weight, patches.read(path, held.targets, tuple(bases), subject).changes)
+            (
+                weight,
+                weight,
+                patches.read(path, patches.Spellings(held.targets), tuple(bases), subject).changes,
+            )
         )
     held.set_adapters(sets)
     held.wake(lambda: None, *held.family.patched)

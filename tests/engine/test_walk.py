@@ -32,7 +32,7 @@ from tests.engine.factories import (
 )
 from tests.engine.families.sdxl import tiny_model
 
-STEPS: Final = int(os.environ.get("WALK_STEPS", "8"))
+STEPS: Final = int(os.environ.get("WALK_STEPS", "5"))
 SEED: Final = int(os.environ.get("WALK_SEED", "1"))
 CALLS: Final = (
     "bot.engine.passes.denoise",

@@ -14,6 +14,7 @@ from bot.engine_process.environment import ROOT, environment, placed
 from bot.wire.options import EngineOptions
 from tests.engine_process.conftest import TOKEN, paint
 from tests.engine_process.test_losing import alive, pid_of, until_gone
+from tests.parameters import mostly_long
 
 CANARY = "canaryOfTheTokenCanaryOfTheToken"
 SECRET = {
@@ -134,7 +135,7 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("prompt", ["", "hang", "stuck"])
+@pytest.mark.parametrize("prompt", mostly_long(["stuck", "hang", ""], usual=1))
 def test_it_ends_when_the_bot_is_killed(prompt: str) -> None:
     if prompt == "stuck" and sys.platform != "linux":
         pytest.skip("only Linux ends it then")

@@ -4,7 +4,7 @@ from bot.engine.patches.cache import AdapterCache
 from bot.engine.patches.changes import Change
 from bot.engine.patches.file import AdapterFile, read
 from bot.engine.patches.fused import OfWhole, Wholes
-from bot.engine.patches.names import AnyTarget, Fused, Target
+from bot.engine.patches.names import AnyTarget, Fused, Spellings, Target
 from bot.engine.patches.staging import Weighted, staged
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Change",
     "Fused",
     "OfWhole",
+    "Spellings",
     "Target",
     "Weighted",
     "Wholes",

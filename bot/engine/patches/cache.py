@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from bot.engine.hashing import HashCache
 from bot.engine.patches.file import AdapterFile, check_header, read
-from bot.engine.patches.names import AnyTarget
+from bot.engine.patches.names import AnyTarget, Spellings
 from bot.engine.subject import Subject
 from catalog.weight_files import config_file
 
@@ -31,7 +31,7 @@ class AdapterCache:
         self._lock = threading.Lock()
         self._files: OrderedDict[Key, AdapterFile] = OrderedDict()
         self._reading: dict[Key, threading.Event] = {}
-        self._names: list[Mapping[str, AnyTarget]] = []
+        self._names: list[Spellings] = []
 
     @property
     def nbytes(self) -> int:
@@ -54,7 +54,8 @@ class AdapterCache:
         except OSError as error:
             raise subject.unread(path, error) from error
         more = (beside.st_size, beside.st_mtime_ns) if beside else ()
-        key = (str(path), stat.st_size, stat.st_mtime_ns, self._number(known), more)
+        number, spellings = self._numbered(known)
+        key = (str(path), stat.st_size, stat.st_mtime_ns, number, more)
         while True:
             with self._lock:
                 file = self._files.get(key)
@@ -68,7 +69,7 @@ class AdapterCache:
             while not other.wait(_LOOK):
                 subject.check_stop()
         try:
-            file = read(path, known, bases, subject, self._hashes)
+            file = read(path, spellings, bases, subject, self._hashes)
             self._keep(key, file)
         finally:
             with self._lock:
@@ -101,11 +102,11 @@ class AdapterCache:
             while total > self._limit:
                 total -= self._files.popitem(last=False)[1].nbytes
 
-    def _number(self, known: Mapping[str, AnyTarget]) -> int:
+    def _numbered(self, known: Mapping[str, AnyTarget]) -> tuple[int, Spellings]:
         """Number the sets of names: models with equal names share the parsed files."""
         with self._lock:
             for number, names in enumerate(self._names):
-                if names is known or names == known:
-                    return number
-            self._names.append(known)
-            return len(self._names) - 1
+                if names.known is known or names.known == known:
+                    return number, names
+            self._names.append(Spellings(known))
+            return len(self._names) - 1, self._names[-1]

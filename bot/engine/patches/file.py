@@ -14,7 +14,7 @@ from bot.engine.patches.contents import Contents
 from bot.engine.patches.file_tensors import PIECE, CutOffError
 from bot.engine.patches.module_reader import ModuleReader
 from bot.engine.patches.modules import modules_of
-from bot.engine.patches.names import AnyTarget
+from bot.engine.patches.names import Spellings
 from bot.engine.subject import Subject
 from bot.progress import Stage
 from catalog.embeddings import spellings
@@ -123,14 +123,14 @@ def _open(path: Path, subject: Subject) -> tuple[Opened, bytes | None, Configs]:
 
 def read(
     path: Path,
-    known: Mapping[str, AnyTarget],
+    names: Spellings,
     bases: Collection[str],
     subject: Subject,
     hashes: HashCache | None = None,
 ) -> AdapterFile:
     """Read and check a whole adapter file, and peft's configuration beside it.
 
-    known: from `Family.targets` of the model that it is for. bases: base models, as
+    names: of the modules of the model that it is for. bases: base models, as
     `catalog.weight_files` names them, whose adapters fit that family. hashes: keeps the digests.
     Raises JobFailed, and what `subject.check_stop` raises.
     """
@@ -141,7 +141,7 @@ def read(
         try:
             with contents:
                 return _parsed(
-                    path, opened.header, configs, beside, contents, known, bases, subject, hashes
+                    path, opened.header, configs, beside, contents, names, bases, subject, hashes
                 )
         except CutOffError:
             raise subject.failed("adapter.not_safetensors", reason="it is cut off") from None
@@ -155,7 +155,7 @@ def _parsed(
     configs: Configs,
     beside: bytes | None,
     contents: Contents,
-    known: Mapping[str, AnyTarget],
+    names: Spellings,
     bases: Collection[str],
     subject: Subject,
     hashes: HashCache | None,
@@ -165,7 +165,7 @@ def _parsed(
 
     tensors = contents.tensors
     biases = any(config.biases for config in configs.values())
-    modules = modules_of(header, known, subject, biases=biases)
+    modules = modules_of(header, names, subject, biases=biases)
     reader = ModuleReader(header, configs, len(modules), bases, subject)
     plans = [reader.plan(module, module.target) for module in modules if module.target]
     if not plans:

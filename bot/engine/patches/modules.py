@@ -74,14 +74,13 @@ class Plan:
 
 
 def modules_of(
-    header: Header, known: Mapping[str, AnyTarget], subject: Subject, *, biases: bool
+    header: Header, spellings: Spellings, subject: Subject, *, biases: bool
 ) -> tuple[Module, ...]:
     """The modules of a file, in its order, without embeddings and `strays`.
 
     biases: as in `split`.
     Raises JobFailed for a tensor of unknown meaning, and for two tensors of one meaning.
     """
-    spellings = Spellings(known)
     found: dict[str, dict[str, str]] = {}
     left_out = strays(header.shapes, biases=biases)
     for tensor in header.shapes:
@@ -99,7 +98,7 @@ def modules_of(
             raise _unknown(roles["weight"], subject)
     targets = {name: spellings.target(name) for name in found}
     if not any(targets.values()):
-        targets |= _of_one_part(header, found, known, spellings)
+        targets |= _of_one_part(header, found, spellings)
     mixed = is_mixed(targets.values())
     modules: dict[AnyTarget | str, Module] = {}
     for name, roles in found.items():
@@ -126,7 +125,6 @@ def _unknown(tensor: str, subject: Subject) -> Exception:
 def _of_one_part(
     header: Header,
     found: Mapping[str, Mapping[str, str]],
-    known: Mapping[str, AnyTarget],
     spellings: Spellings,
 ) -> dict[str, AnyTarget | None]:
     """Targets of names that do not tell the part, as of one text encoder that a trainer wrapped.
@@ -134,7 +132,7 @@ def _of_one_part(
     It is the only one that has all these modules in these shapes.
     """
     fitting: list[dict[str, AnyTarget | None]] = []
-    for part in sorted({target.part for target in known.values()}):
+    for part in sorted({target.part for target in spellings.known.values()}):
         targets = {name: spellings.target_in(part, name) for name in found}
         if all(
             target and _fits_in(header, found[name], target) for name, target in targets.items()

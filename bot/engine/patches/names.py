@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import torch
@@ -111,16 +112,16 @@ _HOLDERS: Final = re.compile(
 class Spellings:
     """Finds modules by any spelling of their names: dots, underscores, or some of both.
 
-    known: by the usual names, as `Family.targets` makes them; `<part>.<path>` is always one.
+    known: by the usual names, as `Family.targets` makes them; `<part>.<path>` is always one. What
+    is made of them at first use serves every file that follows; from any thread.
     """
 
     def __init__(self, known: Mapping[str, AnyTarget]) -> None:
-        self._known = known
-        self._underscored: dict[str, AnyTarget | None] = {}
+        self.known = known
 
     def target(self, module: str) -> AnyTarget | None:
         """The target of this name from `split`; None if the model has none."""
-        if found := self._known.get(module) or self._loosely(module):
+        if found := self.known.get(module) or self._loosely(module):
             return found
         held = _HOLDERS.match(module)
         return self._loosely(module[held.end() :]) if held else None
@@ -130,14 +131,18 @@ class Spellings:
         return self.target(f"{part}.{module.removeprefix('lycoris_')}")
 
     def _loosely(self, module: str) -> AnyTarget | None:
-        if not self._underscored:
-            for name, target in self._known.items():
-                spelled = name.replace(".", "_")
-                if self._underscored.setdefault(spelled, target) != target:
-                    self._underscored[spelled] = None  # two modules in one spelling
         return self._underscored.get(
             _UNDERSCORED_WRAPPERS.sub("", module.replace(".", "_")).lstrip("_")
         )
+
+    @cached_property
+    def _underscored(self) -> dict[str, AnyTarget | None]:
+        found: dict[str, AnyTarget | None] = {}
+        for name, target in self.known.items():
+            spelled = name.replace(".", "_")
+            if found.setdefault(spelled, target) != target:
+                found[spelled] = None  # two modules in one spelling
+        return found
 
 
 def paths_of(module: str, target: AnyTarget) -> tuple[str, ...]:

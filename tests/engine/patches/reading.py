@@ -1,6 +1,5 @@
 """Reading a file as the engine does, and the messages when it is refused."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,15 @@ def subject(check_stop: Any = lambda: None) -> Any:
     return Subject("adapter", "tested", lambda _: None, check_stop)
 
 
-def read(path: Path, known: Mapping[str, Any]) -> Any:
-    from bot.engine.patches import read
+def read(path: Path, known: Any) -> Any:
+    """known: names and what they stand for, or the spellings made of them."""
+    from bot.engine.patches import Spellings, read
 
-    return read(path, known, BASES, subject())
+    names = known if isinstance(known, Spellings) else Spellings(known)
+    return read(path, names, BASES, subject())
 
 
-def refused(path: Path, known: Mapping[str, Any]) -> JobFailed:
+def refused(path: Path, known: Any) -> JobFailed:
     with pytest.raises(JobFailed) as failure:
         read(path, known)
     error = failure.value

@@ -58,9 +58,9 @@ def saved(folder: Path, kind: str, **options: Any) -> tuple[Any, Any]:
 
 
 def patched(file: Path, before: Any) -> dict[str, Any]:
-    from bot.engine.patches import read
+    from bot.engine.patches import Spellings, read
 
-    changes = read(file, known(), BASES, subject()).changes
+    changes = read(file, Spellings(known()), BASES, subject()).changes
     after = {name: tensor.clone() for name, tensor in before.items()}
     for change in changes:
         change.add_to(after[change.parameter], before[change.parameter], 1.0)

@@ -37,9 +37,9 @@ def known(shape: Shape, name: str = NAME) -> dict[str, Any]:
 
 def changes(path: Path, shape: Shape, name: str = NAME) -> dict[str, Any]:
     """The changes of the one module in a file, by the parameter's last name."""
-    from bot.engine.patches import read
+    from bot.engine.patches import Spellings, read
 
-    file = read(path, known(shape, name), BASES, subject())
+    file = read(path, Spellings(known(shape, name)), BASES, subject())
     assert (file.total, file.matched, file.skipped) == (1, 1, ())
     return {change.parameter.rpartition(".")[2]: change for change in file.changes}
 

@@ -72,10 +72,10 @@ def test_another_configuration_beside_a_file_is_another_adapter(tmp_path: Path) 
 
 
 def test_the_least_recently_used_is_forgotten(paths: list[Path], reads: list[str]) -> None:
-    from bot.engine.patches import AdapterCache, read
+    from bot.engine.patches import AdapterCache, Spellings, read
 
     names = known()
-    size = read(paths[0], names, BASES, subject()).nbytes
+    size = read(paths[0], Spellings(names), BASES, subject()).nbytes
     assert size >= 2 * 4 * 64 * 4
     library = AdapterCache(2 * size)
     first = library.get(paths[0], names, BASES, subject())

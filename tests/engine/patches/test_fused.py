@@ -192,6 +192,7 @@ def test_a_folder_of_peft_is_what_peft_merges(
     """With the bias that (IA)³ scales, and those that are trained as a whole."""
     import peft
 
+    from bot.engine.patches import Spellings
     from bot.engine.patches import read as read_at
 
     class Fused(torch.nn.Module):
@@ -221,7 +222,10 @@ def test_a_folder_of_peft_is_what_peft_merges(
     again.load_state_dict(plain)
     merged: Any = peft.PeftModel.from_pretrained(again, tmp_path).merge_and_unload().state_dict()
     file = read_at(
-        tmp_path / "adapter_model.safetensors", {"qkv": names(LINEAR)[name]}, BASES, subject()
+        tmp_path / "adapter_model.safetensors",
+        Spellings({"qkv": names(LINEAR)[name]}),
+        BASES,
+        subject(),
     )
     got = network.wear((1.0, file.changes))
     for leaf in ("weight", "bias"):

@@ -36,9 +36,9 @@ def known(shape: Shape, *, has_bias: bool = True) -> dict[str, Any]:
 
 def changes(path: Path, shape: Shape, **options: bool) -> dict[str, Any]:
     """By the last name of the parameter."""
-    from bot.engine.patches import read
+    from bot.engine.patches import Spellings, read
 
-    file = read(path, known(shape, **options), BASES, subject())
+    file = read(path, Spellings(known(shape, **options)), BASES, subject())
     header = read_header(path)
     told = adapter_facts(header.shapes, header.metadata).algorithm
     assert set(told.split(" + ")) <= set(SUPPORTED)
@@ -97,10 +97,10 @@ def test_a_bias_for_which_there_is_no_place_may_be_none(tmp_path: Path) -> None:
 def test_an_alpha_without_its_module_is_left_out(tmp_path: Path) -> None:
     tensors = {f"{NAME}.{part}": t for part, t in make.module("LoRA", LINEAR).items()}
     other = {"lora_unet_other.alpha": HUGE}
-    from bot.engine.patches import Target, read
+    from bot.engine.patches import Spellings, Target, read
 
     two = known(LINEAR) | {"lora_unet_other": Target("unet", "o", LINEAR, has_bias=False)}
-    file = read(save(tmp_path / "x.safetensors", tensors | other), two, BASES, subject())
+    file = read(save(tmp_path / "x.safetensors", tensors | other), Spellings(two), BASES, subject())
     assert (file.total, file.matched, len(file.changes)) == (1, 1, 1)
 
 
@@ -259,14 +259,14 @@ def test_an_alpha_alone_may_be_in_the_metadata(
 def test_a_lora_of_peft_without_its_scale_is_known(
     tmp_path: Path, prefix: str, metadata: dict[str, str], *, unscaled: bool
 ) -> None:
-    from bot.engine.patches import read
+    from bot.engine.patches import Spellings, read
 
     tensors = {
         f"{prefix}{NAME}.lora_A.weight": torch.ones(4, 16),
         f"{prefix}{NAME}.lora_B.weight": torch.ones(32, 4),
     }
     path = save(tmp_path / "x.safetensors", tensors, metadata or None)
-    assert read(path, known(LINEAR), BASES, subject()).unscaled == unscaled
+    assert read(path, Spellings(known(LINEAR)), BASES, subject()).unscaled == unscaled
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"unet.lora_alpha": "no number"}'])

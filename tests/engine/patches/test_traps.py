@@ -49,10 +49,11 @@ def plain(pipeline: Any) -> Iterator[Any]:
 
 
 def read(path: Path, known: dict[str, Any]) -> Any:
-    from bot.engine.patches import read
+    from bot.engine.patches import Spellings, read
     from bot.engine.subject import Subject
 
-    return read(path, known, BASES, Subject("adapter", "tested", lambda _: None, lambda: None))
+    subject = Subject("adapter", "tested", lambda _: None, lambda: None)
+    return read(path, Spellings(known), BASES, subject)
 
 
 def load(pipeline: Any, path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_file_may_be_replaced_after_it_was_read(known: dict[str, Any], tmp_pat
 
 
 def test_a_stopped_job_stops_the_reading(known: dict[str, Any], tmp_path: Path) -> None:
-    from bot.engine.patches import read
+    from bot.engine.patches import Spellings, read
 
     class Stopped(Exception):
         pass
@@ -136,4 +136,4 @@ def test_a_stopped_job_stops_the_reading(known: dict[str, Any], tmp_path: Path) 
 
     path = save(tmp_path / "x.safetensors", kohya(NAME, SHAPE))
     with pytest.raises(Stopped):
-        read(path, known, BASES, subject(stop))
+        read(path, Spellings(known), BASES, subject(stop))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bot.engine.families.unet.adapter_names import sgm_path
+from bot.engine.patches import Spellings
 from catalog.weight_files import UNKNOWN, adapter_facts, read_configs, read_header
 from tests.engine.factories import save
 from tests.engine.families.unet.kinds import CONVOLUTION, KINDS, TEXT, UNET, Kind
@@ -53,12 +54,12 @@ BY_KEY = {kind.key: kind for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
-def all_known(sd15_dir: Path) -> dict[str, dict[str, Any]]:
-    return {kind.key: kind.targets(sd15_dir) for kind in KINDS}
+def all_known(sd15_dir: Path) -> dict[str, Spellings]:
+    return {kind.key: Spellings(kind.targets(sd15_dir)) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
-def known(all_known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def known(all_known: dict[str, Spellings]) -> Spellings:
     """Of SDXL, where the family makes no difference."""
     return all_known["sdxl"]
 
@@ -80,7 +81,7 @@ def lora(name: str, shape: tuple[int, ...], *, lettered: bool = False) -> dict[s
     ("key", "part", "path", "name"), NAMES, ids=[f"{k} {p} {n}" for k, p, _, n in NAMES]
 )
 def test_every_spelling_is_the_module(
-    all_known: dict[str, dict[str, Any]], tmp_path: Path, key: str, part: str, path: str, name: str
+    all_known: dict[str, Spellings], tmp_path: Path, key: str, part: str, path: str, name: str
 ) -> None:
     kind = BY_KEY[key]
     shape = kind.shapes[part][path]
@@ -98,10 +99,10 @@ def test_every_spelling_is_the_module(
 
 @pytest.mark.parametrize("path", [CONVOLUTION, "down_blocks.2.resnets.0.conv2"])
 def test_a_convolutions_magnitude_that_diffusers_renamed_is_of_its_rows(
-    known: dict[str, Any], tmp_path: Path, path: str
+    known: Spellings, tmp_path: Path, path: str
 ) -> None:
     """The second has as many rows as columns, so that only its name tells."""
-    shape = known[f"unet.{path}"].shape
+    shape = known.known[f"unet.{path}"].shape
     head, _, tail = f"lora_unet.{path}".rpartition(".")
     tensors = lora(f"{head}.{tail}".replace(".", "_"), shape)
     magnitude = torch.rand(1, shape[0], 1, 1) + 0.5
@@ -127,7 +128,7 @@ MAGNITUDES = (
 @pytest.mark.parametrize("spelled", MAGNITUDES)
 @pytest.mark.parametrize("part", ["unet", "text_encoder", "text_encoder_2"])
 def test_a_magnitude_in_another_spelling_than_its_factors_is_theirs(
-    known: dict[str, Any], tmp_path: Path, part: str, spelled: str
+    known: Spellings, tmp_path: Path, part: str, spelled: str
 ) -> None:
     """diffusers' converter to kohya's names keeps the last two dots, whatever they separate."""
     kohya = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}[part]
@@ -153,7 +154,7 @@ def test_a_magnitude_in_another_spelling_than_its_factors_is_theirs(
     ["lora_A.default.weight", "lora_A.my-style.weight", "lora_A.weight", "lora_A.default_0.weight"],
 )
 def test_names_of_adapters_inside_names_of_tensors(
-    known: dict[str, Any], tmp_path: Path, end: str
+    known: Spellings, tmp_path: Path, end: str
 ) -> None:
     tensors = lora(f"base_model.model.{UNET}", (64, 64), lettered=True)
     spelled = {name.replace("lora_A.weight", end): tensor for name, tensor in tensors.items()}
@@ -167,9 +168,7 @@ def test_names_of_adapters_inside_names_of_tensors(
 
 
 @pytest.mark.parametrize("algorithm", ["LoHa", "LoKr", "LoKr, full"])
-def test_names_of_adapters_behind_tensors(
-    known: dict[str, Any], tmp_path: Path, algorithm: str
-) -> None:
+def test_names_of_adapters_behind_tensors(known: Spellings, tmp_path: Path, algorithm: str) -> None:
     from tests.engine.patches import make
 
     made = make.module(algorithm, (64, 64), alpha=None)
@@ -184,9 +183,7 @@ def test_names_of_adapters_behind_tensors(
     assert told == algorithm.partition(",")[0]
 
 
-def test_one_module_with_two_sets_of_factors_is_broken(
-    known: dict[str, Any], tmp_path: Path
-) -> None:
+def test_one_module_with_two_sets_of_factors_is_broken(known: Spellings, tmp_path: Path) -> None:
     name = f"lora_unet_{UNET.replace('.', '_')}"
     tensors = lora(name, (64, 64)) | lora(f"unet.base_model.model.{UNET}", (64, 64))
     failure = refused(save(tmp_path / "x.safetensors", tensors), known)
@@ -203,7 +200,7 @@ BARE, FULL = TEXT, f"text_model.{TEXT}"
 )
 @pytest.mark.parametrize("where", ["metadata", "folder"])
 def test_patterns_mean_a_text_encoder_of_either_transformers(
-    known: dict[str, Any], tmp_path: Path, part: str, spelled: str, pattern: str, where: str
+    known: Spellings, tmp_path: Path, part: str, spelled: str, pattern: str, where: str
 ) -> None:
     shape = SHAPES[part]
     fields = {"r": 2, "lora_alpha": 2, "alpha_pattern": {pattern: 12}}
@@ -224,7 +221,7 @@ def test_patterns_mean_a_text_encoder_of_either_transformers(
 
 
 def test_a_text_encoder_that_could_be_either_matches_nothing(
-    known: dict[str, Any], tmp_path: Path
+    known: Spellings, tmp_path: Path
 ) -> None:
     """Not even its shapes tell."""
     from bot.engine.patches import Target
