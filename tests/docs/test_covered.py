@@ -213,7 +213,7 @@ class TestWorkflow:
         assert self.WORKFLOW[True]["schedule"] == [{"cron": "17 3 * * *"}]
         rules = (ROOT / "Makefile").read_text("utf-8")
         assert re.search(r"^test-all: .*\n\t\$\(PYTEST\) --long$", rules, re.MULTILINE)
-        assert (ROOT / ".ci" / "run").read_text("utf-8").endswith('make "${1:-test}"\n')
+        assert (ROOT / ".ci" / "run").read_text("utf-8").endswith('check "${1:-test}"\n')
 
     def test_it_takes_every_python_that_is_promised(self) -> None:
         [job] = self.JOBS.values()

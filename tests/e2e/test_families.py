@@ -15,6 +15,7 @@ from tests.e2e.test_actions import bytes_of, press, result, said
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_pictures import picture
 from tests.e2e.test_reroll import answer
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -135,7 +136,7 @@ async def asked(user: User, model: str, **options: Any) -> Message:
     return await painted(user, prompt=CANARY, model=model, seed=7, **options)
 
 
-@pytest.mark.parametrize("model", FITTING)
+@pytest.mark.parametrize("model", mostly_long(FITTING, usual=2))
 async def test_with_a_lora_and_again_to_the_byte(bot: Bot, cleo: User, model: str) -> None:
     bare = await asked(cleo, model)
     original = await asked(cleo, model, lora=f"for-{model}:1")
@@ -165,7 +166,7 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
 
 
 @pytest.mark.parametrize("preset", ["misty", "draft", "fast", "misty, draft"])
-@pytest.mark.parametrize("model", ["klein", "turbo"])
+@pytest.mark.parametrize("model", mostly_long(["klein", "turbo"], usual=1))
 async def test_styles_and_presets_work_with_a_distilled_model(
     bot: Bot, cleo: User, model: str, preset: str
 ) -> None:

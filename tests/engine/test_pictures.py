@@ -22,6 +22,7 @@ from tests.engine.factories import (
     request,
     resident,
 )
+from tests.parameters import mostly_long
 
 CONFIG = {
     "beta_start": 0.00085,
@@ -66,7 +67,7 @@ def expected(plain: Any, scheduler: str, image: Any, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("scheduler", KINDS)
-@pytest.mark.parametrize("strength", [0.4, 1.0])
+@pytest.mark.parametrize("strength", mostly_long([0.4, 1.0], usual=1))
 def test_paints_over_as_diffusers_does(
     engine: Engine, plain: Any, scheduler: str, strength: float
 ) -> None:

@@ -27,6 +27,7 @@ from tests.engine.factories import (
     save,
     single_file,
 )
+from tests.parameters import mostly_long
 
 ASKED = request(model="x")
 
@@ -73,7 +74,7 @@ def test_a_file_below_the_models_folder_is_found_by_its_relative_path(
     assert painted(engine, named) == digests(paint(engine, request()))
 
 
-@pytest.mark.parametrize("layout", ["folder", "pipeline", "file"])
+@pytest.mark.parametrize("layout", mostly_long(["file", "folder", "pipeline"], usual=1))
 def test_a_vae_of_its_own_replaces_the_checkpoints(
     engine: Engine, models_dir: Path, tmp_path: Path, layout: str
 ) -> None:

@@ -103,7 +103,7 @@ SPELLINGS: dict[str, Callable[[Tensors], Tensors]] = {
 }
 
 
-@pytest.mark.parametrize("spelling", mostly_long(SPELLINGS, usual=4))
+@pytest.mark.parametrize("spelling", mostly_long(SPELLINGS, usual=2))
 def test_a_single_file_in_another_spelling(
     engine: Engine, models_dir: Path, tmp_path: Path, spelling: str
 ) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from catalog.headers import HeaderCache
 from catalog.locate import BUILTINS_DIR
 from catalog.weight_files import read_header
+from tests.parameters import mostly_long
 from tools.demo import judge
 from tools.demo.adapters import PLANS
 from tools.demo.report import STYLED, VISIBLE, Painter, Row, distance, opened, say, table
@@ -89,7 +90,7 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "colour", "ground"), SOME)
+@pytest.mark.parametrize(("shape", "colour", "ground"), mostly_long(SOME, usual=2))
 def test_what_is_asked_for_is_painted(
     painter: Painter, shape: str, colour: str, ground: str
 ) -> None:

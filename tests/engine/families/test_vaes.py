@@ -24,6 +24,7 @@ from tests.engine.families.anima.files import authors_vae as of_wan
 from tests.engine.families.flux2.files import authors_vae as of_ldm
 from tests.engine.families.flux2.files import below, stored, write
 from tests.engine.families.test_complete import TINY
+from tests.parameters import mostly_long
 
 ASKED: Final = request(model="x", guidance=1.0, steps=1)
 LAYOUTS: Final = ("folder", "pipeline", "diffusers file", "authors' file", "inside another")
@@ -84,7 +85,7 @@ def spelt(layout: str, family: str, folder: Path, tmp_path: Path) -> Path:
             return write(file, {**flux, **below("vae.", tensors)})
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", mostly_long(LAYOUTS[::-1], usual=3))
 @pytest.mark.parametrize("family", TINY)
 def test_the_image_is_that_of_the_pipeline_with_this_vae(
     painter: Engine,

@@ -26,6 +26,7 @@ from tests.engine.families.flux2.files import (
     write,
 )
 from tests.gguf_files import plain, written
+from tests.parameters import mostly_long
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 
@@ -227,7 +228,7 @@ def test_switched_and_woken_networks_give_the_same(painter: Engine) -> None:
     assert digests(paint(painter, OF_BOTH[1], BOTH)) == first[1]
 
 
-@pytest.mark.parametrize("memory", ["11gb", "8gb"])
+@pytest.mark.parametrize("memory", mostly_long(["8gb", "11gb"], usual=1))
 def test_parked_networks_give_the_same(painter: Engine, folders: Path, memory: str) -> None:
     first = [digests(paint(painter, each, BOTH)) for each in OF_BOTH]
     small = Engine(

@@ -142,7 +142,7 @@ def test_a_single_file_with_the_names_of_diffusers(
     assert painted(engine, path, config=TINY) == expected(engine)
 
 
-@pytest.mark.parametrize("layout", ["folder", "file"])
+@pytest.mark.parametrize("layout", mostly_long(["file", "folder"], usual=1))
 @pytest.mark.parametrize("embedded", [True, False])
 def test_a_vae_of_its_own_replaces_the_checkpoints(
     engine: Engine, sd15_dir: Path, checkpoint: Path, tmp_path: Path, layout: str, embedded: bool

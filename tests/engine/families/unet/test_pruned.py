@@ -115,7 +115,7 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("family", FOLDERS)
+@pytest.mark.parametrize("family", mostly_long(FOLDERS, usual=1))
 @pytest.mark.parametrize("spelling", mostly_long(SPELLINGS, usual=2))
 def test_a_unet_alone_in_each_spelling(
     engine: Engine,
@@ -148,7 +148,7 @@ def averaged(tensors: Tensors) -> Tensors:
     }
 
 
-@pytest.mark.parametrize("family", FOLDERS)
+@pytest.mark.parametrize("family", mostly_long(FOLDERS, usual=1))
 @pytest.mark.parametrize("pruned", [False, True])
 def test_running_averages_are_left_out_on_purpose(
     engine: Engine,
@@ -214,7 +214,7 @@ def lacks_one(tensors: Tensors, prefix: str) -> Tensors:
     return {n: t for n, t in tensors.items() if n != name}
 
 
-@pytest.mark.parametrize("family", FOLDERS)
+@pytest.mark.parametrize("family", mostly_long(FOLDERS, usual=1))
 @pytest.mark.parametrize("network", ["unet", "text_encoder", "vae"])
 def test_a_single_tensor_that_is_missing_is_named(
     engine: Engine, tmp_path: Path, family: str, network: str, whole: Tensors

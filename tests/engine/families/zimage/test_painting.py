@@ -9,6 +9,7 @@ from bot.engine import Engine
 from bot.request import Hires, InitImage
 from tests.engine.factories import catalog, model, opened, paint, picture, request
 from tests.engine.families.zimage.conftest import DYNAMIC, TURBO
+from tests.parameters import mostly_long
 
 PROMPT = "a fox in the snow"
 
@@ -32,7 +33,7 @@ def expected(pipe: Any, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", [TURBO, DYNAMIC])
-@pytest.mark.parametrize("size", [(64, 64), (96, 80)])
+@pytest.mark.parametrize("size", mostly_long([((96, 80),), ((64, 64),)], usual=1))
 @pytest.mark.parametrize("steps", [1, 4])
 def test_without_guidance(
     painter: Engine, stock: dict[str, Any], name: str, size: tuple[int, int], steps: int
