@@ -44,6 +44,14 @@ def test_translations_are_short_enough_for_where_they_stand(language: str) -> No
     assert [code for code, each in said if any(len(form) > 256 for form in spoken(each))] == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_option_scheduler_has_no_second_name(language: str) -> None:
+    """AUTOMATIC1111 calls it a sampler, and dynamic prompts something else."""
+    others = ("api.automatic.", "scheduler.schedule", "dynamic.")
+    said = [(c, each) for c, each in LANGUAGES[language].items() if not c.startswith(others)]
+    assert [code for code, each in said if any("sampler" in f.lower() for f in spoken(each))] == []
+
+
 def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:
     """A colon inside a value (`16:9`, a timestamp) is not punctuation."""
     slips = re.compile(r"(?<!\u00a0)(?:[:;!?](?=\s|$)|[»%])|«(?!\u00a0)")
