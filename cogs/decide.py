@@ -6,7 +6,7 @@ from discord import app_commands
 from bot.chat.audit import Audit
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
-from bot.chat.delivery import Delivery, Removed
+from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.owners import Owners
 from bot.chat.ui.acts import DecideId, person, report_text, report_view
@@ -95,13 +95,10 @@ class Deciding(Component[DecideId]):
         ):
             return False
         if decision is Decision.DELETED:
-            removed = (
+            if channels:
                 await self._delivery.afterwards.take_down_again(job, channels)
-                if channels
-                else await self._deleting.finish(job, interaction.user.id)
-            )
-            if removed is Removed.NEVER:
-                await self._store.reports.still_shown(job.id)
+            else:
+                await self._deleting.finish(job, interaction.user.id)
         elif decision is Decision.BLOCKED:
             await self._blocking.enforce()
         return True

@@ -132,11 +132,13 @@ def asked_by(
     hidden: bool = False,
     spoiler: bool = False,
     warnings: tuple[Notice, ...] = (),
+    apart: bool = False,
 ) -> NewJob:
     """The job that a command or button requests.
 
     parent: the job it was made from, whose message it replies to. hidden, spoiler: see Discord.
-    warnings: what the person should know about the request.
+    warnings: what the person should know about the request. apart: whether it is no answer to the
+    interaction, but a message of its own.
     """
     shown = Discord.of(parent.origin) if parent else None
     here = shown and shown.channel_id == interaction.channel_id and not shown.hidden
@@ -149,7 +151,7 @@ def asked_by(
             channel_id=interaction.channel_id,
             locale=here_of(interaction).locale_of(hidden=hidden),
             upload_limit=interaction.filesize_limit,
-            interaction_id=interaction.id,
+            interaction_id=None if apart else interaction.id,
             age_restricted=here_of(interaction).nsfw,
             reply_to=shown.message_id if shown and here and not hidden else None,
             hidden=hidden,
@@ -157,7 +159,7 @@ def asked_by(
             absent=here_of(interaction).absent,
             withheld="hidden" if kind == "cell" and shown and shown.withheld else None,
             parent_channel_id=parent_of(interaction.channel),
-            token=interaction.token,
+            token=None if apart else interaction.token,
         ),
         roles=here_of(interaction).place.roles,
         parent_id=parent.id if parent else None,

@@ -180,7 +180,7 @@ class Reroll(commands.Cog):
         # No refusal goes ahead of its acknowledgement, although that takes longer to be due.
         with self._delivery.traffic.to(payload.channel_id):
             async with self._queue.accepting(new) as ticket:
-                await self._delivery.acknowledge_in_channel(ticket, self._message(payload))
+                await self._delivery.acknowledge_in_channel(ticket)
 
     def _is_blocked(self, payload: discord.RawReactionActionEvent) -> bool:
         guild_id = payload.guild_id
@@ -195,10 +195,6 @@ class Reroll(commands.Cog):
         """None if it is not known."""
         guild = self._bot.get_guild(payload.guild_id or 0)
         return guild and guild.get_channel_or_thread(payload.channel_id)
-
-    def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
-        channel = self._bot.get_partial_messageable(payload.channel_id, guild_id=payload.guild_id)
-        return channel.get_partial_message(payload.message_id)
 
     def _by_a_bot(self, payload: discord.RawReactionActionEvent) -> bool:
         own = self._bot.user is not None and payload.user_id == self._bot.user.id

@@ -1,6 +1,7 @@
 """Acting on a result: who may, and asking for another image from there."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
@@ -11,9 +12,11 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component, IdT
 from bot.chat.contexts import Context, Contexts
 from bot.chat.delivery import Delivery
-from bot.chat.errors import answer_privately, sentence
+from bot.chat.delivery.refusals import refusal
+from bot.chat.delivery.sender import NO_WAY
+from bot.chat.errors import UNREACHABLE, answer_privately, sentence
 from bot.chat.here import here_of
-from bot.chat.places import may_ask
+from bot.chat.places import may_ask, may_write, permissions_in
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.forms.reopen import ReopenId
@@ -199,10 +202,26 @@ class Results:
         """What may be used here, from a catalog that knows what `names` may mean."""
         return here_of(interaction).offered(await self.catalog.knowing(*names))
 
-    async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
-        """Tell Discord to wait, before work that may take longer than it allows for an answer."""
+    async def postpone(
+        self, interaction: discord.Interaction[Any], parent: Job, *, apart: bool = False
+    ) -> None:
+        """Tell Discord to wait, before work that may take longer than it allows for an answer.
+
+        apart: see `ask`. Raises AnsweredElsewhere then.
+        """
+        if apart:
+            if not interaction.response.is_done():
+                await self._delivery.defer(interaction, apart=True)
+            return
         hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
+
+    def may_post_apart(self, interaction: discord.Interaction[Any], parent: Job) -> bool:
+        """Whether what comes of a private question may be a message of its own in the channel."""
+        if self.hides(interaction, parent) or here_of(interaction).absent:
+            return False
+        guild, channel = interaction.guild, interaction.channel
+        return guild is None or may_write(channel, permissions_in(channel, guild.me))
 
     @staticmethod
     def hides(interaction: discord.Interaction[Any], parent: Job) -> bool:
@@ -229,13 +248,16 @@ class Results:
         parent: Job,
         warnings: tuple[Notice, ...] = (),
         catalog: Catalog | None = None,
+        apart: bool = False,
     ) -> None:
         """Queue `request`, made from the result of `parent`, and answer with its place in line.
 
         warnings: what the person should know about the request. catalog: one that knows what the
-        request names; by default, it is waited for.
+        request names; by default, it is waited for. apart: whether the interaction answers a
+        private question, which vanishes. Its place in line is then a message of its own: as the
+        answer, Discord would show it as a reply to the question, which nobody else sees.
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
-        reached.
+        reached, or the channel takes no message.
         """
         nsfw = here_of(interaction).nsfw
         if catalog is None:
@@ -251,7 +273,20 @@ class Results:
             hidden=hidden,
             spoiler=here_of(interaction).rules.spoiler,
             warnings=warnings,
+            apart=apart,
         )
+        if apart:
+            await self.postpone(interaction, parent, apart=True)
+            try:
+                async with self._queue.accepting(new) as ticket:
+                    await self._delivery.acknowledge_in_channel(ticket)
+            except discord.HTTPException as error:
+                if (meaning := refusal(error)) not in NO_WAY:
+                    raise
+                raise Refused(NO_WAY[meaning]) from error
+            with suppress(*UNREACHABLE):
+                await interaction.delete_original_response()
+            return
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)

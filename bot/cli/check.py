@@ -243,7 +243,7 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
     ):
         for entry in entries.values():
             if not entry.enabled:
-                yield Finding(f"{kind} {entry.key}: disabled, not checked")
+                yield Finding(f"{kind} {entry.key}: disabled by enabled = false, not checked")
                 continue
             place = locate_entry(entry, models_dir, catalog.lacking)
             problems = problems_of(entry, models_dir, catalog.lacking) or _unreadable(place)

@@ -31,6 +31,8 @@ OTHER_FAULT: Final = (
 )
 OLD_CARD: Final = "install torch's build for CUDA 12.6, see docs/hardware.md, Which torch"
 NEW_CARD: Final = "install a newer build of torch, see docs/hardware.md, Which torch"
+_WARNED: Final[list[str]] = []
+"""What torch has warned of in this process; see `_find_cuda`."""
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -250,14 +252,17 @@ def is_the_devices(error: BaseException) -> bool:
 def _find_cuda() -> tuple[bool, str | None]:
     """Whether torch can use a CUDA device; if not, what it says is wrong with the driver.
 
-    It only warns of that (c10/cuda/CUDAFunctions.cpp), and `settle` silences its warnings.
+    It only warns of that (c10/cuda/CUDAFunctions.cpp), once in a process whatever devices are asked
+    for; and `settle` silences its warnings.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
-    if available or not caught:
+    if caught:
+        _WARNED[:] = [str(caught[0].message)]
+    if available or not _WARNED:
         return available, None
-    said = str(caught[0].message).removeprefix("CUDA initialization: ")
+    said = _WARNED[0].removeprefix("CUDA initialization: ")
     return False, said.partition(" Please ")[0].partition("\n")[0].rstrip(".")
 
 

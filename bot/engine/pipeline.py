@@ -22,20 +22,20 @@ from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
+from bot.engine.recipes import adapters_of, digest_of, recipe_of, reference_of
 from bot.engine.reference import References, check_headers
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
-from bot.engine.sources import NotHere, Source, Sources
-from bot.engine.subject import Subject, public
+from bot.engine.sources import NotHere, Sources
+from bot.engine.subject import Subject
 from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache, formats
 from bot.errors import JobFailed
 from bot.order import Order
 from bot.painting import OnPainted, Painting
 from bot.progress import Stage
-from bot.recipe import Recipe, Weights, formats_in
+from bot.recipe import Recipe, formats_in
 from catalog import AdapterEntry, ModelEntry
-from catalog.families import TEXT_ENCODER
 
 
 class Pipeline:
@@ -124,7 +124,7 @@ class Pipeline:
         resident = self._load(needed, chosen)
         applied = self._apply_adapters(needed, resident, chosen)
         read = [f.called(own.word) for f, own in zip(applied, order.adapters, strict=True)]
-        recipe = replace(recipe, adapters=_weights_of(needed, read))
+        recipe = replace(recipe, adapters=adapters_of(needed, read))
         encoders = {name: resident.network(name) for name in needed.family.text_encoders}
         files = embeddings.read_all(needed.embeddings, request.all_embeddings, encoders)
         recipe = replace(recipe, embeddings=embeddings.weights_of(needed.embeddings, files))
@@ -171,7 +171,7 @@ class Pipeline:
             return
         family = family_of(entry)
         for source in files.sources:
-            self._digest(source, subject)  # which the first job would wait for
+            digest_of(source, subject, self._hashes)  # which the first job would wait for
         chosen = self._plan(self.profile, entry.size, files, family)
         at_once = _at_once(family, chosen)
         resident = self._residency.load(files, family, subject, at_once, chosen.room)
@@ -239,43 +239,15 @@ class Pipeline:
     def _recipe(self, needed: Needed) -> Recipe:
         """The recipe as far as it is known before anything is loaded: without the adapters and
         embeddings, whose headers are checked."""
-        checkpoint = self._digest(needed.files.checkpoint, needed.subject)
-        replaced = {
-            name: (public(needed.entry.replaced[name]), self._digest(source, needed.subject))
-            for name, source in needed.files.replaced.items()
-        }
-        instead = {name: Weights(*said, said[1][:10]) for name, said in replaced.items()}
-        lender = public(needed.entry.lent_by)
-        parts = [
-            (f"{lender}/{name}", self._digest(needed.files.lender(name), needed.subject))
-            for name in needed.files.lent
-        ]
-        reference: tuple[Weights, ...] = ()
+        recipe = recipe_of(needed, self._hashes)
         if not self._are_next(needed):
             for path, subject in needed.adapters:
                 self._adapters.check(path, subject)
         for source, subject in needed.embeddings:
             embeddings.check_headers(source, subject)
         if needed.reference:
-            files, subject = needed.reference
-            check_headers(files, subject)
-            adapter, encoder = (
-                self._digest(source, subject) for source in (files.adapter, files.encoder)
-            )
-            reference = (
-                Weights(files.adapter.files[0].name, adapter, adapter[:10]),
-                Weights(files.encoder.root.name, encoder, encoder[:10]),
-            )
-        return Recipe(
-            request=needed.request,
-            checkpoint=Weights(needed.subject.key, checkpoint, checkpoint[:10]),
-            vae=instead.get(VAE),
-            text_encoder=instead.get(TEXT_ENCODER),
-            reference=reference,
-            parts=tuple(Weights(name, sha256, sha256[:10]) for name, sha256 in parts),
-            variant=None if needed.entry.family.plain else needed.entry.sampled_as.name,
-            config=public(needed.entry.completed_by) if needed.files.config else None,
-        )
+            check_headers(*needed.reference)
+        return replace(recipe, reference=reference_of(needed, self._hashes))
 
     def _are_next(self, needed: Needed) -> bool:
         """Whether a request's adapters are the next files that can be at fault.
@@ -287,17 +259,6 @@ class Pipeline:
         if here is None or here.files != needed.files.fingerprint():
             return False
         return not (needed.embeddings or needed.reference)
-
-    def _digest(self, source: Source, subject: Subject) -> str:
-        def tick(fraction: float) -> None:
-            subject.tick(Stage.LOADING, fraction)
-
-        try:
-            if source.single:
-                return self._hashes.of_file(source.single, tick)
-            return self._hashes.of_files(source.root, source.files, tick)
-        except OSError as error:
-            raise subject.unread(source.root, error) from error
 
     def _load(self, needed: Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
@@ -400,11 +361,3 @@ class Pipeline:
 def _at_once(family: Family, chosen: Plan) -> tuple[str, ...]:
     """The networks that a job needs first."""
     return family.text_encoders if chosen.park_denoiser else family.networks
-
-
-def _weights_of(needed: Needed, read: Sequence[AdapterFile]) -> tuple[Weights, ...]:
-    """What the recipe says about the adapters: the digests of the bytes that were applied."""
-    return tuple(
-        Weights(subject.key, file.sha256, file.data_sha256[:12])
-        for (_, subject), file in zip(needed.adapters, read, strict=True)
-    )

@@ -1,16 +1,16 @@
 """What is used where a person gives nothing: the nearest default that is allowed. Pure."""
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf, prod
 from typing import Final, TypeVar
 
 from bot.errors import UserError
 from bot.levels.rules import Rules
 from bot.request import Draft, find_model, find_scheduler
 from bot.request.offers import editing_models, find_adapter
-from bot.request.pictures import size_like
+from bot.request.pictures import size_like, size_within
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from catalog import WEIGHT_MAX, WEIGHT_MIN, Catalog, ModelEntry
 
@@ -131,7 +131,8 @@ def _size(draft: Draft, rules: Rules, model: ModelEntry) -> str | None:
     usual = size_like(draft.shaping, model) if draft.shaping else model.size
     if _allowed(usual, draft, rules):
         return None
-    smaller = _smaller(usual, draft, rules, model)
+    scale = draft.hires or 1
+    smaller = size_within(*usual, model, (rules.pixels_max or inf) / (scale * scale))
     return "{}x{}".format(*smaller)
 
 
@@ -139,28 +140,10 @@ def _fits(size: tuple[int, int], model: ModelEntry) -> bool:
     step = model.family.pixel_step
     return (
         all(model.min_side <= side <= model.max_side and side % step == 0 for side in size)
-        and math.prod(size) <= model.max_pixels
+        and prod(size) <= model.max_pixels
     )
 
 
 def _allowed(size: tuple[int, int], draft: Draft, rules: Rules) -> bool:
     scale = draft.hires or 1
-    return rules.pixels_max is None or math.prod(size) * scale * scale <= rules.pixels_max
-
-
-def _smaller(
-    size: tuple[int, int], draft: Draft, rules: Rules, model: ModelEntry
-) -> tuple[int, int]:
-    """`size` scaled down to what is allowed, as far as the model can."""
-    scale = draft.hires or 1
-    most = (rules.pixels_max or 0) / (scale * scale)
-    shrink = math.sqrt(most / math.prod(size))
-    step = model.family.pixel_step
-    width, height = (max(model.min_side, math.floor(side * shrink / step) * step) for side in size)
-    while width * height > most and max(width, height) > model.min_side:
-        # A side was raised to the minimum: shorten the longer one.
-        if width >= height:
-            width -= step
-        else:
-            height -= step
-    return width, height
+    return rules.pixels_max is None or prod(size) * scale * scale <= rules.pixels_max

@@ -10,6 +10,7 @@ from bot.levels.levels import Levels
 from bot.levels.rules import Rules
 from bot.progress import Notice
 from bot.request import GenerationRequest, emphasis
+from bot.request.pictures import size_within
 from bot.settings.image_check import stricter_check
 from bot.store import Discord, Job, NewAct, NewJob, Store
 from catalog import Catalog
@@ -76,7 +77,7 @@ def enforce(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
     """
     _check_paint(rules)
     check_roles(rules, new.roles)
-    _check_caps(new.request, rules)
+    _check_caps(new.request, rules, catalog)
     _check_entries(new.request, rules, catalog)
     return _shown(_negated(new, rules, catalog), rules)
 
@@ -129,7 +130,7 @@ def check_roles(rules: Rules, roles: frozenset[int]) -> None:
             raise Refused("queue.roles", role=first, others=len(others))
 
 
-def _check_caps(request: GenerationRequest, rules: Rules) -> None:
+def _check_caps(request: GenerationRequest, rules: Rules, catalog: Catalog) -> None:
     if request.comparison is not None:
         _at_most("values", "levels.cells", len(request.each), rules.cells_max)
     for each in request.each:
@@ -137,7 +138,7 @@ def _check_caps(request: GenerationRequest, rules: Rules) -> None:
         if each.model:
             _at_most("steps", "levels.steps", each.steps, rules.steps_max)
         if each.upscale is None:
-            _check_pixels(each, rules)
+            _check_pixels(each, rules, catalog)
         elif rules.upscale_max is not None and each.upscale.scale > rules.upscale_max:
             if rules.upscale_max <= 1:
                 raise Refused("levels.no_upscaling")
@@ -151,16 +152,22 @@ def _at_most(field: str, code: str, value: int, limit: int | None) -> None:
         raise InvalidRequest(field, code, value=value, max=limit)
 
 
-def _check_pixels(request: GenerationRequest, rules: Rules) -> None:
+def _check_pixels(request: GenerationRequest, rules: Rules, catalog: Catalog) -> None:
     width, height = request.final_size
-    if rules.pixels_max is not None and width * height > rules.pixels_max:
-        raise InvalidRequest(
-            "size",
-            "levels.pixels",
-            value=f"{width}x{height}",
-            megapixels=width * height / 1e6,
-            max=rules.pixels_max / 1e6,
-        )
+    if rules.pixels_max is None or width * height <= rules.pixels_max:
+        return
+    sizes: dict[str, str | float] = {
+        "value": f"{width}x{height}",
+        "megapixels": width * height / 1e6,
+        "max": rules.pixels_max / 1e6,
+    }
+    model = catalog.models.get(request.model)
+    if model is not None:
+        across, down = size_within(request.width, request.height, model, rules.pixels_max)
+        if across * down <= rules.pixels_max:
+            code = "levels.pixels" if request.hires is None else "levels.hires"
+            raise InvalidRequest("size", code, **sizes, offered=f"{across}x{down}")
+    raise InvalidRequest("size", "levels.smallest", **sizes, model=request.model)
 
 
 def _check_entries(request: GenerationRequest, rules: Rules, catalog: Catalog) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Final, TypeVar
 
 from bot.errors import InvalidRequest, Refused
@@ -147,25 +147,31 @@ def size_like(picture: Picture, model: ModelEntry) -> tuple[int, int]:
     sides = at_ratio(picture.width, picture.height, model.size, model.family)
     width, height = (min(max(side, model.min_side), model.max_side) for side in sides)
     # A side may have been rounded up or raised to the minimum.
-    return _within_pixels(width, height, model)
+    return _within_pixels(width, height, model, model.max_pixels)
 
 
-def size_within(width: int, height: int, model: ModelEntry) -> tuple[int, int]:
-    """The size nearest to that shape which the model can do: as large as asked for, if it can."""
+def size_within(
+    width: int, height: int, model: ModelEntry, pixels_max: float = inf
+) -> tuple[int, int]:
+    """The size nearest to that shape which the model can do: as large as asked for, if it can.
+
+    pixels_max: the result has no more, unless even the model's smallest size has.
+    """
     width, height = max(width, 1), max(height, 1)
-    scale = min(1, model.max_side / max(width, height), sqrt(model.max_pixels / (width * height)))
+    most = max(model.min_side**2, min(model.max_pixels, pixels_max))
+    scale = min(1, model.max_side / max(width, height), sqrt(most / (width * height)))
     scale = max(scale, model.min_side / min(width, height))
     step = model.family.pixel_step
     across, down = (
         min(max(int(side * scale) // step * step, model.min_side), model.max_side)
         for side in (width, height)
     )
-    return _within_pixels(across, down, model)
+    return _within_pixels(across, down, model, most)
 
 
-def _within_pixels(width: int, height: int, model: ModelEntry) -> tuple[int, int]:
-    """With the longer side shortened until the model can do it."""
-    while width * height > model.max_pixels:
+def _within_pixels(width: int, height: int, model: ModelEntry, most: float) -> tuple[int, int]:
+    """With the longer side shortened until there are at most so many pixels."""
+    while width * height > most:
         if width >= height:
             width -= model.family.pixel_step
         else:

@@ -89,7 +89,7 @@ class DiscordBot:
                     pictures=ReportedPictures(client, delivery),
                 )
                 roles = KnownRoles(client, {*settings.allowed_roles, *settings.priority_roles})
-                removal = Removal(client, backend.store, logged_in.wait)
+                removal = Removal(client, backend.store, texts, logged_in.wait)
                 core.forgetter.on_erased(removal.wake)
                 core.forgetter.wait_for(lambda: delivery.sending)
                 endings = Endings(client, backend.store, texts, core.forgetter.has_traces)

@@ -49,6 +49,11 @@ class Cells:
         )
         await self._database.write(lambda write: write.execute(sql, (job.id,)))
 
+    async def refuse(self, job: Job, n: int) -> None:
+        """Forget one image of a running comparison: its file is deleted."""
+        sql = "DELETE FROM images WHERE job_id = ? AND n = ?"
+        await self._database.write(lambda write: write.execute(sql, (job.id, n)))
+
     async def open(
         self, new: NewJob, recipe: Recipe, image: ImageRecord, warnings: Sequence[Notice]
     ) -> Job:

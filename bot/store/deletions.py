@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from bot.store.acts import ActKind, Acts, insert_act
 from bot.store.database import Database
@@ -13,6 +14,15 @@ BEGIN = (
     "UPDATE jobs SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL"
     " AND state IN ('delivered', 'failed', 'cancelled')"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Moderated:
+    """Discord's IDs of who deleted another's result, and of whose it is. locale: of its message."""
+
+    moderator: int
+    owner: int
+    locale: str
 
 
 class Deletions:
@@ -64,6 +74,22 @@ class Deletions:
 
         await self._database.write(begin)
         self._acts.recorded()
+
+    async def moderated(self, message_id: int) -> Moderated | None:
+        """Who deleted the result that the message shows; None if that was its own person, or is not
+        known any more."""
+        row = await self._database.row(
+            "SELECT actor, user_id, locale FROM discord_jobs JOIN jobs ON jobs.id = job_id"
+            " JOIN acts ON subject = job_id AND at >= deleted_at"
+            " WHERE message_id = ? AND actor NOT IN ('', person)"
+            " AND (acts.kind = ?"
+            " OR acts.kind = ? AND json_extract(details, '$.decision') = 'deleted')"
+            " ORDER BY acts.id LIMIT 1",
+            (message_id, ActKind.RESULT_DELETED, ActKind.REPORT_DECIDED),
+        )
+        if row is None:
+            return None
+        return Moderated(int(row["actor"].rpartition(":")[2]), row["user_id"], row["locale"])
 
     async def unfinished(self) -> Sequence[str]:
         """The jobs whose images are deleted but not forgotten."""

@@ -139,15 +139,6 @@ class Reports:
 
         return await self._done(await self._database.write(update))
 
-    async def still_shown(self, job_id: str) -> None:
-        """A message that shows the result could not be taken down, although it was deleted."""
-        await self._database.write(
-            lambda write: write.execute(
-                "UPDATE reports SET shown = 1 WHERE job_id = ? AND decision = ?",
-                (job_id, Decision.DELETED),
-            )
-        )
-
     async def count_open(self) -> int:
         row = await self._database.row("SELECT count(*) AS n FROM reports WHERE decision IS NULL")
         return int(row["n"]) if row else 0

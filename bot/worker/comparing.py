@@ -95,7 +95,8 @@ class Comparing:
         """
         sheet, filled = await self._found(running)
         job = running.job
-        missing = [cell for cell in cells(job.request) if cell.n not in sheet.images]
+        there = sheet.images.keys() | sheet.failures.keys()
+        missing = [cell for cell in cells(job.request) if cell.n not in there]
         model = self._lane.loaded() if self._lane.loaded else None
         loaded = None if model is None else (model, ())
         order = paint_order([cell.request for cell in missing], loaded)
@@ -135,7 +136,11 @@ class Comparing:
 
     async def _found(self, running: Attempt) -> tuple[_Sheet, FilledSheet]:
         """The cells that an earlier attempt has left. What was noted about them, and not about the
-        job itself, goes from the job to the sheet."""
+        job itself, goes from the job to the sheet.
+
+        Where images are checked, they are looked at once more: they may be from before they were,
+        or had only to be blurred. One that is refused now is deleted.
+        """
         job = running.job
         noted = [notice for notice in job.warnings if CELL in notice.params]
         running.job = job = replace(
@@ -143,7 +148,7 @@ class Comparing:
         )
         sheet, filled = _Sheet(job.id), FilledSheet(job.request)
         records = await self._store.images(job.id)
-        flagged = {notice.params[CELL] for notice in noted if notice.code in OBJECTIONS}
+        images: dict[int, PIL.Image.Image] = {}
 
         def look() -> None:
             for record in records:
@@ -156,15 +161,47 @@ class Comparing:
                         reason = type(error).__name__
                         log.warning("job %s: cell %d is damaged: %s", job.id, record.n, reason)
                     else:
-                        sheet.images[record.n] = record
-                        if record.n not in flagged:
-                            filled.put(record.n, image)
+                        sheet.images[record.n], images[record.n] = record, image
 
         await asyncio.to_thread(look)
+        if self._inspector.mode_of(job) != "off":
+            noted = [notice for notice in noted if notice.code not in OBJECTIONS]
+            for cell in cells(job.request):
+                if cell.n in images:
+                    running.check_stop()
+                    noted += await self._looked_at_again(running, cell, images[cell.n], sheet)
+        flagged = {notice.params[CELL] for notice in noted if notice.code in OBJECTIONS}
         sheet.warnings = [notice for notice in noted if notice.params[CELL] in sheet.images]
+        for n in sheet.images.keys() - flagged:
+            await asyncio.to_thread(filled.put, n, images[n])
         if sheet.images:
             log.info("job %s: goes on with %d cells done", job.id, len(sheet.images))
         return sheet, filled
+
+    async def _looked_at_again(
+        self, running: Attempt, cell: Cell, image: PIL.Image.Image, sheet: _Sheet
+    ) -> list[Notice]:
+        """What is noted about a cell that is there by how images are checked now."""
+        job = running.job
+        what = f"job {job.id}: a cell that is there cannot be checked"
+        inspect = partial(self._inspector.inspect, job, [image])
+        try:
+            notices = await keep_trying(inspect, what, check=running.check_stop)
+        except JobFailed as error:
+            sheet.failures[cell.n] = Failure.of(error)
+            file = self._images_dir / sheet.images.pop(cell.n).path
+
+            async def forget() -> None:
+                try:
+                    await asyncio.to_thread(file.unlink, missing_ok=True)
+                except OSError as failed:
+                    raise files_error(self._images_dir, failed) from failed
+                await self._store.cells.refuse(job, cell.n)
+
+            what = f"job {job.id}: a cell is refused, but cannot be deleted"
+            await keep_trying(forget, what, check=running.check_stop)
+            return []
+        return [_of_cell(notice, cell) for notice in notices]
 
     async def _painted(
         self, running: Attempt, cell: Cell, number: int, filled: FilledSheet

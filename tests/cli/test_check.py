@@ -107,6 +107,14 @@ class TestCheck:
         models.write_text(f'{CATALOG}{entry}prediction = "v_prediction"\n', encoding="utf-8")
         assert not [f for f in check_module._catalog(settings) if "v-prediction" in f.text]
 
+    def test_what_keeps_an_entry_disabled_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        [found] = [f for f in check_module._catalog(settings) if "model lost" in f.text]
+        assert "enabled = false" in found.text
+        assert not found.mend
+
     def test_a_broken_file_is_not_to_be_mended_in_an_entry(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -23,7 +23,7 @@ from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.request import Composed
 from bot.request.changes import fields_of
-from bot.store import Job, JobState
+from bot.store import Discord, Job, JobState
 from catalog import Catalog, LiveCatalog, ModelEntry
 from cogs.compare import Compare
 from cogs.compare_result import Comparer
@@ -35,7 +35,7 @@ from cogs.results import SETTLED_WITHIN, Results
 from cogs.upscale_result import EnlargeSelect
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import Desk
-from tests.chat.delivery.discord_fakes import Call
+from tests.chat.delivery.discord_fakes import CHANNEL, Call, http_error
 from tests.chat.found import ANYWHERE
 from tests.language import TEXTS
 from tests.queue.lanes import queue_of
@@ -95,10 +95,10 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
     )
 
 
-async def shown(desk: Desk, queue: JobQueue | None = None) -> Job:
+async def shown(desk: Desk, queue: JobQueue | None = None, *, hidden: bool = False) -> Job:
     """The job of a result that was asked for in `queue`."""
     line = desk.queue if queue is None else queue
-    ticket = await line.accept(in_channel(request=PLAIN))
+    ticket = await line.accept(in_channel(request=PLAIN, hidden=hidden))
     await desk.delivery.acknowledge(desk.interaction(), ticket)
     await desk.delivery.finished(await desk.painted(ticket.job.id))
     desk.world.calls.clear()
@@ -189,6 +189,69 @@ async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
     with pytest.raises(Refused, match=r"error\.component"):
         await select.use(cast("Any", Pressed(desk, {"values": [value]})), EnlargeId(job.id))
     assert desk.world.calls == []
+
+
+class Picked(Pressed):
+    """What was picked as the answer to a private question, where the bot may write or not."""
+
+    def __init__(self, desk: Desk, data: dict[str, Any], *, writes: bool = True) -> None:
+        super().__init__(desk, data)
+        self.guild, self.channel_id = SimpleNamespace(me=object()), CHANNEL
+        may = discord.Permissions(read_messages=True, send_messages=writes)
+        self.channel.permissions_for = lambda _: may
+        self.deferrals: list[bool] = []
+        self.gone = False
+
+    async def defer(self, *, thinking: bool, ephemeral: bool) -> None:
+        assert not ephemeral
+        self._fake.deferred = True
+        self.deferrals.append(thinking)
+
+    async def delete_original_response(self) -> None:
+        self.gone = True
+
+
+def enlarging(desk: Desk, acting: Results, tmp_path: Path) -> EnlargeSelect:
+    pictures = create_autospec(ResultPictures, instance=True)
+    pictures.inputs = Inputs(tmp_path / "inputs")
+    return EnlargeSelect(acting, pictures, 4)
+
+
+async def test_what_comes_of_a_private_question_replies_to_the_result(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """As an answer to the question, Discord would show it as a reply to what nobody can see."""
+    job, acting = await shown(desk), results(desk)
+    picked = Picked(desk, {"values": ["0 hires 1.5"]})
+    await enlarging(desk, acting, tmp_path).use(cast("Any", picked), EnlargeId(job.id))
+    assert desk.world.ways() == ["send"]
+    assert desk.last("send").sent["reference"].message_id == Discord.of(job.origin).message_id
+    assert (picked.deferrals, picked.gone) == ([False], True)
+    (made,) = await desk.store.jobs_in(JobState.PENDING, ("discord",))
+    assert Discord.of(made.origin).message_id == desk.last("send").message_id
+    assert await desk.store.messages.token(made.id) is None  # it reaches the question
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_where_no_message_can_be_posted_the_question_is_answered(
+    desk: Desk, tmp_path: Path, hidden: bool
+) -> None:
+    job, acting = await shown(desk, hidden=hidden), results(desk)
+    picked = Picked(desk, {"values": ["0 hires 1.5"]}, writes=hidden)
+    await enlarging(desk, acting, tmp_path).use(cast("Any", picked), EnlargeId(job.id))
+    assert (desk.world.ways(), picked.gone) == (["ack"], False)
+
+
+async def test_a_channel_that_takes_no_message_is_told_of_and_the_question_stays(
+    desk: Desk, tmp_path: Path
+) -> None:
+    job, acting = await shown(desk), results(desk)
+    picked = Picked(desk, {"values": ["0 hires 1.5"]})
+    desk.world.refuse("send", http_error(403, 50013))
+    with pytest.raises(Refused, match=r"delivery\.forbidden"):
+        await enlarging(desk, acting, tmp_path).use(cast("Any", picked), EnlargeId(job.id))
+    assert not picked.gone
+    assert await desk.store.jobs_in(JobState.PENDING, ("discord",)) == []
 
 
 async def test_what_a_compared_result_understands_in_another_way_is_told(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from playground import Message, Playground, User
-from playground.interactions import DEFER_REPLY
+from playground.interactions import DEFER_UPDATE
 from tests.e2e.acting import answer
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
@@ -80,17 +80,29 @@ async def test_each_image_is_enlarged_in_the_ways_that_there_are(
         "Image 2: Again with a second pass, 1.5×",
     ]
     select = f"enlarge:{job_of(original)}"
-    picked = await ada.select(asked.message, select, ["1 crisp 2"])
-    assert picked.acknowledged == DEFER_REPLY  # before the image is read, which may be large
-    crisp = await result(picked)
+
+    async def enlarged(way: str) -> Message:
+        question = (await press(ada, original, "upscale")).message
+        assert question is not None
+        picked = await ada.select(question, select, [way])
+        # Before the image is read, which may be large
+        assert picked.acknowledged == DEFER_UPDATE
+        made = await playground.wait_message(
+            lambda m: m.id > question.id and m.reference == original.id and bool(m.attachments),
+            timeout=60,
+        )
+        assert question.deleted
+        return made
+
+    crisp = await enlarged("1 crisp 2")
     [data] = await bytes_of(playground, crisp)
     assert Image.open(io.BytesIO(data)).size == (128, 128)
     assert facts(crisp).endswith("128×128 (2×) · crisp")
     assert lines(crisp)[0] == f"<@{ada.id}>"
-    repainted = await result(await ada.select(asked.message, select, ["0 repaint 2"]))
+    repainted = await enlarged("0 repaint 2")
     assert "128×128 (2×) · repaint" in facts(repainted)
     assert shared.home.requests()[-1]["seed"] == 7
-    larger = await result(await ada.select(asked.message, select, ["1 hires 1.5"]))
+    larger = await enlarged("1 hires 1.5")
     assert "96×96 (1.5×)" in facts(larger)
     assert "seed `8`" in facts(larger)
     assert "Go back to the one it was made from" in said(await ada.context_menu("Edit", crisp))

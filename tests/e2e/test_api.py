@@ -129,7 +129,11 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
     ("body", "language", "said"),
     [
         ({"model": "pony-xl-v6"}, "en", "Model 'pony-xl-v6' is not available"),
-        ({"model": "pony-xl-v6"}, "fr-FR,fr;q=0.9,en;q=0.1", "Modèle 'pony-xl-v6' non disponible"),
+        (
+            {"model": "pony-xl-v6"},
+            "fr-FR,fr;q=0.9,en;q=0.1",
+            "Le modèle pony-xl-v6 est dans le catalogue, mais le propriétaire ne l’a pas activé.",
+        ),
         ({"loras": [{"name": "nope"}]}, "en", "LoRA 'nope' is not available"),
         (
             {"loras": [{"name": "ember", "weight": 99}]},

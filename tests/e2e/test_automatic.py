@@ -126,7 +126,7 @@ class TestTxt2Img:
     @pytest.mark.parametrize(
         ("fields", "status", "said"),
         [
-            ({"sampler_name": "Restart"}, 404, "There's no sampler called “Restart”"),
+            ({"sampler_name": "Restart"}, 404, "sampler_name: there's no “Restart”"),
             ({"script_name": "X/Y/Z plot"}, 422, "There's no script called “X/Y/Z plot”."),
             (
                 {"scheduler": "Beta"},

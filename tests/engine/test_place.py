@@ -102,13 +102,19 @@ def test_an_engine_whose_device_is_absent_can_rest_and_close(device: str) -> Non
 
 @pytest.fixture
 def hindered(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A machine whose driver has a card that torch cannot use, and only warns."""
+    """A machine whose driver has a card that torch cannot use, and only warns, once."""
     import torch
 
+    from bot.engine import environment
+
+    left = [str(request.param)]
+
     def count() -> int:
-        warnings.warn(request.param, stacklevel=2)
+        while left:
+            warnings.warn(left.pop(), stacklevel=2)
         return 0
 
+    monkeypatch.setattr(environment, "_WARNED", [])
     monkeypatch.setattr(torch.cuda, "_is_compiled", lambda: True)
     monkeypatch.setattr(torch._C, "_cuda_getDeviceCount", count, raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", count)

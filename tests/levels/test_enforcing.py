@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import JobFailed, UserError
+from bot.errors import InvalidRequest, JobFailed, UserError
 from bot.levels import Caps, Enforcing, Level, Levels, Place, Rechecking, Rules, enforce, resolve
 from bot.levels.defaults import with_defaults
 from bot.levels.enforcing import ADDED, ADDED_AGAIN, VOID, with_negative
@@ -76,7 +76,8 @@ ENLARGED = replace(
         ({"max_cells": 3}, asked(compared(4)), "levels.cells"),
         ({"max_steps": 29}, asked(compared(4)), "levels.steps"),
         ({"max_megapixels": 1.0}, asked(), "levels.pixels"),
-        ({"max_megapixels": 1.1}, asked(hires=1.5), "levels.pixels"),
+        ({"max_megapixels": 1.1}, asked(hires=1.5), "levels.hires"),
+        ({"max_megapixels": 0.2}, asked(), "levels.smallest"),
         ({"max_upscale": 2.0}, asked(ENLARGED), "levels.scale"),
         ({"max_upscale": 1.0}, asked(ENLARGED), "levels.no_upscaling"),
         ({"allow_models": ("small",)}, asked(), "model.not_here"),
@@ -88,6 +89,27 @@ ENLARGED = replace(
 def test_what_is_not_allowed_is_refused(server: dict[str, Any], new: NewJob, code: str) -> None:
     assert refusal(new, ServerFields(**server)) == code
     enforce(new, resolve(Caps()), CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("most", "size", "hires", "offered"),
+    [
+        (1.0, "1024x1024", None, "1000x1000"),
+        (0.5, "1536x640", None, "976x512"),
+        (0.5, "512x1024", None, "512x976"),
+        (0.27, "1536x640", None, "520x512"),
+        (1.1, "1024x1024", 1.5, "1024x1024"),
+        (0.5, "1024x1024", 1.5, "704x704"),
+    ],
+)
+def test_a_size_that_is_too_large_comes_with_one_that_is_allowed(
+    most: float, size: str, hires: float | None, offered: str
+) -> None:
+    rules = resolve(Caps(), ServerFields(max_megapixels=most))
+    with pytest.raises(InvalidRequest) as refused:
+        enforce(asked(size=size, hires=hires), rules, CATALOG)
+    assert refused.value.params["offered"] == offered
+    enforce(asked(size=offered), rules, CATALOG)
 
 
 def test_what_a_channel_turns_off_is_said_to_be_off_there() -> None:

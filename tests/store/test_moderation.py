@@ -125,7 +125,7 @@ async def test_the_image_of_a_blocked_person_can_be_deleted_still(store: Store) 
     assert await decide(Decision.DELETED)
     assert not await decide(Decision.BLOCKED)
     assert (await store.job(job.id)).deleted_at is not None
-    await store.reports.still_shown(job.id)
+    await store.personal.forgettings.refuse_message(30)
     now = await store.reports.find(report.id)
     assert now is not None
     assert (now.decision, now.shown) == (Decision.DELETED, True)

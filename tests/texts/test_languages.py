@@ -26,7 +26,8 @@ def test_there_is_more_than_english() -> None:
 def test_a_translation_fills_in_what_english_fills_in(language: str) -> None:
     for code, sentence in LANGUAGES[language].items():
         assert code in LANGUAGES["en"], f"{language}.toml: {code} is never used"
-        assert placeholders(sentence) == placeholders(LANGUAGES["en"][code]), code
+        left_out = {"value"} if code in ("api.model", "api.lora") else set()
+        assert placeholders(sentence) == placeholders(LANGUAGES["en"][code]) - left_out, code
         assert written_as_numbers(sentence) == written_as_numbers(LANGUAGES["en"][code]), code
 
 
@@ -41,6 +42,14 @@ def test_discord_takes_the_descriptions(language: str) -> None:
 def test_translations_are_short_enough_for_where_they_stand(language: str) -> None:
     said = LANGUAGES[language].items()
     assert [code for code, each in said if any(len(form) > 256 for form in spoken(each))] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_option_scheduler_has_no_second_name(language: str) -> None:
+    """AUTOMATIC1111 calls it a sampler, and dynamic prompts something else."""
+    others = ("api.automatic.", "scheduler.schedule", "dynamic.")
+    said = [(c, each) for c, each in LANGUAGES[language].items() if not c.startswith(others)]
+    assert [code for code, each in said if any("sampler" in f.lower() for f in spoken(each))] == []
 
 
 def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:

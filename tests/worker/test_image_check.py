@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -150,6 +151,71 @@ async def test_a_sheet_is_for_its_person_alone_if_one_of_its_cells_is(build: Bui
     async with build(classifier=FakeClassifier(lambda _: next(flagged))) as bench:
         done = await bench.ended(await bench.take(asked(PRIVATE, request=SIX)))
         assert Discord.of(done.origin).withheld == "shown"
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"), [(SPOILER, "check.flagged_spoiler"), (PRIVATE, "check.flagged_private")]
+)
+@pytest.mark.parametrize("before", [OFF, SPOILER])
+async def test_cells_from_before_a_stricter_check_are_looked_at_after_a_restart(
+    build: Build, before: ImageCheck, mode: ImageCheck, code: str
+) -> None:
+    job_id, _ = await interrupted(build, before)
+    async with build(classifier=FakeClassifier(first_only()), permit=stricter(mode)) as again:
+        await again.queue.line_up([await again.store.job(job_id)])
+        done = await again.ended(job_id)
+        assert done.state is JobState.DONE
+        said = [(n.code, n.params["cell"]) for n in done.warnings if n.code.startswith("check.")]
+        assert said == [(code, 0)]
+        origin = Discord.of(done.origin)
+        assert (origin.spoiler, origin.withheld is not None) == (
+            SPOILER in (before, mode),
+            mode == PRIVATE,
+        )
+
+
+async def test_such_a_cell_that_is_refused_is_deleted(build: Build) -> None:
+    job_id, paths = await interrupted(build, OFF)
+    async with build(classifier=FakeClassifier(first_only()), permit=stricter(REFUSE)) as again:
+        await again.queue.line_up([await again.store.job(job_id)])
+        done = await again.ended(job_id)
+        assert done.state is JobState.DONE
+        assert [notice.code for notice in done.warnings] == ["compare.failed"]
+        assert len(again.engine.orders) == 4, "it is not generated again"
+        kept = {image.n for image in await again.store.images(job_id)}
+        assert kept == {1, 2, 3, 4, 5, 6}
+        assert [(again.images / path).exists() for path in paths] == [False, True]
+
+
+async def interrupted(build: Build, mode: ImageCheck) -> tuple[str, list[str]]:
+    """A comparison of which two cells are there, and their files."""
+    cells = iter(range(9))
+
+    def work(wanted: GenerationRequest, report: Report, check: CheckStop) -> Painting:
+        if next(cells) == 2:
+            raise EngineLost(Loss.DEVICE, "gone")
+        return painting(wanted)
+
+    async with build(work, classifier=FakeClassifier(first_only())) as bench:
+        job_id = await bench.take(asked(mode, request=SIX))
+        async with asyncio.timeout(20):
+            await bench.workers.lost()
+        images = await bench.store.images(job_id)
+        assert [image.n for image in images] == [0, 1]
+        return job_id, [image.path for image in images]
+
+
+def first_only() -> Callable[[PIL.Image.Image], bool]:
+    """Flags the first image that it sees."""
+    flagged = iter([True])
+    return lambda _: next(flagged, False)
+
+
+def stricter(mode: ImageCheck) -> Callable[[Job], Awaitable[Job]]:
+    async def permit(job: Job) -> Job:
+        return replace(job, origin=replace(Discord.of(job.origin), image_check=mode))
+
+    return permit
 
 
 def has(colour: tuple[int, int, int], preview: bytes) -> bool:

@@ -4,13 +4,12 @@ import logging
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from enum import IntEnum
-from functools import partial
 
 import discord
 
 from bot.chat.delivery.age_gate import AgeGate
 from bot.chat.delivery.outbox import Away
-from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, send
+from bot.chat.delivery.posts import ChannelPost, MessageContent, mention, notice, send
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.results import Results
 from bot.chat.delivery.sender import NO_WAY, Sender
@@ -45,19 +44,19 @@ class Afterwards:
         self._gate = gate
         self._publishing: set[str] = set()
 
-    async def take_down(self, job: Job, notice: str | None) -> Removed:
-        """Delete the message, or put `notice` in its place where that is possible.
+    async def take_down(self, job: Job, instead: str | None) -> Removed:
+        """Delete the message, or put `instead` in its place where that is possible.
 
         One that only its person sees can be changed for 15 minutes.
         """
-        removed = await self._take_down(job, notice)
+        removed = await self._take_down(job, instead)
         if (message_id := Discord.of(job.origin).message_id) is not None:
             await self._note(message_id, removed)
         return removed
 
-    async def _take_down(self, job: Job, notice: str | None) -> Removed:
+    async def _take_down(self, job: Job, instead: str | None) -> Removed:
         later = False
-        for text in dict.fromkeys((notice, None)):
+        for text in dict.fromkeys((instead, None)):
             ways = self._sender.posts(job)
             while True:
                 post = None
@@ -67,7 +66,7 @@ class Afterwards:
                     if text is None:
                         await post.delete()
                     else:
-                        await post.edit(MessageContent(layout=partial(_notice, text)))
+                        await post.edit(notice(text))
                 except Exception as error:
                     meaning = refusal(error)
                     if meaning is None:
@@ -220,9 +219,3 @@ class Afterwards:
                 limit = min(limit, content.largest) // 2
                 if refusal(error) is not Refusal.TOO_LARGE or limit == 0:
                     raise
-
-
-def _notice(text: str, _: str | None) -> discord.ui.LayoutView:
-    view = discord.ui.LayoutView(timeout=None)
-    view.add_item(discord.ui.TextDisplay(text))
-    return view

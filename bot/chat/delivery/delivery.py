@@ -26,7 +26,7 @@ from bot.chat.delivery.posts import (
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.chat.delivery.refused_reactions import Refusals, Told
 from bot.chat.delivery.results import Results
-from bot.chat.delivery.sender import Delivered, Sender, TooLarge
+from bot.chat.delivery.sender import Delivered, Sender, TooLarge, reference_of
 from bot.chat.delivery.status import EDIT_INTERVAL, StatusBoard
 from bot.chat.delivery.traffic import Traffic
 from bot.errors import JobFailed, StoreError
@@ -111,14 +111,17 @@ class Delivery:
 
     # Acknowledging
 
-    async def defer(self, interaction: discord.Interaction, *, hidden: bool = False) -> None:
+    async def defer(
+        self, interaction: discord.Interaction, *, hidden: bool = False, apart: bool = False
+    ) -> None:
         """Acknowledge a command whose answer takes longer. hidden: whether only its user sees it.
+        apart: whether it is not answered, and the message of its button changed later.
 
         If Discord refuses, the command goes on: its result does not need the answer. Raises
         AnsweredElsewhere if another copy of the bot has answered it.
         """
         try:
-            await interaction.response.defer(thinking=True, ephemeral=hidden)
+            await interaction.response.defer(thinking=not apart, ephemeral=hidden)
         except Exception as error:
             if refusal(error) is None:
                 raise
@@ -170,17 +173,16 @@ class Delivery:
         self._board.follow(job, post, ticket.place)
         return Discord.of(job.origin)
 
-    async def acknowledge_in_channel(self, ticket: Ticket, message: discord.PartialMessage) -> None:
-        """Reply to `message` with the job's place in the queue, mentioning its user.
+    async def acknowledge_in_channel(self, ticket: Ticket) -> None:
+        """Post the job's place in the queue, mentioning its user, as a reply to what it was made
+        from.
 
         Raises what discord.py raises when that is not allowed.
         """
         with self.traffic.acknowledging(ticket.job) as told:
-            told.set_result(await self._acknowledge_in_channel(ticket, message))
+            told.set_result(await self._acknowledge_in_channel(ticket))
 
-    async def _acknowledge_in_channel(
-        self, ticket: Ticket, message: discord.PartialMessage
-    ) -> Discord:
+    async def _acknowledge_in_channel(self, ticket: Ticket) -> Discord:
         job = ticket.job
         channel = self._sender.channel(job)
         post = None
@@ -191,7 +193,7 @@ class Delivery:
                     self._board.content(job, ticket.place), mention=Discord.of(job.origin).user_id
                 ),
                 nonce=f"{job.id}-ack",
-                reply_to=message.to_reference(fail_if_not_exists=False),
+                reply_to=reference_of(job),
             )
         except Exception as error:
             if refusal(error) is not Refusal.TRANSIENT:

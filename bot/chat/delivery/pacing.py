@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from bot.progress import Progress
+from bot.supervision import supervised
 
 Edit = Callable[[Progress], Awaitable[None]]
 Sleep = Callable[[float], Awaitable[None]]
@@ -14,6 +15,7 @@ Turn = Callable[[Progress], AbstractAsyncContextManager[object]]
 class Pacer:
     """Shows the latest progress at most once per `interval` seconds and drops the rest.
 
+    What an edit raises is logged; what is shown next is tried all the same.
     The acknowledgement counts as the first edit, so a quick job goes straight to the result.
 
     turn: what an edit has to enter first. That may take as long as the edits of others.
@@ -40,7 +42,8 @@ class Pacer:
             return
         self._latest = progress
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+            running = supervised("keeping a message up to date", self._run, again=False)
+            self._task = asyncio.create_task(running)
 
     async def close(self) -> None:
         """Show nothing more; an edit already under way has finished when this returns, and one that

@@ -74,6 +74,17 @@ class MessageContent:
         return only(self.mention)
 
 
+def notice(text: str) -> MessageContent:
+    """`text` in the place of a result."""
+
+    def layout(_: str | None) -> discord.ui.LayoutView:
+        view = discord.ui.LayoutView(timeout=None)
+        view.add_item(discord.ui.TextDisplay(text))
+        return view
+
+    return MessageContent(layout=layout)
+
+
 def mention(user_id: int) -> str:
     """Markup that names a user; `only` decides whether it pings."""
     return f"<@{user_id}>"

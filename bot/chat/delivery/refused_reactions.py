@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import discord
@@ -13,6 +14,7 @@ import discord
 from bot.chat.delivery.posts import mention, only
 from bot.chat.delivery.refusals import refusal, short
 from bot.chat.delivery.traffic import Traffic
+from bot.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,8 @@ class Refusals:
                     raise
                 log.info("a refused reaction gets no answer: %s", short(error))
                 return False
-        deleting = asyncio.create_task(self._delete(sent))
+        work = partial(self._delete, sent)
+        deleting = asyncio.create_task(supervised("deleting a refusal", work, again=False))
         self._deleting.add(deleting)
         deleting.add_done_callback(self._deleting.discard)
         return True

@@ -10,10 +10,18 @@ from typing import Final
 
 import discord
 
-from bot.chat.delivery.posts import answering
+from bot.chat.delivery.posts import (
+    ChannelPost,
+    InteractionPost,
+    Post,
+    answering,
+    mention,
+    notice,
+)
 from bot.chat.delivery.refusals import Refusal, refusal, short
 from bot.errors import StoreError
 from bot.store import Removable, Store
+from bot.texts.language import Texts
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +47,15 @@ class Removal:
         self,
         client: discord.Client,
         store: Store,
+        texts: Texts,
         logged_in: Callable[[], Awaitable[object]],
         webhook: Callable[[str], discord.Webhook] | None = None,
     ) -> None:
         """webhook: builds one from an interaction's token; default discord.py's."""
         self._client = client
         self._forgettings = store.personal.forgettings
+        self._deletions = store.deletions
+        self._texts = texts
         self._logged_in = logged_in
         self._webhook = webhook or partial(answering, client)
         self._more = asyncio.Event()
@@ -89,9 +100,15 @@ class Removal:
         return True
 
     async def _delete(self, message: Removable) -> bool | None:
-        """Whether it is gone; None if that is to be tried again later."""
+        """Whether it is gone, or says who deleted its result; None if that is to be tried again
+        later."""
         channel = self._client.get_partial_messageable(message.channel_id)
-        ways: list[tuple[bool, Callable[[], Awaitable[None]]]] = []
+        ways: list[tuple[bool, Callable[[], Awaitable[object]]]] = []
+        if (said := await self._notice(message)) is not None:
+            there: Post = ChannelPost(channel.get_partial_message(message.message_id))
+            if message.token is not None and message.by_token:
+                there = InteractionPost(self._webhook(message.token), message.good_to)
+            ways.append((True, partial(there.edit, notice(said))))
         if message.token is not None:
             answer = self._webhook(message.token)
             # The result may have been published since, in a message that this one cannot know.
@@ -119,3 +136,11 @@ class Removal:
             else:
                 return True
         return gone
+
+    async def _notice(self, message: Removable) -> str | None:
+        """What whoever deletes the result by hand puts in its place, if it is another's."""
+        by = None if message.asked else await self._deletions.moderated(message.message_id)
+        if by is None:
+            return None
+        say = self._texts.speaker(by.locale)
+        return say("delete.notice", user=mention(by.moderator), owner=mention(by.owner))

@@ -215,7 +215,7 @@ class Sender:
             found = await self._find(channel, job, before)
             if found is not None:
                 return await ChannelPost(channel.get_partial_message(found)).edit(content)
-        reference = _reference(job) if reply else None
+        reference = reference_of(job) if reply else None
         return (await send(channel, content, nonce=nonce_of(job), reply_to=reference)).id
 
     async def _find(
@@ -250,7 +250,8 @@ class Sender:
         return meaning
 
 
-def _reference(job: Job) -> discord.MessageReference | None:
+def reference_of(job: Job) -> discord.MessageReference | None:
+    """The message that a new one for `job` replies to."""
     origin = Discord.of(job.origin)
     answered = origin.reply_to or origin.message_id
     if origin.channel_id is None or answered is None:

@@ -21,6 +21,7 @@ from bot.chat.delivery.uploads import Upload
 from bot.chat.ui.buttons import cancel_view
 from bot.chat.ui.messages import alt_text, status_embed
 from bot.errors import StoreError
+from bot.log import traceback_without
 from bot.progress import Progress, Stage
 from bot.store import Discord, Job, Store
 from bot.texts.language import Say, Texts
@@ -191,7 +192,11 @@ class StatusBoard:
         except Exception as error:
             meaning = refusal(error)
             if meaning is None:
-                raise
+                # Whoever supervises edits would log all of it, and it may quote a prompt.
+                prompts = followed.job.request.texts
+                said = traceback_without(error, prompts)
+                log.error("job %s: unexpected error\n%s", followed.job.id, said)
+                return
             log.info("job %s: could not update the status: %s", followed.job.id, short(error))
             if meaning not in (Refusal.TRANSIENT, Refusal.BUSY):
                 followed.post = await self._other_post(followed)

@@ -34,7 +34,7 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument("--seed", metavar="S", type=_seed, help="same seed, same image; -1 for any")
     parser.add_argument("--size", metavar="WxH", help="in pixels, or a ratio such as 16:9")
     parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
-    parser.add_argument("--scheduler", metavar="NAME", help="sampler, such as 'Euler a'")
+    parser.add_argument("--scheduler", metavar="NAME", help="sampling method, such as 'Euler a'")
     parser.add_argument(
         "--preset", metavar="P", help="draft, fast or a style, or several of them: noir,fast"
     )

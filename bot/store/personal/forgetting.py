@@ -54,19 +54,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Removable:
-    """A message to delete. token: reaches it; None if none does any more. by_token: whether
-    nothing else may."""
+    """A message to delete. token: reaches it until good_to, in ms since the epoch; None if none
+    does any more. by_token: whether nothing else may. asked: whether someone is forgotten by it."""
 
     channel_id: int
     message_id: int
     token: str | None = field(repr=False)
     by_token: bool
+    good_to: int = 0
+    asked: bool = False
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
         alive = row["good_to"] is not None and row["good_to"] > now_ms()
         token = row["token"] if alive else None
-        return cls(row["channel_id"], row["message_id"], token, row["reach"] != "channel")
+        return cls(
+            row["channel_id"],
+            row["message_id"],
+            token,
+            row["reach"] != "channel",
+            row["good_to"] or 0,
+            row["asked"] is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,6 @@ from tests.chat.delivery.discord_fakes import (
     CHANNEL,
     FORBIDDEN,
     GONE,
-    FakeChannel,
-    FakeMessage,
     http_error,
 )
 from tests.store.factories import in_channel, origin_of
@@ -113,8 +111,7 @@ class TestAcknowledging:
         self, desk: Desk
     ) -> None:
         ticket = await desk.accepted(in_channel(user_id=9, reply_to=300))
-        message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
-        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+        await desk.delivery.acknowledge_in_channel(ticket)
         sent = desk.last("send")
         assert (sent.heading, pinged(sent)) == ("<@9>", [9])
         assert sent.sent["reference"].message_id == 300
@@ -134,16 +131,14 @@ class TestAcknowledging:
 
     async def test_where_it_may_not_be_a_reply_it_is_a_message(self, desk: Desk) -> None:
         ticket = await desk.accepted(in_channel(user_id=9, reply_to=300))
-        message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
         desk.world.refuse("send", http_error(403, 160002))
-        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+        await desk.delivery.acknowledge_in_channel(ticket)
         assert desk.world.ways() == ["send", "send"]
         assert "reference" not in desk.last("send").sent
         assert pinged(desk.last("send")) == [9]
 
     async def test_a_reply_that_is_refused_raises(self, desk: Desk) -> None:
         ticket = await desk.accepted(in_channel(reply_to=300))
-        message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
         desk.world.refuse("send", FORBIDDEN)
         with pytest.raises(discord.Forbidden):
-            await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+            await desk.delivery.acknowledge_in_channel(ticket)

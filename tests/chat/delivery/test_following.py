@@ -4,6 +4,8 @@ import asyncio
 import time
 from dataclasses import replace
 
+import pytest
+
 from bot.chat.delivery.status import EDITS_AT_ONCE
 from bot.progress import Progress, Stage
 from tests.chat.delivery.desk import Desk, pinged, until_edited
@@ -124,6 +126,19 @@ class TestFollowing:
             for _ in range(10):
                 await asyncio.sleep(0)
         assert len(desk.world.ways()) <= 3
+
+    async def test_an_unexpected_error_is_logged_without_the_prompt(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ticket = await desk.accepted()
+        await desk.delivery.acknowledge(desk.interaction(), ticket)
+        desk.world.refuse("interaction", RuntimeError(f"of {ticket.job.request.prompt}"))
+        desk.delivery.progressed(ticket.job, Progress(Stage.PAINTING, step=1, steps=10))
+        await until_edited(desk, 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert f"job {ticket.job.id}: unexpected error" in caplog.text
+        assert ticket.job.request.prompt not in caplog.text
 
     async def test_an_edit_that_fails_for_once_is_made_up_for(self, desk: Desk) -> None:
         ticket = await desk.accepted()

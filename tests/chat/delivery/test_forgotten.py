@@ -41,7 +41,7 @@ def removal_of(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Removal:
 
     monkeypatch.setattr(removal_module, "PACE", 0)
     webhook = lambda token: cast("Any", desk.world.webhooks[token])  # noqa: E731
-    return Removal(cast("Any", FakeClient(desk.world)), desk.store, logged_in, webhook)
+    return Removal(cast("Any", FakeClient(desk.world)), desk.store, TEXTS, logged_in, webhook)
 
 
 async def remove_all(removal: Removal, desk: Desk) -> None:

@@ -1,7 +1,7 @@
 """What Discord's refusals mean."""
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import discord
@@ -11,10 +11,7 @@ from bot.chat.delivery.posts import NONCE_MAX, only
 from bot.chat.delivery.refusals import Refusal, refusal
 from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import (
-    CHANNEL,
     GONE,
-    FakeChannel,
-    FakeMessage,
     http_error,
 )
 from tests.store.factories import in_channel
@@ -89,8 +86,7 @@ class TestRefusals:
     async def test_nonces_are_short_enough_and_differ(self, desk: Desk) -> None:
         """Otherwise a result would come back as its own acknowledgement."""
         ticket = await desk.accepted(in_channel(reply_to=300))
-        message = FakeMessage(desk.world, FakeChannel(desk.world, CHANNEL), 300)
-        await desk.delivery.acknowledge_in_channel(ticket, cast("Any", message))
+        await desk.delivery.acknowledge_in_channel(ticket)
         desk.world.refuse("edit", GONE)
         await desk.delivery.finished(await desk.painted(ticket.job.id))
         nonces = [call.sent["nonce"] for call in desk.world.calls if call.way == "send"]

@@ -73,6 +73,18 @@ async def test_it_is_deleted_after_a_while_if_discord_lets_us(
     assert ("stays" in caplog.text) == (error is not None)
 
 
+async def test_what_was_not_expected_of_a_deletion_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def sleep(_: float) -> None:
+        raise RuntimeError("of this test")
+
+    refusals = Refusals(Traffic(), Clock(), sleep)
+    assert await tell(refusals, world, 7)
+    await asyncio.gather(*refusals._deleting)
+    assert "deleting a refusal: failed" in caplog.text
+
+
 async def test_one_a_person_and_message_in_a_minute(
     refusals: Refusals, world: World, clock: Clock
 ) -> None:

@@ -3,14 +3,15 @@
 from functools import partial
 from typing import Any
 
+import discord
 import pytest
 
 from bot.chat.delivery import Removed
 from bot.errors import Refused
-from bot.store import Job, now_ms
+from bot.store import Decision, Job, discord_person, now_ms
 from bot.store.removals import BY_HAND_MS
 from bot.store.sent_again import Shown
-from tests.chat.delivery.desk import Desk
+from tests.chat.delivery.desk import Desk, pinged
 from tests.chat.delivery.discord_fakes import AWAY, CHANNEL, FORBIDDEN, GONE, Call, http_error
 from tests.chat.delivery.test_forgotten import removal_of, remove_all
 from tests.language import TEXTS
@@ -41,6 +42,50 @@ async def later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def left(desk: Desk) -> list[tuple[object, ...]]:
     return all_rows(desk.store)["forgotten_messages"]
+
+
+@pytest.mark.parametrize("reported", [False, True])
+async def test_who_deleted_anothers_is_said_also_if_discord_takes_it_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, reported: bool
+) -> None:
+    job = await desk.asked_and_painted(in_channel(user_id=7))
+    await desk.delivery.finished(job)
+    moderator = discord_person(1)
+    if reported:
+        reports = desk.store.reports
+        assert await reports.add(job, discord_person(9), "why")
+        [act] = await desk.store.acts.untold()
+        report = await reports.find(str(act.details["report"]))
+        assert report is not None
+        assert await reports.decide(
+            report, job, Decision.DELETED, actor=moderator, within="discord:1"
+        )
+    else:
+        assert await desk.store.deletions.begin(job.id, moderator=moderator)
+    desk.world.refuse("edit", AWAY)
+    desk.world.refuse("delete", AWAY)
+    desk.world.calls.clear()
+    job = await desk.store.job(job.id)
+    assert await desk.delivery.afterwards.take_down(job, NOTICE) is Removed.LATER
+    await later(desk, monkeypatch)
+    assert [(call.way, call.message_id) for call in desk.world.calls] == [("edit", 400)]
+    [said] = desk.last("edit").layout.walk_children()
+    assert isinstance(said, discord.ui.TextDisplay)
+    assert said.content == "🗑️ <@1> deleted an image that <@7> had requested."
+    assert pinged(desk.last("edit")) == []
+    assert left(desk) == []
+
+
+async def test_where_that_cannot_be_said_the_message_goes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await desk.asked_and_painted(in_channel(user_id=7))
+    await desk.delivery.finished(job)
+    assert await desk.store.deletions.begin(job.id, moderator=discord_person(1))
+    desk.world.refuse("edit", FORBIDDEN)
+    await later(desk, monkeypatch)
+    assert desk.world.ways() == ["edit", "delete"]
+    assert left(desk) == []
 
 
 @pytest.mark.parametrize("refused", [AWAY, BUSY, OSError()])

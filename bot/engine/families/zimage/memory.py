@@ -6,7 +6,9 @@ wide. These figures are sums and other programs'; ours have not been measured on
 sizes yet.
 
 So with 16 GB, the transformer has room while the text encoder and the VAE are away; with 11 GB it
-has in 8 bits, which is 5.9 GiB, or with more than half of its blocks taking turns.
+has in 8 bits, which is 5.9 GiB, or with more than half of its blocks taking turns. With 8 GB, 5.9
+is more than `ROOM` counts on, and may leave too little for a pass; only 16-bit blocks that take
+turns are sure to have room, at the price of 12 GiB of RAM and of copying 8 GiB at every step.
 """
 
 from typing import Final
