@@ -70,6 +70,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     sampler, schedule = _split_scheduler(request.scheduler)
     hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
     inversions = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.embeddings)
+    base = seed if request.variation is None else request.base_seed
     prompt_lines = prompt.split("\n")
     unclear = any(opens_negative(line) for line in prompt_lines)
     settings = {
@@ -77,7 +78,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Sampler": sampler,
         "Schedule type": _ALIGNED if request.spacing == AYS else schedule,
         "CFG scale": _number(request.guidance) if request.model else "",
-        "Seed": str(request.base_seed) if request.model or request.prompt else "",
+        "Seed": str(base) if request.model or request.prompt else "",
         "Size": f"{request.width}x{request.height}",
         "Model hash": recipe.checkpoint.short if recipe.checkpoint else "",
         "Model": recipe.checkpoint.name if recipe.checkpoint else "",

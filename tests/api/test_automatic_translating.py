@@ -31,7 +31,15 @@ USED = {
     *("batch_size", "n_iter", "steps", "cfg_scale", "width", "height", "denoising_strength"),
     *("override_settings", "clip_skip", "styles", "eta", "send_images", "script_name"),
     *("alwayson_scripts", "enable_hr", "hr_scale", "hr_second_pass_steps", "hr_resize_x"),
-    *("hr_resize_y", "init_images", "resize_mode", "mask", "latent_mask", "include_init_images"),
+    *(
+        "subseed_strength",
+        "hr_resize_y",
+        "init_images",
+        "resize_mode",
+        "mask",
+        "latent_mask",
+        "include_init_images",
+    ),
 }
 WITHOUT_EFFECT = {
     # Alone, without a mask, a refiner, a variation's strength or a script.

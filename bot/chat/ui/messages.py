@@ -39,7 +39,7 @@ def status_embed(
     note: a sentence about this job, shown in every state.
     hidden: leave out its prompt and names, which may not be shown in the channel any more.
     """
-    embed = discord.Embed(title=say(_title(job)), colour=BLURPLE)
+    embed = discord.Embed(title=_title(say, job), colour=BLURPLE)
     about = []
     if progress.resumes_at is not None and not progress.paused:
         about.append(say("status.resumes", when=progress.resumes_at))
@@ -96,9 +96,10 @@ def alt_text(prompt: str) -> str:
     return shortened(seen(prompt), ALT_TEXT_MAX) or "…"
 
 
-def _title(job: Job) -> str:
-    varies = job.kind == "vary" and job.request.variation is not None
-    return "title.variations" if varies else f"title.{job.kind}"
+def _title(say: Say, job: Job) -> str:
+    if job.kind == "vary" and job.request.variation is not None:
+        return say("title.variations")
+    return say(f"title.{job.kind}")
 
 
 def _facts(say: Say, job: Job) -> str:

@@ -16,6 +16,7 @@ from bot.request import (
     Reference,
     Template,
     Upscale,
+    Variation,
 )
 from bot.request.parts import DrawnPrompts
 from catalog import AdapterEntry, Catalog, ModelEntry
@@ -53,6 +54,7 @@ OTHERS: dict[str, Any] = {
     "others": (DrawnPrompts("b", ""),),
     "edits": True,
     "comparison": Comparison((Axis("steps", ("10",)),), (REQUEST,)),
+    "variation": Variation(7, 0.2),
     "upscale": Upscale("a" * 64, "crisp", 2.0, "crisp"),
 }
 
