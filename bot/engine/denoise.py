@@ -62,7 +62,7 @@ def noise(
         for generator, weight in generators
     ]
     first, *more = [(each, weight) for each, weight in drawn if weight]
-    if not more and first[1] == 1.0:
+    if not more:
         own: torch.Tensor = first[0].to(device)
         return own
     total = torch.zeros(shape)

@@ -1,5 +1,6 @@
 """Images whose noise has some of other seeds' mixed in."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,14 @@ class TestNoise:
         assert own.dtype == getattr(torch, dtype)
         still = noise_of(SEED, Mix(12, 0.0), Mix(99, 0.0), dtype=dtype, times=times)
         assert torch.equal(own.view(torch.uint8), still.view(torch.uint8))
+
+    def test_not_even_a_zero_loses_its_sign(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import torch
+
+        from bot.engine import denoise
+
+        monkeypatch.setattr(denoise, "randn_tensor", lambda shape, **_: -torch.zeros(shape))
+        assert torch.signbit(noise_of(SEED)).all()
 
     def test_that_of_a_seed_is_as_ever(self) -> None:
         import torch
@@ -140,6 +149,37 @@ class TestImages:
         assert len({*together}) == 3
         for n, digest in enumerate(together):
             assert digests(paint(engine, several.alone(n))) == [digest]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "passes"),
+    [
+        (varied(0.2), 1),
+        (varied(0.2, of=request(hires=Hires(1.25, 0.5, 2))), 2),
+        (varied(0.2, of=request(init_image=InitImage("", 0.6), steps=4)), 1),
+    ],
+    ids=["plain", "second pass", "from an image"],
+)
+def test_every_pass_has_the_same_mixed_in(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, wanted: GenerationRequest, passes: int
+) -> None:
+    from bot.engine import passes as module
+
+    drawn = []
+    noise = vars(module)["noise"]
+
+    def watched(shape: Any, generators: Any, *given: Any) -> Any:
+        drawn.append(generators)
+        return noise(shape, generators, *given)
+
+    monkeypatch.setattr(module, "noise", watched)
+    if wanted.init_image:
+        wanted = replace(wanted, init_image=InitImage(picture(), 0.6))
+    paint(engine, wanted)
+    assert len(drawn) == passes
+    assert all(each is drawn[0] for each in drawn)
+    assert [generator.initial_seed() for generator, _ in drawn[0]] == [SEED, 12]
+    assert [weight for _, weight in drawn[0]] == pytest.approx([0.951, 0.309], abs=1e-3)
 
 
 @pytest.mark.parametrize("scheduler", ["Euler", "DPM++ 2M"])

@@ -29,7 +29,14 @@ from bot.request import (
 )
 from bot.request.changes import changed, fields_of
 from bot.request.variation import parse_variation, variation_text, weights
-from catalog import Catalog, ModelEntry, UpscalerEntry, Upscalers
+from catalog import (
+    Catalog,
+    ModelEntry,
+    UpscalerEntry,
+    Upscalers,
+    WildcardFile,
+    Wildcards,
+)
 from tests.store.factories import REQUEST
 
 DEMO = ModelEntry(key="demo", name="Demo", path="a/b")
@@ -256,8 +263,17 @@ class TestDrawing:
         for n in range(4):
             further = plain.alone(n).variations(99, 0.1, 4)
             assert {each.prompt for each in further.prompts} == {plain.prompts[n].prompt}
-            # Another variation keeps them, and so does one that is composed of what was typed.
-            again = varied(further, CATALOG, nsfw=False, seed=1_000)
-            assert (again.prompt, again.template) == (further.prompt, further.template)
+            # And so they are for what is composed of what was typed.
             draft = redraft(further, CATALOG, nsfw=False, drawn=False)
             assert compose(draft, CATALOG, nsfw=False).prompt == further.prompt
+
+    def test_another_variation_keeps_the_words_whatever_the_wildcards_say_by_then(self) -> None:
+        before, after = (
+            replace(CATALOG, wildcards=Wildcards({"colour": WildcardFile(colours)}))
+            for colours in (("red", "green"), ("blue", "grey"))
+        )
+        plain = compose(Draft(prompt="a __colour__ fox", seed=7), before, nsfw=False)
+        asked = plain.variations(12, 0.2, 4)
+        again = varied(asked, after, nsfw=False, seed=1_000)
+        assert (again.prompt, again.seed) == (plain.prompt, 1_000)
+        assert varied(plain, after, nsfw=False, seed=1_000).prompt != plain.prompt

@@ -68,6 +68,16 @@ def test_whatever_differs_is_said(name: str) -> None:
     assert pair_differences(SAY, REQUEST, other, CATALOG)
 
 
+def test_a_variation_is_compared_with_the_seed_that_it_varies() -> None:
+    one = replace(REQUEST, seed=12, variation=Variation(REQUEST.seed, 0.2))
+    assert pair_differences(SAY, REQUEST, one, CATALOG) == ["**Variation**\nA: –\nB: 12:0.2"]
+    other = replace(REQUEST, seed=13, variation=Variation(7, 0.2))
+    assert pair_differences(SAY, one, other, CATALOG) == [
+        f"**Seed**\nA: {REQUEST.seed}\nB: 7",
+        "**Variation**\nA: 12:0.2\nB: 13:0.2",
+    ]
+
+
 def test_nothing_is_said_of_what_is_the_same() -> None:
     other = replace(REQUEST, kernels="eager", environment="f" * 12, added=("blurry",))
     assert pair_differences(SAY, REQUEST, other, CATALOG) == []
