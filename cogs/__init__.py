@@ -17,6 +17,7 @@ EXTENSIONS = (
     "cogs.moderate",
     "cogs.compare_result",
     "cogs.upscale_result",
+    "cogs.vary",
     "cogs.edit_with_words",
     "cogs.reopen",
     "cogs.info",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
-from bot.request import AdapterUse
+from bot.request import AdapterUse, GenerationRequest
 from bot.store import Failure, ImageRecord, Job, JobState
 from bot.texts.language import Say
 
@@ -89,7 +89,7 @@ def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
             {
                 "url": image_url(job.id, image.n + 1),
                 "file": PurePath(image.path).name,
-                "seed": image.seed,
+                **asked_seeds(job.request, image.seed),
                 "width": image.width,
                 "height": image.height,
                 "sha256": image.sha256,
@@ -109,7 +109,7 @@ def _told(what: Notice | Failure, say: Say) -> dict[str, Any]:
 def image_entry(job: Job, image: ImageRecord) -> dict[str, Any]:
     return {
         "url": image_url(job.id, image.n + 1),
-        "seed": image.seed,
+        **asked_seeds(job.request, image.seed),
         "width": image.width,
         "height": image.height,
         "bytes": image.bytes,
@@ -121,6 +121,14 @@ def image_entry(job: Job, image: ImageRecord) -> dict[str, Any]:
 def image_url(job_id: str, n: int) -> str:
     """Relative to the server's root. n: counted from 1."""
     return f"/image/{job_id}/{n}"
+
+
+def asked_seeds(request: GenerationRequest, seed: int) -> dict[str, Any]:
+    """How to ask for the image with this seed: of a variation, the seed that it varies, and what is
+    mixed into the noise of that."""
+    if request.variation is None:
+        return {"seed": seed}
+    return {"seed": request.base_seed, "variation": request.of_seed(seed).mixed_in}
 
 
 def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
@@ -137,7 +145,7 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         "loras": [lora(use) for use in request.adapters],
         "steps": request.steps,
         "guidance_scale": request.guidance,
-        "seed": seed,
+        **asked_seeds(request, seed),
         "width": request.width,
         "height": request.height,
         "size": f"{request.width}x{request.height}",

@@ -16,6 +16,7 @@ from typing import Final
 
 from bot.api.bodies import aside
 from bot.api.callers import Callers
+from bot.api.describing import asked_seeds
 from bot.api.errors import NotFound, NotReady, Pruned, TooManyCalls
 from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
@@ -217,7 +218,8 @@ class Desk:
         image = images[n - 1]
         path = self._images_dir / image.path
         if image.pruned_at is not None or not await asyncio.to_thread(path.is_file):
-            raise Pruned("api.image.pruned", seed=image.seed)
+            own = asked_seeds(job.request, image.seed)
+            raise Pruned("api.image.pruned", seed=", variation ".join(map(str, own.values())))
         return job, image, path
 
     async def _compose(self, caller: ApiKey, draft: Draft) -> Composed:

@@ -19,6 +19,11 @@ class RecordedImage(BaseModel):
     url: str = Field(examples=["/image/k3v9m2xqpa/1"])
     file: str = Field(examples=["demo-42.png"])
     seed: int = Field(examples=[42])
+    variation: str | None = Field(
+        default=None,
+        description="What is mixed into the noise of `seed`, as in `POST /generate`.",
+        examples=[None],
+    )
     width: int = Field(examples=[1024])
     height: int = Field(examples=[1024])
     sha256: str = Field(examples=["7f" * 32])

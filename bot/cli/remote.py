@@ -156,6 +156,7 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "steps": draft.steps,
         "guidance_scale": draft.guidance,
         "seed": draft.seed,
+        "variation": draft.variation,
         "size": draft.size,
         "count": draft.count,
         "scheduler": draft.scheduler,

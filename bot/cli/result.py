@@ -12,6 +12,8 @@ from bot.texts.language import Say
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 """Exit codes."""
+_TOLD: Final = ("seed", "variation", "width", "height", "sha256")
+"""What is said of an image, as far as it applies."""
 
 
 class NotDone(Exception):
@@ -62,7 +64,7 @@ def _as_json(result: Result) -> dict[str, Any]:
         "images": [
             {
                 "path": str(path),
-                **{name: image[name] for name in ("seed", "width", "height", "sha256")},
+                **{name: image[name] for name in _TOLD if image.get(name) is not None},
             }
             for image, path in zip(record["images"], result.files, strict=True)
         ],
@@ -77,7 +79,9 @@ def _print(result: Result, say: Say) -> None:
     for image, path in zip(record["images"], result.files, strict=True):
         seconds = record["seconds"] / len(record["images"])
         model = printable(record["model"])
-        print(f"{path}  model {model}  seed {image['seed']}  {seconds:.1f} s")
+        variation = image.get("variation")
+        seeds = f"seed {image['seed']}" + (f"  variation {variation}" if variation else "")
+        print(f"{path}  model {model}  {printable(seeds)}  {seconds:.1f} s")
         if drawn := _drawn(record, image["seed"]):
             print(f"  {printable(drawn)}")
     if record["error"]:

@@ -1,7 +1,7 @@
 """From noise to latents: the denoising loop, step for step that of diffusers' pipelines."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,8 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from bot.engine.families import Conditioning
 
+Weighted = tuple[torch.Generator, float]
+"""A generator, and the factor of the noise that is drawn from it."""
 Estimate = Callable[[], torch.Tensor]
 """Computes, when called, the clean latents that a step predicts; see `clean`."""
 
@@ -45,13 +47,28 @@ class Guidance:
 
 
 def noise(
-    shape: tuple[int, ...], generator: torch.Generator, device: str, dtype: torch.dtype
+    shape: tuple[int, ...], generators: Sequence[Weighted], device: str, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Standard normal noise, drawn on the CPU whatever the device."""
-    drawn: torch.Tensor = randn_tensor(
-        shape, generator=generator, device=torch.device(device), dtype=dtype
-    )
-    return drawn
+    """Standard normal noise, drawn on the CPU whatever the device: that of all generators, each
+    with its factor, added up in float32.
+
+    The sum is exactly standard normal, too, where the noises are independent, as those of different
+    seeds are, and the squares of the factors add up to 1: see `bot.request.variation.weights`. Each
+    generator is drawn from, whatever its factor; what has none changes no byte.
+    """
+    cpu = torch.device("cpu")
+    drawn = [
+        (randn_tensor(shape, generator=generator, device=cpu, dtype=dtype), weight)
+        for generator, weight in generators
+    ]
+    first, *more = [(each, weight) for each, weight in drawn if weight]
+    if not more:
+        own: torch.Tensor = first[0].to(device)
+        return own
+    total = torch.zeros(shape)
+    for each, weight in (first, *more):
+        total += weight * each.float()
+    return total.to(dtype).to(device)
 
 
 def denoise(

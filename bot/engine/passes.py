@@ -16,7 +16,7 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
-from bot.engine.denoise import Estimate, Guidance, denoise, noise
+from bot.engine.denoise import Estimate, Guidance, Weighted, denoise, noise
 from bot.engine.families import VAE, Conditioning, Encoded, Recall
 from bot.engine.kernels import KernelChoice, Shape
 from bot.engine.learned import Learned
@@ -29,6 +29,7 @@ from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
+from bot.request.variation import weights
 from catalog.weight_files.prediction import Training
 
 Size = tuple[int, int]
@@ -104,13 +105,12 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     """Generate image `number`, counted from 0, in a batch of 1; returns it and its scheduler."""
     request, init = prepared.request, prepared.request.init_image
     here = Progress(Stage.PAINTING, image=number + 1, count=request.count)
-    seed = request.image_seed(number)
-    generator = torch.Generator("cpu").manual_seed(seed)
+    generators = generators_of(request.alone(number))
     size = (request.width, request.height)
     taken = request.steps if init is None else sampling.taken(request.steps, init.strength)
     encoded = prepared.encoded[number if len(prepared.encoded) > 1 else 0]
     first = replace(here, steps=taken)
-    pass_ = Pass(prepared, encoded[0], size, request.steps, taken, generator, first)
+    pass_ = Pass(prepared, encoded[0], size, request.steps, taken, generators, first)
     latents, scheduler = pass_.denoised(prepared.begun)
     image = pass_.decoded(latents)
     if request.hires is not None:
@@ -120,24 +120,39 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
             prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
         )
         here = replace(here, larger=True, steps=taken)
-        pass_ = Pass(prepared, encoded[1], size, request.hires.steps, taken, generator, here)
+        pass_ = Pass(prepared, encoded[1], size, request.hires.steps, taken, generators, here)
         latents, scheduler = pass_.denoised(begun)
         image = pass_.decoded(latents)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
-    return PaintedImage(seed, image, digest), scheduler
+    return PaintedImage(request.image_seed(number), image, digest), scheduler
+
+
+def generators_of(request: GenerationRequest) -> tuple[Weighted, ...]:
+    """The generator of the first image, then those whose noise is mixed into its own."""
+    return tuple(
+        (torch.Generator("cpu").manual_seed(seed), weight)
+        for seed, weight in weights(request.base_seed, request.mixes).items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass: the last `taken` of `steps` steps, at `size`."""
+    """One pass: the last `taken` of `steps` steps, at `size`.
+
+    generators: of the noise. From the first come the steps' own draws and the VAE's, too.
+    """
 
     prepared: Prepared
     encoded: EncodedTurns
     size: Size
     steps: int
     taken: int
-    generator: torch.Generator
+    generators: Sequence[Weighted]
     here: Progress
+
+    @property
+    def generator(self) -> torch.Generator:
+        return self.generators[0][0]
 
     def denoised(self, begun: Any | None) -> tuple[torch.Tensor, Any]:
         """Clean latents, and the scheduler that was used.
@@ -222,7 +237,7 @@ class Pass:
     def _noise(self) -> torch.Tensor:
         prepared = self.prepared
         shape = prepared.resident.family.latent_shape(self.size)
-        return noise(shape, self.generator, prepared.device, prepared.dtype)
+        return noise(shape, self.generators, prepared.device, prepared.dtype)
 
     def decoded(self, latents: torch.Tensor) -> PIL.Image.Image:
         prepared = self.prepared

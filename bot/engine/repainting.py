@@ -81,11 +81,11 @@ def repaint(prepared: Prepared, canvas: Canvas) -> tuple[PaintedImage, Any]:
     def make(box: tuple[int, int, int, int]) -> Floats:
         nonlocal done, scheduler
         seed = (request.seed + done) % (SEED_MAX + 1)
-        generator = torch.Generator("cpu").manual_seed(seed)
+        generators = ((torch.Generator("cpu").manual_seed(seed), 1.0),)
         begun = _begun(prepared, canvas.image.crop(box))
         here = Progress(Stage.PAINTING, steps=taken, larger=True)
         pass_ = Pass(
-            reporting, reporting.encoded[0][0], canvas.tile, request.steps, taken, generator, here
+            reporting, reporting.encoded[0][0], canvas.tile, request.steps, taken, generators, here
         )
         latents, scheduler = pass_.denoised(begun)
         painted = pass_.decoded(latents)

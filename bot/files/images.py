@@ -9,12 +9,19 @@ from pathlib import Path
 from bot.files.atomic import write_whole
 from bot.files.metadata import compress_png, describe_png
 from bot.painting import PaintedImage, Painting
+from bot.request import GenerationRequest
 from bot.store import ImageRecord, Job
 
 
-def image_name(model: str, seed: int, n: int, count: int) -> str:
-    """`sdxl-base-42.png`; for several, `sdxl-base-42-1.png`, `sdxl-base-43-2.png`, …"""
-    return f"{model}-{seed}.png" if count == 1 else f"{model}-{seed}-{n + 1}.png"
+def image_name(request: GenerationRequest, seed: int, n: int, count: int) -> str:
+    """`sdxl-base-42.png`; for several, `sdxl-base-42-1.png`, `sdxl-base-43-2.png`, … A variation of
+    seed 7 is `sdxl-base-7-v42.png`.
+
+    seed: as in a PaintedImage. n: the image's number of `count`.
+    """
+    seeds = f"{seed}" if request.variation is None else f"{request.base_seed}-v{seed}"
+    name = f"{request.made_with}-{seeds}"
+    return f"{name}.png" if count == 1 else f"{name}-{n + 1}.png"
 
 
 class Compressed:
@@ -64,7 +71,7 @@ def save_images(
         save_png(
             describe_png(compressed(painted), painting.recipe, painted.seed),
             painted,
-            folder / job.id / image_name(job.request.made_with, painted.seed, n, count),
+            folder / job.id / image_name(job.request, painted.seed, n, count),
             n,
         )
         for n, painted in enumerate(painting.images)

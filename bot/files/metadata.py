@@ -21,7 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 from bot import __version__
 from bot.recipe import Recipe, Weights
 from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
-from bot.request.dialects.infotext import NEGATIVE, PROMPT_LINES, opens_negative
+from bot.request.dialects.infotext import NEGATIVE, PROMPT_LINES, VARIATIONS, opens_negative
+from bot.request.variation import number_as_typed
 
 PARAMETERS: Final = "parameters"
 IMAGEN: Final = "imagen"
@@ -69,6 +70,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
     sampler, schedule = _split_scheduler(request.scheduler)
     hashes = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.adapters)
     inversions = ", ".join(f"{weights.name}: {weights.short}" for weights in recipe.embeddings)
+    base = seed if request.variation is None else request.base_seed
     prompt_lines = prompt.split("\n")
     unclear = any(opens_negative(line) for line in prompt_lines)
     settings = {
@@ -76,7 +78,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Sampler": sampler,
         "Schedule type": _ALIGNED if request.spacing == AYS else schedule,
         "CFG scale": _number(request.guidance) if request.model else "",
-        "Seed": str(seed) if request.model or request.prompt else "",
+        "Seed": str(base) if request.model or request.prompt else "",
         "Size": f"{request.width}x{request.height}",
         "Model hash": recipe.checkpoint.short if recipe.checkpoint else "",
         "Model": recipe.checkpoint.name if recipe.checkpoint else "",
@@ -86,6 +88,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Text encoder": _file(recipe.text_encoder),
         **_passes(request),
         **_upscale(request),
+        **_variation(request),
         "Clip skip": str(request.clip_skip or ""),
         "Lora hashes": hashes,
         "TI hashes": inversions,
@@ -104,6 +107,20 @@ def infotext(recipe: Recipe, seed: int) -> str:
         lines.append(f"{NEGATIVE} {request.negative}")
     lines.append(", ".join(f"{name}: {_quote(v)}" for name, v in settings.items() if v))
     return "\n".join(lines)
+
+
+def _variation(request: GenerationRequest) -> dict[str, str]:
+    """The web UI knows one seed to mix in; several of them are a setting of our own."""
+    if len(request.mixes) > 1:
+        return {VARIATIONS: request.mixed_in}
+    return {
+        name: text
+        for mix in request.mixes
+        for name, text in (
+            ("Variation seed", str(mix.seed)),
+            ("Variation seed strength", number_as_typed(mix.strength)),
+        )
+    }
 
 
 def _file(weights: Weights | None) -> str:
@@ -267,7 +284,9 @@ def _read_recipe(text: str) -> tuple[Recipe, int]:
     request = recipe.request
     if request.comparison is not None:
         raise ValueError("the imagen chunk is not the recipe of a single image")
-    if type(seed) is not int or not 0 <= seed <= SEED_MAX or not is_finite(request):
+    seeds = (seed, request.base_seed, *(mix.seed for mix in request.mixes))
+    in_range = type(seed) is int and all(0 <= each <= SEED_MAX for each in seeds)
+    if not in_range or not is_finite(request):
         raise ValueError("the imagen chunk has a number out of range")
     return recipe, seed
 
@@ -280,4 +299,5 @@ def is_finite(request: GenerationRequest) -> bool:
     numbers += [part.strength for part in (request.init_image,) if part]
     numbers += [n for p in (request.upscale,) if p for n in (p.scale, p.strength or 0.0)]
     numbers += [part.weight for part in (request.reference,) if part]
+    numbers += [mix.strength for mix in request.mixes]
     return all(map(math.isfinite, numbers))

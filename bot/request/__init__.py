@@ -61,6 +61,7 @@ from bot.request.upscaling import (
     scales_for,
     upscale_of,
 )
+from bot.request.variation import MIXES_MAX, Mix, Variation
 from catalog.schedulers import AYS
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "EDITED",
     "FAST",
     "HIRES_SCALES",
+    "MIXES_MAX",
     "PRESETS",
     "PROMPT_MAX",
     "RANDOM",
@@ -97,6 +99,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "InitImage",
+    "Mix",
     "Named",
     "Options",
     "Picture",
@@ -104,6 +107,7 @@ __all__ = [
     "Template",
     "Upscale",
     "UpscaleDraft",
+    "Variation",
     "cells",
     "check_offered",
     "compare",

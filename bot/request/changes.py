@@ -43,6 +43,7 @@ def _text(text: str) -> str:
 
 LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "seed": ("seed", _whole),
+    "variation": ("variation", _text),
     "size": ("size", _text),
     "steps": ("steps", _whole),
     "guidance": ("guidance", _number),
@@ -75,7 +76,8 @@ def fields_of(request: GenerationRequest) -> Fields:
         return Fields(prompt, "", "", "", "")
     hires = request.hires
     values: dict[str, object] = {
-        "seed": request.seed,
+        "seed": request.base_seed,
+        "variation": request.mixed_in or None,
         "size": f"{request.width}x{request.height}",
         "steps": request.steps,
         "guidance": f"{request.guidance:g}",

@@ -30,6 +30,7 @@ from bot.request.presets import Preset, find_preset, with_few_steps
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from bot.request.unicode_text import storable, straight
 from bot.request.untyped import fitting, in_one_sentence, without_misfits, without_negative
+from bot.request.variation import Variation, parse_variation
 from catalog import WEIGHT_MAX, WEIGHT_MIN, AdapterEntry, Catalog, ModelEntry
 
 Chosen = tuple[AdapterEntry, AdapterUse]
@@ -204,6 +205,8 @@ def _resolve(
     preset = with_few_steps(preset, (entry for entry, _ in adapters), model, catalog)
     width, height = _size(draft.size, draft.shaping, model, preset.scale)
     steps = _steps(draft.steps, preset)
+    seed = draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX)
+    *before, last = parse_variation(draft.variation or "", draw, SEED_MAX) or (None,)
     request = GenerationRequest(
         prompt=prompt,
         negative=model.default_negative if negative is None else negative,
@@ -217,7 +220,7 @@ def _resolve(
             preset.guidance.min,
             preset.guidance.max,
         ),
-        seed=draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX),
+        seed=last.seed if last else seed,
         width=width,
         height=height,
         count=within("count", draft.count, 1, 1, COUNT_MAX),
@@ -236,6 +239,7 @@ def _resolve(
         init_image=pictures.init_image(draft.image, draft.strength),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
+        variation=Variation(seed, last.strength, (*before,)) if last else None,
     )
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))

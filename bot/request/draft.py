@@ -20,7 +20,7 @@ class Draft:
     hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
-    pictures: to edit.
+    pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
     complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
     added.
     """
@@ -46,6 +46,7 @@ class Draft:
     reference_weight: float | None = None
     adapters: tuple[AdapterAsk, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    variation: str | None = None
     complete: bool = False
 
     @property

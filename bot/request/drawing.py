@@ -34,11 +34,12 @@ class Typed:
     negative: str | None = field(repr=False)
 
     def drawn(self, request: GenerationRequest, place: Place) -> GenerationRequest:
-        """`request` with these texts, drawn for each of its seeds.
+        """`request` with these texts, drawn for the seed of each image.
 
         Raises InvalidRequest if a text is not valid, or what is drawn is no prompt.
         """
-        seeds = [request.image_seed(n) for n in range(request.count)]
+        # A variation has the words of the image that it varies.
+        seeds = [request.alone(n).base_seed for n in range(request.count)]
         prompts = _drawn("prompt", self.prompt, request.prompt, seeds, place)
         negatives = _drawn("negative", self.negative, request.negative, seeds, place)
         for prompt, negative in dict.fromkeys(zip(prompts, negatives, strict=True)):
@@ -63,14 +64,15 @@ class Typed:
 def varied(
     request: GenerationRequest, catalog: Catalog, *, nsfw: bool, seed: int
 ) -> GenerationRequest:
-    """The same with another seed, which draws from its template again, from today's wildcards.
+    """The same with another seed, which draws from its template again, from today's wildcards. Of
+    a variation, another one of the same image, with the words of that.
 
     nsfw: as in `compose`. Raises InvalidRequest and Refused as that does.
     """
     varied = request.with_seed(seed)
     if request.comparison is not None and varied.comparison is not None:
         return _compared_again(varied, request.comparison, varied.comparison, catalog, nsfw=nsfw)
-    if request.template is None:
+    if request.template is None or request.variation is not None:
         return varied
     typed = Typed(request.template.prompt, request.template.negative)
     model = find_model(catalog, request.model, nsfw=nsfw)

@@ -16,6 +16,7 @@ from bot.request.parts import (
     Template,
     Upscale,
 )
+from bot.request.variation import Mix, Variation, check_length, variation_text
 
 DRAFT: Final = "draft"
 FAST: Final = "fast"
@@ -75,7 +76,7 @@ class Comparison:
             if axis.name == SEED_AXIS:
                 step = self.columns if number else 1
                 seeds = cells[: step * len(axis.values) : step]
-                axis = replace(axis, values=tuple(str(cell.seed) for cell in seeds))
+                axis = replace(axis, values=tuple(str(cell.base_seed) for cell in seeds))
             axes.append(axis)
         return replace(self, axes=tuple(axes), cells=cells)
 
@@ -99,7 +100,8 @@ class GenerationRequest:
     prompt: as the user wrote it, without `<lora:…>` tags; drawn if there is a template.
     model: key of the checkpoint; "" if none is needed, which only a CRISP upscale has.
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
-    seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`.
+    seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`. Of a variation, it is what
+        is mixed in last, while all images vary the same one; see `base_seed`.
     scheduler: an AUTOMATIC1111 sampler name, one of `catalog.SCHEDULERS`.
     clip_skip: counted as in AUTOMATIC1111, the last layer is 1; None is the family's own.
     preset: which of PRESETS filled in options the user omitted; its values are stored here too.
@@ -123,6 +125,7 @@ class GenerationRequest:
     upscale: the image to enlarge; width and height are then its own.
     added: what places and models, rather than a person, have put into the negative prompts, as it
         was then; of a comparison, into those of its cells.
+    variation: what the images are variations of; None if their noise is that of `seed` alone.
     """
 
     prompt: str = field(repr=False)
@@ -154,6 +157,7 @@ class GenerationRequest:
     upscale: Upscale | None = None
     added: tuple[str, ...] = field(default=(), repr=False)
     pictures: tuple[str, ...] = ()
+    variation: Variation | None = None
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -282,6 +286,21 @@ class GenerationRequest:
         """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
         return (self.seed + n) % (SEED_MAX + 1)
 
+    @property
+    def base_seed(self) -> int:
+        """The seed as people type it: of a variation, that of the image that is varied."""
+        return self.seed if self.variation is None else self.variation.seed
+
+    @property
+    def mixes(self) -> tuple[Mix, ...]:
+        """What is mixed into the noise of `base_seed` for the first image, in order."""
+        return () if self.variation is None else self.variation.mixes(self.seed)
+
+    @property
+    def mixed_in(self) -> str:
+        """The same as people type it, such as `12:0.2`; "" if nothing is."""
+        return variation_text(self.mixes)
+
     def alone(self, n: int) -> Self:
         """The request for image `n` alone, counted from 0: it generates the same bytes."""
         own = self.prompts[n if self.others else 0]
@@ -302,13 +321,24 @@ class GenerationRequest:
         return self.alone(n if n < self.count else 0)
 
     def with_seed(self, seed: int) -> Self:
-        """The same with another seed. It repeats no earlier image, so either kernels will do, and
-        any machine.
+        """The same with another seed; of a variation, another one of the same image. It repeats no
+        earlier image, so either kernels will do, and any machine.
 
         The texts stay as they are; `bot.request.drawing.varied` draws them from the template.
         """
         comparison = self.comparison and self.comparison.with_seed(self.seed, seed)
         return replace(self, seed=seed, kernels=None, environment=None, comparison=comparison)
+
+    def variations(self, seed: int, strength: float, count: int) -> Self:
+        """`count` variations of the first image, which may be one itself: the noise of `seed`, and
+        of those that follow it, mixed into its own. The texts are those of that image.
+
+        Raises InvalidRequest if it was varied too often.
+        """
+        own = self.alone(0)
+        check_length(len(own.mixes) + 1)
+        variation = Variation(own.base_seed, strength, own.mixes)
+        return replace(own.with_seed(seed), count=count, variation=variation)
 
     def with_kernels(self, kernels: str | None) -> Self:
         """The same, to be generated with the kernels of an earlier image."""
@@ -330,7 +360,7 @@ class GenerationRequest:
         del data["comparison"]
         for name in (
             *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
-            *("environment", "pictures"),
+            *("environment", "pictures", "variation"),
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
@@ -357,6 +387,8 @@ class GenerationRequest:
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
             "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }
+        if data.get("variation") is not None:
+            parts["variation"] = Variation.from_dict(data["variation"])
         for name, kind in (
             ("hires", Hires),
             ("init_image", InitImage),

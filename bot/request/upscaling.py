@@ -207,5 +207,6 @@ def _over(request: GenerationRequest, upscale: Upscale, image: Picture) -> Gener
         reference=None,
         kernels=None,
         environment=None,
+        variation=None,
         upscale=upscale,
     )

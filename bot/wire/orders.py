@@ -8,7 +8,14 @@ from typing import Final, Self
 
 from bot.errors import WireError
 from bot.order import Order
-from bot.request import COUNT_MAX, SEED_MAX, UPSCALE_MODES, UPSCALED_PIXELS_MAX, GenerationRequest
+from bot.request import (
+    COUNT_MAX,
+    MIXES_MAX,
+    SEED_MAX,
+    UPSCALE_MODES,
+    UPSCALED_PIXELS_MAX,
+    GenerationRequest,
+)
 from bot.wire.checks import in_range, is_one_of, is_sha256
 from bot.wire.codec import Codec
 from catalog import (
@@ -112,6 +119,11 @@ def _check_numbers(request: GenerationRequest) -> None:
     in_range("order: count", request.count, 1, COUNT_MAX)
     in_range("order: others", len(request.others), 0, request.count - 1)
     in_range("order: seed", request.seed, 0, SEED_MAX)
+    for mix in request.mixes:
+        in_range("order: variation", mix.strength, 0, 1)
+    for seed in (request.base_seed, *(mix.seed for mix in request.mixes)):
+        in_range("order: variation", seed, 0, SEED_MAX)
+    in_range("order: mixes", len(request.mixes), 0, MIXES_MAX)
     in_range("order: steps", request.steps, 0, STEPS_MAX)
     in_range("order: clip_skip", request.clip_skip or 1, 1, NUMBER_MAX)
     is_one_of("order: scheduler", request.scheduler, "", *SCHEDULERS)

@@ -248,7 +248,7 @@ class Comparing:
         """
         job = running.job
         [painted] = painting.images
-        name = image_name(cell.request.model, painted.seed, cell.n, len(job.request.each))
+        name = image_name(cell.request, painted.seed, cell.n, len(job.request.each))
 
         def save() -> ImageRecord:
             try:

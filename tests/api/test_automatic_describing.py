@@ -15,7 +15,7 @@ from bot.api.automatic.describing import (
 from bot.api.openai.answering import revised_prompt
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
-from bot.request import DrawnPrompts, Hires, InitImage, Template
+from bot.request import DrawnPrompts, Hires, InitImage, Template, Variation
 from bot.store import JobState
 from tests.store.factories import any_job, recipe, record, request
 
@@ -66,6 +66,26 @@ class TestInfo:
         assert (found["clip_skip"], found["sd_model_hash"]) == (3, "a" * 10)
         assert (found["job_id"], found["warnings"]) == (job.id, ["careful"])
         assert found["infotexts"] == [infotext(recipe(asked), 42)]
+
+    def test_of_variations(self) -> None:
+        asked = request(seed=12, count=2, variation=Variation(7, 0.25))
+        job = any_job(asked, recipe=recipe(asked))
+        images = [record(n=n, seed=12 + n) for n in range(2)]
+        found = json.loads(info(Txt2Img(prompt="a"), Outcome(job, images, [])))
+        assert (found["seed"], found["all_seeds"]) == (7, [7, 7])
+        assert (found["subseed"], found["all_subseeds"]) == (12, [12, 13])
+        assert found["subseed_strength"] == 0.25
+        assert "Seed: 7" in found["infotexts"][1]
+        assert "Variation seed: 13, Variation seed strength: 0.25" in found["infotexts"][1]
+        assert found["extra_generation_params"]["Variation seed"] == "12"
+
+    def test_without_one_each_seed_is_its_own(self) -> None:
+        asked = request(count=2)
+        images = [record(n=n, seed=42 + n) for n in range(2)]
+        job = any_job(asked, recipe=recipe(asked))
+        found = json.loads(info(Txt2Img(prompt="a"), Outcome(job, images, [])))
+        assert found["all_seeds"] == found["all_subseeds"] == [42, 43]
+        assert found["subseed_strength"] == 0
 
     def test_of_images_with_texts_of_their_own(self) -> None:
         others = (DrawnPrompts("a green fox", "rain"), DrawnPrompts("a red fox", "snow"))

@@ -1,5 +1,6 @@
 """From AUTOMATIC1111's words to ours: what is understood, refused, or named as left out."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,12 +33,13 @@ USED = {
     *("override_settings", "clip_skip", "styles", "eta", "send_images", "script_name"),
     *("alwayson_scripts", "enable_hr", "hr_scale", "hr_second_pass_steps", "hr_resize_x"),
     *("hr_resize_y", "init_images", "resize_mode", "mask", "latent_mask", "include_init_images"),
+    *("subseed", "subseed_strength"),
 }
 WITHOUT_EFFECT = {
-    # Alone, without a mask, a refiner, a variation's strength or a script.
+    # Alone, without a mask, a refiner or a script.
     *("mask_blur", "mask_blur_x", "mask_blur_y", "mask_round", "inpainting_fill"),
     *("inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert"),
-    *("refiner_switch_at", "subseed", "script_args"),
+    *("refiner_switch_at", "script_args"),
     # Images are always kept for a while, as the owner has set, and grids are never made.
     *("save_images", "do_not_save_samples", "do_not_save_grid"),
     # It names a task for the web page.
@@ -435,3 +437,30 @@ def test_any_body_is_translated_or_refused(body: Txt2Img | Img2Img, model: Model
         if name in NEUTRAL:
             assert getattr(body, name) not in NEUTRAL[name]
     assert not [name for name in TAKEN_BY_SOME if name in model.lacks and getattr(draft, name)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "variation"),
+    [
+        ({}, None),
+        ({"subseed": 12}, None),
+        ({"subseed": 12, "subseed_strength": 0}, None),
+        ({"subseed": 12, "subseed_strength": 0.25}, "12:0.25"),
+        ({"subseed_strength": 1}, "-1:1"),
+        ({"subseed": None, "subseed_strength": 0.5}, "-1:0.5"),
+    ],
+)
+@pytest.mark.parametrize("make", [translated, from_image])
+def test_a_variation(
+    make: Callable[..., Translated], fields: dict[str, Any], variation: str | None
+) -> None:
+    found = make(seed=7, **fields)
+    assert (found.draft.seed, found.draft.variation) == (7, variation)
+    assert not found.warnings
+
+
+def test_a_mistake_in_a_variation_is_named_as_it_was_sent() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        compose(translated(subseed_strength=1.5).draft, CATALOG, nsfw=False)
+    assert caught.value.code == "variation.strength"
+    assert NAMES[caught.value.field] == "subseed, subseed_strength"

@@ -2,11 +2,18 @@
 
 from dataclasses import replace
 
-from bot.api.describing import metadata
+from bot.api.describing import metadata, status
+from bot.api.describing import record as described
+from bot.api.original.bodies import Generate
 from bot.api.records import FILES
 from bot.recipe import Weights
-from catalog import ModelEntry
-from tests.store.factories import recipe
+from bot.request import Variation, compose
+from catalog import Catalog, ModelEntry
+from tests.language import TEXTS
+from tests.store.factories import any_job, recipe, record, request
+
+SAY = TEXTS.speaker()
+CATALOG = Catalog({"demo": ModelEntry(key="demo", name="Demo", path="a/b")}, {}, "demo")
 
 
 def test_all_weights_of_an_image_are_told_by_their_hashes() -> None:
@@ -14,6 +21,30 @@ def test_all_weights_of_an_image_are_told_by_their_hashes() -> None:
     hashes = metadata(recipe(), 1)["hashes"]
     whole = metadata(replace(recipe(), vae=vae, text_encoder=encoder), 1)["hashes"]
     assert whole == {**hashes, "vae": "a" * 64, "text_encoder": "b" * 64}
+
+
+def test_a_variation_is_told_with_the_seed_that_it_varies() -> None:
+    asked = request(seed=12, count=2, variation=Variation(7, 0.25))
+    job, images = any_job(asked, recipe=recipe(asked)), [record(n, seed=12 + n) for n in range(2)]
+    expected = [(7, "12:0.25"), (7, "13:0.25")]
+    found = status(job, None, images, SAY)
+    assert [(each["seed"], each["variation"]) for each in found["images"]] == expected
+    kept = described(job, images, SAY)
+    assert [(each["seed"], each["variation"]) for each in kept["images"]] == expected
+    # What is told of an image asks for it again.
+    for each, seed in zip(kept["images"], (12, 13), strict=True):
+        body = Generate(prompt="a", seed=each["seed"], variation=each["variation"])
+        again = compose(body.draft(), CATALOG, nsfw=False)
+        assert (again.seed, again.variation) == (seed, asked.variation)
+    told = metadata(recipe(asked), 13)
+    assert (told["seed"], told["variation"]) == expected[1]
+
+
+def test_without_one_nothing_is_said_of_it() -> None:
+    job = any_job(request(), recipe=recipe())
+    for told in (status(job, None, [record()], SAY), described(job, [record()], SAY)):
+        assert "variation" not in told["images"][0]
+    assert "variation" not in metadata(recipe(), 42)
 
 
 def test_where_the_files_of_a_model_are_is_only_told_to_the_owner() -> None:

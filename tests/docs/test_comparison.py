@@ -83,7 +83,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
         ("A language model that writes or improves prompts", "expand enhance improve"),
         ("Seamless tiling", "tile tiling seamless"),
         ("Video", "video animate frames"),
-        ("Variations close to a result", "variation variations subseed"),
         ("Favourites, a gallery, a board of the best", "gallery board leaderboard"),
         ("Skipping to the next image of a request", "next skip_image"),
         ("Choosing the VAE", "vae"),

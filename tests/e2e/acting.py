@@ -14,9 +14,11 @@ MENUS = {
     "menu use": "Use as image",
     "menu delete": "Delete",
 }
-AGAIN = ("same", "new", "menu again")
+PICKED = {"useas": "start 0", "varyby": "0 0.2"}
+"""Actions that are picked in a menu, and what is."""
+AGAIN = ("same", "new", "menu again", "varyby")
 """Actions that generate an image at once."""
-FORMS = ("edit", "use", "useas", "savepreset", "menu edit", "menu use")
+FORMS = ("edit", "use", "useas", "savepreset", "menu edit", "menu use", "variations")
 """Those that ask for something first."""
 MAKING = (*AGAIN, *FORMS, "editform", "presetform")
 DELETING = ("delete", "menu delete")
@@ -76,9 +78,10 @@ def forged(
     custom_id = f"{action}:{job_id}"
     component: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "it", "custom_id": custom_id}
     data = {"custom_id": custom_id, "component_type": BUTTON, "id": 2}
-    if action == "useas":
-        component = {"type": SELECT, "custom_id": custom_id, "options": [option_of("start 0")]}
-        data |= {"component_type": SELECT, "values": ["start 0"]}
+    if action in PICKED:
+        picked = PICKED[action]
+        component = {"type": SELECT, "custom_id": custom_id, "options": [option_of(picked)]}
+        data |= {"component_type": SELECT, "values": [picked]}
     if action == "historypick":
         component = {"type": SELECT, "custom_id": "historypick:", "options": [option_of(job_id)]}
         data |= {"custom_id": "historypick:", "component_type": SELECT, "values": [job_id]}

@@ -33,6 +33,7 @@ EVERY = {
     **dict.fromkeys(AGAIN, "queued"),
     **dict.fromkeys(("edit", "menu edit", "useas", "report", "savepreset"), "form"),
     **dict.fromkeys(("use", "menu use"), "Paint over this image"),
+    "variations": "How close should the variations be?",
     "editform": "queued",
     "presetform": "Saved.",
     "reportform": "The report has been sent.",
@@ -179,7 +180,7 @@ async def test_elsewhere_there_is_no_such_image(hall: Hall) -> None:
     other = playground.add_channel("other", playground.add_guild("other server"))
     # There nobody has the role of this server, which is what those who would generate are told.
     making = ("same", "new", "edit", "use", "useas", "editform", "savepreset", "presetform")
-    roleless = (*making, "details", "publish")
+    roleless = (*making, "variations", "varyby", "details", "publish")
     await hall.check(eve, {**nothing, **dict.fromkeys(roleless, NO_ROLE)}, channel=other)
     looking = dict.fromkeys(("delete", "erase", *REPORTING), GONE)
     await hall.check(eve, looking, channel=playground.dm(eve))

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import io
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +125,31 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
         {"name": "frost", "weight": 0.5},
         {"name": "ember", "weight": 0.75},
     ]
+
+
+async def test_a_variation_gives_the_same_bytes_as_the_command_line(
+    server: Server, home: Home
+) -> None:
+    body = {"prompt": CANARY, "seed": 7, "steps": 4, "model": "demo"}
+    drawn = await server.generate(**body, variation="0.2")
+    assert drawn["seed"] == 7
+    assert re.fullmatch(r"[0-9]+:0\.2", drawn["variation"])
+    accepted = await server.generate(**body, count=2, variation="12:0.4, 99:0.1")
+    assert (accepted["seed"], accepted["variation"]) == (7, "12:0.4, 99:0.1")
+    status = await server.done(accepted["job_id"])
+    told = [(image["seed"], image["variation"]) for image in status["images"]]
+    assert told == [(7, "12:0.4, 99:0.1"), (7, "12:0.4, 100:0.1")]
+    options = ("--seed", "7", "--steps", "4", "--model", "demo", "--json")
+    code, out, err = await call(home, "imagine", CANARY, *options, "--variation", told[1][1])
+    assert (code, err) == (0, "")
+    [image] = json.loads(out)["images"]
+    assert (image["seed"], image["variation"]) == told[1]
+    # Only their texts differ: one is of two images.
+    answer = await server.client.get(f"/image/{accepted['job_id']}/2")
+    assert json.loads(answer.headers["X-Generation-Metadata"])["variation"] == told[1][1]
+    written = await asyncio.to_thread(Path(image["path"]).read_bytes)
+    one, other = (Image.open(io.BytesIO(data)).tobytes() for data in (answer.content, written))
+    assert one == other
 
 
 @pytest.mark.parametrize(

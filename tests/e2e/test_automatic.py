@@ -75,6 +75,16 @@ class TestTxt2Img:
             assert data == image.content
         assert [image.size for image in result.images] == [(64, 80)] * 2
 
+    async def test_a_variation_of_a_seed(self, api: webuiapi.WebUIApi) -> None:
+        varied = {"seed": 7, "subseed": 12, "subseed_strength": 0.5}
+        result = await called(api.txt2img, **QUICK, **varied, batch_size=2)
+        info = result.info
+        assert (info["seed"], info["all_seeds"]) == (7, [7, 7])
+        assert (info["subseed"], info["all_subseeds"]) == (12, [12, 13])
+        assert (info["subseed_strength"], info["warnings"]) == (0.5, [])
+        again = await called(api.txt2img, **QUICK, **varied | {"subseed": 13})
+        assert [each.tobytes() for each in again.images] == [result.images[1].tobytes()]
+
     async def test_info_says_how(self, api: webuiapi.WebUIApi) -> None:
         result = await called(api.txt2img, **QUICK, seed=7, batch_size=2)
         info = result.info

@@ -54,7 +54,8 @@ async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> N
         out = await shell(script, tmp_path)
         if "/generate" in script:
             answer = json.loads(out)
-            assert sorted(answer) == ["eta", "job_id", "position", "seed", "status"], out
+            keys = ["eta", "job_id", "position", "seed", "status", "variation"]
+            assert sorted(answer) == keys, out
             asked = json.loads(re.findall(r"-d '(\{.*\})'", script, re.DOTALL)[0])
             assert asked.get("seed", answer["seed"]) == answer["seed"]
             known["JOB_ID"] = answer["job_id"]

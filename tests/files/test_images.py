@@ -23,8 +23,12 @@ async def job_of(tmp_path: Path, count: int = 1) -> Job:
 
 
 def test_names() -> None:
-    assert image_name("sdxl-base", 42, 0, 1) == "sdxl-base-42.png"
-    assert image_name("sdxl-base", 43, 1, 2) == "sdxl-base-43-2.png"
+    asked = request(model="sdxl-base", seed=42)
+    assert image_name(asked, 42, 0, 1) == "sdxl-base-42.png"
+    assert image_name(asked, 43, 1, 2) == "sdxl-base-43-2.png"
+    varied = asked.variations(12, 0.2, 2)
+    assert image_name(varied, 12, 0, 1) == "sdxl-base-42-v12.png"
+    assert image_name(varied, 13, 1, 2) == "sdxl-base-42-v13-2.png"
 
 
 async def test_each_picture_is_a_file_that_its_record_describes(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bot import __version__
 from bot.files.metadata import infotext
 from bot.recipe import Weights
-from bot.request import AYS, SEED_MAX, AdapterUse, Hires, InitImage, Reference
-from bot.request.dialects.infotext import parse_infotext, settings_of
+from bot.request import AYS, SEED_MAX, AdapterUse, Hires, InitImage, Mix, Reference, Variation
+from bot.request.dialects.infotext import Infotext, parse_infotext, settings_of
 from bot.request.emphasis import Span, parse
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 from tests.files.recipes import FORGE, NASTY, PLAIN, RECIPE, REQUEST, with_request
@@ -228,3 +228,54 @@ class TestParse:
         assert parse(bare)[-1] == Span(" anime style", 1.0, prompt.count("BREAK"))
         assert [tag.name for tag in tags] == ["anime-style", "ink"]
         assert read.negative == prompt
+
+
+VARIED: Final = ("Variation seed", "Variation seed strength", "Variations")
+
+
+@pytest.mark.parametrize(
+    ("variation", "said"),
+    [
+        (None, {"Seed": "42"}),
+        (
+            Variation(7, 0.25),
+            {"Seed": "7", "Variation seed": "42", "Variation seed strength": "0.25"},
+        ),
+        # The web UI has no words for more than one: it is not told half of it.
+        (
+            Variation(7, 0.25, (Mix(12, 1.0),)),
+            {"Seed": "7", "Variations": "12:1, 42:0.25"},
+        ),
+    ],
+)
+def test_a_variation_is_said_with_the_seed_that_it_varies(
+    variation: Variation | None, said: dict[str, str]
+) -> None:
+    read = parse_infotext(infotext(with_request(variation=variation, adapters=()), 42))
+    found = {name: text for name, text in read.settings.items() if name in ("Seed", *VARIED)}
+    assert found == said
+    options = settings_of(read).options
+    asked = with_request(variation=variation).request
+    assert options["seed"] == asked.base_seed
+    assert options.get("variation", "") == asked.mixed_in
+    assert not {*VARIED} & {*settings_of(read).left}
+
+
+def test_the_second_image_is_said_with_its_own() -> None:
+    recipe = with_request(variation=Variation(7, 0.25))
+    settings = parse_infotext(infotext(recipe, 43)).settings
+    assert (settings["Seed"], settings["Variation seed"]) == ("7", "43")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"Variation seed": "12"},
+        {"Variation seed strength": "0.5"},
+        {"Variation seed": "twelve", "Variation seed strength": "0.5"},
+    ],
+)
+def test_half_of_a_variation_is_none(settings: dict[str, str]) -> None:
+    found = settings_of(Infotext("a fox", "", {"Steps": "20", **settings}))
+    assert "variation" not in found.options
+    assert {*settings} <= {*found.left}

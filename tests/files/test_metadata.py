@@ -24,8 +24,10 @@ from bot.request import (
     AdapterUse,
     Hires,
     InitImage,
+    Mix,
     Reference,
     Upscale,
+    Variation,
 )
 from bot.request.dialects.infotext import parse_infotext
 from tests.files.pngs import encode_png
@@ -88,6 +90,7 @@ class TestPng:
             hires=Hires(1.5, 0.4, 30),
             init_image=InitImage("a" * 64, 0.6),
             reference=Reference("b" * 64, 0.8),
+            variation=Variation(7, 0.25, (Mix(12, 0.1),)),
         )
         assert read_png(encode_png(image(), recipe, 43)).recipe == recipe
 
@@ -226,6 +229,18 @@ class TestForeign:
                 "recipe": RECIPE.to_dict()
                 | {"request": REQUEST.to_dict() | {"adapters": [{"key": "a", "weight": 1e999}]}}
             },
+            *(
+                {
+                    "recipe": RECIPE.to_dict()
+                    | {"request": REQUEST.to_dict() | {"variation": variation}}
+                }
+                for variation in (
+                    {"seed": -1, "strength": 0.5, "before": []},
+                    {"seed": 1, "strength": 1e999, "before": []},
+                    {"seed": 1, "strength": 0.5, "before": [{"seed": 2**32, "strength": 0.5}]},
+                    {"seed": 1, "strength": 0.5, "before": [{"seed": 1}]},
+                )
+            ),
         ],
     )
     def test_a_recipe_of_other_types_is_a_value_error(self, change: dict[str, Any]) -> None:

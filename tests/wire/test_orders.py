@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.errors import WireError
 from bot.order import Order
-from bot.request import Axis, Comparison, GenerationRequest
+from bot.request import Axis, Comparison, GenerationRequest, Mix, Variation
 from bot.wire import orders
 from tests.wire.things import (
     CANARY,
@@ -28,7 +28,15 @@ from tests.wire.things import (
 )
 
 
-@pytest.mark.parametrize("sent", [order(), order(count=4), enlarging()])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        order(),
+        order(count=4),
+        order(count=4, variation=Variation(7, 0.2, (Mix(12, 0.1),))),
+        enlarging(),
+    ],
+)
 def test_an_order_comes_out_as_it_went_in(sent: Order) -> None:
     data = orders.encode(sent)
     assert PICTURE not in data
@@ -63,6 +71,20 @@ WRONG: dict[str, tuple[str, Change]] = {
     "no width": ("width", lambda o: o["request"].update(width=0)),
     "too many images": ("count", lambda o: o["request"].update(count=1_000)),
     "a seed beyond the last": ("seed", lambda o: o["request"].update(seed=2**32)),
+    "a variation beyond the other seed": (
+        "variation",
+        lambda o: o["request"].update(variation={"seed": 7, "strength": 1.5, "before": []}),
+    ),
+    "a variation of a seed beyond the last": (
+        "variation",
+        lambda o: o["request"].update(variation={"seed": 2**32, "strength": 0.5, "before": []}),
+    ),
+    "more variations than there may be": (
+        "mixes",
+        lambda o: o["request"].update(
+            variation={"seed": 7, "strength": 0.5, "before": [{"seed": 1, "strength": 0.1}] * 8}
+        ),
+    ),
     "more texts than images": (
         "others",
         lambda o: o["request"].update(

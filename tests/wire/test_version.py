@@ -12,7 +12,7 @@ from bot.wire.orders import SentOrder
 from bot.wire.paintings import Header, SentPainting
 
 SENT = (Announcement, SentOrder, Progress, Header, SentPainting)
-FIELDS = {5: "01e4ea5b960f0f84"}
+FIELDS = {6: "1009f447924857ff"}
 """WIRE, and the digest of all fields of what is sent. If that changed, raise WIRE."""
 
 

@@ -17,6 +17,7 @@ NAMES: Final[Mapping[str, str]] = {
     "guidance": "cfg_scale",
     "size": "width, height",
     "count": "batch_size × n_iter",
+    "variation": "subseed, subseed_strength",
     "scheduler": "sampler_name",
     "hires": "hr_scale",
     "hires_strength": "denoising_strength",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot import __version__
 from bot.api.automatic.bodies import Img2Img, Txt2Img
-from bot.api.describing import eta, share
+from bot.api.describing import asked_seeds, eta, share
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
@@ -67,18 +67,21 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     texts = [infotext(recipe, image.seed) for image in images] if recipe else []
     settings = parse_infotext(texts[0]).settings if texts else {}
     denoised = request.init_image or request.hires
-    shown = ("Schedule type", "Hires upscale", "Hires steps", "Lora hashes", "TI hashes")
+    shown = (
+        *("Schedule type", "Variation seed", "Variation seed strength"),
+        *("Hires upscale", "Hires steps", "Lora hashes", "TI hashes"),
+    )
     prompts, negatives = _texts(body, request, [image.seed for image in images])
     described = {
         "prompt": (prompts or [body.prompt or ""])[0],
         "all_prompts": prompts,
         "negative_prompt": request.negative,
         "all_negative_prompts": negatives,
-        "seed": request.seed,
-        "all_seeds": [image.seed for image in images],
+        "seed": request.base_seed,
+        "all_seeds": [asked_seeds(request, image.seed)["seed"] for image in images],
         "subseed": request.seed,
         "all_subseeds": [image.seed for image in images],
-        "subseed_strength": 0,
+        "subseed_strength": request.variation.strength if request.variation else 0,
         "width": request.width,
         "height": request.height,
         "sampler_name": settings.get("Sampler", request.scheduler),

@@ -8,9 +8,10 @@ from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img
 from bot.api.automatic.unused import unused
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import Draft
+from bot.request import RANDOM, Draft
 from bot.request.dialects.samplers import SUFFIXES, scheduler_for, with_another_schedule
 from bot.request.syntax import with_named_weights
+from bot.request.variation import number_as_typed
 from catalog import ModelEntry
 
 STRENGTH: Final = 0.75
@@ -77,6 +78,7 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
         "steps": body.steps,
         "guidance": body.cfg_scale,
         "seed": None if body.seed in (None, -1) else body.seed,
+        "variation": _variation(body),
         "count": _count(body),
         "scheduler": scheduler,
         "clip_skip": _clip_skip(body),
@@ -124,6 +126,14 @@ def _count(body: Txt2Img | Img2Img) -> int:
         if number < 1:
             raise InvalidRequest(name, "api.automatic.least", value=number, min=1)
     return size * times
+
+
+def _variation(body: Txt2Img | Img2Img) -> str | None:
+    """None with no strength, as there."""
+    if not body.subseed_strength:
+        return None
+    seed = RANDOM if body.subseed is None else body.subseed
+    return f"{seed}:{number_as_typed(body.subseed_strength)}"
 
 
 def _clip_skip(body: Txt2Img | Img2Img) -> int | None:

@@ -9,7 +9,6 @@ from catalog.families import VAE
 
 _NONE: Final = (None, "", "None")
 NEUTRAL: Final[Mapping[str, Collection[Any]]] = {
-    "subseed_strength": (None, 0),
     "seed_resize_from_h": (None, -1, 0),
     "seed_resize_from_w": (None, -1, 0),
     "distilled_cfg_scale": (None,),

@@ -124,7 +124,8 @@ class Serving:
         wanted, images = call.asked.wanted, []
         for record in await self._desk.images(job):
             n = record.n + 1
-            image = Image(seed=record.seed, revised_prompt=revised_prompt(job, record.seed))
+            seed = job.request.of_seed(record.seed).base_seed
+            image = Image(seed=seed, revised_prompt=revised_prompt(job, record.seed))
             if wanted.links:
                 image.url = await self._links.to(
                     call.request, job.id, f"{n}.{wanted.format}", wanted.compression

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from bot.api import large_base64
 from bot.api.original.examples import IMAGE, METADATA
 from bot.errors import InvalidRequest
-from bot.request import COUNT_MAX, EDITED, SEED_MAX, Draft
+from bot.request import COUNT_MAX, EDITED, MIXES_MAX, SEED_MAX, Draft
 from bot.request.syntax import AdapterAsk
 
 NAMES: Final[Mapping[str, str]] = {
@@ -78,6 +78,14 @@ class Generate(BaseModel):
         default=None,
         description=f"0–{SEED_MAX}. The same seed gives the same image; -1 draws one.",
     )
+    variation: str | None = Field(
+        default=None,
+        description="A variation of the image with `seed`: how far to go from its noise to that of "
+        f"another seed, 0–1, as `12:0.2`; without a seed, `0.2`, one is drawn. Up to {MIXES_MAX} "
+        "after each other vary a variation: `12:0.2, 99:0.1`. Further images take the seeds after "
+        "the last one.",
+        examples=["12:0.2"],
+    )
     width: Int | None = Field(default=None, description="In pixels, together with `height`.")
     height: Int | None = Field(default=None, description="In pixels, together with `width`.")
     size: str | None = Field(default=None, description="`832x1216`, or a ratio such as `16:9`.")
@@ -119,6 +127,7 @@ class Generate(BaseModel):
             steps=self.steps,
             guidance=self.guidance_scale,
             seed=self.seed,
+            variation=self.variation,
             size=self._size(),
             count=self.count,
             scheduler=self.scheduler,
@@ -175,6 +184,7 @@ class Queued(BaseModel):
     status: Literal["queued", "running", "done", "failed", "cancelled"] = Field(examples=["queued"])
     position: int | None = Field(examples=[1])
     seed: int = Field(examples=[42])
+    variation: str | None = Field(description="As in the call, with its seeds.", examples=[None])
     eta: int | None = Field(examples=[12])
 
 

@@ -59,7 +59,8 @@ def routes(parts: Parts) -> APIRouter:
             "job_id": job.id,
             "status": STATUS[job.state],
             "position": place.position if place and place.position else None,
-            "seed": job.request.seed,
+            "seed": job.request.base_seed,
+            "variation": job.request.mixed_in or None,
             "eta": eta(place),
         }
 

@@ -39,6 +39,15 @@ class NewSeedId(ActionId):
 
 
 @dataclass(frozen=True)
+class VaryId(ActionId):
+    """Offers to make images that are close to one of the result."""
+
+    prefix: ClassVar[str] = "variations"
+    emoji: ClassVar[str] = "🧬"
+    label: ClassVar[str] = "button.vary"
+
+
+@dataclass(frozen=True)
 class EditId(ActionId):
     """Opens the form to change anything."""
 
@@ -178,8 +187,11 @@ AGAIN: Final[Rows] = ((ReportId, DeleteId),)
 """Below one that is shown again in another channel."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
-MORE: Final[Rows] = ((UseId, KeepId, SavePresetId), (DetailsId, DeleteId, ReportId))
-MORE_HIDDEN: Final[Rows] = ((CompareId, UseId, KeepId, SavePresetId), (DetailsId, DeleteId))
+MORE: Final[Rows] = ((VaryId, UseId, KeepId, SavePresetId), (DetailsId, DeleteId, ReportId))
+MORE_HIDDEN: Final[Rows] = (
+    (VaryId, CompareId, UseId, KeepId, SavePresetId),
+    (DetailsId, DeleteId),
+)
 MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
 MORE_COMPARED: Final[Rows] = ((KeepId, DetailsId, DeleteId, ReportId),)
 """What More offers."""

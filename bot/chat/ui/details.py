@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import discord
 
-from bot.chat.ui.facts import chosen_values
+from bot.chat.ui.facts import chosen_values, typed_seeds, variations
 from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
 from bot.request import GenerationRequest
@@ -38,9 +38,14 @@ def details_embed(
         negative = shown(request.negative, NEGATIVE_SHOWN)
         embed.add_field(name=say("result.negative"), value=negative, inline=False)
     embed.add_field(name=say("details.settings"), value=_settings(say, request), inline=False)
-    seeds = " ".join(f"`{image.seed}`" for image in images)
-    if seeds:
-        embed.add_field(name=say("result.seed"), value=seeds, inline=False)
+    seeds = [image.seed for image in images]
+    for name, values in (
+        ("result.seed", typed_seeds(request, seeds) if seeds else ()),
+        ("result.variation", variations(request, seeds)),
+    ):
+        if values:
+            copied = " ".join(f"`{value}`" for value in values)
+            embed.add_field(name=say(name), value=cut_off(copied, FIELD_SHOWN), inline=False)
     if job.recipe is not None:
         made = job.recipe
         networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder)
@@ -71,7 +76,8 @@ def command_of(request: GenerationRequest) -> str | None:
         "negative": " ".join(seen(negative).split()),
         "steps": str(request.steps),
         "guidance": f"{request.guidance:g}",
-        "seed": str(request.seed),
+        "seed": str(request.base_seed),
+        "variation": request.mixed_in,
         "size": f"{request.width}x{request.height}",
         "count": str(request.count) if request.count > 1 else "",
         "scheduler": request.scheduler,

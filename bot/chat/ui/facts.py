@@ -35,11 +35,24 @@ def facts_line(
         (width, height), scale = request.final_size, f"{request.upscale.scale:g}"
         parts.append(say("facts.hires", width=width, height=height, scale=scale))
         parts.append(say(f"upscale.modes.{request.upscale.mode}"))
+    # Code, which phones and desktops alike copy with one tap.
     if request.model and "seed" not in varies:
-        # Code, which phones and desktops alike copy with one tap.
-        copied = " ".join(f"`{seed}`" for seed in seeds)
-        parts.append(say("facts.seeds" if len(seeds) > 1 else "facts.seed", seeds=copied))
+        copied = [f"`{seed}`" for seed in typed_seeds(request, seeds)]
+        code = "facts.seeds" if len(copied) > 1 else "facts.seed"
+        parts.append(say(code, seeds=" ".join(copied)))
+    if mixes := [f"`{mixes}`" for mixes in variations(request, seeds)]:
+        parts.append(say("facts.variation", mixes=" ".join(mixes)))
     return SEPARATOR.join(parts)
+
+
+def typed_seeds(request: GenerationRequest, seeds: Sequence[int]) -> Sequence[int]:
+    """What people type to get the images with these seeds: of variations, the one they all vary."""
+    return seeds if request.variation is None else [request.base_seed]
+
+
+def variations(request: GenerationRequest, seeds: Sequence[int]) -> list[str]:
+    """What they mix into the noise of that for each of these images; none if nothing is."""
+    return [request.of_seed(seed).mixed_in for seed in seeds] if request.variation else []
 
 
 def chosen_values(

@@ -262,7 +262,8 @@ def pair_values(request: GenerationRequest, catalog: Catalog) -> dict[str, str]:
         "scheduler": " ".join(filter(None, (request.scheduler, request.spacing)))
         if painted
         else "",
-        "seed": str(request.seed) if painted else "",
+        "seed": str(request.base_seed) if painted else "",
+        "variation": request.mixed_in,
         **_further_values(request),
     }
 

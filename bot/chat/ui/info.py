@@ -102,6 +102,8 @@ def _settings(say: Say, info: ImageInfo) -> list[str]:
     parts += [one_line(name, _VALUE_SHOWN) for name in (info.sampler, info.schedule) if name]
     if info.seed is not None:
         parts.append(say("facts.seed", seeds=code(str(info.seed))))
+    if info.variation:
+        parts.append(say("facts.variation", mixes=code(info.variation)))
     if info.clip_skip is not None:
         parts.append(say("facts.clip_skip", layer=info.clip_skip))
     if info.hires is not None:

@@ -39,7 +39,7 @@ def status_embed(
     note: a sentence about this job, shown in every state.
     hidden: leave out its prompt and names, which may not be shown in the channel any more.
     """
-    embed = discord.Embed(title=say(f"title.{job.kind}"), colour=BLURPLE)
+    embed = discord.Embed(title=_title(say, job), colour=BLURPLE)
     about = []
     if progress.resumes_at is not None and not progress.paused:
         about.append(say("status.resumes", when=progress.resumes_at))
@@ -96,14 +96,22 @@ def alt_text(prompt: str) -> str:
     return shortened(seen(prompt), ALT_TEXT_MAX) or "…"
 
 
+def _title(say: Say, job: Job) -> str:
+    if job.kind == "vary" and job.request.variation is not None:
+        return say("title.variations")
+    return say(f"title.{job.kind}")
+
+
 def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · Seed 42`, for status and failure messages."""
     request = job.request
     parts = [
         request.made_with,
         f"{request.width}×{request.height}",
-        f"{say('result.seed')} {request.seed}",
+        f"{say('result.seed')} {request.base_seed}",
     ]
+    if request.variation is not None:
+        parts.append(f"{say('result.variation')} {request.mixed_in}")
     parts += [str(use) for use in request.adapters]
     return one_line(" · ".join(parts), 256)
 

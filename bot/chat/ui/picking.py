@@ -17,6 +17,8 @@ OPTION_LENGTH: Final = 100
 HIRES: Final = "hires"
 WAYS: Final = {CRISP: "pick.crisp", REPAINT: "pick.repaint", HIRES: "pick.hires"}
 """The ways to enlarge an image, and what they are called."""
+STRENGTHS: Final = {"0.1": "pick.subtle", "0.2": "pick.medium", "0.4": "pick.strong"}
+"""How far variations are from an image, and what that is called."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,15 @@ class EnlargeId(CustomId):
 
 
 @dataclass(frozen=True)
+class VaryById(CustomId):
+    """Varies an image of a job's result; the value is `0 0.2`: number and strength."""
+
+    prefix: ClassVar[str] = "varyby"
+
+    job_id: str
+
+
+@dataclass(frozen=True)
 class OpenCellId(CustomId):
     """Opens an image of a comparison; the value is its number."""
 
@@ -76,6 +87,19 @@ def ways_view(say: Say, job: Job, images: Sequence[ImageRecord]) -> discord.ui.V
             label = say(code, way=named, scale=f"{scale:g}", image=image.n + 1)
             options.append(discord.SelectOption(label=label, value=f"{image.n} {way} {scale:g}"))
     return select_view(EnlargeId(job.id), options[:OPTIONS_MAX]) if options else None
+
+
+def variations_view(say: Say, job_id: str, images: Sequence[int]) -> discord.ui.View:
+    """How far to go from each of `images`, given by their numbers, from 0."""
+    code = "pick.vary" if len(images) == 1 else "pick.vary_n"
+    options = [
+        discord.SelectOption(
+            label=say(code, way=say(way), strength=strength, image=n + 1), value=f"{n} {strength}"
+        )
+        for n in images
+        for strength, way in STRENGTHS.items()
+    ]
+    return select_view(VaryById(job_id), options[:OPTIONS_MAX])
 
 
 def cell_select(say: Say, job: Job, cells: Sequence[Cell]) -> Routed:

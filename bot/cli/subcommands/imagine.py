@@ -32,6 +32,12 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument("--steps", metavar="N", type=int, help="number of sampling steps")
     parser.add_argument("--guidance", metavar="G", type=float, help="guidance scale")
     parser.add_argument("--seed", metavar="S", type=_seed, help="same seed, same image; -1 for any")
+    parser.add_argument(
+        "--variation",
+        metavar="[SEED:]STRENGTH",
+        help="vary the image of that seed by mixing in noise of another, 0 to 1; repeat after a "
+        "comma to vary a variation",
+    )
     parser.add_argument("--size", metavar="WxH", help="in pixels, or a ratio such as 16:9")
     parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
     parser.add_argument("--scheduler", metavar="NAME", help="sampling method, such as 'Euler a'")

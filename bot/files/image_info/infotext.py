@@ -7,7 +7,7 @@ from typing import Final
 from bot.errors import InvalidRequest
 from bot.files.image_info import values
 from bot.files.image_info.model import ImageInfo, NamedFile, NamedLora
-from bot.request.dialects.infotext import parse_infotext
+from bot.request.dialects.infotext import VARIATIONS, parse_infotext, variation_of
 from bot.request.syntax import TAG, extract_tags, with_named_weights
 
 OURS: Final = "imagen"
@@ -31,12 +31,16 @@ def from_infotext(texts: Mapping[str, str]) -> ImageInfo | None:
     hires = values.number(settings.get("Hires upscale"))
     strength = values.number(settings.get("Denoising strength"))
     used = {*_USED, "Denoising strength"} if strength is not None else {*_USED}
+    variation = variation_of(settings) or ""
+    if variation:
+        used |= {"Variation seed", "Variation seed strength", VARIATIONS}
     raw_prompt = settings.get("Raw prompt")  # Fooocus: what was typed, before its styles
     return ImageInfo(
         program=_program(settings, texts),
         prompt=raw_prompt or prompt,
         negative=settings.get("Raw negative prompt", read.negative),
         seed=values.whole(settings.get("Seed")),
+        variation=variation,
         steps=values.whole(settings.get("Steps")),
         guidance=values.number(settings.get("CFG scale")),
         sampler=settings.get("Sampler", ""),

@@ -1,12 +1,13 @@
 """InvokeAI: `invokeai_metadata`, and `sd-metadata` of its versions before 3."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bot.files.image_info import values
 from bot.files.image_info.infotext import model_of
 from bot.files.image_info.model import ImageInfo, NamedLora
+from bot.request.variation import Mix, variation_text
 
 NAME: Final = "InvokeAI"
 _USED: Final = (
@@ -14,6 +15,8 @@ _USED: Final = (
     *("height", "model", "loras", "strength", "clip_skip"),
 )
 _USED_BEFORE: Final = ("prompt", "seed", "steps", "cfg_scale", "sampler", "width", "height")
+_VARIATIONS: Final = "variations"
+_LISTED_MAX: Final = 64
 _NEGATIVE: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -54,19 +57,32 @@ def _before_3(data: dict[str, Any]) -> ImageInfo | None:
     parts = [values.text(values.mapping(each).get("prompt")) for each in values.sequence(asked)]
     prompt = ", ".join(filter(None, parts)) or values.text(asked)
     sampler, schedule = _scheduler(values.text(image.get("sampler")))
+    variation = _variation(values.sequence(image.get(_VARIATIONS)))
     return ImageInfo(
         program=NAME,
         prompt=" ".join(_NEGATIVE.sub(" ", prompt).split()),
         negative=", ".join(part.strip() for part in _NEGATIVE.findall(prompt)),
         seed=values.whole(image.get("seed")),
+        variation=variation,
         steps=values.whole(image.get("steps")),
         guidance=values.number(image.get("cfg_scale")),
         sampler=sampler,
         schedule=schedule,
         size=values.size(image.get("width"), image.get("height")),
         model=model_of(values.text(data.get("model_weights")), data.get("model_hash")),
-        rest=values.rest(image, _USED_BEFORE),
+        rest=values.rest(image, (*_USED_BEFORE, *([_VARIATIONS] if variation else []))),
     )
+
+
+def _variation(listed: Sequence[object]) -> str:
+    """Its `-V 12:0.2,99:0.1`, listed by seed and weight; "" for none, and what cannot be read."""
+    mixes = []
+    for each in map(values.mapping, listed[:_LISTED_MAX]):
+        seed, strength = values.whole(each.get("seed")), values.number(each.get("weight"))
+        if seed is None or strength is None:
+            return ""
+        mixes.append(Mix(seed, strength))
+    return variation_text(mixes)
 
 
 def _scheduler(name: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ class ImageInfo:
     """None, or empty, is what the image does not say. Nothing is checked against any limit.
 
     program: which wrote it. prompt, negative: without tags that load LoRAs.
+    variation: what is mixed into the noise of `seed`, such as `12:0.2`.
     schedule: of the noise levels, where it is named apart from the sampler.
     size: width and height of the first pass.
     hires: the scale of a second pass, with its steps and its denoising strength.
@@ -46,6 +47,7 @@ class ImageInfo:
     prompt: str = field(default="", repr=False)
     negative: str = field(default="", repr=False)
     seed: int | None = None
+    variation: str = ""
     steps: int | None = None
     guidance: float | None = None
     sampler: str = ""

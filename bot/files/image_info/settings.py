@@ -87,6 +87,7 @@ def fields_of_draft(draft: Draft) -> Fields:
     """What the form shows for it."""
     lines: dict[str, object] = {
         "seed": draft.seed,
+        "variation": draft.variation,
         "size": draft.size,
         "steps": draft.steps,
         "cfg": None if draft.guidance is None else f"{draft.guidance:g}",
@@ -245,9 +246,10 @@ class _Taking:
         self.unmapped.append(Unmapped(name, str(value), why, instead))
 
 
-def _wanted(info: ImageInfo) -> Mapping[str, int | float | None]:
+def _wanted(info: ImageInfo) -> Mapping[str, int | float | str | None]:
     return {
         "seed": None if info.seed is not None and info.seed < 0 else info.seed,
+        "variation": info.variation or None,
         "steps": info.steps,
         "guidance": info.guidance,
         "clip_skip": info.clip_skip,

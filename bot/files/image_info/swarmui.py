@@ -6,10 +6,12 @@ from typing import Final
 from bot.files.image_info import values
 from bot.files.image_info.infotext import model_of, prompt_and_loras
 from bot.files.image_info.model import ImageInfo, NamedLora
+from bot.request.variation import Mix
 
 NAME: Final = "SwarmUI"
 _SAMPLER: Final = ("sampler", "comfyuisampler", "autowebuisampler")
 _SCHEDULE: Final = ("scheduler", "comfyuischeduler")
+_VARIATION: Final = ("variationseed", "variationseedstrength")
 _USED: Final = (
     *("prompt", "negativeprompt", "seed", "steps", "cfgscale", "width", "height", "model", "loras"),
     *("loraweights", "loratencweights", "clipstopatlayer", "initimagecreativity", "refinerupscale"),
@@ -35,6 +37,7 @@ def from_swarmui(texts: Mapping[str, str]) -> ImageInfo | None:
         for name, weight, other in zip(names, weights, texts_too, strict=True)
     )
     model = _stem(params.get("model"))
+    variation = _variation(*(params.get(name) for name in _VARIATION))
     # Its layers count from the end: -2 is the last but one.
     skip = values.whole(params.get("clipstopatlayer"))
     scale = values.number(params.get("refinerupscale"))
@@ -43,6 +46,7 @@ def from_swarmui(texts: Mapping[str, str]) -> ImageInfo | None:
         prompt=prompt,
         negative=values.text(params.get("negativeprompt")),
         seed=values.whole(params.get("seed")),
+        variation=variation,
         steps=values.whole(params.get("steps")),
         guidance=values.number(params.get("cfgscale")),
         sampler=next((values.text(params[k]) for k in _SAMPLER if k in params), ""),
@@ -57,8 +61,17 @@ def from_swarmui(texts: Mapping[str, str]) -> ImageInfo | None:
         if scale and scale > 1
         else None,
         strength=values.number(params.get("initimagecreativity")),
-        rest=values.rest({**params, **values.mapping(data.get("sui_extra_data"))}, _USED),
+        rest=values.rest(
+            {**params, **values.mapping(data.get("sui_extra_data"))},
+            (*_USED, *(_VARIATION if variation else ())),
+        ),
     )
+
+
+def _variation(seed: object, strength: object) -> str:
+    """ "" for none, and what cannot be read."""
+    own, share = values.whole(seed), values.number(strength)
+    return "" if own is None or not share else str(Mix(own, share))
 
 
 def _stem(value: object) -> str:

@@ -26,6 +26,7 @@ def _lines(info: ImageInfo) -> Iterator[str]:
     values: dict[str, object] = {
         "program": info.program,
         "seed": info.seed,
+        "variation": info.variation,
         "size": None if info.size is None else f"{info.size[0]}x{info.size[1]}",
         "steps": info.steps,
         "cfg": _number(info.guidance),

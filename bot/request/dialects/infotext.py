@@ -17,6 +17,9 @@ from typing import Final
 NEGATIVE: Final = "Negative prompt:"
 PROMPT_LINES: Final = "Prompt lines"
 """Our own setting: how many lines the prompt has, where one of them looks like a negative one."""
+VARIATIONS: Final = "Variations"
+"""Our own setting: what is mixed into the noise, where the web UI has no words for it, because it
+is of several seeds."""
 
 _SETTING_KEY: Final = re.compile(r"\s*(\w[\w \-/]{0,63}):[ \t]*")
 _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])*"(?=\s*(?:,|$))')
@@ -29,6 +32,7 @@ _BESIDE_STEPS: Final = ("Sampler", "CFG scale", "Seed", "Size")
 _WHOLE: Final = re.compile(r"[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SIZE: Final = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
+_VARIATION: Final = ("Variation seed", "Variation seed strength")
 _ALIGNED: Final = "Align Your Steps"
 _OURS: Final = "imagen "
 _ABOUT: Final = frozenset(
@@ -125,6 +129,10 @@ def settings_of(read: Infotext) -> Settings:
         if name in rest and (value := meaning(rest[name])) is not None:
             options[option], names[option] = value, name
             del rest[name]
+    if _VARIATION[0] in rest and (mixed := variation_of(rest)) is not None:
+        options["variation"], names["variation"] = mixed, _VARIATION[0]
+        for name in _VARIATION:
+            del rest[name]
     if "hires" in options:
         # There, a second pass takes as many steps as the first unless it is said.
         if "hires_steps" not in options and "steps" in options:
@@ -154,6 +162,14 @@ def settings_of(read: Infotext) -> Settings:
         left=left,
         names=names,
     )
+
+
+def variation_of(settings: Mapping[str, str]) -> str | None:
+    """What the settings mix into the noise, as it is typed here; None if they do not say it."""
+    seed, strength = (settings.get(name, "") for name in _VARIATION)
+    if _seed(seed) is None or _number(strength) is None:
+        return settings.get(VARIATIONS)
+    return f"{seed}:{strength}"
 
 
 def opens_negative(line: str) -> bool:
@@ -215,6 +231,7 @@ _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]
     ("Steps", "steps", _whole),
     ("CFG scale", "guidance", _number),
     ("Seed", "seed", _seed),
+    (VARIATIONS, "variation", _text),
     ("Clip skip", "clip_skip", _whole),
     ("Hires upscale", "hires", _number),
     ("Hires steps", "hires_steps", _whole),

@@ -29,7 +29,16 @@ Options: TypeAlias = Mapping[str, Any]
 Attempt: TypeAlias = Callable[[Options], GenerationRequest]
 """Composes the draft with these options; raises InvalidRequest or Refused."""
 
-_IN_TURN: Final = ("preset", "size", "scheduler", "steps", "guidance", "seed", "clip_skip")
+_IN_TURN: Final = (
+    "preset",
+    "size",
+    "scheduler",
+    "steps",
+    "guidance",
+    "seed",
+    "variation",
+    "clip_skip",
+)
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")
 _ADAPTERS: Final = "LoRAs"

@@ -20,8 +20,10 @@ from bot.request import (
     Comparison,
     GenerationRequest,
     InitImage,
+    Mix,
     Template,
     Upscale,
+    Variation,
 )
 from bot.today import Today
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, check_limits, fields, job
@@ -48,6 +50,16 @@ def test_they_keep_to_the_limits(
     check_limits(shown)
     command = command_of(asked)
     assert command is None or len(command) <= COMMAND_MAX
+
+
+def test_a_variation_is_named_and_stands_in_the_command() -> None:
+    asked = request(seed=12, count=2, variation=Variation(7, 0.2, (Mix(3, 0.4),)))
+    images = [record(n, seed=12 + n) for n in range(2)]
+    shown = fields(details_embed(SAY, job(asked, recipe=recipe(asked)), images, Today()))
+    assert shown["Seed"] == "`7`"
+    assert shown["Variation"] == "`3:0.4, 12:0.2` `3:0.4, 13:0.2`"
+    assert " seed:7 variation:3:0.4, 12:0.2 size:" in (command_of(asked) or "")
+    assert "variation:" not in (command_of(request()) or "")
 
 
 def test_every_value_is_named_and_what_it_came_from() -> None:

@@ -16,6 +16,7 @@ from bot.request import (
     Reference,
     Template,
     Upscale,
+    Variation,
 )
 from bot.request.parts import DrawnPrompts
 from catalog import AdapterEntry, Catalog, ModelEntry
@@ -53,6 +54,7 @@ OTHERS: dict[str, Any] = {
     "others": (DrawnPrompts("b", ""),),
     "edits": True,
     "comparison": Comparison((Axis("steps", ("10",)),), (REQUEST,)),
+    "variation": Variation(7, 0.2),
     "upscale": Upscale("a" * 64, "crisp", 2.0, "crisp"),
 }
 
@@ -64,6 +66,16 @@ UNSEEN = ("kernels", "environment", "added", "escapes")
 def test_whatever_differs_is_said(name: str) -> None:
     other = replace(REQUEST, **{name: OTHERS[name]})
     assert pair_differences(SAY, REQUEST, other, CATALOG)
+
+
+def test_a_variation_is_compared_with_the_seed_that_it_varies() -> None:
+    one = replace(REQUEST, seed=12, variation=Variation(REQUEST.seed, 0.2))
+    assert pair_differences(SAY, REQUEST, one, CATALOG) == ["**Variation**\nA: –\nB: 12:0.2"]
+    other = replace(REQUEST, seed=13, variation=Variation(7, 0.2))
+    assert pair_differences(SAY, one, other, CATALOG) == [
+        f"**Seed**\nA: {REQUEST.seed}\nB: 7",
+        "**Variation**\nA: 12:0.2\nB: 13:0.2",
+    ]
 
 
 def test_nothing_is_said_of_what_is_the_same() -> None:

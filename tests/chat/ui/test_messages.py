@@ -14,7 +14,7 @@ from bot.chat.ui.messages import (
     status_embed,
 )
 from bot.progress import Notice, Progress, Stage
-from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
+from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Mix, Reference, Variation
 from bot.store import Failure, Job
 from bot.texts.lines import bar, compared_line, status_line
 from catalog import SCHEDULERS, Catalog
@@ -27,6 +27,8 @@ NOTHING = Catalog({}, {}, "")
 NASTY = st.text(alphabet="*_`~|<>@[](){}\\#-\n\u200b🦊é x", max_size=30)
 LONG = st.builds(lambda text, times: (text or "x") * times, NASTY, st.integers(1, 400))
 KEYS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,47}", fullmatch=True)
+SEEDS = st.integers(0, 2**32 - 1)
+MIX = st.builds(Mix, SEEDS, st.floats(0, 1))
 REQUESTS = st.builds(
     GenerationRequest,
     prompt=LONG.map(lambda text: text[:2000]).filter(str.strip),
@@ -47,6 +49,7 @@ REQUESTS = st.builds(
     hires=st.none() | st.builds(Hires, st.sampled_from([1.25, 1.5, 2.0]), st.just(0.4), st.just(9)),
     init_image=st.none() | st.builds(InitImage, st.just("a" * 64), st.floats(0.05, 1)),
     reference=st.none() | st.builds(Reference, st.just("b" * 64), st.floats(0, 1.5)),
+    variation=st.none() | st.builds(Variation, SEEDS, st.floats(0, 1), st.tuples(*[MIX] * 7)),
 )
 
 

@@ -1,5 +1,6 @@
 """The result's message: within Discord's limits whatever is in it, and short in the usual case."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import discord
@@ -12,7 +13,7 @@ from bot.chat.ui.facts import facts_line
 from bot.chat.ui.markdown import cut_at_word
 from bot.chat.ui.result import PROMPT_SHOWN, result_layout
 from bot.progress import Notice
-from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Reference
+from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Mix, Reference, Variation
 from catalog import SCHEDULERS, ModelEntry
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, job
@@ -142,6 +143,16 @@ def test_only_what_differs_from_the_models_defaults_is_named() -> None:
         "**Demo** · ink 0.8 0.5 · oil 1 · fast · 1248×1824 (1.5×) · 10 steps · guidance 2 · Heun"
         " · clip skip 3 · from an image, strength 0.6 · with a reference, weight 1 · seed `1`"
     )
+
+
+def test_variations_are_named_with_the_seed_that_they_vary() -> None:
+    asked = request(adapters=(), steps=DEMO.steps.default, height=64, seed=12, count=2)
+    once = replace(asked, variation=Variation(7, 0.2))
+    assert facts_line(SAY, once, DEMO, [12, 13]) == (
+        "**Demo** · seed `7` · variation `12:0.2` `13:0.2`"
+    )
+    twice = replace(asked, variation=Variation(7, 0.2, (Mix(3, 0.4),)))
+    assert facts_line(SAY, twice, DEMO, [13]).endswith("seed `7` · variation `3:0.4, 13:0.2`")
 
 
 def test_a_negative_prompt_of_the_models_own_is_not_repeated() -> None:

@@ -204,6 +204,30 @@ def test_invokeai_before_version_3() -> None:
     assert found.model == NamedFile("sdxl-base", (SHA256,))
 
 
+def with_params(**params: Any) -> bytes:
+    params = samples.SWARMUI["sui_image_params"] | params
+    return writers.png({"parameters": json.dumps(samples.SWARMUI | {"sui_image_params": params})})
+
+
+def test_variations_of_swarmui_and_invokeai() -> None:
+    found = info(with_params(variationseed=12, variationseedstrength=0.25))
+    assert (found.seed, found.variation) == (1234567890, "12:0.25")
+    assert "variationseed" not in found.rest
+    none = info(with_params(variationseed=12, variationseedstrength=0))
+    assert (none.variation, none.rest["variationseed"]) == ("", "12")
+    image = samples.INVOKEAI_2["image"]
+    for listed, variation in (
+        ([], ""),
+        ([{"seed": 12, "weight": 0.25}, {"seed": 99, "weight": 0.1}], "12:0.25, 99:0.1"),
+        ([{"seed": 12}], ""),
+        ("12:0.25", ""),
+    ):
+        data = samples.INVOKEAI_2 | {"image": image | {"variations": listed}}
+        read = info(writers.png({"sd-metadata": json.dumps(data)}))
+        assert (read.seed, read.variation) == (1234567890, variation)
+        assert ("variations" in read.rest) == (bool(listed) and not variation)
+
+
 @pytest.mark.parametrize("text", ["日本の狐、雪", "狐" * 50])
 def test_a_comment_in_another_script(text: str) -> None:
     written = f"{text}\n" + samples.A1111.splitlines()[-1]

@@ -10,8 +10,9 @@ from bot.errors import Refused
 from bot.files.image_info import ImageInfo, NamedFile, NamedLora
 from bot.files.image_info.matching import Hashes, Match, matches_of
 from bot.files.image_info.settings import Usable, fields_of_draft, usable
+from bot.files.image_info.telling import as_text
 from bot.recipe import Weights
-from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, compose
+from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, Mix, Variation, compose
 from bot.request.changes import draft_of
 from catalog import Catalog
 from tests.files.image_info import samples, writers
@@ -194,6 +195,8 @@ def our_png(**fields: Any) -> tuple[bytes, GenerationRequest]:
         {"steps": 31, "hires": Hires(1.5, 0.4, 31)},
         {"hires": Hires(2.0, 0.5, 24)},
         {"clip_skip": 3},
+        {"variation": Variation(7, 0.25)},
+        {"variation": Variation(7, 0.25, (Mix(12, 0.1), Mix(99, 1.0)))},
     ],
 )
 def test_our_own_picture_is_asked_for_again_as_it_was(fields: dict[str, Any]) -> None:
@@ -217,6 +220,22 @@ def test_the_networks_of_a_model_are_told_and_asked_for_by_it_alone() -> None:
     assert info(shrunk.data).rest["Text encoder"] == "qwen_3_4b.safetensors"
     for data in (png, shrunk.data):
         assert not taken(info(data), {}).unmapped
+
+
+@pytest.mark.parametrize("before", [(), (Mix(12, 0.1),)])
+def test_a_variation_is_read_from_the_text_alone(before: tuple[Mix, ...]) -> None:
+    png, request = our_png(variation=Variation(7, 0.25, before))
+    shrunk = fit("demo-7-v42.png", png, len(png) - 1)
+    assert shrunk is not None
+    found = info(shrunk.data)
+    assert (found.seed, found.variation) == (7, request.mixed_in)
+    assert f"variation: {request.mixed_in}" in as_text(found)
+    assert request_of(taken(found)).mixes == request.mixes
+
+
+def test_a_variation_that_cannot_be_is_named() -> None:
+    found = taken(replace(PLAIN, variation="12:7"))
+    assert notes(found) == [("variation", "12:7", "variation.strength", "")]
 
 
 def test_our_own_picture_that_was_shrunk() -> None:

@@ -324,3 +324,26 @@ def test_a_hash_names_nothing_that_is_not_for_the_channel() -> None:
         with pytest.raises(UserError) as caught:
             compose_with_notes(asked, catalog, nsfw=False, hashes=hashes)
         assert "adult" not in str(caught.value.params)
+
+
+def test_a_variation_is_taken_over() -> None:
+    made = composed(with_settings(Variation_seed="12", Variation_seed_strength="0.25"))
+    assert (made.request.base_seed, made.request.mixed_in) == (42, "12:0.25")
+    assert said(made.notes) == {
+        "infotext.taken": {"names": "Steps, CFG scale, Seed, Variation seed"}
+    }
+    own = composed(with_settings(Variations='"12:0.25, 99:0.1"'))
+    assert own.request.mixed_in == "12:0.25, 99:0.1"
+
+
+def test_a_variation_that_was_chosen_counts_for_more() -> None:
+    text = with_settings(Variation_seed="12", Variation_seed_strength="0.25")
+    made = composed(text, variation="5:0.5")
+    assert made.request.mixed_in == "5:0.5"
+    assert said(made.notes)["infotext.outweighed"] == {"names": "Variation seed"}
+
+
+def test_a_variation_that_cannot_be_is_named() -> None:
+    made = composed(with_settings(Variation_seed="12", Variation_seed_strength="7"))
+    assert made.request.variation is None
+    assert said(made.notes)["infotext.left"] == {"names": "Variation seed"}

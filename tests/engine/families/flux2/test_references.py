@@ -52,7 +52,7 @@ def edited(
             here.denoiser,
             scheduler,
             scheduler.timesteps,
-            noise(family.latent_shape(size), generator, "cpu", torch.float32),
+            noise(family.latent_shape(size), [(generator, 1.0)], "cpu", torch.float32),
             lambda _: conditioning,
             guided,
             generator,

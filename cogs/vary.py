@@ -1,0 +1,65 @@
+"""🧬 Vary: images that are close to one of a result."""
+
+import re
+from typing import Any, Final
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.here import here_of
+from bot.chat.ui.actions import VaryId
+from bot.chat.ui.picking import STRENGTHS, VaryById, variations_view
+from bot.errors import Refused
+from bot.request import COUNT_MAX, draw_seed
+from bot.store import Job
+from cogs.results import AskingComponent, Results
+
+Interaction = discord.Interaction[ImagenBot]
+PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(map(re.escape, STRENGTHS))})")
+
+
+class VaryButton(AskingComponent[VaryId]):
+    """Asks which image, and how much."""
+
+    ids = VaryId
+
+    async def use(self, interaction: Interaction, custom_id: VaryId) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        _check_can_be_varied(job)
+        images = await self._results.store.images(job.id)
+        say = here_of(interaction).say
+        view = variations_view(say, job.id, [image.n for image in images])
+        await interaction.response.send_message(say("pick.variations"), view=view, ephemeral=True)
+
+
+class VarySelect(AskingComponent[VaryById]):
+    """Queues what was picked: as many as may be asked for at once."""
+
+    ids = VaryById
+
+    async def use(self, interaction: Interaction, custom_id: VaryById) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        _check_can_be_varied(job)
+        data: dict[str, Any] = {**(interaction.data or {})}
+        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
+        if picked is None or int(picked[1]) >= job.request.count:
+            raise Refused("error.component")
+        most = here_of(interaction).rules.count_max
+        request = job.request.alone(int(picked[1])).variations(
+            draw_seed(), float(picked[2]), COUNT_MAX if most is None else min(most, COUNT_MAX)
+        )
+        await self._results.ask(interaction, request, kind="vary", parent=job)
+
+
+def _check_can_be_varied(job: Job) -> None:
+    """Raise Refused for a sheet and for an enlarged image, in which the seed changes little."""
+    if job.request.comparison is not None:
+        raise Refused("action.open_first")
+    if job.request.upscale is not None:
+        raise Refused("action.enlarged")
+
+
+async def setup(bot: ImagenBot) -> None:
+    results = Results.of(bot)
+    bot.components.add(VaryButton(results))
+    bot.components.add(VarySelect(results))
