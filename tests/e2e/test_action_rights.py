@@ -33,7 +33,7 @@ EVERY = {
     **dict.fromkeys(AGAIN, "queued"),
     **dict.fromkeys(("edit", "menu edit", "useas", "report", "savepreset"), "form"),
     **dict.fromkeys(("use", "menu use"), "Paint over this image"),
-    "variations": "How close should the variations be?",
+    "variations": "How different should the variations be?",
     "editform": "queued",
     "presetform": "Saved.",
     "reportform": "The report has been sent.",

@@ -36,7 +36,7 @@ def apart(one: bytes, others: Sequence[bytes]) -> float:
 
 async def vary(user: User, message: Message, label: str) -> Message:
     asked = await press(user, message, "variations")
-    assert "How close should the variations be?" in said(asked)
+    assert "How different should the variations be?" in said(asked)
     assert asked.message is not None
     picked = await user.select(asked.message, f"varyby:{job_of(message)}", [label])
     return await result(picked)
