@@ -17,15 +17,9 @@ from bot.request.draft import EDITED, Draft
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
-    CRISP,
     DRAFT,
     FAST,
     PRESETS,
-    RANDOM,
-    REPAINT,
-    SEED_MAX,
-    UPSCALE_MODES,
-    Axis,
     Comparison,
     GenerationRequest,
 )
@@ -42,7 +36,13 @@ from bot.request.offers import (
 )
 from bot.request.options import Named, Options
 from bot.request.parts import (
+    CRISP,
+    RANDOM,
+    REPAINT,
+    SEED_MAX,
+    UPSCALE_MODES,
     AdapterUse,
+    Axis,
     DrawnPrompts,
     EmbeddingUse,
     Hires,

@@ -13,8 +13,9 @@ from bot.request.cells import CELLS_MAX
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import Draft
 from bot.request.dynamic.variants import labelled_variants
-from bot.request.model import SEED_AXIS, SEED_MAX, Axis, GenerationRequest
+from bot.request.model import GenerationRequest
 from bot.request.offers import find_adapter, find_model
+from bot.request.parts import SEED_AXIS, SEED_MAX, Axis
 from bot.request.pictures import within
 from bot.request.presets import Preset, schedulers_of
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, usual_sizes

@@ -11,9 +11,10 @@ from bot.request.axes import LORA, MODEL, PROMPT, AxisAsk, Change, Place, axis_n
 from bot.request.cells import CELLS_MAX, cells
 from bot.request.compose import ADAPTERS_MAX, Composed, Fill, compose_applied, draw_seed
 from bot.request.draft import Draft
-from bot.request.model import RANDOM, SEED_AXIS, SEED_MAX, Axis, Comparison, GenerationRequest
+from bot.request.model import Comparison, GenerationRequest
 from bot.request.offers import default_model, find_model
 from bot.request.options import Named
+from bot.request.parts import RANDOM, SEED_AXIS, Axis
 from bot.request.presets import find_preset
 from bot.request.redraft import redraft
 from bot.request.syntax import extract_tags
@@ -42,7 +43,7 @@ def compare(
     applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
     draft = applied.draft
     seed = draw() if draft.seed in (None, RANDOM) else draft.seed
-    mixes = parse_variation(draft.variation or "", draw, SEED_MAX)
+    mixes = parse_variation(draft.variation or "", draw)
     draft = replace(draft, seed=seed, variation=variation_text(mixes), count=None)
     # What an axis sets was asked for.
     filled = applied.filled - {ask.name.strip().casefold() for ask in asks} - {SEED_AXIS}

@@ -21,10 +21,10 @@ from bot.request.dynamic import Place
 from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
-from bot.request.model import RANDOM, SEED_MAX, GenerationRequest
+from bot.request.model import GenerationRequest
 from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
-from bot.request.parts import AdapterUse
+from bot.request.parts import RANDOM, SEED_MAX, AdapterUse
 from bot.request.pictures import Picture, within
 from bot.request.presets import Preset, find_preset, with_few_steps
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
@@ -206,7 +206,7 @@ def _resolve(
     width, height = _size(draft.size, draft.shaping, model, preset.scale)
     steps = _steps(draft.steps, preset)
     seed = draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX)
-    *before, last = parse_variation(draft.variation or "", draw, SEED_MAX) or (None,)
+    *before, last = parse_variation(draft.variation or "", draw) or (None,)
     request = GenerationRequest(
         prompt=prompt,
         negative=model.default_negative if negative is None else negative,

@@ -7,7 +7,10 @@ from bot.request import emphasis
 from bot.request.editing import Editing, Turn, turns
 from bot.request.parts import (
     PIXEL_STEP,
+    SEED_AXIS,
+    SEED_MAX,
     AdapterUse,
+    Axis,
     DrawnPrompts,
     EmbeddingUse,
     Hires,
@@ -15,36 +18,13 @@ from bot.request.parts import (
     Reference,
     Template,
     Upscale,
+    upscaled,
 )
 from bot.request.variation import Mix, Variation, check_length, variation_text
 
 DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
-
-SEED_AXIS: Final = "seed"
-"""The name of the axis along which seeds vary."""
-CRISP: Final = "crisp"
-REPAINT: Final = "repaint"
-UPSCALE_MODES: Final = (CRISP, REPAINT)
-
-SEED_MAX = 2**32 - 1
-"""The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
-RANDOM: Final = -1
-"""Asks for any seed, as it does there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """What varies along one side of a comparison.
-
-    name: one of `bot.request.compare.AXES`. values: as people type them, in order.
-    subject: the key of the LoRA whose weight varies; "" for every other axis.
-    """
-
-    name: str
-    values: tuple[str, ...] = field(repr=False)
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,8 +397,3 @@ def _changes(data: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
 def _changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """The reverse: what is None has its default, which is None or empty."""
     return {name: value for name, value in {**data, **changes}.items() if value is not None}
-
-
-def upscaled(width: int, height: int, scale: float) -> tuple[int, int]:
-    """The size of an image of these sides, enlarged by an upscaler: any whole number of pixels."""
-    return round(width * scale), round(height * scale)

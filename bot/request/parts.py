@@ -3,6 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+SEED_MAX: Final = 2**32 - 1
+"""The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
+RANDOM: Final = -1
+"""Asks for any seed, as it does there."""
+SEED_AXIS: Final = "seed"
+"""The name of the axis along which seeds vary."""
+CRISP: Final = "crisp"
+REPAINT: Final = "repaint"
+UPSCALE_MODES: Final = (CRISP, REPAINT)
+
 
 @dataclass(frozen=True, slots=True)
 class AdapterUse:
@@ -129,3 +139,21 @@ class Upscale:
     scale: float
     mode: str
     strength: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What varies along one side of a comparison.
+
+    name: one of `bot.request.compare.AXES`. values: as people type them, in order.
+    subject: the key of the LoRA whose weight varies; "" for every other axis.
+    """
+
+    name: str
+    values: tuple[str, ...] = field(repr=False)
+    subject: str = ""
+
+
+def upscaled(width: int, height: int, scale: float) -> tuple[int, int]:
+    """The size of an image of these sides, enlarged by an upscaler: any whole number of pixels."""
+    return round(width * scale), round(height * scale)

@@ -7,15 +7,9 @@ from typing import Final
 from bot.errors import InvalidRequest
 from bot.request.compose import ADAPTERS_MAX, Composed, compose_with_notes, draw_seed
 from bot.request.draft import Draft
-from bot.request.model import (
-    CRISP,
-    REPAINT,
-    UPSCALE_MODES,
-    GenerationRequest,
-    upscaled,
-)
+from bot.request.model import GenerationRequest
 from bot.request.offers import find_upscaler
-from bot.request.parts import Upscale
+from bot.request.parts import CRISP, REPAINT, UPSCALE_MODES, Upscale, upscaled
 from bot.request.pictures import STRENGTH, Picture, within
 from bot.request.unicode_text import visible
 from catalog import Catalog

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from bot.errors import InvalidRequest
+from bot.request.parts import RANDOM, SEED_MAX
 
 MIXES_MAX: Final = 8
 """How often an image may be varied, one variation of the other."""
-_ANY_SEED: Final = -1
 _SEED: Final = re.compile(r"-1|[0-9]{1,19}")
 _STRENGTH: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DECIMAL_COMMA: Final = re.compile(r"((?:^|[:,])\s*[01]),([0-9]+)(?=\s*(?:,|$))")
@@ -77,7 +77,7 @@ def weights(seed: int, mixes: Sequence[Mix]) -> dict[int, float]:
     return factors
 
 
-def parse_variation(text: str, draw: Callable[[], int], seed_max: int) -> tuple[Mix, ...]:
+def parse_variation(text: str, draw: Callable[[], int]) -> tuple[Mix, ...]:
     """What is typed, in order. A seed that is not given, or is -1, is drawn.
 
     What is mixed in with no strength changes nothing and is left out. Raises InvalidRequest.
@@ -86,7 +86,7 @@ def parse_variation(text: str, draw: Callable[[], int], seed_max: int) -> tuple[
     if parts == [""]:
         return ()
     check_length(len(parts))
-    mixes = (_mix(part, draw, seed_max) for part in parts)
+    mixes = (_mix(part, draw) for part in parts)
     return tuple(mix for mix in mixes if mix.strength > 0)
 
 
@@ -96,17 +96,17 @@ def check_length(mixes: int) -> None:
         raise InvalidRequest("variation", "variation.many", value=mixes, max=MIXES_MAX)
 
 
-def _mix(text: str, draw: Callable[[], int], seed_max: int) -> Mix:
+def _mix(text: str, draw: Callable[[], int]) -> Mix:
     seed, colon, strength = (part.strip() for part in text.rpartition(":"))
     if not _STRENGTH.fullmatch(strength) or (colon and not _SEED.fullmatch(seed)):
         raise InvalidRequest("variation", "variation.form", value=text)
     share = float(strength)
     if not 0 <= share <= 1:
         raise InvalidRequest("variation", "variation.strength", value=strength)
-    wanted = int(seed) if colon else _ANY_SEED
-    if wanted > seed_max:
-        raise InvalidRequest("variation", "variation.seed", value=wanted, min=0, max=seed_max)
-    return Mix(draw() if wanted == _ANY_SEED else wanted, share)
+    wanted = int(seed) if colon else RANDOM
+    if wanted > SEED_MAX:
+        raise InvalidRequest("variation", "variation.seed", value=wanted, min=0, max=SEED_MAX)
+    return Mix(draw() if wanted == RANDOM else wanted, share)
 
 
 def variation_text(mixes: Sequence[Mix]) -> str:

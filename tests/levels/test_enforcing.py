@@ -13,7 +13,7 @@ from bot.levels.fields import ChannelFields, PersonFields, ServerFields
 from bot.levels.rules import Defaults
 from bot.progress import Notice
 from bot.request import Comparison, Draft, GenerationRequest, Picture, Upscale, compose
-from bot.request.model import Axis
+from bot.request.parts import Axis
 from bot.settings.image_check import ImageCheck
 from bot.store import CommandLine, Discord, Job, NewJob, Store
 from catalog import AdapterEntry, Catalog, IntRange, ModelEntry

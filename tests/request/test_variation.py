@@ -57,7 +57,7 @@ def never() -> int:
 
 
 def read(text: str) -> tuple[Mix, ...]:
-    return parse_variation(text, never, SEED_MAX)
+    return parse_variation(text, never)
 
 
 class TestTyping:
@@ -87,11 +87,11 @@ class TestTyping:
 
     @pytest.mark.parametrize("text", ["0.2", "0,2", "-1:0.2", ".2"])
     def test_a_seed_that_is_not_given_is_drawn(self, text: str) -> None:
-        assert parse_variation(text, lambda: 5, SEED_MAX) == (Mix(5, 0.2),)
+        assert parse_variation(text, lambda: 5) == (Mix(5, 0.2),)
 
     def test_each_seed_is_drawn_for_itself(self) -> None:
         drawn = partial(next, count(3))
-        assert parse_variation("0.2, 0.1", drawn, SEED_MAX) == (Mix(3, 0.2), Mix(4, 0.1))
+        assert parse_variation("0.2, 0.1", drawn) == (Mix(3, 0.2), Mix(4, 0.1))
 
     @pytest.mark.parametrize(
         ("text", "code", "value"),
@@ -113,7 +113,7 @@ class TestTyping:
     )
     def test_mistakes_are_named(self, text: str, code: str, value: object) -> None:
         with pytest.raises(InvalidRequest) as caught:
-            parse_variation(text, lambda: 1, SEED_MAX)
+            parse_variation(text, lambda: 1)
         assert (caught.value.field, caught.value.code) == ("variation", code)
         assert caught.value.params["value"] == value
 
