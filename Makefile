@@ -70,7 +70,7 @@ lock: .venv/installed-dev
 
 # The screenshots in docs/img; needs Chromium and a font with emoji
 screenshots: .venv/installed-dev
-	$(BIN)/python -m pytest -q tests/e2e/test_playground.py --screenshots
+	$(BIN)/python -m pytest -q --long tests/e2e/test_playground.py --screenshots
 
 # Measure the demo models (takes minutes) and write docs/figures.md and demo/README.md
 demo-model-report: .venv/installed-dev
