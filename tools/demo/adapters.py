@@ -47,7 +47,7 @@ class Plan:
 PLANS: Final = (
     Plan("sketch", "Sketch", "Coloured pencil on paper.", "", 4, False, 600),
     Plan("neon", "Neon", "Tubes of light before a dark wall.", "lokr", 4, False, 1500),
-    Plan("pixel", "Pixel", "Large blocks, as on an old screen.", "loha", 4, False, 600),
+    Plan("pixel", "Pixel", "Large blocks, as on an old screen.", "loha", 4, True, 1500),
     Plan("clay", "Clay", "Soft solid things with light and shadow.", "locon", 4, True, 1500),
 )
 

