@@ -36,6 +36,9 @@ FOLLOWING_MAX: Final = 64
 
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
+_ADDED: Final = ("variation",)
+"""Fields of a draft that came after its digests were first kept."""
+
 Given = bytes | str
 """An input image: the file itself, or the sha256 of one that was uploaded before."""
 
@@ -249,10 +252,17 @@ class Desk:
 
 
 def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
-    """Tells whether the same is asked for again. Takes long if images are large."""
+    """Tells whether the same is asked for again. Takes long if images are large.
+
+    Kept with jobs, so a draft without what later versions have added has the one it ever had.
+    """
     named = {
         field: hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else given
         for field, given in pictures.items()
     }
-    text = json.dumps([asdict(draft), named], sort_keys=True, ensure_ascii=False)
+    values = asdict(draft)
+    for name in _ADDED:
+        if values[name] is None:
+            del values[name]
+    text = json.dumps([values, named], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
