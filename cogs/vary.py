@@ -48,7 +48,8 @@ class VarySelect(AskingComponent[VaryById]):
         request = job.request.alone(int(picked[1])).variations(
             draw_seed(), float(picked[2]), COUNT_MAX if most is None else min(most, COUNT_MAX)
         )
-        await self._results.ask(interaction, request, kind="vary", parent=job)
+        apart = self._results.may_post_apart(interaction, job)
+        await self._results.ask(interaction, request, kind="vary", parent=job, apart=apart)
 
 
 def _check_can_be_varied(job: Job) -> None:

@@ -24,7 +24,7 @@ from bot.request import (
 from bot.store import Job, JobState
 from cogs.vary import VaryButton, VarySelect
 from tests.chat.delivery.desk import Desk
-from tests.cogs.test_results import PLAIN, Pressed, results
+from tests.cogs.test_results import PLAIN, Picked, Pressed, results
 from tests.store.factories import in_channel
 
 
@@ -44,7 +44,7 @@ async def shown(desk: Desk, asked: GenerationRequest) -> Job:
 
 async def picked(desk: Desk, job: Job, value: str, count_max: int | None = None) -> Job:
     """The job that picking `value` for `job` has become."""
-    pressed = Pressed(desk, {"values": [value]})
+    pressed = Picked(desk, {"values": [value]})
     here = pressed.extras[KEPT]
     pressed.extras[KEPT] = replace(here, rules=replace(here.rules, count_max=count_max))
     await VarySelect(results(desk)).use(cast("Any", pressed), VaryById(job.id))
