@@ -15,13 +15,14 @@ import pytest
 
 from bot.chat.ui.forms.compare import CompareFormId
 from bot.chat.ui.forms.edit import EditFormId
+from bot.chat.ui.messages import status_embed
 from bot.chat.ui.picking import EnlargeId, VaryById
 from bot.errors import Refused
 from bot.files.inputs import Inputs
-from bot.progress import Notice
+from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
-from bot.request import Composed
+from bot.request import Composed, GenerationRequest
 from bot.request.changes import fields_of
 from bot.store import Discord, Job, JobState
 from catalog import Catalog, LiveCatalog, ModelEntry
@@ -42,6 +43,7 @@ from tests.language import TEXTS
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
+SAY = TEXTS.speaker()
 DEMO = Catalog({"demo": ModelEntry(key="demo", name="Demo", path="a/b")}, {}, "demo")
 PLAIN = request(adapters=(), width=512, height=512)
 
@@ -96,10 +98,16 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
     )
 
 
-async def shown(desk: Desk, queue: JobQueue | None = None, *, hidden: bool = False) -> Job:
+async def shown(
+    desk: Desk,
+    queue: JobQueue | None = None,
+    *,
+    hidden: bool = False,
+    asked: GenerationRequest = PLAIN,
+) -> Job:
     """The job of a result that was asked for in `queue`."""
     line = desk.queue if queue is None else queue
-    ticket = await line.accept(in_channel(request=PLAIN, hidden=hidden))
+    ticket = await line.accept(in_channel(request=asked, hidden=hidden))
     await desk.delivery.acknowledge(desk.interaction(), ticket)
     await desk.delivery.finished(await desk.painted(ticket.job.id))
     desk.world.calls.clear()
@@ -221,6 +229,20 @@ async def pick(desk: Desk, acting: Results, tmp_path: Path, picked: Picked, job:
         await select.use(cast("Any", picked), EnlargeId(job.id))
     else:
         await VarySelect(acting).use(cast("Any", picked), VaryById(job.id))
+
+
+@pytest.mark.parametrize("varied", [False, True])
+async def test_a_second_pass_is_called_an_enlargement(
+    desk: Desk, tmp_path: Path, varied: bool
+) -> None:
+    """Not a new seed, which it has not got, nor variations of what may be one."""
+    asked = PLAIN.variations(12, 0.2, 1) if varied else PLAIN
+    job, acting = await shown(desk, asked=asked), results(desk)
+    await pick(desk, acting, tmp_path, Picked(desk, {"values": ["0 hires 1.5"]}), job)
+    (made,) = await desk.store.jobs_in(JobState.PENDING, ("discord",))
+    assert made.request.hires is not None
+    assert (made.request.base_seed, made.request.mixes) == (asked.base_seed, asked.mixes)
+    assert status_embed(SAY, made, Progress(Stage.QUEUED, position=1)).title == "Enlargement"
 
 
 QUESTIONS = pytest.mark.parametrize("value", ["0 hires 1.5", "0 0.2"], ids=["⬆️", "🧬"])
