@@ -11,6 +11,7 @@ from bot.chat.ui.actions import VaryId
 from bot.chat.ui.picking import STRENGTHS, VaryById, variations_view
 from bot.errors import Refused
 from bot.request import draw_seed
+from bot.request.variation import check_length
 from bot.store import Job
 from cogs.results import AskingComponent, Results
 
@@ -52,11 +53,13 @@ class VarySelect(AskingComponent[VaryById]):
 
 
 def _check_can_be_varied(job: Job) -> None:
-    """Raise Refused for a sheet and for an enlarged image, in which the seed changes little."""
+    """Raise Refused for a sheet and for an enlarged image, in which the seed changes little, and
+    InvalidRequest for one that was varied too often."""
     if job.request.comparison is not None:
         raise Refused("action.open_first")
     if job.request.upscale is not None:
         raise Refused("action.enlarged")
+    check_length(len(job.request.mixes) + 1)
 
 
 async def setup(bot: ImagenBot) -> None:

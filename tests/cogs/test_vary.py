@@ -141,4 +141,7 @@ async def test_an_image_that_was_varied_too_often_says_so(desk: Desk) -> None:
         asked = asked.variations(draw_seed(), 0.1, 1)
     job = await shown(desk, asked)
     with pytest.raises(InvalidRequest, match=r"variation\.many"):
+        await VaryButton(results(desk)).use(cast("Any", Pressed(desk)), VaryId(job.id))
+    with pytest.raises(InvalidRequest, match=r"variation\.many"):
         await picked(desk, job, "0 0.2")
+    assert desk.world.calls == []
