@@ -22,7 +22,7 @@ from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
 from bot.files.given import Keep, holding
 from bot.progress import Progress
-from bot.request import Composed, Draft, Picture, compose_with_notes
+from bot.request import Composed, Draft, GenerationRequest, Picture, compose_with_notes
 from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
 from bot.worker.following import Feed, Following
 from bot.worker.workers import Workers
@@ -221,8 +221,7 @@ class Desk:
         image = images[n - 1]
         path = self._images_dir / image.path
         if image.pruned_at is not None or not await asyncio.to_thread(path.is_file):
-            own = asked_seeds(job.request, image.seed)
-            raise Pruned("api.image.pruned", seed=", variation ".join(map(str, own.values())))
+            raise _pruned(job.request, image.seed)
         return job, image, path
 
     async def _compose(self, caller: ApiKey, draft: Draft) -> Composed:
@@ -249,6 +248,13 @@ class Desk:
             return Picture(sha256, *await inputs.size(sha256))
         except (OSError, ValueError):
             raise InvalidRequest(field, "api.picture.unknown", value=sha256[:80]) from None
+
+
+def _pruned(request: GenerationRequest, seed: int) -> Pruned:
+    """The error for the image with this seed, which says how to generate it again."""
+    varied = request.variation is not None
+    code = "api.image.pruned_variation" if varied else "api.image.pruned"
+    return Pruned(code, **asked_seeds(request, seed))
 
 
 def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
