@@ -24,7 +24,7 @@ from bot.errors import Refused, UserError
 from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.recipe import place_id
-from bot.request import GenerationRequest, check_offered, draw_seed, varied
+from bot.request import COUNT_MAX, GenerationRequest, check_offered, draw_seed, varied
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
@@ -197,6 +197,14 @@ class Results:
             raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
         check_may_repeat(job, self.catalog.current, nsfw=here_of(interaction).nsfw)
         return job
+
+    async def count_max(self, interaction: discord.Interaction[Any]) -> int:
+        """As many images as this person may ask for at once here and now; 1 if it is none, for
+        which the refusal says why."""
+        here = here_of(interaction)
+        left = await self._queue.images_left(here.place, here.rules)
+        allowed = (COUNT_MAX, here.rules.count_max, left)
+        return max(1, min(most for most in allowed if most is not None))
 
     async def offered(self, interaction: discord.Interaction[Any], *names: str | None) -> Catalog:
         """What may be used here, from a catalog that knows what `names` may mean."""

@@ -59,7 +59,7 @@ class EnlargeSelect(AskingComponent[EnlargeId]):
         apart = self._results.may_post_apart(interaction, job)
         if mode == HIRES:
             request = await self._again_larger(interaction, job, n, scale)
-            await self._results.ask(interaction, request, kind="vary", parent=job, apart=apart)
+            await self._results.ask(interaction, request, kind="upscale", parent=job, apart=apart)
             return
         # Its image is encoded once more, which may take longer than Discord waits.
         await self._results.postpone(interaction, job, apart=apart)

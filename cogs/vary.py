@@ -10,7 +10,8 @@ from bot.chat.here import here_of
 from bot.chat.ui.actions import VaryId
 from bot.chat.ui.picking import STRENGTHS, VaryById, variations_view
 from bot.errors import Refused
-from bot.request import COUNT_MAX, draw_seed
+from bot.request import draw_seed
+from bot.request.variation import check_length
 from bot.store import Job
 from cogs.results import AskingComponent, Results
 
@@ -44,19 +45,21 @@ class VarySelect(AskingComponent[VaryById]):
         picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
         if picked is None or int(picked[1]) >= job.request.count:
             raise Refused("error.component")
-        most = here_of(interaction).rules.count_max
-        request = job.request.alone(int(picked[1])).variations(
-            draw_seed(), float(picked[2]), COUNT_MAX if most is None else min(most, COUNT_MAX)
-        )
-        await self._results.ask(interaction, request, kind="vary", parent=job)
+        count = await self._results.count_max(interaction)
+        varied = job.request.alone(int(picked[1]))
+        request = varied.variations(draw_seed(), float(picked[2]), count)
+        apart = self._results.may_post_apart(interaction, job)
+        await self._results.ask(interaction, request, kind="vary", parent=job, apart=apart)
 
 
 def _check_can_be_varied(job: Job) -> None:
-    """Raise Refused for a sheet and for an enlarged image, in which the seed changes little."""
+    """Raise Refused for a sheet and for an enlarged image, in which the seed changes little, and
+    InvalidRequest for one that was varied too often."""
     if job.request.comparison is not None:
         raise Refused("action.open_first")
     if job.request.upscale is not None:
         raise Refused("action.enlarged")
+    check_length(len(job.request.mixes) + 1)
 
 
 async def setup(bot: ImagenBot) -> None:

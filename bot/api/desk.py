@@ -22,7 +22,7 @@ from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
 from bot.files.given import Keep, holding
 from bot.progress import Progress
-from bot.request import Composed, Draft, Picture, compose_with_notes
+from bot.request import Composed, Draft, GenerationRequest, Picture, compose_with_notes
 from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
 from bot.worker.following import Feed, Following
 from bot.worker.workers import Workers
@@ -35,6 +35,9 @@ FOLLOWING_MAX: Final = 64
 """Calls of one key that wait for a job at once."""
 
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
+
+_ADDED: Final = ("variation",)
+"""Fields of a draft that came after its digests were first kept."""
 
 Given = bytes | str
 """An input image: the file itself, or the sha256 of one that was uploaded before."""
@@ -218,8 +221,7 @@ class Desk:
         image = images[n - 1]
         path = self._images_dir / image.path
         if image.pruned_at is not None or not await asyncio.to_thread(path.is_file):
-            own = asked_seeds(job.request, image.seed)
-            raise Pruned("api.image.pruned", seed=", variation ".join(map(str, own.values())))
+            raise _pruned(job.request, image.seed)
         return job, image, path
 
     async def _compose(self, caller: ApiKey, draft: Draft) -> Composed:
@@ -248,11 +250,25 @@ class Desk:
             raise InvalidRequest(field, "api.picture.unknown", value=sha256[:80]) from None
 
 
+def _pruned(request: GenerationRequest, seed: int) -> Pruned:
+    """The error for the image with this seed, which says how to generate it again."""
+    varied = request.variation is not None
+    code = "api.image.pruned_variation" if varied else "api.image.pruned"
+    return Pruned(code, **asked_seeds(request, seed))
+
+
 def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
-    """Tells whether the same is asked for again. Takes long if images are large."""
+    """Tells whether the same is asked for again. Takes long if images are large.
+
+    Kept with jobs, so a draft without what later versions have added has the one it ever had.
+    """
     named = {
         field: hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else given
         for field, given in pictures.items()
     }
-    text = json.dumps([asdict(draft), named], sort_keys=True, ensure_ascii=False)
+    values = asdict(draft)
+    for name in _ADDED:
+        if values[name] is None:
+            del values[name]
+    text = json.dumps([values, named], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

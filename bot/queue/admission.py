@@ -14,6 +14,7 @@ from bot.queue.limits import (
     check_history,
     check_person,
     check_places,
+    images_left,
     limits_for,
 )
 from bot.store import Api, Discord, Job, NewJob, Previewing, Store, Usage
@@ -68,6 +69,16 @@ class Admission:
         check_person(limits, person, roles)
         now = self._clock()
         check_cooldown(limits, self._demand.asked_at(person, now), now)
+
+    async def images_left(self, person: str, community: str | None, rules: Rules) -> int | None:
+        """How many images the quotas still allow `person` where these rules hold; None if there are
+        none. Only for people who type; it may be less when they ask."""
+        if not rules.limits and (self._limits is None or self._limits.quota is None):
+            return None
+        now = self._clock()
+        usage = await self._store.usage(person, now, self._demand.asked_at(person, now))
+        usage = self._demand.add_to(usage, person, community)
+        return images_left(self._limits, rules.limits, usage)
 
     @asynccontextmanager
     async def reserving(self, new: NewJob, rules: Rules) -> AsyncIterator[None]:

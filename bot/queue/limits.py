@@ -105,6 +105,18 @@ def check_places(places: Iterable[PlaceLimit], usage: Usage, *, count: int, now:
             raise Refused(f"levels.quota.{place.level}", limit=place.quota, when=when)
 
 
+def images_left(limits: Limits | None, places: Iterable[PlaceLimit], usage: Usage) -> int | None:
+    """How many images the quotas still allow this person; None if there are none."""
+    left = [
+        place.quota - len(usage.within(place.place).images)
+        for place in places
+        if place.quota is not None
+    ]
+    if limits is not None and limits.quota is not None:
+        left.append(limits.quota - len(usage.images))
+    return max(0, min(left)) if left else None
+
+
 def check_cooldown(limits: Limits, asked_at: float | None, now: float) -> None:
     """Raise Refused if the person asked too short a time ago.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from bot.errors import AnsweredElsewhere, StoreError
-from bot.levels import Admit, admitted_as_it_is
+from bot.levels import Admit, Place, Rules, admitted_as_it_is
 from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.dispatcher import Dispatcher
@@ -85,6 +85,10 @@ class JobQueue(Standing):
         """Raise Refused if `person` may not request anything now, as far as that is known without
         waiting: blocked, without a role, or too soon. For asking before any work is done."""
         self._admission.screen(person, roles, community)
+
+    async def images_left(self, place: Place, rules: Rules) -> int | None:
+        """How many images the quotas still allow this person there; None if there are none."""
+        return await self._admission.images_left(place.person, place.community, rules)
 
     @asynccontextmanager
     async def reserving(self, new: NewJob) -> AsyncIterator[None]:

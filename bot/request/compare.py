@@ -42,13 +42,16 @@ def compare(
     """
     applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
     draft = applied.draft
-    seed = draw() if draft.seed in (None, RANDOM) else draft.seed
+    seed = draw() if draft.seed is None or draft.seed == RANDOM else draft.seed
     mixes = parse_variation(draft.variation or "", draw)
-    draft = replace(draft, seed=seed, variation=variation_text(mixes), count=None)
-    # What an axis sets was asked for.
-    filled = applied.filled - {ask.name.strip().casefold() for ask in asks} - {SEED_AXIS}
+    # A seed that is only drawn was set by nobody; what an axis sets was asked for.
+    unset = applied.filled | {SEED_AXIS} if draft.seed is None else applied.filled - {SEED_AXIS}
+    filled = unset - {ask.name.strip().casefold() for ask in asks}
+    draft = replace(draft, seed=seed, variation=variation_text(mixes) or None, count=None)
     applied = replace(applied, draft=draft, filled=filled)
-    composed = partial(_cell, applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
+    composed = partial(
+        _cell, applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill, draw=lambda: seed
+    )
     place = _place(applied, catalog, composed, nsfw=nsfw)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
@@ -93,9 +96,12 @@ def _cell(
     nsfw: bool,
     adapters_max: int,
     fill: Fill | None = None,
+    draw: Callable[[], int] = draw_seed,
 ) -> Composed:
     applied = replace(applied, draft=draft)
-    return compose_applied(applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill)
+    return compose_applied(
+        applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill, draw=draw
+    )
 
 
 def _place(

@@ -39,7 +39,7 @@ _FIELDS: Final[Mapping[Part, tuple[str, ...]]] = {
     Part.SAMPLING: ("steps", "guidance", "scheduler", "clip_skip", "preset"),
     Part.HIRES: ("hires", "hires_strength", "hires_steps"),
     Part.COUNT: ("count",),
-    Part.SEED: ("seed",),
+    Part.SEED: ("seed", "variation"),
 }
 
 

@@ -47,6 +47,7 @@ class Options:
     hires_strength: float | None = None
     hires_steps: int | None = None
     clip_skip: int | None = None
+    variation: str | None = None
 
     @property
     def names(self) -> tuple[str | None, ...]:

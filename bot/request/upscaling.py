@@ -104,8 +104,8 @@ def upscale_of(
     """The request that enlarges image `number`, counted from 0, of the result of `source`.
 
     image: that image, kept as an input. With REPAINT, it is painted over with its own prompt,
-    model, LoRAs and seed; see `check_offered` for whether these are still on offer.
-    Raises as `compose_upscale`.
+    model, LoRAs and seed, of a variation the one that it varies; see `check_offered` for whether
+    these are still on offer. Raises as `compose_upscale`.
     """
     upscale = _upscale(
         image,
@@ -116,7 +116,7 @@ def upscale_of(
         strength=strength,
         nsfw=nsfw,
     )
-    seed = source.image_seed(number)
+    seed = source.alone(number).base_seed
     if upscale.mode == CRISP:
         # It depends on neither, but is found by the one and named after the other.
         return replace(_alone(upscale, image), prompt=source.prompt, seed=seed)

@@ -16,7 +16,7 @@ from bot.request.parts import RANDOM, SEED_MAX
 MIXES_MAX: Final = 8
 """How often an image may be varied, one variation of the other."""
 _SEED: Final = re.compile(r"-1|[0-9]{1,19}")
-_STRENGTH: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+STRENGTH: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DECIMAL_COMMA: Final = re.compile(r"((?:^|[:,])\s*[01]),([0-9]+)(?=\s*(?:,|$))")
 """Of a strength, as in much of Europe, with no blank that would make it part two of them."""
 
@@ -98,7 +98,7 @@ def check_length(mixes: int) -> None:
 
 def _mix(text: str, draw: Callable[[], int]) -> Mix:
     seed, colon, strength = (part.strip() for part in text.rpartition(":"))
-    if not _STRENGTH.fullmatch(strength) or (colon and not _SEED.fullmatch(seed)):
+    if not STRENGTH.fullmatch(strength) or (colon and not _SEED.fullmatch(seed)):
         raise InvalidRequest("variation", "variation.form", value=text)
     share = float(strength)
     if not 0 <= share <= 1:

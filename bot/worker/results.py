@@ -95,7 +95,7 @@ class PaintedSheet:
         sheet = draw_sheet(request, [self._content(n) for n in range(request.images)])
         png = describe_sheet(compress_png(sheet), self.job.id, request, self.first, self.images)
         pixels = hashlib.sha256(sheet.tobytes()).hexdigest()
-        path = self.folder / self.job.id / f"comparison-{request.seed}.png"
+        path = self.folder / self.job.id / f"comparison-{request.base_seed}.png"
         painted = PaintedImage(request.seed, sheet, pixels)
         return (save_png(png, painted, path, sheet_number(request)),)
 

@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+from pydantic import ValidationError
+
 from bot.api.describing import metadata, status
 from bot.api.describing import record as described
+from bot.api.openai.answering import image_body
 from bot.api.original.bodies import Generate
 from bot.api.records import FILES
 from bot.recipe import Weights
@@ -31,6 +35,8 @@ def test_a_variation_is_told_with_the_seed_that_it_varies() -> None:
     assert [(each["seed"], each["variation"]) for each in found["images"]] == expected
     kept = described(job, images, SAY)
     assert [(each["seed"], each["variation"]) for each in kept["images"]] == expected
+    openai = [image_body(job, image.seed) for image in images]
+    assert [(each.seed, each.variation) for each in openai] == expected
     # What is told of an image asks for it again.
     for each, seed in zip(kept["images"], (12, 13), strict=True):
         body = Generate(prompt="a", seed=each["seed"], variation=each["variation"])
@@ -51,3 +57,18 @@ def test_where_the_files_of_a_model_are_is_only_told_to_the_owner() -> None:
     places = {name for name in ModelEntry.model_fields if name.endswith("path")}
     assert places == {"path", "vae_path", "text_encoder_path"}
     assert places < {*FILES}
+
+
+@pytest.mark.parametrize(
+    ("given", "typed"), [(None, None), ("12:0.2", "12:0.2"), (0.2, "0.2"), (1, "1")]
+)
+def test_a_variation_may_be_a_number(given: object, typed: str | None) -> None:
+    body = Generate.model_validate({"prompt": "a", "variation": given})
+    assert body.draft().variation == typed
+
+
+@pytest.mark.parametrize("given", [True, [0.2]])
+def test_but_nothing_else(given: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Generate.model_validate({"prompt": "a", "variation": given})
+    assert [error["loc"] for error in caught.value.errors()] == [("variation",)]

@@ -15,13 +15,14 @@ import pytest
 
 from bot.chat.ui.forms.compare import CompareFormId
 from bot.chat.ui.forms.edit import EditFormId
-from bot.chat.ui.picking import EnlargeId
+from bot.chat.ui.messages import status_embed
+from bot.chat.ui.picking import EnlargeId, VaryById
 from bot.errors import Refused
 from bot.files.inputs import Inputs
-from bot.progress import Notice
+from bot.progress import Notice, Progress, Stage
 from bot.queue import JobQueue
 from bot.queue.limits import Limits
-from bot.request import Composed
+from bot.request import Composed, GenerationRequest
 from bot.request.changes import fields_of
 from bot.store import Discord, Job, JobState
 from catalog import Catalog, LiveCatalog, ModelEntry
@@ -33,6 +34,7 @@ from cogs.places import postponing
 from cogs.result_pictures import ResultPictures
 from cogs.results import SETTLED_WITHIN, Results
 from cogs.upscale_result import EnlargeSelect
+from cogs.vary import VarySelect
 from tests.catalog.fixed import Fixed
 from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import CHANNEL, Call, http_error
@@ -41,6 +43,7 @@ from tests.language import TEXTS
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
+SAY = TEXTS.speaker()
 DEMO = Catalog({"demo": ModelEntry(key="demo", name="Demo", path="a/b")}, {}, "demo")
 PLAIN = request(adapters=(), width=512, height=512)
 
@@ -95,10 +98,16 @@ def results(desk: Desk, limits: Limits | None = None) -> Results:
     )
 
 
-async def shown(desk: Desk, queue: JobQueue | None = None, *, hidden: bool = False) -> Job:
+async def shown(
+    desk: Desk,
+    queue: JobQueue | None = None,
+    *,
+    hidden: bool = False,
+    asked: GenerationRequest = PLAIN,
+) -> Job:
     """The job of a result that was asked for in `queue`."""
     line = desk.queue if queue is None else queue
-    ticket = await line.accept(in_channel(request=PLAIN, hidden=hidden))
+    ticket = await line.accept(in_channel(request=asked, hidden=hidden))
     await desk.delivery.acknowledge(desk.interaction(), ticket)
     await desk.delivery.finished(await desk.painted(ticket.job.id))
     desk.world.calls.clear()
@@ -211,19 +220,42 @@ class Picked(Pressed):
         self.gone = True
 
 
-def enlarging(desk: Desk, acting: Results, tmp_path: Path) -> EnlargeSelect:
+async def pick(desk: Desk, acting: Results, tmp_path: Path, picked: Picked, job: Job) -> None:
+    """What was picked below the question of ⬆️, or of 🧬."""
     pictures = create_autospec(ResultPictures, instance=True)
     pictures.inputs = Inputs(tmp_path / "inputs")
-    return EnlargeSelect(acting, pictures, 4)
+    if "hires" in picked.data["values"][0]:
+        select = EnlargeSelect(acting, pictures, 4)
+        await select.use(cast("Any", picked), EnlargeId(job.id))
+    else:
+        await VarySelect(acting).use(cast("Any", picked), VaryById(job.id))
 
 
+@pytest.mark.parametrize("varied", [False, True])
+async def test_a_second_pass_is_called_an_enlargement(
+    desk: Desk, tmp_path: Path, varied: bool
+) -> None:
+    """Not a new seed, which it has not got, nor variations of what may be one."""
+    asked = PLAIN.variations(12, 0.2, 1) if varied else PLAIN
+    job, acting = await shown(desk, asked=asked), results(desk)
+    await pick(desk, acting, tmp_path, Picked(desk, {"values": ["0 hires 1.5"]}), job)
+    (made,) = await desk.store.jobs_in(JobState.PENDING, ("discord",))
+    assert made.request.hires is not None
+    assert (made.request.base_seed, made.request.mixes) == (asked.base_seed, asked.mixes)
+    assert status_embed(SAY, made, Progress(Stage.QUEUED, position=1)).title == "Enlargement"
+
+
+QUESTIONS = pytest.mark.parametrize("value", ["0 hires 1.5", "0 0.2"], ids=["⬆️", "🧬"])
+
+
+@QUESTIONS
 async def test_what_comes_of_a_private_question_replies_to_the_result(
-    desk: Desk, tmp_path: Path
+    desk: Desk, tmp_path: Path, value: str
 ) -> None:
     """As an answer to the question, Discord would show it as a reply to what nobody can see."""
     job, acting = await shown(desk), results(desk)
-    picked = Picked(desk, {"values": ["0 hires 1.5"]})
-    await enlarging(desk, acting, tmp_path).use(cast("Any", picked), EnlargeId(job.id))
+    picked = Picked(desk, {"values": [value]})
+    await pick(desk, acting, tmp_path, picked, job)
     assert desk.world.ways() == ["send"]
     assert desk.last("send").sent["reference"].message_id == Discord.of(job.origin).message_id
     assert (picked.deferrals, picked.gone) == ([False], True)
@@ -232,24 +264,26 @@ async def test_what_comes_of_a_private_question_replies_to_the_result(
     assert await desk.store.messages.token(made.id) is None  # it reaches the question
 
 
+@QUESTIONS
 @pytest.mark.parametrize("hidden", [False, True])
 async def test_where_no_message_can_be_posted_the_question_is_answered(
-    desk: Desk, tmp_path: Path, hidden: bool
+    desk: Desk, tmp_path: Path, value: str, hidden: bool
 ) -> None:
     job, acting = await shown(desk, hidden=hidden), results(desk)
-    picked = Picked(desk, {"values": ["0 hires 1.5"]}, writes=hidden)
-    await enlarging(desk, acting, tmp_path).use(cast("Any", picked), EnlargeId(job.id))
+    picked = Picked(desk, {"values": [value]}, writes=hidden)
+    await pick(desk, acting, tmp_path, picked, job)
     assert (desk.world.ways(), picked.gone) == (["ack"], False)
 
 
+@QUESTIONS
 async def test_a_channel_that_takes_no_message_is_told_of_and_the_question_stays(
-    desk: Desk, tmp_path: Path
+    desk: Desk, tmp_path: Path, value: str
 ) -> None:
     job, acting = await shown(desk), results(desk)
-    picked = Picked(desk, {"values": ["0 hires 1.5"]})
+    picked = Picked(desk, {"values": [value]})
     desk.world.refuse("send", http_error(403, 50013))
     with pytest.raises(Refused, match=r"delivery\.forbidden"):
-        await enlarging(desk, acting, tmp_path).use(cast("Any", picked), EnlargeId(job.id))
+        await pick(desk, acting, tmp_path, picked, job)
     assert not picked.gone
     assert await desk.store.jobs_in(JobState.PENDING, ("discord",)) == []
 

@@ -11,6 +11,8 @@ from bot.chat.here import KEPT
 from bot.chat.ui.actions import VaryId
 from bot.chat.ui.picking import VaryById
 from bot.errors import InvalidRequest, Refused
+from bot.levels import Level, PlaceLimit
+from bot.queue.limits import Limits
 from bot.request import (
     CRISP,
     MIXES_MAX,
@@ -24,7 +26,7 @@ from bot.request import (
 from bot.store import Job, JobState
 from cogs.vary import VaryButton, VarySelect
 from tests.chat.delivery.desk import Desk
-from tests.cogs.test_results import PLAIN, Pressed, results
+from tests.cogs.test_results import PLAIN, Picked, Pressed, results
 from tests.store.factories import in_channel
 
 
@@ -44,7 +46,7 @@ async def shown(desk: Desk, asked: GenerationRequest) -> Job:
 
 async def picked(desk: Desk, job: Job, value: str, count_max: int | None = None) -> Job:
     """The job that picking `value` for `job` has become."""
-    pressed = Pressed(desk, {"values": [value]})
+    pressed = Picked(desk, {"values": [value]})
     here = pressed.extras[KEPT]
     pressed.extras[KEPT] = replace(here, rules=replace(here.rules, count_max=count_max))
     await VarySelect(results(desk)).use(cast("Any", pressed), VaryById(job.id))
@@ -67,6 +69,31 @@ async def test_there_are_as_many_as_may_be_asked_for(
 ) -> None:
     job = await shown(desk, PLAIN)
     assert (await picked(desk, job, "0 0.1", most)).request.count == count
+
+
+@pytest.mark.parametrize(("quota", "count"), [(9, 4), (4, 3), (2, 1)])
+@pytest.mark.parametrize("owners", [True, False])
+async def test_there_are_as_many_as_the_quota_leaves(
+    desk: Desk, quota: int, count: int, owners: bool
+) -> None:
+    """One is used up by the image that is varied."""
+    job = await shown(desk, PLAIN)
+    pressed = Picked(desk, {"values": ["0 0.1"]})
+    here = pressed.extras[KEPT]
+    if not owners:
+        limit = PlaceLimit(level=Level.SERVER, place=job.community or "", quota=quota)
+        pressed.extras[KEPT] = replace(here, rules=replace(here.rules, limits=(limit,)))
+    acting = results(desk, Limits(quota=quota) if owners else None)
+    await VarySelect(acting).use(cast("Any", pressed), VaryById(job.id))
+    [made] = await desk.store.jobs_in(JobState.PENDING, ("discord",))
+    assert made.request.count == count
+
+
+async def test_a_quota_that_is_used_up_says_so(desk: Desk) -> None:
+    job = await shown(desk, PLAIN)
+    pressed = cast("Any", Picked(desk, {"values": ["0 0.1"]}))
+    with pytest.raises(Refused, match=r"queue\.quota "):
+        await VarySelect(results(desk, Limits(quota=1))).use(pressed, VaryById(job.id))
 
 
 @pytest.mark.parametrize("value", ["", "0", "1 0.2", "0 0.3", "0 nan", "0 0.2 1", "x 0.2"])
@@ -114,4 +141,7 @@ async def test_an_image_that_was_varied_too_often_says_so(desk: Desk) -> None:
         asked = asked.variations(draw_seed(), 0.1, 1)
     job = await shown(desk, asked)
     with pytest.raises(InvalidRequest, match=r"variation\.many"):
+        await VaryButton(results(desk)).use(cast("Any", Pressed(desk)), VaryId(job.id))
+    with pytest.raises(InvalidRequest, match=r"variation\.many"):
         await picked(desk, job, "0 0.2")
+    assert desk.world.calls == []

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from playground import Interaction, Message, Playground, User, payloads
+from playground.interactions import DEFER_UPDATE
 from playground.state import COMMAND, COMPONENT, MODAL, Channel
 
 ROW, BUTTON, SELECT, TEXT, LABEL = 1, 2, 3, 4, 18
@@ -87,6 +88,8 @@ def forged(
         data |= {"custom_id": "historypick:", "component_type": SELECT, "values": [job_id]}
     row = {"type": ROW, "id": 1, "components": [component | {"id": 2}]}
     source = replace(message, channel=channel, components=[row])
+    if action in PICKED:
+        source.id = core.world.snowflakes.next()  # a question of its own, which may be deleted
     return Interaction(core, COMPONENT, user, channel, data, source=source)
 
 
@@ -100,6 +103,8 @@ async def outcome(call: Interaction) -> str:
         if message is not None:
             assert message.mentions <= {call.user.id}
             assert not message.mention_everyone
+    if call.acknowledged == DEFER_UPDATE and await vanished(call):
+        return "queued"
     message = await answer(call)
     assert message.mentions <= {call.user.id}
     if not message.ephemeral:
@@ -109,11 +114,23 @@ async def outcome(call: Interaction) -> str:
     return message.text
 
 
+async def vanished(call: Interaction) -> bool:
+    """Whether the question that was answered goes, as it does for a message in the channel; a
+    private answer leaves it."""
+    question = call.source
+    assert question is not None
+    await call._core.signal.wait_for(
+        lambda: question.deleted or bool(call.followups), 30, lambda: f"{call} has no answer"
+    )
+    return question.deleted
+
+
 async def answer(call: Interaction) -> Message:
     """The first message that answers it: the response, or what follows a deferred one."""
 
     def found() -> Message | None:
-        return call.message or next(iter(call.followups), None)
+        response = None if call.acknowledged == DEFER_UPDATE else call.message
+        return response or next(iter(call.followups), None)
 
     await call._core.signal.wait_for(
         lambda: found() is not None, 30, lambda: f"{call} has no answer"

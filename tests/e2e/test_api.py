@@ -35,7 +35,7 @@ async def server(
 
 async def test_a_prompt_alone_suffices(server: Server) -> None:
     accepted = await server.generate(prompt=CANARY)
-    assert sorted(accepted) == ["eta", "job_id", "position", "seed", "status"]
+    assert sorted(accepted) == ["eta", "job_id", "position", "seed", "status", "variation"]
     assert (accepted["status"], accepted["position"]) == ("queued", 1)
     status = await server.done(accepted["job_id"])
     assert sorted(status) == sorted(

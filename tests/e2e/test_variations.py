@@ -34,12 +34,17 @@ def apart(one: bytes, others: Sequence[bytes]) -> float:
     return float(np.mean([np.sqrt(((pixels(each) - pixels(one)) ** 2).mean()) for each in others]))
 
 
-async def vary(user: User, message: Message, label: str) -> Message:
+async def vary(playground: Playground, user: User, message: Message, label: str) -> Message:
     asked = await press(user, message, "variations")
     assert "How different should the variations be?" in said(asked)
-    assert asked.message is not None
-    picked = await user.select(asked.message, f"varyby:{job_of(message)}", [label])
-    return await result(picked)
+    question = asked.message
+    assert question is not None
+    await user.select(question, f"varyby:{job_of(message)}", [label])
+    made = await playground.wait_message(
+        lambda m: m.id > question.id and m.reference == message.id and bool(m.attachments)
+    )
+    assert question.deleted
+    return made
 
 
 def mixes(message: Message) -> list[str]:
@@ -54,7 +59,7 @@ async def test_an_image_is_varied_and_its_variation_too_across_a_restart(home: H
         ada = playground.user("ada")
         original = await painted(ada, **STAR)
         [star] = await bytes_of(playground, original)
-        near = await vary(ada, original, "Subtle (0.1)")
+        near = await vary(playground, ada, original, "Subtle (0.1)")
         files = await bytes_of(playground, near)
         assert len({*files}) == 4
         seeds = [int(each.removesuffix(":0.1")) for each in mixes(near)]
@@ -67,7 +72,7 @@ async def test_an_image_is_varied_and_its_variation_too_across_a_restart(home: H
         again = await result(await press(ada, near, "same"))
         assert "Identical to the original, byte for byte" in again.text
         assert await bytes_of(playground, again) == files
-        further = await vary(ada, near, "Image 2: Strong (0.4)")
+        further = await vary(playground, ada, near, "Image 2: Strong (0.4)")
         assert {each.rpartition(", ")[0] for each in mixes(further)} == {mixes(near)[1]}
         more = await bytes_of(playground, further)
         assert apart(files[1], more) > apart(files[1], [star])

@@ -241,6 +241,14 @@ VARIED: Final = ("Variation seed", "Variation seed strength", "Variations")
             Variation(7, 0.25),
             {"Seed": "7", "Variation seed": "42", "Variation seed strength": "0.25"},
         ),
+        (
+            Variation(7, 0.1 + 0.2),
+            {"Seed": "7", "Variation seed": "42", "Variation seed strength": f"{0.1 + 0.2}"},
+        ),
+        (
+            Variation(7, 1e-05),
+            {"Seed": "7", "Variation seed": "42", "Variation seed strength": "1e-05"},
+        ),
         # The web UI has no words for more than one: it is not told half of it.
         (
             Variation(7, 0.25, (Mix(12, 1.0),)),
@@ -273,6 +281,7 @@ def test_the_second_image_is_said_with_its_own() -> None:
         {"Variation seed": "12"},
         {"Variation seed strength": "0.5"},
         {"Variation seed": "twelve", "Variation seed strength": "0.5"},
+        {"Variation seed": "5", "Variations": ""},
     ],
 )
 def test_half_of_a_variation_is_none(settings: dict[str, str]) -> None:

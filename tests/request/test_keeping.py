@@ -44,6 +44,16 @@ def test_all_of_a_request_makes_the_same_request_again() -> None:
     assert again == request
 
 
+def test_the_seed_of_a_variation_is_kept_with_what_is_mixed_in() -> None:
+    """Without it, that is the seed of another image."""
+    asked = compose(Draft(**ASKED, variation="12:0.2"), CATALOG, nsfw=False)
+    options = options_of(asked, [*Part], ASKED["prompt"], CATALOG, nsfw=False)
+    saved = [Named("x", checked_options(options))]
+    again = compose(Draft(prompt="", preset="x"), CATALOG, nsfw=False, saved=saved)
+    assert (again, again.mixed_in) == (asked, "12:0.2")
+    assert kept(Part.SIZE, variation="12:0.2").variation is None
+
+
 def test_each_part_keeps_its_own_options() -> None:
     expected = {
         Part.MODEL: {"model"},

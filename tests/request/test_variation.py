@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -201,7 +202,7 @@ class TestRequests:
         for mode in ("crisp", "repaint"):
             over = upscale_of(VARIED, 1, picture, CATALOG, nsfw=False, mode=mode)
             assert over.variation is None
-            assert over.seed == 13
+            assert over.seed == 7  # by which it is called, too: that of the image that is varied
 
 
 class TestAskingAgain:
@@ -246,6 +247,35 @@ class TestAskingAgain:
         asked = compare(draft, [AxisAsk("steps", "10, 20")], CATALOG, nsfw=False).request
         one, two = asked.each
         assert (one.base_seed, one.mixed_in) == (two.base_seed, two.mixed_in)
+
+    PASTED = "a fox\nSteps: 20, CFG scale: 7, Seed: 42, Variation seed: 12, " + (
+        "Variation seed strength: 0.25"
+    )
+
+    @pytest.mark.parametrize(
+        ("axis", "chosen", "seeds", "mixed_in", "kept"),
+        [
+            ("scheduler", {}, [42, 42], "12:0.25", ""),
+            ("seed", {}, [1, 2], "12:0.25", "Seed"),
+            ("scheduler", {"seed": 7}, [7, 7], "12:0.25", "Seed"),
+            ("scheduler", {"variation": "5:0.5"}, [42, 42], "5:0.5", "Variation seed"),
+        ],
+    )
+    def test_what_was_only_drawn_does_not_count_for_more_than_what_was_pasted(
+        self, axis: str, chosen: dict[str, Any], seeds: list[int], mixed_in: str, kept: str
+    ) -> None:
+        values = {"seed": "1, 2", "scheduler": "Euler, DDIM"}[axis]
+        draft = Draft(prompt=self.PASTED, **chosen)
+        found = compare(draft, [AxisAsk(axis, values)], CATALOG, nsfw=False)
+        assert [cell.base_seed for cell in found.request.each] == seeds
+        assert {cell.mixed_in for cell in found.request.each} == {mixed_in}
+        outweighed = [note.params["names"] for note in found.notes if "outweighed" in note.code]
+        assert outweighed == ([kept] if kept else [])
+
+    def test_nor_does_each_cell_draw_what_was_pasted_as_a_seed_to_draw(self) -> None:
+        pasted = self.PASTED.replace("42", "-1")
+        asked = compare(Draft(prompt=pasted), [AxisAsk("guidance", "5, 9")], CATALOG, nsfw=False)
+        assert len({cell.base_seed for cell in asked.request.each}) == 1
 
 
 class TestDrawing:

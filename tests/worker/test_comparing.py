@@ -368,6 +368,14 @@ def test_a_file_of_one_cell_has_no_trace_of_the_comparison() -> None:
     assert b"comparison" not in data
 
 
+async def test_the_sheet_of_variations_is_called_by_the_seed_that_they_vary(build: Build) -> None:
+    varied = small(comparison(("steps", "10, 20"), variation="12:0.2"))
+    async with build() as bench:
+        job = await bench.ended(await bench.take(asked(varied)))
+        *_, sheet = await bench.store.images(job.id)
+    assert Path(sheet.path).name == "comparison-42.png"
+
+
 async def test_what_varies_in_a_prompt_stays_out_of_the_log(
     build: Build, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from PIL import Image as PillowImage
 
-from bot.api.describing import share
+from bot.api.describing import asked_seeds, share
 from bot.api.openai.asking import Wanted
 from bot.api.openai.bodies import Format, Images, Usage
 from bot.api.openai.bodies import Image as ImageBody
@@ -71,6 +71,11 @@ def revised_prompt(job: Job, seed: int) -> str | None:
     typed = request.template.prompt if request.template else None
     painted = request.of_seed(seed).painted_prompt
     return None if painted == (request.prompt if typed is None else typed) else painted
+
+
+def image_body(job: Job, seed: int) -> ImageBody:
+    """What is told of the image with this seed, still without the image itself."""
+    return ImageBody(**asked_seeds(job.request, seed), revised_prompt=revised_prompt(job, seed))
 
 
 class Partials:

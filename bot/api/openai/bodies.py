@@ -137,10 +137,15 @@ class Image(BaseModel):
     url: str | None = None
     revised_prompt: str | None = None
     seed: int = Field(examples=[42])
+    variation: str | None = Field(
+        default=None,
+        description="Of a variation, which generation data in the prompt may ask for.",
+        examples=[None],
+    )
 
 
 class Images(BaseModel):
-    """`job_id`, `model`, `warnings` and the seeds are not OpenAI's."""
+    """`job_id`, `model`, `warnings`, the seeds and variations are not OpenAI's."""
 
     created: int = Field(description="Seconds since the epoch.")
     data: list[Image]

@@ -17,12 +17,12 @@ from bot.api.openai.answering import (
     completed_events,
     event,
     file_as,
+    image_body,
     images_body,
     partial_event,
-    revised_prompt,
 )
 from bot.api.openai.asking import Asked, image_characters, understood
-from bot.api.openai.bodies import Edit, Image, Images, Options
+from bot.api.openai.bodies import Edit, Images, Options
 from bot.api.openai.links import Links
 from bot.api.openai.refusing import FORM, NAMES, error
 from bot.api.parts import Parts
@@ -124,8 +124,7 @@ class Serving:
         wanted, images = call.asked.wanted, []
         for record in await self._desk.images(job):
             n = record.n + 1
-            seed = job.request.of_seed(record.seed).base_seed
-            image = Image(seed=seed, revised_prompt=revised_prompt(job, record.seed))
+            image = image_body(job, record.seed)
             if wanted.links:
                 image.url = await self._links.to(
                     call.request, job.id, f"{n}.{wanted.format}", wanted.compression

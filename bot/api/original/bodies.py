@@ -26,8 +26,14 @@ def _no_bool(value: object) -> object:
     return value
 
 
+def _typed(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 Int = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Text = Annotated[str, BeforeValidator(_typed, json_schema_input_type=str | float)]
+"""Also a number, as it is typed."""
 
 
 class Lora(BaseModel):
@@ -78,7 +84,7 @@ class Generate(BaseModel):
         default=None,
         description=f"0–{SEED_MAX}. The same seed gives the same image; -1 draws one.",
     )
-    variation: str | None = Field(
+    variation: Text | None = Field(
         default=None,
         description="A variation of the image with `seed`: how far to go from its noise to that of "
         f"another seed, 0–1, as `12:0.2`; without a seed, `0.2`, one is drawn. Up to {MIXES_MAX} "

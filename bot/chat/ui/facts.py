@@ -46,13 +46,18 @@ def facts_line(
 
 
 def typed_seeds(request: GenerationRequest, seeds: Sequence[int]) -> Sequence[int]:
-    """What people type to get the images with these seeds: of variations, the one they all vary."""
-    return seeds if request.variation is None else [request.base_seed]
+    """What people type to get the images with these seeds: of variations, those that they vary,
+    each once."""
+    if request.variation is None:
+        return seeds
+    return list(dict.fromkeys(each.base_seed for each in request.each))
 
 
 def variations(request: GenerationRequest, seeds: Sequence[int]) -> list[str]:
-    """What they mix into the noise of that for each of these images; none if nothing is."""
-    return [request.of_seed(seed).mixed_in for seed in seeds] if request.variation else []
+    """What these images mix into the noise of those, each text once; none if nothing is."""
+    if request.variation is None:
+        return []
+    return list(dict.fromkeys(request.of_seed(seed).mixed_in for seed in seeds))
 
 
 def chosen_values(

@@ -8,7 +8,7 @@ import discord
 
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
-from bot.chat.ui.markdown import code, one_line, shortened, shown
+from bot.chat.ui.markdown import code, codes, one_line, shortened, shown
 from bot.errors import UserError
 from bot.files.image_info import ImageInfo
 from bot.files.image_info.matching import Match, Matches
@@ -103,7 +103,8 @@ def _settings(say: Say, info: ImageInfo) -> list[str]:
     if info.seed is not None:
         parts.append(say("facts.seed", seeds=code(str(info.seed))))
     if info.variation:
-        parts.append(say("facts.variation", mixes=code(info.variation)))
+        mixes = codes(info.variation.split(", "), SETTINGS_SHOWN)
+        parts.append(say("facts.variation", mixes=mixes))
     if info.clip_skip is not None:
         parts.append(say("facts.clip_skip", layer=info.clip_skip))
     if info.hires is not None:

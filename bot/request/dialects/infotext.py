@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bot.request.variation import STRENGTH
+
 NEGATIVE: Final = "Negative prompt:"
 PROMPT_LINES: Final = "Prompt lines"
 """Our own setting: how many lines the prompt has, where one of them looks like a negative one."""
@@ -167,8 +169,8 @@ def settings_of(read: Infotext) -> Settings:
 def variation_of(settings: Mapping[str, str]) -> str | None:
     """What the settings mix into the noise, as it is typed here; None if they do not say it."""
     seed, strength = (settings.get(name, "") for name in _VARIATION)
-    if _seed(seed) is None or _number(strength) is None:
-        return settings.get(VARIATIONS)
+    if _seed(seed) is None or not STRENGTH.fullmatch(strength):
+        return settings.get(VARIATIONS) or None
     return f"{seed}:{strength}"
 
 

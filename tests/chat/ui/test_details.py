@@ -62,6 +62,14 @@ def test_a_variation_is_named_and_stands_in_the_command() -> None:
     assert "variation:" not in (command_of(request()) or "")
 
 
+def test_a_comparison_of_variations_names_each_seed_and_what_is_mixed_in_once() -> None:
+    cells = tuple(request(seed=12, variation=Variation(seed, 0.2)) for seed in (7, 8, 9))
+    asked = replace(cells[0], comparison=Comparison((Axis("seed", ("7", "8", "9")),), cells))
+    images = [record(n, seed=12) for n in range(4)]
+    shown = fields(details_embed(SAY, job(asked, recipe=recipe(asked)), images, Today()))
+    assert (shown["Seed"], shown["Variation"]) == ("`7` `8` `9`", "`12:0.2`")
+
+
 def test_every_value_is_named_and_what_it_came_from() -> None:
     asked = request(template=Template("a {red|blue} fox", None, 1), negative="rain")
     made = recipe(asked)

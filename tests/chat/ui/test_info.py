@@ -11,6 +11,7 @@ from bot.errors import InvalidRequest, UserError
 from bot.files.image_info import ImageInfo, NamedFile, NamedLora
 from bot.files.image_info.matching import Match, Matches
 from bot.files.image_info.settings import Unmapped
+from bot.request import MIXES_MAX
 from tests.language import TEXTS
 
 SAY = TEXTS.speaker()
@@ -67,6 +68,14 @@ def test_a_long_prompt_comes_whole_as_a_file() -> None:
     assert shown is not None
     assert len(shown) <= 1_024
     assert shown.endswith("\n…")
+
+
+def test_a_variation_of_variations_is_whole() -> None:
+    mixes = [f"{2**32 - n}:{0.1 + 0.2}" for n in range(1, MIXES_MAX + 1)]
+    info = replace(INFO, variation=", ".join(mixes))
+    shown = info_embed(SAY, why, info, Matches(), ()).fields[1].value
+    assert str(shown).endswith("variation " + ", ".join(f"`{mix}`" for mix in mixes))
+    assert info_file(SAY, why, info, ()) is None
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de", "fr"])
