@@ -22,7 +22,7 @@ from tests.browsing import Camera, opened
 from tests.e2e.home import ROOT, Home, call
 from tests.parameters import mostly_long
 from tools.demo import judge
-from tools.demo.report import distance
+from tools.demo.report import VISIBLE, distance
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
@@ -175,7 +175,7 @@ async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
     one, two = await bytes_of(first), await bytes_of(second)
     assert one.startswith(b"\x89PNG")
     assert one == two
-    assert distance(picture(one), picture(await bytes_of(messages(page).first))) > 12
+    assert distance(picture(one), picture(await bytes_of(messages(page).first))) > VISIBLE
     await expect(first.get_by_role("button", name="2 with 🔁: Imagen, Ada")).to_be_visible()
 
 
