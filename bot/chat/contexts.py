@@ -48,7 +48,7 @@ OFFERED: Final[Mapping[str, frozenset[Context]]] = {
     "export": EVERYWHERE,
     "forget": EVERYWHERE,
     "help": EVERYWHERE,
-    "Paint again": EVERYWHERE,
+    "Again": EVERYWHERE,
     "Edit": EVERYWHERE,
     "Use as image": EVERYWHERE,
     "Delete": EVERYWHERE,

@@ -1,5 +1,6 @@
 """In which kinds of places each command is offered."""
 
+import tomllib
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from discord import app_commands
 
 from bot.chat.contexts import OFFERED, Context, Contexts, context_of, reaches
 from bot.errors import Refused
+from bot.texts.language import TEXTS
 
 SERVER, DIRECT, ELSEWHERE = Context.SERVER, Context.DIRECT, Context.ELSEWHERE
 BOTH = Contexts(direct=True, elsewhere=True)
@@ -78,3 +80,9 @@ def test_every_command_has_its_place() -> None:
     """Those of servers alone, too, so that none is forgotten."""
     assert {"imagine", "Image info", "admin"} <= OFFERED.keys()
     assert all(SERVER in offered for offered in OFFERED.values())
+
+
+def test_entries_of_the_menu_are_listed_by_the_names_that_they_have() -> None:
+    """Otherwise they would be for servers."""
+    menu = tomllib.loads((TEXTS / "en.toml").read_text(encoding="utf-8"))["menu"]
+    assert {name for name in OFFERED if not name.islower()} == {*menu.values()}

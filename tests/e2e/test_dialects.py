@@ -33,7 +33,8 @@ async def test_a_pasted_result_is_painted_again(playground: Playground, ada: Use
     assert text is not None
 
     again = await painted(ada, prompt=text.replace("\n", " "))
-    assert "Taken from the text you pasted: Model, Negative prompt, Size, Sampler," in notes(again)
+    taken = "Taken from the text you pasted: Model, Negative prompt, LoRAs, Size, Sampler,"
+    assert taken in notes(again)
     assert "couldn't" not in notes(again)
     one, two = [await request_of(playground, message) for message in (first, again)]
     assert two.painted_prompt == one.painted_prompt

@@ -10,7 +10,7 @@ from bot.files.image_info.infotext import OURS
 from bot.files.image_info.matching import Match, Matches
 from bot.files.image_info.model import ImageInfo, NamedLora
 from bot.request import PROMPT_MAX, Draft, GenerationRequest, compose, default_model, find_scheduler
-from bot.request.changes import Fields
+from bot.request.changes import LINES, Fields
 from bot.request.dynamic import escaped
 from bot.request.syntax import AdapterAsk
 from catalog import Catalog
@@ -25,13 +25,8 @@ _ABOUT: Final = (
 """What has no part in the image, or is told by something else."""
 _OF_MODEL: Final = ("VAE", "Text encoder")
 """What is the model's own, in images of ours."""
-_LINES: Final = {
-    "guidance": "cfg",
-    "clip_skip": "clip skip",
-    "hires_strength": "hires strength",
-    "hires_steps": "hires steps",
-}
-"""Fields of a Draft, as the form calls them where it is otherwise."""
+_LINES: Final = {field: name for name, (field, _) in LINES.items()}
+"""Fields of a Draft, as the form calls them."""
 _NUMBERS: Final = ("guidance", "hires_strength")
 _PLAIN_SCHEDULES: Final = ("", "normal", "uniform", "native")
 _AUTOMATIC: Final = "automatic"
@@ -90,8 +85,8 @@ def fields_of_draft(draft: Draft) -> Fields:
         "variation": draft.variation,
         "size": draft.size,
         "steps": draft.steps,
-        "cfg": None if draft.guidance is None else f"{draft.guidance:g}",
-        "sampler": draft.scheduler,
+        "guidance": None if draft.guidance is None else f"{draft.guidance:g}",
+        "scheduler": draft.scheduler,
         "preset": draft.preset,
         "hires": None if draft.hires is None else f"{draft.hires:g}",
         "hires strength": None if draft.hires_strength is None else f"{draft.hires_strength:g}",
@@ -148,7 +143,7 @@ class _Taking:
 
     def option(self, name: str, value: Any) -> None:
         if value is not None and (why := self._take(**{name: value})) is not None:
-            self._note(_LINES.get(name, name), f"{value:g}" if name in _NUMBERS else value, why)
+            self._note(_LINES[name], f"{value:g}" if name in _NUMBERS else value, why)
 
     def size(self, info: ImageInfo) -> None:
         if info.size is None:
@@ -180,9 +175,9 @@ class _Taking:
             if why is None:
                 if name not in exact:
                     said = f"{info.sampler} · {info.schedule}"
-                    self._note("sampler", said, instead=self.draft.scheduler or "")
+                    self._note("scheduler", said, instead=self.draft.scheduler or "")
                 return
-        self._note("sampler", " · ".join(filter(None, (info.sampler, info.schedule))), why)
+        self._note("scheduler", " · ".join(filter(None, (info.sampler, info.schedule))), why)
 
     def hires(self, info: ImageInfo) -> None:
         if info.strength is not None:

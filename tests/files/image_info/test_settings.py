@@ -13,7 +13,7 @@ from bot.files.image_info.settings import Usable, fields_of_draft, usable
 from bot.files.image_info.telling import as_text
 from bot.recipe import Weights
 from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, Mix, Variation, compose
-from bot.request.changes import draft_of
+from bot.request.changes import LINES, draft_of
 from catalog import Catalog
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES, info
@@ -74,10 +74,10 @@ def test_what_is_not_possible_is_named_with_its_value() -> None:
     assert notes(found) == [
         ("model", "juggernaut (1234567890)", "", "base"),
         ("steps", "5000", "number.range", ""),
-        ("cfg", "99", "number.range", ""),
+        ("guidance", "99", "number.range", ""),
         ("clip skip", "40", "number.range", ""),
         ("size", "8192x512", "size.side", ""),
-        ("sampler", "zzzz", "scheduler.unlike", ""),
+        ("scheduler", "zzzz", "scheduler.unlike", ""),
         ("strength", "0.6", "", ""),
         ("hires", "3", "hires.scale", ""),
         ("hires steps", "7", "", ""),
@@ -86,6 +86,13 @@ def test_what_is_not_possible_is_named_with_its_value() -> None:
         ("ControlNet 0", "canny", "", ""),
     ]
     assert request_of(found).seed == 42
+
+
+def test_the_form_is_filled_in_the_words_of_every_other_form() -> None:
+    found = taken(info(FILES["a1111 png"][1]))
+    names = [line.partition(":")[0] for line in fields_of_draft(found.draft).more.splitlines()]
+    assert {"guidance", "scheduler", "hires strength", "clip skip"} < {*names}
+    assert {*names} <= {*LINES}
 
 
 def test_a_size_that_the_model_cannot_do_becomes_its_own_of_that_shape() -> None:
