@@ -55,7 +55,7 @@ def pipeline(
     sizes: Sizes = TINY, *, distilled: bool = True, seed: int = SEED, like: Like = PLAIN
 ) -> Any:
     """The stock pipeline. All numbers depend on `sizes`, `seed` and `like` alone."""
-    config = qwen3.config({**sizes["text_encoder"]}, tie_word_embeddings=True)
+    config = qwen3.config({"tie_word_embeddings": True, **sizes["text_encoder"]})
     encoder = made(lambda: Qwen3ForCausalLM(config), seed, like)
     transformer = made(lambda: Flux2Transformer2DModel(**sizes["transformer"]), seed + 1, like)
     vae = made(lambda: AutoencoderKLFlux2(**sizes["vae"]), seed + 2, like)

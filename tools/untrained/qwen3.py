@@ -22,7 +22,7 @@ B06: Final = MODELS["encoder-qwen3-06b"][1]
 """Of 0.6 billion."""
 
 
-def config(sizes: dict[str, Any], **more: Any) -> Any:
+def config(sizes: dict[str, Any]) -> Any:
     """The configuration of these sizes."""
     rope = {"rope_type": "default", "rope_theta": 1_000_000.0}
-    return Qwen3Config(**sizes, rope_parameters=rope, **more)
+    return Qwen3Config(**sizes, rope_parameters=rope)
