@@ -16,6 +16,7 @@ from bot.api.connections import ALLOWED, PLACES, Phase
 from bot.api.server import served
 from bot.errors import SettingsError
 from bot.store import Store
+from tests.parameters import mostly_long
 
 HEAD = b"Host: localhost\r\n"
 SOON = 0.2
@@ -92,7 +93,7 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
     ],
     ids=range(5),
 )
-@pytest.mark.parametrize("trickling", [False, True])
+@pytest.mark.parametrize("trickling", mostly_long([True, False], usual=1))
 async def test_a_request_that_never_ends_is_cut_off(
     port: int, data: bytes, trickling: bool
 ) -> None:

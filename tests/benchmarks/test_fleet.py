@@ -18,6 +18,7 @@ from bot.queue.policy import Line, Next
 BUSY = Shape(5, 30_000, 0.15)
 
 
+@pytest.mark.long
 def test_a_quick_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

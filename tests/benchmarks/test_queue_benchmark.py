@@ -12,6 +12,7 @@ from bot.store import Painted
 from tests.store.factories import request
 
 
+@pytest.mark.long
 def test_a_quick_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert queue.main(["--quick"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -5,6 +5,8 @@ import pytest
 from benchmarks import saving
 from benchmarks.saving import OVERLAPPED, SERIAL, Measured, main, table
 
+pytestmark = pytest.mark.long
+
 
 def test_it_measures_both_and_their_files_are_the_same(
     capsys: pytest.CaptureFixture[str],

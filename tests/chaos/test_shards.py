@@ -57,6 +57,7 @@ async def painted(user: User, channel: Channel, prompt: str, **options: object) 
     await call.wait(lambda m: bool(m.attachments), timeout=LONG)
 
 
+@pytest.mark.long
 async def test_every_shard_is_served_and_mended_on_its_own(
     bot: LightBot, playground: Playground, ada: User, channels: dict[int, Channel]
 ) -> None:

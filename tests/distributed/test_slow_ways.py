@@ -76,6 +76,7 @@ PACES = [
 
 
 @pytest.mark.parametrize("pace", PACES)
+@pytest.mark.long
 async def test_a_result_may_take_longer_than_silence_is_borne(server: Server, pace: Pace) -> None:
     engine, heard = SteppingEngine(), Painted()
     async with (

@@ -160,7 +160,7 @@ async def test_everyone_is_answered_in_their_language(playground: Playground) ->
     assert "Ein Modell „dmo“ gibt es nicht. Meinst du demo oder second?" in refused.message.content  # type: ignore[union-attr]
     call = await kurt.slash("imagine", prompt=CANARY)
     message = await call.wait(lambda m: bool(m.attachments), timeout=60)
-    assert "Variieren" in message.text
+    assert "Neuer Seed" in message.text
     [imagine] = [c for c in await kurt_sees(playground) if c["name"] == "imagine"]
     assert imagine["description_localizations"]["de"] == "Ein Bild aus einem Prompt generieren"
 

@@ -139,6 +139,7 @@ def test_one_file_of_a_repository_is_downloaded(
 
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+@pytest.mark.long
 def test_a_denoiser_alone_is_completed_by_its_configuration(
     engine: Engine, models_dir: Path, tmp_path: Path, prefix: str
 ) -> None:

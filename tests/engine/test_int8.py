@@ -151,6 +151,7 @@ def test_a_lora_changes_the_encoded_matrix_from_the_pristine_one(
     assert torch.equal(layer.scales, scales)
 
 
+@pytest.mark.long
 def test_the_picture_is_close_to_that_of_full_weights(opened: Opened, tmp_path: Path) -> None:
     """On the tiny untrained model; figures of the trained demo model are in docs/figures.md."""
     offered = catalog(a=kohya_lora(tmp_path / "a.safetensors", seed=1))

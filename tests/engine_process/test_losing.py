@@ -95,6 +95,7 @@ def test_renewing_frees_a_call_that_hangs(engine: ProcessEngine, stopped: bool) 
         until_gone(pid)
 
 
+@pytest.mark.long
 def test_renewing_frees_a_call_that_cannot_be_written(engine: ProcessEngine) -> None:
     """More than a pipe holds, to a process that does not read."""
     pid = pid_of(engine)
@@ -163,6 +164,7 @@ def test_renewing_frees_one_that_reports_faster_than_anybody_listens(
     until_gone(pids[0])
 
 
+@pytest.mark.long
 def test_reports_wait_for_one_who_listens_slowly(shared: ProcessEngine) -> None:
     seen: list[Progress] = []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine_process.conftest import until
+from tests.parameters import mostly_long
 
 ROOT = Path(__file__).parents[2]
 JOINS = "import sys; from bot.engine_process.child import end_with_the_bot as end; "
@@ -24,7 +25,7 @@ def runs(pid: int) -> bool:
     return state not in "ZX"
 
 
-@pytest.mark.parametrize("prompt", ["hang", "stuck"])
+@pytest.mark.parametrize("prompt", mostly_long(["stuck", "hang"], usual=1))
 def test_one_that_hangs_ends_with_a_bot_that_is_killed(prompt: str) -> None:
     """Also if it keeps the interpreter's lock, so that nothing in it can see that the bot is gone.
     Its card's memory would be missing at the next start."""

@@ -15,6 +15,7 @@ from catalog.weight_files.header import TENSOR_LIMIT, WHOLE_MAX
 from catalog.weight_files.large_json import PIECE, Repeated, TooMany, parse_large
 from catalog.weight_files.training import COMMAS_MAX, JSON_MAX, frequent_tags
 from tests.catalog.weight_files.test_header import SCALAR, why, written
+from tests.parameters import mostly_long
 
 TEXT = st.text(max_size=20) | st.text(alphabet='\\"ud83😀é{}[],: ', max_size=40)
 VALUES = st.recursive(
@@ -46,7 +47,7 @@ def test_it_reads_what_json_reads(
                 assert parse_large(broken, 100) == wanted
 
 
-@pytest.mark.parametrize("offset", range(14))
+@pytest.mark.parametrize("offset", mostly_long([3, 6, 7, *range(3), 4, 5, *range(8, 14)], usual=3))
 @pytest.mark.parametrize("unit", ["😀", "é", '"', "\\", "\\ud83d", "x\n", "\ud83d\ude00"])
 def test_a_text_is_cut_between_its_characters(unit: str, offset: int) -> None:
     unit = unit.encode("utf-16", "surrogatepass").decode("utf-16")

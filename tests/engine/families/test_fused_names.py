@@ -15,6 +15,8 @@ from catalog.families import FAMILIES
 from tests.engine.factories import catalog, model, paint, request, resident, save
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 KINDS: Final = (
     *("DoRA, columns", "LoKr", "LoRA", "DoRA", "LoHa", "full"),
     *("LoHa, DoRA", "LoKr, both factored", "LoKr, full", "LoKr, DoRA", "GLoRA", "Diag-OFT"),

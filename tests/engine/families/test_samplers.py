@@ -11,6 +11,8 @@ from catalog import Catalog
 from catalog.families import FAMILIES
 from tests.engine.factories import paint, request
 
+pytestmark = pytest.mark.long
+
 FLOWS = ("flux2", "zimage", "anima")
 OFFERED = [
     (key, name)

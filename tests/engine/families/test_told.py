@@ -90,6 +90,7 @@ def test_what_is_told_of_an_image_is_what_was_there(
     assert engine.environment == before
 
 
+@pytest.mark.long
 def test_another_format_is_another_place(opened: Opened, key: str) -> None:
     engines = [opened(weights=weights) for weights in ("full", "int8")]
     for engine in engines:

@@ -131,6 +131,7 @@ def test_a_transformer_alone_takes_no_other_vae(
 
 
 @pytest.mark.parametrize("family", TINY)
+@pytest.mark.long
 def test_two_models_hold_it_once_in_ram_in_whatever_files_it_is(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:

@@ -15,7 +15,6 @@ from catalog.families import FAMILIES
 from tests.engine.factories import paint, picture, request, resident
 from tests.engine.sets import set_adapters
 from tests.engine.test_walk import SEED, STEPS, outcome, starved, stopped
-from tests.parameters import mostly_long
 
 CALLS: Final = (
     "bot.engine.passes.denoise",
@@ -117,8 +116,9 @@ def bits(engine: Engine) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("weights", mostly_long(["int8", "full"], usual=1))
+@pytest.mark.parametrize("weights", ["int8", "full"])
 @pytest.mark.parametrize("key", ["flux2", "zimage", "anima"])
+@pytest.mark.long
 def test_no_bit_differs_after_a_hundred_sets(
     opened: Callable[..., Engine], offered: Catalog, every: Path, key: str, weights: str
 ) -> None:

@@ -14,6 +14,8 @@ from tests.engine.families.encoders.files import ASKED, alone
 from tests.engine.hub_server import contents, hub_server
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 
 class TestFromTheHub:
     @pytest.fixture

@@ -111,6 +111,7 @@ def test_the_models_own_is_not_needed(
     assert bare.recipe.checkpoint.sha256 == of_listing(listed)
 
 
+@pytest.mark.long
 class TestShared:
     """One file of Qwen3-4B, which two families read to different layers."""
 

@@ -18,6 +18,8 @@ from tests.engine.families.sd15.factories import TINY, catalog, plain_pipeline, 
 from tests.engine.images import farthest
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 BLOCK = "down_blocks.1.attentions.0.transformer_blocks.0"
 UNET = {
     f"{BLOCK}.attn1.to_q": (48, 48),

@@ -15,6 +15,8 @@ from tests.engine.families.sd15.factories import TINY, catalog, model, request
 from tests.engine.hub_server import hub_server
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 Tensors = dict[str, Any]
 TEXT = "cond_stage_model.transformer."
 

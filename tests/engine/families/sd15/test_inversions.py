@@ -21,6 +21,8 @@ from tests.engine.families.sd15.factories import (
 )
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 PROMPTS = ["a red fox, {}", "{} in the snow", "{}, a fox, {}"]
 
 

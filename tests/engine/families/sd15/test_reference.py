@@ -13,6 +13,8 @@ from tests.engine.factories import digests, opened, paint, picture, realign
 from tests.engine.families.sd15.factories import TINY, catalog, plain_pipeline, request
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 KINDS = ("plain", "plus", "full")
 
 

@@ -17,6 +17,8 @@ from tests.engine.families.sd15.factories import catalog, model, request
 from tests.engine.families.sd15.test_adapters import NAMES, lora
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 MODEL = 22_000_000
 """Bytes that a tiny model needs at most."""
 

@@ -23,6 +23,7 @@ from tests.engine.factories import (
     request,
     single_file,
 )
+from tests.parameters import mostly_long
 
 FIELD = "force_zeros_for_empty_prompt"
 Copied = Callable[..., Path]
@@ -60,7 +61,7 @@ def theirs(folder: Path, **fields: Any) -> bytes:
     return pixels
 
 
-@pytest.mark.parametrize("said", [True, False, None])
+@pytest.mark.parametrize("said", mostly_long([False, None, True], usual=2))
 def test_it_is_what_the_index_says_as_in_diffusers(
     engine: Engine, copied: Copied, said: bool | None
 ) -> None:
@@ -79,6 +80,7 @@ def test_an_index_that_changes_counts_at_once(engine: Engine, copied: Copied) ->
 
 
 @pytest.mark.parametrize("said", [True, False, None])
+@pytest.mark.long
 def test_a_single_file_goes_by_the_index_that_completes_it(
     engine: Engine, models_dir: Path, copied: Copied, tmp_path: Path, said: bool | None
 ) -> None:

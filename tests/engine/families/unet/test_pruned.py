@@ -54,6 +54,7 @@ def without(*prefixes: str) -> Callable[[Tensors], Tensors]:
 
 @pytest.mark.parametrize("family", FOLDERS)
 @pytest.mark.parametrize("lacking", mostly_long(["both", "encoders", "vae"], usual=1))
+@pytest.mark.long
 def test_what_it_lacks_comes_with_its_configuration(
     engine: Engine,
     tmp_path: Path,
@@ -185,6 +186,7 @@ def test_diffusers_uses_the_plain_weights_too(
 
 
 @pytest.mark.parametrize("family", FOLDERS)
+@pytest.mark.long
 def test_a_vae_of_its_own_is_not_lent(
     engine: Engine, tmp_path: Path, family: str, whole: Tensors
 ) -> None:

@@ -23,6 +23,8 @@ from tests.engine.families.zimage.files import authors
 from tests.engine.hub_server import HubServer, contents, hub_server
 from tests.parameters import mostly_long
 
+pytestmark = pytest.mark.long
+
 SCHEDULER = "scheduler/scheduler_config.json"
 VAE_CONFIG = "vae/config.json"
 SHIFTS = {"turbo": 3.0, "base": 6.0}
