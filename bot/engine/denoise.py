@@ -13,6 +13,8 @@ from bot.engine.families import Conditioning
 
 Weighted = tuple[torch.Generator, float]
 """A generator, and the factor of the noise that is drawn from it."""
+Keep = Callable[[torch.Tensor, int], torch.Tensor]
+"""Gets latents, and how many evaluations of the denoiser are done; see `denoise`."""
 Estimate = Callable[[], torch.Tensor]
 """Computes, when called, the clean latents that a step predicts; see `clean`."""
 
@@ -71,6 +73,11 @@ def noise(
     return total.to(dtype).to(device)
 
 
+def keep_nothing(latents: torch.Tensor, _: int) -> torch.Tensor:
+    """A `Keep` for an image of which nothing is kept, or none."""
+    return latents
+
+
 def denoise(
     denoiser: Callable[..., Any],
     scheduler: Any,
@@ -80,6 +87,7 @@ def denoise(
     guidance: Guidance,
     generator: torch.Generator,
     step_done: Callable[[int, Estimate], None],
+    keep: Keep = keep_nothing,
 ) -> torch.Tensor:
     """Run `scheduler` over `timesteps` from `latents` (already noisy); returns clean latents.
 
@@ -87,11 +95,13 @@ def denoise(
     conditioning_at: gets the number of the step, counted from 0; the rows are always the same.
     step_done: gets the number of evaluations so far and an estimate that costs nothing unless
         called; may raise to stop.
+    keep: puts back what is kept of an image: before each evaluation, and in the end.
     """
     options = {"generator": generator} if takes_generator(scheduler) else {}
     for number, timestep in enumerate(timesteps, 1):
         # Heun evaluates the denoiser twice per step.
         conditioning = conditioning_at((number - 1) // scheduler.order)
+        latents = keep(latents, number - 1)
         seen = torch.cat([latents] * conditioning.rows)
         if hasattr(scheduler, "scale_model_input"):  # a flow takes them as they are
             seen = scheduler.scale_model_input(seen, timestep)
@@ -102,7 +112,7 @@ def denoise(
         latents = scheduler.step(predicted, timestep, latents, **options, return_dict=False)[0]
         latents = latents.to(dtype)
         step_done(number, partial(clean, scheduler, timestep, seen[:1], predicted))
-    return latents
+    return keep(latents, len(timesteps))
 
 
 def clean(

@@ -16,8 +16,9 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
-from bot.engine.denoise import Estimate, Guidance, Weighted, denoise, noise
+from bot.engine.denoise import Estimate, Guidance, Keep, Weighted, denoise, keep_nothing, noise
 from bot.engine.families import VAE, Conditioning, Encoded, Recall
+from bot.engine.inpainting import Kept
 from bot.engine.kernels import KernelChoice, Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile
@@ -45,7 +46,8 @@ class Prepared:
     training: how the model was trained.
     encoded: the prompts of each image, for each pass; those of a single one if all images have the
         same.
-    begun: the distribution of the initial image's latents. guide: the reference image.
+    begun: the distribution of the initial image's latents. kept: what is kept of
+        it. guide: the reference image.
     references: what the family made of the images to edit; None without any.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
@@ -60,6 +62,7 @@ class Prepared:
     encoded: tuple[tuple[EncodedTurns, ...], ...]
     guidance: Guidance
     begun: Any | None
+    kept: Kept | None
     guide: Guide | None
     references: Any | None
     kernels: KernelChoice
@@ -113,6 +116,8 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
     pass_ = Pass(prepared, encoded[0], size, request.steps, taken, generators, first)
     latents, scheduler = pass_.denoised(prepared.begun)
     image = pass_.decoded(latents)
+    if prepared.kept is not None:
+        image = prepared.kept.over(image)
     if request.hires is not None:
         size, taken = request.final_size, request.hires.taken
         image = image.resize(size, PIL.Image.Resampling.LANCZOS)
@@ -189,11 +194,16 @@ class Pass:
             prepared.report(replace(self.here, step=step, preview=preview))
 
         timesteps = scheduler.timesteps
+        keep: Keep = keep_nothing
         if begun is None:
             latents = self._noise() * sampling.initial_scale(scheduler)
         else:
             timesteps = sampling.skip_to(scheduler, self.steps - self.taken)
-            latents = self._noisy(begun, scheduler, timesteps)
+            clean = pixels.drawn(family, resident.vae, begun, self.generator, prepared.dtype)
+            own = self._noise()
+            latents = sampling.noisy(scheduler, clean, own, timesteps)
+            if prepared.kept is not None:
+                keep = prepared.kept.keep(scheduler, timesteps, clean, own)
         resident.wake(prepared.check_stop, family.denoiser, VAE)
         image = prepared.references
         if prepared.guide:
@@ -215,6 +225,7 @@ class Pass:
                 prepared.guidance,
                 self.generator,
                 step_done,
+                keep,
             )
         return latents, scheduler
 
@@ -249,13 +260,6 @@ class Pass:
         if prepared.plan.park_reference and prepared.guide:
             prepared.guide.park()
         return pixels.decode(family, resident.vae, latents, resident.key, tiled=prepared.plan.tiled)
-
-    def _noisy(self, begun: Any, scheduler: Any, timesteps: torch.Tensor) -> torch.Tensor:
-        resident = self.prepared.resident
-        clean = pixels.drawn(
-            resident.family, resident.vae, begun, self.generator, self.prepared.dtype
-        )
-        return sampling.noisy(scheduler, clean, self._noise(), timesteps)
 
 
 def described(profile: Profile, prepared: Prepared, usual: torch.dtype) -> dict[str, str]:

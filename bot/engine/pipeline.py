@@ -14,6 +14,7 @@ from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import FAMILIES, VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
+from bot.engine.inpainting import kept_of
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile, in_eight_bits, plan, room
@@ -324,12 +325,15 @@ class Pipeline:
             guide = self._references.guide(
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
-        begun = None
-        if request.init_image:
-            picture = needed.pictures[request.init_image.sha256]
-            fitted = pixels.fitted(picture, request.width, request.height)
+        begun, kept = None, None
+        if (init := request.init_image) is not None:
+            picture, size = needed.pictures[init.sha256], (request.width, request.height)
+            if init.keeps:
+                mask = needed.pictures[init.mask] if init.mask else None
+                kept = kept_of(init, picture, mask, size)
+            start = kept.image if kept else pixels.fitted(picture, *size)
             resident.wake(check_stop, VAE)
-            begun = pixels.distribution(family, resident.vae, fitted, tiled=chosen.tiled)
+            begun = pixels.distribution(family, resident.vae, start, tiled=chosen.tiled)
         references = None
         if request.pictures:
             pictures = [needed.pictures[sha256] for sha256 in request.pictures]
@@ -349,6 +353,7 @@ class Pipeline:
             encoded=encoded,
             guidance=guidance,
             begun=begun,
+            kept=kept,
             guide=guide,
             references=references,
             kernels=kernels,

@@ -2,9 +2,10 @@
 
 import io
 import zlib
+from collections.abc import Callable
 from typing import Final
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from bot.files import jpeg
 from bot.files.colour import PROFILE_MAX, Conversion, conversion
@@ -22,6 +23,8 @@ SCANNED_MAX: Final = 400_000_000
 STRIP_PIXELS: Final = 1_000_000
 """Converted in one call: some of Pillow's block all other threads, 80 ms for a large picture."""
 
+OPAQUE: Final = 255
+
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _WEBP_FRAME: Final = b"ANMF"
 _END: Final = b"IEND"
@@ -34,6 +37,10 @@ _GREY_16: Final = "I;16"
 _DEPTH_AT: Final = 24
 _SCALES: Final = {1: 255.0, 2: 85.0, 4: 17.0, 8: 1.0, 16: 1 / 256}
 """Pillow scales the samples of a PNG to 8 bits, but not the sample that is transparent."""
+
+
+Convert = Callable[[Image.Image, int, bytes], Image.Image]
+"""Gets a decoded image, the bits per sample in its file, and its colour profile."""
 
 
 class TooLarge(Exception):
@@ -50,14 +57,26 @@ def plain_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
     Raises TooLarge, UnidentifiedImageError if the file is of none of FORMATS, and, because decoders
     do, all kinds of exceptions if it is damaged.
     """
-    plain = _decoded(data, pixels_max, scans_max)
+    return _as_png(_decoded(data, pixels_max, scans_max, _rgb))
+
+
+def mask_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
+    """The first frame of an image file as a grey PNG, upright: a mask.
+
+    Where anything is transparent, that is white and all else black, whatever its colour: such an
+    image had a part erased. If not, its own brightness counts. Raises as `plain_png`.
+    """
+    return _as_png(_decoded(data, pixels_max, scans_max, _mask))
+
+
+def _as_png(plain: Image.Image) -> bytes:
     plain.info = {}
     file = io.BytesIO()
     plain.save(file, "PNG")
     return file.getvalue()
 
 
-def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
+def _decoded(data: bytes, pixels_max: int, scans_max: int, convert: Convert) -> Image.Image:
     exif = xmp = profile = b""
     scans = 1
     if data.startswith(jpeg.SIGNATURE):
@@ -76,7 +95,7 @@ def _decoded(data: bytes, pixels_max: int, scans_max: int) -> Image.Image:
         depth = data[_DEPTH_AT] if image.format == "PNG" else 8
         turned = orientation(exif or _exif_of(image), xmp or _bytes(image.info.get("xmp")))
         profile = profile or _bytes(image.info.get("icc_profile"))
-        return upright(_rgb(image, depth, profile), turned)
+        return upright(convert(image, depth, profile), turned)
 
 
 def _taken_apart(data: bytes) -> tuple[bytes, bytes]:
@@ -155,6 +174,15 @@ def _rgb(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         plain.paste(_plain(strip, mode, convert), (0, top))
     return plain
+
+
+def _mask(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
+    """How white it is; or how transparent, if any of it is."""
+    if image.has_transparency_data:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.point(lambda value: value < OPAQUE).getbbox():
+            return ImageChops.invert(alpha)
+    return _rgb(image, depth, profile).convert("L")
 
 
 def _plain(strip: Image.Image, mode: str, convert: Conversion | None) -> Image.Image:

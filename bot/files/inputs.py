@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bot.errors import InvalidRequest
 from bot.files.atomic import write_whole
-from bot.files.decoding import TooLarge, plain_png
+from bot.files.decoding import TooLarge, mask_png, plain_png
 from catalog.disk import status_of
 
 BYTES_MAX: Final = 20 * 1024 * 1024
@@ -28,6 +28,8 @@ SCANS_MAX: Final = 100
 """Scans of a JPEG. 10 are usual for a progressive one. At about 36 bytes each, half a million fit
 into one file and keep the decoder busy for half an hour."""
 DECODING_MAX: Final = 4
+MASK: Final = "mask"
+"""The field whose image says which part of another is changed."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _STORED: Final = re.compile(r"[0-9a-f]{64}\.png(\.part)?")
@@ -54,7 +56,8 @@ class StoredInput:
 
 
 class Inputs:
-    """The stored input images: `<sha256 of the file>.png` in `folder`, RGB and upright."""
+    """The stored input images: `<sha256 of the file>.png` in `folder`, upright, in RGB; masks are
+    grey."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,8 +70,8 @@ class Inputs:
     async def keep(self, data: bytes, field: str = "image", *, hold: bool = False) -> str:
         """Check an image file and store it re-encoded; returns the sha256 of the stored file.
 
-        field: the request's field, for errors. hold: whether it is not to be dropped before
-        `let_go` was called as often as it was held.
+        field: the request's field, for errors; MASK is stored as a mask. hold: whether it is not to
+        be dropped before `let_go` was called as often as it was held.
         Raises InvalidRequest if the file is too large, of an unsupported format, or damaged.
         """
         check_file(field, size=len(data))
@@ -167,10 +170,14 @@ def check_file(
 
 
 def checked_png(data: bytes, field: str) -> bytes:
-    """An untrusted image file as a plain PNG. Raises InvalidRequest. Blocks."""
+    """An untrusted image file as a plain PNG, or as that of a mask for the field MASK.
+
+    Raises InvalidRequest. Blocks.
+    """
     check_file(field, size=len(data))
+    as_png = mask_png if field == MASK else plain_png
     try:
-        return plain_png(data, pixels_max=PIXELS_MAX, scans_max=SCANS_MAX)
+        return as_png(data, pixels_max=PIXELS_MAX, scans_max=SCANS_MAX)
     except TooLarge as error:
         check_file(field, size=len(data), width=error.width, height=error.height)
         raise

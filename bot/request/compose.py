@@ -25,9 +25,10 @@ from bot.request.model import GenerationRequest
 from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
 from bot.request.parts import RANDOM, SEED_MAX, AdapterUse
-from bot.request.pictures import Picture, within
+from bot.request.pictures import within
 from bot.request.presets import Preset, find_preset, with_few_steps
-from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
+from bot.request.shaping import shaped
+from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 from bot.request.unicode_text import storable, straight
 from bot.request.untyped import fitting, in_one_sentence, without_misfits, without_negative
 from bot.request.variation import Variation, parse_variation
@@ -203,7 +204,7 @@ def _resolve(
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
     preset = with_few_steps(preset, (entry for entry, _ in adapters), model, catalog)
-    width, height = _size(draft.size, draft.shaping, model, preset.scale)
+    shape = shaped(replace(draft, extend=_clean(draft.extend or "")), model, preset.scale)
     steps = _steps(draft.steps, preset)
     seed = draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX)
     *before, last = parse_variation(draft.variation or "", draw) or (None,)
@@ -221,8 +222,8 @@ def _resolve(
             preset.guidance.max,
         ),
         seed=last.seed if last else seed,
-        width=width,
-        height=height,
+        width=shape.width,
+        height=shape.height,
         count=within("count", draft.count, 1, 1, COUNT_MAX),
         scheduler=_scheduler(draft.scheduler, preset, model),
         clip_skip=_clip_skip(draft.clip_skip, model),
@@ -236,11 +237,12 @@ def _resolve(
             preset.steps.max,
             model.family.pixel_step,
         ),
-        init_image=pictures.init_image(draft.image, draft.strength),
+        init_image=pictures.init_image(draft.image, draft.strength, draft.mask, shape.box),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
         variation=Variation(seed, last.strength, (*before,)) if last else None,
     )
+    pictures.check_kept(request)
     pictures.check_final_size(request, model.family)
     drawn = Typed(prompt, negative).drawn(request, Place(catalog.wildcards, nsfw))
     complete = draft.complete and "lora" not in applied.filled
@@ -374,25 +376,6 @@ def _adapters(
                 )
         chosen[entry.key] = (entry, AdapterUse(entry.key, weight, text_weight))
     return list(chosen.values())
-
-
-def _size(
-    text: str | None, like: Picture | None, model: ModelEntry, scale: float
-) -> tuple[int, int]:
-    """scale: of the sides of the usual size."""
-    if text is None or not text.strip():
-        usual = pictures.size_like(like, model) if like else model.size
-        return pictures.size_scaled(usual, scale, model)
-    width, height = parse_size(text, model.size, model.family)
-    asked, (across, down) = f"{width}x{height}", pictures.size_within(width, height, model)
-    offered, step = f"{across}x{down}", model.family.pixel_step
-    if any(not model.min_side <= s <= model.max_side or s % step for s in (width, height)):
-        bounds = {"min": model.min_side, "max": model.max_side, "step": step}
-        raise InvalidRequest("size", "size.side", value=asked, offered=offered, **bounds)
-    if (pixels := width * height) > (most := model.max_pixels):
-        sizes = {"megapixels": pixels / 1e6, "max": most / 1e6}
-        raise InvalidRequest("size", "size.pixels", value=asked, offered=offered, **sizes)
-    return width, height
 
 
 def _clean(text: str) -> str:

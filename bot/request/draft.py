@@ -20,7 +20,8 @@ class Draft:
     hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
-    pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
+    mask: of the image, white where it is changed. extend: `zoom 1.5` or `left, right 25%`, see
+    `bot.request.extending`. pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
     complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
     added.
     """
@@ -42,6 +43,8 @@ class Draft:
     clip_skip: int | None = None
     image: Picture | None = None
     strength: float | None = None
+    mask: Picture | None = None
+    extend: str | None = None
     reference: Picture | None = None
     reference_weight: float | None = None
     adapters: tuple[AdapterAsk, ...] = ()
@@ -63,10 +66,11 @@ class Draft:
         )
 
     def with_pictures(self, given: Mapping[str, Picture]) -> Self:
-        """The same with images by name: "image", "reference", and those of EDITED."""
+        """The same with images by name: "image", "mask", "reference", and those of EDITED."""
         return replace(
             self,
             image=given.get("image", self.image),
+            mask=given.get("mask", self.mask),
             reference=given.get("reference", self.reference),
             pictures=tuple(given[name] for name in EDITED if name in given) or self.pictures,
         )

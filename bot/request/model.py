@@ -1,9 +1,11 @@
 """GenerationRequest: everything a generated image depends on, except the weights on disk."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self, cast
 
 from bot.request import emphasis
+from bot.request.differences import changed, changes
 from bot.request.editing import Editing, Turn, turns
 from bot.request.parts import (
     PIXEL_STEP,
@@ -260,7 +262,9 @@ class GenerationRequest:
     def inputs(self) -> tuple[str, ...]:
         """sha256 of each input image that bot.files.inputs has to keep for this request."""
         parts = (self.init_image, self.reference, self.upscale)
-        return (*(part.sha256 for part in parts if part), *self.pictures)
+        mask = self.init_image and self.init_image.mask
+        named = (*(part.sha256 for part in parts if part), mask, *self.pictures)
+        return tuple(sha256 for sha256 in named if sha256)
 
     def image_seed(self, n: int) -> int:
         """The seed of image `n`, counted from 0; wraps around to 0 after SEED_MAX."""
@@ -344,13 +348,15 @@ class GenerationRequest:
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
+        if self.init_image is not None:
+            data["init_image"] = self.init_image.to_dict()
         if self.hires is not None and self.hires.pixel_step == PIXEL_STEP:
             del data["hires"]["pixel_step"]
         if self.comparison is not None:
             # A cell differs from the request in one or two values: no more of it is stored.
             data["comparison"] = {
                 "axes": [asdict(axis) for axis in self.comparison.axes],
-                "cells": [_changes(data, cell.to_dict()) for cell in self.comparison.cells],
+                "cells": [changes(data, cell.to_dict()) for cell in self.comparison.cells],
             }
         return data
 
@@ -367,33 +373,25 @@ class GenerationRequest:
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
             "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }
-        if data.get("variation") is not None:
-            parts["variation"] = Variation.from_dict(data["variation"])
-        for name, kind in (
-            ("hires", Hires),
-            ("init_image", InitImage),
-            ("reference", Reference),
-            ("template", Template),
-            ("upscale", Upscale),
-        ):
+        for name, read in _PARTS.items():
             if data.get(name) is not None:
-                parts[name] = kind(**data[name])
+                parts[name] = read(data[name])
         if compared is not None:
             parts["comparison"] = Comparison(
                 tuple(
                     Axis(**{**axis, "values": tuple(axis["values"])}) for axis in compared["axes"]
                 ),
-                tuple(cls.from_dict(_changed(data, cell)) for cell in compared["cells"]),
+                tuple(cls.from_dict(changed(data, cell)) for cell in compared["cells"]),
             )
         return cls(**{**data, **parts})
 
 
-def _changes(data: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
-    """What differs in `cell`; None for what only `data` has."""
-    names = sorted({*data, *cell})
-    return {name: cell.get(name) for name in names if cell.get(name) != data.get(name)}
-
-
-def _changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The reverse: what is None has its default, which is None or empty."""
-    return {name: value for name, value in {**data, **changes}.items() if value is not None}
+_PARTS: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
+    "hires": lambda data: Hires(**data),
+    "init_image": InitImage.from_dict,
+    "reference": lambda data: Reference(**data),
+    "template": lambda data: Template(**data),
+    "upscale": lambda data: Upscale(**data),
+    "variation": Variation.from_dict,
+}
+"""The parts that a request may be without, and what reads them."""

@@ -1,6 +1,6 @@
 """The parts of a GenerationRequest."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 SEED_MAX: Final = 2**32 - 1
@@ -74,15 +74,53 @@ class Hires:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in an image, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        """As it is typed, like X11's geometries: `768x512+128+0`."""
+        return f"{self.width}x{self.height}+{self.left}+{self.top}"
+
+    def within(self, width: int, height: int) -> bool:
+        """Whether all of it lies in an image of that size."""
+        across, down = self.left + self.width, self.top + self.height
+        return min(self.left, self.top) >= 0 and across <= width and down <= height
+
+
+@dataclass(frozen=True, slots=True)
 class InitImage:
     """An image to start from (img2img).
 
     sha256: 64 hex digits, of the PNG that bot.files.inputs keeps. strength: how much of it is
     changed, 0.05–1.0; at 1.0 only its size is left.
+    mask: sha256 of another such PNG; only what is white there is changed (inpainting).
+    box: where in the result the image lies; what is around it is added (outpainting), and without a
+    mask all else is kept. None: it is all of the result.
     """
 
     sha256: str
     strength: float
+    mask: str | None = None
+    box: Box | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether some of it is kept as it is."""
+        return self.mask is not None or self.box is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types; without what it has not got, as in requests of earlier versions."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        box = data.get("box")
+        return cls(**{**data, "box": Box(**box) if box is not None else None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from math import inf, sqrt
 from typing import Final, TypeVar
 
 from bot.errors import InvalidRequest, Refused
+from bot.request.extending import Extent
 from bot.request.model import GenerationRequest
 from bot.request.offers import NAMES_SHOWN, check_reference, editing_models
-from bot.request.parts import Hires, InitImage, Reference
+from bot.request.parts import Box, Hires, InitImage, Reference
 from bot.request.syntax import at_ratio
 from catalog import Catalog, ModelEntry
 from catalog.families import Family
@@ -16,6 +17,10 @@ from catalog.families import Family
 Number = TypeVar("Number", int, float)
 
 STRENGTH: Final = (0.05, 0.6, 1.0)
+STRENGTH_OF_PART: Final = 1.0
+"""The default where only a part of the image is changed: what is there makes room for another."""
+MASK_RATIO: Final = 1.02
+"""How much wider or narrower than its image a mask may be, as sides are rounded."""
 REFERENCE_WEIGHT: Final = (0.0, 0.6, 1.5)
 """Minimum, default, maximum."""
 HIRES_SCALES: Final = (1.25, 1.5, 2.0)
@@ -86,15 +91,44 @@ def _taking(taken: int, second: Hires) -> Hires:
     return second
 
 
-def init_image(picture: Picture | None, strength: float | None) -> InitImage | None:
-    """The image to start from."""
+def init_image(
+    picture: Picture | None, strength: float | None, mask: Picture | None, box: Box | None
+) -> InitImage | None:
+    """The image to start from. mask: of another picture. box: see `InitImage`."""
     low, default, high = STRENGTH
+    if mask is not None or box is not None:
+        default = STRENGTH_OF_PART
     checked = within("strength", strength, default, low, high)
     if picture is not None:
-        return InitImage(picture.sha256, checked)
+        if mask is not None:
+            _check_mask(mask, picture)
+        return InitImage(picture.sha256, checked, mask.sha256 if mask else None, box)
+    if mask is not None:
+        raise InvalidRequest("mask", "mask.without", needed="image")
     if strength is not None:
         raise InvalidRequest("strength", "picture.without", value=strength, needed="image")
     return None
+
+
+def _check_mask(mask: Picture, picture: Picture) -> None:
+    """Raise InvalidRequest for a mask that has not the picture's shape."""
+    if not (mask.measured and picture.measured):
+        return
+    ratio = (mask.width * picture.height) / (mask.height * picture.width)
+    if not 1 / MASK_RATIO <= ratio <= MASK_RATIO:
+        raise InvalidRequest(
+            "mask",
+            "mask.shape",
+            value=f"{mask.width}x{mask.height}",
+            width=picture.width,
+            height=picture.height,
+        )
+
+
+def check_kept(request: GenerationRequest) -> None:
+    """Raise InvalidRequest for a second pass, which would change what is to be kept."""
+    if request.hires is not None and request.init_image and request.init_image.keeps:
+        raise InvalidRequest("hires", "hires.kept", value=f"{request.hires.scale:g}")
 
 
 def reference(
@@ -177,6 +211,17 @@ def _within_pixels(width: int, height: int, model: ModelEntry, most: float) -> t
         else:
             height -= model.family.pixel_step
     return width, height
+
+
+def size_extended(extent: Extent, picture: Picture, model: ModelEntry) -> tuple[int, int]:
+    """The size of an image that is extended, where none is given: as much larger as it becomes, or
+    of the same size if it is zoomed; as far as the model can."""
+    if extent.box is not None:
+        return size_like(picture, model)
+    if extent.zoomed:
+        return size_within(picture.width, picture.height, model)
+    width, height = extent.of(picture.width, picture.height)
+    return size_within(round(width), round(height), model)
 
 
 def size_scaled(size: tuple[int, int], scale: float, model: ModelEntry) -> tuple[int, int]:

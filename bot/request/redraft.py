@@ -7,7 +7,7 @@ from bot.errors import UserError
 from bot.request.draft import Draft
 from bot.request.drawing import is_complete, typed_again
 from bot.request.model import GenerationRequest
-from bot.request.parts import AdapterUse
+from bot.request.parts import AdapterUse, InitImage
 from bot.request.pictures import HIRES_STRENGTH, Picture
 from bot.request.presets import find_preset
 from bot.request.syntax import AdapterAsk
@@ -51,8 +51,10 @@ def redraft(
         hires_strength=before.strength if before and before.strength != HIRES_STRENGTH else None,
         hires_steps=before.taken if before and before.steps != request.steps else None,
         clip_skip=None if left_out and request.clip_skip == own.clip_skip else request.clip_skip,
-        image=Picture(init.sha256, *size) if init else None,
+        image=Picture(init.sha256, *_size_of(init, size)) if init else None,
         strength=init.strength if init else None,
+        mask=Picture(init.mask, *_size_of(init, size)) if init and init.mask else None,
+        extend=str(init.box) if init and init.box else None,
         reference=Picture(reference.sha256, *size) if reference else None,
         reference_weight=reference.weight if reference else None,
         pictures=tuple(Picture(sha256, *size, measured=False) for sha256 in request.pictures),
@@ -63,6 +65,11 @@ def redraft(
         ),
         complete=is_complete(request.alone(n), catalog),
     )
+
+
+def _size_of(init: InitImage, size: tuple[int, int]) -> tuple[int, int]:
+    """The shape of the image to start from, as far as a request knows it."""
+    return (init.box.width, init.box.height) if init.box else size
 
 
 class _PresetOf:

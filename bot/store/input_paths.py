@@ -6,6 +6,7 @@ INPUT_PATHS: Final = (
     "$.init_image.sha256",
     "$.reference.sha256",
     "$.upscale.sha256",
+    "$.init_image.mask",
     *(f"$.pictures[{n}]" for n in range(4)),
 )
 """JSON paths, as the indexes of the migrations have them: SQLite would not use these otherwise."""

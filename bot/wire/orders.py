@@ -151,6 +151,10 @@ def _check_parts(request: GenerationRequest) -> None:
         is_one_of("order: upscale.mode", upscale.mode, *UPSCALE_MODES)
     if (init := request.init_image) is not None:
         in_range("order: init_image.strength", init.strength, 0, 1)
+        if (box := init.box) is not None:
+            in_range("order: init_image.box", min(box.width, box.height), 1, PIXELS_MAX)
+            if not box.within(request.width, request.height):
+                raise WireError("order: init_image.box: allowed is one within the image")
     if (reference := request.reference) is not None:
         in_range("order: reference.weight", reference.weight, 0, NUMBER_MAX)
 

@@ -69,6 +69,8 @@ class JobRows:
             return ()
         parts = (request.get(name) for name in ("init_image", "reference", "upscale"))
         shas = [part.get("sha256") for part in parts if isinstance(part, dict)]
+        if isinstance(init := request.get("init_image"), dict):
+            shas.append(init.get("mask"))
         if isinstance(pictures := request.get("pictures"), list):
             shas += pictures
         return tuple(sha256 for sha256 in shas if isinstance(sha256, str))
