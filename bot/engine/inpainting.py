@@ -15,10 +15,13 @@ import numpy as np
 import PIL.Image
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 
 from bot.engine import pixels, sampling
 from bot.engine.denoise import Keep
 from bot.request.parts import Box, InitImage
+
+Bytes = NDArray[np.uint8]
 
 SEAMS: Final = 32
 """A seam is as wide as the shorter side of the image divided by this, and at least SEAM_MIN."""
@@ -56,11 +59,9 @@ class Kept:
         def keep(latents: torch.Tensor, done: int) -> torch.Tensor:
             if done == len(timesteps):
                 return torch.where(change > 0, latents, clean)
-            step, within = divmod(done, scheduler.order)
-            if within:  # Heun looks at the same step for the second time
-                return latents
             here = sampling.noisy(scheduler, clean, noise, timesteps[done:])
-            return torch.where(change > 1 - (step + 1) / steps, latents, here)
+            free = change > 1 - (done // scheduler.order + 1) / steps
+            return torch.where(free, latents, here)
 
         return keep
 
@@ -70,35 +71,44 @@ def kept_of(
 ) -> Kept:
     """The image to start from at its place in a result of `size`, and what of that is changed.
 
-    Where nothing of it is to be left, the colours around flow in.
+    Where nothing of it is to be left, the colours around flow in, if there are any.
     """
     box = init.box or Box(0, 0, *size)
     across = (box.left, size[0] - box.left - box.width)
     down = (box.top, size[1] - box.top - box.height)
-    inner = np.asarray(pixels.fitted(image, box.width, box.height), np.float32)
+    inner = np.asarray(pixels.fitted(image, box.width, box.height))
     white = torch.zeros(box.height, box.width)
     if mask is not None:
-        grey = pixels.fitted(mask, box.width, box.height).convert("L")
+        # Which adds nothing around an edge, as LANCZOS does.
+        resampling = PIL.Image.Resampling.BILINEAR
+        grey = pixels.fitted(mask, box.width, box.height, resampling).convert("L")
         white = torch.from_numpy(np.asarray(grey, np.float32) / np.float32(255))
-    canvas = torch.from_numpy(np.pad(inner, (down, across, (0, 0)))).permute(2, 0, 1)[None]
-    change = functional.pad(white, (*across, *down), value=1.0)
-    gone = change if init.strength >= 1 else functional.pad(0 * white, (*across, *down), value=1.0)
-    filled = _filled(canvas, 1 - gone[None, None])[0].permute(1, 2, 0).round().to(torch.uint8)
+        if init.strength >= 1 and bool((white < 1).any()):
+            inner = _filled(inner, 1 - white)
+    canvas = np.pad(inner, (down, across, (0, 0)), "edge")
     seam = max(SEAM_MIN, min(box.width, box.height) // SEAMS)
-    return Kept(PIL.Image.fromarray(filled.numpy()), _with_seam(change, seam))
+    change = functional.pad(white, (*across, *down), value=1.0)
+    return Kept(PIL.Image.fromarray(canvas), _with_seam(change, seam))
 
 
-def _filled(colours: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """`colours`, and where they are not known, what is around, the smoother the further away.
+def _filled(image: Bytes, known: torch.Tensor) -> Bytes:
+    """`image`, and the colours around flown into where it is not known.
 
-    colours: (1, channels, height, width). known: (1, 1, height, width), from 0 to 1. Averages what
-    is known of ever larger squares until there is something in each, and goes back from there.
+    image: (height, width, 3). known: (height, width), from 0 to 1.
     """
+    colours = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
+    filled = _flown(colours, known[None, None])[0].permute(1, 2, 0)
+    return filled.round().to(torch.uint8).numpy()
+
+
+def _flown(colours: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """As `_filled`, of shape (1, 3, height, width) and (1, 1, height, width): what is known of ever
+    larger squares is averaged until there is something in each, and spread from there."""
     if bool((known == 1).all()) or known.numel() == 1:
         return colours
     weight = functional.avg_pool2d(known, 2, ceil_mode=True)
     coarse = functional.avg_pool2d(colours * known, 2, ceil_mode=True) / weight.clamp(min=1e-6)
-    around = _filled(coarse, (weight > 0).to(known.dtype))
+    around = _flown(coarse, (weight > 0).to(known.dtype))
     size = (colours.shape[2], colours.shape[3])
     smooth = functional.interpolate(around, size, mode="bilinear", align_corners=False)
     return colours * known + smooth * (1 - known)

@@ -62,13 +62,18 @@ def drawn(
     return family.scaled(vae, distribution.sample(generator).to(dtype))
 
 
-def fitted(image: PIL.Image.Image, width: int, height: int) -> PIL.Image.Image:
+def fitted(
+    image: PIL.Image.Image,
+    width: int,
+    height: int,
+    resampling: PIL.Image.Resampling = PIL.Image.Resampling.LANCZOS,
+) -> PIL.Image.Image:
     """`image` scaled to cover width × height, and cropped to it around its centre."""
     scale = max(width / image.width, height / image.height)
     across, down = width / scale, height / scale
     left, top = (image.width - across) / 2, (image.height - down) / 2
     return image.convert("RGB").resize(
-        (width, height), PIL.Image.Resampling.LANCZOS, (left, top, left + across, top + down)
+        (width, height), resampling, (left, top, left + across, top + down)
     )
 
 
