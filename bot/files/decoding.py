@@ -51,6 +51,10 @@ class TooLarge(Exception):
         self.width, self.height = width, height
 
 
+class AllBlack(Exception):
+    """A mask that leaves nothing to change."""
+
+
 def plain_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
     """The first frame of an image file as an RGB PNG: upright, on white if transparent, in sRGB.
 
@@ -64,9 +68,12 @@ def mask_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
     """The first frame of an image file as a grey PNG, upright: a mask.
 
     Where anything is transparent, that is white and all else black, whatever its colour: such an
-    image had a part erased. If not, its own brightness counts. Raises as `plain_png`.
+    image had a part erased. If not, its own brightness counts. Raises as `plain_png`, and AllBlack.
     """
-    return _as_png(_decoded(data, pixels_max, scans_max, _mask))
+    mask = _decoded(data, pixels_max, scans_max, _mask)
+    if not mask.getbbox():
+        raise AllBlack
+    return _as_png(mask)
 
 
 def _as_png(plain: Image.Image) -> bytes:
@@ -178,7 +185,7 @@ def _rgb(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
 
 def _mask(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
     """How white it is; or how transparent, if any of it is."""
-    if image.has_transparency_data:
+    if image.mode != _GREY_16 and image.has_transparency_data:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.point(lambda value: value < OPAQUE).getbbox():
             return ImageChops.invert(alpha)

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bot.errors import InvalidRequest
 from bot.files.atomic import write_whole
-from bot.files.decoding import TooLarge, mask_png, plain_png
+from bot.files.decoding import AllBlack, TooLarge, mask_png, plain_png
 from catalog.disk import status_of
 
 BYTES_MAX: Final = 20 * 1024 * 1024
@@ -181,6 +181,8 @@ def checked_png(data: bytes, field: str) -> bytes:
     except TooLarge as error:
         check_file(field, size=len(data), width=error.width, height=error.height)
         raise
+    except AllBlack:
+        raise InvalidRequest(field, "mask.black") from None
     except UnidentifiedImageError:
         raise InvalidRequest(field, "picture.format") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

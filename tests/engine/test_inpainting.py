@@ -9,8 +9,7 @@ import PIL.Image
 import pytest
 
 from bot.engine import Engine
-from bot.request import InitImage
-from bot.request.parts import Box
+from bot.request import Box, InitImage
 from tests.engine import factories
 from tests.engine.factories import TINY, digests, opened, paint, picture, plain_pipeline, request
 from tests.engine.test_pictures import CONFIG, KINDS

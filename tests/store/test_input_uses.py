@@ -28,6 +28,13 @@ async def test_all_that_jobs_refer_to(store: Store) -> None:
     assert await store.input_uses.of(OTHER) == uses[OTHER]
 
 
+async def test_a_mask_is_referred_to_like_its_image(store: Store) -> None:
+    asked = new_job(request=request(init_image=InitImage(ONE, 1.0, OTHER)))
+    accepted = await store.accept(asked)
+    use = InputUse(OTHER, needed=True, wanted=True, ended_at=accepted.created_at)
+    assert await store.input_uses.of(OTHER) == use
+
+
 async def test_a_cancelled_job_wants_nothing_and_a_failed_one_may_be_tried_again(
     store: Store,
 ) -> None:
@@ -57,6 +64,7 @@ async def test_no_other_job_is_read(store: Store) -> None:
     assert "SEARCH jobs USING INDEX jobs_by_init_image" in steps
     assert "SEARCH jobs USING INDEX jobs_by_reference" in steps
     assert "SEARCH jobs USING INDEX jobs_by_upscale" in steps
+    assert "SEARCH jobs USING INDEX jobs_by_mask" in steps
     for n in range(1, 5):
         assert f"SEARCH jobs USING INDEX jobs_by_picture_{n}" in steps
 

@@ -98,6 +98,10 @@ WRONG: dict[str, tuple[str, Change]] = {
         lambda o: o["request"]["init_image"].update(sha256="../../etc/passwd"),
     ),
     "too strong": ("strength", lambda o: o["request"]["init_image"].update(strength=1.5)),
+    "a mask that is a path": ("picture", lambda o: o["request"]["init_image"].update(mask="/x")),
+    "a box beyond the image": ("box", lambda o: o["request"]["init_image"]["box"].update(left=9)),
+    "a box before it": ("box", lambda o: o["request"]["init_image"]["box"].update(left=-1)),
+    "an empty box": ("box", lambda o: o["request"]["init_image"]["box"].update(width=0)),
     "a weight that is too large": (
         "weight",
         lambda o: o["request"]["adapters"][0].update(weight=1e9),

@@ -14,6 +14,7 @@ from bot.request import (
     CRISP,
     SEED_MAX,
     AdapterUse,
+    Box,
     DrawnPrompts,
     EmbeddingUse,
     GenerationRequest,
@@ -76,7 +77,7 @@ def order(**fields: Any) -> Order:
     asked = request(
         adapters=(AdapterUse("ink", 0.8, 0.5),),
         embeddings=(EmbeddingUse("hands", "hands"),),
-        init_image=InitImage(SHA256, 0.5),
+        init_image=InitImage(SHA256, 0.5, SHA256, Box(8, 0, 8, 8)),
         reference=Reference(SHA256, 0.4),
         **fields,
     )

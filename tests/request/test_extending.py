@@ -1,0 +1,184 @@
+"""Parts of images: the grammar of what is added, where the image then lies, and masks."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import InvalidRequest
+from bot.request import Box, Draft, GenerationRequest, InitImage, Picture, compose, redraft
+from bot.request.extending import SIDES, Extent, parse_extent, shares_of
+from catalog import Catalog, ModelEntry
+
+SHA, MASK = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+MODEL = ModelEntry(key="base", name="Base", path="org/base", max_side=2048, max_pixels=1536 * 1536)
+CATALOG = Catalog({"base": MODEL}, {}, "base")
+SQUARE = Picture(SHA, 1024, 1024)
+
+
+def composed(**fields: Any) -> GenerationRequest:
+    return compose(Draft(**{"prompt": "a fox", **fields}), CATALOG, nsfw=False)
+
+
+def refused(**fields: Any) -> tuple[str, dict[str, Any]]:
+    with pytest.raises(InvalidRequest) as error:
+        composed(**fields)
+    return error.value.code, error.value.params
+
+
+@pytest.mark.parametrize(
+    ("text", "extent"),
+    [
+        ("zoom 1.5", Extent(0.25, 0.25, 0.25, 0.25, zoomed=True)),
+        ("Zoom 2×", Extent(0.5, 0.5, 0.5, 0.5, zoomed=True)),
+        ("1,5x", Extent(0.25, 0.25, 0.25, 0.25, zoomed=True)),
+        ("left", Extent(left=0.5)),
+        ("LEFT 25%", Extent(left=0.25)),
+        (" right 10 , left 20.5 % ", Extent(left=0.205, right=0.1)),
+        ("top, bottom", Extent(up=0.5, down=0.5)),
+        ("up 100, down 5", Extent(up=1.0, down=0.05)),
+        ("3:2", Extent(left=0.25, right=0.25)),
+        ("2/3", Extent(up=0.25, down=0.25)),
+        ("768x512+128+0", Extent(box=Box(128, 0, 768, 512))),
+    ],
+)
+def test_what_can_be_typed(text: str, extent: Extent) -> None:
+    assert parse_extent(text, 512, 512) == extent
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *((text, "extend.form") for text in ("", "around", "left left", "left, left", "16:0")),
+        *((text, "extend.form") for text in ("left -5", "left,", "zoom", "768x512", "top, up")),
+        *((text, "extend.zoom") for text in ("zoom 1", "1.05", "3.1x", "999")),
+        *((text, "extend.share") for text in ("left 4", "left 101%", "up 0")),
+        ("1:1", "extend.same"),
+        ("50:49", "extend.same"),
+        ("4:1", "extend.far"),
+        ("1:9", "extend.far"),
+    ],
+)
+def test_what_cannot(text: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        parse_extent(text, 512, 512)
+    assert (error.value.field, error.value.code) == ("extend", code)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(InvalidRequest):
+        assert parse_extent(text, 640, 480) != Extent()
+
+
+@pytest.mark.parametrize(
+    ("extend", "size", "box"),
+    [
+        ("right", (1536, 1024), Box(0, 0, 1024, 1024)),
+        ("left 25%", (1280, 1024), Box(256, 0, 1024, 1024)),
+        ("left, right", (2048, 1024), Box(512, 0, 1024, 1024)),
+        ("up", (1024, 1536), Box(0, 512, 1024, 1024)),
+        ("16:9", (1816, 1024), Box(396, 0, 1024, 1024)),
+        ("zoom 2", (1024, 1024), Box(256, 256, 512, 512)),
+        # As large as the model can: the image becomes smaller.
+        ("left 100, right 100", (2048, 680), Box(684, 0, 680, 680)),
+        ("left, up", (1536, 1536), Box(512, 512, 1024, 1024)),
+    ],
+)
+def test_where_the_image_lies(extend: str, size: tuple[int, int], box: Box) -> None:
+    request = composed(image=SQUARE, extend=extend)
+    assert (request.width, request.height) == size
+    assert request.init_image == InitImage(SHA, 1.0, None, box)
+
+
+def test_a_size_of_ones_own() -> None:
+    request = composed(image=SQUARE, extend="right", size="768x512")
+    assert request.init_image == InitImage(SHA, 1.0, None, Box(0, 0, 512, 512))
+    code, params = refused(image=SQUARE, extend="512x512+600+0", size="1024x512")
+    assert code == "extend.outside"
+    assert params == {"field": "extend", "value": "512x512+600+0", "width": 1024, "height": 512}
+
+
+LENGTHS = st.integers(64, 2000)
+
+
+@st.composite
+def extends(draw: st.DrawFn) -> str:
+    if draw(st.booleans()):
+        return f"zoom {draw(st.floats(1.1, 3.0)):.3f}"
+    sides = draw(
+        st.lists(st.sampled_from(("left", "up", "right", "down")), min_size=1, unique=True)
+    )
+    return ", ".join(f"{side} {draw(st.integers(5, 100))}%" for side in sides)
+
+
+@given(LENGTHS, LENGTHS, extends())
+def test_the_image_keeps_its_shape_and_place(width: int, height: int, extend: str) -> None:
+    request = composed(image=Picture(SHA, width, height), extend=extend)
+    assert request.init_image is not None
+    box = request.init_image.box
+    assert box is not None
+    assert box.within(request.width, request.height)
+    extent = parse_extent(extend, width, height)
+    shares = shares_of(box, (request.width, request.height))
+    asked = {side: getattr(extent, side) for side in SIDES if getattr(extent, side)}
+    # Sides are multiples of 8, and a model has its largest and smallest.
+    if 128 <= min(width, height) <= max(width, height) <= 500:
+        assert shares.keys() <= asked.keys()
+        for side, share in asked.items():
+            assert shares.get(side, 0.0) == pytest.approx(share, abs=0.35)
+
+
+@given(LENGTHS, LENGTHS, extends(), st.booleans())
+def test_asking_again_is_asking_for_the_same(
+    width: int, height: int, extend: str, masked: bool
+) -> None:
+    mask = Picture(MASK, width, height) if masked else None
+    request = composed(image=Picture(SHA, width, height), mask=mask, extend=extend, seed=7)
+    again = redraft(request, CATALOG, nsfw=False)
+    assert compose(again, CATALOG, nsfw=False) == request
+
+
+@given(LENGTHS, LENGTHS, extends())
+def test_it_is_stored_and_read_back(width: int, height: int, extend: str) -> None:
+    request = composed(image=Picture(SHA, width, height), extend=extend)
+    assert GenerationRequest.from_dict(request.to_dict()) == request
+
+
+def test_without_either_an_image_is_stored_as_ever() -> None:
+    stored = composed(image=SQUARE).to_dict()["init_image"]
+    assert stored == {"sha256": SHA, "strength": 0.6}
+
+
+class TestMasks:
+    def test_it_is_an_input_of_the_request(self) -> None:
+        request = composed(image=SQUARE, mask=Picture(MASK, 512, 512))
+        assert request.init_image == InitImage(SHA, 1.0, MASK)
+        assert request.inputs == (SHA, MASK)
+        assert GenerationRequest.from_dict(request.to_dict()) == request
+        assert composed(image=SQUARE, mask=Picture(MASK, 512, 512), strength=0.4).init_image == (
+            InitImage(SHA, 0.4, MASK)
+        )
+
+    def test_it_has_the_shape_of_its_image(self) -> None:
+        assert composed(image=Picture(SHA, 1000, 750), mask=Picture(MASK, 500, 374))
+        code, params = refused(image=SQUARE, mask=Picture(MASK, 1024, 768))
+        assert code == "mask.shape"
+        assert params == {"field": "mask", "value": "1024x768", "width": 1024, "height": 1024}
+
+    def test_it_needs_an_image(self) -> None:
+        assert refused(mask=SQUARE) == ("mask.without", {"field": "mask", "needed": "image"})
+        missing = {"field": "extend", "value": "left", "needed": "image"}
+        assert refused(extend="left") == ("picture.without", missing)
+
+    def test_no_second_pass_goes_over_what_is_kept(self) -> None:
+        assert refused(image=SQUARE, mask=SQUARE, hires=1.5)[0] == "hires.kept"
+        assert refused(image=SQUARE, extend="left", hires=1.5, size="512x512")[0] == "hires.kept"
+
+    def test_one_that_is_still_to_come_is_not_measured(self) -> None:
+        coming = Picture("", 1, 1, measured=False)
+        assert composed(image=coming, mask=coming, extend="16:9").init_image == (
+            InitImage("", 1.0, "")
+        )
