@@ -128,12 +128,12 @@ def _check_numbers(request: GenerationRequest) -> None:
     in_range("order: clip_skip", request.clip_skip or 1, 1, NUMBER_MAX)
     is_one_of("order: scheduler", request.scheduler, "", *SCHEDULERS)
     is_one_of("order: kernels", request.kernels, None, "eager", "compiled")
-    _check_parts(request)
     for side in (request.width, request.height):
         in_range("order: width or height", side, 1, PIXELS_MAX)
     in_range("order: pixels", request.width * request.height, 1, PIXELS_MAX)
     width, height = request.final_size
     in_range("order: pixels in the end", width * height, 1, UPSCALED_PIXELS_MAX)
+    _check_parts(request)
 
 
 def _check_parts(request: GenerationRequest) -> None:

@@ -75,7 +75,7 @@ async def test_what_is_half_transparent_is_half_changed(inputs: Inputs) -> None:
     image = Image.new("RGBA", SIZE, (0, 0, 0, 255))
     image.paste((255, 255, 255, 155), HALF)
     mask = await kept(inputs, file(image))
-    assert set(np.unique(mask).tolist()) == {0, 100}
+    assert set(np.unique(np.asarray(mask)).tolist()) == {0, 100}
 
 
 async def test_it_is_turned_upright_like_its_image(inputs: Inputs) -> None:
