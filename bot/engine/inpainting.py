@@ -22,6 +22,9 @@ from bot.engine.denoise import Keep
 from bot.request.parts import Box, InitImage
 
 Bytes = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+
+WHITE: Final = 255
 
 SEAMS: Final = 32
 """A seam is as wide as the shorter side of the image divided by this, and at least SEAM_MIN."""
@@ -76,34 +79,34 @@ def kept_of(
     box = init.box or Box(0, 0, *size)
     across = (box.left, size[0] - box.left - box.width)
     down = (box.top, size[1] - box.top - box.height)
-    inner = np.asarray(pixels.fitted(image, box.width, box.height))
-    white = torch.zeros(box.height, box.width)
+    inner: Bytes = np.asarray(pixels.fitted(image, box.width, box.height))
+    white: Bytes = np.zeros((box.height, box.width), np.uint8)
     if mask is not None:
         # Which adds nothing around an edge, as LANCZOS does.
         resampling = PIL.Image.Resampling.BILINEAR
         grey = pixels.fitted(mask, box.width, box.height, resampling).convert("L")
-        white = torch.from_numpy(np.asarray(grey, np.float32) / np.float32(255))
-        if init.strength >= 1 and bool((white < 1).any()):
-            inner = _filled(inner, 1 - white)
+        white = np.asarray(grey)
+        if init.strength >= 1 and white.min() < WHITE:
+            inner = _filled(inner, white)
     canvas = np.pad(inner, (down, across, (0, 0)), "edge")
+    change = np.pad(white, (down, across), constant_values=WHITE)
     seam = max(SEAM_MIN, min(box.width, box.height) // SEAMS)
-    change = functional.pad(white, (*across, *down), value=1.0)
     return Kept(PIL.Image.fromarray(canvas), _with_seam(change, seam))
 
 
-def _filled(image: Bytes, known: torch.Tensor) -> Bytes:
-    """`image`, and the colours around flown into where it is not known.
-
-    image: (height, width, 3). known: (height, width), from 0 to 1.
-    """
+def _filled(image: Bytes, white: Bytes) -> Bytes:
+    """`image`, (height, width, 3), with the colours around in place of what is `white`."""
+    known = 1 - torch.from_numpy(white.astype(np.float32))[None, None] / WHITE
     colours = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
-    filled = _flown(colours, known[None, None])[0].permute(1, 2, 0)
-    return filled.round().to(torch.uint8).numpy()
+    return _flown(colours, known)[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
 
 
 def _flown(colours: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """As `_filled`, of shape (1, 3, height, width) and (1, 1, height, width): what is known of ever
-    larger squares is averaged until there is something in each, and spread from there."""
+    """What is known of ever larger squares is averaged until there is something in each, and spread
+    from there.
+
+    colours: (1, 3, height, width). known: (1, 1, height, width), from 0 to 1.
+    """
     if bool((known == 1).all()) or known.numel() == 1:
         return colours
     weight = functional.avg_pool2d(known, 2, ceil_mode=True)
@@ -114,12 +117,31 @@ def _flown(colours: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     return colours * known + smooth * (1 - known)
 
 
-def _with_seam(change: torch.Tensor, seam: int) -> torch.Tensor:
-    """The same, and fading out over `seam` pixels around what is changed, which stays as it is."""
+def _with_seam(white: Bytes, seam: int) -> torch.Tensor:
+    """How much is changed: all that is `white`, and around it ever less over `seam` pixels.
+
+    What is white grows by half of the seam, and is then averaged over as much on each side. In
+    whole numbers, so that none of what is kept changes by a rounding error.
+    """
     reach = seam // 2
     window = 2 * reach + 1
-    wide = functional.max_pool2d(change[None, None], window, 1, reach)
-    padded = functional.pad(wide, (reach,) * 4, mode="replicate")
-    for kernel in ((1, window), (window, 1)):
-        padded = functional.avg_pool2d(padded, kernel, 1)
-    return padded[0, 0]
+    sums = np.pad(white.astype(np.int64), 2 * reach, "edge")
+    for axis in (0, 1):
+        sums = _sums(_largest(sums, window, axis), window, axis)
+    return torch.from_numpy((sums / (WHITE * window**2)).astype(np.float32))
+
+
+def _largest(values: Numbers, window: int, axis: int) -> Numbers:
+    """The largest of each `window` neighbours along an axis; there are so many fewer."""
+    wide = 1
+    while wide < window:
+        step = min(wide, window - wide)
+        ends = np.split(values, [step], axis)[1], np.split(values, [-step], axis)[0]
+        values, wide = np.maximum(*ends), wide + step
+    return values
+
+
+def _sums(values: Numbers, window: int, axis: int) -> Numbers:
+    """The sum of each `window` neighbours along an axis; there are so many fewer."""
+    before = np.insert(np.cumsum(values, axis), 0, 0, axis)
+    return np.split(before, [window], axis)[1] - np.split(before, [-window], axis)[0]
