@@ -36,11 +36,11 @@ from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the messages. A bot and a command line of different versions do not understand each other."""
 LINE_MAX: Final = 2**20
 """Bytes of one message: a draft, which has only texts."""
-PICTURES: Final = ("image", "reference", *EDITED)
+PICTURES: Final = ("image", "mask", "reference", *EDITED)
 """The fields of a draft for which there may be an image file."""
 PATH_MAX: Final = 100
 """Bytes of the socket's path; the system allows 103 on macOS and 107 on Linux."""

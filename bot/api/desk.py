@@ -36,7 +36,7 @@ FOLLOWING_MAX: Final = 64
 
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
-_ADDED: Final = ("variation",)
+_ADDED: Final = ("variation", "mask", "extend")
 """Fields of a draft that came after its digests were first kept."""
 
 Given = bytes | str
@@ -73,7 +73,7 @@ class Desk:
     ) -> Accepted:
         """Accept a job; with the `repeat_key` of an earlier one, that one.
 
-        pictures: for the draft's fields `image` and `reference`.
+        pictures: for the draft's fields of images, by their names.
         Raises InvalidRequest, Refused, StoreError, TooManyCalls, or AskedBefore if something else
         was asked for with the same `repeat_key`.
         """

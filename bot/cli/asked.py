@@ -23,10 +23,14 @@ class Asked:
     @classmethod
     async def read(cls, options: argparse.Namespace) -> Self:
         """Raises InvalidRequest if an image file cannot be read."""
-        files = {"image": options.image, "reference": options.reference}
+        files = {"image": options.image, "mask": options.mask, "reference": options.reference}
         files |= dict(zip(EDITED, options.edit, strict=False))
         draft = Draft.from_options(
-            vars(options), lora=", ".join(options.lora) or None, image=None, reference=None
+            vars(options),
+            lora=", ".join(options.lora) or None,
+            image=None,
+            mask=None,
+            reference=None,
         )
         pictures = {
             name: await asyncio.to_thread(_contents, name, file)

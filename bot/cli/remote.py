@@ -163,6 +163,7 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "preset": draft.preset,
         "hires": draft.hires,
         "strength": draft.strength,
+        "extend": draft.extend,
         "reference_weight": draft.reference_weight,
     }
     for name, value in body.items():

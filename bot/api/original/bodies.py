@@ -66,6 +66,8 @@ class Generate(BaseModel):
                     "guidance_scale": 8.5,
                     "seed": 42,
                 },
+                {"prompt": "a straw hat", "image": "7f" * 32, "mask": "c2" * 32},
+                {"prompt": "a beach", "image": "7f" * 32, "extend": "zoom 1.5"},
             ]
         },
     )
@@ -109,7 +111,25 @@ class Generate(BaseModel):
         description="An image to start from: the `sha256` that `POST /images` returned, or a PNG, "
         "JPEG or WebP file in base64, also as a data URL.",
     )
-    strength: Number | None = Field(default=None, description="How much of `image` to change.")
+    strength: Number | None = Field(
+        default=None,
+        description="How much of `image` to change: 0.05–1, 0.6 by default; 1 with `mask` or "
+        "`extend`.",
+    )
+    mask: str | None = Field(
+        default=None,
+        description="Which part of `image` to change, likewise, of the same shape: where anything "
+        "in it is transparent, that; otherwise what is white. The rest is kept, pixel for pixel "
+        "but for the seam.",
+    )
+    extend: Text | None = Field(
+        default=None,
+        description="How far to extend `image` beyond its edges: `zoom 1.5`, sides such as "
+        "`left` or `left 25%, right`, or a ratio such as `16:9`. `768x512+128+0` says where the "
+        "image lies in a result of the given size: its own size there, and its place from the "
+        "left and from above.",
+        examples=["left 25%, right 25%"],
+    )
     reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
     reference_weight: Number | None = Field(
         default=None, description="How closely to follow `reference`: 0–1.5."
@@ -140,6 +160,7 @@ class Generate(BaseModel):
             preset=self.preset,
             hires=self.hires,
             strength=self.strength,
+            extend=self.extend,
             reference_weight=self.reference_weight,
         )
 
@@ -150,7 +171,7 @@ class Generate(BaseModel):
             raise InvalidRequest(
                 "edit", "number.range", value=len(self.edit), min=0, max=len(EDITED)
             )
-        given = {"image": self.image, "reference": self.reference}
+        given = {"image": self.image, "mask": self.mask, "reference": self.reference}
         given |= dict(zip(EDITED, self.edit, strict=False))
         return {name: picture(name, text) for name, text in given.items() if text is not None}
 

@@ -56,6 +56,17 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--strength", metavar="X", type=float, help="how much of that image to change: 0.05 to 1"
     )
+    parser.add_argument(
+        "--mask",
+        metavar="FILE",
+        type=Path,
+        help="change only the part of that image that is transparent, or else white, in this one",
+    )
+    parser.add_argument(
+        "--extend",
+        metavar="HOW",
+        help="continue that image beyond its edges: 'zoom 1.5', left, 'up 25%%, down', 16:9",
+    )
     parser.add_argument("--reference", metavar="FILE", type=Path, help="an image to be guided by")
     parser.add_argument(
         "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
