@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
-from bot.request import AdapterUse, GenerationRequest
+from bot.request import AdapterUse, GenerationRequest, InitImage
 from bot.store import Failure, ImageRecord, Job, JobState
 from bot.texts.language import Say
 
@@ -150,8 +150,17 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         "height": request.height,
         "size": f"{request.width}x{request.height}",
         "scheduler": request.scheduler,
+        **_kept(request.init_image),
         "hashes": hashes,
     }
+
+
+def _kept(init: InitImage | None) -> dict[str, Any]:
+    """What says that a part of the image to start from was kept: nothing, where none was."""
+    if init is None or not init.keeps:
+        return {}
+    extend = {} if init.box is None else {"extend": str(init.box)}
+    return {"strength": init.strength, "masked": init.mask is not None, **extend}
 
 
 def lora(use: AdapterUse) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import io
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from PIL import Image, ImageChops
@@ -55,6 +57,23 @@ class AllBlack(Exception):
     """A mask that leaves nothing to change."""
 
 
+@dataclass(frozen=True, slots=True)
+class MaskReading:
+    """What in the file of a mask says that something is changed.
+
+    Where anything is transparent, that does and nothing else, whatever its colour: such an image
+    had a part erased. If nothing is, its own brightness counts.
+    opaque: whether it is the reverse that counts of transparency. inverted: whether the mask says
+    what is kept.
+    """
+
+    opaque: bool = False
+    inverted: bool = False
+
+
+USUAL: Final = MaskReading()
+
+
 def plain_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
     """The first frame of an image file as an RGB PNG: upright, on white if transparent, in sRGB.
 
@@ -64,13 +83,14 @@ def plain_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
     return _as_png(_decoded(data, pixels_max, scans_max, _rgb))
 
 
-def mask_png(data: bytes, *, pixels_max: int, scans_max: int) -> bytes:
-    """The first frame of an image file as a grey PNG, upright: a mask.
-
-    Where anything is transparent, that is white and all else black, whatever its colour: such an
-    image had a part erased. If not, its own brightness counts. Raises as `plain_png`, and AllBlack.
-    """
-    mask = _decoded(data, pixels_max, scans_max, _mask)
+def mask_png(
+    data: bytes, *, pixels_max: int, scans_max: int, reading: MaskReading = USUAL
+) -> bytes:
+    """The first frame of an image file as a grey PNG, upright: a mask, white where something is
+    changed. Raises as `plain_png`, and AllBlack."""
+    mask = _decoded(data, pixels_max, scans_max, partial(_mask, opaque=reading.opaque))
+    if reading.inverted:
+        mask = ImageChops.invert(mask)
     if not mask.getbbox():
         raise AllBlack
     return _as_png(mask)
@@ -183,12 +203,12 @@ def _rgb(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
     return plain
 
 
-def _mask(image: Image.Image, depth: int, profile: bytes) -> Image.Image:
-    """How white it is; or how transparent, if any of it is."""
+def _mask(image: Image.Image, depth: int, profile: bytes, *, opaque: bool) -> Image.Image:
+    """How white it is; or how transparent, if any of it is, or then how opaque."""
     if image.mode != _GREY_16 and image.has_transparency_data:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.point(lambda value: value < OPAQUE).getbbox():
-            return ImageChops.invert(alpha)
+            return alpha if opaque else ImageChops.invert(alpha)
     return _rgb(image, depth, profile).convert("L")
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bot.errors import InvalidRequest
 from bot.files.atomic import write_whole
-from bot.files.decoding import AllBlack, TooLarge, mask_png, plain_png
+from bot.files.decoding import USUAL, AllBlack, MaskReading, TooLarge, mask_png, plain_png
 from catalog.disk import status_of
 
 BYTES_MAX: Final = 20 * 1024 * 1024
@@ -169,13 +170,13 @@ def check_file(
         raise InvalidRequest(field, "picture.pixels", value=megapixels, max=PIXELS_MAX // 10**6)
 
 
-def checked_png(data: bytes, field: str) -> bytes:
+def checked_png(data: bytes, field: str, reading: MaskReading = USUAL) -> bytes:
     """An untrusted image file as a plain PNG, or as that of a mask for the field MASK.
 
-    Raises InvalidRequest. Blocks.
+    reading: of a mask. Raises InvalidRequest. Blocks.
     """
     check_file(field, size=len(data))
-    as_png = mask_png if field == MASK else plain_png
+    as_png = partial(mask_png, reading=reading) if field == MASK else plain_png
     try:
         return as_png(data, pixels_max=PIXELS_MAX, scans_max=SCANS_MAX)
     except TooLarge as error:

@@ -21,7 +21,15 @@ from pydantic import TypeAdapter, ValidationError
 from bot import __version__
 from bot.recipe import Recipe, Weights
 from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
-from bot.request.dialects.infotext import NEGATIVE, PROMPT_LINES, VARIATIONS, opens_negative
+from bot.request.dialects.infotext import (
+    EXTENDED,
+    MASK_MODE,
+    MASKED,
+    NEGATIVE,
+    PROMPT_LINES,
+    VARIATIONS,
+    opens_negative,
+)
 from bot.request.variation import number_as_typed
 
 PARAMETERS: Final = "parameters"
@@ -87,6 +95,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Text encoder hash": recipe.text_encoder.short if recipe.text_encoder else "",
         "Text encoder": _file(recipe.text_encoder),
         **_passes(request),
+        **kept_part(request),
         **_upscale(request),
         **_variation(request),
         "Clip skip": str(request.clip_skip or ""),
@@ -200,6 +209,16 @@ def _passes(request: GenerationRequest) -> dict[str, str]:
     return passes
 
 
+def kept_part(request: GenerationRequest) -> dict[str, str]:
+    """What says which part of the image to start from was kept: the web UI's setting for
+    inpainting, and our own for where the image lies, if it was extended."""
+    init = request.init_image
+    return {
+        MASK_MODE: MASKED if init and init.mask else "",
+        EXTENDED: str(init.box) if init and init.box else "",
+    }
+
+
 def _upscale(request: GenerationRequest) -> dict[str, str]:
     """The settings of the web UI's tab "Extras", and our mode, if it is not the same as there."""
     if (upscale := request.upscale) is None:
@@ -286,13 +305,14 @@ def _read_recipe(text: str) -> tuple[Recipe, int]:
         raise ValueError("the imagen chunk is not the recipe of a single image")
     seeds = (seed, request.base_seed, *(mix.seed for mix in request.mixes))
     in_range = type(seed) is int and all(0 <= each <= SEED_MAX for each in seeds)
-    if not in_range or not is_finite(request):
+    if not in_range or not has_sound_numbers(request):
         raise ValueError("the imagen chunk has a number out of range")
     return recipe, seed
 
 
-def is_finite(request: GenerationRequest) -> bool:
-    """Whether none of its numbers is infinite or NaN."""
+def has_sound_numbers(request: GenerationRequest) -> bool:
+    """Whether none of its numbers is infinite or NaN, and an image that was extended lies within
+    the result."""
     numbers = [request.guidance]
     numbers += [n for use in request.adapters for n in (use.weight, use.text_weight or 0.0)]
     numbers += [n for part in (request.hires,) if part for n in (part.scale, part.strength)]
@@ -300,4 +320,11 @@ def is_finite(request: GenerationRequest) -> bool:
     numbers += [n for p in (request.upscale,) if p for n in (p.scale, p.strength or 0.0)]
     numbers += [part.weight for part in (request.reference,) if part]
     numbers += [mix.strength for mix in request.mixes]
-    return all(map(math.isfinite, numbers))
+    return all(map(math.isfinite, numbers)) and _is_placed(request)
+
+
+def _is_placed(request: GenerationRequest) -> bool:
+    box = request.init_image.box if request.init_image else None
+    if box is None:
+        return True
+    return min(box.width, box.height) > 0 and box.within(request.width, request.height)

@@ -29,6 +29,9 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """This interface's names for fields of a draft."""
 
+STRENGTH: Final = 0.75
+"""AUTOMATIC1111's default for `denoising_strength`."""
+
 
 class _Processing(BaseModel):
     """What both ways to generate have in common. Unknown fields are named in `info.warnings`."""
@@ -135,7 +138,11 @@ class Img2Img(_Processing):
     init_images: list[str] | None = Field(default=None, description="One image in base64.")
     resize_mode: Int | None = 0
     image_cfg_scale: Number | None = None
-    mask: str | None = None
+    mask: str | None = Field(
+        default=None,
+        description="In base64: what is white in it is painted anew; or what is opaque, if "
+        "anything is transparent.",
+    )
     latent_mask: str | None = None
     mask_blur: Int | None = None
     mask_blur_x: Int | None = 4
@@ -147,6 +154,11 @@ class Img2Img(_Processing):
     inpainting_mask_invert: Int | bool | None = 0
     initial_noise_multiplier: Number | None = None
     include_init_images: bool | None = False
+
+
+def strength_of(body: _Processing) -> float:
+    """Of denoising, in both ways to generate."""
+    return STRENGTH if body.denoising_strength is None else body.denoising_strength
 
 
 class Extras(BaseModel):

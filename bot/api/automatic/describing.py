@@ -12,7 +12,7 @@ from bot.api.describing import asked_seeds, eta, share
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
 from bot.request import GenerationRequest
-from bot.request.dialects.infotext import parse_infotext
+from bot.request.dialects.infotext import MASK_MODE, parse_infotext
 from bot.store import ImageRecord, Job
 
 IDLE: Final[Mapping[str, Any]] = {
@@ -69,7 +69,7 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     denoised = request.init_image or request.hires
     shown = (
         *("Schedule type", "Variation seed", "Variation seed strength"),
-        *("Hires upscale", "Hires steps", "Lora hashes", "TI hashes"),
+        *("Hires upscale", "Hires steps", MASK_MODE, "Lora hashes", "TI hashes"),
     )
     prompts, negatives = _texts(body, request, [image.seed for image in images])
     described = {

@@ -21,7 +21,7 @@ from bot.api.automatic.bodies import (
 )
 from bot.api.automatic.chosen import Chosen
 from bot.api.automatic.problems import AsciiJson, answering
-from bot.api.automatic.resampling import enlarged, stretched
+from bot.api.automatic.resampling import enlarged, mask_of, stretched
 from bot.api.automatic.translating import Translated, asked_model, translate
 from bot.api.bodies import aside
 from bot.api.large_answers import ImagesIn
@@ -29,7 +29,7 @@ from bot.api.original.bodies import picture
 from bot.api.parts import Parts
 from bot.api.waiting import HungUp, while_there
 from bot.errors import InvalidRequest, JobFailed
-from bot.files.inputs import check_file
+from bot.files.inputs import MASK, check_file
 from bot.files.metadata import read_png
 from bot.progress import Notice
 from bot.store import ApiKey, Job, JobState
@@ -61,7 +61,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/img2img", response_model=Painted, responses=REFUSALS)
     async def img2img(request: Request, body: Img2Img) -> Response:
-        """The same from an image. Masks are refused: there is no inpainting yet."""
+        """The same from an image, or of the part of it that a mask says."""
         return await painted(request, body)
 
     async def painted(request: Request, body: Txt2Img | Img2Img) -> Response:
@@ -102,10 +102,17 @@ def routes(parts: Parts) -> APIRouter:
         if translated.picture is None:
             return {}
         data = await decoded("init_images", translated.picture)
+        found: dict[str, bytes | str] = {"image": data}
         if translated.stretched is not None:
             async with resampling:
-                data = await asyncio.to_thread(stretched, data, translated.stretched)
-        return {"image": data}
+                found["image"] = await asyncio.to_thread(stretched, data, translated.stretched)
+        if translated.mask is not None:
+            data = await decoded(MASK, translated.mask)
+            async with resampling:
+                found[MASK] = await asyncio.to_thread(
+                    mask_of, data, translated.stretched, inverted=translated.inverted
+                )
+        return found
 
     @router.post("/extra-single-image", response_model=Enlarged, responses=REFUSALS)
     async def extra_single_image(request: Request, body: Extras) -> Response:

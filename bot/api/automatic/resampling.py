@@ -8,7 +8,8 @@ from PIL import Image
 
 from bot.api.automatic.bodies import Extras
 from bot.errors import InvalidRequest
-from bot.files.inputs import PIXELS_MAX, checked_png
+from bot.files.decoding import MaskReading
+from bot.files.inputs import MASK, PIXELS_MAX, checked_png
 
 NONE: Final = "None"
 UPSCALERS: Final[Mapping[str, Image.Resampling | None]] = {
@@ -66,6 +67,18 @@ def stretched(data: bytes, size: tuple[int, int]) -> bytes:
             return png
         _check("width, height", f"{size[0]}x{size[1]}", size)
         return _png(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def mask_of(data: bytes, size: tuple[int, int] | None, *, inverted: bool) -> bytes:
+    """The image file `data`, a mask, as a grey PNG in which what is to be changed is white.
+
+    size: to stretch it to. inverted: whether it says what is to be kept. Raises InvalidRequest.
+    """
+    png = checked_png(data, MASK, MaskReading(opaque=True, inverted=inverted))
+    if size is None:
+        return png
+    with Image.open(io.BytesIO(png)) as mask:
+        return _png(mask.resize(size, Image.Resampling.LANCZOS))
 
 
 def _upscaler(field: str, name: str | None) -> Image.Resampling | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img
+from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img, strength_of
 from bot.api.automatic.unused import unused
 from bot.errors import InvalidRequest
 from bot.progress import Notice
@@ -14,8 +14,6 @@ from bot.request.syntax import with_named_weights
 from bot.request.variation import number_as_typed
 from catalog import ModelEntry
 
-STRENGTH: Final = 0.75
-"""AUTOMATIC1111's default for `denoising_strength`, in both ways to generate."""
 STRETCH: Final = 0
 CROP: Final = 1
 RESIZE_MODES: Final = (STRETCH, CROP)
@@ -33,13 +31,17 @@ _UNSAID: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """draft: without the images. picture: the one to start from, as it was sent, in base64.
+    """draft: without the images. picture: the one to start from, as it was sent, in base64; mask:
+    likewise, and inverted: whether what is black in that is painted anew.
 
-    stretched: the size to stretch it to; None to leave it as it is. warnings: what was left out.
+    stretched: the size to stretch both to; None to leave them as they are. warnings: what was left
+    out.
     """
 
     draft: Draft
     picture: str | None = field(default=None, repr=False)
+    mask: str | None = field(default=None, repr=False)
+    inverted: bool = False
     stretched: tuple[int, int] | None = None
     warnings: tuple[Notice, ...] = ()
 
@@ -92,10 +94,15 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
             left_out = {"field": _sent_as(name, body), "model": model.key}
             warnings.append(Notice("api.automatic.not_taken", left_out))
     if isinstance(body, Img2Img):
-        picture = _picture(body)
-        draft["strength"] = _strength(body)
-        stretched = _stretched(body, model)
-        return Translated(Draft(**draft), picture, stretched, tuple(warnings))
+        draft["strength"] = strength_of(body)
+        return Translated(
+            Draft(**draft),
+            _picture(body),
+            mask=body.mask or None,
+            inverted=bool(body.inpainting_mask_invert),
+            stretched=_stretched(body, model),
+            warnings=tuple(warnings),
+        )
     return Translated(Draft(**draft, **_hires(body, model)), warnings=tuple(warnings))
 
 
@@ -160,14 +167,9 @@ def _size(body: Txt2Img | Img2Img, model: ModelEntry) -> str | None:
     return f"{width}x{height}"
 
 
-def _strength(body: Txt2Img | Img2Img) -> float:
-    return STRENGTH if body.denoising_strength is None else body.denoising_strength
-
-
 def _picture(body: Img2Img) -> str:
-    for name in ("mask", "latent_mask"):
-        if getattr(body, name):
-            raise InvalidRequest(name, "api.automatic.mask")
+    if body.latent_mask:
+        raise InvalidRequest("latent_mask", "api.automatic.mask")
     given = body.init_images or []
     if len(given) != 1:
         raise InvalidRequest("init_images", "api.automatic.images", value=len(given))
@@ -190,7 +192,7 @@ def _hires(body: Txt2Img, model: ModelEntry) -> dict[str, Any]:
     steps = body.steps if body.steps is not None else model.steps.default
     return {
         "hires": _scale(body, model),
-        "hires_strength": _strength(body),
+        "hires_strength": strength_of(body),
         "hires_steps": body.hr_second_pass_steps or steps,
     }
 

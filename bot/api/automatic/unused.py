@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from bot.api.automatic.bodies import Img2Img, Txt2Img
+from bot.api.automatic.bodies import Img2Img, Txt2Img, strength_of
 from bot.progress import Notice
 from catalog.families import VAE
 
@@ -44,6 +44,18 @@ OF_HIRES: Final[Mapping[str, Collection[Any]]] = {
 }
 """The same for fields that matter only with `enable_hr`."""
 
+OF_MASK: Final[Mapping[str, Collection[Any]]] = {
+    "mask_blur": (None,),
+    "mask_blur_x": (None, 4),
+    "mask_blur_y": (None, 4),
+    "inpaint_full_res": (None, False, 0),
+}
+"""The same for fields that matter only with a `mask`. What is blurred there is a seam here, of a
+width of its own, and the whole picture is painted."""
+FILL, ORIGINAL = 0, 1
+"""Values of `inpainting_fill`: where the masked part begins from. Ours is decided by the strength.
+"""
+
 ETA: Final[Mapping[str, float]] = {
     "Euler a": 1.0,
     "DPM++ SDE": 1.0,
@@ -83,6 +95,12 @@ def _fields(body: Txt2Img | Img2Img, sampler: str) -> Iterator[Notice]:
         neutral["hr_prompt"] = (None, "", body.prompt)
         neutral["hr_negative_prompt"] = (None, "", body.negative_prompt)
         neutral["hr_cfg"] = (None, 0, body.cfg_scale)
+    if isinstance(body, Img2Img) and body.mask:
+        neutral |= OF_MASK
+        fill = FILL if strength_of(body) >= 1 else ORIGINAL
+        neutral["inpainting_fill"] = (None, fill)
+        if body.inpaint_full_res:
+            neutral["inpaint_full_res_padding"] = (None, 0)
     if (eta := ETA.get(sampler)) is not None:
         neutral["eta"] = (None, eta)
     if [style for style in body.styles or () if style not in _NONE]:

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 from bot.files.image_info.infotext import OURS
 from bot.files.image_info.model import ImageInfo, NamedFile, NamedLora
-from bot.files.metadata import read_png
+from bot.files.metadata import kept_part, read_png
 from bot.files.sheets.metadata import read_sheet
 from bot.recipe import Weights
 
@@ -25,6 +25,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
         loras.append(NamedLora(use.key, _hashes(weights), use.weight, use.text_weight))
     start, reference, hires = request.init_image, request.reference, request.hires
     rest = {
+        **kept_part(request),
         "Preset": request.preset or "",
         "Reference weight": f"{reference.weight:g}" if reference else "",
         "VAE": recipe.vae.short if recipe.vae else "",

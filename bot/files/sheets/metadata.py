@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.files.metadata import infotext, is_finite, png_texts, with_texts
+from bot.files.metadata import has_sound_numbers, infotext, png_texts, with_texts
 from bot.recipe import Recipe
 from bot.request import AXES, CELLS_MAX, SEED_MAX, GenerationRequest
 from bot.store import ImageRecord
@@ -81,7 +81,7 @@ def _is_whole(request: GenerationRequest, count: int) -> bool:
         if axis.name not in AXES or not all(isinstance(value, str) for value in axis.values):
             return False
     return cells == len(comparison.cells) == count <= CELLS_MAX and all(
-        is_finite(cell) and 0 <= cell.seed <= SEED_MAX and cell.comparison is None
+        has_sound_numbers(cell) and 0 <= cell.seed <= SEED_MAX and cell.comparison is None
         for cell in comparison.cells
     )
 

@@ -22,6 +22,12 @@ PROMPT_LINES: Final = "Prompt lines"
 VARIATIONS: Final = "Variations"
 """Our own setting: what is mixed into the noise, where the web UI has no words for it, because it
 is of several seeds."""
+MASK_MODE: Final = "Mask mode"
+MASKED: Final = "Inpaint masked"
+"""The web UI's setting for inpainting, and its value where what is white in the mask was changed.
+"""
+EXTENDED: Final = "Extended"
+"""Our own setting: where in the image that lies which was extended, such as `768x512+128+0`."""
 
 _SETTING_KEY: Final = re.compile(r"\s*(\w[\w \-/]{0,63}):[ \t]*")
 _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])*"(?=\s*(?:,|$))')
