@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.api.openai.bodies import COMPRESSION_MAX, PARTIAL_MAX, Edit, Format, Options
+from bot.api.openai.bodies import COMPRESSION_MAX, PARTIAL_MAX, Edit, Format, ImageRef, Options
 from bot.api.original.bodies import SHA256_DIGITS, picture
 from bot.errors import InvalidRequest
 from bot.progress import Notice
@@ -68,6 +68,8 @@ def image_characters(body: Options) -> int:
     if isinstance(body, Edit):
         texts += [image for image in body.image if isinstance(image, str)]
         texts += [ref.image_url for ref in body.images]
+        texts += [body.mask] if isinstance(body.mask, str) else []
+        texts += [body.mask.image_url] if isinstance(body.mask, ImageRef) else []
     return sum(len(text) for text in texts if text is not None)
 
 
@@ -104,6 +106,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         hires=body.hires,
         strength=_strength(body, model) if isinstance(body, Edit) else None,
         reference_weight=body.reference_weight,
+        extend=body.extend if isinstance(body, Edit) else None,
     )
     return Asked(
         draft=draft,
@@ -181,8 +184,10 @@ def _size(body: Options, model: ModelEntry, notes: list[Notice]) -> str | None:
 
 def _strength(body: Edit, model: ModelEntry) -> float | None:
     """None for a model that edits images, unless it is to paint over one: it looks at them as they
-    are, whatever fidelity is asked for."""
-    if body.strength is None and body.input_fidelity == "high" and not model.family.pictures_max:
+    are, whatever fidelity is asked for. None, too, where the fidelity is that of the part which is
+    not changed at all."""
+    faithful = body.input_fidelity == "high" and not model.family.pictures_max
+    if body.strength is None and faithful and not _keeps(body):
         return HIGH_FIDELITY
     return body.strength
 
@@ -194,9 +199,7 @@ def _pictures(body: Options, model: ModelEntry) -> dict[str, bytes | str]:
         pictures["reference"] = picture("reference", body.reference)
     if not isinstance(body, Edit):
         return pictures
-    if body.mask is not None:
-        raise InvalidRequest("mask", "api.openai.mask")
-    given = [*body.image, *(_referred(ref.image_url, ref.file_id) for ref in body.images)]
+    given = [*body.image, *(_referred("images", ref) for ref in body.images)]
     if not given:
         raise InvalidRequest("image", "api.field.missing")
     names = EDITED if _edits(body, model) else ("image",)
@@ -204,23 +207,34 @@ def _pictures(body: Options, model: ModelEntry) -> dict[str, bytes | str]:
         raise InvalidRequest("image", "api.openai.images", value=len(given), max=len(names))
     for name, image in zip(names, given, strict=False):
         pictures[name] = picture("image", image) if isinstance(image, str) else image
+    if (mask := body.mask) is not None:
+        if isinstance(mask, ImageRef):
+            mask = _referred("mask", mask)
+        pictures["mask"] = picture("mask", mask) if isinstance(mask, str) else mask
     return pictures
 
 
 def _edits(body: Edit, model: ModelEntry) -> bool:
     """Whether the images are to be changed as the prompt says, not painted over."""
-    return bool(model.family.pictures_max) and _strength(body, model) is None
+    over = _strength(body, model) is not None or _keeps(body)
+    return bool(model.family.pictures_max) and not over
 
 
-def _referred(url: str | None, file_id: str | None) -> str:
-    """An image in the list `images`, as text for `picture`."""
+def _keeps(body: Edit) -> bool:
+    """Whether a part of the image is to be kept as it is."""
+    return body.mask is not None or body.extend is not None
+
+
+def _referred(field: str, ref: ImageRef) -> str:
+    """An image that JSON refers to, as text for `picture`."""
+    url, file_id = ref.image_url, ref.file_id
     if url is not None and file_id is None:
         if not url.startswith("data:"):
             # Fetching what a caller names would let them reach the network from here.
-            raise InvalidRequest("images", "api.openai.address", value=url[:80])
+            raise InvalidRequest(field, "api.openai.address", value=url[:80])
         return url
     if file_id is not None and url is None:
         if len(file_id) != SHA256_DIGITS:
-            raise InvalidRequest("images", "api.picture.unknown", value=file_id[:80])
+            raise InvalidRequest(field, "api.picture.unknown", value=file_id[:80])
         return file_id
-    raise InvalidRequest("images", "api.openai.reference")
+    raise InvalidRequest(field, "api.openai.reference")

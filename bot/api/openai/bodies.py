@@ -4,7 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBytes
 
-from bot.api.original.bodies import Int, Lora, Number
+from bot.api.original.bodies import Int, Lora, Number, Text
 from bot.request import COUNT_MAX, SEED_MAX
 
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
@@ -102,6 +102,11 @@ def _one_or_more(schema: dict[str, Any]) -> None:
     schema |= {"anyOf": [items, {"type": "array", "items": schema.pop("items") and items}]}
 
 
+def _no_bytes(schema: dict[str, Any]) -> None:
+    """A field that forms send as a file."""
+    schema["anyOf"] = [each for each in schema["anyOf"] if each.get("format") != "binary"]
+
+
 class Edit(Options):
     """What to make of an image. `image` is OpenAI's field in forms, and `images` the one in JSON.
 
@@ -110,14 +115,26 @@ class Edit(Options):
 
     image: list[StrictBytes | str] = Field(default=[], json_schema_extra=_one_or_more)
     images: list[ImageRef] = []
-    mask: Any = Field(default=None, description="Refused: there is no inpainting yet.")
+    mask: StrictBytes | str | ImageRef | None = Field(
+        default=None,
+        description="Which part of the image to change, of the same shape: what is transparent in "
+        "it; or what is white, if nothing is. In JSON, as `image` or as an entry of `images`.",
+        json_schema_extra=_no_bytes,
+    )
+    extend: Text | None = Field(
+        default=None,
+        description="Not OpenAI's: how far to extend the image, as in `POST /generate`.",
+        examples=["zoom 1.5"],
+    )
     input_fidelity: Literal["low", "high"] | None = Field(
         default=None,
         description="`high` changes less of the image: a `strength` of 0.4. A model that edits "
         "images by what is said looks at them as they are, with or without it.",
     )
     strength: Number | None = Field(
-        default=None, description="How much of the image to change: 0.05–1, 0.6 by default."
+        default=None,
+        description="How much of the image to change: 0.05–1, 0.6 by default; 1 with `mask` or "
+        "`extend`.",
     )
 
 

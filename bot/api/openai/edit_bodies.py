@@ -1,7 +1,7 @@
 """The body of an edit: a form with files, as most clients send it, or JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import Request
@@ -21,6 +21,7 @@ FIELDS_MAX: Final = 64
 FIELD_MAX: Final = 64 * 2**20
 """Bytes of a field that is no file: it may be an image as a data URL. The whole body is bounded."""
 FILES: Final = ("image", "mask")
+TRIED: Final = ("bytes", "str", "ImageRef")
 LIST: Final = "[]"
 MAYBE_EMPTY: Final = ("prompt", "negative_prompt")
 LORA: Final = "loras[]"
@@ -45,8 +46,14 @@ async def edit_of(request: Request) -> Edit:
     try:
         return Edit.model_validate(fields)
     except ValidationError as error:
-        problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        problems = [{**each, "loc": ("body", *_where(each["loc"]))} for each in error.errors()]
         raise RequestValidationError(problems, body=fields) from None
+
+
+def _where(path: Sequence[int | str]) -> Iterator[int | str]:
+    """The path to a value that is wrong, without which of a field's types pydantic tried."""
+    yield from path[:1]
+    yield from (part for part in path[1:] if part not in TRIED)
 
 
 async def _fields(form: FormData) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def routes(parts: Parts) -> APIRouter:
         openapi_extra=_either_body(),
     )
     async def edits(request: Request, idempotency_key: KeyOfRepeats = None) -> Any:
-        """Generate images from an image."""
+        """Generate images from an image, or change or extend a part of it."""
         await callers.of(request)  # before a large body is read
         return await serving.serve(request, await edit_of(request), idempotency_key)
 

@@ -118,9 +118,9 @@ class Generate(BaseModel):
     )
     mask: str | None = Field(
         default=None,
-        description="Which part of `image` to change, likewise, of the same shape: where anything "
-        "in it is transparent, that; otherwise what is white. The rest is kept, pixel for pixel "
-        "but for the seam.",
+        description="Which part of `image` to change: a file likewise, of the same shape, or the "
+        "`sha256` of one uploaded with `?mask=true`. What is transparent in it is changed, or, if "
+        "nothing is, what is white. The rest is kept, but for a seam pixel for pixel.",
     )
     extend: Text | None = Field(
         default=None,

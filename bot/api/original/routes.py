@@ -19,7 +19,7 @@ from bot.api.original.examples import EMBEDDING, EVENTS, HEALTH, LANE, LORA, MOD
 from bot.api.original.lanes import lanes
 from bot.api.parts import Parts
 from bot.api.waiting import STILL_THERE, EventStream, news_of
-from bot.files.inputs import CONTENT_TYPES
+from bot.files.inputs import CONTENT_TYPES, MASK
 from bot.progress import Progress
 from bot.store import ImageRecord, Job, JobState
 from bot.texts.lines import status_line
@@ -173,13 +173,22 @@ def routes(parts: Parts) -> APIRouter:
             }
         },
     )
-    async def upload(request: Request) -> dict[str, Any]:
-        """Upload an image for `image` or `reference`: the file is the body."""
+    async def upload(
+        request: Request,
+        mask: Annotated[
+            bool,
+            Query(
+                description="Keep it as a mask, grey: what is transparent is white, or, if nothing "
+                "is, what is bright."
+            ),
+        ] = False,
+    ) -> dict[str, Any]:
+        """Upload an image for `image`, `mask`, `reference` or `edit`: the file is the body."""
         caller = await callers.of(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in CONTENT_TYPES:
             raise WrongMediaType("api.media", value=kind[:80], allowed=CONTENT_TYPES)
-        picture = await desk.upload(caller, await request.body())
+        picture = await desk.upload(caller, await request.body(), MASK if mask else "image")
         return {"sha256": picture.sha256, "width": picture.width, "height": picture.height}
 
     @router.get("/models", responses={200: answering([MODEL], "All."), **_refusals(401)})
