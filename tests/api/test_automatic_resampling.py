@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from bot.api.automatic.bodies import Extras
-from bot.api.automatic.resampling import UPSCALERS, enlarged, listed_upscalers, stretched
+from bot.api.automatic.resampling import UPSCALERS, enlarged, listed_upscalers, mask_of, stretched
 from bot.errors import InvalidRequest
 
 
@@ -98,3 +98,38 @@ def test_stretching() -> None:
     assert same.tobytes() == opened(png(64, 64)).tobytes()
     with pytest.raises(InvalidRequest):
         stretched(png(), (9_000, 9_000))
+
+
+def halves(mode: str, left: Any, right: Any) -> bytes:
+    image = Image.new(mode, (32, 16), right)
+    image.paste(left, (0, 0, 16, 16))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+class TestMasks:
+    """What `create_binary_mask` makes of them there."""
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            halves("RGB", "white", "black"),
+            halves("RGBA", (0, 0, 0, 255), (255, 255, 255, 0)),
+            halves("RGBA", "white", "black"),  # opaque everywhere: how bright it is
+        ],
+    )
+    def test_what_is_white_or_else_opaque_is_painted(self, data: bytes) -> None:
+        for inverted, left in ((False, 255), (True, 0)):
+            mask = opened(mask_of(data, None, inverted=inverted))
+            assert (mask.mode, mask.size) == ("L", (32, 16))
+            assert [mask.getpixel((x, 5)) for x in (2, 29)] == [left, 255 - left]
+
+    def test_it_is_stretched_as_its_image_is(self) -> None:
+        mask = opened(mask_of(halves("L", 255, 0), (64, 64), inverted=False))
+        assert (mask.size, mask.getpixel((5, 5)), mask.getpixel((60, 60))) == ((64, 64), 255, 0)
+
+    def test_one_that_cannot_be_read_is_refused(self) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            mask_of(b"nothing", None, inverted=False)
+        assert caught.value.field == "mask"

@@ -34,12 +34,14 @@ USED = {
     *("alwayson_scripts", "enable_hr", "hr_scale", "hr_second_pass_steps", "hr_resize_x"),
     *("hr_resize_y", "init_images", "resize_mode", "mask", "latent_mask", "include_init_images"),
     *("subseed", "subseed_strength"),
+    *("mask_blur", "mask_blur_x", "mask_blur_y", "inpainting_fill"),
+    *("inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert"),
 }
 WITHOUT_EFFECT = {
-    # Alone, without a mask, a refiner or a script.
-    *("mask_blur", "mask_blur_x", "mask_blur_y", "mask_round", "inpainting_fill"),
-    *("inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert"),
+    # Alone, without a refiner or a script.
     *("refiner_switch_at", "script_args"),
+    # What is soft in a mask stays soft.
+    "mask_round",
     # Images are always kept for a while, as the owner has set, and grids are never made.
     *("save_images", "do_not_save_samples", "do_not_save_grid"),
     # It names a task for the web page.
@@ -168,7 +170,6 @@ class TestFromAnImage:
     @pytest.mark.parametrize(
         ("fields", "field"),
         [
-            ({"mask": "AAAA"}, "mask"),
             ({"latent_mask": "AAAA"}, "latent_mask"),
             ({"init_images": []}, "init_images"),
             ({"init_images": None}, "init_images"),
@@ -182,7 +183,41 @@ class TestFromAnImage:
         assert caught.value.field == field
 
     def test_what_would_need_a_mask_is_no_matter(self) -> None:
-        assert told(from_image(mask_blur=8, inpainting_fill=1, inpaint_full_res=False)) == []
+        assert told(from_image(mask_blur=8, inpainting_fill=2, inpaint_full_res=True)) == []
+        assert told(from_image(mask_blur=8, mask="")) == []
+
+    def test_a_mask(self) -> None:
+        found = from_image(mask="BBBB", width=512, height=768)
+        assert (found.mask, found.inverted, found.stretched) == ("BBBB", False, (512, 768))
+        assert from_image(mask="BBBB", inpainting_mask_invert=1).inverted
+        assert (from_image().mask, from_image(mask="").mask) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("fields", "ignored"),
+        [
+            ({}, []),
+            ({"mask_blur_x": 4, "mask_blur_y": 4, "mask_round": False}, []),
+            ({"mask_blur": 4, "mask_blur_y": 8}, ["mask_blur", "mask_blur_y"]),
+            ({"inpainting_fill": 0}, ["inpainting_fill"]),
+            ({"inpainting_fill": 0, "denoising_strength": 1}, []),
+            ({"inpainting_fill": 1, "denoising_strength": 1}, ["inpainting_fill"]),
+            ({"inpainting_fill": 2, "denoising_strength": 1}, ["inpainting_fill"]),
+            ({"inpaint_full_res_padding": 32}, []),
+            (
+                {"inpaint_full_res": 1, "inpaint_full_res_padding": 32},
+                ["inpaint_full_res", "inpaint_full_res_padding"],
+            ),
+        ],
+    )
+    def test_what_is_done_otherwise_with_a_mask_is_named(
+        self, fields: dict[str, Any], ignored: list[str]
+    ) -> None:
+        as_here = {"mask": "BBBB", "inpainting_fill": 1, "inpaint_full_res": False}
+        assert [name for _, name in told(from_image(**{**as_here, **fields}))] == ignored
+
+    def test_so_it_is_where_it_is_what_they_do_unasked(self) -> None:
+        names = {name for _, name in told(from_image(mask="BBBB"))}
+        assert names == {"inpainting_fill", "inpaint_full_res"}
 
 
 USUAL: dict[str, Any] = {

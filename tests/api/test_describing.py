@@ -1,6 +1,7 @@
 """What is said of an image and of the catalog over HTTP, without HTTP."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,8 @@ from bot.api.openai.answering import image_body
 from bot.api.original.bodies import Generate
 from bot.api.records import FILES
 from bot.recipe import Weights
-from bot.request import Variation, compose
+from bot.request import InitImage, Variation, compose
+from bot.request.parts import Box
 from catalog import Catalog, ModelEntry
 from tests.language import TEXTS
 from tests.store.factories import any_job, recipe, record, request
@@ -51,6 +53,22 @@ def test_without_one_nothing_is_said_of_it() -> None:
     for told in (status(job, None, [record()], SAY), described(job, [record()], SAY)):
         assert "variation" not in told["images"][0]
     assert "variation" not in metadata(recipe(), 42)
+
+
+@pytest.mark.parametrize(
+    ("init", "told"),
+    [
+        (InitImage("a" * 64, 0.6), {}),
+        (InitImage("a" * 64, 0.6, mask="b" * 64), {"strength": 0.6, "masked": True}),
+        (
+            InitImage("a" * 64, 1.0, box=Box(16, 0, 48, 64)),
+            {"strength": 1.0, "masked": False, "extend": "48x64+16+0"},
+        ),
+    ],
+)
+def test_what_was_kept_of_an_image_is_told(init: InitImage, told: dict[str, Any]) -> None:
+    found = metadata(recipe(request(init_image=init)), 42)
+    assert {n: v for n, v in found.items() if n in ("strength", "masked", "extend")} == told
 
 
 def test_where_the_files_of_a_model_are_is_only_told_to_the_owner() -> None:

@@ -1,5 +1,7 @@
 """What of a call over HTTP is kept, and what is said of an image that is gone."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.api.desk import _digest, _pruned
@@ -14,9 +16,15 @@ def test_what_was_asked_before_an_option_was_added_is_still_the_same() -> None:
     assert _digest(plain, {}) == "50b94b69664fe752fbbd1e2a666746bc90a890b5f3c2fd6b4410ec489e63e338"
 
 
-def test_a_variation_is_something_else() -> None:
-    plain, varied = (Draft(prompt="a fox", seed=7, variation=text) for text in (None, "12:0.2"))
-    assert _digest(plain, {}) != _digest(varied, {})
+@pytest.mark.parametrize("added", [{"variation": "12:0.2"}, {"extend": "left"}])
+def test_what_an_added_option_asks_for_is_something_else(added: dict[str, str]) -> None:
+    plain = Draft(prompt="a fox", seed=7)
+    assert _digest(plain, {}) != _digest(replace(plain, **added), {})
+
+
+def test_another_mask_is_something_else() -> None:
+    draft = Draft(prompt="a fox", seed=7)
+    assert _digest(draft, {"image": b"a"}) != _digest(draft, {"image": b"a", "mask": b"b"})
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de", "fr"])

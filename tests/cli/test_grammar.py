@@ -17,6 +17,7 @@ class TestGrammar:
             "imagine fox --model m --lora a:0.5 --lora b --negative n --steps 5 --guidance 2.5"
             " --seed 42 --size 16:9 --count 2 --out dir --json --scheduler Euler --preset draft"
             " --hires 2 --image a.png --strength 0.5 --reference b.jpg --reference-weight 1.2"
+            " --mask c.png --extend left"
         )
         options = parser().parse_args(typed.split())
         assert (options.prompt, options.model, options.lora) == ("fox", "m", ["a:0.5", "b"])
@@ -26,6 +27,7 @@ class TestGrammar:
         assert (options.scheduler, options.preset, options.hires) == ("Euler", "draft", 2.0)
         assert (options.image, options.strength) == (Path("a.png"), 0.5)
         assert (options.reference, options.reference_weight) == (Path("b.jpg"), 1.2)
+        assert (options.mask, options.extend) == (Path("c.png"), "left")
 
     def test_hires_has_a_scale_of_its_own(self) -> None:
         assert parser().parse_args(["imagine", "fox", "--hires"]).hires == 1.5

@@ -162,11 +162,13 @@ def test_all_that_the_interface_takes_is_sent() -> None:
             **dict.fromkeys(Draft.__dataclass_fields__, 1),
             "lora": "a:0.5:0.25",
             "image": None,
+            "mask": None,
             "reference": None,
             "adapters": (),
         }  # type: ignore[arg-type]
     )
-    body = remote_module._body(draft, {"image": b"a", "reference": b"b", EDITED[0]: b"c"})
+    files = {"image": b"a", "mask": b"d", "reference": b"b", EDITED[0]: b"c"}
+    body = remote_module._body(draft, files)
     # The command line knows sizes as one word.
     assert body.keys() == Generate.model_fields.keys() - {"width", "height"}
     assert body["loras"] == [{"name": "a", "weight": 0.5, "text_weight": 0.25}]

@@ -15,6 +15,7 @@ from bot.recipe import Weights
 from bot.request import AYS, SEED_MAX, AdapterUse, Hires, InitImage, Mix, Reference, Variation
 from bot.request.dialects.infotext import Infotext, parse_infotext, settings_of
 from bot.request.emphasis import Span, parse
+from bot.request.parts import Box
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 from tests.files.recipes import FORGE, NASTY, PLAIN, RECIPE, REQUEST, with_request
 
@@ -50,6 +51,18 @@ class TestInfotext:
         ("fields", "said"),
         [
             ({"init_image": InitImage("a" * 64, 0.6)}, {"Denoising strength": "0.6"}),
+            (
+                {"init_image": InitImage("a" * 64, 1.0, mask="b" * 64)},
+                {"Denoising strength": "1", "Mask mode": "Inpaint masked"},
+            ),
+            (
+                {"init_image": InitImage("a" * 64, 1.0, "b" * 64, Box(256, 0, 768, 768))},
+                {
+                    "Denoising strength": "1",
+                    "Mask mode": "Inpaint masked",
+                    "Extended": "768x768+256+0",
+                },
+            ),
             (
                 {"hires": Hires(1.5, 0.4, 30)},
                 {"Denoising strength": "0.4", "Hires upscale": "1.5", "Hires steps": "12"},

@@ -30,6 +30,7 @@ from bot.request import (
     Variation,
 )
 from bot.request.dialects.infotext import parse_infotext
+from bot.request.parts import Box
 from tests.files.pngs import encode_png
 from tests.files.recipes import FORGE, NASTY, RECIPE, REQUEST, image, with_request
 
@@ -88,7 +89,7 @@ class TestPng:
             preset="draft",
             spacing=AYS,
             hires=Hires(1.5, 0.4, 30),
-            init_image=InitImage("a" * 64, 0.6),
+            init_image=InitImage("a" * 64, 0.6, "c" * 64, Box(256, 0, 768, 768)),
             reference=Reference("b" * 64, 0.8),
             variation=Variation(7, 0.25, (Mix(12, 0.1),)),
         )
@@ -239,6 +240,22 @@ class TestForeign:
                     {"seed": 1, "strength": 1e999, "before": []},
                     {"seed": 1, "strength": 0.5, "before": [{"seed": 2**32, "strength": 0.5}]},
                     {"seed": 1, "strength": 0.5, "before": [{"seed": 1}]},
+                )
+            ),
+            *(
+                {
+                    "recipe": RECIPE.to_dict()
+                    | {
+                        "request": REQUEST.to_dict()
+                        | {"init_image": {"sha256": "a" * 64, "strength": 1.0, "box": box}}
+                    }
+                }
+                for box in (
+                    {"left": 0, "top": 0, "width": 0, "height": 768},
+                    {"left": -1, "top": 0, "width": 512, "height": 768},
+                    {"left": 513, "top": 0, "width": 512, "height": 768},
+                    {"left": 0, "top": 0, "width": 512.5, "height": 768},
+                    {"left": 0, "top": 0, "width": 512},
                 )
             ),
         ],

@@ -41,6 +41,34 @@ def test_with_a_strength_it_paints_over_one() -> None:
         asked("klein", b"one", b"two", strength=0.5)
 
 
+@pytest.mark.parametrize("model", ["sdxl", "klein"])
+@pytest.mark.parametrize("fidelity", [None, "high"])
+def test_with_a_mask_a_part_of_one_is_painted_anew(model: str, fidelity: str | None) -> None:
+    found = asked(model, b"one", mask=b"mask", input_fidelity=fidelity)
+    assert found.draft.strength is None
+    assert found.pictures == {"image": b"one", "mask": b"mask"}
+    with pytest.raises(InvalidRequest):
+        asked(model, b"one", b"two", mask=b"mask")
+
+
+def test_a_mask_in_json() -> None:
+    kept = "7f" * 32
+    assert asked("sdxl", b"one", mask={"file_id": kept}).pictures["mask"] == kept
+    assert asked("sdxl", b"one", mask="data:;base64,AAAA").pictures["mask"] == bytes(3)
+    assert asked("sdxl", b"one", mask={"image_url": "data:,AAAA"}).pictures["mask"] == bytes(3)
+    for ref in ({"image_url": "http://127.0.0.1/secret"}, {"file_id": "file-abc"}, {}):
+        with pytest.raises(InvalidRequest) as caught:
+            asked("sdxl", b"one", mask=ref)
+        assert caught.value.field == "mask"
+
+
+@pytest.mark.parametrize("model", ["sdxl", "klein"])
+def test_an_image_that_is_extended_is_not_edited(model: str) -> None:
+    found = asked(model, b"one", extend="zoom 1.5", input_fidelity="high")
+    assert (found.draft.extend, found.draft.strength) == ("zoom 1.5", None)
+    assert found.pictures == {"image": b"one"}
+
+
 @pytest.mark.parametrize(
     ("fields", "strength"),
     [

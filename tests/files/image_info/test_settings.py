@@ -12,8 +12,18 @@ from bot.files.image_info.matching import Hashes, Match, matches_of
 from bot.files.image_info.settings import Usable, fields_of_draft, usable
 from bot.files.image_info.telling import as_text
 from bot.recipe import Weights
-from bot.request import PROMPT_MAX, AdapterUse, GenerationRequest, Hires, Mix, Variation, compose
+from bot.request import (
+    PROMPT_MAX,
+    AdapterUse,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Mix,
+    Variation,
+    compose,
+)
 from bot.request.changes import LINES, draft_of
+from bot.request.parts import Box
 from catalog import Catalog
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES, info
@@ -238,6 +248,20 @@ def test_a_variation_is_read_from_the_text_alone(before: tuple[Mix, ...]) -> Non
     assert (found.seed, found.variation) == (7, request.mixed_in)
     assert f"variation: {request.mixed_in}" in as_text(found)
     assert request_of(taken(found)).mixes == request.mixes
+
+
+def test_which_part_of_an_image_was_kept_is_told() -> None:
+    """It cannot be done again: neither the image nor the mask is in the file."""
+    png, _ = our_png(init_image=InitImage("a" * 64, 1.0, "b" * 64, Box(256, 0, 768, 768)))
+    shrunk = fit("demo-42.png", png, len(png) - 1)
+    assert shrunk is not None
+    kept = {"Mask mode": "Inpaint masked", "Extended": "768x768+256+0"}
+    for data in (png, shrunk.data):  # with the recipe, and without it
+        found = info(data)
+        assert {name: found.rest.get(name) for name in kept} == kept
+        assert "Extended: 768x768+256+0" in as_text(found)
+        said = [(name, value) for name, value, *_ in notes(taken(found, {}))]
+        assert said == [("strength", "1"), *kept.items()]
 
 
 def test_a_variation_that_cannot_be_is_named() -> None:
