@@ -1,6 +1,7 @@
 """The original interface over HTTP, with the real process."""
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from PIL import Image
+from PIL import Image, ImageChops
 
 from bot.files.metadata import read_png
 from tests.e2e.conftest import CANARY
@@ -300,6 +301,93 @@ async def test_an_uploaded_image_is_painted_over(server: Server) -> None:
         "/images", content=b"a", headers={"Content-Type": "image/png"}
     )
     assert broken.status_code == 400
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _base64(image: Image.Image) -> str:
+    return base64.b64encode(_png(image)).decode()
+
+
+PICTURE = Image.merge("RGB", [Image.radial_gradient("L").resize((64, 64))] * 3)
+SEAM = 10
+"""At least as many pixels as it is wide, at this size."""
+
+
+async def test_a_part_of_an_image_is_painted_anew(server: Server) -> None:
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 24, 64))
+    asked = {"prompt": CANARY, "steps": 4, "seed": 7, "size": "64x64", "count": 2}
+    accepted = await server.generate(image=_base64(PICTURE), mask=_base64(mask), **asked)
+    images = (await server.done(accepted["job_id"]))["images"]
+    for n, seed in enumerate((7, 8), 1):
+        answer = await server.client.get(f"/image/{accepted['job_id']}/{n}")
+        with Image.open(io.BytesIO(answer.content)) as painted:
+            kept = (24 + SEAM, 0, 64, 64)
+            assert painted.crop(kept).tobytes() == PICTURE.crop(kept).tobytes()
+            anew = ImageChops.difference(painted, PICTURE).crop((0, 0, 24, 64))
+        assert anew.convert("L").point(lambda value: value > 8 and 255).histogram()[255] > 500
+        told = json.loads(answer.headers["x-generation-metadata"])
+        assert (told["seed"], told["masked"], told["strength"]) == (seed, True, 1.0)
+        assert "Mask mode: Inpaint masked" in (read_png(answer.content).parameters or "")
+
+    # The same from a picture with that part erased, and with both uploaded before.
+    erased = PICTURE.convert("RGBA")
+    erased.paste((255, 0, 0, 0), (0, 0, 24, 64))
+    sent = []
+    for data, query in ((PICTURE, {}), (erased, {"mask": "true"})):
+        png, kind = _png(data), {"Content-Type": "image/png"}
+        answer = await server.client.post("/images", content=png, headers=kind, params=query)
+        sent.append(answer.json()["sha256"])
+    again = await server.generate(image=sent[0], mask=sent[1], **asked)
+    repeated = (await server.done(again["job_id"]))["images"]
+    assert [image["sha256"] for image in repeated] == [image["sha256"] for image in images]
+
+
+async def test_an_image_is_extended(server: Server) -> None:
+    picture = _base64(PICTURE)
+    asked = {"prompt": CANARY, "steps": 4, "seed": 7, "image": picture}
+    accepted = await server.generate(**asked, extend="right")
+    status = await server.done(accepted["job_id"])
+    assert status["metadata"]["extend"] == "64x64+0+0"
+    [image] = status["images"]
+    assert (image["width"], image["height"]) == (96, 64)
+    data = (await server.client.get(image["url"])).content
+    with Image.open(io.BytesIO(data)) as painted:
+        kept = (0, 0, 64 - SEAM, 64)
+        assert painted.crop(kept).tobytes() == PICTURE.crop(kept).tobytes()
+    # What is told of it asks for it again.
+    again = await server.generate(**asked, extend="64x64+0+0", size="96x64")
+    [repeated] = (await server.done(again["job_id"]))["images"]
+    assert repeated["sha256"] == image["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"mask": "IMAGE"}, "mask.without"),
+        ({"extend": "left"}, "picture.without"),
+        ({"image": "IMAGE", "mask": "WIDE"}, "mask.shape"),
+        ({"image": "IMAGE", "mask": "?"}, "api.picture.encoding"),
+        ({"image": "IMAGE", "mask": "7f" * 32}, "api.picture.unknown"),
+        ({"image": "IMAGE", "extend": "sideways"}, "extend.form"),
+        ({"image": "IMAGE", "extend": 4}, "extend.zoom"),
+        ({"image": "IMAGE", "extend": "left", "hires": 1.5}, "hires.kept"),
+    ],
+)
+async def test_what_cannot_be_kept_is_named(
+    server: Server, fields: dict[str, Any], code: str
+) -> None:
+    files = {"IMAGE": _base64(PICTURE), "WIDE": _base64(Image.new("L", (96, 64)))}
+    body = {name: files.get(value, value) for name, value in fields.items()}
+    answer = await server.client.post("/generate", json={"prompt": CANARY, **body})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["field"] == [*fields][-1]
+    assert f"{answer.json()['field']}: " in answer.json()["detail"]
 
 
 async def test_the_catalog(server: Server) -> None:
