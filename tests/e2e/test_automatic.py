@@ -222,10 +222,49 @@ class TestImg2Img:
         cropped = await called(api.img2img, images=[wide], resize_mode=1, **body)
         assert sent(cropped) != sent(stretched)
 
-    async def test_a_mask_is_refused(self, api: webuiapi.WebUIApi) -> None:
-        picture = Image.new("RGB", (64, 64))
-        with pytest.raises(RuntimeError, match="mask: inpainting"):
-            await called(api.img2img, images=[picture], mask_image=picture, **QUICK)
+    async def test_a_part_of_it(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        picture = Image.merge("RGB", [Image.radial_gradient("L").resize((64, 64))] * 3)
+        left, right = Image.new("L", (64, 64)), Image.new("L", (64, 64), 255)
+        for mask, colour in ((left, 255), (right, 0)):
+            mask.paste(colour, (0, 0, 24, 64))
+        body = {**QUICK, "steps": 4, "seed": 3, "images": [picture]}
+        result = await called(api.img2img, mask_image=left, mask_blur=8, **body)
+        kept = (40, 0, 64, 64)
+        assert result.image.crop(kept).tobytes() == picture.crop(kept).tobytes()
+        assert result.image.tobytes() != picture.tobytes()
+        assert "Mask mode: Inpaint masked" in result.info["infotexts"][0]
+        assert result.parameters["mask"] is None
+        told = " ".join(result.info["warnings"])
+        for name in ("mask_blur", "inpainting_fill", "inpaint_full_res"):
+            assert f"{name} was ignored" in told
+        inverted = {"mask_image": right, "inpainting_mask_invert": 1}
+        as_here = {"inpainting_fill": 1, "inpaint_full_res": False}
+        again = await called(api.img2img, **inverted, **as_here, **body)
+        assert sent(again) == sent(result)
+        of_client = {"scheduler": "Euler a", "guidance_scale": 7}
+        asked = {**QUICK, "steps": 4, "seed": 3, "strength": 0.75, **of_client}
+        files = {"image": webuiapi.b64_img(picture), "mask": webuiapi.b64_img(left)}
+        accepted = await server.generate(**asked, **files)
+        await server.done(accepted["job_id"])
+        image = await server.client.get(f"/image/{accepted['job_id']}")
+        assert sent(result) == [image.content]
+
+    async def test_a_mask_is_stretched_as_its_image_is(self, api: webuiapi.WebUIApi) -> None:
+        wide = Image.linear_gradient("L").resize((128, 64)).rotate(90).convert("RGB")
+        mask = Image.new("L", (32, 64))
+        mask.paste(255, (0, 0, 32, 16))
+        body = {**QUICK, "seed": 3, "images": [wide], "mask_image": mask}
+        result = await called(api.img2img, **body)
+        kept = (0, 32, 64, 64)
+        stretched = wide.resize((64, 64), Image.Resampling.LANCZOS)
+        assert result.image.crop(kept).tobytes() == stretched.crop(kept).tobytes()
+        with pytest.raises(RuntimeError, match="mask: it is 32x64"):
+            await called(api.img2img, resize_mode=1, **body)
+
+    async def test_a_mask_for_latents_alone_is_refused(self, server: Server) -> None:
+        body = {**QUICK, "init_images": ["AAAA"], "latent_mask": "AAAA"}
+        status, answer = await told(server, "POST", "img2img", json=body)
+        assert (status, answer["detail"].split()[0]) == (400, "latent_mask")
 
     async def test_an_image_is_needed(self, api: webuiapi.WebUIApi) -> None:
         with pytest.raises(RuntimeError, match="init_images: send exactly one image, not 0"):

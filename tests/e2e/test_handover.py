@@ -58,6 +58,14 @@ async def test_the_bot_generates_what_the_command_line_asks_for(home: Home, tmp_
 
         code, out, err = await imagine(home, "--steps", "2", "--image", str(picture))
         assert (code, err, "seed 9" in out) == (0, "", True)
+        mask = tmp_path / "mask.png"
+        Image.linear_gradient("L").resize((64, 64)).save(mask)
+        part = ("--image", str(picture), "--mask", str(mask), "--extend", "left 25%", "--json")
+        code, out, err = await imagine(home, "--steps", "2", *part)
+        assert (code, err) == (0, "")
+        kept = json.loads(out)["recipe"]["request"]["init_image"]
+        assert kept["box"] == {"left": 16, "top": 0, "width": 64, "height": 64}
+        assert kept["mask"] != kept["sha256"]
         for wrong, sentence in (
             (("--steps", "1000"), "steps"),
             (("--model", "nope"), "nope"),
@@ -65,7 +73,7 @@ async def test_the_bot_generates_what_the_command_line_asks_for(home: Home, tmp_
         ):
             code, out, err = await imagine(home, *wrong)
             assert (code, out, sentence in err) == (2, "", True)
-        assert home.states() == ["delivered"] * 3
+        assert home.states() == ["delivered"] * 4
         assert CANARY not in bot.log
         assert playground.messages(playground.channel) == []
         assert await bot.end() == 0

@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import hashlib
+import io
 from typing import Any
 
 import openai
 import pytest
+from PIL import Image
 
 from bot.files.metadata import read_png
 from tests.e2e.conftest import CANARY
@@ -43,6 +45,36 @@ class TestEdits:
             got = (await server.client.post("/v1/images/edits", json=body)).json()
             assert got["data"][0]["b64_json"] == base64.b64encode(files_of(answer)[0]).decode()
 
+    async def test_a_part_of_it(self, server: Server, client: openai.AsyncOpenAI) -> None:
+        erased = Image.new("RGBA", (64, 64), "black")
+        erased.paste((0, 0, 0, 0), (0, 0, 24, 64))
+        mask = io.BytesIO()
+        erased.save(mask, "PNG")
+        files = {"image": picture((64, 64)), "mask": mask.getvalue()}
+        extra = {"steps": 4, "seed": 7}
+        answer = await client.images.edit(
+            **files, prompt=CANARY, input_fidelity="high", size="64x64", extra_body=extra
+        )
+        [data] = files_of(answer)
+        with opened(data) as painted:
+            assert painted.getpixel((10, 32)) != (255, 255, 0)
+            assert painted.crop((40, 0, 64, 64)).getcolors() == [(24 * 64, (255, 255, 0))]
+        body = {name: base64.b64encode(file).decode() for name, file in files.items()}
+        accepted = await server.generate(prompt=CANARY, size="64x64", **extra, **body)
+        [image] = (await server.done(accepted["job_id"]))["images"]
+        assert hashlib.sha256(data).hexdigest() == image["sha256"]
+        as_json = {"images": [{"image_url": data_url(files["image"])}], "prompt": CANARY}
+        masked = {"mask": {"image_url": data_url(files["mask"])}, "size": "64x64", **extra}
+        got = (await server.client.post("/v1/images/edits", json={**as_json, **masked})).json()
+        assert base64.b64decode(got["data"][0]["b64_json"]) == data
+
+    async def test_it_is_extended(self, client: openai.AsyncOpenAI) -> None:
+        extra = {"steps": 2, "extend": "left"}
+        answer = await client.images.edit(image=picture((64, 64)), prompt=CANARY, extra_body=extra)
+        with opened(files_of(answer)[0]) as painted:
+            assert painted.size == (96, 64)
+            assert painted.crop((48, 0, 96, 64)).getcolors() == [(48 * 64, (255, 255, 0))]
+
     async def test_fidelity_is_a_strength(self, client: openai.AsyncOpenAI) -> None:
         answers = [
             files_of(await client.images.edit(image=[picture(kind="JPEG")], prompt=CANARY, **given))
@@ -65,7 +97,9 @@ class TestEdits:
     @pytest.mark.parametrize(
         ("given", "param", "said"),
         [
-            ({"mask": picture()}, "mask", "isn't possible yet"),
+            ({"mask": picture((64, 64))}, "mask", "the same shape as the image"),
+            ({"mask": picture(), "image": [picture(), picture()]}, "image", "one image, not 2"),
+            ({"extra_body": {"extend": "sideways"}}, "extend", "`zoom 1.5`"),
             ({"image": [picture(), picture()]}, "image", "one image, not 2"),
             ({"markup": picture()}, "markup", "no file called markup"),
             ({"image": b"nothing"}, "image", "can't read that"),
@@ -93,7 +127,8 @@ class TestEdits:
             ({}, "image"),
             ({"image": ["?"]}, "image"),
             ({"image": 3}, "image"),
-            ({"mask": {"file_id": "0" * 64}, "images": [{"file_id": "0" * 64}]}, "mask"),
+            ({"mask": {}, "images": [{"file_id": "0" * 64}]}, "mask"),
+            ({"mask": 3, "images": [{"file_id": "0" * 64}]}, "mask"),
         ],
     )
     async def test_json_that_does_not_work_is_named(
