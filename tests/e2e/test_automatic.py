@@ -241,7 +241,7 @@ class TestImg2Img:
         as_here = {"inpainting_fill": 1, "inpaint_full_res": False}
         again = await called(api.img2img, **inverted, **as_here, **body)
         assert sent(again) == sent(result)
-        of_client = {"scheduler": "Euler a", "guidance_scale": 7}
+        of_client = {"scheduler": "Euler a", "guidance_scale": 7, "negative_prompt": ""}
         asked = {**QUICK, "steps": 4, "seed": 3, "strength": 0.75, **of_client}
         files = {"image": webuiapi.b64_img(picture), "mask": webuiapi.b64_img(left)}
         accepted = await server.generate(**asked, **files)
