@@ -129,6 +129,15 @@ class TestMasks:
         mask = opened(mask_of(halves("L", 255, 0), (64, 64), inverted=False))
         assert (mask.size, mask.getpixel((5, 5)), mask.getpixel((60, 60))) == ((64, 64), 255, 0)
 
+    @pytest.mark.parametrize(("colour", "inverted"), [(0, False), (255, True)])
+    def test_one_that_keeps_everything_is_refused(self, colour: int, inverted: bool) -> None:
+        data = halves("L", colour, colour)
+        with pytest.raises(InvalidRequest) as caught:
+            mask_of(data, None, inverted=inverted)
+        assert caught.value.code == "mask.black"
+        mask = opened(mask_of(data, None, inverted=not inverted))
+        assert mask.getextrema() == (255, 255)
+
     def test_one_that_cannot_be_read_is_refused(self) -> None:
         with pytest.raises(InvalidRequest) as caught:
             mask_of(b"nothing", None, inverted=False)

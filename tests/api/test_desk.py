@@ -1,6 +1,7 @@
 """What of a call over HTTP is kept, and what is said of an image that is gone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_what_was_asked_before_an_option_was_added_is_still_the_same() -> None:
 
 
 @pytest.mark.parametrize("added", [{"variation": "12:0.2"}, {"extend": "left"}])
-def test_what_an_added_option_asks_for_is_something_else(added: dict[str, str]) -> None:
+def test_what_an_added_option_asks_for_is_something_else(added: dict[str, Any]) -> None:
     plain = Draft(prompt="a fox", seed=7)
     assert _digest(plain, {}) != _digest(replace(plain, **added), {})
 

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot.errors import InvalidRequest
-from bot.files.inputs import BYTES_MAX, MASK, SCANS_MAX, Inputs, check_file
+from bot.files.inputs import BYTES_MAX, SCANS_MAX, Inputs, check_file
 
 RED, BLUE = (200, 10, 20), (10, 20, 200)
 
@@ -85,36 +85,6 @@ async def test_the_three_formats_are_kept_as_they_look(inputs: Inputs, kind: str
     assert image.size == (32, 16)
     assert close(image.getpixel((2, 8)), RED)
     assert close(image.getpixel((29, 8)), BLUE)
-
-
-@pytest.mark.parametrize(
-    ("mode", "left", "right", "white"),
-    [
-        ("RGB", "white", "black", (255, 0)),
-        ("L", 64, 192, (64, 192)),
-        # Something is transparent: then that is what counts, whatever its colour.
-        ("RGBA", (0, 0, 0, 0), (255, 255, 255, 255), (255, 0)),
-        ("RGBA", (255, 255, 255, 191), (0, 0, 0, 255), (64, 0)),
-        ("LA", (255, 255), (255, 0), (0, 255)),
-        ("RGBA", "white", "black", (255, 0)),
-    ],
-)
-async def test_a_mask_is_kept_grey(
-    inputs: Inputs, mode: str, left: Any, right: Any, white: tuple[int, int]
-) -> None:
-    image = Image.new(mode, (32, 16), right)
-    image.paste(left, (0, 0, 16, 16))
-    with Image.open(inputs.path(await inputs.keep(file(image), MASK))) as mask:
-        assert (mask.mode, mask.size) == ("L", (32, 16))
-        assert (mask.getpixel((2, 8)), mask.getpixel((29, 8))) == white
-
-
-async def test_a_mask_is_turned_as_its_picture_is(inputs: Inputs) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # held upright: turned by 90° clockwise
-    data = file(two_halves().convert("L"), "JPEG", exif=exif)
-    with Image.open(inputs.path(await inputs.keep(data, MASK))) as mask:
-        assert mask.size == (16, 32)
 
 
 async def test_the_same_picture_is_kept_once(inputs: Inputs, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class TestEdits:
         erased.paste((0, 0, 0, 0), (0, 0, 24, 64))
         mask = io.BytesIO()
         erased.save(mask, "PNG")
-        files = {"image": picture((64, 64)), "mask": mask.getvalue()}
+        files: dict[str, Any] = {"image": picture((64, 64)), "mask": mask.getvalue()}
         extra = {"steps": 4, "seed": 7}
         answer = await client.images.edit(
             **files, prompt=CANARY, input_fidelity="high", size="64x64", extra_body=extra
