@@ -382,7 +382,7 @@ async def test_an_image_is_extended(server: Server) -> None:
 async def test_what_cannot_be_kept_is_named(
     server: Server, fields: dict[str, Any], code: str
 ) -> None:
-    files = {"IMAGE": _base64(PICTURE), "WIDE": _base64(Image.new("L", (96, 64)))}
+    files = {"IMAGE": _base64(PICTURE), "WIDE": _base64(Image.new("L", (96, 64), 255))}
     body = {name: files.get(value, value) for name, value in fields.items()}
     answer = await server.client.post("/generate", json={"prompt": CANARY, **body})
     assert (answer.status_code, answer.json()["code"]) == (400, code)
