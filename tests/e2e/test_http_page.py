@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from bot.files.metadata import read_png
 from tests.docs.pages import ROOT, blocks
@@ -41,9 +42,18 @@ async def shell(script: str, folder: Path) -> str:
     return out.decode()
 
 
+def erase(picture: Path, erased: Path) -> None:
+    """The picture without its upper left quarter."""
+    with Image.open(picture) as image:
+        image.putalpha(255)
+        image.paste((0, 0, 0, 0), (0, 0, image.width // 2, image.height // 2))
+        image.save(erased)
+
+
 @pytest.mark.long
 async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> None:
-    known = {"http://127.0.0.1:8009": server.url, "JOB_ID": "", "SHA256": "", "YOUR_KEY": "any"}
+    names = ("JOB_ID", "MASK_SHA256", "SHA256")
+    known = {"http://127.0.0.1:8009": server.url, **dict.fromkeys(names, ""), "YOUR_KEY": "any"}
     seen: list[str] = []
     for block in CALLS:
         if "YOUR_KEY" in block:
@@ -51,6 +61,8 @@ async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> N
         script = re.sub("|".join(known), lambda match: known[match[0]], block)
         if "/image/" in script:
             await server.done(known["JOB_ID"])
+        if "erased.png" in script:
+            erase(tmp_path / "star.png", tmp_path / "erased.png")
         out = await shell(script, tmp_path)
         if "/generate" in script:
             answer = json.loads(out)
@@ -61,6 +73,8 @@ async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> N
             known["JOB_ID"] = answer["job_id"]
         elif "/images " in script:
             known["SHA256"] = json.loads(out)["sha256"]
+        elif "/images?mask=true" in script:
+            known["MASK_SHA256"] = json.loads(out)["sha256"]
         elif "/status/" in script:
             assert json.loads(out)["status"] == "done"
         elif "/events/" in script:

@@ -222,7 +222,7 @@ def _edits(body: Edit, model: ModelEntry) -> bool:
 
 def _keeps(body: Edit) -> bool:
     """Whether a part of the image is to be kept as it is."""
-    return body.mask is not None or body.extend is not None
+    return body.mask is not None or bool((body.extend or "").strip())
 
 
 def _referred(field: str, ref: ImageRef) -> str:

@@ -67,6 +67,7 @@ def test_an_image_that_is_extended_is_not_edited(model: str) -> None:
     found = asked(model, b"one", extend="zoom 1.5", input_fidelity="high")
     assert (found.draft.extend, found.draft.strength) == ("zoom 1.5", None)
     assert found.pictures == {"image": b"one"}
+    assert asked(model, b"one", extend=" ").pictures == asked(model, b"one").pictures
 
 
 @pytest.mark.parametrize(
