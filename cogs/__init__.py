@@ -18,6 +18,8 @@ EXTENSIONS = (
     "cogs.compare_result",
     "cogs.upscale_result",
     "cogs.vary",
+    "cogs.extend_result",
+    "cogs.repaint_part",
     "cogs.edit_with_words",
     "cogs.reopen",
     "cogs.info",

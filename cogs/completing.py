@@ -9,6 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
+    extend_choices,
     model_choices,
     scheduler_choices,
     size_choices,
@@ -83,6 +84,11 @@ class Completing:
         if model is None:
             return []
         return size_choices(text, model, here_of(interaction).say)
+
+    def extend(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        return extend_choices(text, here_of(interaction).say)
 
     def scheduler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):

@@ -11,7 +11,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import DetailsId
-from bot.chat.ui.details import command_of, details_embed, recipe_json
+from bot.chat.ui.details import attachments_of, command_of, details_embed, recipe_json
 from bot.store import Job
 from bot.today import Today, today
 from cogs.places import check_may_repeat
@@ -32,10 +32,12 @@ class Details:
         check_may_repeat(job, catalog, nsfw=here_of(interaction).nsfw)
         await interaction.response.defer(ephemeral=True, thinking=True)
         images = await self._backend.store.images(job.id)
-        embed = details_embed(here_of(interaction).say, job, images, await self.today(job))
-        command = command_of(job.request)
+        say, command = here_of(interaction).say, command_of(job.request)
+        embed = details_embed(say, job, images, await self.today(job))
         file = discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")
         content = None if command is None else f"```\n{command.replace('`', chr(39))}\n```"
+        if content and (names := attachments_of(job.request)):
+            content += say("details.attach", names=names)
         await interaction.followup.send(
             content or discord.utils.MISSING, embed=embed, file=file, ephemeral=True
         )

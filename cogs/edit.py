@@ -71,7 +71,10 @@ class Editor:
     async def open_with(self, interaction: Interaction, form: EditFormId) -> None:
         """Open it for one of the result's images."""
         job = await self.results.usable(interaction, form.job_id)
-        fields = fields_of(job.request)
+        request = job.request
+        if form.role == START and request.init_image and request.init_image.keeps:
+            request = replace(request, init_image=None)  # how much was kept is said of another
+        fields = fields_of(request)
         line, (_, usual, _) = STRENGTHS[form.role]
         if f"{line}: " not in fields.more:
             fields = replace(fields, more=f"{fields.more}\n{line}: {usual:g}")
@@ -145,12 +148,15 @@ class Editor:
         picked: the image of the result to use; None to keep those of its request. Raises UserError.
         """
         old = job.request
-        start, reference = old.init_image, old.reference
+        start = old.init_image if form.role != START else None
+        reference = old.reference
+        mask = start and start.mask
         draft = changed(
             old,
             fields,
             before=self.results.catalog.current.models.get(old.model),
             image=picked if form.role == START else await self._picture(start),
+            mask=await self._kept(mask) if mask else None,
             reference=picked if form.role == REFERENCE else await self._picture(reference),
             pictures=tuple([await self._kept(sha256) for sha256 in old.pictures]),
         )

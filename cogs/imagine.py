@@ -10,7 +10,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
-from bot.files.given import Keep, holding
+from bot.files.given import holding
 from bot.files.inputs import Inputs
 from bot.queue import JobQueue
 from bot.request import (
@@ -21,9 +21,7 @@ from bot.request import (
     SEED_MAX,
     STRENGTH,
     Draft,
-    Picture,
 )
-from bot.settings.image_check import ImageCheck
 from bot.store import Store
 from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
@@ -78,6 +76,8 @@ class Imagine(commands.Cog):
         hires="command.imagine.hires",
         image="command.imagine.image",
         strength="command.imagine.strength",
+        mask="command.imagine.mask",
+        extend="command.imagine.extend",
         reference="command.imagine.reference",
         reference_weight="command.imagine.reference_weight",
         spoiler="command.imagine.spoiler",
@@ -102,6 +102,8 @@ class Imagine(commands.Cog):
         hires: float | None = None,
         image: discord.Attachment | None = None,
         strength: app_commands.Range[float, STRENGTH[0], STRENGTH[2]] | None = None,
+        mask: discord.Attachment | None = None,
+        extend: str | None = None,
         reference: discord.Attachment | None = None,
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
@@ -114,11 +116,10 @@ class Imagine(commands.Cog):
         place = here_of(interaction).place
         with naming_roles(interaction):
             self._queue.screen(place.person, place.roles, place.community)
-        draft = Draft.from_options(
-            locals(),
-            image=_promised("image", image),
-            reference=_promised("reference", reference),
-        )
+        given = {"image": image, "mask": mask, "reference": reference}
+        attached = {name: each for name, each in given.items() if each is not None}
+        promises = {name: promised(name, each) for name, each in attached.items()}
+        draft = Draft.from_options(locals(), **{**dict.fromkeys(given), **promises})
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(
             interaction,
@@ -131,31 +132,21 @@ class Imagine(commands.Cog):
             self._queue.reserving(new),
             holding(self._store, self._inputs) as keep,
         ):
-            if image is not None or reference is not None:
+            if attached:
                 # Fetching them may take longer than the three seconds allowed for an answer.
                 await self._delivery.defer(interaction, hidden=hidden)
                 mode = here_of(interaction).image_check
-                draft = replace(
-                    draft,
-                    image=await self._fetch("image", image, keep, mode),
-                    reference=await self._fetch("reference", reference, keep, mode),
+                draft = draft.with_pictures(
+                    {
+                        name: await self._attachments.fetch(name, each, keep, mode)
+                        for name, each in attached.items()
+                    }
                 )
                 composed = await self._composing.composed(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
             postpone = postponing(interaction, self._delivery, hidden=hidden)
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
-
-    async def _fetch(
-        self,
-        field: str,
-        attachment: discord.Attachment | None,
-        keep: Keep,
-        mode: ImageCheck,
-    ) -> Picture | None:
-        if attachment is None:
-            return None
-        return await self._attachments.fetch(field, attachment, keep, mode)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
@@ -169,6 +160,10 @@ class Imagine(commands.Cog):
     async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
         return self._complete.size(interaction, text)
 
+    @imagine.autocomplete("extend")
+    async def _complete_extend(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.extend(interaction, text)
+
     @imagine.autocomplete("scheduler")
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
         return self._complete.scheduler(interaction, text)
@@ -176,10 +171,6 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("preset")
     async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
         return await self._complete_presets(interaction, text)
-
-
-def _promised(field: str, attachment: discord.Attachment | None) -> Picture | None:
-    return None if attachment is None else promised(field, attachment)
 
 
 async def setup(bot: ImagenBot) -> None:

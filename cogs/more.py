@@ -10,6 +10,7 @@ from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EveryId, MoreId, Rows, more_view, rows_of_every, rows_of_more
 from bot.request import editing_models
+from bot.request.repainting import can_be_repainted
 from bot.store import Discord
 from cogs.results import Results
 
@@ -18,8 +19,8 @@ IdT = TypeVar("IdT", MoreId, EveryId)
 
 
 class MoreButton(Component[IdT]):
-    """rows: which buttons it offers, of a request, whether its result is hidden, and whether a
-    model here edits images by what is said."""
+    """rows: which buttons it offers, of a request, whether its result is hidden, whether a model
+    here edits images by what is said, and whether these can be extended, or repainted in part."""
 
     def __init__(self, results: Results, ids: type[IdT], rows: Callable[..., Rows]) -> None:
         self.ids = ids
@@ -32,9 +33,13 @@ class MoreButton(Component[IdT]):
     async def use(self, interaction: Interaction, custom_id: IdT) -> None:
         job = await self._results.shown(interaction, custom_id.job_id)
         here = here_of(interaction)
-        words = editing_models(here.offered(self._results.catalog.current), nsfw=here.nsfw)
-        hidden = Discord.of(job.origin).hidden
-        rows = self._rows(job.request, hidden=hidden, words=bool(words))
+        offered = here.offered(self._results.catalog.current)
+        rows = self._rows(
+            job.request,
+            hidden=Discord.of(job.origin).hidden,
+            words=bool(editing_models(offered, nsfw=here.nsfw)),
+            repainting=can_be_repainted(job.request, offered),
+        )
         view = more_view(here.say, job.id, rows)
         await interaction.response.send_message(here.say("more.choose"), view=view, ephemeral=True)
 

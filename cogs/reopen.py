@@ -8,6 +8,7 @@ from bot.chat.ui.forms.edit import EditFormId, PaintFormId
 from bot.chat.ui.forms.edit_with_words import WordsFormId
 from bot.chat.ui.forms.reopen import ReopenId
 from bot.chat.ui.forms.save_preset import PresetFormId
+from bot.chat.ui.repainting import PartFormId
 from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person
@@ -15,6 +16,7 @@ from cogs.compare_result import Comparer, comparer_of
 from cogs.edit import Editor, editor_of
 from cogs.edit_with_words import WordsEditor, words_editor_of
 from cogs.paint_with import Painter, painter_of
+from cogs.repaint_part import PartPainter, part_painter_of
 from cogs.results import AskingComponent, Results
 from cogs.save_result import ResultSaver, saver_of
 
@@ -32,6 +34,7 @@ class ReopenButton(AskingComponent[ReopenId]):
         painter: Painter,
         saver: ResultSaver,
         words: WordsEditor,
+        parts: PartPainter,
     ) -> None:
         super().__init__(results)
         self._editor = editor
@@ -39,6 +42,7 @@ class ReopenButton(AskingComponent[ReopenId]):
         self._painter = painter
         self._saver = saver
         self._words = words
+        self._parts = parts
 
     async def use(self, interaction: Interaction, custom_id: ReopenId) -> None:
         person = discord_person(interaction.user.id)
@@ -59,6 +63,8 @@ class ReopenButton(AskingComponent[ReopenId]):
             await self._comparer.open(interaction, form.job_id, found.fields)
         elif found.of.startswith(f"{WordsFormId.prefix}:"):
             await self._words.open(interaction, WordsFormId.parse(found.of).job_id, found.fields)
+        elif found.of.startswith(f"{PartFormId.prefix}:"):
+            await self._parts.open(interaction, PartFormId.parse(found.of), found.fields)
         else:
             raise Refused("form.gone")
 
@@ -72,5 +78,6 @@ async def setup(bot: ImagenBot) -> None:
             painter_of(bot),
             saver_of(bot),
             words_editor_of(bot),
+            part_painter_of(bot),
         )
     )

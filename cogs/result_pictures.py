@@ -35,6 +35,10 @@ class ResultPictures:
             raise Refused("action.pruned")
         return images
 
+    async def path(self, job: Job, n: int) -> Path:
+        """The file of image `n` of its result. Raises Refused if it was deleted."""
+        return self._images_dir / (await self._record(job, n)).path
+
     async def promised(self, job: Job, n: int) -> Picture:
         """Image `n` as it will be taken, to validate a request first. Raises Refused as `take`."""
         image = await self._record(job, n)
@@ -45,9 +49,9 @@ class ResultPictures:
 
         Raises Refused if its file is gone.
         """
-        image = await self._record(job, n)
+        path = await self.path(job, n)
         try:
-            data = await asyncio.to_thread((self._images_dir / image.path).read_bytes)
+            data = await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             log.warning("job %s: an image cannot be read: %s", job.id, error.strerror)
             raise Refused("action.pruned") from None

@@ -350,6 +350,14 @@ class Results:
         return job
 
 
+def check_generated(job: Job) -> None:
+    """Raise Refused for a sheet, and for an enlarged image: a seed made neither of them."""
+    if job.request.comparison is not None:
+        raise Refused("action.open_first")
+    if job.request.upscale is not None:
+        raise Refused("action.enlarged")
+
+
 class AskingComponent(Component[IdT]):
     """A button, select or form for everyone who could use a command where it is."""
 

@@ -13,7 +13,7 @@ from bot.errors import Refused
 from bot.request import draw_seed
 from bot.request.variation import check_length
 from bot.store import Job
-from cogs.results import AskingComponent, Results
+from cogs.results import AskingComponent, Results, check_generated
 
 Interaction = discord.Interaction[ImagenBot]
 PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(map(re.escape, STRENGTHS))})")
@@ -53,12 +53,8 @@ class VarySelect(AskingComponent[VaryById]):
 
 
 def _check_can_be_varied(job: Job) -> None:
-    """Raise Refused for a sheet and for an enlarged image, in which the seed changes little, and
-    InvalidRequest for one that was varied too often."""
-    if job.request.comparison is not None:
-        raise Refused("action.open_first")
-    if job.request.upscale is not None:
-        raise Refused("action.enlarged")
+    """Raise Refused as `check_generated`, and InvalidRequest for one that was varied too often."""
+    check_generated(job)
     check_length(len(job.request.mixes) + 1)
 
 

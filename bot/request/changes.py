@@ -54,6 +54,7 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "hires strength": ("hires_strength", _number),
     "hires steps": ("hires_steps", _whole),
     "strength": ("strength", _number),
+    "extend": ("extend", _text),
     "reference weight": ("reference_weight", _number),
     "clip skip": ("clip_skip", _whole),
 }
@@ -74,7 +75,7 @@ def fields_of(request: GenerationRequest) -> Fields:
     prompt, negative = typed_again(request)
     if not request.model:
         return Fields(prompt, "", "", "", "")
-    hires = request.hires
+    hires, init = request.hires, request.init_image
     values: dict[str, object] = {
         "seed": request.base_seed,
         "variation": request.mixed_in or None,
@@ -87,7 +88,8 @@ def fields_of(request: GenerationRequest) -> Fields:
         "hires": hires and f"{hires.scale:g}",
         "hires strength": _unless(HIRES_STRENGTH, hires.strength if hires else None),
         "hires steps": hires.taken if hires and hires.steps != request.steps else None,
-        "strength": request.init_image and f"{request.init_image.strength:g}",
+        "strength": init and f"{init.strength:g}",
+        "extend": init and init.box,
         "reference weight": request.reference and f"{request.reference.weight:g}",
         "clip skip": request.clip_skip,
     }
@@ -110,14 +112,15 @@ def changed(
     *,
     before: ModelEntry | None,
     image: Picture | None = None,
+    mask: Picture | None = None,
     reference: Picture | None = None,
     pictures: tuple[Picture, ...] = (),
 ) -> Draft:
     """The request that results from what was entered into the form for `request`.
 
-    before: the model of `request`; None if the catalog has it no more. image, reference, pictures:
-    the request's own, or others. The seed is drawn if its line was emptied or taken out. Raises
-    Mistakes, with one error for each line that is wrong.
+    before: the model of `request`; None if the catalog has it no more. image, mask, reference,
+    pictures: the request's own, or others. The seed is drawn if its line was emptied or taken out.
+    Raises Mistakes, with one error for each line that is wrong.
     """
     given = _read(entered.more)
     shown = fields_of(request)
@@ -131,10 +134,12 @@ def changed(
             negative = None
     if image is None:
         given.pop("strength", None)
+        given.pop("extend", None)
     if reference is None:
         given.pop("reference_weight", None)
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
-    return replace(draft, lora=entered.loras, image=image, reference=reference, pictures=pictures)
+    draft = replace(draft, lora=entered.loras, image=image, mask=mask)
+    return replace(draft, reference=reference, pictures=pictures)
 
 
 def draft_of(entered: Fields) -> Draft:
@@ -143,7 +148,7 @@ def draft_of(entered: Fields) -> Draft:
     Raises Mistakes, with one error for each line that is wrong.
     """
     given = _read(entered.more)
-    for name in ("strength", "reference_weight"):
+    for name in ("strength", "extend", "reference_weight"):
         if name in given:
             raise Mistakes([InvalidRequest("more", "form.without", value=name)])
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=entered.negative, **given)

@@ -21,6 +21,7 @@ from bot.moderation.word_list import ACTIONS
 from bot.progress import UNLIMITED, Stage
 from bot.queue import LaneState
 from bot.request import AXES, UPSCALE_MODES
+from bot.request.extending import SIDES
 from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
@@ -67,6 +68,7 @@ EXPANSIONS = {
     "report.decided.": ["still_shown", *(decision.value for decision in Decision)],
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
+    "facts.sides.": SIDES,
     "history.kinds.": get_args(Kind),
     "history.differs.": [*pair_values(REQUEST, Catalog({}, {}, ""))],
     "command.stats.last.": ["7", "30", "90"],

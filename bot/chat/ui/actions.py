@@ -4,6 +4,7 @@ The cog that registers a component for an id decides what the button does. Old m
 prefixes, so they never change.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -81,6 +82,24 @@ class UseId(ActionId):
     prefix: ClassVar[str] = "use"
     emoji: ClassVar[str] = "🖼️"
     label: ClassVar[str] = "button.use"
+
+
+@dataclass(frozen=True)
+class ExtendId(ActionId):
+    """Offers the ways to paint on around each image."""
+
+    prefix: ClassVar[str] = "extend"
+    emoji: ClassVar[str] = "↔️"
+    label: ClassVar[str] = "button.extend"
+
+
+@dataclass(frozen=True)
+class PartId(ActionId):
+    """Asks which part of an image to paint anew."""
+
+    prefix: ClassVar[str] = "part"
+    emoji: ClassVar[str] = "🖌️"
+    label: ClassVar[str] = "button.part"
 
 
 @dataclass(frozen=True)
@@ -187,10 +206,13 @@ AGAIN: Final[Rows] = ((ReportId, DeleteId),)
 """Below one that is shown again in another channel."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
-MORE: Final[Rows] = ((VaryId, UseId, KeepId, SavePresetId), (DetailsId, DeleteId, ReportId))
+MORE: Final[Rows] = (
+    (VaryId, ExtendId, PartId, UseId),
+    (KeepId, SavePresetId, DetailsId, DeleteId, ReportId),
+)
 MORE_HIDDEN: Final[Rows] = (
-    (VaryId, CompareId, UseId, KeepId, SavePresetId),
-    (DetailsId, DeleteId),
+    (VaryId, ExtendId, PartId, UseId),
+    (CompareId, KeepId, SavePresetId, DetailsId, DeleteId),
 )
 MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
 MORE_COMPARED: Final[Rows] = ((KeepId, DetailsId, DeleteId, ReportId),)
@@ -204,8 +226,7 @@ def rows_below(
     rows = _all_below(request, hidden=hidden, compact=compact)
     if publish:
         return rows
-    kept = (tuple(kind for kind in row if kind is not PublishId) for row in rows)
-    return tuple(row for row in kept if row)
+    return tuple(row for row in _without(rows, {PublishId}) if row)
 
 
 def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Rows:
@@ -220,21 +241,31 @@ def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Ro
     return (*rows, (PublishId,)) if hidden else rows
 
 
-def rows_of_more(request: GenerationRequest, *, hidden: bool, words: bool) -> Rows:
-    """The buttons that More offers. words: whether a model here edits images by what is said."""
+def rows_of_more(
+    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool
+) -> Rows:
+    """The buttons that More offers. words: whether a model here edits images by what is said.
+    repainting: whether the images can be extended, or painted anew in part."""
     if request.comparison is not None:
         return MORE_COMPARED
     usual = MORE_HIDDEN if hidden else MORE
+    if not repainting:
+        usual = _without(usual, {ExtendId, PartId})
     rows = usual if request.upscale is None else MORE_ENLARGED
     return ((WordsId,), *rows) if words else rows
 
 
-def rows_of_every(request: GenerationRequest, *, hidden: bool, words: bool) -> Rows:
-    """The buttons that a compact result leaves out. words: as for More."""
-    left = {*(kind for row in COMPACT for kind in row), MoreId}
-    more = rows_of_more(request, hidden=hidden, words=words)
+def rows_of_every(
+    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool
+) -> Rows:
+    """The buttons that a compact result leaves out. words, repainting: as for More."""
+    more = rows_of_more(request, hidden=hidden, words=words, repainting=repainting)
     rows = (*rows_below(request, hidden=hidden), *more)
-    return tuple(tuple(kind for kind in row if kind not in left) for row in rows)
+    return _without(rows, {*(kind for row in COMPACT for kind in row), MoreId})
+
+
+def _without(rows: Rows, left_out: Collection[type[ActionId]]) -> Rows:
+    return tuple(tuple(kind for kind in row if kind not in left_out) for row in rows)
 
 
 def action_rows(say: Say, job_id: str, rows: Rows) -> list[discord.ui.ActionRow[Any]]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from discord.app_commands import Choice
 
+from bot.chat.ui.extending import BOTH_SIDES, RATIOS, WAYS, way_label
 from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
@@ -141,6 +142,14 @@ def size_choices(text: str, model: ModelEntry, say: Say) -> list[Choice[str]]:
         for n, ((width, height), label) in enumerate(sizes.items())
         if n == 0 or wanted in label.casefold()
     ]
+
+
+def extend_choices(text: str, say: Say) -> list[Choice[str]]:
+    """The usual ways to extend an image that contain the text; anything else can be typed."""
+    usual = [*WAYS, *RATIOS, BOTH_SIDES]
+    found = [labelled(way_label(say, way), way) for way in usual]
+    wanted = text.strip().casefold()
+    return [choice for choice in found if wanted in choice.name.casefold()]
 
 
 def _cut(text: str) -> str:

@@ -64,10 +64,11 @@ def details_embed(
 
 
 def command_of(request: GenerationRequest) -> str | None:
-    """`/imagine` with every option, to paste; None if it does not fit, needs an image, or is no
+    """`/imagine` with every option but the images, to paste; None if it does not fit, or is no
     request for `/imagine`."""
-    if request.inputs or request.comparison:
+    if request.pictures or request.upscale or request.comparison:
         return None
+    init, reference = request.init_image, request.reference
     prompt, negative = typed_again(request)
     options = {
         "prompt": " ".join(seen(prompt).split()),
@@ -83,9 +84,19 @@ def command_of(request: GenerationRequest) -> str | None:
         "scheduler": request.scheduler,
         "preset": request.preset or "",
         "hires": f"{request.hires.scale:g}" if request.hires else "",
+        "strength": f"{init.strength:g}" if init else "",
+        "extend": str(init.box) if init and init.box else "",
+        "reference_weight": f"{reference.weight:g}" if reference else "",
     }
     command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
     return command if len(command) <= COMMAND_MAX else None
+
+
+def attachments_of(request: GenerationRequest) -> tuple[str, ...]:
+    """The options of `/imagine` that need an image to be attached."""
+    init = request.init_image
+    needed = {"image": init, "mask": init and init.mask, "reference": request.reference}
+    return tuple(f"`{name}`" for name, given in needed.items() if given)
 
 
 def recipe_json(job: Job, images: Sequence[ImageRecord]) -> bytes:

@@ -3,11 +3,17 @@
 from collections.abc import Collection, Sequence
 
 from bot.chat.ui.markdown import escaped, one_line
-from bot.request import GenerationRequest
+from bot.request import GenerationRequest, InitImage
+from bot.request.extending import SIDES, shares_of
+from bot.request.parts import Box
+from bot.request.pictures import STRENGTH_OF_PART
 from bot.texts.language import Say
 from catalog import ModelEntry
 
 SEPARATOR = " · "
+ALIKE = 0.05
+"""By how much of itself an image may be extended further on one side than on another, and still
+counts as zoomed out: where it lies is rounded to whole pixels."""
 
 
 def facts_line(
@@ -88,10 +94,34 @@ def chosen_values(
         chosen.append(escaped(request.scheduler))
     if request.clip_skip is not None and (model is None or request.clip_skip != model.clip_skip):
         chosen.append(say("facts.clip_skip", layer=request.clip_skip))
-    if request.init_image:
-        chosen.append(say("facts.image", strength=f"{request.init_image.strength:g}"))
+    if init := request.init_image:
+        chosen += kept_of_image(say, init, (request.width, request.height))
     if request.reference:
         chosen.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
     if request.pictures:
         chosen.append(say("facts.pictures", count=len(request.pictures)))
     return chosen
+
+
+def kept_of_image(say: Say, init: InitImage, size: tuple[int, int]) -> list[str]:
+    """What was made of the image to start from, in a result of `size`; how strongly it was changed
+    where that is not as usual."""
+    chosen = []
+    if init.mask is not None:
+        chosen.append(say("facts.part"))
+    if init.box is not None:
+        chosen.append(_extended(say, init.box, size))
+    if not init.keeps or init.strength != STRENGTH_OF_PART:
+        chosen.append(say("facts.image", strength=f"{init.strength:g}"))
+    return chosen
+
+
+def _extended(say: Say, box: Box, size: tuple[int, int]) -> str:
+    """How far the image in `box` was extended: on all sides alike, or on some."""
+    shares = shares_of(box, size)
+    if len(shares) == len(SIDES) and max(shares.values()) - min(shares.values()) < ALIKE:
+        return say("facts.zoomed", factor=f"{round(size[0] / box.width, 2):g}")
+    sides = tuple(
+        say(f"facts.sides.{side}", percent=round(100 * share)) for side, share in shares.items()
+    )
+    return say("facts.extended", sides=sides)

@@ -149,7 +149,7 @@ def _about(say: Say, row: Listed) -> str:
     request = row.job.request
     parts = [one_line(row.name, 60)]
     parts += [one_line(use.key, 40) for use in request.adapters]
-    if row.job.kind in ("upscale", "compare"):
+    if row.job.kind in ("upscale", "compare", "extend", "part"):
         parts.append(say(f"history.kinds.{row.job.kind}"))
     if request.count > 1:
         parts.append(say("history.images", count=request.count))
@@ -279,6 +279,8 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "preset": request.preset or "",
         "hires": f"{hires.scale:g}× · {hires.strength:g} · {hires.steps}" if hires else "",
         "image": f"{image.sha256[:8]} · {image.strength:g}" if image else "",
+        "mask": (image.mask or "")[:8] if image else "",
+        "extend": str(image.box or "") if image else "",
         "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
         "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),
         "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),

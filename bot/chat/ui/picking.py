@@ -79,7 +79,8 @@ def ways_view(say: Say, job: Job, images: Sequence[ImageRecord]) -> discord.ui.V
         ways = [(CRISP, scale) for scale in (2.0, 4.0) if scale in scales]
         if job.request.model and 2.0 in scales:
             ways.append((REPAINT, 2.0))
-        if job.request.hires is None and job.request.upscale is None:
+        keeps = job.request.init_image and job.request.init_image.keeps
+        if job.request.hires is None and job.request.upscale is None and not keeps:
             ways.append((HIRES, 1.5))
         for way, scale in ways:
             code = "pick.way" if len(images) == 1 else "pick.way_n"

@@ -1,0 +1,82 @@
+"""Asking which part of an image is painted anew: which image, which of its fields."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import discord
+
+from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.picking import select_view
+from bot.files.grid import FIELDS
+from bot.texts.language import Say
+
+
+@dataclass(frozen=True)
+class PartOfId(CustomId):
+    """Shows the fields of an image of a job's result; the value is its number."""
+
+    prefix: ClassVar[str] = "partof"
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class PartFieldsId(CustomId):
+    """Opens the form for fields of image `n`; the values are their names."""
+
+    prefix: ClassVar[str] = "partfields"
+
+    job_id: str
+    n: int
+
+
+@dataclass(frozen=True)
+class PartFormId(CustomId):
+    """Paints fields of image `n` anew. fields: a bit for each, A1 the lowest, as four hex digits:
+    as text, since an old form must open whatever becomes of the names."""
+
+    prefix: ClassVar[str] = "partform"
+
+    job_id: str
+    n: int
+    bits: str
+
+    @classmethod
+    def of(cls, job_id: str, n: int, fields: Collection[str]) -> Self:
+        """For these fields, by name. Raises ValueError for a name that is none, or for none."""
+        bits = sum(1 << FIELDS.index(name) for name in {*fields})
+        if not bits:
+            raise ValueError("no field is named")
+        return cls(job_id, n, f"{bits:04x}")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Their names. Raises ValueError if `bits` are not those of any."""
+        bits = int(self.bits, 16)
+        if not 0 < bits < 1 << len(FIELDS):
+            raise ValueError(f"bits {self.bits!r}: not of 1 to {len(FIELDS)} fields")
+        return tuple(name for place, name in enumerate(FIELDS) if bits >> place & 1)
+
+
+def images_view(say: Say, job_id: str, images: Sequence[int]) -> discord.ui.View:
+    """Which of several images. images: their numbers, from 0."""
+    options = [
+        discord.SelectOption(label=say("form.words.image_n", image=n + 1), value=str(n))
+        for n in images
+    ]
+    return select_view(PartOfId(job_id), options)
+
+
+def fields_view(say: Say, job_id: str, n: int) -> discord.ui.View:
+    """Which fields of image `n`: one, several, or all."""
+    view = discord.ui.View(timeout=None)
+    options = [discord.SelectOption(label=name, value=name) for name in FIELDS]
+    select = discord.ui.Select[Any](
+        custom_id=str(PartFieldsId(job_id, n)),
+        options=options,
+        placeholder=say("pick.fields"),
+        max_values=len(options),
+    )
+    view.add_item(Routed(select))
+    return view

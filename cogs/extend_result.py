@@ -1,0 +1,95 @@
+"""↔️ Extend: a select of the ways to paint on around each image of a result."""
+
+import re
+from typing import Any, Final
+
+import discord
+
+from bot.chat.client import ImagenBot
+from bot.chat.here import here_of
+from bot.chat.ui.actions import ExtendId
+from bot.chat.ui.extending import RATIOS, WAYS, ExtendById, extensions_view
+from bot.errors import Refused
+from bot.files.given import holding
+from bot.request import Composed, Picture, compose_with_notes
+from bot.request.repainting import extended
+from bot.store import Job
+from catalog import Catalog
+from cogs.result_pictures import ResultPictures
+from cogs.results import AskingComponent, Results, check_generated
+
+Interaction = discord.Interaction[ImagenBot]
+PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(map(re.escape, (*WAYS, *RATIOS)))})")
+
+
+class ExtendButton(AskingComponent[ExtendId]):
+    """Asks which image, and how."""
+
+    ids = ExtendId
+
+    def __init__(self, results: Results, pictures: ResultPictures) -> None:
+        super().__init__(results)
+        self._pictures = pictures
+
+    async def use(self, interaction: Interaction, custom_id: ExtendId) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        check_generated(job)
+        say = here_of(interaction).say
+        view = extensions_view(say, job.id, await self._pictures.kept(job))
+        await interaction.response.send_message(say("pick.extend"), view=view, ephemeral=True)
+
+
+class ExtendSelect(AskingComponent[ExtendById]):
+    """Queues what was picked."""
+
+    ids = ExtendById
+
+    def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
+        super().__init__(results)
+        self._pictures = pictures
+        self._adapters_max = adapters_max
+
+    async def use(self, interaction: Interaction, custom_id: ExtendById) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        check_generated(job)
+        data: dict[str, Any] = {**(interaction.data or {})}
+        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
+        if picked is None or int(picked[1]) >= job.request.count:
+            raise Refused("error.component")
+        n, way = int(picked[1]), picked[2]
+        catalog = await self._results.offered(interaction, *job.request.names)
+        nsfw = here_of(interaction).nsfw
+        self._composed(job, n, await self._pictures.promised(job, n), way, catalog, nsfw=nsfw)
+        apart = self._results.may_post_apart(interaction, job)
+        # Its image is encoded once more, which may take longer than Discord waits.
+        await self._results.postpone(interaction, job, apart=apart)
+        async with holding(self._results.store, self._pictures.inputs) as keep:
+            image = await self._pictures.take(job, n, "image", keep)
+            composed = self._composed(job, n, image, way, catalog, nsfw=nsfw)
+            await self._results.ask(
+                interaction,
+                composed.request,
+                kind="extend",
+                parent=job,
+                warnings=composed.notes,
+                catalog=catalog,
+                apart=apart,
+            )
+
+    def _composed(
+        self, job: Job, n: int, image: Picture, way: str, catalog: Catalog, *, nsfw: bool
+    ) -> Composed:
+        return compose_with_notes(
+            extended(job.request, n, image, way, catalog, nsfw=nsfw),
+            catalog,
+            nsfw=nsfw,
+            # What was painted once stays possible, whatever the limit is now.
+            adapters_max=max(self._adapters_max, len(job.request.adapters)),
+        )
+
+
+async def setup(bot: ImagenBot) -> None:
+    results, pictures = Results.of(bot), ResultPictures.of(bot)
+    adapters_max = bot.services.backend.settings.max_adapters
+    bot.components.add(ExtendButton(results, pictures))
+    bot.components.add(ExtendSelect(results, pictures, adapters_max))
