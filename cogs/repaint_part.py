@@ -90,8 +90,9 @@ class PartPainter:
             promised = await self._pictures.promised(job, form.n)
             nsfw = here_of(interaction).nsfw
             self._composed(job, form.n, promised, promised, fields, catalog, nsfw=nsfw)
+            apart = self.results.may_post_apart(interaction, job)
             # Its image is encoded once more, which may take longer than Discord waits.
-            await self.results.postpone(interaction, job)
+            await self.results.postpone(interaction, job, apart=apart)
             async with holding(self.results.store, self._pictures.inputs) as keep:
                 image = await self._pictures.take(job, form.n, "image", keep)
                 drawn = await asyncio.to_thread(draw_mask, names, (image.width, image.height))
@@ -104,6 +105,7 @@ class PartPainter:
                     parent=job,
                     warnings=composed.notes,
                     catalog=catalog,
+                    apart=apart,
                 )
         except UserError as error:
             await self.results.send_back(interaction, form, fields, error)
