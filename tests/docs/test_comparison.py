@@ -68,7 +68,7 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
     # What they do is said with the option that they belong to.
     assert of_imagine - {"prompt", "reference_weight"} <= set(SPANS)
     ours = " ".join(OURS.values())
-    emoji = {mark for mark in ours if unicodedata.category(mark) == "So" or mark == "ℹ"}
+    emoji = {mark for mark in ours if unicodedata.category(mark) == "So" or mark in "ℹ↔"}
     assert emoji == {kind.emoji[0] for kind in ACTIONS}
     assert set(re.findall(r"\*([^*]+)\*", ours)) == MENU
 
@@ -76,7 +76,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
 @pytest.mark.parametrize(
     ("capability", "signs"),
     [
-        ("Inpainting, outpainting", "mask inpaint outpaint zoom pan"),
         ("ControlNet, or an image to follow", "control pose depth canny"),
         ("Repairing faces", "face adetailer"),
         ("Describing an image in words", "describe caption interrogate identify"),
