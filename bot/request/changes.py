@@ -127,6 +127,8 @@ def changed(
     negative: str | None = entered.negative
     if before is not None and entered.model != request.model:
         unchanged = {name: value for name, value in _read(shown.more).items() if name != "seed"}
+        if "extend" in given:
+            unchanged.pop("size", None)  # where the image lies is said in pixels of it
         for name, default in _defaults(before).items():
             if name in unchanged and given.get(name) == unchanged[name] == default:
                 del given[name]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import Mistakes
-from bot.request import AdapterUse, Hires, InitImage, Picture, Reference, compose
-from bot.request.changes import Fields, changed, fields_of
+from bot.request import AdapterUse, Box, Hires, InitImage, Picture, Reference, compose
+from bot.request.changes import Fields, changed, draft_of, fields_of
 from catalog import AdapterEntry, Catalog, ModelEntry
 from catalog.ranges import FloatRange, IntRange
 from tests.store.factories import request
@@ -105,6 +105,36 @@ def test_values_of_an_image_go_with_it() -> None:
     assert (with_both.strength, with_both.reference_weight) == (0.4, 0.9)
     without = changed(ASKED, fields, before=DEMO)
     assert (without.strength, without.reference_weight) == (None, None)
+
+
+EXTENDED = replace(
+    ASKED, init_image=InitImage("a" * 64, 1.0, "b" * 64, Box(16, 0, 1008, 1024)), adapters=()
+)
+
+
+def test_what_was_kept_of_an_image_is_kept_again() -> None:
+    shown = fields_of(EXTENDED)
+    assert "strength: 1\nextend: 1008x1024+16+0" in shown.more
+    mask = Picture("b" * 64, 64, 48)
+    draft = changed(EXTENDED, shown, before=DEMO, image=PICTURE, mask=mask)
+    assert compose(draft, CATALOG, nsfw=False).init_image == EXTENDED.init_image
+    assert changed(EXTENDED, shown, before=DEMO).extend is None
+    # With another model as well, as where it lies is said of this size.
+    with_other = replace(shown, model="other")
+    draft = changed(EXTENDED, with_other, before=DEMO, image=PICTURE, mask=mask)
+    assert (draft.size, draft.steps) == ("1024x1024", None)
+    typed = replace(shown, more=shown.more.replace("1008x1024+16+0", "zoom 2"))
+    draft = changed(EXTENDED, typed, before=DEMO, image=Picture("a" * 64, 64, 64))
+    request = compose(draft, CATALOG, nsfw=False)
+    assert request.init_image is not None
+    assert request.init_image.box == Box(256, 256, 512, 512)
+
+
+def test_a_form_without_an_image_takes_nothing_of_one() -> None:
+    for line in ("strength: 0.4", "extend: left", "reference weight: 0.9"):
+        with pytest.raises(Mistakes) as error:
+            draft_of(replace(fields_of(ASKED), more=line))
+        assert [each.code for each in error.value.errors] == ["form.without"]
 
 
 def test_every_mistake_is_named() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.details import (
     COMMAND_MAX,
+    attachments_of,
     command_of,
     details_embed,
     recipe_json,
@@ -17,10 +18,12 @@ from bot.recipe import Weights
 from bot.request import (
     AdapterUse,
     Axis,
+    Box,
     Comparison,
     GenerationRequest,
     InitImage,
     Mix,
+    Reference,
     Template,
     Upscale,
     Variation,
@@ -117,13 +120,27 @@ def test_the_command_gives_the_same_again() -> None:
         "/imagine prompt:a fox in the snow model:demo lora:ink:0.6 steps:10 guidance:7.5 seed:42"
         " size:64x48 count:2 scheduler:Euler"
     )
-    assert command_of(replace(asked, init_image=InitImage("a" * 64, 0.5))) is None
+    assert attachments_of(asked) == ()
     enlarged = Upscale("a" * 64, "general", 2.0, "crisp")
     assert command_of(replace(asked, upscale=enlarged)) is None
     compared = Comparison((Axis("steps", ("10", "20")),), (asked, replace(asked, steps=20)))
     assert command_of(replace(asked, comparison=compared)) is None
     long = tuple(AdapterUse("k" * 40, n / 10) for n in range(60))
     assert command_of(replace(asked, adapters=long)) is None
+
+
+def test_the_command_of_a_part_says_where_it_lies_and_what_is_to_be_attached() -> None:
+    init = InitImage("a" * 64, 0.5, "b" * 64, Box(8, 0, 48, 48))
+    asked = request(negative="", init_image=init, reference=Reference("c" * 64, 0.7))
+    assert (command_of(asked) or "").endswith(
+        " size:64x48 scheduler:Euler strength:0.5 extend:48x48+8+0 reference_weight:0.7"
+    )
+    assert attachments_of(asked) == ("`image`", "`mask`", "`reference`")
+    start = replace(asked, init_image=InitImage("a" * 64, 0.5), reference=None)
+    assert attachments_of(start) == ("`image`",)
+    assert " strength:0.5" in (command_of(start) or "")
+    assert "extend" not in (command_of(start) or "")
+    assert command_of(replace(start, pictures=("d" * 64,))) is None
 
 
 def test_the_file_has_everything() -> None:

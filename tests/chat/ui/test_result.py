@@ -13,7 +13,16 @@ from bot.chat.ui.facts import facts_line
 from bot.chat.ui.markdown import cut_at_word
 from bot.chat.ui.result import PROMPT_SHOWN, result_layout
 from bot.progress import Notice
-from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Mix, Reference, Variation
+from bot.request import (
+    AdapterUse,
+    Box,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Mix,
+    Reference,
+    Variation,
+)
 from catalog import SCHEDULERS, ModelEntry
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, job
@@ -193,3 +202,46 @@ def test_no_cut_prompt_is_too_long_or_empty(text: str) -> None:
     cut = cut_at_word(text or "x", PROMPT_SHOWN)
     assert cut.strip()
     assert len(cut) <= 2 * PROMPT_SHOWN + 2
+
+
+KEPT = {
+    "a mask": (InitImage("a" * 64, 1.0, "b" * 64), "a part repainted"),
+    "a weak one": (
+        InitImage("a" * 64, 0.4, "b" * 64),
+        "a part repainted · from an image, strength 0.4",
+    ),
+    "zoomed": (InitImage("a" * 64, 1.0, box=Box(11, 11, 43, 43)), "zoomed out 1.49×"),
+    "zoomed twice": (InitImage("a" * 64, 1.0, box=Box(16, 16, 32, 32)), "zoomed out 2×"),
+    "to two sides": (
+        InitImage("a" * 64, 1.0, box=Box(16, 0, 32, 64)),
+        "extended: left 50% and right 50%",
+    ),
+    "all around, but not alike": (
+        InitImage("a" * 64, 1.0, box=Box(4, 8, 40, 40)),
+        "extended: left 10%, up 20%, right 50%, and down 40%",
+    ),
+    "both": (
+        InitImage("a" * 64, 1.0, "b" * 64, Box(0, 0, 64, 32)),
+        "a part repainted · extended: down 100%",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_what_was_kept_of_an_image_is_said(kind: str) -> None:
+    init, said = KEPT[kind]
+    asked = request(adapters=(), width=64, height=64, steps=30, init_image=init)
+    assert facts_line(SAY, asked, DEMO, [42]) == f"**Demo** · {said} · seed `42`"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("de", "erweitert: links 50 % und rechts 50 %"),
+        ("fr", "étendue\u00a0: à gauche 50\u00a0% et à droite 50\u00a0%"),
+    ],
+)
+def test_sides_are_said_as_the_language_says_them(language: str, said: str) -> None:
+    init, _ = KEPT["to two sides"]
+    asked = request(adapters=(), width=64, height=64, steps=30, init_image=init)
+    assert said in facts_line(TEXTS.speaker(language), asked, DEMO, [42])
