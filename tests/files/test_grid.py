@@ -15,7 +15,8 @@ def white(fields: tuple[str, ...], size: tuple[int, int]) -> np.ndarray:
         assert (mask.mode, mask.size) == ("L", size)
         shades = np.asarray(mask)
     assert set(np.unique(shades)) <= {0, 255}
-    return np.equal(shades, 255)
+    where: np.ndarray = shades == 255
+    return where
 
 
 @pytest.mark.parametrize("size", [(1024, 1024), (64, 80), (67, 41)])
