@@ -233,7 +233,9 @@ async def test_what_cannot_be_is_refused_before_anything_is_fetched(
 async def test_a_mask_of_nothing_is_named_once_it_is_read(ada: User) -> None:
     black = File("mask.png", as_png(np.zeros((64, 64))))
     call = await ada.slash("imagine", prompt=CANARY, image=ME, mask=black)
-    await call.wait(lambda m: "mask: it is black all over" in m.text)
+    told = await call.wait_followup()
+    assert told.ephemeral
+    assert "mask: it is black all over" in told.content
 
 
 async def test_ways_to_extend_are_suggested(ada: User) -> None:
