@@ -159,6 +159,10 @@ async def test_a_part_is_repainted_and_the_rest_stays(
 
     again = await result(await press(ada, part, "same"))
     assert await bytes_of(playground, again) == await bytes_of(playground, part)
+    night = await ada.submit(await press(ada, part, "edit"), {"prompt": f"{CANARY} at night"})
+    [edited] = await pixels_of(playground, await result(night))
+    assert np.array_equal(edited[kept], before[kept])
+    assert not np.array_equal(edited, after)
     # Painted over as a whole, nothing of it is kept any more.
     use = (await press(ada, part, "use")).message
     assert use is not None

@@ -8,6 +8,7 @@ from bot.errors import InvalidRequest, Refused
 from bot.request import (
     CRISP,
     Axis,
+    AxisAsk,
     Box,
     Comparison,
     Draft,
@@ -16,6 +17,7 @@ from bot.request import (
     InitImage,
     Picture,
     Upscale,
+    compare_again,
     compose,
 )
 from bot.request.repainting import can_be_repainted, extended, repainted
@@ -33,7 +35,8 @@ def to_the_left(request: GenerationRequest, n: int = 0, way: str = "left") -> Ge
 
 
 def test_all_but_seed_and_size_stays() -> None:
-    asked = composed("a {fox|cat}", lora="ink:0.5", steps=20, count=3, seed=5, guidance=4.0)
+    asked = composed("a {fox|cat|owl|elk|hen}", lora="ink:0.5", steps=20, count=3, seed=5)
+    assert asked.alone(0).prompt != asked.alone(2).prompt
     made = to_the_left(asked, 2)
     assert made.init_image == InitImage("b" * 64, 1.0, box=Box(512, 0, 1024, 1024))
     assert (made.width, made.height, made.count) == (1536, 1024, 1)
@@ -77,6 +80,14 @@ def test_a_part_has_another_prompt_and_the_images_own_size() -> None:
     assert made.init_image == InitImage("b" * 64, 0.8, "c" * 64)
     assert (made.width, made.height, made.prompt) == (1024, 1024, "an owl")
     assert made.adapters == asked.adapters
+
+
+def test_a_comparison_around_it_and_its_variations_keep_what_it_kept() -> None:
+    asked = to_the_left(composed(seed=5))
+    sheet = compare_again(asked, [AxisAsk("guidance", "5, 6")], CATALOG, nsfw=False).request
+    assert sheet.comparison is not None
+    for each in (*sheet.comparison.cells, asked.variations(9, 0.2, 2), asked.with_seed(3)):
+        assert each.init_image == asked.init_image
 
 
 def test_a_model_that_is_gone_is_named() -> None:
