@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from bot.request.model import GenerationRequest
+from bot.request.parts import InitImage
 from catalog.families import Family
 
 
@@ -28,10 +29,19 @@ def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | N
         )
         while width * height > pixels:
             width, height = (width - grid, height) if width >= height else (width, height - grid)
-        return replace(request, width=width, height=height, kernels=None, environment=None)
+        init = _placed(request.init_image, width / request.width, height / request.height)
+        less = replace(request, width=width, height=height, init_image=init)
+        return replace(less, kernels=None, environment=None)
     if len(request.pictures) > 1:
         # The model looks at each of them at every step; LoRAs are part of its weights by then.
         return replace(request, pictures=request.pictures[:-1], kernels=None, environment=None)
     if request.adapters:
         return replace(request, adapters=request.adapters[:-1], kernels=None, environment=None)
     return None
+
+
+def _placed(init: InitImage | None, across: float, down: float) -> InitImage | None:
+    """The image to start from, where it lies in a result that is scaled by these factors."""
+    if init is None or init.box is None:
+        return init
+    return replace(init, box=init.box.scaled(across, down))

@@ -86,10 +86,23 @@ class Box:
         """As it is typed, like X11's geometries: `768x512+128+0`."""
         return f"{self.width}x{self.height}+{self.left}+{self.top}"
 
+    def scaled(self, across: float, down: float) -> "Box":
+        """The same in an image that is scaled by these factors; at least a pixel of it."""
+        left, width = _scaled(self.left, self.width, across)
+        top, height = _scaled(self.top, self.height, down)
+        return Box(left, top, width, height)
+
     def within(self, width: int, height: int) -> bool:
         """Whether all of it lies in an image of that size."""
         across, down = self.left + self.width, self.top + self.height
         return min(self.left, self.top) >= 0 and across <= width and down <= height
+
+
+def _scaled(begin: int, length: int, factor: float) -> tuple[int, int]:
+    """Where it begins, and how long it is: not beyond where its end is then."""
+    end = max(round((begin + length) * factor), 1)
+    begin = min(round(begin * factor), end - 1)
+    return begin, end - begin
 
 
 @dataclass(frozen=True, slots=True)

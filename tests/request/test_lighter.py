@@ -1,12 +1,13 @@
 """Lighter requests: one change at a time, until nothing is left to reduce."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.request import AdapterUse, Hires, lighter
+from bot.request import AdapterUse, Box, Hires, InitImage, lighter
 from catalog.families.flux2 import FLUX2
 from catalog.families.sdxl import SDXL
 from tests.store.factories import request
@@ -57,6 +58,28 @@ def test_a_large_picture_becomes_one_that_sdxl_is_made_for(width: int, height: i
     assert less.width * less.height <= PIXELS
     assert (less.width % 64, less.height % 64) == (0, 0)
     assert less.width / less.height == pytest.approx(width / height, rel=0.35)
+
+
+@given(st.data())
+def test_an_image_that_is_extended_lies_where_it_lay(data: st.DataObject) -> None:
+    width, height = data.draw(SIDES), data.draw(SIDES)
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    box = Box(
+        left, top, data.draw(st.integers(1, width - left)), data.draw(st.integers(1, height - top))
+    )
+    init = InitImage("a" * 64, 1.0, "b" * 64, box)
+    less = lighter(request(width=width, height=height, adapters=(), init_image=init), SDXL)
+    if less is None:
+        return
+    assert less.init_image is not None
+    placed = less.init_image.box
+    assert placed is not None
+    assert placed.within(less.width, less.height)
+    assert min(placed.width, placed.height) > 0
+    assert less.init_image == replace(init, box=placed)
+    ends = (placed.left + placed.width, placed.top + placed.height)
+    assert ends[0] / less.width == pytest.approx((left + box.width) / width, abs=1 / less.width)
+    assert ends[1] / less.height == pytest.approx((top + box.height) / height, abs=1 / less.height)
 
 
 def test_everything_else_stays() -> None:
