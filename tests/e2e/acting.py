@@ -15,18 +15,25 @@ MENUS = {
     "menu use": "Use as image",
     "menu delete": "Delete",
 }
-PICKED = {"useas": "start 0", "varyby": "0 0.2"}
+PICKED = {"useas": "start 0", "varyby": "0 0.2", "extendby": "0 zoom 2", "partfields": "A1"}
 """Actions that are picked in a menu, and what is."""
-AGAIN = ("same", "new", "menu again", "varyby")
+AGAIN = ("same", "new", "menu again", "varyby", "extendby")
 """Actions that generate an image at once."""
-FORMS = ("edit", "use", "useas", "savepreset", "menu edit", "menu use", "variations")
+FORMS = (
+    *("edit", "use", "useas", "savepreset", "menu edit", "menu use", "variations"),
+    *("extend", "part", "partfields"),
+)
 """Those that ask for something first."""
-MAKING = (*AGAIN, *FORMS, "editform", "presetform")
+MAKING = (*AGAIN, *FORMS, "editform", "partform", "presetform")
 DELETING = ("delete", "menu delete")
 REPORTING = ("report", "reportform")
 LOOKING = ("historypick", "comparewith", "send", "keep")
 """Those of a list, and of what is opened from it."""
 ALL = (*MAKING, *DELETING, "erase", *REPORTING, "details", "publish")
+
+
+FURTHER = {"editform": "::", "partfields": ":0", "partform": ":0:0001"}
+"""What follows the job in an id, of those that have more."""
 
 
 def field(name: str, value: str) -> dict[str, Any]:
@@ -71,12 +78,15 @@ def forged(
             "resolved": {"messages": {str(message.id): shown}},
         }
         return Interaction(core, COMMAND, user, channel, data)
+    custom_id = f"{action}:{job_id}{FURTHER.get(action, '')}"
     if action.endswith("form"):
-        extra = "::" if action == "editform" else ""
-        data = {"custom_id": f"{action}:{job_id}{extra}", "components": form(**entered)}
-        press = Interaction(core, COMPONENT, user, channel, {}, source=message)
-        return Interaction(core, MODAL, user, channel, data, source=message, parent=press)
-    custom_id = f"{action}:{job_id}"
+        data = {"custom_id": custom_id, "components": form(**entered)}
+        source = message
+        if action == "partform":
+            source = replace(message, channel=channel)
+            source.id = core.world.snowflakes.next()  # a question, which may be deleted
+        press = Interaction(core, COMPONENT, user, channel, {}, source=source)
+        return Interaction(core, MODAL, user, channel, data, source=source, parent=press)
     component: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "it", "custom_id": custom_id}
     data = {"custom_id": custom_id, "component_type": BUTTON, "id": 2}
     if action in PICKED:

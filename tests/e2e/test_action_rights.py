@@ -31,9 +31,13 @@ FOREIGN = "Only <@{ada}> and moderators can delete this."
 NUMBERS = count()
 EVERY = {
     **dict.fromkeys(AGAIN, "queued"),
-    **dict.fromkeys(("edit", "menu edit", "useas", "report", "savepreset"), "form"),
+    **dict.fromkeys(("edit", "menu edit", "useas", "partfields"), "form"),
+    **dict.fromkeys(("report", "savepreset"), "form"),
     **dict.fromkeys(("use", "menu use"), "Paint over this image"),
     "variations": "How different should the variations be?",
+    "extend": "Where should I paint on?",
+    "part": "Which part should I paint anew?",
+    "partform": "queued",
     "editform": "queued",
     "presetform": "Saved.",
     "reportform": "The report has been sent.",
@@ -82,6 +86,8 @@ class Hall:
             if action == "editform":
                 entered = {"prompt": CANARY, "negative": "", "model": "demo", "loras": ""}
                 entered["more"] = "seed: 8"
+            if action == "partform":
+                entered = {"prompt": CANARY, "strength": "0.5"}
             if action == "presetform":
                 entered = {"name": f"preset {next(NUMBERS)}", "prompt": CANARY}
             call = forged(self.playground, user, where, message, action, job_id, **entered)
@@ -180,7 +186,8 @@ async def test_elsewhere_there_is_no_such_image(hall: Hall) -> None:
     other = playground.add_channel("other", playground.add_guild("other server"))
     # There nobody has the role of this server, which is what those who would generate are told.
     making = ("same", "new", "edit", "use", "useas", "editform", "savepreset", "presetform")
-    roleless = (*making, "variations", "varyby", "details", "publish")
+    parts = ("extend", "extendby", "part", "partfields", "partform")
+    roleless = (*making, *parts, "variations", "varyby", "details", "publish")
     await hall.check(eve, {**nothing, **dict.fromkeys(roleless, NO_ROLE)}, channel=other)
     looking = dict.fromkeys(("delete", "erase", *REPORTING), GONE)
     await hall.check(eve, looking, channel=playground.dm(eve))
