@@ -125,6 +125,7 @@ def test_its_files_are_hashed_and_written_once(context: Context) -> None:
     assert [file.stat().st_mtime_ns for file in files] == times
 
 
+@pytest.mark.long
 def test_the_same_bytes_in_every_way(context: Context) -> None:
     found = by_what(exactness.exact(context))
     assert not [figure for figure in found.values() if figure.wrong]

@@ -98,6 +98,7 @@ async def test_what_was_painted_is_found_by_its_words(
     assert len(list(thumbnails.glob("*.webp"))) >= 3
 
 
+@pytest.mark.long
 async def test_it_is_narrowed_and_a_wrong_day_says_what_is_allowed(ada: User) -> None:
     await painted(ada, **QUICK, lora="ember:0.5")
     await painted(ada, **QUICK | {"steps": 10}, model="second")

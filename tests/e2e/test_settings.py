@@ -18,6 +18,7 @@ from tests.e2e.home import LORAS, Bot, Home
 from tests.e2e.results import buttons, facts, gallery, job_of, lines
 from tests.e2e.test_actions import bytes_of, press, result
 from tests.e2e.test_imagine import painted
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -132,14 +133,17 @@ def every_way(level: str, name: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("who", "level", "may"),
-    [
-        *[("member", level, level == "me") for level in SET],
-        *[("moderator", level, level == "me") for level in SET],
-        *[("manager", level, True) for level in SET],
-        *[("admin", level, True) for level in SET],
-        *[("manager here", level, level == "me") for level in SET],
-        *[("blocked", level, False) for level in SET],
-    ],
+    mostly_long(
+        [
+            *[("member", level, level == "me") for level in SET],
+            *[("moderator", level, level == "me") for level in SET],
+            *[("manager", level, True) for level in SET],
+            *[("admin", level, True) for level in SET],
+            *[("manager here", level, level == "me") for level in SET],
+            *[("blocked", level, False) for level in SET],
+        ],
+        usual=9,
+    ),
 )
 async def test_who_may_open_and_change_what(town: Town, who: str, level: str, may: bool) -> None:
     playground, user = town.playground, town.playground.user(who.replace(" ", "-"))

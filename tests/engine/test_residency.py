@@ -59,6 +59,7 @@ def test_resting_gives_the_memory_back(engine: Engine) -> None:
     assert digests(paint(engine, request())) == before
 
 
+@pytest.mark.long
 def test_closing_frees_every_module(fresh: Engine) -> None:
     paint(fresh, request())
     built = modules(fresh)

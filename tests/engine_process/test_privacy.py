@@ -136,6 +136,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("prompt", mostly_long(["stuck", "hang", ""], usual=1))
+@pytest.mark.long
 def test_it_ends_when_the_bot_is_killed(prompt: str) -> None:
     if prompt == "stuck" and sys.platform != "linux":
         pytest.skip("only Linux ends it then")

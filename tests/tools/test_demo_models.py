@@ -101,6 +101,7 @@ def test_what_is_asked_for_is_painted(
     assert judge.shape_of(thing) == shape
 
 
+@pytest.mark.long
 def test_french_is_understood(painter: Painter) -> None:
     image = painter.paint("une étoile jaune sur fond noir", seed=2)
     star = judge.things(image)[0]

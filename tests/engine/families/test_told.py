@@ -19,7 +19,7 @@ Opened = Callable[..., Engine]
 ASKED = request(model="x", guidance=1.0, steps=1)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=mostly_long(FAMILIES, usual=["sd15", "zimage"]))
 def key(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
