@@ -14,15 +14,19 @@ def mostly_long(values: Iterable[Any], *, usual: int | Collection[Any]) -> list[
     parameters of one test each.
     """
     every = [*values]
-    chosen = every[:usual] if isinstance(usual, int) else [*usual]
-    assert all(value in every for value in chosen), f"{chosen} are not all among {every}"
+    if not isinstance(usual, int):
+        assert all(value in every for value in usual), f"{usual} are not all among {every}"
     return [
         pytest.param(
             *(value if isinstance(value, tuple) else (value,)),
-            marks=() if value in chosen else pytest.mark.long,
+            marks=() if _is_usual(number, value, usual) else pytest.mark.long,
         )
-        for value in every
+        for number, value in enumerate(every)
     ]
+
+
+def _is_usual(number: int, value: Any, usual: int | Collection[Any]) -> bool:
+    return number < usual if isinstance(usual, int) else value in usual
 
 
 def examples(most: int) -> int:
