@@ -159,6 +159,7 @@ def test_other_bytes_are_wrong(context: Context, monkeypatch: pytest.MonkeyPatch
     assert all(figure.wrong for figure in found.values() if figure.value == "no")
 
 
+@pytest.mark.long
 def test_a_lora_that_does_nothing_shows_nothing(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_lora_that_does_nothing_shows_nothing(
         list(exactness.exact(context))
 
 
+@pytest.mark.long
 def test_a_model_that_is_there_in_another_way_fails_its_row(context: Context) -> None:
     wrong = Way("streamed, they say", Profile.FULL, "full", standing.STREAMED)
     with pytest.raises(RuntimeError, match="the denoiser is there whole, not streamed"):

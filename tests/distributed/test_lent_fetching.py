@@ -252,6 +252,7 @@ class TestOnTheHub:
         def names(self) -> set[str]:
             return {name for name in PIPELINE if name.startswith(("model_index", "vae/"))}
 
+        @pytest.mark.long
         async def test_the_rest_is_left_to_the_engine(self, site: Site) -> None:
             local = await site.complete(sent(site.bot, catalog=site.bot.catalog))
             assert local.model is not None

@@ -86,6 +86,7 @@ async def test_the_last_words_of_one_that_was_killed_are_no_sign_of_life(server:
             engine.warm_up()
 
 
+@pytest.mark.long
 async def test_a_broker_that_is_started_again_empty_costs_no_lane(server: Server) -> None:
     async with watching(server.url) as lanes, working(worker(server.url, SteppingEngine())):
         await until(lambda: lanes.lanes)

@@ -132,6 +132,7 @@ async def lost(painting: "asyncio.Task[object]") -> EngineLost:
     return error.value
 
 
+@pytest.mark.long
 async def test_a_job_whose_result_is_cut_off_is_not_to_blame(server: Server) -> None:
     engine, heard = SteppingEngine(), Painted()
     async with (

@@ -123,6 +123,7 @@ async def test_brackets_are_named_in_every_interface(server: Server) -> None:
     assert said in out + err
 
 
+@pytest.mark.long
 async def test_a_prompt_of_too_many_tokens_is_the_callers_mistake(server: Server) -> None:
     for model in ("klein", "turbo", "lines"):
         status, answer = await posted(

@@ -77,6 +77,7 @@ async def test_defaults_and_the_same_bytes_twice(playground: Playground, ada: Us
     assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()
 
 
+@pytest.mark.long
 async def test_tags_in_the_prompt_mean_the_same_as_the_option(
     playground: Playground, ada: User
 ) -> None:

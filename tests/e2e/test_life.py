@@ -49,8 +49,20 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         await ada.react(old, "🔁")
         again = await answer(playground, old)
         assert "Identical to the original" in again.text
+        assert await bot.end(signal.SIGINT) == 0
+        assert "Traceback" not in bot.log
+        assert playground.violations == []
+    if os.name == "posix":
+        kept = list((home.folder / "data").rglob("*"))
+        assert kept
+        assert [file for file in kept if file.stat().st_mode & 0o077] == []
 
-        # Killed without warning, in the middle of a job.
+
+@pytest.mark.long
+async def test_killed_while_painting_it_goes_on(home: Home) -> None:
+    """Without warning, in the middle of a job."""
+    async with Playground() as playground, ImpatientBot(home, playground) as bot:
+        ada = playground.user("ada")
         slow = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=30, seed=6)
         await slow.wait(lambda m: "Step" in m.text, timeout=60)
         await bot.end(signal.SIGKILL)
@@ -60,10 +72,6 @@ async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
         assert await bot.end(signal.SIGINT) == 0
         assert "Traceback" not in bot.log
         assert playground.violations == []
-    if os.name == "posix":
-        kept = list((home.folder / "data").rglob("*"))
-        assert kept
-        assert [file for file in kept if file.stat().st_mode & 0o077] == []
 
 
 @pytest.mark.long

@@ -165,6 +165,7 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
     assert refused.ephemeral
 
 
+@pytest.mark.long
 async def test_only_a_span_is_forgotten(shared: Bot, playground: Playground, ada: User) -> None:
     old = await painted(ada, prompt=WORD, seed=1)
     await painted(ada, prompt=WORD, seed=2)

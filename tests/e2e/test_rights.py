@@ -351,6 +351,7 @@ async def test_a_picture_of_an_age_restricted_channel_is_posted_in_no_other(town
     await answer(playground, result)
 
 
+@pytest.mark.long
 async def test_a_picture_of_an_age_restricted_channel_is_no_direct_message(town: Town) -> None:
     playground, carl = town.playground, town.playground.user("carl")
     room = playground.add_channel("closing", nsfw=True)

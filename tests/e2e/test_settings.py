@@ -177,6 +177,7 @@ async def test_who_may_open_and_change_what(town: Town, who: str, level: str, ma
     assert after == before
 
 
+@pytest.mark.long
 async def test_a_panel_shows_where_each_value_comes_from(town: Town) -> None:
     channel, boss, ada = town.playground.add_channel("panel"), town.boss, town.ada
     await town.set("server", "max_steps", "40")
@@ -428,6 +429,7 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted(lea, **QUICK)
 
 
+@pytest.mark.long
 async def test_what_is_there_already_follows_the_rules_of_the_place(town: Town) -> None:
     ada, channel = town.playground.user("abe"), town.playground.add_channel("later")
     hidden = [

@@ -114,6 +114,7 @@ def test_a_single_file_in_another_spelling(
     assert painted(engine, path, config="tiny") == digests(paint(engine, request()))
 
 
+@pytest.mark.long
 def test_a_single_file_with_a_vae_of_diffusers(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:

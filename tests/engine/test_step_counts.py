@@ -10,7 +10,6 @@ from bot.errors import JobFailed
 from catalog import SCHEDULERS
 from catalog.predictions import EDM, EDM_VELOCITY, EPSILON, FLOW, VELOCITY
 from tests.engine.factories import catalog, digests, model, paint, request
-from tests.parameters import mostly_long
 
 TRAININGS = (
     (EPSILON, None),
@@ -90,9 +89,8 @@ def test_every_number_of_steps_ends(
         assert clean is None or clean.isfinite().all(), (steps, share)
 
 
-@pytest.mark.parametrize(
-    "scheduler", mostly_long(["DPM++ 2M Karras", "DPM++ 2M SDE Karras"], usual=1)
-)
+@pytest.mark.parametrize("scheduler", ["DPM++ 2M Karras", "DPM++ 2M SDE Karras"])
+@pytest.mark.long
 def test_an_image_whose_first_steps_share_a_timestep(engine: Engine, scheduler: str) -> None:
     """From noise alone, where Karras' spacing has several noise levels above one timestep."""
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}

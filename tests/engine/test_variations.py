@@ -125,7 +125,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", mostly_long([*KINDS, "from an image"], usual=2))
+@pytest.mark.parametrize("kind", mostly_long([*KINDS, "from an image"], usual=1))
 class TestImages:
     def asked(self, kind: str) -> GenerationRequest:
         over = {"init_image": InitImage(picture(), 0.6), "steps": 4}

@@ -121,6 +121,7 @@ def test_no_cost_grows_faster_than_the_logarithm_of_the_queue(ask: Ask) -> None:
     ), found
 
 
+@pytest.mark.long
 def test_going_through_the_queue_would_be_noticed() -> None:
     found = [instructions(partial(look_through, queue_with(size)._line)) for size in SIZES]
     assert found[-1] > 10 * found[0]

@@ -90,7 +90,7 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "colour", "ground"), mostly_long(SOME, usual=2))
+@pytest.mark.parametrize(("shape", "colour", "ground"), mostly_long(SOME, usual=1))
 def test_what_is_asked_for_is_painted(
     painter: Painter, shape: str, colour: str, ground: str
 ) -> None:

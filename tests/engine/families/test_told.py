@@ -56,7 +56,7 @@ def opened(key: str, folder: Path) -> Iterator[Opened]:
     "options",
     mostly_long(
         [{}, {"weights": "int8"}, {"memory": "8gb"}, {"dtype": "bfloat16"}, {"dtype": "float16"}],
-        usual=2,
+        usual=[{"weights": "int8"}],
     ),
     ids=str,
 )

@@ -95,6 +95,7 @@ def test_a_configuration_that_does_not_fit_is_refused(
     assert said in " ".join(map(str, failure.params.values()))
 
 
+@pytest.mark.long
 def test_of_its_configuration_all_but_the_depth_counts(
     painter: Engine, folders: Path, tmp_path: Path
 ) -> None:

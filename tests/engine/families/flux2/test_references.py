@@ -72,6 +72,7 @@ def test_distilled(painter: Engine, stock: dict[str, Any], count: int) -> None:
         assert (ours != edited(painter, KLEIN, given[1:])).any()
 
 
+@pytest.mark.long
 def test_base_is_guided(painter: Engine, stock: dict[str, Any]) -> None:
     given = pictures(2)
     ours = edited(painter, BASE, given, guidance=4.0)
