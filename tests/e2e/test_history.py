@@ -184,6 +184,7 @@ async def test_one_is_shown_in_the_channel_and_goes_with_its_result(
     assert "This image was deleted." in said(late)
 
 
+@pytest.mark.long
 async def test_a_pruned_file_is_said_and_painted_again_with_the_same_bytes(
     shared: Bot, playground: Playground, ada: User
 ) -> None:

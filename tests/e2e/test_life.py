@@ -114,6 +114,7 @@ async def test_a_failed_registration_does_not_stop_the_bot(home: Home) -> None:
             assert await bot.end() == 0
 
 
+@pytest.mark.long
 async def test_the_guild_setting_registers_there_at_once(home: Home) -> None:
     async with Playground() as playground:
         guild = str(playground.guild.id)

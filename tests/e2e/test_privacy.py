@@ -196,6 +196,7 @@ async def forget_all(user: User, **options: Any) -> None:
     await confirmed.wait(lambda m: m.content.startswith("Done"), timeout=60)
 
 
+@pytest.mark.long
 async def test_it_is_finished_after_a_crash(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada, bea = playground.user("ada-forgets"), playground.user("bea-stays")

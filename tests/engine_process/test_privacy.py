@@ -96,6 +96,7 @@ def test_no_token_is_in_its_environment_its_arguments_or_its_memory(
     assert CANARY.encode() not in memory
 
 
+@pytest.mark.long
 def test_closing_leaves_no_process_behind(engine: ProcessEngine) -> None:
     pid = pid_of(engine)
     engine.close()

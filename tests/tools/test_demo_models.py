@@ -58,6 +58,7 @@ def test_an_adapter_says_what_trainers_say(plan: object) -> None:
     assert metadata["ss_network_module"] in {"networks.lora", "lycoris.kohya"}
 
 
+@pytest.mark.long
 def test_diffusers_own_pipeline_takes_the_folder_unchanged() -> None:
     import torch
     from diffusers import StableDiffusionXLPipeline

@@ -280,6 +280,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.long
 def test_a_family_is_there_with_its_two_folders_and_no_edit_elsewhere(tmp_path: Path) -> None:
     for package in ("bot", "catalog"):
         shutil.copytree(ROOT / package, tmp_path / package)  # with the byte code that is there

@@ -15,7 +15,8 @@ from tests.engine.families.anima.files import authors_name
 from tests.engine.families.flux2.files import stored
 from tests.engine.patches import make
 from tests.engine.patches.formulas import expected_delta
-from tests.parameters import mostly_long
+
+pytestmark = pytest.mark.long
 
 RANK, ALPHA, WEIGHT = 4, 3.0, 0.7
 Spell = Callable[[str], str]
@@ -149,7 +150,7 @@ def check(
             assert torch.allclose(found[part][name].double(), wanted, atol=1e-5), (part, name)
 
 
-@pytest.mark.parametrize("program", mostly_long(SPELLINGS, usual=4))
+@pytest.mark.parametrize("program", SPELLINGS)
 def test_every_spelling_gives_the_defined_weights(
     painter: Engine,
     tmp_path: Path,
@@ -161,7 +162,7 @@ def test_every_spelling_gives_the_defined_weights(
     check(found, weights, adapter, "LoRA")
 
 
-@pytest.mark.parametrize("kind", mostly_long(KINDS, usual=["LoRA", "LoKr"]))
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_does_as_it_is_defined_in_every_spelling(
     painter: Engine,
     tmp_path: Path,

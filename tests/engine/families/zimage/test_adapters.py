@@ -13,7 +13,8 @@ from tests.engine.families.flux2.files import stored
 from tests.engine.families.flux2.test_adapters import dotted, flat, of_kohya, of_peft
 from tests.engine.families.zimage.conftest import TURBO
 from tests.engine.families.zimage.files import PARTS, authors
-from tests.parameters import mostly_long
+
+pytestmark = pytest.mark.long
 
 RANK, ALPHA, WEIGHT = 4, 2.0, 0.7
 Pairs = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
@@ -93,7 +94,7 @@ def check(found: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], pair
         assert torch.allclose(found[name], wanted, atol=1e-5), name
 
 
-@pytest.mark.parametrize("program", mostly_long(SPELLINGS, usual=4))
+@pytest.mark.parametrize("program", SPELLINGS)
 def test_every_spelling_gives_the_defined_weights(
     painter: Engine,
     tmp_path: Path,
