@@ -31,7 +31,7 @@ def _is_usual(number: int, value: Any, usual: int | Collection[Any]) -> bool:
 
 def examples(most: int) -> int:
     """For Hypothesis' `max_examples`: `most` with --long, a part of them in every run."""
-    return most * settings.default.max_examples // ALL
+    return most * settings().max_examples // ALL
 
 
 ALL = 100

@@ -25,10 +25,10 @@ class Copying:
         if self._first is None:
             async with aiosqlite.connect(":memory:", isolation_level=None) as first:
                 await migrate(first, path, folder)
-                self._first = await first._execute(first._conn.serialize)
+                self._first = await first._execute(first._conn.serialize)  # type: ignore[no-untyped-call]
         with closing(sqlite3.connect(":memory:", check_same_thread=False)) as copied:
             copied.deserialize(self._first)
-            await connection._execute(copied.backup, connection._conn)
+            await connection._execute(copied.backup, connection._conn)  # type: ignore[no-untyped-call]
         await connection.execute("PRAGMA foreign_keys = ON")
 
 
