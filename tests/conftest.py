@@ -12,13 +12,18 @@ from playwright.async_api import Browser
 
 from bot.engine.importing import hide_torchvision
 from bot.log import OURS
+from bot.store import database
 from tests.browsing import Camera, launched
+from tests.parameters import ALL
+from tests.store.copying import Copying
 
 hide_torchvision()  # tests import transformers and diffusers themselves
 
 # How long anything takes on a busy machine says nothing about it.
-settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("timeless")
+settings.register_profile(
+    "long", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=ALL
+)
+settings.register_profile("usual", settings.get_profile("long"), max_examples=ALL * 2 // 5)
 
 TALLY = "tally"
 """The test property that is shown in the summary."""
@@ -31,6 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write the README's pictures of the playground into docs/img",
     )
     parser.addoption("--long", action="store_true", help="run what takes long, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if config.getoption("--long") else "usual")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -66,6 +75,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if tallies:
         terminalreporter.section("chaos")
         terminalreporter.write_line("\n".join(tallies))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated_once() -> Iterator[None]:
+    """Migrations from nothing, which every other process runs, take longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "migrate", Copying().migrate)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from catalog.families import FAMILIES
 from cogs import EXTENSIONS
+from tests.parameters import mostly_long
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate")
@@ -36,9 +37,8 @@ def test_coming_online_does_not_import_torch() -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["bot.store", "bot.request", "bot.queue", "catalog"])
-def test_the_inner_parts_do_not_import_discord(module: str) -> None:
-    assert "discord" not in loaded_by([module])
+def test_the_inner_parts_do_not_import_discord() -> None:
+    assert "discord" not in loaded_by(["bot.store", "bot.request", "bot.queue", "catalog"])
 
 
 def test_reading_the_command_line_imports_neither() -> None:
@@ -46,19 +46,21 @@ def test_reading_the_command_line_imports_neither() -> None:
 
 
 def test_generating_from_the_command_line_imports_no_discord() -> None:
-    assert "discord" not in loaded_by(["bot.cli.imagine"])
+    assert "discord" not in loaded_by(["bot.cli.imagine", "bot.cli.listing"])
 
 
-@pytest.mark.parametrize("module", ["bot.cli.imagine", "bot.cli.listing", "bot.serve"])
-def test_what_serves_no_http_imports_none_of_it(module: str) -> None:
-    assert loaded_by([module]).isdisjoint({"fastapi", "starlette", "uvicorn", "httpx2"})
+def test_what_serves_no_http_imports_none_of_it() -> None:
+    loaded = loaded_by(["bot.cli.imagine", "bot.cli.listing", "bot.serve"])
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "httpx2"})
 
 
 def test_a_client_is_no_server() -> None:
     assert loaded_by(["bot.cli.remote"]).isdisjoint({"fastapi", "starlette", "uvicorn"})
 
 
-@pytest.mark.parametrize("module", ["bot.texts.language", "bot.texts.lines", "bot.cli.imagine"])
+@pytest.mark.parametrize(
+    "module", mostly_long(["bot.texts.language", "bot.texts.lines", "bot.cli.imagine"], usual=2)
+)
 def test_the_rules_of_languages_are_imported_when_a_sentence_needs_them(module: str) -> None:
     assert "babel" not in loaded_by([module])
 

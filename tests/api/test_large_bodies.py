@@ -27,6 +27,7 @@ from bot.settings import Settings
 from catalog import Catalog, ModelEntry
 from catalog.families.flux2 import FLUX2
 from tests.language import TEXTS
+from tests.parameters import mostly_long
 
 KLEIN = ModelEntry(key="klein", name="klein", path="a/b", family=FLUX2, variant="distilled")
 FILE = bytes(range(256)) * 4_000
@@ -96,22 +97,25 @@ async def client(tmp_path: Path, given: dict[str, object]) -> Any:
 
 @pytest.mark.parametrize(
     ("path", "sent", "names"),
-    [
-        ("/generate", {"json": {"prompt": "x", "image": IMAGE}}, ["image"]),
-        ("/generate", {"json": {"prompt": "x", "edit": [IMAGE, URL]}}, ["edit", "edit2"]),
-        ("/v1/images/generations", {"json": {"prompt": "x", "reference": URL}}, ["reference"]),
-        ("/v1/images/edits", {"json": {"prompt": "x", "image": IMAGE}}, ["edit"]),
-        (
-            "/v1/images/edits",
-            {"json": {"prompt": "x", "images": [{"image_url": URL}] * 2}},
-            ["edit", "edit2"],
-        ),
-        (
-            "/v1/images/edits",
-            {"data": {"prompt": "x", "reference": IMAGE}, "files": {"image": FILE}},
-            ["reference", "edit"],
-        ),
-    ],
+    mostly_long(
+        [
+            ("/generate", {"json": {"prompt": "x", "image": IMAGE}}, ["image"]),
+            ("/generate", {"json": {"prompt": "x", "edit": [IMAGE, URL]}}, ["edit", "edit2"]),
+            ("/v1/images/generations", {"json": {"prompt": "x", "reference": URL}}, ["reference"]),
+            ("/v1/images/edits", {"json": {"prompt": "x", "image": IMAGE}}, ["edit"]),
+            (
+                "/v1/images/edits",
+                {"json": {"prompt": "x", "images": [{"image_url": URL}] * 2}},
+                ["edit", "edit2"],
+            ),
+            (
+                "/v1/images/edits",
+                {"data": {"prompt": "x", "reference": IMAGE}, "files": {"image": FILE}},
+                ["reference", "edit"],
+            ),
+        ],
+        usual=3,
+    ),
 )
 async def test_the_loop_does_not_read_them(
     client: httpx2.AsyncClient,

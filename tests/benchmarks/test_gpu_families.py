@@ -125,6 +125,7 @@ def test_its_files_are_hashed_and_written_once(context: Context) -> None:
     assert [file.stat().st_mtime_ns for file in files] == times
 
 
+@pytest.mark.long
 def test_the_same_bytes_in_every_way(context: Context) -> None:
     found = by_what(exactness.exact(context))
     assert not [figure for figure in found.values() if figure.wrong]
@@ -158,6 +159,7 @@ def test_other_bytes_are_wrong(context: Context, monkeypatch: pytest.MonkeyPatch
     assert all(figure.wrong for figure in found.values() if figure.value == "no")
 
 
+@pytest.mark.long
 def test_a_lora_that_does_nothing_shows_nothing(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def test_a_lora_that_does_nothing_shows_nothing(
         list(exactness.exact(context))
 
 
+@pytest.mark.long
 def test_a_model_that_is_there_in_another_way_fails_its_row(context: Context) -> None:
     wrong = Way("streamed, they say", Profile.FULL, "full", standing.STREAMED)
     with pytest.raises(RuntimeError, match="the denoiser is there whole, not streamed"):

@@ -12,6 +12,7 @@ from catalog import AdapterEntry, Location, ModelEntry, locate, problems_of
 from catalog.locate import BUILTINS_DIR
 from tests.catalog.home import Home, weights_bytes
 from tests.catalog.test_judging import SDXL_UNET
+from tests.parameters import examples
 
 
 def snapshot(home: Home, repository: str, commit: str, *files: str, ref: str = "") -> Path:
@@ -165,7 +166,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150))
 @given(
     path=st.lists(PIECES, max_size=6).map("/".join) | st.text(max_size=40),
     weight_name=st.none() | st.lists(PIECES, max_size=4).map("/".join) | st.text(max_size=20),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
 from catalog.search import Index, fold
+from tests.parameters import examples
 
 
 def adapters(*names: str, **fields: Any) -> dict[str, AdapterEntry]:
@@ -203,7 +204,7 @@ NAMES = st.lists(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(names=NAMES, text=st.text(max_size=12) | st.text(alphabet="abc-[].*\\^", max_size=6))
 def test_every_text_is_answered_from_what_there_is(names: list[str], text: str) -> None:
     index = Index((name, name[::-1]) for name in names)

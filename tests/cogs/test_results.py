@@ -40,6 +40,7 @@ from tests.chat.delivery.desk import Desk
 from tests.chat.delivery.discord_fakes import CHANNEL, Call, http_error
 from tests.chat.found import ANYWHERE
 from tests.language import TEXTS
+from tests.parameters import mostly_long
 from tests.queue.lanes import queue_of
 from tests.store.factories import in_channel, request
 
@@ -187,7 +188,10 @@ async def test_a_cooldown_costs_nothing_that_was_entered(desk: Desk, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "value", ["", "0", "0 crisp", "0 crisp x", "0 crisp nan", "0 gone 2", "1 hires 1.5"]
+    "value",
+    mostly_long(
+        ["", "0", "0 crisp", "0 crisp x", "0 crisp nan", "0 gone 2", "1 hires 1.5"], usual=3
+    ),
 )
 async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
     desk: Desk, tmp_path: Path, value: str

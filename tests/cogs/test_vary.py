@@ -27,6 +27,7 @@ from bot.store import Job, JobState
 from cogs.vary import VaryButton, VarySelect
 from tests.chat.delivery.desk import Desk
 from tests.cogs.test_results import PLAIN, Picked, Pressed, results
+from tests.parameters import mostly_long
 from tests.store.factories import in_channel
 
 
@@ -63,7 +64,9 @@ async def test_what_was_picked_becomes_variations_of_that_image(desk: Desk) -> N
     assert made.request.variation.strength == 0.2
 
 
-@pytest.mark.parametrize(("most", "count"), [(None, 4), (4, 4), (3, 3), (1, 1)])
+@pytest.mark.parametrize(
+    ("most", "count"), mostly_long([(None, 4), (4, 4), (3, 3), (1, 1)], usual=2)
+)
 async def test_there_are_as_many_as_may_be_asked_for(
     desk: Desk, most: int | None, count: int
 ) -> None:
@@ -72,7 +75,7 @@ async def test_there_are_as_many_as_may_be_asked_for(
 
 
 @pytest.mark.parametrize(("quota", "count"), [(9, 4), (4, 3), (2, 1)])
-@pytest.mark.parametrize("owners", [True, False])
+@pytest.mark.parametrize("owners", mostly_long([True, False], usual=[False]))
 async def test_there_are_as_many_as_the_quota_leaves(
     desk: Desk, quota: int, count: int, owners: bool
 ) -> None:
@@ -96,7 +99,9 @@ async def test_a_quota_that_is_used_up_says_so(desk: Desk) -> None:
         await VarySelect(results(desk, Limits(quota=1))).use(pressed, VaryById(job.id))
 
 
-@pytest.mark.parametrize("value", ["", "0", "1 0.2", "0 0.3", "0 nan", "0 0.2 1", "x 0.2"])
+@pytest.mark.parametrize(
+    "value", mostly_long(["", "0", "1 0.2", "0 0.3", "0 nan", "0 0.2 1", "x 0.2"], usual=3)
+)
 async def test_what_was_not_offered_is_refused(desk: Desk, value: str) -> None:
     job = await shown(desk, PLAIN)
     with pytest.raises(Refused, match=r"error\.component"):

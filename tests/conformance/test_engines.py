@@ -22,6 +22,7 @@ from tests.conformance import faults
 from tests.conformance.engines import Row
 from tests.conformance.faults import named
 from tests.engine.factories import catalog, digests, kohya_lora, model, ordered, picture, request
+from tests.parameters import mostly_long
 
 Expected = Callable[[Order], Painting]
 
@@ -116,7 +117,7 @@ def test_previews_can_be_turned_off_between_two_jobs(engine: ImageEngine, order:
     assert not any(progress.preview for progress in seen)
 
 
-@pytest.mark.parametrize("reason", StopReason)
+@pytest.mark.parametrize("reason", mostly_long(StopReason, usual=[StopReason.CANCELLED]))
 def test_a_stop_ends_it_at_the_next_step(
     engine: ImageEngine, expected: Expected, order: Order, reason: StopReason
 ) -> None:

@@ -19,6 +19,7 @@ from bot.order import Order
 from tests.distributed.bot_files import Interface, answering, ok
 from tests.distributed.machines import BOT, Machine, bare_worker, sha256
 from tests.distributed.site import DIGEST, FILE, WITH_A_SERVER, Site, exchanged
+from tests.parameters import mostly_long
 
 
 class Disk(NamedTuple):
@@ -117,7 +118,7 @@ class TestHostile:
             "aux.safetensors",
         ],
     )
-    @pytest.mark.parametrize("hub", [False, True])
+    @pytest.mark.parametrize("hub", mostly_long([False, True], usual=1))
     async def test_names_that_lead_elsewhere(self, site: Site, name: str, hub: bool) -> None:
         body = listing((name, len(BOT[FILE]), DIGEST), hub=hub)
         answers = {"parts": ok(body), "files": ok(BOT[FILE])}
@@ -126,23 +127,26 @@ class TestHostile:
 
     @pytest.mark.parametrize(
         "body",
-        [
-            b"",
-            b"[]",
-            b"{",
-            b"\xff",
-            b"[" * 100_000,
-            listing(),
-            listing(("model.safetensors", -1, DIGEST)),
-            listing(("model.safetensors", 2**60, DIGEST)),
-            listing(("model.safetensors", 5000, DIGEST.upper())),
-            listing(("model.safetensors", 5000, f"{DIGEST}/..")),
-            listing(("model.safetensors", 5000, DIGEST), surprise=1),
-            listing(("A.json", 1, DIGEST), ("a.json", 1, DIGEST), hub=True),
-            listing(("a.json", 2**30, DIGEST), hub=True),
-            listing(*((f"{n}.json", 1, DIGEST) for n in range(300)), hub=True),
-            b" " * (2**20 + 1),
-        ],
+        mostly_long(
+            [
+                b"",
+                b"[]",
+                b"{",
+                b"\xff",
+                b"[" * 100_000,
+                listing(),
+                listing(("model.safetensors", -1, DIGEST)),
+                listing(("model.safetensors", 2**60, DIGEST)),
+                listing(("model.safetensors", 5000, DIGEST.upper())),
+                listing(("model.safetensors", 5000, f"{DIGEST}/..")),
+                listing(("model.safetensors", 5000, DIGEST), surprise=1),
+                listing(("A.json", 1, DIGEST), ("a.json", 1, DIGEST), hub=True),
+                listing(("a.json", 2**30, DIGEST), hub=True),
+                listing(*((f"{n}.json", 1, DIGEST) for n in range(300)), hub=True),
+                b" " * (2**20 + 1),
+            ],
+            usual=7,
+        ),
     )
     async def test_lists_that_are_none(self, site: Site, body: bytes) -> None:
         assert await self.refused(site, lambda _: ok(body)) == "part.wrong"
@@ -170,7 +174,7 @@ class TestHostile:
         answers = {"parts": ok(body), "files": ok(other)}
         assert await self.refused(site, lambda path: answers[path.split("/")[2]]) == "part.wrong"
 
-    @pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 418, 500])
+    @pytest.mark.parametrize("status", mostly_long([204, 301, 400, 401, 403, 418, 500], usual=2))
     async def test_other_answers(self, site: Site, status: int) -> None:
         """A redirection is not followed: the key is for the bot."""
         answer = f"HTTP/1.1 {status} x\r\nLocation: {site.http.url}/\r\nContent-Length: 0\r\n\r\n"

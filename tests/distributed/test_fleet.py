@@ -81,6 +81,7 @@ async def test_a_job_of_a_killed_worker_goes_on_elsewhere(
     assert len(bot.watcher.finished_jobs) == 1
 
 
+@pytest.mark.long
 async def test_cancelling_reaches_the_worker(server: Server, tmp_path: Path) -> None:
     async with (
         worker_process(server.url, pace=PACE) as one,

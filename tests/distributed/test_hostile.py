@@ -29,6 +29,7 @@ from tests.distributed.bench import PACE, STATE, Painted, as_lane, jpeg, order, 
 from tests.distributed.server import Server
 from tests.distributed.watching import watching
 from tests.language import TEXTS
+from tests.parameters import mostly_long
 from tests.store.factories import CANARY, painting, recipe, request
 
 QUEUE = keys.queue("evil", "0" * 8, 0)
@@ -100,18 +101,21 @@ def scaled(width: int, height: int) -> PaintedImage:
 
 @pytest.mark.parametrize(
     ("done", "why"),
-    [
-        (replace(painting(), images=()), "0 images"),
-        (replace(painting(), images=(*painting().images, *painting().images)), "2 images"),
-        (replace(painting(), images=(scaled(64, 64),)), "64×64"),
-        (image(seed=43), "seed 43"),
-        (image(pixels_sha256="0" * 64), "another sha256"),
-        (image(pixels_sha256="../../../etc/passwd"), "pixels_sha256"),
-        (painting(request(prompt="another prompt")), "recipe.request"),
-        (replace(painting(), recipe=recipe(request(seed=7))), "recipe.request"),
-        (replace(painting(), warnings=(Notice("no.such", {}),)), "no sentence"),
-        (replace(painting(), warnings=(Notice("memory.lowered", {"x": 1}),)), "do not fit"),
-    ],
+    mostly_long(
+        [
+            (replace(painting(), images=()), "0 images"),
+            (replace(painting(), images=(*painting().images, *painting().images)), "2 images"),
+            (replace(painting(), images=(scaled(64, 64),)), "64×64"),
+            (image(seed=43), "seed 43"),
+            (image(pixels_sha256="0" * 64), "another sha256"),
+            (image(pixels_sha256="../../../etc/passwd"), "pixels_sha256"),
+            (painting(request(prompt="another prompt")), "recipe.request"),
+            (replace(painting(), recipe=recipe(request(seed=7))), "recipe.request"),
+            (replace(painting(), warnings=(Notice("no.such", {}),)), "no sentence"),
+            (replace(painting(), warnings=(Notice("memory.lowered", {"x": 1}),)), "do not fit"),
+        ],
+        usual=5,
+    ),
 )
 async def test_another_picture_than_was_asked_for(server: Server, done: Painting, why: str) -> None:
     assert why in await refused(server, given(done))
@@ -119,19 +123,22 @@ async def test_another_picture_than_was_asked_for(server: Server, done: Painting
 
 @pytest.mark.parametrize(
     "data",
-    [
-        b"x",
-        b"P",
-        b"P{}",
-        b"F{}",
-        b"P" + b"[" * 900_000,
-        b"P" + b"9" * 900_000,
-        b"x" * 8_000_000,
-        b'F[{"failed":{"code":"../../etc/passwd","params":{}}}]',
-        b'F[{"failed":{"code":"memory.out","params":{}}}]',
-        b'F[{"stopped":{"reason":"shutdown"}}]',
-        b'F[{"stopped":{"reason":"cancelled"}}]',
-    ],
+    mostly_long(
+        [
+            b"x",
+            b"P",
+            b"P{}",
+            b"F{}",
+            b"P" + b"[" * 900_000,
+            b"P" + b"9" * 900_000,
+            b"x" * 8_000_000,
+            b'F[{"failed":{"code":"../../etc/passwd","params":{}}}]',
+            b'F[{"failed":{"code":"memory.out","params":{}}}]',
+            b'F[{"stopped":{"reason":"shutdown"}}]',
+            b'F[{"stopped":{"reason":"cancelled"}}]',
+        ],
+        usual=4,
+    ),
 )
 async def test_what_is_no_answer(server: Server, data: bytes) -> None:
     assert await refused(server, answered(data))
@@ -159,19 +166,22 @@ async def test_no_more_is_read_than_an_image_has(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "job",
-    [
-        b"x",
-        b"[]",
-        b"{}",
-        b'{"queue": "another"}',
-        b'{"queue": "' + QUEUE.encode() + b'"}',
-        b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "status": "no such"}',
-        b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "what": 1}',
-        b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "meta": 7}',
-        b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "status": 7}',
-        b"[" * 60_000,
-        b"x" * 5_000_000,
-    ],
+    mostly_long(
+        [
+            b"x",
+            b"[]",
+            b"{}",
+            b'{"queue": "another"}',
+            b'{"queue": "' + QUEUE.encode() + b'"}',
+            b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "status": "no such"}',
+            b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "what": 1}',
+            b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "meta": 7}',
+            b'{"queue": "' + QUEUE.encode() + b'", "function": "x", "status": 7}',
+            b"[" * 60_000,
+            b"x" * 5_000_000,
+        ],
+        usual=4,
+    ),
 )
 async def test_what_is_no_job_of_saq(server: Server, job: bytes) -> None:
     async def deed(client: Redis, key: str, _: dict[str, Any]) -> None:
@@ -182,15 +192,18 @@ async def test_what_is_no_job_of_saq(server: Server, job: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("report", "preview"),
-    [
-        ("x", b""),
-        ('[{"stage":"queued"}]', b""),
-        ('[{"stage":"painting","step":9,"steps":2}]', b""),
-        ('[{"stage":"loading","subject":"a\\nb"}]', b""),
-        ("9" * 50_000, b""),
-        ('[{"stage":"painting","step":1,"steps":2}]', b"no jpeg"),
-        ('[{"stage":"painting","step":1,"steps":2}]', jpeg() + b"x" * 2_000_000),
-    ],
+    mostly_long(
+        [
+            ("x", b""),
+            ('[{"stage":"queued"}]', b""),
+            ('[{"stage":"painting","step":9,"steps":2}]', b""),
+            ('[{"stage":"loading","subject":"a\\nb"}]', b""),
+            ("9" * 50_000, b""),
+            ('[{"stage":"painting","step":1,"steps":2}]', b"no jpeg"),
+            ('[{"stage":"painting","step":1,"steps":2}]', jpeg() + b"x" * 2_000_000),
+        ],
+        usual=3,
+    ),
 )
 async def test_what_is_no_report(server: Server, report: str, preview: bytes) -> None:
     async def deed(client: Redis, key: str, job: dict[str, Any]) -> None:

@@ -341,6 +341,7 @@ def test_two_processes_keep_their_digests_in_one_file(tmp_path: Path) -> None:
     assert all(HashCache(book).whole(file) for file in files)
 
 
+@pytest.mark.long
 def test_nothing_of_an_engine_or_a_broker_is_imported() -> None:
     modules = ("inventory", "localising", "fetched", "fetching")
     code = "; ".join(f"import bot.distributed.{name}" for name in modules)

@@ -33,6 +33,7 @@ from tests.distributed.lent_models import (
 )
 from tests.distributed.machines import EMPTY, Machine, put
 from tests.distributed.site import Heard, completed
+from tests.parameters import mostly_long
 
 
 @pytest.fixture
@@ -98,6 +99,7 @@ class TestFetched:
         await site.complete(sent(site.bot, "two"))
         assert site.asked[before:] == ["two.safetensors"]
 
+    @pytest.mark.long
     async def test_a_text_encoder_of_three_models_comes_once(self, site: Site) -> None:
         local = await site.complete(sent(site.bot, "other-encoder"))
         assert local.model is not None
@@ -113,6 +115,7 @@ class TestFetched:
             assert came == own if own else "qwen.gguf" not in came
             before = len(site.asked)
 
+    @pytest.mark.long
     async def test_what_came_with_another_model_is_not_sent_again(self, site: Site) -> None:
         await site.complete(sent(site.bot, "folder"))
         before = len(site.asked)
@@ -124,6 +127,7 @@ class TestFetched:
         digests = site.worker.fetched.digests
         assert site.worker.fetched.size_of(digests) == bytes_in(site.worker)
 
+    @pytest.mark.long
     async def test_where_files_cannot_have_two_names_they_are_copied(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -153,7 +157,7 @@ class TestFetched:
         local = await site.complete(sent(site.bot))
         assert weights_in(local.lent["text_encoder"]) == ENCODER
 
-    @pytest.mark.parametrize("key", ["one", "two"])
+    @pytest.mark.parametrize("key", mostly_long(["one", "two"], usual=1))
     async def test_nothing_comes_unless_there_is_room_for_all(self, site: Site, key: str) -> None:
         assert site.worker.fetched is not None
         site.worker.fetched.limit = 300_000
@@ -248,6 +252,7 @@ class TestOnTheHub:
         def names(self) -> set[str]:
             return {name for name in PIPELINE if name.startswith(("model_index", "vae/"))}
 
+        @pytest.mark.long
         async def test_the_rest_is_left_to_the_engine(self, site: Site) -> None:
             local = await site.complete(sent(site.bot, catalog=site.bot.catalog))
             assert local.model is not None

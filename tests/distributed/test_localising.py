@@ -38,6 +38,7 @@ from tests.distributed.machines import (
     order_for,
     worker,
 )
+from tests.parameters import examples
 from tests.store.factories import recipe
 
 
@@ -229,7 +230,9 @@ def known(there: Machine) -> st.SearchStrategy[str]:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_what_came_over_the_wire_opens_nothing(

@@ -112,6 +112,7 @@ async def test_a_cut_network_stops_both_ends(server: Server) -> None:
     assert [each.pixels_sha256 for each in done.images] == expected(order().request)
 
 
+@pytest.mark.long
 async def test_a_network_that_stutters_costs_nothing(server: Server) -> None:
     engine = SteppingEngine(0.05)
     async with Proxy.before(server.port) as network:
@@ -159,6 +160,7 @@ async def test_a_broker_that_is_started_again_empty_loses_no_job(
     assert len(engine.orders) == 2
 
 
+@pytest.mark.long
 async def test_nor_does_one_that_the_worker_has_again_before_the_bot(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -36,6 +36,7 @@ async def test_one_that_is_killed_is_gone(server: Server, caplog: pytest.LogCapt
     assert "worker one is gone: nothing was heard of it" in caplog.text
 
 
+@pytest.mark.long
 async def test_one_that_said_nothing_since_it_was_gone_is_not_welcome_again(
     server: Server,
 ) -> None:
@@ -67,6 +68,7 @@ async def test_one_that_was_started_again_is_another(server: Server, takes: floa
             await until(lambda: lanes.lanes and lanes.lanes["one.0"][1] is not before)
 
 
+@pytest.mark.long
 async def test_the_last_words_of_one_that_was_killed_are_no_sign_of_life(server: Server) -> None:
     async with (
         worker_process(server.url, pace=BRIEF) as first,
@@ -84,6 +86,7 @@ async def test_the_last_words_of_one_that_was_killed_are_no_sign_of_life(server:
             engine.warm_up()
 
 
+@pytest.mark.long
 async def test_a_broker_that_is_started_again_empty_costs_no_lane(server: Server) -> None:
     async with watching(server.url) as lanes, working(worker(server.url, SteppingEngine())):
         await until(lambda: lanes.lanes)

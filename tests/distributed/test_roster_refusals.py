@@ -21,6 +21,7 @@ from tests.distributed.bench import (
 )
 from tests.distributed.server import Server
 from tests.distributed.watching import put, rounds, watching
+from tests.parameters import mostly_long
 
 SHA256 = "ab" * 32
 
@@ -47,20 +48,23 @@ async def test_one_of_another_version_is_refused_by_name(
 
 @pytest.mark.parametrize(
     "said",
-    [
-        b"",
-        b"{}",
-        b"[",
-        b"[[[[[[[[",
-        b"[" * 60_000,
-        b"x" * 2_000_000,
-        b'[{"wire":1}]',
-        b'[{"wire":1,"version":"1","session":"../../etc","beat":0,"devices":[],"libraries":{}}]',
-        b'[{"wire":1,"version":"1","session":"00000000","beat":0,"libraries":{},'
-        b'"devices":[{"device":"cuda:0\\n2026 ERROR"}]}]',
-        b'[{"wire":1,"version":"1","session":"00000000","beat":0,"libraries":{},'
-        b'"devices":[{"device":"cpu","memory":1e999}]}]',
-    ],
+    mostly_long(
+        [
+            b"",
+            b"{}",
+            b"[",
+            b"[[[[[[[[",
+            b"[" * 60_000,
+            b"x" * 2_000_000,
+            b'[{"wire":1}]',
+            b'[{"wire":1,"version":"1","session":"../../etc","beat":0,"devices":[],"libraries":{}}]',
+            b'[{"wire":1,"version":"1","session":"00000000","beat":0,"libraries":{},'
+            b'"devices":[{"device":"cuda:0\\n2026 ERROR"}]}]',
+            b'[{"wire":1,"version":"1","session":"00000000","beat":0,"libraries":{},'
+            b'"devices":[{"device":"cpu","memory":1e999}]}]',
+        ],
+        usual=4,
+    ),
 )
 async def test_what_is_no_announcement_is_refused(
     server: Server, said: bytes, caplog: pytest.LogCaptureFixture
@@ -76,7 +80,7 @@ async def test_what_is_no_announcement_is_refused(
         assert "worker evil gets no jobs" in caplog.text
 
 
-@pytest.mark.parametrize("key", [keys.announced("evil"), keys.files("evil")])
+@pytest.mark.parametrize("key", mostly_long([keys.announced("evil"), keys.files("evil")], usual=1))
 async def test_a_key_of_another_type_takes_no_other_worker_away(
     server: Server, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:

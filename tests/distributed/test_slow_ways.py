@@ -98,6 +98,7 @@ async def test_a_result_may_take_longer_than_silence_is_borne(server: Server, pa
 
 @pytest.mark.parametrize("pace", PACES)
 @pytest.mark.parametrize("whose", mostly_long(["worker", "bot"], usual=1))
+@pytest.mark.long
 async def test_so_may_an_input_picture(
     server: Server, whose: str, pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ async def lost(painting: "asyncio.Task[object]") -> EngineLost:
     return error.value
 
 
+@pytest.mark.long
 async def test_a_job_whose_result_is_cut_off_is_not_to_blame(server: Server) -> None:
     engine, heard = SteppingEngine(), Painted()
     async with (

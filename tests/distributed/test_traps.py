@@ -69,6 +69,7 @@ async def test_a_finished_job_is_not_made_active_again_by_a_report(
     await client.aclose()
 
 
+@pytest.mark.long
 async def test_an_abort_that_was_overwritten_is_sent_again(server: Server) -> None:
     aborted = 0
     stopping = False

@@ -90,6 +90,7 @@ async def test_a_form_changes_one_thing_and_keeps_the_seed(
     assert shared.home.requests()[-1]["steps"] == 30
 
 
+@pytest.mark.long
 async def test_a_mistake_is_named_and_the_form_opens_again_as_it_was(ada: User) -> None:
     original = await painted(ada, **QUICK)
     call = await press(ada, original, "edit")

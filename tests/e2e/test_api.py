@@ -128,6 +128,7 @@ async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
     ]
 
 
+@pytest.mark.long
 async def test_a_variation_gives_the_same_bytes_as_the_command_line(
     server: Server, home: Home
 ) -> None:

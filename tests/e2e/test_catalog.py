@@ -21,6 +21,7 @@ from tests.e2e.home import MODELS, Bot, Home
 from tests.e2e.results import facts
 from tests.e2e.test_life import until
 from tests.e2e.test_rights import SMALL
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -237,6 +238,7 @@ def colours(message: Message | None) -> list[str]:
     return found
 
 
+@pytest.mark.long
 async def test_what_is_for_age_restricted_channels_appears_nowhere_else(own: Bot) -> None:
     playground = own.playground
     ada = playground.user("ada")
@@ -295,14 +297,17 @@ def images(own: Bot) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("custom_id", "value", "told"),
-    [
-        ("browseuse:loras:0:", "bare", "only available in age-restricted channels"),
-        ("browseuse:models:0:", "adults", "only available in age-restricted channels"),
-        ("browseuse:loras:0:", "nobody", "no LoRA called “nobody”"),
-        ("browseuse:embeddings:0:", "nobody", "Nothing here matches that."),
-        ("browsetag:loras:0:~gone", "style", "This list is too old."),
-        ("browsetag:loras:0:a/b/c/d", "style", "no longer works"),
-    ],
+    mostly_long(
+        [
+            ("browseuse:loras:0:", "bare", "only available in age-restricted channels"),
+            ("browseuse:models:0:", "adults", "only available in age-restricted channels"),
+            ("browseuse:loras:0:", "nobody", "no LoRA called “nobody”"),
+            ("browseuse:embeddings:0:", "nobody", "Nothing here matches that."),
+            ("browsetag:loras:0:~gone", "style", "This list is too old."),
+            ("browsetag:loras:0:a/b/c/d", "style", "no longer works"),
+        ],
+        usual=2,
+    ),
 )
 async def test_forged_choices_are_refused(own: Bot, custom_id: str, value: str, told: str) -> None:
     ada, core = own.playground.user("ada"), own.playground.core

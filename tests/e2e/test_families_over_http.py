@@ -16,6 +16,7 @@ from tests.e2e.home import call
 from tests.e2e.server import Server
 from tests.e2e.test_families import home_in
 from tests.e2e.test_pictures import picture
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -84,7 +85,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         assert loras[f"for-{key}"]["models"] == [key]
 
 
-@pytest.mark.parametrize("model", ["klein", "turbo", "lines"])
+@pytest.mark.parametrize("model", mostly_long(["klein", "turbo", "lines"], usual=1))
 async def test_a_client_of_automatic1111_needs_to_know_no_family(
     server: Server, model: str
 ) -> None:
@@ -99,6 +100,7 @@ async def test_a_client_of_automatic1111_needs_to_know_no_family(
     assert len(warnings) == (2 if model == "lines" else 4)
 
 
+@pytest.mark.long
 async def test_brackets_are_named_in_every_interface(server: Server) -> None:
     said = "klein reads prompts as they are"
     asked = {"prompt": f"({CANARY}:1.3) in [snow]", "model": "klein", "steps": 1}
@@ -121,6 +123,7 @@ async def test_brackets_are_named_in_every_interface(server: Server) -> None:
     assert said in out + err
 
 
+@pytest.mark.long
 async def test_a_prompt_of_too_many_tokens_is_the_callers_mistake(server: Server) -> None:
     for model in ("klein", "turbo", "lines"):
         status, answer = await posted(

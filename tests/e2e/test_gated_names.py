@@ -292,6 +292,7 @@ async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     assert not two.leaks(), "\n".join(two.leaks())
 
 
+@pytest.mark.long
 async def test_what_lifts_the_restriction_says_nothing_either(two: Two) -> None:
     """Messages that were there are edited, new ones name nothing, and reactions are refused."""
     playground, carl = two.playground, two.carl

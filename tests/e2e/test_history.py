@@ -98,6 +98,7 @@ async def test_what_was_painted_is_found_by_its_words(
     assert len(list(thumbnails.glob("*.webp"))) >= 3
 
 
+@pytest.mark.long
 async def test_it_is_narrowed_and_a_wrong_day_says_what_is_allowed(ada: User) -> None:
     await painted(ada, **QUICK, lora="ember:0.5")
     await painted(ada, **QUICK | {"steps": 10}, model="second")
@@ -183,6 +184,7 @@ async def test_one_is_shown_in_the_channel_and_goes_with_its_result(
     assert "This image was deleted." in said(late)
 
 
+@pytest.mark.long
 async def test_a_pruned_file_is_said_and_painted_again_with_the_same_bytes(
     shared: Bot, playground: Playground, ada: User
 ) -> None:

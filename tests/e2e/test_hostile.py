@@ -14,6 +14,7 @@ from tests.e2e.home import Bot
 from tests.e2e.results import lines
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,28 +23,32 @@ QUICK: dict[str, Any] = {"steps": 1, "negative": ""}
 
 @pytest.mark.parametrize(
     ("prompt", "answer"),
-    [
-        ("x" * 6_000, "6,000 characters is too long. The limit is 2,000"),
-        ("\u200b\u2060\ufeff", "prompt is empty"),
-        ("\u202e\u2800 \u3164", "prompt is empty"),
-        (f"{CANARY} <lora:ember:0.5", "“\\<lora:ember:0.5” isn't a complete tag"),
-        (f"{CANARY} <lora:\u202eember\u202c>", None),
-        (f"{CANARY} <lora:../../data/imagen:1>", "no LoRA called “../../data/imagen”"),
-        (f"{CANARY} <lora:`**@everyone**`:1>", "\\`\\*\\*@\u200beveryone"),
-        (f"{CANARY}\x00\x1b[31m\x07\r\n\x7f", None),
-        (f"{CANARY} \u202egnirts \u2066RTL\u2069 ثعلب", None),
-        (
-            f"{CANARY} @everyone @here <@&1> <#2> </imagine:3> `a` ```b``` ||c|| > d\n# e\n-# f",
-            None,
-        ),
-        (
-            f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --",
-            "nothing to choose",
-        ),
-        (f"{CANARY} {{0.__class__|%s}} %n $(id) '; DROP TABLE jobs; --", "no wildcard “class”"),
-        (f"{CANARY} {{0.format|%s}} %n $(id) '; DROP TABLE jobs; --", None),
-        (f"{CANARY} " + "\U0001f98a\u0301" * 300, None),
-    ],
+    mostly_long(
+        [
+            ("x" * 6_000, "6,000 characters is too long. The limit is 2,000"),
+            ("\u200b\u2060\ufeff", "prompt is empty"),
+            ("\u202e\u2800 \u3164", "prompt is empty"),
+            (f"{CANARY} <lora:ember:0.5", "“\\<lora:ember:0.5” isn't a complete tag"),
+            (f"{CANARY} <lora:\u202eember\u202c>", None),
+            (f"{CANARY} <lora:../../data/imagen:1>", "no LoRA called “../../data/imagen”"),
+            (f"{CANARY} <lora:`**@everyone**`:1>", "\\`\\*\\*@\u200beveryone"),
+            (f"{CANARY}\x00\x1b[31m\x07\r\n\x7f", None),
+            (f"{CANARY} \u202egnirts \u2066RTL\u2069 ثعلب", None),
+            (
+                f"{CANARY} @everyone @here <@&1> <#2> </imagine:3> "
+                "`a` ```b``` ||c|| > d\n# e\n-# f",
+                None,
+            ),
+            (
+                f"{CANARY} {{prompt}} {{0.__class__}} %s %n $(id) '; DROP TABLE jobs; --",
+                "nothing to choose",
+            ),
+            (f"{CANARY} {{0.__class__|%s}} %n $(id) '; DROP TABLE jobs; --", "no wildcard “class”"),
+            (f"{CANARY} {{0.format|%s}} %n $(id) '; DROP TABLE jobs; --", None),
+            (f"{CANARY} " + "\U0001f98a\u0301" * 300, None),
+        ],
+        usual=8,
+    ),
     ids=range(14),
 )
 async def test_a_prompt_is_painted_or_refused_and_does_no_harm(
@@ -173,12 +178,18 @@ async def test_forged_buttons_do_nothing(shared: Bot, playground: Playground, ad
 
 @pytest.mark.parametrize(
     ("custom_id", "told"),
-    [
-        ("gone:1", "This button or menu no longer works. Please use the command again."),
-        ("browse:loras:1e9:", "This button or menu no longer works. Please use the command again."),
-        ("cancel:abc", "There's no job “abc” in the queue."),
-        ("lighter:abc", "I no longer know what this was about. Please use </imagine:"),
-    ],
+    mostly_long(
+        [
+            ("gone:1", "This button or menu no longer works. Please use the command again."),
+            (
+                "browse:loras:1e9:",
+                "This button or menu no longer works. Please use the command again.",
+            ),
+            ("cancel:abc", "There's no job “abc” in the queue."),
+            ("lighter:abc", "I no longer know what this was about. Please use </imagine:"),
+        ],
+        usual=2,
+    ),
 )
 async def test_a_message_with_an_outdated_button_is_answered(
     shared: Bot, playground: Playground, ada: User, custom_id: str, told: str

@@ -67,6 +67,7 @@ async def test_every_option_arrives_in_the_picture(playground: Playground, ada: 
         assert "<lora:ember:0.5>" in (written.parameters or "")
 
 
+@pytest.mark.long
 async def test_defaults_and_the_same_bytes_twice(playground: Playground, ada: User) -> None:
     first = await painted(ada, prompt=CANARY, seed=7)
     await painted(ada, prompt=f"something else with {CANARY}", model="second", lora="frost")
@@ -77,6 +78,7 @@ async def test_defaults_and_the_same_bytes_twice(playground: Playground, ada: Us
     assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()
 
 
+@pytest.mark.long
 async def test_tags_in_the_prompt_mean_the_same_as_the_option(
     playground: Playground, ada: User
 ) -> None:

@@ -225,7 +225,7 @@ async def test_the_command_line_takes_a_picture(home: Home) -> None:
             (["--preset", "quick"], ["quick", "You can use draft, fast, "]),
             (["--scheduler", "eular a"], ["eular a", "Euler a"]),
         ],
-        usual=4,
+        usual=1,
     ),
 )
 async def test_the_command_line_exits_with_2_and_says_why(

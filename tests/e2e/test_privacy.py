@@ -165,6 +165,7 @@ async def test_nothing_is_left_of_who_is_forgotten_and_all_of_the_others(
     assert refused.ephemeral
 
 
+@pytest.mark.long
 async def test_only_a_span_is_forgotten(shared: Bot, playground: Playground, ada: User) -> None:
     old = await painted(ada, prompt=WORD, seed=1)
     await painted(ada, prompt=WORD, seed=2)
@@ -195,6 +196,7 @@ async def forget_all(user: User, **options: Any) -> None:
     await confirmed.wait(lambda m: m.content.startswith("Done"), timeout=60)
 
 
+@pytest.mark.long
 async def test_it_is_finished_after_a_crash(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada, bea = playground.user("ada-forgets"), playground.user("bea-stays")

@@ -31,6 +31,7 @@ async def test_the_same_seed_gives_the_same_bytes_and_says_so(
         assert await playground.download(one) == await playground.download(two)
 
 
+@pytest.mark.long
 async def test_a_new_seed_gives_another_picture(playground: Playground, ada: User) -> None:
     original = await painted(ada, prompt=CANARY, seed=9)
     await ada.react(original, "🎲")

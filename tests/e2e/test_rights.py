@@ -17,6 +17,7 @@ from tests.e2e.results import job_of
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_queue import ask, said
 from tests.e2e.test_reroll import answer
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -104,7 +105,10 @@ async def test_a_blocked_person_gets_no_answer_and_delays_nobody(town: Town) -> 
 
 
 @pytest.mark.parametrize(
-    "missing", ["send_messages", "use_application_commands", "view_channel", "timed out"]
+    "missing",
+    mostly_long(
+        ["send_messages", "use_application_commands", "view_channel", "timed out"], usual=1
+    ),
 )
 async def test_a_reaction_needs_the_rights_of_a_command(town: Town, missing: str) -> None:
     playground, eve = town.playground, town.playground.user(f"eve {missing}")
@@ -154,6 +158,7 @@ async def test_in_a_thread_the_right_to_send_is_another(town: Town) -> None:
     assert town.jobs() == jobs + 2
 
 
+@pytest.mark.long
 async def test_a_repeated_reaction_is_one_request(town: Town) -> None:
     playground, bea = town.playground, town.playground.user("bea")
     result = await painted(town.admin, prompt=CANARY)
@@ -346,6 +351,7 @@ async def test_a_picture_of_an_age_restricted_channel_is_posted_in_no_other(town
     await answer(playground, result)
 
 
+@pytest.mark.long
 async def test_a_picture_of_an_age_restricted_channel_is_no_direct_message(town: Town) -> None:
     playground, carl = town.playground, town.playground.user("carl")
     room = playground.add_channel("closing", nsfw=True)
@@ -362,6 +368,7 @@ async def test_a_picture_of_an_age_restricted_channel_is_no_direct_message(town:
     assert "no longer allowed to post there" in message.text
 
 
+@pytest.mark.long
 async def test_messages_of_waiting_jobs_stop_naming_what_the_channel_may_not_see(
     town: Town, paused: None
 ) -> None:

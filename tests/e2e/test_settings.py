@@ -18,6 +18,7 @@ from tests.e2e.home import LORAS, Bot, Home
 from tests.e2e.results import buttons, facts, gallery, job_of, lines
 from tests.e2e.test_actions import bytes_of, press, result
 from tests.e2e.test_imagine import painted
+from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -132,14 +133,17 @@ def every_way(level: str, name: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("who", "level", "may"),
-    [
-        *[("member", level, level == "me") for level in SET],
-        *[("moderator", level, level == "me") for level in SET],
-        *[("manager", level, True) for level in SET],
-        *[("admin", level, True) for level in SET],
-        *[("manager here", level, level == "me") for level in SET],
-        *[("blocked", level, False) for level in SET],
-    ],
+    mostly_long(
+        [
+            *[("member", level, level == "me") for level in SET],
+            *[("moderator", level, level == "me") for level in SET],
+            *[("manager", level, True) for level in SET],
+            *[("admin", level, True) for level in SET],
+            *[("manager here", level, level == "me") for level in SET],
+            *[("blocked", level, False) for level in SET],
+        ],
+        usual=9,
+    ),
 )
 async def test_who_may_open_and_change_what(town: Town, who: str, level: str, may: bool) -> None:
     playground, user = town.playground, town.playground.user(who.replace(" ", "-"))
@@ -173,6 +177,7 @@ async def test_who_may_open_and_change_what(town: Town, who: str, level: str, ma
     assert after == before
 
 
+@pytest.mark.long
 async def test_a_panel_shows_where_each_value_comes_from(town: Town) -> None:
     channel, boss, ada = town.playground.add_channel("panel"), town.boss, town.ada
     await town.set("server", "max_steps", "40")
@@ -424,6 +429,7 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted(lea, **QUICK)
 
 
+@pytest.mark.long
 async def test_what_is_there_already_follows_the_rules_of_the_place(town: Town) -> None:
     ada, channel = town.playground.user("abe"), town.playground.add_channel("later")
     hidden = [

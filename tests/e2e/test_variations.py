@@ -76,6 +76,18 @@ async def test_an_image_is_varied_and_its_variation_too_across_a_restart(home: H
         assert {each.rpartition(", ")[0] for each in mixes(further)} == {mixes(near)[1]}
         more = await bytes_of(playground, further)
         assert apart(files[1], more) > apart(files[1], [star])
+        await bot.end()
+        assert "Traceback" not in bot.log
+        assert playground.violations == []
+
+
+@pytest.mark.long
+async def test_a_variation_is_asked_for_again_typed_and_changed(home: Home) -> None:
+    async with Playground() as playground, Bot(home, playground) as bot:
+        ada = playground.user("ada")
+        near = await vary(playground, ada, await painted(ada, **STAR), "Subtle (0.1)")
+        further = await vary(playground, ada, near, "Image 2: Strong (0.4)")
+        more = await bytes_of(playground, further)
         # Another one of the same, and what the bot says of it typed again.
         dice = await result(await press(ada, further, "new"))
         assert mixes(dice) != mixes(further)

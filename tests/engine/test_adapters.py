@@ -34,6 +34,7 @@ from tests.engine.factories import (
     text_shapes,
 )
 from tests.engine.images import farthest
+from tests.parameters import mostly_long
 
 SGM = {
     QUERY: "input_blocks_4_1_transformer_blocks_0_attn1_to_q",
@@ -90,13 +91,16 @@ def sgm_lora(path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "make",
-    [
-        kohya_lora,
-        lambda path: kohya_lora(path, text=False),
-        sgm_lora,
-        lambda path: diffusers_lora(path, old=False),
-        lambda path: diffusers_lora(path, old=True),
-    ],
+    mostly_long(
+        [
+            kohya_lora,
+            lambda path: kohya_lora(path, text=False),
+            sgm_lora,
+            lambda path: diffusers_lora(path, old=False),
+            lambda path: diffusers_lora(path, old=True),
+        ],
+        usual=1,
+    ),
     ids=["kohya", "kohya without text encoders", "kohya sgm", "peft", "old diffusers"],
 )
 def test_paints_what_diffusers_paints_with_it(
@@ -151,6 +155,7 @@ def test_alphas_beside_the_tensors_count(engine: Engine, tmp_path: Path) -> None
     )
 
 
+@pytest.mark.long
 def test_what_was_worn_before_leaves_no_trace(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -320,6 +325,7 @@ def test_numbers_that_are_none_are_refused(engine: Engine, tmp_path: Path) -> No
     assert (failure.code, failure.params["module"]) == ("adapter.not_finite", NAME)
 
 
+@pytest.mark.long
 def test_which_of_two_faults_is_told_does_not_depend_on_the_model_that_is_there(
     fresh: Engine, tmp_path: Path
 ) -> None:

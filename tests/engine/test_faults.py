@@ -123,6 +123,7 @@ def test_whether_a_model_is_here_cannot_be_told(models_dir: Path, tmp_path: Path
         sources.checkpoint(entry, named)
 
 
+@pytest.mark.long
 def test_which_fault_is_named_does_not_depend_on_the_model_in_memory(
     own: tuple[Engine, Path], tmp_path: Path
 ) -> None:

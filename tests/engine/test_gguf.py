@@ -161,6 +161,7 @@ def test_a_denoiser_alone_is_completed_by_its_configuration(
     ]
 
 
+@pytest.mark.long
 def test_a_vae_may_be_one(engine: Engine, models_dir: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 

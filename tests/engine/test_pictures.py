@@ -66,7 +66,7 @@ def expected(plain: Any, scheduler: str, image: Any, **options: Any) -> Any:
     return plain("a fox in the snow", image=image, **{**fields, **options})
 
 
-@pytest.mark.parametrize("scheduler", KINDS)
+@pytest.mark.parametrize("scheduler", mostly_long(KINDS, usual=2))
 @pytest.mark.parametrize("strength", mostly_long([0.4, 1.0], usual=1))
 def test_paints_over_as_diffusers_does(
     engine: Engine, plain: Any, scheduler: str, strength: float
@@ -122,7 +122,9 @@ def test_little_strength_keeps_the_picture(engine: Engine) -> None:
     assert apart(0.1) < apart(0.5) < apart(1.0)
 
 
-@pytest.mark.parametrize("png", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n and no more"])
+@pytest.mark.parametrize(
+    "png", mostly_long([b"", b"GIF89a", b"\x89PNG\r\n\x1a\n and no more"], usual=[b"GIF89a"])
+)
 def test_a_picture_that_is_damaged_is_said(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, png: bytes
 ) -> None:
@@ -134,7 +136,7 @@ def test_a_picture_that_is_damaged_is_said(
     assert digests(paint(engine, request())) == before
 
 
-@pytest.mark.parametrize("scheduler", ["Euler", "Heun"])
+@pytest.mark.parametrize("scheduler", mostly_long(["Euler", "Heun"], usual=1))
 @pytest.mark.parametrize(("strength", "taken"), [(0.05, 1), (0.5, 3), (1.0, 6)])
 def test_the_steps_that_are_run_are_reported(
     engine: Engine, scheduler: str, strength: float, taken: int

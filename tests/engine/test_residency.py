@@ -49,6 +49,7 @@ def test_switching_models_and_adapters_moves_nothing(engine: Engine, tmp_path: P
     assert alive(built) == len(built) > 500
 
 
+@pytest.mark.long
 def test_resting_gives_the_memory_back(engine: Engine) -> None:
     before = digests(paint(engine, request()))
     parts, built = resident(engine).parts, modules(engine)
@@ -59,6 +60,7 @@ def test_resting_gives_the_memory_back(engine: Engine) -> None:
     assert digests(paint(engine, request())) == before
 
 
+@pytest.mark.long
 def test_closing_frees_every_module(fresh: Engine) -> None:
     paint(fresh, request())
     built = modules(fresh)
@@ -68,6 +70,7 @@ def test_closing_frees_every_module(fresh: Engine) -> None:
     assert fresh.loaded is None
 
 
+@pytest.mark.long
 def test_no_bit_differs_after_a_hundred_sets(engine: Engine, tmp_path: Path) -> None:
     """Fusing and unfusing would have changed half of the weights by then."""
     from tests.engine.sets import set_adapters

@@ -130,6 +130,7 @@ def test_what_one_cache_finds_the_others_know(tmp_path: Path) -> None:
             assert cache.whole(file) == hashlib.sha256(file.name.encode()).hexdigest()
 
 
+@pytest.mark.long
 def test_caches_of_several_processes_lose_nothing_to_each_other(tmp_path: Path) -> None:
     note = (
         "import sys; from pathlib import Path; from bot.engine.hashing import HashCache\n"

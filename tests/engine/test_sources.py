@@ -128,6 +128,7 @@ def half_of(folder: Path, target: Path) -> Path:
     return Path(copy)
 
 
+@pytest.mark.long
 def test_a_variant_is_used_where_there_is_no_other(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_variant_is_used_where_there_is_no_other(
     assert painted(engine, model("x", str(folder))) == digests(paint(engine, request()))
 
 
+@pytest.mark.long
 def test_weights_in_several_files_are_read(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +220,7 @@ def test_a_missing_file_is_named(engine: Engine, models_dir: Path, tmp_path: Pat
     assert failure.params["path"] == "gone.safetensors"
 
 
+@pytest.mark.long
 def test_a_job_reads_the_header_of_a_single_file_once(
     engine: Engine, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_single_file_in_another_spelling(
     assert painted(engine, path, config="tiny") == digests(paint(engine, request()))
 
 
+@pytest.mark.long
 def test_a_single_file_with_a_vae_of_diffusers(
     engine: Engine, models_dir: Path, tmp_path: Path
 ) -> None:
@@ -124,7 +125,7 @@ def test_a_single_file_with_a_vae_of_diffusers(
     assert painted(engine, path, config="tiny") == digests(paint(engine, request()))
 
 
-@pytest.mark.parametrize("inner", ["", "text_model."])
+@pytest.mark.parametrize("inner", mostly_long(["", "text_model."], usual=1))
 def test_a_single_file_with_the_names_of_diffusers(
     engine: Engine, models_dir: Path, tmp_path: Path, inner: str
 ) -> None:
@@ -161,12 +162,21 @@ BASE = "diffusion_pytorch_model"
 
 @pytest.mark.parametrize(
     ("names", "index"),
-    [
-        ((f"{BASE}-0000{{n}}-of-00002.safetensors"), f"{BASE}.safetensors.index.json"),
-        ((f"{BASE}-0000{{n}}-of-00002.fp16.safetensors"), ""),
-        ((f"{BASE}.fp16-0000{{n}}-of-00002.safetensors"), f"{BASE}.safetensors.index.fp16.json"),
-        ((f"{BASE}.bf16-0000{{n}}-of-00002.safetensors"), f"{BASE}.bf16.safetensors.index.json"),
-    ],
+    mostly_long(
+        [
+            ((f"{BASE}-0000{{n}}-of-00002.safetensors"), f"{BASE}.safetensors.index.json"),
+            ((f"{BASE}-0000{{n}}-of-00002.fp16.safetensors"), ""),
+            (
+                (f"{BASE}.fp16-0000{{n}}-of-00002.safetensors"),
+                f"{BASE}.safetensors.index.fp16.json",
+            ),
+            (
+                (f"{BASE}.bf16-0000{{n}}-of-00002.safetensors"),
+                f"{BASE}.bf16.safetensors.index.json",
+            ),
+        ],
+        usual=2,
+    ),
 )
 def test_shards_are_read_with_and_without_an_index(
     engine: Engine, models_dir: Path, tmp_path: Path, names: str, index: str
@@ -183,10 +193,13 @@ def test_shards_are_read_with_and_without_an_index(
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *(f"{BASE}.{v}.safetensors" for v in ("fp32", "bf16", "non_ema", "ema_only")),
-        *("model.safetensors", "my_unet.safetensors"),
-    ],
+    mostly_long(
+        [
+            *(f"{BASE}.{v}.safetensors" for v in ("fp32", "bf16", "non_ema", "ema_only")),
+            *("model.safetensors", "my_unet.safetensors"),
+        ],
+        usual=1,
+    ),
 )
 def test_any_variant_is_read_where_there_is_no_other(
     engine: Engine, models_dir: Path, tmp_path: Path, name: str

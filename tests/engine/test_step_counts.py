@@ -90,6 +90,7 @@ def test_every_number_of_steps_ends(
 
 
 @pytest.mark.parametrize("scheduler", ["DPM++ 2M Karras", "DPM++ 2M SDE Karras"])
+@pytest.mark.long
 def test_an_image_whose_first_steps_share_a_timestep(engine: Engine, scheduler: str) -> None:
     """From noise alone, where Karras' spacing has several noise levels above one timestep."""
     fields = {"prediction": "v_prediction", "zero_terminal_snr": True}

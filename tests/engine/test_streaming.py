@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from bot.errors import PaintStopped, StopReason
 from tests.engine.streamed import PATHS, WIDTH, Net, cached, changes_of, numbers, output, part_of
+from tests.parameters import examples, mostly_long
 
 ROOMS = st.integers(0, 40_000)
 
 
 @given(sizes=st.lists(st.integers(1, 200), min_size=1, max_size=12), room=ROOMS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_an_arrangement_has_room_for_everything_at_its_time(sizes: list[int], room: int) -> None:
     from bot.engine.weights import Formats, Layout
     from bot.engine.weights.arrangement import PLACES, Arrangement
@@ -90,7 +91,9 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("limit", [0, 2**30], ids=["from files", "in RAM"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", mostly_long([torch.float32, torch.bfloat16], usual=[torch.bfloat16]), ids=str
+)
 @given(steps=STEPS)
 @settings(max_examples=30, deadline=None)
 def test_it_computes_what_it_computes_whole_whatever_came_before(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.streamed import BLOCKS, PATHS, WIDTH, cached, numbers, output, part_of
+from tests.parameters import examples
 
 
 class Late:
@@ -67,7 +68,8 @@ def test_a_block_runs_once_it_has_arrived_and_the_next_comes_meanwhile(late: Lat
 
 
 @given(order=st.lists(st.integers(0, BLOCKS - 1), min_size=1, max_size=12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
+@pytest.mark.long
 def test_blocks_may_run_in_any_order(order: list[int]) -> None:
     from bot.engine.weights import part as module
 

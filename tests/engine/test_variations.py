@@ -8,6 +8,7 @@ import pytest
 from bot.engine import Engine
 from bot.request import GenerationRequest, Hires, InitImage, Mix
 from tests.engine.factories import catalog, digests, model, paint, picture, request
+from tests.parameters import mostly_long
 
 SHAPE = (1, 4, 64, 64)
 SEED = 11
@@ -124,7 +125,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "from an image"])
+@pytest.mark.parametrize("kind", mostly_long([*KINDS, "from an image"], usual=1))
 class TestImages:
     def asked(self, kind: str) -> GenerationRequest:
         over = {"init_image": InitImage(picture(), 0.6), "steps": 4}
@@ -201,6 +202,7 @@ def test_the_recipe_says_how(engine: Engine) -> None:
     }
 
 
+@pytest.mark.long
 def test_variations_of_the_demo_model_are_the_closer_the_less_is_mixed_in(
     engine: Engine,
 ) -> None:

@@ -17,6 +17,7 @@ from bot.progress import Progress
 from bot.request import InitImage
 from tests.engine_process.conftest import MODULE, PATIENCE, build, order, paint, until
 from tests.engine_process.light import FLOOD
+from tests.parameters import mostly_long
 
 
 def alive(pid: int) -> bool:
@@ -35,12 +36,15 @@ def pid_of(engine: ProcessEngine) -> int:
 
 @pytest.mark.parametrize(
     ("how", "said", "sure"),
-    [
-        ("SEGV", "signal 11: ", True),
-        ("KILL", "signal 9: ", False),
-        ("RTMAX", "signal 64: ", False),
-        ("exit", "exit code 3", False),
-    ],
+    mostly_long(
+        [
+            ("SEGV", "signal 11: ", True),
+            ("KILL", "signal 9: ", False),
+            ("RTMAX", "signal 64: ", False),
+            ("exit", "exit code 3", False),
+        ],
+        usual=2,
+    ),
 )
 def test_a_process_that_dies_in_a_call(
     engine: ProcessEngine, how: str, said: str, sure: bool
@@ -81,7 +85,9 @@ def blocked(
     return call, engine.pid
 
 
-@pytest.mark.parametrize("stopped", [False, True], ids=["hangs", "is stopped by a signal"])
+@pytest.mark.parametrize(
+    "stopped", mostly_long([False, True], usual=[False]), ids=["hangs", "is stopped by a signal"]
+)
 def test_renewing_frees_a_call_that_hangs(engine: ProcessEngine, stopped: bool) -> None:
     with ThreadPoolExecutor(1) as thread:
         call, pid = blocked(engine, thread, "hang")
@@ -116,6 +122,7 @@ def test_renewing_frees_a_call_that_cannot_be_written(engine: ProcessEngine) -> 
     assert lost.value.loss is Loss.HUNG
 
 
+@pytest.mark.long
 def test_one_that_was_given_up_is_not_called_again(engine: ProcessEngine) -> None:
     """Even if it takes its time to end."""
     pid = pid_of(engine)

@@ -38,7 +38,7 @@ def test_one_that_hangs_ends_with_a_bot_that_is_killed(prompt: str) -> None:
     until(lambda: not runs(engine))
 
 
-@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("gone", mostly_long([True, False], usual=[True]))
 def test_one_whose_bot_was_gone_before_it_began_ends_at_once(gone: bool) -> None:
     """Even if there is something to read."""
     read, write = os.pipe()

@@ -96,6 +96,7 @@ def test_no_token_is_in_its_environment_its_arguments_or_its_memory(
     assert CANARY.encode() not in memory
 
 
+@pytest.mark.long
 def test_closing_leaves_no_process_behind(engine: ProcessEngine) -> None:
     pid = pid_of(engine)
     engine.close()
@@ -136,6 +137,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("prompt", mostly_long(["stuck", "hang", ""], usual=1))
+@pytest.mark.long
 def test_it_ends_when_the_bot_is_killed(prompt: str) -> None:
     if prompt == "stuck" and sys.platform != "linux":
         pytest.skip("only Linux ends it then")

@@ -26,6 +26,7 @@ from bot.files.charts import (
 from bot.files.sheets.lettering import Lettering
 from bot.store.figures import Tally
 from tests.language import TEXTS
+from tests.parameters import mostly_long
 
 FIRST = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def colours(data: bytes) -> set[tuple[int, ...]]:
     return {colour for _, colour in found}  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("language", ["en", "de", "fr"])
+@pytest.mark.parametrize("language", mostly_long(["en", "de", "fr"], usual=["de"]))
 def test_it_is_drawn_on_a_ground_of_its_own(language: str) -> None:
     say = TEXTS.speaker(language)
     chart = chart_of(say, tally(), "Ein Server 名前 😀", FIRST, 7, named)

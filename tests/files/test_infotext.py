@@ -18,6 +18,7 @@ from bot.request.emphasis import Span, parse
 from bot.request.parts import Box
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 from tests.files.recipes import FORGE, NASTY, PLAIN, RECIPE, REQUEST, with_request
+from tests.parameters import examples
 
 
 class TestInfotext:
@@ -135,7 +136,7 @@ class TestInfotext:
         assert "fox" not in repr(parse_infotext(infotext(RECIPE, 1)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(prompt=NASTY, negative=NASTY, seed=st.integers(0, SEED_MAX))
 @example(prompt="", negative="", seed=0)
 @example(prompt="Negative prompt: a", negative="", seed=0)

@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from bot.errors import InvalidRequest
 from bot.files.inputs import BYTES_MAX, SCANS_MAX, Inputs, check_file
+from tests.parameters import examples
 
 RED, BLUE = (200, 10, 20), (10, 20, 200)
 
@@ -174,6 +175,7 @@ async def test_a_bomb_is_refused_by_its_header(
     assert (code, params["value"], params["max"]) == ("picture.pixels", value, 16)
 
 
+@pytest.mark.long
 async def test_the_largest_picture_is_kept(inputs: Inputs) -> None:
     assert (await kept(inputs, file(Image.new("RGB", (4000, 4000), RED)))).size == (4000, 4000)
 
@@ -238,7 +240,9 @@ class TestWhatDiscordSays:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "WEBP"]),

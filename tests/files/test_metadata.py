@@ -33,6 +33,7 @@ from bot.request.dialects.infotext import parse_infotext
 from bot.request.parts import Box
 from tests.files.pngs import encode_png
 from tests.files.recipes import FORGE, NASTY, RECIPE, REQUEST, image, with_request
+from tests.parameters import examples
 
 
 class TestUpscales:
@@ -124,7 +125,7 @@ class TestPng:
         assert encode_png(image(), turned, 1) == encode_png(image(), RECIPE, 1)
         assert encode_png(image(), RECIPE, 1) != encode_png(image(), RECIPE, 2)
 
-    @settings(max_examples=100)
+    @settings(max_examples=examples(100))
     @given(prompt=NASTY, negative=st.text(max_size=20), weight=st.floats(-5, 5))
     def test_any_prompt_comes_back(self, prompt: str, negative: str, weight: float) -> None:
         recipe = with_request(
@@ -272,7 +273,7 @@ class TestForeign:
     def test_a_recipe_that_was_written_by_us_is_read(self) -> None:
         assert read_png(imagen({"seed": 1, "recipe": RECIPE.to_dict()})).recipe == RECIPE
 
-    @settings(max_examples=100)
+    @settings(max_examples=examples(100))
     @given(st.data())
     def test_no_bytes_raise_anything_else(self, data: st.DataObject) -> None:
         raw = bytearray(encode_png(image(), RECIPE, 1))
@@ -285,7 +286,7 @@ class TestForeign:
             except ValueError:
                 continue
 
-    @settings(max_examples=100)
+    @settings(max_examples=examples(100))
     @given(
         kind=st.sampled_from([b"tEXt", b"zTXt", b"iTXt"]),
         name=st.sampled_from([b"parameters", b"imagen"]),

@@ -11,6 +11,7 @@ from bot.levels import Caps, Level, Place, Rules, resolve
 from bot.levels.fields import ChannelFields, PersonFields, ServerFields
 from bot.settings.image_check import MILDEST_FIRST as CHECKS
 from catalog import Allowance
+from tests.parameters import examples
 
 KEYS = ("a", "b", "c", "d")
 TAGS = ("#red", "#blue")
@@ -98,7 +99,7 @@ def narrower(inner: Rules, outer: Rules) -> list[str]:
     return wider + [name for name, wide in strict.items() if wide]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(caps, servers, channels, people)
 def test_no_level_widens_what_those_above_allow(
     owner: Caps, server: ServerFields, channel: ChannelFields, person: PersonFields
@@ -113,7 +114,7 @@ def test_no_level_widens_what_those_above_allow(
         assert narrower(inner, outer) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(caps, servers, channels)
 def test_limits_do_not_depend_on_which_of_two_levels_sets_them(
     owner: Caps, server: ServerFields, channel: ChannelFields
@@ -127,7 +128,7 @@ def test_limits_do_not_depend_on_which_of_two_levels_sets_them(
     assert narrower(one, other) == narrower(other, one) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(servers, channels, people)
 def test_the_nearest_default_comes_first(
     server: ServerFields, channel: ChannelFields, person: PersonFields
@@ -144,7 +145,7 @@ def test_the_nearest_default_comes_first(
             assert rules.source(name) is levels[first]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(caps, servers, channels, people)
 def test_each_value_that_is_not_the_bots_own_says_where_it_comes_from(
     owner: Caps, server: ServerFields, channel: ChannelFields, person: PersonFields

@@ -21,6 +21,7 @@ from bot.moderation.word_list import (
     WordList,
 )
 from tests.moderation.lists import WILDCARDS, drawn_hits, hits, listed
+from tests.parameters import examples, mostly_long
 
 WORD = "zork"
 LIST = listed(WORD, "quux", "/bl(u|o)rb+/")
@@ -43,14 +44,14 @@ spelt = st.tuples(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(spelt, st.sampled_from(AROUND), st.sampled_from(["", " b", ")", ", 3", "\u200b", "."]))
 def test_the_word_is_found(letters: Any, before: str, after: str) -> None:
     text = before + "".join("".join(letter) for letter in letters) + after
     assert hits(LIST, text) == [WORD]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(spelt, st.lists(st.booleans(), min_size=4, max_size=4))
 def test_it_is_found_where_each_letter_may_be_drawn(letters: Any, drawn: list[bool]) -> None:
     parts = ["".join(letter) for letter in letters]
@@ -60,7 +61,7 @@ def test_it_is_found_where_each_letter_may_be_drawn(letters: Any, drawn: list[bo
     assert drawn_hits(LIST, text) == [WORD]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read(text: str) -> None:
     hits(LIST, text)
@@ -145,7 +146,7 @@ WORST = [
 ]
 
 
-@pytest.mark.parametrize("pattern", WORST)
+@pytest.mark.parametrize("pattern", mostly_long(WORST, usual=2))
 def test_a_servers_list_takes_bounded_time_and_memory(
     pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

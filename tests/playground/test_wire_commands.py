@@ -10,6 +10,7 @@ from discord import app_commands
 
 from playground import Attachment, ClientRefused, File, NotAcknowledged, Playground, User
 from playground.options import Picker
+from tests.parameters import mostly_long
 from tests.playground.inline_bot import PNG, Bot
 
 Start = Callable[..., Awaitable[Bot]]
@@ -108,22 +109,28 @@ async def test_a_file_is_told_as_discord_tells_it_and_fetched_from_its_address(
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [
-        ({}, "'text' is required"),
-        ({"text": "x"}, "allowed: 2 to 10"),
-        ({"text": "x" * 11}, "allowed: 2 to 10"),
-        ({"text": 5}, "is not text"),
-        ({"text": "ok", "whole": 10}, "allowed: 1 to 9"),
-        ({"text": "ok", "whole": 1.5}, "is not a whole number"),
-        ({"text": "ok", "whole": True}, "is not a whole number"),
-        ({"text": "ok", "real": 0.1}, "allowed: 0.5 to 2.5"),
-        ({"text": "ok", "yes": 1}, "is not True or False"),
-        ({"text": "ok", "pick": 3}, "is not a choice; allowed: 1, 2"),
-        ({"text": "ok", "who": 3}, "is not a user"),
-        ({"text": "ok", "file": "https://example.com/a.png"}, "is not a file: File(name, bytes)"),
-        ({"text": "ok", "file": b"a"}, "is not a file"),
-        ({"text": "ok", "colour": "red"}, "has no option ['colour']"),
-    ],
+    mostly_long(
+        [
+            ({}, "'text' is required"),
+            ({"text": "x"}, "allowed: 2 to 10"),
+            ({"text": "x" * 11}, "allowed: 2 to 10"),
+            ({"text": 5}, "is not text"),
+            ({"text": "ok", "whole": 10}, "allowed: 1 to 9"),
+            ({"text": "ok", "whole": 1.5}, "is not a whole number"),
+            ({"text": "ok", "whole": True}, "is not a whole number"),
+            ({"text": "ok", "real": 0.1}, "allowed: 0.5 to 2.5"),
+            ({"text": "ok", "yes": 1}, "is not True or False"),
+            ({"text": "ok", "pick": 3}, "is not a choice; allowed: 1, 2"),
+            ({"text": "ok", "who": 3}, "is not a user"),
+            (
+                {"text": "ok", "file": "https://example.com/a.png"},
+                "is not a file: File(name, bytes)",
+            ),
+            ({"text": "ok", "file": b"a"}, "is not a file"),
+            ({"text": "ok", "colour": "red"}, "has no option ['colour']"),
+        ],
+        usual=8,
+    ),
 )
 async def test_the_client_refuses(
     bot: Bot, ada: User, options: dict[str, object], said: str

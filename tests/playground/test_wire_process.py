@@ -34,6 +34,7 @@ async def launch() -> AsyncIterator[Launch]:
         await process.communicate()
 
 
+@pytest.mark.long
 async def test_kill_and_restart(pg: Playground, ada: User, launch: Launch) -> None:
     bot = ("tests.playground.inline_bot", pg.api_url, pg.gateway_url, pg.token)
     first = await launch(*bot)

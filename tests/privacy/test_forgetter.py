@@ -16,6 +16,7 @@ from bot.request import InitImage
 from bot.store import Erasable, Job, JobState, NewJob, Span, Store, now_ms
 from bot.store.personal.forgetting import TOLD_WITHIN_MS, TRACES, Forgettings
 from tests.files.keeping import png
+from tests.parameters import mostly_long
 from tests.store.factories import new_job, painting, request, running
 from tests.store.test_personal import SECRET, WHO, bytes_of, execute, fill, traces
 
@@ -76,7 +77,7 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", mostly_long([False, True], usual=[True]))
 @pytest.mark.parametrize(("owner", "step"), STEPS, ids=[step for _, step in STEPS])
 async def test_a_process_that_dies_leaves_it_to_the_next(
     store: Store,

@@ -41,6 +41,7 @@ async def test_one_that_stands_still_is_given_up_once(caplog: pytest.LogCaptureF
     assert "in stand_still" in caplog.text
 
 
+@pytest.mark.long
 async def test_one_that_is_slow_at_times_goes_on() -> None:
     given_up = threading.Event()
     async with watched_loop(given_up.set):

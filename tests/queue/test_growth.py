@@ -17,6 +17,7 @@ import pytest
 from bot.queue import JobQueue, Lane
 from bot.queue.policy import InPlace, Line, Places, Waiting
 from bot.store import Store
+from tests.parameters import mostly_long
 from tests.store.factories import any_job, request
 
 SIZES = (100, 1_000, 10_000)
@@ -105,7 +106,7 @@ def is_asked_for(queue: JobQueue, jobs: int) -> None:
 ALL = [comes, comes_again, leaves, is_next, is_next_where_most_are_too_large, is_asked_for]
 
 
-@pytest.mark.parametrize("ask", ALL)
+@pytest.mark.parametrize("ask", mostly_long(ALL, usual=[comes, is_next]))
 def test_no_cost_grows_faster_than_the_logarithm_of_the_queue(ask: Ask) -> None:
     found = []
     for size in SIZES:
@@ -120,6 +121,7 @@ def test_no_cost_grows_faster_than_the_logarithm_of_the_queue(ask: Ask) -> None:
     ), found
 
 
+@pytest.mark.long
 def test_going_through_the_queue_would_be_noticed() -> None:
     found = [instructions(partial(look_through, queue_with(size)._line)) for size in SIZES]
     assert found[-1] > 10 * found[0]

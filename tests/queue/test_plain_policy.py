@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bot.queue.policy import OWED_FOR, PATIENCE, Able, Apart, InPlace, Line, Waiting
 from bot.queue.policy.jobs import cost
+from tests.parameters import examples
 from tests.queue.plain_policy import PlainLine
 
 SEEDS = st.integers(0, 2**32)
@@ -106,7 +107,7 @@ def play(town: Town, line: Line, plain: PlainLine, now: float) -> None:
 
 
 @given(SEEDS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_every_decision_is_that_of_the_plain_policy(seed: int) -> None:
     town, line, plain, now = Town(seed), Line(), PlainLine(), 1_000.0
     chance = town.chance
@@ -139,7 +140,7 @@ def test_every_decision_is_that_of_the_plain_policy(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_so_is_the_place_of_a_job(seed: int) -> None:
     """Of one that waits, and of one that will, if none of those before it was kept aside."""
     town = Town(seed)
@@ -158,7 +159,7 @@ def test_so_is_the_place_of_a_job(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_a_job_goes_where_it_costs_least(seed: int) -> None:
     town = Town(seed)
     lanes, job = [town.lane() for _ in range(1 + seed % 9)], town.job(0, 0)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from bot.queue.policy import (
     ADAPTERS_AHEAD,
     AT_ONCE,
@@ -259,6 +261,7 @@ class TestAble:
         assert choice is not None
         assert choice.job.id == "small"
 
+    @pytest.mark.long
     def test_very_many_of_them_are_not_gone_through_at_once(self) -> None:
         line = Line([asked(f"large{n}", n, n, "large") for n in range(60 * LOOKAHEAD)])
         line.add(asked("small", 9_999, 9_999, "small"))

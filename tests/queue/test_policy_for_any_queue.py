@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.queue.policy import LOOKAHEAD, PATIENCE, InPlace, Line, Next, Waiting
+from tests.parameters import examples
 from tests.queue.waiting import HERE, asked, drained
 
 MODELS = st.sampled_from(["warm", "x", "y"])
@@ -57,7 +58,7 @@ def play(
 
 
 @given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_everybody_is_served_once_and_each_user_in_order(
     coming: list[tuple[int, Waiting]], seconds: float
 ) -> None:
@@ -69,7 +70,7 @@ def test_everybody_is_served_once_and_each_user_in_order(
 
 
 @given(arrivals(), st.sampled_from([1.0, 30.0, 400.0]))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
     coming: list[tuple[int, Waiting]], seconds: float
 ) -> None:
@@ -84,7 +85,7 @@ def test_nobody_is_passed_more_often_or_for_longer_than_the_bound(
 
 
 @given(arrivals())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_without_anything_to_prefer_nobody_is_served_twice_before_another_once(
     coming: list[tuple[int, Waiting]],
 ) -> None:
@@ -149,7 +150,7 @@ def test_what_is_decided_does_not_depend_on_the_order_of_adding(
 
 
 @given(arrivals(), st.integers(0, 40))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_the_rounds_are_the_fair_order_of_those_who_have_not_left(
     coming: list[tuple[int, Waiting]], left: int
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.queue.policy import LOOKAHEAD, PATIENCE, SWITCH, InPlace, Line, Next, Waiting, missing
+from tests.parameters import examples
 
 MODELS = ("a", "b", "c", "d")
 LANES = st.integers(1, 8)
@@ -81,7 +82,7 @@ def played(coming: list[tuple[float, float, Waiting]], lanes: int) -> list[Decis
 
 
 @given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_each_is_served_once_and_each_persons_in_order(
     coming: list[tuple[float, float, Waiting]], lanes: int
 ) -> None:
@@ -93,7 +94,7 @@ def test_each_is_served_once_and_each_persons_in_order(
 
 
 @given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_no_turn_is_passed_more_often_or_for_longer_than_the_bound(
     coming: list[tuple[float, float, Waiting]], lanes: int
 ) -> None:
@@ -107,7 +108,7 @@ def test_no_turn_is_passed_more_often_or_for_longer_than_the_bound(
 
 
 @given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_a_model_in_place_is_kept_for_those_who_want_it(
     coming: list[tuple[float, float, Waiting]], lanes: int
 ) -> None:
@@ -127,7 +128,7 @@ def test_a_model_in_place_is_kept_for_those_who_want_it(
 
 
 @given(arrivals(), LANES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
     coming: list[tuple[float, float, Waiting]], lanes: int
 ) -> None:
@@ -138,7 +139,7 @@ def test_a_model_is_not_brought_over_another_while_a_lane_is_empty(
 
 
 @given(st.integers(1, 8), st.integers(2, 12))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_no_one_starves_while_others_never_stop_asking(lanes: int, others: int) -> None:
     """One cold job; all others want what every lane has, and request again at once."""
     line = Line([Waiting("patient", "p0", 0, "cold")])

@@ -8,7 +8,6 @@ import pytest
 from bot.queue import JobQueue, Lane
 from bot.queue.policy import LOOKAHEAD
 from bot.store import JobState, Store
-from tests.parameters import mostly_long
 from tests.queue.lanes import ORIGINS, entered, of, settled
 
 
@@ -62,7 +61,8 @@ async def test_a_suspect_does_not_begin_while_another_job_is_being_saved(store: 
     assert (await asyncio.wait_for(waiting, 20)).id == first.id
 
 
-@pytest.mark.parametrize("isolated", mostly_long([True, False], usual=1))
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.long
 async def test_a_suspect_does_not_wait_for_ever_where_other_jobs_always_run(
     store: Store, *, isolated: bool
 ) -> None:

@@ -158,7 +158,7 @@ def within_log(found: list[int]) -> bool:
     )
 
 
-@pytest.mark.parametrize("ask", mostly_long([request, ended, reaction, started, tidied], usual=2))
+@pytest.mark.parametrize("ask", mostly_long([request, ended, reaction, started, tidied], usual=1))
 async def test_no_cost_grows_faster_than_the_logarithm_of_the_history(
     grown: Grown, ask: Ask
 ) -> None:

@@ -58,7 +58,7 @@ async def test_no_acknowledged_row_is_lost(tmp_path: Path) -> None:
     database = tmp_path / "x.sqlite3"
     chance = random.Random(20261122)
     told: dict[str, str] = {}
-    for _ in range(4):
+    for _ in range(3):
         told |= killed_after(chance.randint(1, 150), database)
     assert len(told) > 20
     connection = sqlite3.connect(database)

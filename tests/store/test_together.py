@@ -113,11 +113,13 @@ async def test_cancelled_at_every_await_it_is_written_whole_or_not(
 async def test_closing_waits_for_what_is_being_written_and_ends_the_thread(tmp_path: Path) -> None:
     folder = migrations(tmp_path / "m", "CREATE TABLE t (x INTEGER PRIMARY KEY) STRICT;")
     async with Database.open(tmp_path / "t.sqlite3", folder) as opened:
+        thread = await opened.write(lambda _: threading.current_thread())
         writing = asyncio.create_task(opened.write(partial(insert, 1)))
         for _ in range(3):
             await asyncio.sleep(0)
     assert await writing == 1
-    assert not [t for t in threading.enumerate() if t.name.startswith("writer") and t.is_alive()]
+    thread.join(10)  # it is told to end, and not waited for
+    assert not thread.is_alive()
     with pytest.raises(RuntimeError):
         await opened.write(partial(insert, 2))
 

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import get_args
@@ -166,6 +167,7 @@ def asked_for() -> Iterator[Use]:
                 yield Use(code, None if params is None else params | more | {kind}, where)
 
 
+@cache
 def literals() -> set[str]:
     """Every string in the code that looks like a code."""
     sections = {code.split(".")[0] for code in ENGLISH}
@@ -191,11 +193,13 @@ def placeholders(sentence: Sentence) -> set[str]:
     return by | {name for name in found if name is not None}
 
 
-USES = list(asked_for())
+@pytest.fixture(scope="module")
+def uses() -> list[Use]:
+    return list(asked_for())
 
 
-def test_the_search_finds_what_is_known_to_be_there() -> None:
-    codes = {use.code for use in USES}
+def test_the_search_finds_what_is_known_to_be_there(uses: list[Use]) -> None:
+    codes = {use.code for use in uses}
     assert {
         "queue.full",
         "size.form",
@@ -206,26 +210,29 @@ def test_the_search_finds_what_is_known_to_be_there() -> None:
     } <= codes
     assert {"adapter.gated", "model.gated", "adapter.broken", "model.incomplete"} <= codes
     assert "delivery.forbidden" in literals()
-    assert len(USES) > 100
+    assert len(uses) > 100
 
 
-def test_every_sentence_that_is_asked_for_is_there() -> None:
-    missing = {f"{use.where}: {use.code}" for use in USES if use.code not in ENGLISH}
+def test_every_sentence_that_is_asked_for_is_there(uses: list[Use]) -> None:
+    missing = {f"{use.where}: {use.code}" for use in uses if use.code not in ENGLISH}
     assert not missing
     assert literals() <= set(ENGLISH)
 
 
-def test_no_sentence_is_dead() -> None:
+def test_no_sentence_is_dead(uses: list[Use]) -> None:
     said = {code for topic in TOPICS for code in TEXTS.codes(f"help.{topic.name}")}
-    used = {use.code for use in USES} | literals() | said
+    used = {use.code for use in uses} | literals() | said
     assert set(ENGLISH) - used == set()
 
 
-@pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.code}@{use.where}")
-def test_every_sentence_can_be_filled_in_where_it_is_asked_for(use: Use) -> None:
-    if use.params is not None:
+def test_every_sentence_can_be_filled_in_where_it_is_asked_for(uses: list[Use]) -> None:
+    lacking = {}
+    for use in uses:
         wanted = placeholders(ENGLISH.get(use.code, ""))
-        assert {name for name in wanted if not name.startswith(SLASH)} <= use.params
+        names = {name for name in wanted if not name.startswith(SLASH)}
+        if use.params is not None and not names <= use.params:
+            lacking[f"{use.where}: {use.code}"] = names - use.params
+    assert lacking == {}
 
 
 def test_no_placeholder_is_nameless_or_an_expression() -> None:

@@ -58,6 +58,7 @@ def test_an_adapter_says_what_trainers_say(plan: object) -> None:
     assert metadata["ss_network_module"] in {"networks.lora", "lycoris.kohya"}
 
 
+@pytest.mark.long
 def test_diffusers_own_pipeline_takes_the_folder_unchanged() -> None:
     import torch
     from diffusers import StableDiffusionXLPipeline
@@ -90,7 +91,7 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "colour", "ground"), mostly_long(SOME, usual=2))
+@pytest.mark.parametrize(("shape", "colour", "ground"), mostly_long(SOME, usual=1))
 def test_what_is_asked_for_is_painted(
     painter: Painter, shape: str, colour: str, ground: str
 ) -> None:
@@ -101,6 +102,7 @@ def test_what_is_asked_for_is_painted(
     assert judge.shape_of(thing) == shape
 
 
+@pytest.mark.long
 def test_french_is_understood(painter: Painter) -> None:
     image = painter.paint("une étoile jaune sur fond noir", seed=2)
     star = judge.things(image)[0]

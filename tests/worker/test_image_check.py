@@ -18,6 +18,7 @@ from bot.request import GenerationRequest, InitImage
 from bot.settings.image_check import MILDEST_FIRST, ImageCheck
 from bot.store import Act, Discord, Job, JobState, NewJob, Store
 from bot.worker.image_check import CheckedInputs, CheckedPreviews
+from tests.parameters import mostly_long
 from tests.store.factories import in_channel, painting, request
 from tests.worker.bench import Build, Gate
 from tests.worker.checking import FakeClassifier, inspector
@@ -154,7 +155,8 @@ async def test_a_sheet_is_for_its_person_alone_if_one_of_its_cells_is(build: Bui
 
 
 @pytest.mark.parametrize(
-    ("mode", "code"), [(SPOILER, "check.flagged_spoiler"), (PRIVATE, "check.flagged_private")]
+    ("mode", "code"),
+    mostly_long([(SPOILER, "check.flagged_spoiler"), (PRIVATE, "check.flagged_private")], usual=1),
 )
 @pytest.mark.parametrize("before", [OFF, SPOILER])
 async def test_cells_from_before_a_stricter_check_are_looked_at_after_a_restart(

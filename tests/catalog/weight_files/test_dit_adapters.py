@@ -9,6 +9,7 @@ from catalog.families.sdxl import SDXL
 from catalog.misfit import misfit
 from catalog.weight_files import adapter_facts
 from catalog.weight_files.base_models import in_words
+from tests.parameters import mostly_long
 
 Widths = dict[str, tuple[int, int]]
 """Module → the widths of its output and its input."""
@@ -159,7 +160,7 @@ def test_an_adapter_of_a_whole_model_tells_it_in_every_spelling(name: str, spell
     assert (facts.base, facts.certain) == (wanted, True)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", mostly_long(ALGORITHMS, usual=8))
 @pytest.mark.parametrize("name", MODELS)
 def test_an_adapter_of_a_whole_model_tells_it_by_every_algorithm(name: str, algorithm: str) -> None:
     modules, wanted = MODELS[name]

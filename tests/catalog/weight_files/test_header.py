@@ -146,6 +146,7 @@ def test_tensors_that_share_bytes_are_refused(tmp_path: Path) -> None:
     assert list(read_header(written(tmp_path, apart)).shapes) == ["b", "a"]
 
 
+@pytest.mark.long
 def test_a_header_larger_than_32_mib_is_read(tmp_path: Path) -> None:
     """Up to the format's own limit, as every other program reads it."""
     note = "x" * (33 * 2**20)

@@ -13,6 +13,7 @@ from catalog.weight_files import Header, checkpoint_facts
 from catalog.weight_files.quantisation import MARK_MAX, unpacked_shapes
 from tests.catalog.weight_files.headers import NAMES, shapes_of
 from tests.catalog.weight_files.test_published import OWN
+from tests.parameters import mostly_long
 
 Tensors: TypeAlias = dict[str, tuple[str, tuple[int, ...], bytes]]
 """Name → dtype, shape, and bytes where they are looked at."""
@@ -65,7 +66,7 @@ def nvfp4(shapes: Shapes) -> Tensors:
     return packed
 
 
-@pytest.mark.parametrize("pack", [nf4, nvfp4])
+@pytest.mark.parametrize("pack", mostly_long([nf4, nvfp4], usual=[nvfp4]))
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("vae", "enc"))])
 def test_a_published_model_is_named(
     tmp_path: Path, name: str, pack: Callable[[Shapes], Tensors]

@@ -44,6 +44,7 @@ from catalog.weight_files import Refusal
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import LONG
 from tests.language import TEXTS
+from tests.parameters import examples
 
 SAY = TEXTS.speaker()
 NOTHING = Catalog({}, {}, "")
@@ -275,7 +276,7 @@ class TestIds:
             unpacked("a/b/c/d")
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     names=st.lists(st.text("*_`~|>@x", min_size=1, max_size=80), min_size=1, max_size=PER_PAGE),
     description=LONG.map(lambda text: text[:1000]),

@@ -19,6 +19,7 @@ from bot.request.syntax import parse_adapters, parse_size
 from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
 from catalog.families.flux2 import FLUX2
 from tests.language import TEXTS
+from tests.parameters import examples
 
 SAY = TEXTS.speaker()
 MODELS = {
@@ -69,7 +70,7 @@ def check(choices: list[Choice[str]]) -> None:
 TYPED = st.text(max_size=120) | st.text(alphabet="inkame-style,:0.5 <>x", max_size=120)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(text=TYPED)
 def test_whatever_is_typed_the_choices_are_within_the_limits(text: str) -> None:
     check(model_choices(text, CATALOG, nsfw=True))
@@ -182,7 +183,7 @@ def models(draw: Any) -> ModelEntry:
 
 
 class TestSizes:
-    @settings(max_examples=80)
+    @settings(max_examples=examples(80))
     @given(model=models())
     def test_every_preset_is_possible(self, model: ModelEntry) -> None:
         catalog = Catalog({"m": model}, {}, "m")

@@ -31,13 +31,14 @@ from bot.request import (
 from bot.today import Today
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, check_limits, fields, job
 from tests.language import TEXTS
+from tests.parameters import examples
 from tests.store.factories import recipe, record, request
 
 SAY = TEXTS.speaker()
 NAMES = st.lists(KEYS, max_size=40).map(tuple)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(asked=REQUESTS, names=NAMES, typed=LONG.map(lambda text: text[:2000]))
 def test_they_keep_to_the_limits(
     asked: GenerationRequest, names: tuple[str, ...], typed: str

@@ -13,6 +13,7 @@ from bot.files.image_info.matching import Match, Matches
 from bot.files.image_info.settings import Unmapped
 from bot.request import MIXES_MAX
 from tests.language import TEXTS
+from tests.parameters import examples, mostly_long
 
 SAY = TEXTS.speaker()
 INFO = ImageInfo(
@@ -78,8 +79,8 @@ def test_a_variation_of_variations_is_whole() -> None:
     assert info_file(SAY, why, info, ()) is None
 
 
-@pytest.mark.parametrize("locale", ["en-US", "de", "fr"])
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("locale", mostly_long(["en-US", "de", "fr"], usual=["de"]))
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_it_always_fits(locale: str, data: st.DataObject) -> None:
     anything = st.text(max_size=40) | st.sampled_from(["*" * 5_000, "`" * 300, "1." * 3_000, "@"])

@@ -19,6 +19,7 @@ from bot.store import Failure, Job
 from bot.texts.lines import bar, compared_line, status_line
 from catalog import SCHEDULERS, Catalog
 from tests.language import TEXTS
+from tests.parameters import examples
 from tests.request.test_compare import compared
 from tests.store.factories import any_job, request
 
@@ -92,7 +93,7 @@ class TestLimits:
         check_limits(status_embed(SAY, job(asked), Progress(Stage.QUEUED, position=9)))
         check_limits(failure_embed(SAY, job(asked)))
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(
         asked=REQUESTS,
         stage=st.sampled_from(Stage),
@@ -108,7 +109,7 @@ class TestLimits:
         )
         check_limits(status_embed(SAY, job(asked), progress))
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(asked=REQUESTS, reason=LONG.map(lambda text: text * 3))
     def test_a_failure(self, asked: GenerationRequest, reason: str) -> None:
         """A module's name comes from a LoRA file and may be anything."""

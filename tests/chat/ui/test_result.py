@@ -27,6 +27,7 @@ from catalog import SCHEDULERS, ModelEntry
 from tests.chat.ui.test_markdown import live
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, job
 from tests.language import TEXTS
+from tests.parameters import examples
 from tests.store.factories import record, request
 
 SAY = TEXTS.speaker()
@@ -74,7 +75,7 @@ def layout(asked: GenerationRequest, **fields: Any) -> discord.ui.LayoutView:
     return result_layout(SAY, job(asked), images, **given)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     asked=REQUESTS,
     notes=st.lists(LONG.filter(str.strip), max_size=6),

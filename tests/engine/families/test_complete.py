@@ -21,6 +21,7 @@ from tests.catalog.weight_files.headers import NAMES, shapes_of
 from tests.docs.test_families import ROWS
 from tests.engine.families.lacking import is_of, lacks
 from tests.engine.families.toy import COPIED, Toy, write
+from tests.parameters import mostly_long
 
 ROOT: Final = Path(__file__).parents[3]
 HERE: Final = "tests.engine.families"
@@ -45,7 +46,7 @@ def test_no_family_lacks_anything() -> None:
     assert not any(found.values()), found
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", mostly_long(FAMILIES, usual=["sd15", "flux2"]))
 def test_a_tiny_model_is_recognised_as_one_of_its_family(tmp_path: Path, key: str) -> None:
     TINY[key](tmp_path / "tiny")
     facts = folder_facts(tmp_path / "tiny")
@@ -279,11 +280,10 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.long
 def test_a_family_is_there_with_its_two_folders_and_no_edit_elsewhere(tmp_path: Path) -> None:
     for package in ("bot", "catalog"):
-        shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / package, tmp_path / package)  # with the byte code that is there
     write(ROOT, tmp_path, only_code=True)
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT],

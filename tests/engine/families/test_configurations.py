@@ -84,7 +84,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("file", HARMLESS)
+@pytest.mark.parametrize("file", mostly_long(HARMLESS, usual=2))
 def test_what_chooses_code_or_is_unknown_changes_nothing(
     engine: Engine, folder: Path, no_kernels: list[str], file: str
 ) -> None:

@@ -11,6 +11,7 @@ from bot.errors import JobFailed
 from catalog import families
 from catalog.weight_files import Header, checkpoint_facts
 from tests.catalog.weight_files.headers import NAMES, shapes_of
+from tests.parameters import mostly_long
 
 SUBJECT = Subject("model", "x", lambda _: None, lambda: None)
 FILE = Path("x.safetensors")
@@ -35,7 +36,7 @@ def refused(key: str, header: Header) -> str:
     return ""
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", mostly_long(FAMILIES, usual=["sd15", "flux2"]))
 def test_of_published_files_each_family_takes_its_own(key: str) -> None:
     taken, own = {}, {}
     for name in NAMES:

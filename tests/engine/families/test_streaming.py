@@ -118,6 +118,7 @@ def test_the_report_says_which_families(opened: Opened, key: str) -> None:
     assert opened(memory=Profile.FULL.value, weights="full").device_report().streamed == ()
 
 
+@pytest.mark.long
 def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
     opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from tests.parameters import mostly_long
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    mostly_long([*pairwise(FAMILIES), *pairwise([*FAMILIES][::-1])], usual=2),
+    mostly_long([*pairwise(FAMILIES), *pairwise([*FAMILIES][::-1])], usual=[("sd15", "flux2")]),
 )
 def test_nothing_of_a_family_is_held_while_another_is_loaded(
     opened: Callable[..., Engine],

@@ -19,7 +19,7 @@ Opened = Callable[..., Engine]
 ASKED = request(model="x", guidance=1.0, steps=1)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=mostly_long(FAMILIES, usual=["sd15", "zimage"]))
 def key(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -56,7 +56,7 @@ def opened(key: str, folder: Path) -> Iterator[Opened]:
     "options",
     mostly_long(
         [{}, {"weights": "int8"}, {"memory": "8gb"}, {"dtype": "bfloat16"}, {"dtype": "float16"}],
-        usual=2,
+        usual=[{"weights": "int8"}],
     ),
     ids=str,
 )

@@ -86,7 +86,7 @@ def spelt(layout: str, family: str, folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("layout", mostly_long(LAYOUTS[::-1], usual=3))
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", mostly_long(TINY, usual=["sd15", "flux2"]))
 def test_the_image_is_that_of_the_pipeline_with_this_vae(
     painter: Engine,
     folders: Path,
@@ -110,7 +110,7 @@ def test_the_image_is_that_of_the_pipeline_with_this_vae(
         assert found.recipe.vae.sha256 == hashlib.sha256(vae.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("family", ["flux2", "zimage", "anima"])
+@pytest.mark.parametrize("family", mostly_long(["flux2", "zimage", "anima"], usual=["flux2"]))
 def test_a_transformer_alone_takes_no_other_vae(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -148,7 +148,7 @@ def test_two_models_hold_it_once_in_ram_in_whatever_files_it_is(
 
 @pytest.mark.parametrize("layout", ["folder", "authors' file"])
 @pytest.mark.parametrize("other", TINY)
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", mostly_long(TINY, usual=["sd15", "flux2"]))
 def test_one_of_another_family_is_refused_by_name(
     painter: Engine, folders: Path, tmp_path: Path, family: str, other: str, layout: str
 ) -> None:
@@ -205,13 +205,16 @@ def test_a_configuration_of_another_vae_is_refused_by_name(
 
 @pytest.mark.parametrize(
     ("family", "fields", "named"),
-    [
-        ("flux2", {"patch_size": [4, 4]}, "vae.patch_size"),
-        ("zimage", {"act_fn": None}, "vae.act_fn"),
-        ("anima", {"dim_mult": [1, 2]}, "vae.dim_mult"),
-        ("sdxl", {"act_fn": "import os"}, "vae.act_fn"),
-        ("sd15", {"quantization_config": {}}, "vae.quantization_config"),
-    ],
+    mostly_long(
+        [
+            ("flux2", {"patch_size": [4, 4]}, "vae.patch_size"),
+            ("zimage", {"act_fn": None}, "vae.act_fn"),
+            ("anima", {"dim_mult": [1, 2]}, "vae.dim_mult"),
+            ("sdxl", {"act_fn": "import os"}, "vae.act_fn"),
+            ("sd15", {"quantization_config": {}}, "vae.quantization_config"),
+        ],
+        usual=1,
+    ),
 )
 def test_a_configuration_that_does_not_fit_is_refused(
     painter: Engine, folders: Path, tmp_path: Path, family: str, fields: dict[str, Any], named: str
@@ -241,7 +244,7 @@ def test_the_scale_of_the_latents_is_the_models_own(
     assert digests(found) == digests(wanted)
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", mostly_long(TINY, usual=["sd15", "flux2"]))
 def test_a_single_file_that_is_not_as_wide_as_the_models_own_is_refused(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -292,7 +295,7 @@ TRUE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("spelling", ["", "-original"])
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", mostly_long(TINY, usual=["sd15", "flux2"]))
 def test_every_tensor_of_the_published_one_is_read(family: str, spelling: str) -> None:
     from bot.engine.families import FAMILIES as ENGINES
 

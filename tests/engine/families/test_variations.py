@@ -10,9 +10,10 @@ from bot.engine import Engine
 from catalog import Catalog
 from catalog.families import FAMILIES
 from tests.engine.factories import digests, paint, request
+from tests.parameters import mostly_long
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", mostly_long(FAMILIES, usual=["flux2"]))
 def test_an_image_is_varied_as_much_as_is_wanted(
     opened: Callable[..., Engine], offered: Catalog, key: str
 ) -> None:

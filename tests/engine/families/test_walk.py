@@ -74,10 +74,8 @@ def between(engine: Engine, offered: Catalog, chance: random.Random) -> str:
     return what
 
 
-@pytest.mark.parametrize(
-    ("memory", "weights"),
-    [pytest.param(*way, marks=pytest.mark.long if n else ()) for n, way in enumerate(WAYS)],
-)
+@pytest.mark.parametrize(("memory", "weights"), WAYS)
+@pytest.mark.long
 def test_models_of_all_families_one_after_the_other(
     opened: Callable[..., Engine],
     offered: Catalog,

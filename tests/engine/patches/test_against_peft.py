@@ -9,6 +9,7 @@ import torch
 
 from catalog.weight_files import SUPPORTED, adapter_facts, read_configs, read_header
 from tests.engine.patches.reading import BASES, refused, subject
+from tests.parameters import mostly_long
 
 WEIGHTS = {"lin": (48, 32), "square": (32, 32), "conv": (24, 16, 3, 3), "even": (16, 16, 3, 3)}
 
@@ -112,9 +113,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("IA3Config", {"feedforward_modules": list(WEIGHTS)}),
     ("IA3Config", {"feedforward_modules": ["square", "conv"]}),
 ]
+USUAL = [next(case for case in CASES if case[0] == kind) for kind in dict(CASES)]
+"""One of each kind."""
 
 
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=[f"{k} {o}" for k, o in CASES])
+@pytest.mark.parametrize(
+    ("kind", "options"), mostly_long(CASES, usual=USUAL), ids=[f"{k} {o}" for k, o in CASES]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_saved_folder_gives_what_peft_merges(
     kind: str, options: dict[str, Any], tmp_path: Path

@@ -10,6 +10,7 @@ from tests.engine.patches import make
 from tests.engine.patches.formulas import RANK, expected_delta, spread
 from tests.engine.patches.make import Shape
 from tests.engine.patches.reading import BASES
+from tests.parameters import mostly_long
 
 LINEAR: Shape = (96, 80)
 CONVOLUTION: Shape = (96, 64, 3, 3)
@@ -65,7 +66,7 @@ ALPHAS = {"Diag-OFT, bounded": 0.05, "BOFT, bounded": 0.03}
 
 
 @pytest.mark.parametrize(("algorithm", "shape"), CASES, ids=IDS)
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", mostly_long(["float32", "float16", "bfloat16"], usual=1))
 def test_is_the_dense_formula(algorithm: str, shape: Shape, dtype: str, tmp_path: Path) -> None:
     options: Any = {"rank": RANK, "alpha": ALPHAS.get(algorithm, ALPHA)}
     options["dtype"] = getattr(torch, dtype)

@@ -15,6 +15,7 @@ from catalog.weight_files import adapter_facts, read_header
 from tests.engine.factories import kohya, save
 from tests.engine.patches import make
 from tests.engine.patches.reading import BIASLESS, NAME, SHAPE, read, refused
+from tests.parameters import examples
 
 
 @pytest.mark.parametrize("family", make.fitting((8, 8, 3, 3)))
@@ -121,7 +122,9 @@ DISTORTIONS: dict[str, Any] = {
 
 @pytest.mark.long
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=examples(300),
+    deadline=None,
 )
 @given(st.data())
 def test_what_is_accepted_changes_a_parameter_of_its_shape(tmp_path: Path, data: Any) -> None:

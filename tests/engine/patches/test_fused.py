@@ -23,7 +23,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("name", MAPPINGS)
+@pytest.mark.parametrize("name", mostly_long(MAPPINGS, usual=2))
 @pytest.mark.parametrize(
     ("algorithm", "shape"), CASES, ids=[f"{algorithm} {len(shape)}d" for algorithm, shape in CASES]
 )
@@ -55,7 +55,9 @@ def test_is_the_dense_formula_of_the_fused_matrix(
             assert (value.double() - wanted[key]).abs().max() <= 1e-5, key
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(
+    "dtype", mostly_long([torch.float32, torch.float16], usual=[torch.float16])
+)
 def test_a_hundred_random_sets_leave_nothing_behind(tmp_path: Path, dtype: torch.dtype) -> None:
     """Each is byte for byte what a network has that never wore anything else."""
     known = names(LINEAR)

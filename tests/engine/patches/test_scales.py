@@ -13,6 +13,7 @@ from tests.engine.factories import save
 from tests.engine.patches import make
 from tests.engine.patches.make import Shape
 from tests.engine.patches.reading import BASES, subject
+from tests.parameters import mostly_long
 
 NAME = "lora_unet_module"
 LINEAR, CONVOLUTION = (32, 16), (16, 8, 3, 3)
@@ -66,7 +67,7 @@ WITHOUT_ALPHA = [
 
 
 @pytest.mark.parametrize("nonsense", sorted(NONSENSE))
-@pytest.mark.parametrize("part", ["alpha", "scalar"])
+@pytest.mark.parametrize("part", mostly_long(["alpha", "scalar"], usual=1))
 @pytest.mark.parametrize(("family", "shape"), WITHOUT_ALPHA)
 def test_a_number_that_the_formula_does_not_read_does_no_harm(
     tmp_path: Path, family: str, shape: Shape, part: str, nonsense: str

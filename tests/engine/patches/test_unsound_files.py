@@ -16,6 +16,7 @@ from bot.errors import JobFailed
 from catalog.weight_files import open_tensors
 from tests.engine.factories import kohya, save
 from tests.engine.patches.reading import BASES, NAME, SHAPE, read, refused, subject
+from tests.parameters import examples
 
 
 def test_absurd_sizes_are_refused(
@@ -78,7 +79,9 @@ def test_a_pipe_is_not_waited_for(known: dict[str, Any], tmp_path: Path) -> None
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1),

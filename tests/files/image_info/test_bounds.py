@@ -18,6 +18,7 @@ from bot.files.image_info.infotext import from_infotext
 from bot.files.image_info.stealth import stealth_text
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES
+from tests.parameters import examples
 from tests.test_linear import grows_too_much, hostile
 
 DEEP = sys.getrecursionlimit() * 50
@@ -49,7 +50,7 @@ def read(data: bytes) -> ImageInfo | None:
         return None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_raises_nothing_but_a_named_error(data: st.DataObject) -> None:
     _, whole = FILES[data.draw(st.sampled_from(sorted(FILES)))]
@@ -61,7 +62,7 @@ def test_a_damaged_file_raises_nothing_but_a_named_error(data: st.DataObject) ->
     stealth_text(bytes(damaged))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(value=KEYED, keyword=st.sampled_from(sorted(KEYWORDS)))
 def test_any_json_in_any_text(value: Any, keyword: str) -> None:
     read(writers.png({keyword: json.dumps(value)}))
@@ -71,7 +72,7 @@ def test_any_json_in_any_text(value: Any, keyword: str) -> None:
     of_workflow(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(body=st.binary(max_size=300), head=st.sampled_from([b"II*\0", b"MM\0*", b""]))
 def test_any_exif(body: bytes, head: bytes) -> None:
     exif_texts(head + body)

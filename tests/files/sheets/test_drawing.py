@@ -18,6 +18,7 @@ from bot.files.sheets.layout import LINES, PIXELS_MAX, SIDE_MAX, layout
 from bot.files.sheets.lettering import Lettering
 from bot.files.sheets.preview import SIDE, FilledSheet
 from bot.request import GenerationRequest
+from tests.parameters import examples
 from tests.request.test_compare import compared
 
 
@@ -111,7 +112,7 @@ WORDS = st.lists(st.text(max_size=30).map(lambda text: f"x{text}"), min_size=2, 
 
 
 @pytest.mark.long
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(SIZES, WORDS, WORDS, st.booleans())
 def test_a_layout_is_within_the_limits_and_nothing_overlaps(
     size: tuple[int, int], columns: list[str], rows: list[str], both: bool

@@ -12,6 +12,7 @@ from bot.request.dialects.composition import COMPOSITION, composes
 from bot.request.dialects.flags import extract_flags
 from bot.request.dialects.forms import FORMS, without_forms
 from bot.request.dialects.infotext import pasted_infotext
+from tests.parameters import examples
 from tests.request.dialects.catalog import composed
 
 WORDS = {
@@ -163,7 +164,7 @@ PIECES = st.lists(
 
 @pytest.mark.long
 @given(st.text(max_size=80) | PIECES)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_what_was_understood_stays_as_it_is(text: str) -> None:
     try:
         first = composed(text)

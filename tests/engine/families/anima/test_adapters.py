@@ -16,6 +16,8 @@ from tests.engine.families.flux2.files import stored
 from tests.engine.patches import make
 from tests.engine.patches.formulas import expected_delta
 
+pytestmark = pytest.mark.long
+
 RANK, ALPHA, WEIGHT = 4, 3.0, 0.7
 Spell = Callable[[str], str]
 

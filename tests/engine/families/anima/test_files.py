@@ -20,7 +20,8 @@ from tests.engine.families.anima.conftest import BASE, OTHER
 from tests.engine.families.anima.files import authors, authors_vae
 from tests.engine.families.flux2.files import below, scaled, stored, write
 from tests.gguf_files import plain, written
-from tests.parameters import mostly_long
+
+pytestmark = pytest.mark.long
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 NETWORKS = ("transformer", "text_conditioner", "text_encoder", "vae")
@@ -194,7 +195,7 @@ BOTH = catalog([model("x", BASE), model("y", OTHER)])
 OF_BOTH = (ASKED, request(model="y", guidance=4.5, steps=2, negative="a dog"))
 
 
-@pytest.mark.parametrize("memory", mostly_long(["full", "8gb"], usual=0))
+@pytest.mark.parametrize("memory", ["full", "8gb"])
 def test_switched_parked_and_woken_networks_give_the_same(
     painter: Engine, folders: Path, memory: str
 ) -> None:

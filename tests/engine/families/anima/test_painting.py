@@ -9,6 +9,7 @@ from bot.engine import Engine
 from bot.request import Hires, InitImage
 from tests.engine.factories import catalog, model, opened, paint, picture, request
 from tests.engine.families.anima.conftest import BASE
+from tests.parameters import mostly_long
 
 PROMPT = "a fox in the snow"
 
@@ -33,7 +34,7 @@ def expected(pipe: Any, *, guidance: float = 1.0, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 80)])
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("steps", mostly_long([1, 4], usual=[4]))
 def test_without_guidance(
     painter: Engine, stock: dict[str, Any], size: tuple[int, int], steps: int
 ) -> None:
@@ -44,7 +45,9 @@ def test_without_guidance(
     assert (ours != theirs).sum() == 0
 
 
-@pytest.mark.parametrize("negative", ["", "blurry, and a good deal longer than the prompt"])
+@pytest.mark.parametrize(
+    "negative", mostly_long(["", "blurry, and a good deal longer than the prompt"], usual=1)
+)
 def test_guided_by_a_negative_prompt(painter: Engine, stock: dict[str, Any], negative: str) -> None:
     ours = painted(painter, guidance=4.5, negative=negative)
     theirs = expected(stock[BASE], guidance=4.5, negative_prompt=negative)
@@ -67,7 +70,7 @@ def test_without_a_word(painter: Engine, stock: dict[str, Any]) -> None:
     assert (ours != theirs).sum() == 0
 
 
-@pytest.mark.parametrize("strength", [0.5, 0.75])
+@pytest.mark.parametrize("strength", mostly_long([0.5, 0.75], usual=[0.5]))
 def test_from_an_image(painter: Engine, stock: dict[str, Any], strength: float) -> None:
     sha256 = picture()
     ours = painted(painter, guidance=4.5, init_image=InitImage(sha256, strength))
@@ -76,6 +79,7 @@ def test_from_an_image(painter: Engine, stock: dict[str, Any], strength: float) 
     assert (ours != painted(painter, guidance=4.5)).any()
 
 
+@pytest.mark.long
 def test_a_second_pass_starts_from_the_enlarged_image(
     painter: Engine, stock: dict[str, Any]
 ) -> None:

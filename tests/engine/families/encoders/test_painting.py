@@ -36,7 +36,7 @@ from tests.parameters import mostly_long
 
 
 @pytest.mark.parametrize("layout", mostly_long(LAYOUTS[::-1], usual=4))
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_the_image_is_that_of_the_pipeline_with_this_text_encoder(
     painter: Engine,
     folders: Path,
@@ -62,7 +62,7 @@ def test_the_image_is_that_of_the_pipeline_with_this_text_encoder(
         assert found.recipe.text_encoder.sha256 == sha256
 
 
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_a_transformer_alone_takes_no_other(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_transformer_alone_takes_no_other(
     assert [part.name.rpartition("/")[2] for part in found.recipe.parts] == ["vae"]
 
 
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_the_models_own_is_not_needed(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -207,7 +207,7 @@ class TestShared:
         assert noted.count(f"{file}:0") == 1
 
 
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_scaled_8_bit_floats_are_multiplied_out(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -223,7 +223,7 @@ def test_scaled_8_bit_floats_are_multiplied_out(
     )
 
 
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_blocks_of_llama_cpp_are_unpacked_as_far_as_they_are_read(
     painter: Engine, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
@@ -258,6 +258,7 @@ def test_blocks_of_llama_cpp_are_unpacked_as_far_as_they_are_read(
 
 
 @pytest.mark.parametrize("family", mostly_long(READING, usual=1))
+@pytest.mark.long
 def test_in_8_bits_it_is_as_the_models_own(
     opened: Callable[..., Engine], folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -272,6 +273,7 @@ def test_in_8_bits_it_is_as_the_models_own(
 
 
 @pytest.mark.parametrize("family", mostly_long(["flux2", "zimage"], usual=1))
+@pytest.mark.long
 def test_a_block_at_a_time_it_is_as_whole(
     opened: Callable[..., Engine],
     painter: Engine,
@@ -297,7 +299,7 @@ TRUE: Final = {"flux2": "qwen3-4b", "zimage": "qwen3-4b", "anima": "qwen3-06b"}
 
 
 @pytest.mark.parametrize("spelling", ["", "-original"])
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_every_tensor_of_the_published_one_is_read(family: str, spelling: str) -> None:
     from bot.engine.families import FAMILIES as ENGINES
     from bot.engine.subject import Subject

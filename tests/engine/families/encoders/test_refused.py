@@ -14,6 +14,7 @@ from catalog.families import FAMILIES, TEXT_ENCODER
 from tests.engine.factories import catalog, digests, model, paint
 from tests.engine.families.encoders.files import ASKED, READING, causal
 from tests.engine.families.flux2.files import Tensors, stored, write
+from tests.parameters import mostly_long
 
 
 def refusal(painter: Engine, family: str, encoder: Path, **fields: Any) -> JobFailed:
@@ -29,7 +30,7 @@ def wide(tensors: Tensors, width: int) -> Tensors:
 
 
 @pytest.mark.parametrize("layout", ["folder", "file"])
-@pytest.mark.parametrize("family", READING)
+@pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
 def test_one_of_another_size_is_refused_by_name(
     painter: Engine, folders: Path, tmp_path: Path, family: str, layout: str
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_configuration_that_does_not_fit_is_refused(
     assert said in " ".join(map(str, failure.params.values()))
 
 
+@pytest.mark.long
 def test_of_its_configuration_all_but_the_depth_counts(
     painter: Engine, folders: Path, tmp_path: Path
 ) -> None:
@@ -109,6 +111,7 @@ def test_of_its_configuration_all_but_the_depth_counts(
         assert (digests(paint(painter, ASKED, offered)) == own) is same
 
 
+@pytest.mark.long
 def test_one_that_was_cut_for_another_family_is_incomplete(
     painter: Engine, folders: Path, tmp_path: Path
 ) -> None:

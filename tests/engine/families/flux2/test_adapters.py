@@ -11,6 +11,7 @@ from bot.engine import Engine
 from tests.engine.factories import catalog, digests, model, paint, pair, request, resident, save
 from tests.engine.families.flux2.conftest import KLEIN
 from tests.engine.families.flux2.files import DOUBLE, FUSED, OUTER, SINGLE, authors, stored
+from tests.parameters import mostly_long
 
 RANK, ALPHA, WEIGHT = 4, 2.0, 0.7
 Pairs = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
@@ -123,7 +124,7 @@ def changed(engine: Engine, path: Path) -> tuple[dict[str, torch.Tensor], list[s
     return parameters, digests(painting)
 
 
-@pytest.mark.parametrize("program", SPELLINGS)
+@pytest.mark.parametrize("program", mostly_long(SPELLINGS, usual=4))
 def test_every_spelling_gives_the_defined_weights(
     painter: Engine,
     tmp_path: Path,

@@ -63,7 +63,8 @@ def test_the_names_written_here_are_the_authors(klein: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "model.diffusion_model.", "diffusion_model.", "transformer."]
+    "prefix",
+    mostly_long(["", "model.diffusion_model.", "diffusion_model.", "transformer."], usual=2),
 )
 def test_a_single_file_of_the_transformer(
     painter: Engine,
@@ -140,7 +141,7 @@ def encoders(folder: Path) -> dict[str, Tensors]:
     }
 
 
-@pytest.mark.parametrize("kind", range(4))
+@pytest.mark.parametrize("kind", mostly_long(range(4), usual=2))
 def test_a_text_encoder_with_or_without_what_is_not_read(
     painter: Engine,
     klein: Path,
@@ -221,6 +222,7 @@ BOTH = catalog([model("x", KLEIN), model("y", BASE)])
 OF_BOTH = (ASKED, request(model="y", guidance=4.0, steps=2, negative="a dog"))
 
 
+@pytest.mark.long
 def test_switched_and_woken_networks_give_the_same(painter: Engine) -> None:
     first = [digests(paint(painter, each, BOTH)) for each in OF_BOTH]
     assert [digests(paint(painter, each, BOTH)) for each in OF_BOTH] == first
@@ -228,7 +230,7 @@ def test_switched_and_woken_networks_give_the_same(painter: Engine) -> None:
     assert digests(paint(painter, OF_BOTH[1], BOTH)) == first[1]
 
 
-@pytest.mark.parametrize("memory", mostly_long(["8gb", "11gb"], usual=1))
+@pytest.mark.parametrize("memory", mostly_long(["8gb", "11gb"], usual=0))
 def test_parked_networks_give_the_same(painter: Engine, folders: Path, memory: str) -> None:
     first = [digests(paint(painter, each, BOTH)) for each in OF_BOTH]
     small = Engine(
@@ -242,6 +244,7 @@ def test_parked_networks_give_the_same(painter: Engine, folders: Path, memory: s
 
 
 @pytest.mark.usefixtures("painter")
+@pytest.mark.long
 def test_on_a_card_of_11_gb_one_large_network_is_there_at_a_time(folders: Path) -> None:
     from bot.engine import pixels
     from bot.engine.families.flux2 import Flux2

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from diffusers import Flux2KleinPipeline
 
@@ -55,6 +56,7 @@ def test_a_preview_is_twice_as_large_as_the_latents() -> None:
     assert nothing.getpixel((0, 0)) == (123, 118, 116)
 
 
+@pytest.mark.long
 def test_a_large_image_decodes_in_tiles_of_the_usual_size(stock: dict[str, Any]) -> None:
     vae, given = stock[KLEIN].vae, drawn(1, 128, 40, 36)
     decoded: list[torch.Size] = []

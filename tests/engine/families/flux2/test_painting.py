@@ -10,6 +10,7 @@ from bot.request import Draft, Hires, InitImage, compose_with_notes
 from catalog.families.flux2 import FLUX2
 from tests.engine.factories import catalog, model, opened, paint, picture, request
 from tests.engine.families.flux2.conftest import BASE, KLEIN
+from tests.parameters import mostly_long
 
 
 def painted(engine: Engine, name: str, **fields: Any) -> Any:
@@ -30,7 +31,7 @@ def expected(pipe: Any, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 80)])
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("steps", mostly_long([1, 4], usual=[4]))
 def test_distilled(
     painter: Engine, stock: dict[str, Any], size: tuple[int, int], steps: int
 ) -> None:
@@ -86,7 +87,9 @@ def test_a_second_pass_enlarges(painter: Engine) -> None:
     assert ours.std() > 20
 
 
-@pytest.mark.parametrize("prompt", ["[a fox:a dog:2]", "a (fox:1.3) BREAK [snow]"])
+@pytest.mark.parametrize(
+    "prompt", mostly_long(["[a fox:a dog:2]", "a (fox:1.3) BREAK [snow]"], usual=1)
+)
 def test_brackets_are_read_as_they_are_and_a_note_says_so(
     painter: Engine, stock: dict[str, Any], prompt: str
 ) -> None:
@@ -100,6 +103,7 @@ def test_brackets_are_read_as_they_are_and_a_note_says_so(
     assert (theirs != expected(stock[KLEIN], prompt="a fox")).any()
 
 
+@pytest.mark.long
 def test_bases_negative_prompt_is_read(painter: Engine) -> None:
     empty, typed = (painted(painter, BASE, guidance=4.0, negative=each) for each in ("", "a dog"))
     assert (empty != typed).any()

@@ -16,6 +16,7 @@ from bot.request.editing import Turn
 from tests.engine.factories import catalog, model, opened, paint, picture, request, resident
 from tests.engine.families.flux2.conftest import BASE, KLEIN
 from tests.engine.families.flux2.test_painting import expected
+from tests.parameters import mostly_long
 
 SIZES = ((64, 64), (150, 97), (80, 330), (97, 64))
 
@@ -61,7 +62,7 @@ def edited(
         return np.asarray(pixels.decode(family, here.vae, latents, "x", tiled=False))
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 4])
+@pytest.mark.parametrize("count", mostly_long([0, 1, 2, 4], usual=[1, 2]))
 def test_distilled(painter: Engine, stock: dict[str, Any], count: int) -> None:
     given = pictures(count)
     ours = edited(painter, KLEIN, given)
@@ -71,6 +72,7 @@ def test_distilled(painter: Engine, stock: dict[str, Any], count: int) -> None:
         assert (ours != edited(painter, KLEIN, given[1:])).any()
 
 
+@pytest.mark.long
 def test_base_is_guided(painter: Engine, stock: dict[str, Any]) -> None:
     given = pictures(2)
     ours = edited(painter, BASE, given, guidance=4.0)

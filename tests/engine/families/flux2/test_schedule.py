@@ -42,6 +42,7 @@ def test_levels_by_size_and_steps(folders: Path, steps: int) -> None:
     assert torch.allclose(levels("Euler", folders / KLEIN, steps), theirs.sigmas, atol=1e-7)
 
 
+@pytest.mark.long
 def test_other_schedulers_have_nearly_the_same_levels(painter: Engine, folders: Path) -> None:
     euler = levels("Euler", folders / KLEIN, 10)
     seen: set[str] = set()

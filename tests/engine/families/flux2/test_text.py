@@ -81,6 +81,7 @@ def test_the_last_token_that_there_is_room_for(encoder: Any, stock: dict[str, An
     assert failure.value.params == {"model": "x", "value": room + 1, "max": room}
 
 
+@pytest.mark.long
 def test_a_text_is_encoded_once_and_told_apart_by_its_tokens(
     encoder: Any, stock: dict[str, Any]
 ) -> None:

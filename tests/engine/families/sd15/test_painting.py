@@ -117,6 +117,7 @@ def test_paints_over_as_diffusers_does(
 
 @pytest.mark.parametrize("scheduler", mostly_long(["Euler", "DPM++ 2M Karras", "DDIM"], usual=1))
 @pytest.mark.parametrize("zero_snr", [False, True])
+@pytest.mark.long
 def test_a_model_that_predicts_the_velocity_paints_as_in_diffusers(
     engine: Engine, plain: Any, scheduler: str, zero_snr: bool
 ) -> None:
@@ -152,6 +153,7 @@ def test_every_scheduler_paints_over_and_twice(engine: Engine, scheduler: str) -
     assert len(found) == 3
 
 
+@pytest.mark.long
 def test_the_draft_uses_the_timesteps_of_sd_15(engine: Engine) -> None:
     """Those of arXiv 2404.14507 for it, not those for SDXL."""
     from bot.engine.families import FAMILIES

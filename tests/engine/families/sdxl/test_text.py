@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.errors import JobFailed
 from tests.engine.factories import TINY
+from tests.parameters import examples, mostly_long
 
 FOX = 3
 """The position of "fox" in "a red fox in the snow", counted from the start token."""
@@ -50,7 +51,7 @@ def same(one: Any, other: Any) -> bool:
     return one.shape == other.shape and one.dtype == other.dtype and bool((one == other).all())
 
 
-@pytest.mark.parametrize("skip", [None, 1, 2, 3, 4])
+@pytest.mark.parametrize("skip", mostly_long([None, 1, 2, 3, 4], usual=[None, 2]))
 @pytest.mark.parametrize(
     ("prompt", "negative"),
     [
@@ -77,7 +78,7 @@ def test_plain_prompts_are_bit_for_bit_those_of_diffusers(
     assert all(same(one, other) for one, other in zip(found, theirs, strict=True))
 
 
-@pytest.mark.parametrize("negative", ["", " ", "\n \t"])
+@pytest.mark.parametrize("negative", mostly_long(["", " ", "\n \t"], usual=2))
 @pytest.mark.parametrize(
     "prompt", ["a fox in the snow", "", "a fox BREAK a (cat:1.3) BREAK BREAK a dog"]
 )
@@ -220,7 +221,11 @@ def test_a_prompt_that_would_never_end_is_refused(plain: Any, text: str) -> None
     assert encode(plain, "BREAK " * 31 + "a").prompt.shape == (1, 32 * 77, 80)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.differing_executors],
+)
 @given(
     prompt=st.lists(
         st.sampled_from(["(", ")", "[", "]", ":9)", ":-9)", ", ", " BREAK ", "fox ", "🦊", "\\"])

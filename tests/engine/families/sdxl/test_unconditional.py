@@ -61,7 +61,7 @@ def theirs(folder: Path, **fields: Any) -> bytes:
     return pixels
 
 
-@pytest.mark.parametrize("said", mostly_long([False, None, True], usual=2))
+@pytest.mark.parametrize("said", mostly_long([False, None, True], usual=1))
 def test_it_is_what_the_index_says_as_in_diffusers(
     engine: Engine, copied: Copied, said: bool | None
 ) -> None:
@@ -71,6 +71,7 @@ def test_it_is_what_the_index_says_as_in_diffusers(
     assert (painted == theirs(folder, negative_prompt="")) is (said is False)
 
 
+@pytest.mark.long
 def test_an_index_that_changes_counts_at_once(engine: Engine, copied: Copied) -> None:
     zeros = digests(paint(engine, request(model="m"), offering(copied())))
     assert zeros == digests(paint(engine, request()))

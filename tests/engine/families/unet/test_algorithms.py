@@ -12,6 +12,7 @@ from tests.engine.families.unet.kinds import KINDS, Kind
 from tests.engine.patches import make
 from tests.engine.patches.formulas import RANK, expected_delta
 from tests.engine.patches.reading import read
+from tests.parameters import mostly_long
 
 CASES = [
     (kind.key, algorithm) for kind in KINDS for algorithm in make.ALGORITHMS if algorithm != "norm"
@@ -46,7 +47,9 @@ def spelled(kind: Kind, part: str, path: str, layout: str) -> str:
     }[layout]
 
 
-@pytest.mark.parametrize(("key", "algorithm"), CASES)
+@pytest.mark.parametrize(
+    ("key", "algorithm"), mostly_long(CASES, usual=[case for case in CASES if case[0] == "sd15"])
+)
 def test_is_the_dense_formula_in_every_layout(
     known: dict[str, dict[str, Any]], tmp_path: Path, key: str, algorithm: str
 ) -> None:

@@ -150,7 +150,7 @@ def averaged(tensors: Tensors) -> Tensors:
 
 
 @pytest.mark.parametrize("family", mostly_long(FOLDERS, usual=1))
-@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize("pruned", mostly_long([False, True], usual=[True]))
 def test_running_averages_are_left_out_on_purpose(
     engine: Engine,
     tmp_path: Path,
@@ -199,6 +199,7 @@ def test_a_vae_of_its_own_is_not_lent(
 
 
 @pytest.mark.parametrize("family", ["sdxl"])
+@pytest.mark.long
 def test_an_adapter_changes_lent_text_encoders_as_it_does_its_own(
     engine: Engine, tmp_path: Path, whole: Tensors
 ) -> None:
@@ -217,7 +218,7 @@ def lacks_one(tensors: Tensors, prefix: str) -> Tensors:
 
 
 @pytest.mark.parametrize("family", mostly_long(FOLDERS, usual=1))
-@pytest.mark.parametrize("network", ["unet", "text_encoder", "vae"])
+@pytest.mark.parametrize("network", mostly_long(["unet", "text_encoder", "vae"], usual=1))
 def test_a_single_tensor_that_is_missing_is_named(
     engine: Engine, tmp_path: Path, family: str, network: str, whole: Tensors
 ) -> None:

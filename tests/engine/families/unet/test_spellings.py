@@ -13,6 +13,7 @@ from catalog.weight_files import UNKNOWN, adapter_facts, read_configs, read_head
 from tests.engine.factories import save
 from tests.engine.families.unet.kinds import CONVOLUTION, KINDS, TEXT, UNET, Kind
 from tests.engine.patches.reading import read, refused
+from tests.parameters import mostly_long
 
 OF_UNETS = (
     *("unet.", "", "lora_unet_", "lora_unet.", "unet_", "lycoris_", "oft_unet_"),
@@ -50,6 +51,7 @@ def names(kind: Kind) -> list[tuple[str, str, str]]:
 
 
 NAMES = [(kind.key, *each) for kind in KINDS for each in names(kind)]
+USUAL = [each for each in NAMES if each[0] == "sdxl" and each[2] in (UNET, TEXT)]
 BY_KEY = {kind.key: kind for kind in KINDS}
 
 
@@ -78,7 +80,9 @@ def lora(name: str, shape: tuple[int, ...], *, lettered: bool = False) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("key", "part", "path", "name"), NAMES, ids=[f"{k} {p} {n}" for k, p, _, n in NAMES]
+    ("key", "part", "path", "name"),
+    mostly_long(NAMES, usual=USUAL),
+    ids=[f"{k} {p} {n}" for k, p, _, n in NAMES],
 )
 def test_every_spelling_is_the_module(
     all_known: dict[str, Spellings], tmp_path: Path, key: str, part: str, path: str, name: str

@@ -14,6 +14,8 @@ from tests.engine.families.flux2.test_adapters import dotted, flat, of_kohya, of
 from tests.engine.families.zimage.conftest import TURBO
 from tests.engine.families.zimage.files import PARTS, authors
 
+pytestmark = pytest.mark.long
+
 RANK, ALPHA, WEIGHT = 4, 2.0, 0.7
 Pairs = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
 Write = Callable[[str, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]

@@ -16,7 +16,8 @@ from tests.engine.families.flux2.files import authors_vae, below, scaled, stored
 from tests.engine.families.zimage.conftest import DYNAMIC, TURBO
 from tests.engine.families.zimage.files import authors
 from tests.gguf_files import plain, written
-from tests.parameters import mostly_long
+
+pytestmark = pytest.mark.long
 
 ASKED = request(model="x", guidance=1.0, steps=1)
 
@@ -142,7 +143,7 @@ BOTH = catalog([model("x", TURBO), model("y", DYNAMIC)])
 OF_BOTH = (ASKED, request(model="y", guidance=4.0, steps=2, negative="a dog"))
 
 
-@pytest.mark.parametrize("memory", mostly_long(["full", "8gb"], usual=0))
+@pytest.mark.parametrize("memory", ["full", "8gb"])
 def test_switched_parked_and_woken_networks_give_the_same(
     painter: Engine, folders: Path, memory: str
 ) -> None:

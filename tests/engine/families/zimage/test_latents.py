@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from bot.engine.families.zimage import ZImage
@@ -34,6 +35,7 @@ def test_a_preview_is_as_large_as_the_latents() -> None:
     assert nothing.getpixel((0, 0)) == (123, 118, 116)
 
 
+@pytest.mark.long
 def test_a_large_image_is_decoded_and_encoded_in_tiles(stock: dict[str, Any]) -> None:
     vae, given, family = stock[TURBO].vae, drawn(1, 16, 80, 72), ZImage()
     decoded: list[torch.Size] = []

@@ -34,7 +34,7 @@ def expected(pipe: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("name", [TURBO, DYNAMIC])
 @pytest.mark.parametrize("size", mostly_long([((96, 80),), ((64, 64),)], usual=1))
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("steps", mostly_long([1, 4], usual=[4]))
 def test_without_guidance(
     painter: Engine, stock: dict[str, Any], name: str, size: tuple[int, int], steps: int
 ) -> None:
@@ -45,7 +45,9 @@ def test_without_guidance(
     assert (ours != theirs).sum() == 0
 
 
-@pytest.mark.parametrize("negative", ["", "blurry, and a good deal longer than the prompt " * 3])
+@pytest.mark.parametrize(
+    "negative", mostly_long(["", "blurry, and a good deal longer than the prompt " * 3], usual=1)
+)
 def test_guided_by_a_negative_prompt_of_any_length(
     painter: Engine, stock: dict[str, Any], negative: str
 ) -> None:
@@ -67,7 +69,7 @@ def from_images(stock: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [TURBO, DYNAMIC])
-@pytest.mark.parametrize("strength", [0.5, 0.75])
+@pytest.mark.parametrize("strength", mostly_long([0.5, 0.75], usual=[0.5]))
 def test_from_an_image(
     painter: Engine, from_images: dict[str, Any], name: str, strength: float
 ) -> None:

@@ -10,6 +10,7 @@ from bot.engine.subject import Subject
 from bot.errors import JobFailed
 from tests.engine.families.flux2.test_text import afresh
 from tests.engine.families.zimage.conftest import TURBO
+from tests.parameters import mostly_long
 from tools.untrained.zimage import LAYERS
 
 PROMPTS = ("a fox in the snow", "", "(a fox:1.3) [a|b] BREAK é漢 \n ", "<|im_end|>\n a")
@@ -27,7 +28,7 @@ def encoder(stock: dict[str, Any]) -> Any:
     return ours.eval()
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("prompt", mostly_long(PROMPTS, usual=2))
 def test_a_prompt_is_what_the_stock_pipeline_makes_of_it(
     encoder: Any, stock: dict[str, Any], prompt: str
 ) -> None:
