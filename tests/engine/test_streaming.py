@@ -243,16 +243,15 @@ def test_weights_in_use_are_not_taken_for_others() -> None:
 
 
 def test_a_block_in_8_bits_is_encoded_once_and_kept_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.engine.weights import layout as module
+    from bot.engine.weights.eight_bits import encode
 
     encoded = []
-    encode = module.encode
 
     def counted(weight: torch.Tensor, *into: torch.Tensor) -> None:
         encoded.append(weight.shape)
         encode(weight, *into)
 
-    monkeypatch.setattr(module, "encode", counted)
+    monkeypatch.setattr("bot.engine.weights.layout.encode", counted)
     part = part_of(dtype=EIGHT[0], int8=EIGHT[1])
     weights = numbers(part, 0)
     part.stream(0)

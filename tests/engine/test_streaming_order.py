@@ -76,10 +76,9 @@ def test_a_block_runs_once_it_has_arrived_and_the_next_comes_meanwhile(late: Lat
     assert ahead == [*range(3, 3 + 2 * BLOCKS)]
 
 
-@pytest.mark.parametrize("int8", ["", EIGHT[1]], ids=["plain", "in 8 bits"])
-def test_what_adapters_change_meets_no_copy(late: Late, int8: str) -> None:
+def test_what_adapters_change_meets_no_copy(late: Late) -> None:
     """It is summed and encoded where blocks take turns, one of which is there or on its way."""
-    part, whole = part_of(int8=int8), part_of(int8=int8)
+    part, whole = (part_of(int8=EIGHT[1]) for _ in range(2))
     part.stream(0)
     weights = numbers(part, 0)
     for each in (part, whole):

@@ -152,7 +152,7 @@ class Layout:
             yield self.piece(group)
 
     def piece(self, names: Sequence[str]) -> tuple[int, "Layout"]:
-        """Where neighbouring parameters begin in the whole, and the layout of them by themselves."""
+        """Where neighbouring parameters begin in the whole, and the layout of these alone."""
         begin, end = self.slots[names[0]].start, self.slots[names[-1]].end
         slots = {name: self.slots[name].moved(-begin) for name in names}
         return begin, Layout(slots, _aligned(end) - begin, self.dtype)
