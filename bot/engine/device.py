@@ -14,7 +14,8 @@ class DeviceReport:
     problem: None, or why it cannot: one English sentence.
     memory: how much of a model may stay on the device, as IMAGEN_MEMORY names it.
     in_eight_bits: keys of the families whose large matrices are stored in 8 bits. streamed: of
-        those that have too little room, and whose blocks take turns on the device.
+        those that have too little room as they are stored, and whose blocks take turns on the
+        device.
     for_gpus: whether this build of torch could use any GPU at all.
     unused: None, or why the GPU of this machine is not the device: one English sentence.
     mend: how to fix `problem` or `unused`.

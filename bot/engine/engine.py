@@ -233,12 +233,19 @@ class Engine:
         """The device that this engine runs on, and whether it can. Imports torch."""
         place = self._place()
         from bot.engine.families import FAMILIES
-        from bot.engine.memory import in_eight_bits, profile_for
+        from bot.engine.memory import GIB, in_eight_bits, profile_for, room
+        from catalog.families import FAMILIES as FACTS
 
         profile = profile_for(self._memory, place.capacity)
         large = {key: family.too_large_on for key, family in FAMILIES.items()}
         eight = tuple(key for key, on in large.items() if in_eight_bits(self._weights, profile, on))
-        streamed = tuple(key for key, on in large.items() if profile in on and key not in eight)
+
+        def takes_turns(key: str) -> bool:
+            left, parts = room(profile, large[key]), FACTS[key].parts
+            sizes = (part.gib_in_8 if key in eight else part.gib for part in parts)
+            return left is not None and max(sizes) * GIB > left
+
+        streamed = tuple(filter(takes_turns, large))
         return replace(place.report(), memory=profile.value, in_eight_bits=eight, streamed=streamed)
 
     def close(self) -> None:

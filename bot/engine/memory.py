@@ -54,12 +54,13 @@ def in_eight_bits(asked: str, profile: Profile, on: Collection[Profile]) -> bool
     return profile in on if asked == "auto" else asked == "int8"
 
 
-def room(profile: Profile, too_large_on: Collection[Profile], *, in_eight_bits: bool) -> int | None:
-    """Bytes of the device that each network of a family may take; None: as many as it has.
+def room(profile: Profile, too_large_on: Collection[Profile]) -> int | None:
+    """Bytes of the device that each network of a family may take, whatever it is stored as; None:
+    as many as it has.
 
-    too_large_on: see `Family.too_large_on`. in_eight_bits: whether its large matrices are.
+    too_large_on: see `Family.too_large_on`.
     """
-    return None if in_eight_bits or profile not in too_large_on else ROOM[profile]
+    return ROOM[profile] if profile in too_large_on else None
 
 
 ROOM: Final = {Profile.GB16: 10 * GIB, Profile.GB11: 6 * GIB, Profile.GB8: 4 * GIB}

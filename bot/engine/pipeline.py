@@ -212,7 +212,7 @@ class Pipeline:
             *size,
             upcast=upcast,
             leaving=family.leaving,
-            room=room(profile, family.too_large_on, in_eight_bits=self._in_eight_bits(family)),
+            room=room(profile, family.too_large_on),
         )
 
     def _in_eight_bits(self, family: Family) -> bool:

@@ -48,10 +48,10 @@ class EngineSettings(BaseSettings):
     weights: Literal["auto", "full", "int8"] = Field(
         default="auto",
         alias="IMAGEN_WEIGHTS",
-        description="How the largest weights are stored on the GPU: `full` (as IMAGEN_DTYPE says; "
-        "those that do not fit are copied from RAM at every step), `int8` (8 bits, half the "
-        "memory, slightly other images), or `auto` (`int8` for the models that need it on a card "
-        "of this size). LoRAs work with all of them.",
+        description="How the largest weights are stored on the GPU: `full` (as IMAGEN_DTYPE "
+        "says), `int8` (8 bits, half the memory, slightly other images), or `auto` (`int8` for the "
+        "models that need it on a card of this size). Those that do not fit as they are stored are "
+        "copied from RAM at every step. LoRAs work with all of them.",
     )
     compiled: bool = Field(
         default=False,

@@ -32,6 +32,8 @@ from tests.parameters import mostly_long
 from tools.untrained import anima, flux2, sd15, zimage
 
 Figures = dict[str, Figure]
+ROOM = {**plans.ROOM}
+"""As it is but while a context is open."""
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +131,8 @@ def test_its_files_are_hashed_and_written_once(context: Context) -> None:
 def test_the_same_bytes_in_every_way(context: Context) -> None:
     found = by_what(exactness.exact(context))
     assert not [figure for figure in found.values() if figure.wrong]
-    ways = ("whole", "parked, as on 16gb", "streamed, as on 8gb", "8 bits")
+    in_8 = ("8 bits", "8 bits, streamed, as on 8gb")
+    ways = ("whole", "parked, as on 16gb", "streamed, as on 8gb", *in_8)
     for way in ways:
         assert found[f"{way}: same bytes twice, a LoRA and none in turns"].value == "yes"
         ratio = found[f"{way}: a step with a LoRA of rank 32 on every matrix ÷ without"]
@@ -137,7 +140,9 @@ def test_the_same_bytes_in_every_way(context: Context) -> None:
     for way in ways[1:3]:
         assert found[f"{way}: bytes of whole"].value == "yes"
         assert found[f"{way}: bytes of whole, with a LoRA"].value == "yes"
-    assert len(found) == 2 * len(ways) + 4
+    for with_it in ("", ", with a LoRA"):
+        assert found[f"{in_8[1]}: bytes of 8 bits{with_it}"].value == "yes"
+    assert len(found) == 2 * len(ways) + 6
 
 
 @pytest.mark.long
@@ -191,16 +196,18 @@ def test_the_engine_is_afterwards_as_it_was(context: Context) -> None:
     USUAL.check(bench)
 
 
-def test_ways_are_those_that_the_families_say() -> None:
+def test_ways_are_those_that_the_families_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for profile, left in ROOM.items():
+        monkeypatch.setitem(plans.ROOM, profile, left)
     found = {
         key: {way.name for profile in memory.CAPS for way in on_card(model, profile)}
         for key, model in BY_KEY.items()
     }
     whole = {f"{size}gb, whole" for size in (8, 11, 16)}
-    eight, eleven = ({f"{size}gb, 8 bits", f"{size}gb, streamed"} for size in (8, 11))
+    eleven = {"11gb, 8 bits", "11gb, streamed"}
     assert found == {
-        "flux2": {*eight, "11gb, whole", "16gb, whole"},
-        "zimage": {*eight, *eleven, "16gb, whole"},
+        "flux2": {"8gb, 8 bits", "8gb, streamed", "11gb, whole", "16gb, whole"},
+        "zimage": {"8gb, 8 bits, streamed", "8gb, streamed", *eleven, "16gb, whole"},
         "anima": whole,
         "sd15": whole,
     }
@@ -211,6 +218,8 @@ def test_ways_are_those_that_the_families_say() -> None:
         "sd15": Profile.GB8,
     }
     assert {key for key, model in BY_KEY.items() if streamed(model)} == {"flux2", "zimage"}
+    in_8 = {key for key, model in BY_KEY.items() if standing.streamed_in_eight_bits(model)}
+    assert in_8 == {"zimage"}
 
 
 @pytest.mark.long

@@ -44,10 +44,14 @@ class Net(torch.nn.Module):
 PATHS = (*(f"first.{n}" for n in range(3)), *(f"second.{n}" for n in range(BLOCKS - 3)))
 
 
-def part_of(device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
+EIGHT: Any = (torch.float32, r"(first|second)\.(?!1)\d\.\w+|between")
+"""A dtype, and which layers are in 8 bits: those of most blocks, and one of none."""
+
+
+def part_of(device: str = "cpu", dtype: torch.dtype = torch.float32, int8: str = "") -> Any:
     from bot.engine.weights import Formats, Part
 
-    return Part(Net(), Formats(dtype), device, PATHS)
+    return Part(Net(), Formats(dtype, int8=int8), device, PATHS)
 
 
 def numbers(part: Any, seed: int) -> dict[str, torch.Tensor]:

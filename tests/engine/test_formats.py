@@ -339,10 +339,11 @@ def test_the_windows_that_plain_weights_pass_through_change_nothing(
     assert all(torch.equal(held(through_ram)[name], each) for name, each in expected.items())
 
 
-def test_windows_are_neighbours_and_nothing_is_left_out() -> None:
+@pytest.mark.parametrize("int8", [(), ("large.weight",), ("first.weight", "large.weight")])
+def test_windows_are_neighbours_and_nothing_is_left_out(int8: tuple[str, ...]) -> None:
     from bot.engine.weights import Formats, Layout
 
-    layout = Layout.of(block(), Formats(torch.float16))
+    layout = Layout.of(block(), Formats(torch.float16)).in_eight_bits(int8)
     for limit in (1, 3000, 2**20):
         windows = list(layout.windows(limit))
         names = [name for _, group in windows for name in group.slots]
@@ -351,7 +352,8 @@ def test_windows_are_neighbours_and_nothing_is_left_out() -> None:
         for begin, group in windows:
             assert group.size <= limit or len(group.slots) == 1
             for name, slot in group.slots.items():
-                assert layout.slots[name].start == begin + slot.start
+                assert layout.slots[name] == slot.moved(begin)
+                assert slot.end <= group.size
 
 
 def test_only_a_plain_linear_layer_may_be_in_8_bits() -> None:

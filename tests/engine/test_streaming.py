@@ -1,8 +1,8 @@
 """Networks whose blocks take turns on the device: the same numbers, in less of its memory."""
 
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.engine.weights.host import HostMemory
 from bot.errors import PaintStopped, StopReason
-from tests.engine.streamed import PATHS, WIDTH, Net, cached, changes_of, numbers, output, part_of
+from tests.engine.streamed import (
+    EIGHT,
+    PATHS,
+    WIDTH,
+    cached,
+    changes_of,
+    numbers,
+    output,
+    part_of,
+)
 from tests.parameters import examples, mostly_long
 
 ROOMS = st.integers(0, 40_000)
@@ -42,8 +52,7 @@ def test_an_arrangement_has_room_for_everything_at_its_time(sizes: list[int], ro
     assert sorted(names) == sorted(layout.slots)
     for run in runs:
         for name, slot in run.layout.slots.items():
-            assert slot.start + run.begin == layout.slots[name].start
-            assert slot.start + run.at == there.layout.slots[name].start
+            assert slot.moved(run.at) == there.layout.slots[name]
             assert there.layout.slots[name].start % 256 == 0
     # At any time, what is kept and two blocks in a row are there, side by side.
     turning = [*there.by_turns.values()]
@@ -85,6 +94,7 @@ STEPS = st.lists(
         st.tuples(st.just("room"), st.sampled_from([None, 0, 9_000, 20_000, 2**30])),
         st.tuples(st.sampled_from(["park", "give up", "let go"]), st.just(0)),
         st.tuples(st.just("stop"), st.integers(1, 20)),
+        st.tuples(st.just("full"), st.integers(0, 8)),
     ),
     max_size=10,
 )
@@ -92,14 +102,19 @@ STEPS = st.lists(
 
 @pytest.mark.parametrize("limit", [0, 2**30], ids=["from files", "in RAM"])
 @pytest.mark.parametrize(
-    "dtype", mostly_long([torch.float32, torch.bfloat16], usual=[torch.bfloat16]), ids=str
+    ("dtype", "int8"),
+    mostly_long(
+        [(torch.float32, ""), (torch.bfloat16, ""), EIGHT], usual=[(torch.bfloat16, ""), EIGHT]
+    ),
+    ids=["bfloat16", "int8", "float32"],
 )
 @given(steps=STEPS)
 @settings(max_examples=30, deadline=None)
 def test_it_computes_what_it_computes_whole_whatever_came_before(
-    limit: int, dtype: torch.dtype, steps: list[tuple[str, Any]]
+    limit: int, dtype: torch.dtype, int8: str, steps: list[tuple[str, Any]]
 ) -> None:
-    part, whole, cache = part_of(dtype=dtype), part_of(dtype=dtype), cached(limit)
+    part, whole = (part_of(dtype=dtype, int8=int8) for _ in range(2))
+    cache = cached(limit)
     which = 0
     changes: dict[str, Any] = {}
     part.stream(0)
@@ -141,10 +156,31 @@ def test_it_computes_what_it_computes_whole_whatever_came_before(
                 part.set_changes(known[2])
                 with suppress(PaintStopped):  # unless less is to be done
                     part.wake(stopping(value))
+            case "full":
+                part.set_changes(known[2])
+                with without_ram(value), suppress(MemoryError):
+                    part.wake(lambda: None)
         for each in (part, whole):
             each.set_changes(changes)
             each.wake(lambda: None)
         assert torch.equal(output(part), output(whole))
+
+
+@contextmanager
+def without_ram(after: int) -> Iterator[None]:
+    """Meanwhile, blocks are given memory of their own that many times."""
+    from bot.engine.weights import streaming
+
+    left = iter(range(after))
+
+    def given(size: int, *, gpu: str | None) -> Any:
+        if next(left, None) is None:
+            raise MemoryError
+        return HostMemory(size, gpu=gpu)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "HostMemory", given)
+        yield
 
 
 def test_only_what_turns_and_changes_takes_memory_of_its_own() -> None:
@@ -209,22 +245,52 @@ def test_weights_in_use_are_not_taken_for_others() -> None:
     assert torch.equal(output(part), expected)
 
 
-def test_8_bits_are_never_streamed() -> None:
-    from bot.engine.weights import Formats, Part
+def test_a_block_in_8_bits_is_encoded_once_and_kept_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bot.engine.weights.eight_bits import encode
 
-    part = Part(Net(), Formats(torch.float32, int8=r".*\.into"), "cpu", PATHS)
-    part.stream(0)
+    encoded = []
+
+    def counted(weight: torch.Tensor, *into: torch.Tensor) -> None:
+        encoded.append(weight.shape)
+        encode(weight, *into)
+
+    monkeypatch.setattr("bot.engine.weights.layout.encode", counted)
+    part = part_of(dtype=EIGHT[0], int8=EIGHT[1])
     weights = numbers(part, 0)
+    part.stream(0)
     part.hold(cached().take("x", part.layout, lambda: weights, lambda: None))
     part.wake(lambda: None)
-    assert part._arrangement.by_turns == {}
+    streaming = part._streaming
+    runs = [*part._arrangement.by_turns.values()]
+    own = {number: memory.buffer.numel() for number, memory in streaming._own.items()}
+    # All but `first.1` and `second.1`, which are as they are in the cache.
+    assert own == {number: runs[number].layout.size for number in (0, 2, 3, 5, 6)}
+    assert part._buffer.nbytes < part._stored.size < part.layout.size
+    assert len(encoded) == 2 * len(own) + 1
+    encoded.clear()
+    part.park()
+    part.wake(lambda: None)
+    assert len(encoded) == 1  # which lies in no block
+    encoded.clear()
+    changes = changes_of(part, 1)
+    for each in (changes, {}):
+        part.set_changes(each)
+        part.wake(lambda: None)
+    changed = [name for name in changes if part._stored.slots[name].scales is not None]
+    assert len(encoded) == 2 * len(changed) > 0
+    assert streaming._own.keys() == own.keys()
+    kept = [weakref.ref(memory) for memory in streaming._own.values()]
+    part.let_go()
+    assert not streaming._own
+    assert not any(memory() for memory in kept)
 
 
+@pytest.mark.parametrize("int8", ["", EIGHT[1]], ids=["16 bits", "8 bits"])
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_gpu_the_numbers_are_those_of_the_whole_network() -> None:
+def test_on_a_gpu_the_numbers_are_those_of_the_whole_network(int8: str) -> None:
     outputs = []
     for room in (None, 0):
-        part = part_of("cuda", torch.float16)
+        part = part_of("cuda", torch.float16, int8)
         part.stream(room)
         weights = numbers(part, 0)
         from bot.engine.weights import WeightCache

@@ -9,7 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.streamed import BLOCKS, PATHS, WIDTH, cached, numbers, output, part_of
+from tests.engine.streamed import (
+    BLOCKS,
+    EIGHT,
+    PATHS,
+    WIDTH,
+    cached,
+    changes_of,
+    numbers,
+    output,
+    part_of,
+)
 from tests.parameters import examples
 
 
@@ -65,6 +75,22 @@ def test_a_block_runs_once_it_has_arrived_and_the_next_comes_meanwhile(late: Lat
     assert torch.equal(output(part), output(whole))
     # Of two passes; where the number of blocks is odd, the first waits for the last's place.
     assert ahead == [*range(3, 3 + 2 * BLOCKS)]
+
+
+def test_what_adapters_change_meets_no_copy(late: Late) -> None:
+    """It is summed and encoded where blocks take turns, one of which is there or on its way."""
+    part, whole = (part_of(int8=EIGHT[1]) for _ in range(2))
+    part.stream(0)
+    weights = numbers(part, 0)
+    for each in (part, whole):
+        each.hold(cached().take("x", each.layout, lambda: weights, lambda: None))
+    for changes in (changes_of(part, 1), changes_of(part, 2), {}):
+        for each in (part, whole):
+            each.set_changes(changes)
+            each.wake(lambda: None)
+        assert {*late.under_way} == {0, 1}
+        for _ in range(2):
+            assert torch.equal(output(part), output(whole))
 
 
 @given(order=st.lists(st.integers(0, BLOCKS - 1), min_size=1, max_size=12))

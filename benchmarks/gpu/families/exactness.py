@@ -7,7 +7,15 @@ from typing import Final
 
 from benchmarks.gpu.families.bench import Painted
 from benchmarks.gpu.families.context import Context
-from benchmarks.gpu.families.standing import USUAL, Way, in_eight_bits, parked, standing, streamed
+from benchmarks.gpu.families.standing import (
+    USUAL,
+    Way,
+    in_eight_bits,
+    parked,
+    standing,
+    streamed,
+    streamed_in_eight_bits,
+)
 from benchmarks.gpu.requests import shown
 from benchmarks.gpu.row import Figure
 
@@ -52,12 +60,13 @@ def exact(context: Context) -> Iterator[Figure]:
         if way:
             found = _found(context, way)
             yield from _own(way, found, whole)
-            for what, one, other in zip(
-                ("", ", with a LoRA"), found.digests, whole.digests, strict=True
-            ):
-                yield _same(f"{way.name}: bytes of whole{what}", same=one == other)
-    way = in_eight_bits()
-    yield from _own(way, _found(context, way), whole)
+            yield from _alike(way, found, USUAL, whole)
+    eight, in_eight = in_eight_bits(), _found(context, in_eight_bits())
+    yield from _own(eight, in_eight, whole)
+    if way := streamed_in_eight_bits(model):
+        found = _found(context, way)
+        yield from _own(way, found, whole)
+        yield from _alike(way, found, eight, in_eight)
 
 
 def _found(context: Context, way: Way) -> Found:
@@ -86,6 +95,12 @@ def _own(way: Way, found: Found, whole: Found | None) -> Iterator[Figure]:
         note,
         {"step": bare, "step_with_lora": worn, "ratio": worn / bare},
     )
+
+
+def _alike(way: Way, found: Found, other: Way, expected: Found) -> Iterator[Figure]:
+    """Whether two ways give the same bytes."""
+    for what, one, two in zip(("", ", with a LoRA"), found.digests, expected.digests, strict=True):
+        yield _same(f"{way.name}: bytes of {other.name}{what}", same=one == two)
 
 
 def _same(what: str, *, same: bool) -> Figure:

@@ -22,8 +22,8 @@ STEPS_MAX: Final = 8
 def memory(context: Context) -> Iterator[Figure]:
     """Without a cap first, which the seconds are compared with; then on each card in each way.
 
-    auto: in 8 bits where the family says so. full: in 16 bits, with blocks that take turns there.
-    Where a model has room in 16 bits, both are the same.
+    auto: in 8 bits where the family says so, streamed where that is too large. full: in 16 bits,
+    with blocks that take turns there. Where a model has room in 16 bits, both are the same.
     """
     model = context.bench.model
     whole, peak = _painted(context, USUAL)

@@ -39,7 +39,7 @@ def _planned(made: float, load: float, *kinds: float) -> Planned:
 
 PLANNED: Final = {
     "flux2": _planned(26, 8, 18, 10, 18, 14, 5),
-    "zimage": _planned(36, 12, 28, 18, 22, 18, 6),
+    "zimage": _planned(36, 12, 28, 18, 28, 18, 6),
     "anima": _planned(9, 5, 13, 18, 10, 8, 5),
     "sd15": _planned(4, 2, 8, 7, 7, 4),
 }

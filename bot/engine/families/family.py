@@ -103,8 +103,8 @@ class Family(Protocol):
         dtype is twice as wide as the other networks'.
     leaving: which networks leave the device meanwhile.
     too_large_on: profiles on which not each of its networks has room in 16 bits. Their large
-        matrices are stored in 8 bits there unless IMAGEN_WEIGHTS says otherwise; then their blocks
-        take turns on the device.
+        matrices are stored in 8 bits there unless IMAGEN_WEIGHTS says otherwise. The blocks of a
+        network that has no room as it is stored take turns on the device.
     blocks: of the networks that may be too large: a regular expression for the paths of modules
         that are called one after the other, and that nothing outside them reads parameters of.
     ays: the timesteps of "Align Your Steps" (arXiv 2404.14507) for it, from the noisiest down.

@@ -15,11 +15,9 @@ PLACES: Final = 2
 class Run:
     """Neighbouring parameters of a network's layout.
 
-    begin: the byte at which they begin in it. layout: of them by themselves. at: the byte at which
-    they begin on the device.
+    layout: of them by themselves. at: the byte at which they begin on the device.
     """
 
-    begin: int
     layout: Layout
     at: int
 
@@ -40,7 +38,7 @@ class Arrangement:
     @classmethod
     def whole(cls, layout: Layout) -> "Arrangement":
         """Everything stays there, as in `layout`."""
-        return cls(layout, (Run(0, layout, 0),), {})
+        return cls(layout, (Run(layout, 0),), {})
 
     @classmethod
     def within(cls, layout: Layout, blocks: Sequence[str], room: int) -> "Arrangement":
@@ -51,7 +49,7 @@ class Arrangement:
             are spread evenly among them, so that each has time to be copied meanwhile.
         """
         pieces = list(_pieces(layout, blocks))
-        sizes = [piece.layout.size for _, piece in pieces]
+        sizes = [piece.size for _, piece in pieces]
         own = [number for number, (path, _) in enumerate(pieces) if path]
         turning = _turning(sizes, own, room)
         if not turning:
@@ -59,11 +57,11 @@ class Arrangement:
         kept, end = [], 0
         for number, (_, piece) in enumerate(pieces):
             if number not in turning:
-                kept.append(Run(piece.begin, piece.layout, end))
+                kept.append(Run(piece, end))
                 end += sizes[number]
         largest = max(sizes[number] for number in turning)
         by_turns = {
-            path: Run(piece.begin, piece.layout, end + position % PLACES * largest)
+            path: Run(piece, end + position % PLACES * largest)
             for position, (path, piece) in enumerate(pieces[number] for number in turning)
         }
         slots = {
@@ -76,7 +74,7 @@ class Arrangement:
         return cls(there, tuple(kept), by_turns)
 
 
-def _pieces(layout: Layout, blocks: Sequence[str]) -> Iterator[tuple[str, Run]]:
+def _pieces(layout: Layout, blocks: Sequence[str]) -> Iterator[tuple[str, Layout]]:
     """Each block, and whatever lies between two of them, which has no path."""
     known = frozenset(blocks)
 
@@ -86,8 +84,8 @@ def _pieces(layout: Layout, blocks: Sequence[str]) -> Iterator[tuple[str, Run]]:
         return next((path for path in paths if path in known), "")
 
     for path, names in groupby(layout.slots, block_of):
-        begin, piece = layout.piece(tuple(names))
-        yield path, Run(begin, piece, begin)
+        _, piece = layout.piece(tuple(names))
+        yield path, piece
 
 
 def _turning(sizes: Sequence[int], blocks: Sequence[int], room: int) -> tuple[int, ...]:

@@ -61,28 +61,40 @@ class PristineWeights:
             check_stop()
             self.layout.view(buffer, name).copy_(self.tensors[name])
 
+    def in_ram(self, stored: Layout) -> torch.Tensor | None:
+        """The bytes of a buffer of that layout, which has neighbouring parameters of these; None
+        where they are not in RAM, or not in that format."""
+        begin, plain = self.layout.piece(tuple(stored.slots))
+        if self.memory is None or plain != stored:
+            return None
+        return self.memory.buffer[begin : begin + plain.size]
+
     def store_in(
         self, stored: Layout, buffer: torch.Tensor, check_stop: Callable[[], None]
     ) -> None:
-        """Like `copy_into`, for a buffer in which some of the parameters are in another format.
+        """Like `copy_into`, for a buffer of some of the parameters, perhaps in another format.
 
-        stored: the layout of `buffer`, with the same parameters. The plain weights pass through a
-        window on its device.
+        stored: the layout of `buffer`, with neighbouring parameters of these. Where any is in 8
+        bits, the plain ones pass through a window on its device.
         """
         if stored is self.layout:
             self.copy_into(buffer, check_stop)
             return
-        largest = max((slot.size for slot in self.layout.slots.values()), default=0)
-        size = min(self.layout.size, max(WINDOW, largest + ALIGNMENT))
+        begin, plain = self.layout.piece(tuple(stored.slots))
+        if plain == stored:
+            self._copy_piece(begin, plain, buffer, check_stop)
+            return
+        largest = max(slot.size for slot in plain.slots.values())
+        size = min(plain.size, max(WINDOW, largest + ALIGNMENT))
         window = torch.empty(size, dtype=torch.uint8, device=buffer.device)
-        for begin, group in self.layout.windows(WINDOW):
+        for within, group in plain.windows(WINDOW):
             check_stop()
             piece = window[: group.size]
-            self.copy_piece(begin, group, piece, check_stop)
+            self._copy_piece(begin + within, group, piece, check_stop)
             for name in group.slots:
                 stored.store(buffer, name, group.view(piece, name))
 
-    def copy_piece(
+    def _copy_piece(
         self, begin: int, piece: Layout, buffer: torch.Tensor, check_stop: Callable[[], None]
     ) -> None:
         """Like `copy_into`, for some of the parameters. begin, piece: see `Layout.piece`."""
@@ -109,7 +121,8 @@ class WeightCache:
     What does not fit beside those that networks hold now is read from its files whenever it is
     needed. Those of networks in 8 bits are plain here, too: whatever an adapter changes is computed
     from them, and files are too slow for that. It costs twice the bytes to copy when a network
-    comes back to the device, and the encoding there.
+    comes back to the device, and the encoding there; blocks that take turns are encoded once, in
+    memory of their own, which is not counted here.
 
     Models whose text encoders have the same weights share them here. So do those that read the same
     file to different depths, in the memory of the one that reads most. gpu: see HostMemory.

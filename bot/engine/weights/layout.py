@@ -31,6 +31,13 @@ class Slot:
     dtype: torch.dtype
     scales: int | None = None
 
+    @property
+    def end(self) -> int:
+        """The byte after the last of its numbers and scales."""
+        if self.scales is None:
+            return self.start + self.size
+        return self.scales + self.shape[0] * torch.float32.itemsize
+
     def moved(self, by: int) -> "Slot":
         """The same, `by` bytes further on."""
         scales = None if self.scales is None else self.scales + by
@@ -73,16 +80,20 @@ class Layout:
                 rows, columns = slot.shape
                 scales = end + _aligned(rows * columns)
                 slots[name] = Slot(end, rows * columns, slot.shape, torch.int8, scales)
-                end = scales + _aligned(rows * torch.float32.itemsize)
             else:
                 slots[name] = replace(slot, start=end)
-                end += _aligned(slot.size)
+            end = _aligned(slots[name].end)
         return Layout(slots, end, self.dtype)
 
     @property
     def dtypes(self) -> tuple[torch.dtype, ...]:
         """Of every parameter, in order."""
         return tuple(slot.dtype for slot in self.slots.values())
+
+    @property
+    def encoded(self) -> bool:
+        """Whether any of its parameters is in 8 bits."""
+        return any(slot.scales is not None for slot in self.slots.values())
 
     @property
     def outline(self) -> str:
@@ -105,8 +116,12 @@ class Layout:
         slot = self.slots[name]
         if slot.scales is None:
             raise ValueError(f"{name} has no scales: it is stored as {slot.dtype}")
-        size = slot.shape[0] * torch.float32.itemsize
-        return buffer[slot.scales : slot.scales + size].view(torch.float32).view(-1, 1)
+        return buffer[slot.scales : slot.end].view(torch.float32).view(-1, 1)
+
+    def span(self, buffer: torch.Tensor, name: str) -> torch.Tensor:
+        """The bytes of `name` in `buffer`, scales included, sharing its memory."""
+        slot = self.slots[name]
+        return buffer[slot.start : slot.end]
 
     def store(self, buffer: torch.Tensor, name: str, value: torch.Tensor) -> None:
         """Write parameter `name` to `buffer`, in its format.
@@ -127,7 +142,7 @@ class Layout:
         group: list[str] = []
         begin = 0
         for name, slot in self.slots.items():
-            if group and slot.start + _aligned(slot.size) - begin > limit:
+            if group and _aligned(slot.end) - begin > limit:
                 yield self.piece(group)
                 group = []
             if not group:
@@ -137,11 +152,10 @@ class Layout:
             yield self.piece(group)
 
     def piece(self, names: Sequence[str]) -> tuple[int, "Layout"]:
-        """Where neighbouring parameters, none of them in 8 bits, begin in the whole, and the layout
-        of them by themselves."""
-        begin, last = self.slots[names[0]].start, self.slots[names[-1]]
+        """Where neighbouring parameters begin in the whole, and the layout of these alone."""
+        begin, end = self.slots[names[0]].start, self.slots[names[-1]].end
         slots = {name: self.slots[name].moved(-begin) for name in names}
-        return begin, Layout(slots, last.start + _aligned(last.size) - begin, self.dtype)
+        return begin, Layout(slots, _aligned(end) - begin, self.dtype)
 
 
 def _aligned(size: int) -> int:

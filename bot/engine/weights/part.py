@@ -109,9 +109,9 @@ class Part:
         """Set how many bytes it may take on the device at once, for the next `wake`.
 
         If its parameters are more, its blocks take turns there (see `streaming`), which changes no
-        bits. None: it is there whole, as it always is with parameters in 8 bits.
+        bits. None: it is there whole.
         """
-        self._room = room if self._stored is self.layout else None
+        self._room = room
 
     def set_changes(self, changes: Changes) -> None:
         """Set the changes for the next `wake`, replacing all others.
@@ -176,7 +176,7 @@ class Part:
         self._awake = self._streaming = None
         self._arrangement = Arrangement.whole(self._stored)
         if self._room is not None:
-            self._arrangement = Arrangement.within(self.layout, self._blocks, self._room)
+            self._arrangement = Arrangement.within(self._stored, self._blocks, self._room)
         if self._arrangement.by_turns:
             copies = copies_on(self._device)
             self._streaming = Streaming(self.module, self._arrangement, self._device, copies)
@@ -221,12 +221,9 @@ class Part:
     def _fill(
         self, buffer: torch.Tensor, weights: PristineWeights, check_stop: Callable[[], None]
     ) -> None:
-        if not self._streaming:
-            weights.store_in(self._stored, buffer, check_stop)
-            return
         for run in self._arrangement.kept:
             piece = buffer[run.at : run.at + run.layout.size]
-            weights.copy_piece(run.begin, run.layout, piece, check_stop)
+            weights.store_in(run.layout, piece, check_stop)
 
     def _patch(
         self, buffer: torch.Tensor, weights: PristineWeights, check_stop: Callable[[], None]

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import torch
 
-from bot.engine.weights.arrangement import PLACES, Arrangement, Run
+from bot.engine.weights.arrangement import PLACES, Arrangement
 from bot.engine.weights.cache import PristineWeights
 from bot.engine.weights.host import HostMemory
 from bot.engine.weights.patching import Changes
@@ -39,8 +39,10 @@ class Copies(Protocol):
 class Streaming:
     """The blocks of a network that take turns, in RAM and on the device.
 
-    In RAM they are the pristine weights that are there anyway. One that adapters change, or whose
-    weights are not in RAM, has memory of its own there.
+    In RAM they are the pristine weights that are there anyway. One that adapters change, that has
+    parameters in 8 bits, or whose weights are not in RAM, has memory of its own there, with what it
+    is on the device. That is encoded and summed where it takes turns: as fast as the device is, and
+    in memory that is there anyway.
 
     filled: the weights that it has; None while it has none. patched: see `patching.Held`.
 
@@ -73,16 +75,20 @@ class Streaming:
     def fill(self, weights: PristineWeights, check_stop: Callable[[], None]) -> None:
         """Have the pristine blocks of `weights`.
 
-        Raises what `PristineWeights.copy_into` raises; it has to be filled anew then.
+        After `enter`. Raises what `PristineWeights.store_in` raises; it has to be filled anew then.
         """
         self.let_go()
-        for number, run in enumerate(self._runs):
-            if weights.memory:
-                self._sources.append(_of(run, weights.memory.buffer))
-            else:
+        for number, (run, place) in enumerate(zip(self._runs, self._places, strict=True)):
+            source = weights.in_ram(run.layout)
+            if source is None:
                 memory = self._own[number] = HostMemory(run.layout.size, gpu=self._gpu)
-                self._sources.append(memory.buffer)
-                weights.copy_piece(run.begin, run.layout, memory.buffer, check_stop)
+                source = memory.buffer
+                if run.layout.encoded:
+                    weights.store_in(run.layout, place, check_stop)
+                    source.copy_(place)
+                else:
+                    weights.store_in(run.layout, source, check_stop)
+            self._sources.append(source)
 
     def let_go(self) -> None:
         """Have no weights; nothing in RAM is used any longer."""
@@ -94,25 +100,27 @@ class Streaming:
         """See `patching.Held`: they are in RAM."""
 
     def store(self, name: str, value: torch.Tensor) -> None:
-        """See `patching.Held`."""
+        """See `patching.Held`; after `enter`."""
         self._forget()
         number = self._block_of[name]
+        layout, place = self._runs[number].layout, self._places[number]
         if number not in self._own:
-            memory = HostMemory(self._runs[number].layout.size, gpu=self._gpu)
+            memory = HostMemory(layout.size, gpu=self._gpu)
             memory.buffer.copy_(self._sources[number])
             self._own[number], self._sources[number] = memory, memory.buffer
-        self._runs[number].layout.view(self._sources[number], name).copy_(value)
+        layout.store(place, name, value)
+        layout.span(self._sources[number], name).copy_(layout.span(place, name))
 
     def thin_out(self, weights: PristineWeights) -> None:
         """Free the memory of those that no adapter changes any longer. weights: those that it was
         filled with."""
-        if weights.memory is None:
-            return
         changed = {self._block_of[name] for name in self.patched}
         for number in self._own.keys() - changed:
-            self._forget()
-            self._sources[number] = _of(self._runs[number], weights.memory.buffer)
-            del self._own[number]
+            source = weights.in_ram(self._runs[number].layout)
+            if source is not None:
+                self._forget()
+                self._sources[number] = source
+                del self._own[number]
 
     def enter(self, buffer: torch.Tensor) -> None:
         """Take turns in `buffer`, on the device, whenever the network runs."""
@@ -211,7 +219,3 @@ class _Beside:
 
     def _computing(self) -> Any:
         return torch.cuda.current_stream(self._device)
-
-
-def _of(run: Run, buffer: torch.Tensor) -> torch.Tensor:
-    return buffer[run.begin : run.begin + run.layout.size]

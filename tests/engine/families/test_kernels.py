@@ -27,15 +27,14 @@ COMPILED = {
 def test_where_a_family_is_compiled(key: str) -> None:
     family = FAMILIES[key]
 
-    def planned(profile: Profile, *, eight: bool) -> Plan:
-        streamed = room(profile, family.too_large_on, in_eight_bits=eight)
+    def planned(profile: Profile) -> Plan:
+        streamed = room(profile, family.too_large_on)
         return plan(
             profile, family.whole, 64, 64, upcast=False, leaving=family.leaving, room=streamed
         )
 
-    for eight in (False, True):
-        where = {each for each in Profile if planned(each, eight=eight).compiling}
-        assert (where if family.usual_tokens is not None else set()) == COMPILED[key]
+    where = {each for each in Profile if planned(each).compiling}
+    assert (where if family.usual_tokens is not None else set()) == COMPILED[key]
 
 
 @pytest.fixture

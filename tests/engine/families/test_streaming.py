@@ -36,38 +36,47 @@ def asked(key: str) -> tuple[GenerationRequest, ...]:
 def outside(part: Any) -> int:
     """Bytes of the parameters that are in no block."""
     inside = tuple(f"{path}." for path in part._blocks)
-    slots = part.layout.slots.items()
+    slots = part._stored.slots.items()
     return sum(slot.size for name, slot in slots if not name.startswith(inside))
 
 
 @pytest.mark.parametrize(
-    ("share", "cache"),
-    mostly_long([(0.85, 2**30), (0.0, None)], usual=1),
-    ids=["in RAM", "from files"],
+    ("weights", "share", "cache"),
+    mostly_long(
+        [
+            ("full", 0.85, 2**30),
+            ("int8", 0.85, 2**30),
+            ("full", 0.0, None),
+            ("int8", 0.0, None),
+        ],
+        usual=2,
+    ),
 )
 def test_the_same_bytes_a_block_at_a_time(
     opened: Opened,
     key: str,
     offered: Catalog,
     monkeypatch: pytest.MonkeyPatch,
+    weights: str,
     share: float,
     cache: int | None,
 ) -> None:
-    whole, requests = opened(memory="full"), asked(key)
+    whole, requests = opened(memory="full", weights=weights), asked(key)
     expected = [digests(paint(whole, each, offered)) for each in requests]
     assert len({*map(str, expected)}) == len(requests)
     family = FAMILIES[key]
-    sizes = {name: resident(whole).parts[name].layout.size for name in family.blocks}
+    sizes = {name: resident(whole).parts[name]._stored.size for name in family.blocks}
     part = resident(whole).parts[family.denoiser]
-    room = int(share and outside(part) + share * (part.layout.size - outside(part)))
+    room = int(share and outside(part) + share * (part._stored.size - outside(part)))
     for profile in family.too_large_on:
         monkeypatch.setitem(ROOM, profile, room)
-        small = opened(memory=profile.value, weights="full", model_cache=cache)
+        small = opened(memory=profile.value, weights=weights, model_cache=cache)
         assert [digests(paint(small, each, offered)) for each in requests] == expected
         small.rest()
         painting = paint(small, asked(key)[1], offered)
         assert digests(painting) == expected[1]
-        assert not [name for name in painting.recipe.environment if name.endswith("_dtype")]
+        told = [name for name in painting.recipe.environment if name.endswith("_dtype")]
+        assert bool(told) == (weights == "int8")
         for name, size in sizes.items():
             part = resident(small).parts[name]
             turning, blocks = len(part._arrangement.by_turns), len(part._blocks)
@@ -99,38 +108,36 @@ def test_no_layer_of_a_large_network_is_left_out(
         assert layers == {*part._blocks}
 
 
-def test_in_8_bits_nothing_takes_turns(
-    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    profile = min(FAMILIES[key].too_large_on)
-    monkeypatch.setitem(ROOM, profile, 0)
-    small = opened(memory=profile.value)
-    paint(small, asked(key)[0], offered)
-    for part in resident(small).parts.values():
-        assert part._arrangement.by_turns == {}
-
-
 def test_the_report_says_which_families(opened: Opened, key: str) -> None:
     small = opened(memory=Profile.GB8.value, weights="full").device_report()
     assert key in small.streamed
     assert small.in_eight_bits == ()
-    assert opened(memory=Profile.GB8.value).device_report().streamed == ()
     assert opened(memory=Profile.FULL.value, weights="full").device_report().streamed == ()
 
 
-@pytest.mark.long
-def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
-    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("weights", ["auto", "int8"])
+def test_in_8_bits_only_the_largest_has_no_room_on_the_smallest_card(
+    opened: Opened, weights: str
 ) -> None:
-    """In the same bytes, as the card is not one on which it would be in 8 bits."""
+    reports = {each: opened(memory=each.value, weights=weights).device_report() for each in Profile}
+    streamed = {each: report.streamed for each, report in reports.items() if report.streamed}
+    assert streamed == {Profile.GB8: ("zimage",)}
+    assert set(LARGE) <= {*reports[Profile.GB8].in_eight_bits}
+
+
+@pytest.mark.parametrize("weights", mostly_long(["auto", "int8"], usual=1))
+def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
+    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    """In the same bytes, as what is stored how goes by the card alone."""
     from bot.engine import denoise as module
     from bot.engine import passes
 
-    expected = digests(paint(opened(memory="full"), asked(key)[1], offered))
+    expected = digests(paint(opened(memory="full", weights=weights), asked(key)[1], offered))
     before = {Profile.GB11: Profile.GB16, Profile.GB8: Profile.GB11}
     profile = max(FAMILIES[key].too_large_on, key=lambda each: each is Profile.GB11)
     monkeypatch.setitem(ROOM, profile, 0)
-    engine = opened(memory=before[profile].value)
+    engine = opened(memory=before[profile].value, weights=weights)
     denoise = module.denoise
     failed: list[bool] = []
 

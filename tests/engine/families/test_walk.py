@@ -20,7 +20,8 @@ CALLS: Final = (
     "bot.engine.passes.denoise",
     "bot.engine.pixels.decode",
     "bot.engine.weights.cache.PristineWeights.copy_into",
-    "bot.engine.weights.cache.PristineWeights.copy_piece",
+    "bot.engine.weights.cache.PristineWeights.store_in",
+    "bot.engine.weights.host.HostMemory.__init__",
     "bot.engine.weights.part.Part._enter",
     "bot.engine.weights.streaming.Streaming.store",
     "bot.engine.families.qwen3.states",
@@ -33,7 +34,8 @@ WAYS: Final = (
     ("8gb", "int8"),
     ("11gb", "auto"),
 )
-"""IMAGEN_MEMORY and IMAGEN_WEIGHTS; with the first, blocks of large networks take turns."""
+"""IMAGEN_MEMORY and IMAGEN_WEIGHTS; with all but the second, blocks of large networks take
+turns."""
 
 
 def any_request(chance: random.Random, key: str = "") -> GenerationRequest:

@@ -7,8 +7,9 @@ sizes yet.
 
 So with 16 GB, the transformer has room while the text encoder and the VAE are away; with 11 GB it
 has in 8 bits, which is 5.9 GiB, or with more than half of its blocks taking turns. With 8 GB, 5.9
-is more than `ROOM` counts on, and may leave too little for a pass; only 16-bit blocks that take
-turns are sure to have room, at the price of 12 GiB of RAM and of copying 8 GiB at every step.
+is more than `ROOM` counts on: 13 of its 34 blocks take turns in 8 bits, 2.2 GiB that are copied at
+every step, and 3 of the text encoder's 35, as it takes 4.02 GiB. In 16 bits it would be 25 blocks
+and 8.4 GiB.
 """
 
 from typing import Final
