@@ -1,12 +1,13 @@
 """↔️ Extend: a select of the ways to paint on around each image of a result."""
 
 import re
+from math import inf
 from typing import Any, Final
 
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.here import here_of
+from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import ExtendId
 from bot.chat.ui.extending import RATIOS, WAYS, ExtendById, extensions_view
 from bot.errors import Refused
@@ -58,14 +59,14 @@ class ExtendSelect(AskingComponent[ExtendById]):
             raise Refused("error.component")
         n, way = int(picked[1]), picked[2]
         catalog = await self._results.offered(interaction, *job.request.names)
-        nsfw = here_of(interaction).nsfw
-        self._composed(job, n, await self._pictures.promised(job, n), way, catalog, nsfw=nsfw)
+        here = here_of(interaction)
+        self._composed(job, n, await self._pictures.promised(job, n), way, catalog, here)
         apart = self._results.may_post_apart(interaction, job)
         # Its image is encoded once more, which may take longer than Discord waits.
         await self._results.postpone(interaction, job, apart=apart)
         async with holding(self._results.store, self._pictures.inputs) as keep:
             image = await self._pictures.take(job, n, "image", keep)
-            composed = self._composed(job, n, image, way, catalog, nsfw=nsfw)
+            composed = self._composed(job, n, image, way, catalog, here)
             await self._results.ask(
                 interaction,
                 composed.request,
@@ -77,12 +78,13 @@ class ExtendSelect(AskingComponent[ExtendById]):
             )
 
     def _composed(
-        self, job: Job, n: int, image: Picture, way: str, catalog: Catalog, *, nsfw: bool
+        self, job: Job, n: int, image: Picture, way: str, catalog: Catalog, here: Here
     ) -> Composed:
+        most = here.rules.pixels_max or inf
         return compose_with_notes(
-            extended(job.request, n, image, way, catalog, nsfw=nsfw),
+            extended(job.request, n, image, way, catalog, nsfw=here.nsfw, pixels_max=most),
             catalog,
-            nsfw=nsfw,
+            nsfw=here.nsfw,
             # What was painted once stays possible, whatever the limit is now.
             adapters_max=max(self._adapters_max, len(job.request.adapters)),
         )

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from io import BytesIO
+from math import inf
 from typing import Any, Final
 
 import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.forms import entered, open_form
-from bot.chat.here import here_of
+from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import PartId
 from bot.chat.ui.forms.fields import PROMPT
 from bot.chat.ui.forms.repaint_part import STRENGTH, part_form
@@ -88,8 +89,8 @@ class PartPainter:
         try:
             catalog = await self.results.offered(interaction, *job.request.names, fields[PROMPT])
             promised = await self._pictures.promised(job, form.n)
-            nsfw = here_of(interaction).nsfw
-            self._composed(job, form.n, promised, promised, fields, catalog, nsfw=nsfw)
+            here = here_of(interaction)
+            self._composed(job, form.n, promised, promised, fields, catalog, here)
             apart = self.results.may_post_apart(interaction, job)
             # Its image is encoded once more, which may take longer than Discord waits.
             await self.results.postpone(interaction, job, apart=apart)
@@ -97,7 +98,7 @@ class PartPainter:
                 image = await self._pictures.take(job, form.n, "image", keep)
                 drawn = await asyncio.to_thread(draw_mask, names, (image.width, image.height))
                 mask = Picture(await keep(drawn, MASK), image.width, image.height)
-                composed = self._composed(job, form.n, image, mask, fields, catalog, nsfw=nsfw)
+                composed = self._composed(job, form.n, image, mask, fields, catalog, here)
                 await self.results.ask(
                     interaction,
                     composed.request,
@@ -143,8 +144,7 @@ class PartPainter:
         mask: Picture,
         fields: Mapping[str, str],
         catalog: Catalog,
-        *,
-        nsfw: bool,
+        here: Here,
     ) -> Composed:
         draft = repainted(
             job.request,
@@ -152,14 +152,15 @@ class PartPainter:
             image,
             mask,
             catalog,
-            nsfw=nsfw,
+            nsfw=here.nsfw,
             prompt=fields[PROMPT],
             strength=_strength(fields[STRENGTH]),
+            pixels_max=here.rules.pixels_max or inf,
         )
         return compose_with_notes(
             draft,
             catalog,
-            nsfw=nsfw,
+            nsfw=here.nsfw,
             # What was painted once stays possible, whatever the limit is now.
             adapters_max=max(self._adapters_max, len(job.request.adapters)),
         )

@@ -10,7 +10,8 @@ from bot.errors import UserError
 from bot.levels.rules import Rules
 from bot.request import Draft, find_model, find_scheduler
 from bot.request.offers import editing_models, find_adapter
-from bot.request.pictures import size_like, size_within
+from bot.request.pictures import size_within
+from bot.request.shaping import usual_size
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters, parse_size
 from catalog import WEIGHT_MAX, WEIGHT_MIN, Catalog, ModelEntry
 
@@ -128,7 +129,10 @@ def _size(draft: Draft, rules: Rules, model: ModelEntry) -> str | None:
                 size = parse_size(text, model.size, model.family)
                 if _fits(size, model) and _allowed(size, draft, rules):
                     return "{}x{}".format(*size)
-    usual = size_like(draft.shaping, model) if draft.shaping else model.size
+    try:
+        usual = usual_size(draft, model)
+    except UserError:
+        return None  # composing says what is wrong with `extend`
     if _allowed(usual, draft, rules):
         return None
     scale = draft.hires or 1

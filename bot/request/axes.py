@@ -271,6 +271,8 @@ def _schedulers(typed: str, place: Place) -> Side:
 
 
 def _sizes(typed: str, place: Place) -> Side:
+    if place.draft.extend:
+        raise InvalidRequest("axis", "compare.extended")
     values = _split(typed)
     if not values:
         # From square to wide, each lying and standing.

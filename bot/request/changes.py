@@ -12,8 +12,9 @@ from typing import Any, Final
 from bot.errors import InvalidRequest, Mistakes, UserError
 from bot.request.draft import Draft
 from bot.request.drawing import typed_again
+from bot.request.extending import is_box
 from bot.request.model import GenerationRequest
-from bot.request.pictures import HIRES_STRENGTH, Picture
+from bot.request.pictures import HIRES_STRENGTH, STRENGTH_OF_PART, Picture
 from catalog import ModelEntry
 
 
@@ -88,7 +89,9 @@ def fields_of(request: GenerationRequest) -> Fields:
         "hires": hires and f"{hires.scale:g}",
         "hires strength": _unless(HIRES_STRENGTH, hires.strength if hires else None),
         "hires steps": hires.taken if hires and hires.steps != request.steps else None,
-        "strength": init and f"{init.strength:g}",
+        "strength": _unless(
+            STRENGTH_OF_PART if init and init.keeps else None, init.strength if init else None
+        ),
         "extend": init and init.box,
         "reference weight": request.reference and f"{request.reference.weight:g}",
         "clip skip": request.clip_skip,
@@ -102,7 +105,18 @@ def fields_of(request: GenerationRequest) -> Fields:
     )
 
 
-def _unless(usual: float, value: float | None) -> str | None:
+def _without_what_it_changes(given: dict[str, Any], shown: Mapping[str, Any]) -> None:
+    """Take out of `given` what was for the image as it was extended, or not: the size, and how much
+    was changed, unless these were changed as well."""
+    extend = given.get("extend")
+    if extend == shown.get("extend") or (extend and is_box(extend)):
+        return
+    for name in ("size", "strength"):
+        if name in given and given[name] == shown.get(name):
+            del given[name]
+
+
+def _unless(usual: float | None, value: float | None) -> str | None:
     return None if value in (None, usual) else f"{value:g}"
 
 
@@ -134,6 +148,7 @@ def changed(
                 del given[name]
         if entered.negative == shown.negative == before.default_negative:
             negative = None
+    _without_what_it_changes(given, _read(shown.more))
     if image is None:
         given.pop("strength", None)
         given.pop("extend", None)

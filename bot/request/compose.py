@@ -27,7 +27,7 @@ from bot.request.options import Named
 from bot.request.parts import RANDOM, SEED_MAX, AdapterUse
 from bot.request.pictures import within
 from bot.request.presets import Preset, find_preset, with_few_steps
-from bot.request.shaping import shaped
+from bot.request.shaping import scaled_note, shaped
 from bot.request.syntax import AdapterAsk, extract_tags, parse_adapters
 from bot.request.unicode_text import storable, straight
 from bot.request.untyped import fitting, in_one_sentence, without_misfits, without_negative
@@ -204,7 +204,10 @@ def _resolve(
     if preset.adapter is not None and preset.adapter[0].key not in {e.key for e, _ in adapters}:
         adapters.append(preset.adapter)
     preset = with_few_steps(preset, (entry for entry, _ in adapters), model, catalog)
-    shape = shaped(replace(draft, extend=_clean(draft.extend or "")), model, preset.scale)
+    draft = replace(draft, extend=_clean(draft.extend or ""))
+    shape = shaped(draft, model, preset.scale)
+    if (note := scaled_note(draft, shape)) is not None:
+        notes.append(note)
     steps = _steps(draft.steps, preset)
     seed = draw() if draft.seed in (None, RANDOM) else within("seed", draft.seed, 0, 0, SEED_MAX)
     *before, last = parse_variation(draft.variation or "", draw) or (None,)

@@ -44,7 +44,7 @@ class Extent:
     zoomed: bool = False
     box: Box | None = None
 
-    def of(self, width: int, height: int) -> tuple[float, float]:
+    def of(self, width: float, height: float) -> tuple[float, float]:
         """How large an image of this size becomes, if it is not scaled."""
         return width * (1 + self.left + self.right), height * (1 + self.up + self.down)
 
@@ -100,8 +100,9 @@ def _to_ratio(across: int, down: int, width: int, height: int, asked: str) -> Ex
 def placed(extent: Extent, picture: Size, size: Size) -> Box:
     """Where a picture that is extended lies in a result of `size`. Raises InvalidRequest.
 
-    It is scaled to leave as much room as was asked for, unless that changes its size by so little
-    that it better stays as it is. Along an axis on which nothing is added, it is all of the result.
+    All of it: scaled to leave at least as much room as was asked for, unless that changes its size
+    by so little that it better stays as it is. Where the result has another shape, there is more to
+    add: on the sides that were named, or else on both.
     """
     if extent.box is not None:
         if not extent.box.within(*size) or not min(extent.box.width, extent.box.height):
@@ -121,10 +122,18 @@ def placed(extent: Extent, picture: Size, size: Size) -> Box:
 
 def _along(whole: int, own: float, before: float, after: float) -> tuple[int, int]:
     """Where it begins on one axis, and how long it is there."""
-    if not before + after:
-        return 0, whole
     length = min(max(1, round(own)), whole)
+    if not before + after:
+        # What is left by rounding is no room to paint in.
+        if whole - length <= _EXACTLY * whole:
+            return 0, whole
+        before = after = 1.0
     return round((whole - length) * before / (before + after)), length
+
+
+def is_box(text: str) -> bool:
+    """Whether it says in pixels where the image lies."""
+    return _BOX.fullmatch(text.strip()) is not None
 
 
 def shares_of(box: Box, size: Size) -> dict[str, float]:

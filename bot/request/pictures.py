@@ -213,15 +213,17 @@ def _within_pixels(width: int, height: int, model: ModelEntry, most: float) -> t
     return width, height
 
 
-def size_extended(extent: Extent, picture: Picture, model: ModelEntry) -> tuple[int, int]:
+def size_extended(
+    extent: Extent, picture: Picture, model: ModelEntry, pixels_max: float = inf
+) -> tuple[int, int]:
     """The size of an image that is extended, where none is given: as much larger as it becomes, or
-    of the same size if it is zoomed; as far as the model can."""
+    of the same size if it is zoomed; as far as the model can. pixels_max: see `size_within`."""
     if extent.box is not None:
         return size_like(picture, model)
-    if extent.zoomed:
-        return size_within(picture.width, picture.height, model)
-    width, height = extent.of(picture.width, picture.height)
-    return size_within(round(width), round(height), model)
+    width, height = float(picture.width), float(picture.height)
+    if not extent.zoomed:
+        width, height = extent.of(width, height)
+    return size_within(round(width), round(height), model, pixels_max)
 
 
 def size_scaled(size: tuple[int, int], scale: float, model: ModelEntry) -> tuple[int, int]:

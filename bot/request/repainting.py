@@ -1,6 +1,7 @@
 """What is asked for to paint on around an image of a result, or to paint a part of it anew."""
 
 from dataclasses import replace
+from math import inf
 
 from bot.request.draft import Draft
 from bot.request.extending import parse_extent
@@ -19,15 +20,23 @@ def can_be_repainted(request: GenerationRequest, catalog: Catalog) -> bool:
 
 
 def extended(
-    request: GenerationRequest, n: int, image: Picture, way: str, catalog: Catalog, *, nsfw: bool
+    request: GenerationRequest,
+    n: int,
+    image: Picture,
+    way: str,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    pixels_max: float = inf,
 ) -> Draft:
     """Image `n` of `request` extended, with a seed of its own and all else as it was.
 
-    way: as in `bot.request.extending`. Raises InvalidRequest or Refused if the model is not offered
-    any more, or the image cannot be extended in that way.
+    way: as in `bot.request.extending`. pixels_max: the result has no more, if the model can.
+    Raises InvalidRequest or Refused if the model is not offered any more, or the image cannot be
+    extended in that way.
     """
     model = find_model(catalog, request.model, nsfw=nsfw)
-    size = size_extended(parse_extent(way, image.width, image.height), image, model)
+    size = size_extended(parse_extent(way, image.width, image.height), image, model, pixels_max)
     return replace(_from_image(request, n, image, size, catalog, nsfw=nsfw), extend=way)
 
 
@@ -41,13 +50,15 @@ def repainted(
     nsfw: bool,
     prompt: str,
     strength: float,
+    pixels_max: float = inf,
 ) -> Draft:
     """Image `n` of `request` with what is white in `mask` painted anew, and a seed of its own.
 
-    Raises InvalidRequest or Refused if the model is not offered any more.
+    pixels_max: as for `extended`. Raises InvalidRequest or Refused if the model is not offered any
+    more.
     """
     model = find_model(catalog, request.model, nsfw=nsfw)
-    size = size_within(image.width, image.height, model)
+    size = size_within(image.width, image.height, model, pixels_max)
     draft = _from_image(request, n, image, size, catalog, nsfw=nsfw)
     return replace(draft, mask=mask, prompt=prompt, strength=strength)
 

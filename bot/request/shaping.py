@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.errors import InvalidRequest
+from bot.progress import Notice
 from bot.request import pictures
 from bot.request.draft import Draft
 from bot.request.extending import Extent, parse_extent, placed
@@ -26,31 +27,55 @@ def shaped(draft: Draft, model: ModelEntry, scale: float) -> Shape:
     Raises InvalidRequest.
     """
     extent = _extent(draft)
-    size = _asked(draft.size, model) or _usual(draft, extent, model, scale)
+    size = _asked(draft.size, model)
+    if size is None:
+        size = pictures.size_scaled(usual_size(draft, model), scale, model)
     if extent is None or draft.image is None:
         return Shape(*size)
-    return Shape(*size, placed(extent, (draft.image.width, draft.image.height), size))
+    box = placed(extent, (draft.image.width, draft.image.height), size)
+    if draft.mask is None and box == Box(0, 0, *size):
+        raise InvalidRequest("extend", "extend.nothing", value=str(box))
+    return Shape(*size, box)
+
+
+def usual_size(draft: Draft, model: ModelEntry) -> tuple[int, int]:
+    """The size of a draft that names none, by its images: their shape, at the pixel count of the
+    model. An image of which a part is kept stays as large as it is, as far as the model can.
+
+    Raises InvalidRequest.
+    """
+    like, extent = draft.shaping, _extent(draft)
+    if like is None:
+        return model.size
+    if extent is not None:
+        return pictures.size_extended(extent, like, model)
+    if draft.mask is not None:
+        return pictures.size_within(like.width, like.height, model)
+    return pictures.size_like(like, model)
+
+
+def scaled_note(draft: Draft, shape: Shape) -> Notice | None:
+    """Says that an image was scaled of which a part is to be kept, where nobody asked for that."""
+    image, extent = draft.image, _extent(draft)
+    if image is None or not image.measured or (draft.mask is None and extent is None):
+        return None
+    if extent is not None and (extent.zoomed or extent.box is not None):
+        return None
+    box = shape.box or Box(0, 0, shape.width, shape.height)
+    if (box.width, box.height) == (image.width, image.height):
+        return None
+    before, after = f"{image.width}×{image.height}", f"{box.width}×{box.height}"
+    return Notice("mask.scaled", {"before": before, "after": after})
 
 
 def _extent(draft: Draft) -> Extent | None:
-    if not draft.extend:
+    if draft.extend is None or not draft.extend.strip():
         return None
     if draft.image is None:
         raise InvalidRequest("extend", "picture.without", value=draft.extend, needed="image")
     if not draft.image.measured:
         return None  # it is still to come
     return parse_extent(draft.extend, draft.image.width, draft.image.height)
-
-
-def _usual(draft: Draft, extent: Extent | None, model: ModelEntry, scale: float) -> tuple[int, int]:
-    like = draft.shaping
-    if like is None:
-        usual = model.size
-    elif extent is None:
-        usual = pictures.size_like(like, model)
-    else:
-        usual = pictures.size_extended(extent, like, model)
-    return pictures.size_scaled(usual, scale, model)
 
 
 def _asked(text: str | None, model: ModelEntry) -> tuple[int, int] | None:

@@ -317,6 +317,25 @@ def test_a_size_that_nobody_typed_is_made_to_fit(image: Picture | None) -> None:
     assert enforce(asked(request), resolve(Caps(), server), CATALOG)
 
 
+@pytest.mark.parametrize("megapixels", [0.5, 1.0, 1.1, 2.0])
+@pytest.mark.parametrize("extend", ["left", "zoom 2", "16:9", "around"])
+def test_an_image_is_extended_within_the_limit(extend: str, megapixels: float) -> None:
+    image = Picture("a" * 64, 1024, 1024)
+    server = ServerFields(max_megapixels=megapixels)
+    draft = filled(Draft(prompt="a", image=image, extend=extend), server=server)
+    if extend == "around":
+        assert draft.size is None
+        return
+    request = compose(draft, CATALOG, nsfw=False)
+    assert request.width * request.height <= megapixels * 1e6
+    before = compose(replace(draft, size=None), CATALOG, nsfw=False)
+    assert request.width / request.height == pytest.approx(before.width / before.height, rel=0.05)
+    assert request.init_image is not None
+    box = request.init_image.box
+    assert box is not None
+    assert box.width / box.height == pytest.approx(1.0, rel=0.03)
+
+
 def test_steps_that_nobody_typed_are_lowered() -> None:
     assert filled(Draft(prompt="a"), server=ServerFields(max_steps=12)).steps == 12
     assert filled(Draft(prompt="a"), server=ServerFields(max_steps=90)).steps is None

@@ -114,7 +114,7 @@ EXTENDED = replace(
 
 def test_what_was_kept_of_an_image_is_kept_again() -> None:
     shown = fields_of(EXTENDED)
-    assert "strength: 1\nextend: 1008x1024+16+0" in shown.more
+    assert "count: 1\nextend: 1008x1024+16+0" in shown.more
     mask = Picture("b" * 64, 64, 48)
     draft = changed(EXTENDED, shown, before=DEMO, image=PICTURE, mask=mask)
     assert compose(draft, CATALOG, nsfw=False).init_image == EXTENDED.init_image
@@ -123,11 +123,40 @@ def test_what_was_kept_of_an_image_is_kept_again() -> None:
     with_other = replace(shown, model="other")
     draft = changed(EXTENDED, with_other, before=DEMO, image=PICTURE, mask=mask)
     assert (draft.size, draft.steps) == ("1024x1024", None)
-    typed = replace(shown, more=shown.more.replace("1008x1024+16+0", "zoom 2"))
-    draft = changed(EXTENDED, typed, before=DEMO, image=Picture("a" * 64, 64, 64))
+    less = replace(EXTENDED, init_image=replace(EXTENDED.init_image, strength=0.8))
+    assert "strength: 0.8\nextend: " in fields_of(less).more
+
+
+@pytest.mark.parametrize(
+    ("line", "size", "strength", "box"),
+    [
+        ("extend: zoom 2", (768, 512), 1.0, Box(192, 128, 384, 256)),
+        ("extend: left", (1152, 512), 1.0, Box(384, 0, 768, 512)),
+        # As it is typed: in pixels of the size that is in the form.
+        ("extend: 512x1024+0+0", (1024, 1024), 1.0, Box(0, 0, 512, 1024)),
+        ("", (1280, 832), 0.6, None),
+    ],
+)
+def test_another_extension_takes_size_and_strength_with_it(
+    line: str, size: tuple[int, int], strength: float, box: Box | None
+) -> None:
+    shown = fields_of(EXTENDED)
+    typed = replace(shown, more=shown.more.replace("extend: 1008x1024+16+0", line))
+    draft = changed(EXTENDED, typed, before=DEMO, image=Picture("a" * 64, 768, 512))
     request = compose(draft, CATALOG, nsfw=False)
-    assert request.init_image is not None
-    assert request.init_image.box == Box(256, 256, 512, 512)
+    assert (request.width, request.height) == size
+    assert request.init_image == InitImage("a" * 64, strength, None, box)
+    chosen = replace(typed, more=f"{typed.more}\nstrength: 0.7".replace("1024x1024", "1024x768"))
+    draft = changed(EXTENDED, chosen, before=DEMO, image=Picture("a" * 64, 768, 512))
+    assert (draft.size, draft.strength) == ("1024x768", 0.7)
+
+
+def test_an_image_to_start_from_is_extended_with_the_strength_for_that() -> None:
+    before = replace(ASKED, init_image=InitImage("a" * 64, 0.6))
+    shown = fields_of(before)
+    typed = replace(shown, more=f"{shown.more}\nextend: left")
+    draft = changed(before, typed, before=DEMO, image=Picture("a" * 64, 512, 512))
+    assert (draft.size, draft.strength) == (None, None)
 
 
 def test_a_form_without_an_image_takes_nothing_of_one() -> None:

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest
-from bot.request import Box, Draft, GenerationRequest, InitImage, Picture, compose, redraft
+from bot.request import (
+    Box,
+    Draft,
+    GenerationRequest,
+    InitImage,
+    Named,
+    Options,
+    Picture,
+    compose,
+    compose_with_notes,
+    redraft,
+)
 from bot.request.extending import SIDES, Extent, parse_extent, shares_of
 from catalog import Catalog, ModelEntry
 
@@ -84,6 +95,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("zoom 2", (1024, 1024), Box(256, 256, 512, 512)),
         # As large as the model can: the image becomes smaller.
         ("left 100, right 100", (2048, 680), Box(684, 0, 680, 680)),
+        ("up 100, down 100", (680, 2048), Box(0, 684, 680, 680)),
         ("left, up", (1536, 1536), Box(512, 512, 1024, 1024)),
     ],
 )
@@ -93,9 +105,29 @@ def test_where_the_image_lies(extend: str, size: tuple[int, int], box: Box) -> N
     assert request.init_image == InitImage(SHA, 1.0, None, box)
 
 
-def test_a_size_of_ones_own() -> None:
-    request = composed(image=SQUARE, extend="right", size="768x512")
-    assert request.init_image == InitImage(SHA, 1.0, None, Box(0, 0, 512, 512))
+@pytest.mark.parametrize(
+    ("extend", "size", "box"),
+    [
+        ("right", "768x512", Box(0, 0, 512, 512)),
+        ("left 25%", "1024x1024", Box(205, 102, 819, 819)),
+        ("left", "1024x512", Box(512, 0, 512, 512)),
+        ("up, down 25%", "1024x512", Box(366, 146, 293, 293)),
+        ("zoom 2", "1024x512", Box(384, 128, 256, 256)),
+        ("16:9", "1024x1024", Box(224, 224, 576, 576)),
+    ],
+)
+def test_a_size_of_ones_own(extend: str, size: str, box: Box) -> None:
+    request = composed(image=SQUARE, extend=extend, size=size)
+    assert f"{request.width}x{request.height}" == size
+    assert request.init_image == InitImage(SHA, 1.0, None, box)
+
+
+def test_a_place_of_ones_own() -> None:
+    request = composed(image=SQUARE, extend="512x512+600+0", size="1152x512")
+    assert request.init_image == InitImage(SHA, 1.0, None, Box(600, 0, 512, 512))
+    code, params = refused(image=SQUARE, extend="1024x1024+0+0", size="1024x1024")
+    assert code == "extend.nothing"
+    assert params == {"field": "extend", "value": "1024x1024+0+0"}
     code, params = refused(image=SQUARE, extend="512x512+600+0", size="1024x512")
     assert code == "extend.outside"
     assert params == {"field": "extend", "value": "512x512+600+0", "width": 1024, "height": 512}
@@ -121,6 +153,9 @@ def test_the_image_keeps_its_shape_and_place(width: int, height: int, extend: st
     box = request.init_image.box
     assert box is not None
     assert box.within(request.width, request.height)
+    # All of it is there but for what rounding takes.
+    rounded = 0.02 + 1 / min(box.width, box.height)
+    assert box.width / box.height == pytest.approx(width / height, rel=rounded)
     extent = parse_extent(extend, width, height)
     shares = shares_of(box, (request.width, request.height))
     asked = {side: getattr(extent, side) for side in SIDES if getattr(extent, side)}
@@ -150,6 +185,56 @@ def test_it_is_stored_and_read_back(width: int, height: int, extend: str) -> Non
 def test_without_either_an_image_is_stored_as_ever() -> None:
     stored = composed(image=SQUARE).to_dict()["init_image"]
     assert stored == {"sha256": SHA, "strength": 0.6}
+
+
+@given(LENGTHS, LENGTHS, extends(), st.integers(8, 32), st.integers(8, 32))
+def test_whatever_the_size_all_of_the_image_is_there(
+    width: int, height: int, extend: str, across: int, down: int
+) -> None:
+    size = f"{across * 64}x{down * 64}"
+    if across * down > 24 * 24:
+        size = "1536x1536"
+    request = composed(image=Picture(SHA, width, height), extend=extend, size=size)
+    assert request.init_image is not None
+    box = request.init_image.box
+    assert box is not None
+    rounded = 0.02 + 1 / min(box.width, box.height)
+    assert box.width / box.height == pytest.approx(width / height, rel=rounded)
+
+
+class TestScaling:
+    def codes(self, **fields: Any) -> list[str]:
+        draft = Draft(**{"prompt": "a fox", "image": SQUARE, **fields})
+        return [note.code for note in compose_with_notes(draft, CATALOG, nsfw=False).notes]
+
+    def test_where_nothing_was_scaled_nothing_is_said(self) -> None:
+        assert self.codes(extend="left") == []
+        assert self.codes(mask=SQUARE) == []
+        assert self.codes() == []
+        # There, it is what was asked for.
+        assert self.codes(extend="zoom 2") == []
+        assert self.codes(extend="512x512+0+0", size="1024x512") == []
+
+    def test_where_it_had_to_be_that_is_said(self) -> None:
+        assert self.codes(extend="left 100, right 100") == ["mask.scaled"]
+        assert self.codes(extend="left", size="768x512") == ["mask.scaled"]
+        assert self.codes(mask=SQUARE, size="512x512") == ["mask.scaled"]
+        large = Picture(SHA, 3000, 2000)
+        assert self.codes(image=large, mask=large) == ["mask.scaled"]
+
+    def test_a_masked_image_stays_as_large_as_it_is(self) -> None:
+        image = Picture(SHA, 1280, 720)
+        request = composed(image=image, mask=image)
+        assert (request.width, request.height) == (1280, 720)
+
+
+def test_a_presets_second_pass_is_left_out() -> None:
+    saved = Named("mine", Options(hires=1.5, hires_strength=0.3, steps=20))
+    draft = Draft(prompt="a fox", image=SQUARE, extend="left", preset="mine")
+    composed = compose_with_notes(draft, CATALOG, nsfw=False, saved=[saved])
+    assert composed.request.hires is None
+    assert composed.request.steps == 20
+    assert [note.code for note in composed.notes] == ["presets.left_out.kept"]
 
 
 class TestMasks:

@@ -90,6 +90,35 @@ def test_a_comparison_around_it_and_its_variations_keep_what_it_kept() -> None:
         assert each.init_image == asked.init_image
 
 
+def test_it_stays_within_a_places_limit() -> None:
+    asked = composed()
+    for way in ("left", "zoom 2", "16:9"):
+        draft = extended(asked, 0, IMAGE, way, CATALOG, nsfw=False, pixels_max=800_000)
+        made = compose(draft, CATALOG, nsfw=False)
+        assert 700_000 < made.width * made.height <= 800_000
+    draft = repainted(
+        asked,
+        0,
+        IMAGE,
+        MASK,
+        CATALOG,
+        nsfw=False,
+        prompt="an owl",
+        strength=1.0,
+        pixels_max=800_000,
+    )
+    assert compose(draft, CATALOG, nsfw=False).width == 888
+
+
+def test_no_sheet_has_it_in_several_sizes() -> None:
+    """Where it lies is said in pixels of one."""
+    asked = to_the_left(composed())
+    for values in ("", "1024x1024, 1536x1024"):
+        with pytest.raises(InvalidRequest) as refused:
+            compare_again(asked, [AxisAsk("size", values)], CATALOG, nsfw=False)
+        assert refused.value.code == "compare.extended"
+
+
 def test_a_model_that_is_gone_is_named() -> None:
     for gone in (replace(composed(), model="gone"), composed(nsfw=True, model="adult")):
         with pytest.raises((InvalidRequest, Refused)):
