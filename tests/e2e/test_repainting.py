@@ -94,7 +94,7 @@ async def test_an_image_goes_on_beyond_its_edges_across_a_restart(home: Home) ->
         # With another seed the same part is kept, and in the form as well.
         other = await result(await press(ada, left, "new"))
         form = await press(ada, left, "edit")
-        assert "strength: 1\\nextend: 64x64+32+0" in str(form.modal)
+        assert "extend: 64x64+32+0" in str(form.modal)
         edited = await result(await ada.submit(form, {"prompt": f"{CANARY} at night"}))
         for message in (other, edited):
             [found] = await pixels_of(playground, message)

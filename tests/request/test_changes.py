@@ -123,6 +123,7 @@ def test_what_was_kept_of_an_image_is_kept_again() -> None:
     with_other = replace(shown, model="other")
     draft = changed(EXTENDED, with_other, before=DEMO, image=PICTURE, mask=mask)
     assert (draft.size, draft.steps) == ("1024x1024", None)
+    assert EXTENDED.init_image is not None
     less = replace(EXTENDED, init_image=replace(EXTENDED.init_image, strength=0.8))
     assert "strength: 0.8\nextend: " in fields_of(less).more
 
