@@ -61,9 +61,8 @@ class ExtendSelect(AskingComponent[ExtendById]):
         catalog = await self._results.offered(interaction, *job.request.names)
         here = here_of(interaction)
         self._composed(job, n, await self._pictures.promised(job, n), way, catalog, here)
-        apart = self._results.may_post_apart(interaction, job)
         # Its image is encoded once more, which may take longer than Discord waits.
-        await self._results.postpone(interaction, job, apart=apart)
+        await self._results.postpone(interaction, job)
         async with holding(self._results.store, self._pictures.inputs) as keep:
             image = await self._pictures.take(job, n, "image", keep)
             composed = self._composed(job, n, image, way, catalog, here)
@@ -74,7 +73,6 @@ class ExtendSelect(AskingComponent[ExtendById]):
                 parent=job,
                 warnings=composed.notes,
                 catalog=catalog,
-                apart=apart,
             )
 
     def _composed(

@@ -91,9 +91,8 @@ class PartPainter:
             promised = await self._pictures.promised(job, form.n)
             here = here_of(interaction)
             self._composed(job, form.n, promised, promised, fields, catalog, here)
-            apart = self.results.may_post_apart(interaction, job)
             # Its image is encoded once more, which may take longer than Discord waits.
-            await self.results.postpone(interaction, job, apart=apart)
+            await self.results.postpone(interaction, job)
             async with holding(self.results.store, self._pictures.inputs) as keep:
                 image = await self._pictures.take(job, form.n, "image", keep)
                 drawn = await asyncio.to_thread(draw_mask, names, (image.width, image.height))
@@ -106,7 +105,6 @@ class PartPainter:
                     parent=job,
                     warnings=composed.notes,
                     catalog=catalog,
-                    apart=apart,
                 )
         except UserError as error:
             await self.results.send_back(interaction, form, fields, error)

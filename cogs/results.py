@@ -210,22 +210,23 @@ class Results:
         """What may be used here, from a catalog that knows what `names` may mean."""
         return here_of(interaction).offered(await self.catalog.knowing(*names))
 
-    async def postpone(
-        self, interaction: discord.Interaction[Any], parent: Job, *, apart: bool = False
-    ) -> None:
+    async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer.
 
-        apart: see `ask`. Raises AnsweredElsewhere then.
+        Raises AnsweredElsewhere if another copy of the bot has answered a private question.
         """
-        if apart:
+        if self._posts_apart(interaction, parent):
             if not interaction.response.is_done():
                 await self._delivery.defer(interaction, apart=True)
             return
         hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
 
-    def may_post_apart(self, interaction: discord.Interaction[Any], parent: Job) -> bool:
-        """Whether what comes of a private question may be a message of its own in the channel."""
+    def _posts_apart(self, interaction: discord.Interaction[Any], parent: Job) -> bool:
+        """Whether what is made of it is a message of its own in the channel, and no answer: one to
+        a private question would show there as a reply to something that nobody else sees."""
+        if not _is_private_question(interaction.message):
+            return False
         if self.hides(interaction, parent) or here_of(interaction).absent:
             return False
         guild, channel = interaction.guild, interaction.channel
@@ -256,14 +257,13 @@ class Results:
         parent: Job,
         warnings: tuple[Notice, ...] = (),
         catalog: Catalog | None = None,
-        apart: bool = False,
     ) -> None:
         """Queue `request`, made from the result of `parent`, and answer with its place in line.
 
+        A private question vanishes with its answer, and the place in line is a message of its own.
+
         warnings: what the person should know about the request. catalog: one that knows what the
-        request names; by default, it is waited for. apart: whether the interaction answers a
-        private question, which vanishes. Its place in line is then a message of its own: as the
-        answer, Discord would show it as a reply to the question, which nobody else sees.
+        request names; by default, it is waited for.
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
         reached, or the channel takes no message.
         """
@@ -272,7 +272,7 @@ class Results:
             catalog = await self.offered(interaction, *request.names)
         check_may_repeat(parent, self.catalog.current, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        hidden = self.hides(interaction, parent)
+        hidden, apart = self.hides(interaction, parent), self._posts_apart(interaction, parent)
         new = asked_by(
             interaction,
             request,
@@ -284,7 +284,7 @@ class Results:
             apart=apart,
         )
         if apart:
-            await self.postpone(interaction, parent, apart=True)
+            await self.postpone(interaction, parent)
             try:
                 async with self._queue.accepting(new) as ticket:
                     await self._delivery.acknowledge_in_channel(ticket)
@@ -348,6 +348,12 @@ class Results:
         if job.state not in (JobState.DONE, JobState.DELIVERED) and not kept:
             raise Refused("action.none")
         return job
+
+
+def _is_private_question(message: discord.Message | None) -> bool:
+    """Whether it is a sentence with buttons or a select that only one person sees, rather than a
+    result that is shown to one, which has no text beside its card."""
+    return message is not None and message.flags.ephemeral and bool(message.content)
 
 
 def check_generated(job: Job) -> None:

@@ -56,13 +56,12 @@ class EnlargeSelect(AskingComponent[EnlargeId]):
         if picked is None or int(picked[1]) >= job.request.count or job.request.comparison:
             raise Refused("error.component")
         n, mode, scale = int(picked[1]), picked[2], float(picked[3])
-        apart = self._results.may_post_apart(interaction, job)
         if mode == HIRES:
             request = await self._again_larger(interaction, job, n, scale)
-            await self._results.ask(interaction, request, kind="upscale", parent=job, apart=apart)
+            await self._results.ask(interaction, request, kind="upscale", parent=job)
             return
         # Its image is encoded once more, which may take longer than Discord waits.
-        await self._results.postpone(interaction, job, apart=apart)
+        await self._results.postpone(interaction, job)
         here = here_of(interaction)
         catalog = here.offered(self._results.catalog.current)
         async with holding(self._results.store, self._pictures.inputs) as keep:
@@ -78,7 +77,7 @@ class EnlargeSelect(AskingComponent[EnlargeId]):
             )
             if mode != CRISP:
                 check_offered(request, catalog, nsfw=here.nsfw)
-            await self._results.ask(interaction, request, kind="upscale", parent=job, apart=apart)
+            await self._results.ask(interaction, request, kind="upscale", parent=job)
 
     async def _again_larger(
         self, interaction: Interaction, job: Job, n: int, scale: float

@@ -48,8 +48,7 @@ class VarySelect(AskingComponent[VaryById]):
         count = await self._results.count_max(interaction)
         varied = job.request.alone(int(picked[1]))
         request = varied.variations(draw_seed(), float(picked[2]), count)
-        apart = self._results.may_post_apart(interaction, job)
-        await self._results.ask(interaction, request, kind="vary", parent=job, apart=apart)
+        await self._results.ask(interaction, request, kind="vary", parent=job)
 
 
 def _check_can_be_varied(job: Job) -> None:

@@ -204,6 +204,11 @@ async def test_a_way_to_enlarge_that_was_not_offered_is_refused(
     assert desk.world.calls == []
 
 
+def component_message(text: str = "Which image?", *, private: bool = True) -> SimpleNamespace:
+    """The message of a component: usually a private question."""
+    return SimpleNamespace(content=text, flags=discord.MessageFlags(ephemeral=private))
+
+
 class Picked(Pressed):
     """What was picked as the answer to a private question, where the bot may write or not."""
 
@@ -212,6 +217,7 @@ class Picked(Pressed):
         self.guild, self.channel_id = SimpleNamespace(me=object()), CHANNEL
         may = discord.Permissions(read_messages=True, send_messages=writes)
         self.channel.permissions_for = lambda _: may
+        self.message = component_message()
         self.deferrals: list[bool] = []
         self.gone = False
 
@@ -275,6 +281,18 @@ async def test_where_no_message_can_be_posted_the_question_is_answered(
 ) -> None:
     job, acting = await shown(desk, hidden=hidden), results(desk)
     picked = Picked(desk, {"values": [value]}, writes=hidden)
+    await pick(desk, acting, tmp_path, picked, job)
+    assert (desk.world.ways(), picked.gone) == (["ack"], False)
+
+
+@pytest.mark.parametrize("message", [component_message(""), component_message(private=False), None])
+async def test_what_is_pressed_below_a_result_is_answered(
+    desk: Desk, tmp_path: Path, message: SimpleNamespace | None
+) -> None:
+    """Below one in the channel, or one that is shown privately, as in a history; both stay."""
+    job, acting = await shown(desk), results(desk)
+    picked = Picked(desk, {"values": ["0 0.2"]})
+    picked.message = message
     await pick(desk, acting, tmp_path, picked, job)
     assert (desk.world.ways(), picked.gone) == (["ack"], False)
 

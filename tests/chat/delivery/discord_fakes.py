@@ -188,6 +188,8 @@ class FakeInteraction:
     deferred: bool = False
     answer: Any = None
     """The message that answers it, whoever sent that."""
+    message: Any = None
+    """That of the component that was used."""
 
     def __post_init__(self) -> None:
         self.extras = found_here()
