@@ -31,6 +31,16 @@ async def result(call: Interaction) -> Message:
     return await call.wait(lambda m: bool(m.attachments), timeout=60)
 
 
+async def posted(playground: Playground, question: Message, original: Message) -> Message:
+    """The result of what was answered to a private question, which is gone."""
+    made = await playground.wait_message(
+        lambda m: m.id > question.id and m.reference == original.id and bool(m.attachments),
+        timeout=60,
+    )
+    assert question.deleted
+    return made
+
+
 def said(call: Interaction) -> str:
     assert call.ephemeral
     assert call.message is not None
@@ -91,7 +101,9 @@ async def test_a_form_changes_one_thing_and_keeps_the_seed(
 
 
 @pytest.mark.long
-async def test_a_mistake_is_named_and_the_form_opens_again_as_it_was(ada: User) -> None:
+async def test_a_mistake_is_named_and_the_form_opens_again_as_it_was(
+    playground: Playground, ada: User
+) -> None:
     original = await painted(ada, **QUICK)
     call = await press(ada, original, "edit")
     lines_of_text = "steps: many\nseed: 8\ncolour: red\nseed: 9"
@@ -105,7 +117,8 @@ async def test_a_mistake_is_named_and_the_form_opens_again_as_it_was(ada: User) 
     kept = {one["component"]["custom_id"]: one["component"] for one in again.modal["components"]}
     assert kept["prompt"]["value"] == f"{CANARY} again"
     assert kept["more"]["value"] == lines_of_text
-    done = await result(await ada.submit(again, {"more": "seed: 8"}))
+    await ada.submit(again, {"more": "seed: 8"})
+    done = await posted(playground, refused.message, original)
     assert "seed `8`" in facts(done)
     wrong = await ada.submit(await press(ada, done, "edit"), {"loras": "embr:0.5"})
     assert "no LoRA called “embr”" in said(wrong)
@@ -129,7 +142,8 @@ async def test_an_image_is_used_as_the_start_of_another(
     assert "strength: 9.0 won't work" in said(mistaken)  # before its image is read
     assert mistaken.message is not None
     form = await ada.click(mistaken.message, "Open the form again")
-    used = await result(await ada.submit(form, {"more": "seed: 3\nstrength: 0.4"}))
+    await ada.submit(form, {"more": "seed: 3\nstrength: 0.4"})
+    used = await posted(playground, mistaken.message, original)
     assert "from an image, strength 0.4" in facts(used)
     sha256 = shared.home.requests()[-1]["init_image"]["sha256"]
     with Image.open(shared.home.data_dir / "inputs" / f"{sha256}.png") as kept:

@@ -11,7 +11,7 @@ from tests.e2e.acting import answer
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
 from tests.e2e.results import buttons, facts, job_of, lines
-from tests.e2e.test_actions import bytes_of, press, result, said
+from tests.e2e.test_actions import bytes_of, posted, press, result, said
 from tests.e2e.test_imagine import painted
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
@@ -87,12 +87,7 @@ async def test_each_image_is_enlarged_in_the_ways_that_there_are(
         picked = await ada.select(question, select, [way])
         # Before the image is read, which may be large
         assert picked.acknowledged == DEFER_UPDATE
-        made = await playground.wait_message(
-            lambda m: m.id > question.id and m.reference == original.id and bool(m.attachments),
-            timeout=60,
-        )
-        assert question.deleted
-        return made
+        return await posted(playground, question, original)
 
     crisp = await enlarged("1 crisp 2")
     [data] = await bytes_of(playground, crisp)

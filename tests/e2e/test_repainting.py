@@ -13,7 +13,7 @@ from playground import File, Interaction, Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home
 from tests.e2e.results import buttons, facts, job_of
-from tests.e2e.test_actions import bytes_of, press, result, said
+from tests.e2e.test_actions import bytes_of, posted, press, result, said
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_pictures import picture
 
@@ -39,21 +39,12 @@ def as_png(shades: np.ndarray, mode: str = "L") -> bytes:
     return buffer.getvalue()
 
 
-async def made_of(playground: Playground, message: Message, question: Message) -> Message:
-    """The result that what was answered to a private question about `message` became."""
-    made = await playground.wait_message(
-        lambda m: m.id > question.id and m.reference == message.id and bool(m.attachments)
-    )
-    assert question.deleted
-    return made
-
-
 async def extended(playground: Playground, user: User, message: Message, label: str) -> Message:
     """The result of picking the way with that label."""
     question = (await press(user, message, "extend")).message
     assert question is not None
     await user.select(question, f"extendby:{job_of(message)}", [label])
-    return await made_of(playground, message, question)
+    return await posted(playground, question, message)
 
 
 async def fields_form(user: User, shown: Message, fields: list[str]) -> Interaction:
@@ -168,7 +159,8 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     assert use is not None
     form = await ada.select(use, f"useas:{job_of(part)}", ["Paint over this image"])
     assert "strength: 0.6" in str(form.modal)
-    await result(await ada.submit(form, {}))
+    await ada.submit(form, {})
+    await posted(playground, use, part)
     assert set(shared.home.requests()[-1]["init_image"]) == {"sha256", "strength"}
 
 
@@ -182,7 +174,7 @@ async def test_the_image_is_chosen_first_where_there_are_several(
     shown = await grid.wait(lambda m: bool(m.attachments))
     assert shown.attachments[0].filename.startswith("SPOILER_")
     await ada.submit(await fields_form(ada, shown, ["A4"]), {})
-    part = await made_of(playground, original, shown)
+    part = await posted(playground, shown, original)
     [_, second] = await pixels_of(playground, original)
     [after] = await pixels_of(playground, part)
     assert np.array_equal(after[: 48 - SEAM], second[: 48 - SEAM])

@@ -15,7 +15,7 @@ from bot.request.dialects.infotext import parse_infotext
 from playground import File, Message, Playground, User
 from tests.e2e.home import Bot, Home
 from tests.e2e.results import facts, job_of
-from tests.e2e.test_actions import bytes_of, press, result, said
+from tests.e2e.test_actions import bytes_of, posted, press, result, said
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_pictures import picture
 
@@ -40,11 +40,7 @@ async def vary(playground: Playground, user: User, message: Message, label: str)
     question = asked.message
     assert question is not None
     await user.select(question, f"varyby:{job_of(message)}", [label])
-    made = await playground.wait_message(
-        lambda m: m.id > question.id and m.reference == message.id and bool(m.attachments)
-    )
-    assert question.deleted
-    return made
+    return await posted(playground, question, message)
 
 
 def mixes(message: Message) -> list[str]:
