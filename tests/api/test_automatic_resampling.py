@@ -129,6 +129,12 @@ class TestMasks:
         mask = opened(mask_of(halves("L", 255, 0), (64, 64), inverted=False))
         assert (mask.size, mask.getpixel((5, 5)), mask.getpixel((60, 60))) == ((64, 64), 255, 0)
 
+    def test_stretching_changes_nothing_beyond_the_edge(self) -> None:
+        mask = opened(mask_of(halves("L", 255, 0), (320, 160), inverted=False))
+        levels = list(mask.crop((0, 80, 320, 81)).tobytes())
+        assert levels == sorted(levels, reverse=True), "it rings"
+        assert (set(levels[:155]), set(levels[165:])) == ({255}, {0})
+
     @pytest.mark.parametrize(("colour", "inverted"), [(0, False), (255, True)])
     def test_one_that_keeps_everything_is_refused(self, colour: int, inverted: bool) -> None:
         data = halves("L", colour, colour)

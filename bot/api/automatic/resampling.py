@@ -78,7 +78,8 @@ def mask_of(data: bytes, size: tuple[int, int] | None, *, inverted: bool) -> byt
     if size is None:
         return png
     with Image.open(io.BytesIO(png)) as mask:
-        return _png(mask.resize(size, Image.Resampling.LANCZOS))
+        # Lanczos rings: what is to be kept near an edge would be changed a little.
+        return _png(mask.resize(size, Image.Resampling.BILINEAR))
 
 
 def _upscaler(field: str, name: str | None) -> Image.Resampling | None:
