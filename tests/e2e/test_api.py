@@ -350,9 +350,7 @@ async def test_a_part_of_an_image_is_painted_anew(server: Server) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "L"], ids=["erased", "black"])
-async def test_a_picture_that_was_not_uploaded_as_a_mask_is_none(
-    server: Server, mode: str
-) -> None:
+async def test_a_picture_that_was_not_uploaded_as_a_mask_is_none(server: Server, mode: str) -> None:
     """Its transparency is gone: what is bright in it would be changed, or nothing of it."""
     png, kind = _png(Image.new(mode, PICTURE.size)), {"Content-Type": "image/png"}
     sha256 = (await server.client.post("/images", content=png, headers=kind)).json()["sha256"]

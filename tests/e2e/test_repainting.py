@@ -153,9 +153,17 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     assert not np.array_equal(after[:32, 32:], before[:32, 32:])
     request = shared.home.requests()[-1]
     assert request["seed"] != 7
-    with Image.open(shared.home.data_dir / f"inputs/{request['init_image']['mask']}.png") as mask:
+    kept_as = shared.home.data_dir / f"inputs/{request['init_image']['mask']}.png"
+    with Image.open(kept_as) as mask:
         assert (mask.mode, mask.size) == ("L", (64, 64))
         assert mask.getbbox() == (32, 0, 64, 32)
+
+    # Who asked gets the mask that was drawn, to attach it to the command.
+    for user, others in ((ada, [kept_as.read_bytes()]), (playground.user("bea-looks"), [])):
+        details = await (await press(user, part, "details")).wait(lambda m: bool(m.embeds))
+        assert "Attach the images themselves, as `image` and `mask`." in details.content
+        assert [file.filename for file in details.attachments[1:]] == ["mask.png"] * len(others)
+        assert [file.data for file in details.attachments[1:]] == others
 
     again = await result(await press(ada, part, "same"))
     assert await bytes_of(playground, again) == await bytes_of(playground, part)
