@@ -12,7 +12,8 @@ from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import DetailsId
 from bot.chat.ui.details import attachments_of, command_of, details_embed, recipe_json
-from bot.store import Job
+from bot.files.inputs import MASK
+from bot.store import Discord, Job
 from bot.today import Today, today
 from cogs.places import check_may_repeat
 from cogs.results import Results
@@ -34,13 +35,31 @@ class Details:
         images = await self._backend.store.images(job.id)
         say, command = here_of(interaction).say, command_of(job.request)
         embed = details_embed(say, job, images, await self.today(job))
-        file = discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")
+        files = [discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")]
+        if (mask := await self._mask_for(interaction, job)) is not None:
+            files.append(discord.File(BytesIO(mask), f"{MASK}.png"))
         content = None if command is None else f"```\n{command.replace('`', chr(39))}\n```"
         if content and (names := attachments_of(job.request)):
             content += say("details.attach", names=names)
         await interaction.followup.send(
-            content or discord.utils.MISSING, embed=embed, file=file, ephemeral=True
+            content or discord.utils.MISSING, embed=embed, files=files, ephemeral=True
         )
+
+    async def _mask_for(self, interaction: Interaction, job: Job) -> bytes | None:
+        """The file of the mask, if it is still there: that of 🖌️ is nowhere else.
+
+        Only for who asked for the job: the image check does not look at masks.
+        """
+        init = job.request.init_image
+        if init is None or init.mask is None:
+            return None
+        if interaction.user.id != Discord.of(job.origin).user_id:
+            return None
+        try:
+            data = await asyncio.to_thread(self._backend.inputs.read, init.mask)
+        except FileNotFoundError:
+            return None
+        return data if len(data) <= interaction.filesize_limit else None
 
     async def today(self, job: Job) -> Today | None:
         """Whether it would be the same today; None if there is nothing to tell it by."""

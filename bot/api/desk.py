@@ -21,6 +21,7 @@ from bot.api.errors import NotFound, NotReady, Pruned, TooManyCalls
 from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
 from bot.files.given import Keep, holding
+from bot.files.inputs import MASK
 from bot.progress import Progress
 from bot.request import Composed, Draft, GenerationRequest, Picture, compose_with_notes
 from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
@@ -245,6 +246,9 @@ class Desk:
         else:
             raise InvalidRequest(field, "api.picture.unknown", value=given[:80])
         try:
+            # Kept as a picture, it has lost what was transparent in it: its brightness would count.
+            if field == MASK and not await inputs.is_mask(sha256):
+                raise InvalidRequest(field, "api.picture.not_mask")
             return Picture(sha256, *await inputs.size(sha256))
         except (OSError, ValueError):
             raise InvalidRequest(field, "api.picture.unknown", value=sha256[:80]) from None

@@ -102,6 +102,10 @@ class Inputs:
         """Width and height of a stored image. Raises as `read`."""
         return await asyncio.to_thread(_size, self.path(sha256))
 
+    async def is_mask(self, sha256: str) -> bool:
+        """Whether a stored image was kept as a mask. Raises as `read`."""
+        return await asyncio.to_thread(_is_grey, self.path(sha256))
+
     async def stored(self) -> list[StoredInput]:
         """All stored images, and what a crash left of others."""
         return await asyncio.to_thread(self._stored)
@@ -197,3 +201,9 @@ def checked_png(data: bytes, field: str, reading: MaskReading = USUAL) -> bytes:
 def _size(path: Path) -> tuple[int, int]:
     with Image.open(path, formats=("PNG",)) as image:
         return image.size
+
+
+def _is_grey(path: Path) -> bool:
+    """Whether it is a mask: all other images are kept in RGB."""
+    with Image.open(path, formats=("PNG",)) as image:
+        return image.mode == "L"

@@ -119,7 +119,7 @@ def _check_mask(mask: Picture, picture: Picture) -> None:
         raise InvalidRequest(
             "mask",
             "mask.shape",
-            value=f"{mask.width}x{mask.height}",
+            value=f"{mask.width}×{mask.height}",
             width=picture.width,
             height=picture.height,
         )

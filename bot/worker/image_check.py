@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import PIL.Image
 
 from bot.errors import InvalidRequest, JobFailed, Refused, UserError
+from bot.files.inputs import MASK
 from bot.log import here
 from bot.progress import Notice, Progress, Stage
 from bot.settings.image_check import ImageCheck
@@ -98,8 +99,13 @@ class Inspector:
         return (Notice(_SAID[mode, verdict], {}),)
 
     async def check_input(self, mode: ImageCheck, path: Path, field: str) -> None:
-        """Raise InvalidRequest for an input image that may not be used. path: its PNG file."""
-        if mode != "refuse":
+        """Raise InvalidRequest for an input image that may not be used. path: its PNG file.
+
+        field: MASK is not looked at. Nothing of a mask is in what is made with it, it is shown only
+        in private to who generates with it, and the network was not made for black and white: it
+        would cost time, and sometimes a mask that is harmless.
+        """
+        if mode != "refuse" or field == MASK:
             return  # what is made from it is checked
         verdict = await self.verdict([path])
         if verdict is not Verdict.CLEAN:
@@ -184,7 +190,8 @@ class CheckedPreviews:
 
 class CheckedInputs:
     """Looks at the input images of a job before it is generated, wherever they come from: a result
-    that was not checked itself, or an upload from before this was asked for.
+    that was not checked itself, or an upload from before this was asked for. A mask is one of them
+    only where it is used as a picture, too.
 
     path: returns the file of an input. A mode other than `refuse` lets all be used, since what is
     made from them is checked.
@@ -197,7 +204,10 @@ class CheckedInputs:
     async def __call__(self, job: Job) -> None:
         """Raise JobFailed if one of them may not be used."""
         mode = self._inspector.mode_of(job)
-        for sha256 in job.request.inputs:
+        inputs = [*job.request.inputs]
+        if (init := job.request.init_image) is not None and init.mask is not None:
+            inputs.remove(init.mask)  # once
+        for sha256 in inputs:
             path = self._path(sha256)
             if not await asyncio.to_thread(path.exists):
                 continue  # which ends the job with words of its own

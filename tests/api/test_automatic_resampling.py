@@ -121,24 +121,51 @@ class TestMasks:
     )
     def test_what_is_white_or_else_opaque_is_painted(self, data: bytes) -> None:
         for inverted, left in ((False, 255), (True, 0)):
-            mask = opened(mask_of(data, None, inverted=inverted))
+            mask = opened(mask_of(data, None, inverted=inverted, rounded=True))
             assert (mask.mode, mask.size) == ("L", (32, 16))
             assert [mask.getpixel((x, 5)) for x in (2, 29)] == [left, 255 - left]
 
     def test_it_is_stretched_as_its_image_is(self) -> None:
-        mask = opened(mask_of(halves("L", 255, 0), (64, 64), inverted=False))
+        mask = opened(mask_of(halves("L", 255, 0), (64, 64), inverted=False, rounded=True))
         assert (mask.size, mask.getpixel((5, 5)), mask.getpixel((60, 60))) == ((64, 64), 255, 0)
+
+    def test_stretching_changes_nothing_beyond_the_edge(self) -> None:
+        mask = opened(mask_of(halves("L", 255, 0), (320, 160), inverted=False, rounded=False))
+        levels = list(mask.crop((0, 80, 320, 81)).tobytes())
+        assert levels == sorted(levels, reverse=True), "it rings"
+        assert (set(levels[:155]), set(levels[165:])) == ({255}, {0})
+
+    @pytest.mark.parametrize("mode", ["L", "RGBA"])
+    def test_grey_is_rounded_unless_it_is_to_stay(self, mode: str) -> None:
+        for level, white in ((127, 0), (128, 255)):
+            grey = (0, 0, 0, level) if mode == "RGBA" else level
+            opaque = (0, 0, 0, 255) if mode == "RGBA" else 255
+            data = halves(mode, grey, opaque)
+            rounded = opened(mask_of(data, None, inverted=False, rounded=True))
+            assert [rounded.getpixel((x, 5)) for x in (2, 29)] == [white, 255]
+            kept = opened(mask_of(data, None, inverted=False, rounded=False))
+            assert [kept.getpixel((x, 5)) for x in (2, 29)] == [level, 255]
+
+    def test_stretching_leaves_no_grey_where_it_is_rounded(self) -> None:
+        mask = opened(mask_of(halves("L", 255, 0), (320, 160), inverted=False, rounded=True))
+        assert mask.histogram()[1:255] == [0] * 254
+        assert mask.getbbox() == (0, 0, 160, 160)
+
+    def test_one_that_rounding_makes_black_is_refused_in_words_of_its_own(self) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            mask_of(halves("L", 100, 0), None, inverted=False, rounded=True)
+        assert (caught.value.field, caught.value.code) == ("mask", "api.automatic.rounded")
 
     @pytest.mark.parametrize(("colour", "inverted"), [(0, False), (255, True)])
     def test_one_that_keeps_everything_is_refused(self, colour: int, inverted: bool) -> None:
         data = halves("L", colour, colour)
         with pytest.raises(InvalidRequest) as caught:
-            mask_of(data, None, inverted=inverted)
+            mask_of(data, None, inverted=inverted, rounded=True)
         assert caught.value.code == "mask.black"
-        mask = opened(mask_of(data, None, inverted=not inverted))
+        mask = opened(mask_of(data, None, inverted=not inverted, rounded=True))
         assert mask.getextrema() == (255, 255)
 
     def test_one_that_cannot_be_read_is_refused(self) -> None:
         with pytest.raises(InvalidRequest) as caught:
-            mask_of(b"nothing", None, inverted=False)
+            mask_of(b"nothing", None, inverted=False, rounded=True)
         assert caught.value.field == "mask"

@@ -34,14 +34,12 @@ USED = {
     *("alwayson_scripts", "enable_hr", "hr_scale", "hr_second_pass_steps", "hr_resize_x"),
     *("hr_resize_y", "init_images", "resize_mode", "mask", "latent_mask", "include_init_images"),
     *("subseed", "subseed_strength"),
-    *("mask_blur", "mask_blur_x", "mask_blur_y", "inpainting_fill"),
+    *("mask_blur", "mask_blur_x", "mask_blur_y", "mask_round", "inpainting_fill"),
     *("inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert"),
 }
 WITHOUT_EFFECT = {
     # Alone, without a refiner or a script.
     *("refiner_switch_at", "script_args"),
-    # What is soft in a mask stays soft.
-    "mask_round",
     # Images are always kept for a while, as the owner has set, and grids are never made.
     *("save_images", "do_not_save_samples", "do_not_save_grid"),
     # It names a task for the web page.
@@ -190,13 +188,19 @@ class TestFromAnImage:
         found = from_image(mask="BBBB", width=512, height=768)
         assert (found.mask, found.inverted, found.stretched) == ("BBBB", False, (512, 768))
         assert from_image(mask="BBBB", inpainting_mask_invert=1).inverted
+        for asked, rounded in (
+            ({}, True),
+            ({"mask_round": None}, True),
+            ({"mask_round": False}, False),
+        ):
+            assert from_image(mask="BBBB", **asked).rounded is rounded
         assert (from_image().mask, from_image(mask="").mask) == (None, None)
 
     @pytest.mark.parametrize(
         ("fields", "ignored"),
         [
             ({}, []),
-            ({"mask_blur_x": 4, "mask_blur_y": 4, "mask_round": False}, []),
+            ({"mask_blur_x": 4, "mask_blur_y": 4}, []),
             ({"mask_blur": 4, "mask_blur_y": 8}, ["mask_blur", "mask_blur_y"]),
             ({"inpainting_fill": 0}, ["inpainting_fill"]),
             ({"inpainting_fill": 0, "denoising_strength": 1}, []),

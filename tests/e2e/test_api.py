@@ -349,6 +349,20 @@ async def test_a_part_of_an_image_is_painted_anew(server: Server) -> None:
     assert [image["sha256"] for image in repeated] == [image["sha256"] for image in images]
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "L"], ids=["erased", "black"])
+async def test_a_picture_that_was_not_uploaded_as_a_mask_is_none(server: Server, mode: str) -> None:
+    """Its transparency is gone: what is bright in it would be changed, or nothing of it."""
+    png, kind = _png(Image.new(mode, PICTURE.size)), {"Content-Type": "image/png"}
+    sha256 = (await server.client.post("/images", content=png, headers=kind)).json()["sha256"]
+    body = {"prompt": CANARY, "image": _base64(PICTURE), "mask": sha256}
+    answer = await server.client.post("/generate", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "api.picture.not_mask")
+    assert "POST /images?mask=true" in answer.json()["detail"]
+    body = {"prompt": CANARY, "images": [{"file_id": sha256}], "mask": {"file_id": sha256}}
+    answer = await server.client.post("/v1/images/edits", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "mask")
+
+
 async def test_an_image_is_extended(server: Server) -> None:
     picture = _base64(PICTURE)
     asked = {"prompt": CANARY, "steps": 4, "seed": 7, "image": picture}

@@ -122,7 +122,7 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     [before] = await pixels_of(playground, original)
     asked = await press(ada, original, "part")
     shown = await asked.wait(lambda m: bool(m.attachments))
-    assert "Which part should I paint anew?" in said(asked)
+    assert "Which part should I repaint?" in said(asked)
     with Image.open(io.BytesIO((await bytes_of(playground, shown))[0])) as grid:
         assert grid.size == (SIDE, SIDE)
     form = await fields_form(ada, shown, ["C1", "D1", "D2", "C2"])
@@ -144,9 +144,17 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     assert not np.array_equal(after[:32, 32:], before[:32, 32:])
     request = shared.home.requests()[-1]
     assert request["seed"] != 7
-    with Image.open(shared.home.data_dir / f"inputs/{request['init_image']['mask']}.png") as mask:
+    kept_as = shared.home.data_dir / f"inputs/{request['init_image']['mask']}.png"
+    with Image.open(kept_as) as mask:
         assert (mask.mode, mask.size) == ("L", (64, 64))
         assert mask.getbbox() == (32, 0, 64, 32)
+
+    # Who asked gets the mask that was drawn, to attach it to the command.
+    for user, others in ((ada, [kept_as.read_bytes()]), (playground.user("bea-looks"), [])):
+        details = await (await press(user, part, "details")).wait(lambda m: bool(m.embeds))
+        assert "Attach the images themselves, as `image` and `mask`." in details.content
+        assert [file.filename for file in details.attachments[1:]] == ["mask.png"] * len(others)
+        assert [file.data for file in details.attachments[1:]] == others
 
     again = await result(await press(ada, part, "same"))
     assert await bytes_of(playground, again) == await bytes_of(playground, part)
@@ -206,11 +214,11 @@ async def test_a_mask_of_ones_own_and_what_is_extended(
 
 ME = File("me.png", picture((64, 64), shade=3))
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"mask": ME}, "mask: it says which part of an image is painted anew, and there's no image."),
+    ({"mask": ME}, "mask: this marks the part of an image to repaint, but there's no image."),
     ({"extend": "left"}, "extend: left only applies to an image, and you didn't attach one."),
     (
         {"image": ME, "mask": File("m.png", picture((64, 128)))},
-        "mask: it is 64x128, and the image is 64×64.",
+        "mask: this is 64×128, but the image is 64×64.",
     ),
     ({"image": ME, "extend": "sideways"}, "extend: “sideways” won't work. Write `zoom 1.5`"),
     ({"image": ME, "extend": "zoom 9"}, "extend: a zoom of 9 won't work. Choose a value from 1.1"),
@@ -231,7 +239,7 @@ async def test_a_mask_of_nothing_is_named_once_it_is_read(ada: User) -> None:
     call = await ada.slash("imagine", prompt=CANARY, image=ME, mask=black)
     told = await call.wait_followup()
     assert told.ephemeral
-    assert "mask: it is black all over" in told.content
+    assert "mask: this is completely black" in told.content
 
 
 async def test_ways_to_extend_are_suggested(ada: User) -> None:

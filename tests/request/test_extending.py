@@ -251,7 +251,7 @@ class TestMasks:
         assert composed(image=Picture(SHA, 1000, 750), mask=Picture(MASK, 500, 374))
         code, params = refused(image=SQUARE, mask=Picture(MASK, 1024, 768))
         assert code == "mask.shape"
-        assert params == {"field": "mask", "value": "1024x768", "width": 1024, "height": 1024}
+        assert params == {"field": "mask", "value": "1024×768", "width": 1024, "height": 1024}
 
     def test_it_needs_an_image(self) -> None:
         assert refused(mask=SQUARE) == ("mask.without", {"field": "mask", "needed": "image"})

@@ -61,6 +61,14 @@ def test_french_does_not_let_its_punctuation_slip_to_the_next_line() -> None:
     assert [code for code, each in said if any(map(slips.search, spoken(each)))] == []
 
 
+def test_german_does_not_call_what_is_wrong_sie() -> None:
+    """After an option's name it would be read as the polite "you", in a bot that says "du"."""
+    polite = re.compile(r"^(?:\{field\}|[a-z_]+): Sie ")
+    assert polite.search("mask: Sie ist schwarz.")
+    said = LANGUAGES["de"].items()
+    assert [code for code, each in said if any(polite.search(form) for form in spoken(each))] == []
+
+
 def test_what_a_language_lacks_is_said_in_english() -> None:
     count = Plural("n", {"one": "a thing", "other": "{n:n} things"})
     texts = Texts({"en": {"a": "one {n}", "b": "two", "c": count}, "de": {"a": "eins {n}"}})

@@ -14,7 +14,7 @@ import pytest
 from bot.errors import EngineLost, InvalidRequest, JobFailed, Loss
 from bot.painting import Painting
 from bot.progress import Progress, Stage
-from bot.request import GenerationRequest, InitImage
+from bot.request import GenerationRequest, InitImage, Reference
 from bot.settings.image_check import MILDEST_FIRST, ImageCheck
 from bot.store import Act, Discord, Job, JobState, NewJob, Store
 from bot.worker.image_check import CheckedInputs, CheckedPreviews
@@ -362,3 +362,28 @@ async def test_an_input_from_anywhere_is_looked_at_before_it_is_used(
             assert failed.value.code == code
         (tmp_path / ("a" * 64)).unlink()
         await permit(job)  # painting says that it is gone
+
+
+async def test_a_mask_is_not_looked_at_when_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    PIL.Image.new("L", (8, 8), 255).save(path)
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        classifier = FakeClassifier(FLAGGED)
+        await inspector(store, classifier).check_input(REFUSE, path, "mask")
+        assert classifier.seen == []
+
+
+@pytest.mark.parametrize("also", [False, True])
+async def test_a_mask_is_not_looked_at_unless_it_is_a_picture_too(
+    tmp_path: Path, also: bool
+) -> None:
+    image, mask = "a" * 64, "b" * 64
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / image, "PNG")
+    PIL.Image.new("L", (4, 4), 255).save(tmp_path / mask, "PNG")
+    pictures = {"reference": Reference(mask, 0.5)} if also else {}
+    new = asked(REFUSE, request=request(init_image=InitImage(image, 0.5, mask), **pictures))
+    async with Store.open(tmp_path / "x.sqlite3") as store:
+        classifier = FakeClassifier(CLEAN)
+        permit = CheckedInputs(inspector(store, classifier), lambda sha256: tmp_path / sha256)
+        await permit(await store.accept(new))
+        assert classifier.seen == [(8, 8), (4, 4)][: 2 if also else 1]

@@ -110,7 +110,11 @@ def routes(parts: Parts) -> APIRouter:
             data = await decoded(MASK, translated.mask)
             async with resampling:
                 found[MASK] = await asyncio.to_thread(
-                    mask_of, data, translated.stretched, inverted=translated.inverted
+                    mask_of,
+                    data,
+                    translated.stretched,
+                    inverted=translated.inverted,
+                    rounded=translated.rounded,
                 )
         return found
 

@@ -20,6 +20,10 @@ UPSCALERS: Final[Mapping[str, Image.Resampling | None]] = {
 STEP: Final = 8
 """AUTOMATIC1111 makes both sides multiples of it."""
 LISTED_SCALE: Final = 4
+WHITE: Final = 255
+ROUNDED_UP: Final = 128
+"""The darkest grey of a mask that `mask_round` makes white: AUTOMATIC1111 rounds the mask of its
+latents, level / 255, to 0 or 1."""
 
 
 def listed_upscalers() -> list[dict[str, Any]]:
@@ -69,16 +73,21 @@ def stretched(data: bytes, size: tuple[int, int]) -> bytes:
         return _png(image.resize(size, Image.Resampling.LANCZOS))
 
 
-def mask_of(data: bytes, size: tuple[int, int] | None, *, inverted: bool) -> bytes:
+def mask_of(data: bytes, size: tuple[int, int] | None, *, inverted: bool, rounded: bool) -> bytes:
     """The image file `data`, a mask, as a grey PNG in which what is to be changed is white.
 
-    size: to stretch it to. inverted: whether it says what is to be kept. Raises InvalidRequest.
+    size: to stretch it to. inverted: whether it says what is to be kept. rounded: whether grey
+    becomes black or white. Raises InvalidRequest.
     """
     png = checked_png(data, MASK, MaskReading(opaque=True, inverted=inverted))
-    if size is None:
-        return png
-    with Image.open(io.BytesIO(png)) as mask:
-        return _png(mask.resize(size, Image.Resampling.LANCZOS))
+    with Image.open(io.BytesIO(png)) as opened:
+        # Lanczos rings: what is to be kept near an edge would be changed a little.
+        mask = opened if size is None else opened.resize(size, Image.Resampling.BILINEAR)
+        if rounded:
+            mask = mask.point(lambda level: WHITE if level >= ROUNDED_UP else 0)
+            if not mask.getbbox():
+                raise InvalidRequest(MASK, "api.automatic.rounded")
+        return _png(mask)
 
 
 def _upscaler(field: str, name: str | None) -> Image.Resampling | None:

@@ -32,7 +32,8 @@ _UNSAID: Final[Mapping[str, Callable[[Any], bool]]] = {
 @dataclass(frozen=True, slots=True)
 class Translated:
     """draft: without the images. picture: the one to start from, as it was sent, in base64; mask:
-    likewise, and inverted: whether what is black in that is painted anew.
+    likewise; inverted: whether what is black in that is painted anew; rounded: whether there is
+    only black and white in it.
 
     stretched: the size to stretch both to; None to leave them as they are. warnings: what was left
     out.
@@ -42,6 +43,7 @@ class Translated:
     picture: str | None = field(default=None, repr=False)
     mask: str | None = field(default=None, repr=False)
     inverted: bool = False
+    rounded: bool = True
     stretched: tuple[int, int] | None = None
     warnings: tuple[Notice, ...] = ()
 
@@ -100,6 +102,7 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
             _picture(body),
             mask=body.mask or None,
             inverted=bool(body.inpainting_mask_invert),
+            rounded=body.mask_round is not False,
             stretched=_stretched(body, model),
             warnings=tuple(warnings),
         )

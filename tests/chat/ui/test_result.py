@@ -239,7 +239,7 @@ def test_what_was_kept_of_an_image_is_said(kind: str) -> None:
     ("language", "said"),
     [
         ("de", "erweitert: links 50 % und rechts 50 %"),
-        ("fr", "étendue\u00a0: à gauche 50\u00a0% et à droite 50\u00a0%"),
+        ("fr", "étendue\u00a0: 50\u00a0% à gauche et 50\u00a0% à droite"),
     ],
 )
 def test_sides_are_said_as_the_language_says_them(language: str, said: str) -> None:
