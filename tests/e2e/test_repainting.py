@@ -135,7 +135,7 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     form = await ada.click(mistaken.message, "Open the form again")
     assert in_form(form) == {"prompt": f"{CANARY}, a red sun", "strength": "much"}
     await ada.submit(form, {"strength": "0,9"})
-    part = await made_of(playground, original, mistaken.message)
+    part = await posted(playground, mistaken.message, original)
     assert "a part repainted · from an image, strength 0.9" in facts(part)
     [after] = await pixels_of(playground, part)
     kept = np.ones((64, 64), bool)
