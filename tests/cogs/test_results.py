@@ -217,7 +217,7 @@ class Picked(Pressed):
         self.guild, self.channel_id = SimpleNamespace(me=object()), CHANNEL
         may = discord.Permissions(read_messages=True, send_messages=writes)
         self.channel.permissions_for = lambda _: may
-        self.message = component_message()
+        self.message: SimpleNamespace | None = component_message()
         self.deferrals: list[bool] = []
         self.gone = False
 

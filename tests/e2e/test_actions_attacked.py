@@ -15,7 +15,7 @@ from tests.e2e.acting import answer, forged, outcome
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import MODELS, Bot, Home, ImpatientBot
 from tests.e2e.results import buttons, facts, job_of
-from tests.e2e.test_actions import press, result
+from tests.e2e.test_actions import posted, press, result
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_life import until
 from tests.e2e.test_queue import said
@@ -226,13 +226,16 @@ async def test_what_has_vanished_is_named(bot: Bot, discord: Playground, ada: Us
     wrong = await ada.submit(opened, {"more": "steps: many"})
     assert wrong.acknowledged == 4
     assert "isn't a number" in await said(wrong)
-    over = await result(await ada.submit(opened, {}))
+    await ada.submit(opened, {})
+    over = await posted(discord, asked.message, base)
     for kept in (bot.home.data_dir / "inputs").glob("*.png"):
         kept.unlink()
     lost = await ada.submit(await press(ada, over, "edit"), {"more": "seed: 9"})
     assert "Open the form again" in str(lost.message)
     for kept in (bot.home.data_dir / "images").glob(f"{job_of(base)}/*"):
         kept.unlink()
+    asked = await press(ada, base, "use")
+    assert asked.message is not None
     opened = await ada.select(asked.message, f"useas:{job_of(base)}", ["Paint over this image"])
     lost = await ada.submit(opened, {"more": "seed: 9"})
     assert "was deleted to make room" in await told(lost)
