@@ -98,12 +98,10 @@ async def test_past_its_deadline_a_job_ends_and_many_steps_have_more_time(
     """A step takes at least 0.02 s, and 100 of them have no more time than one."""
     async with LightBot(home, playground, IMAGEN_JOB_TIMEOUT="0.9") as bot:
         late = await ada.slash("imagine", prompt="x", steps=100)
-        assert "a lot of steps" not in late.original.text  # type: ignore[union-attr]
         message = await late.wait(failed)
         assert "This took longer than 1 second, so I stopped" in message.text
         # The same steps, but four images and their second passes count too.
         long = await ada.slash("imagine", prompt="x", steps=100, count=4, hires=2.0)
-        assert "a lot of steps, so this could take up to 1 minute." in long.original.text  # type: ignore[union-attr]
         await long.wait(lambda m: bool(m.attachments))
         assert await bot.end() == 0
 
@@ -152,8 +150,9 @@ async def test_what_needs_too_much_memory_can_be_tried_lighter(
 ) -> None:
     call = await ada.slash("imagine", prompt="too large", size="1536x1024", seed=5)
     message = await call.wait(failed)
-    [button] = message.components[0]["components"]
-    assert button["label"].startswith("Try at 1")
+    [button] = [
+        each for each in message.components[0]["components"] if each["label"].startswith("Try at 1")
+    ]
     stranger = await playground.user("bob").click(message, button["custom_id"])
     assert stranger.ephemeral
     assert "Only the person who requested this" in stranger.message.content  # type: ignore[union-attr]

@@ -12,6 +12,7 @@ from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot
 from tests.e2e.results import buttons, facts, gallery, job_of, lines
 from tests.e2e.test_imagine import painted
+from tests.e2e.test_life import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,13 +32,18 @@ async def result(call: Interaction) -> Message:
     return await call.wait(lambda m: bool(m.attachments), timeout=60)
 
 
-async def posted(playground: Playground, question: Message, original: Message) -> Message:
-    """The result of what was answered to a private question, which is gone."""
+async def posted(
+    playground: Playground, question: Message, original: Message, *, after: Message | None = None
+) -> Message:
+    """The result of what was answered to a private question, which is gone.
+
+    after: what was posted since that question was asked.
+    """
+    last = (after or question).id
     made = await playground.wait_message(
-        lambda m: m.id > question.id and m.reference == original.id and bool(m.attachments),
-        timeout=60,
+        lambda m: m.id > last and m.reference == original.id and bool(m.attachments), timeout=60
     )
-    assert question.deleted
+    await until(lambda: question.deleted)
     return made
 
 
