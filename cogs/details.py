@@ -1,6 +1,7 @@
 """ℹ️ Details: privately, everything a result was made with."""
 
 import asyncio
+import logging
 from functools import partial
 from io import BytesIO
 
@@ -17,6 +18,8 @@ from bot.store import Discord, Job
 from bot.today import Today, today
 from cogs.places import check_may_repeat
 from cogs.results import Results
+
+log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -57,7 +60,8 @@ class Details:
             return None
         try:
             data = await asyncio.to_thread(self._backend.inputs.read, init.mask)
-        except FileNotFoundError:
+        except OSError as error:
+            log.warning("job %s: its mask cannot be read: %s", job.id, type(error).__name__)
             return None
         return data if len(data) <= interaction.filesize_limit else None
 

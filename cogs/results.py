@@ -16,7 +16,7 @@ from bot.chat.delivery.refusals import refusal
 from bot.chat.delivery.sender import NO_WAY
 from bot.chat.errors import UNREACHABLE, answer_privately, sentence
 from bot.chat.here import here_of
-from bot.chat.places import may_ask, may_write, permissions_in
+from bot.chat.places import may_ask, may_post
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.forms.reopen import ReopenId
@@ -32,6 +32,8 @@ from bot.today import family_in
 from catalog import Catalog, LiveCatalog
 from cogs.places import as_asked_in, asked_by, can_see, check_may_repeat, naming_roles, postponing
 
+APART = "posted apart"
+"""In an interaction's extras: whether what it asks for is a message of its own in the channel."""
 SETTLED_WITHIN = 1.5
 """Seconds that an interaction waits for a result still being recorded, of the three that Discord
 allows for an answer."""
@@ -224,13 +226,18 @@ class Results:
 
     def _posts_apart(self, interaction: discord.Interaction[Any], parent: Job) -> bool:
         """Whether what is made of it is a message of its own in the channel, and no answer: one to
-        a private question would show there as a reply to something that nobody else sees."""
-        if not _is_private_question(interaction.message):
-            return False
-        if self.hides(interaction, parent) or here_of(interaction).absent:
-            return False
-        guild, channel = interaction.guild, interaction.channel
-        return guild is None or may_write(channel, permissions_in(channel, guild.me))
+        a private question would show there as a reply to something that nobody else sees.
+
+        It is decided once for an interaction, as that may be deferred in the meantime.
+        """
+        if APART not in interaction.extras:
+            interaction.extras[APART] = (
+                _is_private_question(interaction.message)
+                and not self.hides(interaction, parent)
+                and not here_of(interaction).absent
+                and (interaction.guild is None or may_post(interaction.channel, interaction.guild))
+            )
+        return bool(interaction.extras[APART])
 
     @staticmethod
     def hides(interaction: discord.Interaction[Any], parent: Job) -> bool:

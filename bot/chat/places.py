@@ -60,6 +60,19 @@ def may_tell(guild: discord.Guild | None, channel_id: int) -> bool:
     return may_write(channel, permissions_in(channel, guild.me))
 
 
+def may_post(channel: Any, guild: discord.Guild) -> bool:
+    """Whether the bot may post results there without answering anyone.
+
+    Not in a private thread to which it was not added, though it can answer in one.
+    """
+    permissions = permissions_in(channel, guild.me)
+    private = isinstance(channel, discord.Thread) and channel.is_private()
+    if private and channel.me is None and not permissions.manage_threads:
+        return False
+    files = permissions.attach_files and permissions.embed_links
+    return files and may_write(channel, permissions)
+
+
 def may_write(channel: Any, permissions: discord.Permissions) -> bool:
     """Whether someone with these permissions in the channel may send messages there."""
     if not permissions.read_messages:

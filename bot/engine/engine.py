@@ -242,6 +242,8 @@ class Engine:
 
         def takes_turns(key: str) -> bool:
             left, parts = room(profile, large[key]), FACTS[key].parts
+            if not self._streams(place):
+                return False
             sizes = (part.gib_in_8 if key in eight else part.gib for part in parts)
             return left is not None and max(sizes) * GIB > left
 
@@ -285,6 +287,7 @@ class Engine:
                 hub,
                 profile=profile_for(self._memory, place.capacity),
                 weights=self._weights,
+                streams=self._streams(place),
                 cache=WeightCache(
                     self._cache_limit(place), gpu=place.device if place.kind == "cuda" else None
                 ),
@@ -301,6 +304,10 @@ class Engine:
         from bot.engine.preview import Preview
 
         return None if self.preview_interval is None else Preview(self.preview_interval)
+
+    def _streams(self, place: "Place") -> bool:
+        """Whether blocks may take turns: not from RAM to RAM, unless that is asked for."""
+        return place.kind != "cpu" or self._memory != "auto"
 
     def _cache_limit(self, place: "Place") -> int:
         if self._model_cache is not None:

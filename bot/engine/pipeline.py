@@ -44,6 +44,7 @@ class Pipeline:
 
     profile: how much of the model may stay on the device. weights: as the Engine's; what it means
     goes by this profile, even for a job that is tried again with another.
+    streams: whether blocks of networks that have no room may take turns on the device.
     cache: checkpoints in RAM. adapters_limit: bytes of parsed adapters to keep in RAM.
     kernels: the ways to run the denoiser.
     new_preview: makes the previews of a job; returns None when they are off.
@@ -58,6 +59,7 @@ class Pipeline:
         *,
         profile: Profile,
         weights: str,
+        streams: bool,
         cache: WeightCache,
         adapters_limit: int,
         kernels: Kernels,
@@ -67,6 +69,7 @@ class Pipeline:
         self._sources = Sources(models_dir, hub, half=place.dtype == torch.float16)
         self._hashes = HashCache(hashes_file)
         self._weights = weights
+        self._streams = streams
         self._residency = Residency(
             place, cache, self._hashes, self._in_eight_bits, lambda old: self._kernels.forget(old)
         )
@@ -212,7 +215,7 @@ class Pipeline:
             *size,
             upcast=upcast,
             leaving=family.leaving,
-            room=room(profile, family.too_large_on),
+            room=room(profile, family.too_large_on) if self._streams else None,
         )
 
     def _in_eight_bits(self, family: Family) -> bool:

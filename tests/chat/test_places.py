@@ -6,7 +6,7 @@ from unittest.mock import create_autospec
 import discord
 import pytest
 
-from bot.chat.places import age_restricted, may_ask, permissions_in, sees
+from bot.chat.places import age_restricted, may_ask, may_post, permissions_in, sees
 
 ALL = discord.Permissions.all()
 
@@ -92,3 +92,29 @@ def test_the_messages_of_a_voice_channel_are_for_those_who_may_join_it(kind: typ
     text = channel(discord.TextChannel)
     text.permissions_for.return_value = without("connect")
     assert permissions_in(text, member) == without("connect")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "added", "may"),
+    [
+        (("manage_threads",), True, True),
+        (("manage_threads",), False, False),
+        ((), False, True),
+        (("attach_files",), True, False),
+        (("embed_links",), True, False),
+        (("send_messages_in_threads",), True, False),
+    ],
+)
+def test_where_results_are_posted_without_answering_anyone(
+    lacking: tuple[str, ...], added: bool, may: bool
+) -> None:
+    """In a private thread only where the bot was added, or manages threads."""
+    thread = channel(
+        discord.Thread,
+        is_private=lambda: True,
+        locked=False,
+        me=object() if added else None,
+        permissions_for=lambda _: without(*lacking),
+    )
+    guild: Any = create_autospec(discord.Guild, instance=True)
+    assert may_post(thread, guild) is may

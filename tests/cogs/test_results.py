@@ -215,7 +215,9 @@ class Picked(Pressed):
     def __init__(self, desk: Desk, data: dict[str, Any], *, writes: bool = True) -> None:
         super().__init__(desk, data)
         self.guild, self.channel_id = SimpleNamespace(me=object()), CHANNEL
-        may = discord.Permissions(read_messages=True, send_messages=writes)
+        may = discord.Permissions(
+            read_messages=True, send_messages=writes, attach_files=True, embed_links=True
+        )
         self.channel.permissions_for = lambda _: may
         self.message: SimpleNamespace | None = component_message()
         self.deferrals: list[bool] = []
@@ -283,6 +285,20 @@ async def test_where_no_message_can_be_posted_the_question_is_answered(
     picked = Picked(desk, {"values": [value]}, writes=hidden)
     await pick(desk, acting, tmp_path, picked, job)
     assert (desk.world.ways(), picked.gone) == (["ack"], False)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_where_the_bot_may_post_is_decided_once(
+    desk: Desk, tmp_path: Path, hidden: bool
+) -> None:
+    """Not anew after the answer was deferred in the one or the other way."""
+    job, acting = await shown(desk), results(desk)
+    picked = Picked(desk, {"values": ["0 0.2"]}, writes=not hidden)
+    await acting.postpone(cast("Any", picked), job)
+    may = discord.Permissions.none() if not hidden else discord.Permissions.all()
+    picked.channel.permissions_for = lambda _: may
+    await pick(desk, acting, tmp_path, picked, job)
+    assert picked.gone is not hidden
 
 
 @pytest.mark.parametrize("message", [component_message(""), component_message(private=False), None])

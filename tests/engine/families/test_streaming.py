@@ -7,7 +7,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.engine.families import FAMILIES
-from bot.engine.memory import ROOM, Profile
+from bot.engine.memory import GIB, ROOM, Profile
 from bot.progress import Notice
 from bot.request import GenerationRequest
 from catalog import Catalog
@@ -123,6 +123,23 @@ def test_in_8_bits_only_the_largest_has_no_room_on_the_smallest_card(
     streamed = {each: report.streamed for each, report in reports.items() if report.streamed}
     assert streamed == {Profile.GB8: ("zimage",)}
     assert set(LARGE) <= {*reports[Profile.GB8].in_eight_bits}
+
+
+def test_nothing_is_copied_from_ram_to_ram_unless_that_is_asked_for(
+    opened: Opened, key: str, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CPU has a profile by its RAM, and would have the blocks twice."""
+    from bot.engine import environment
+
+    monkeypatch.setattr(environment.Place, "capacity", 8 * GIB)
+    monkeypatch.setitem(ROOM, Profile.GB8, 0)
+    for memory, streams in (("auto", False), ("8gb", True)):
+        engine = opened(memory=memory)
+        report = engine.device_report()
+        assert (report.memory, key in report.streamed) == ("8gb", streams)
+        paint(engine, asked(key)[0], offered)
+        parts = resident(engine).parts
+        assert any(parts[name]._streaming for name in FAMILIES[key].blocks) is streams
 
 
 @pytest.mark.parametrize("weights", mostly_long(["auto", "int8"], usual=1))
