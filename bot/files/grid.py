@@ -18,7 +18,7 @@ FIELDS: Final = tuple(f"{column}{row}" for row in ROWS for column in COLUMNS)
 SIDE: Final = 1_024
 """Pixels of the longer side of the picture with the names."""
 QUALITY: Final = 85
-LETTERS: Final = 26
+LETTERS: Final = 40
 LINE: Final = 2
 
 Size = tuple[int, int]

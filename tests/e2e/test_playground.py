@@ -179,6 +179,24 @@ async def test_a_picture_is_painted_and_painted_again_with_the_keyboard_alone(
     await expect(first.get_by_role("button", name="2 with 🔁: Imagen, Ada")).to_be_visible()
 
 
+async def test_a_part_of_a_result_is_repainted(page: Page, camera: Camera) -> None:
+    await messages(page).first.get_by_role("button", name="More…").click()
+    await messages(page).last.get_by_role("button", name="Repaint a part").click()
+    question = messages(page).last
+    await expect(question).to_contain_text("Which part should I repaint?")
+    await expect(question.get_by_role("img").first).to_be_visible()
+    await camera.take(page, "repaint")
+    await question.get_by_text("One or more squares").click()
+    for name in ("B2", "C2", "B3", "C3"):
+        await page.get_by_role("option", name=name).click()
+    await page.keyboard.press("Escape")
+    form = page.get_by_role("dialog")
+    await form.get_by_role("textbox").first.fill("a green circle on a blue background")
+    await form.get_by_role("button", name="Submit").click()
+    await expect(messages(page).last).to_contain_text("a part repainted", timeout=PAINTING)
+    await expect(page.get_by_text("Which part should I repaint?")).to_have_count(0)
+
+
 async def test_progress_is_shown_and_can_be_stopped(page: Page, camera: Camera) -> None:
     await page.keyboard.type(f"/imagine {PROMPT} model: demo steps: 100 count: 4 size: 192x128")
     await page.keyboard.press("Enter")
