@@ -319,10 +319,12 @@ class TestComingAndGoing:
         self, tmp_path: Path
     ) -> None:
         cells: list[int] = []
+        resumed = threading.Event()
 
         def dies_at_the_third(request: GenerationRequest, *_: Any) -> Painting:
             cells.append(request.steps)
             if len(cells) == 3:
+                assert resumed.wait(60)  # the other lane may take it
                 raise EngineLost(Loss.WORKER, "the worker is gone", sure=False)
             return painting(request)
 
@@ -332,6 +334,7 @@ class TestComingAndGoing:
             job_id = await lanes.take(asked(SIX))
             await eventually(lambda: bool(cells))
             lanes.queue.resume(second)
+            resumed.set()
             job = await lanes.ended(job_id)
             images = await lanes.store.images(job.id)
         assert (job.state, job.lane, job.attempt) == (S.DONE, "b", 2)
