@@ -1,4 +1,4 @@
-"""🖌️ Repaint a part: an image of a result under a grid, a select of its fields, and a form."""
+"""🖌️ Repaint a part: an image of a result under a grid, a select of its squares, and a form."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from bot.chat.ui.actions import PartId
 from bot.chat.ui.forms.fields import PROMPT
 from bot.chat.ui.forms.repaint_part import STRENGTH, part_form
 from bot.chat.ui.messages import alt_text
-from bot.chat.ui.repainting import PartFieldsId, PartFormId, PartOfId, fields_view, images_view
+from bot.chat.ui.repainting import PartFormId, PartOfId, PartSquaresId, images_view, squares_view
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.given import holding
 from bot.files.grid import draw_grid, draw_mask
@@ -32,7 +32,7 @@ from cogs.results import AskingComponent, Results, check_generated
 log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[ImagenBot]
-GRID_FILE: Final = "fields.webp"
+GRID_FILE: Final = "grid.webp"
 AT_ONCE: Final = 2
 """How many grids are drawn at a time: a picture has to be decoded for each."""
 
@@ -60,7 +60,7 @@ class PartPainter:
         view = images_view(say, job.id, numbers)
         await interaction.response.send_message(say("pick.part_of"), view=view, ephemeral=True)
 
-    async def ask_fields(self, interaction: Interaction, job_id: str, n: int) -> None:
+    async def ask_squares(self, interaction: Interaction, job_id: str, n: int) -> None:
         """Ask which part of image `n`."""
         await self._show_grid(interaction, await self._job(interaction, job_id), n)
 
@@ -74,7 +74,7 @@ class PartPainter:
         if fields is None:
             draft = redraft(job.request, catalog, nsfw=here_of(interaction).nsfw, n=form.n)
             fields = {PROMPT: draft.prompt, STRENGTH: f"{STRENGTH_OF_PART:g}"}
-        names = ", ".join(_fields_of(form))
+        names = ", ".join(_squares_of(form))
         await open_form(interaction, part_form(here_of(interaction).say, form, fields, names))
 
     async def submit(
@@ -85,7 +85,7 @@ class PartPainter:
         Raises Refused if the result is gone or may not be used here.
         """
         job = await self._job(interaction, form.job_id)
-        names = _fields_of(form)
+        names = _squares_of(form)
         try:
             catalog = await self.results.offered(interaction, *job.request.names, fields[PROMPT])
             promised = await self._pictures.promised(job, form.n)
@@ -131,7 +131,7 @@ class PartPainter:
             description=alt_text(job.request.alone(n).prompt),
         )
         await interaction.followup.send(
-            say("pick.part"), file=file, view=fields_view(say, job.id, n), ephemeral=True
+            say("pick.part"), file=file, view=squares_view(say, job.id, n), ephemeral=True
         )
 
     def _composed(
@@ -174,9 +174,9 @@ def _strength(text: str) -> float:
         raise InvalidRequest("strength", "form.number", value=text) from None
 
 
-def _fields_of(form: PartFormId) -> tuple[str, ...]:
+def _squares_of(form: PartFormId) -> tuple[str, ...]:
     try:
-        return form.fields
+        return form.squares
     except ValueError as error:
         raise Refused("error.component") from error
 
@@ -208,17 +208,17 @@ class PartOfSelect(AskingComponent[PartOfId]):
         number = next(iter(_values(interaction)), "")
         if not (number.isascii() and number.isdecimal()):
             raise Refused("error.component")
-        await self._painter.ask_fields(interaction, custom_id.job_id, int(number))
+        await self._painter.ask_squares(interaction, custom_id.job_id, int(number))
 
 
-class PartFieldsSelect(AskingComponent[PartFieldsId]):
-    ids = PartFieldsId
+class PartSquaresSelect(AskingComponent[PartSquaresId]):
+    ids = PartSquaresId
 
     def __init__(self, painter: PartPainter) -> None:
         super().__init__(painter.results)
         self._painter = painter
 
-    async def use(self, interaction: Interaction, custom_id: PartFieldsId) -> None:
+    async def use(self, interaction: Interaction, custom_id: PartSquaresId) -> None:
         try:
             form = PartFormId.of(custom_id.job_id, custom_id.n, _values(interaction))
         except ValueError as error:
@@ -250,7 +250,7 @@ async def setup(bot: ImagenBot) -> None:
     for component in (
         PartButton(painter),
         PartOfSelect(painter),
-        PartFieldsSelect(painter),
+        PartSquaresSelect(painter),
         PartForm(painter),
     ):
         bot.components.add(component)

@@ -241,9 +241,9 @@ class Engine:
         eight = tuple(key for key, on in large.items() if in_eight_bits(self._weights, profile, on))
 
         def takes_turns(key: str) -> bool:
-            left, parts = room(profile, large[key]), FACTS[key].parts
             if not self._streams(place):
                 return False
+            left, parts = room(profile, large[key]), FACTS[key].parts
             sizes = (part.gib_in_8 if key in eight else part.gib for part in parts)
             return left is not None and max(sizes) * GIB > left
 

@@ -1,4 +1,4 @@
-"""The fields that an image is divided into, to say which part of it is meant."""
+"""The squares that an image is divided into, to say which part of it is meant."""
 
 from collections.abc import Collection
 from io import BytesIO
@@ -13,8 +13,8 @@ from bot.files.sheets.lettering import Lettering
 
 COLUMNS: Final = "ABCD"
 ROWS: Final = "1234"
-FIELDS: Final = tuple(f"{column}{row}" for row in ROWS for column in COLUMNS)
-"""The names of the fields, line by line: A1, B1, … D4."""
+SQUARES: Final = tuple(f"{column}{row}" for row in ROWS for column in COLUMNS)
+"""The names of the squares, line by line: A1, B1, … D4."""
 SIDE: Final = 1_024
 """Pixels of the longer side of the picture with the names."""
 QUALITY: Final = 85
@@ -26,7 +26,7 @@ Rectangle = tuple[int, int, int, int]
 
 
 def draw_grid(path: Path) -> bytes:
-    """The image in a file with lines around its fields, and the name of each, as a WebP file.
+    """The image in a file with lines around its squares, and the name of each, as a WebP file.
 
     Raises OSError, SyntaxError or ValueError for one that cannot be read. Blocks.
     """
@@ -38,13 +38,13 @@ def draw_grid(path: Path) -> bytes:
     canvas, lettering = ImageDraw.Draw(picture), Lettering(LETTERS)
     # Light within dark, so that one of the two stands out against anything.
     for colour, beyond in ((PAPER, LINE), (INK, 0)):
-        for left, top, _, _ in (_rectangle(name, size) for name in FIELDS):
+        for left, top, _, _ in (_rectangle(name, size) for name in SQUARES):
             down = (left - LINE // 2 - beyond, 0, left + LINE // 2 - 1 + beyond, size[1])
             across = (0, top - LINE // 2 - beyond, size[0], top + LINE // 2 - 1 + beyond)
             for line, inside in ((down, left), (across, top)):
                 if inside:
                     canvas.rectangle(line, colour)
-    for name in FIELDS:
+    for name in SQUARES:
         left, top, _, _ = _rectangle(name, size)
         wide, high = round(lettering.width(name)) + LETTERS // 2, lettering.line
         canvas.rectangle((left, top, left + wide, top + high), PAPER)
@@ -54,10 +54,10 @@ def draw_grid(path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def draw_mask(fields: Collection[str], size: Size) -> bytes:
-    """A grey PNG of `size`: the named fields are white, all else is black. Blocks."""
+def draw_mask(squares: Collection[str], size: Size) -> bytes:
+    """A grey PNG of `size`: the named squares are white, all else is black. Blocks."""
     mask = PIL.Image.new("L", size)
-    for name in fields:
+    for name in squares:
         left, top, right, bottom = _rectangle(name, size)
         mask.paste(255, (left, top, right, bottom))
     buffer = BytesIO()
@@ -66,7 +66,7 @@ def draw_mask(fields: Collection[str], size: Size) -> bytes:
 
 
 def _rectangle(name: str, size: Size) -> Rectangle:
-    """Left, top, right and bottom of a field; the last two are beyond it. Fields leave no gap."""
+    """Left, top, right and bottom of a square; the last two are beyond it. Squares leave no gap."""
     column, row = COLUMNS.index(name[0]), ROWS.index(name[1])
     across = [round(size[0] * n / len(COLUMNS)) for n in (column, column + 1)]
     down = [round(size[1] * n / len(ROWS)) for n in (row, row + 1)]

@@ -10,7 +10,7 @@ import pytest
 
 from bot.chat.ui.actions import ExtendId, PartId
 from bot.chat.ui.extending import ExtendById
-from bot.chat.ui.repainting import PartFieldsId, PartFormId, PartOfId
+from bot.chat.ui.repainting import PartFormId, PartOfId, PartSquaresId
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs
 from bot.request import CRISP, Axis, Comparison, Upscale
@@ -20,10 +20,10 @@ from catalog.families.sdxl import SDXL
 from cogs.extend_result import ExtendButton, ExtendSelect
 from cogs.repaint_part import (
     PartButton,
-    PartFieldsSelect,
     PartForm,
     PartOfSelect,
     PartPainter,
+    PartSquaresSelect,
 )
 from cogs.result_pictures import ResultPictures
 from cogs.results import Results
@@ -167,7 +167,7 @@ async def test_fields_that_were_not_offered_are_refused(
     for values in ([], ["E1"], ["A1", ""]):
         pressed = cast("Any", Pressed(desk, {"values": values}))
         with pytest.raises(Refused, match=r"error\.component"):
-            await PartFieldsSelect(painter).use(pressed, PartFieldsId(job.id, 0))
+            await PartSquaresSelect(painter).use(pressed, PartSquaresId(job.id, 0))
     for value in ("", "-1", "²", "x"):
         pressed = cast("Any", Pressed(desk, {"values": [value]}))
         with pytest.raises(Refused, match=r"error\.component"):

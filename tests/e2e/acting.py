@@ -15,13 +15,13 @@ MENUS = {
     "menu use": "Use as image",
     "menu delete": "Delete",
 }
-PICKED = {"useas": "start 0", "varyby": "0 0.2", "extendby": "0 zoom 2", "partfields": "A1"}
+PICKED = {"useas": "start 0", "varyby": "0 0.2", "extendby": "0 zoom 2", "partsquares": "A1"}
 """Actions that are picked in a menu, and what is."""
 AGAIN = ("same", "new", "menu again", "varyby", "extendby")
 """Actions that generate an image at once."""
 FORMS = (
     *("edit", "use", "useas", "savepreset", "menu edit", "menu use", "variations"),
-    *("extend", "part", "partfields"),
+    *("extend", "part", "partsquares"),
 )
 """Those that ask for something first."""
 MAKING = (*AGAIN, *FORMS, "editform", "partform", "presetform")
@@ -32,7 +32,7 @@ LOOKING = ("historypick", "comparewith", "send", "keep")
 ALL = (*MAKING, *DELETING, "erase", *REPORTING, "details", "publish")
 
 
-FURTHER = {"editform": "::", "partfields": ":0", "partform": ":0:0001"}
+FURTHER = {"editform": "::", "partsquares": ":0", "partform": ":0:0001"}
 """What follows the job in an id, of those that have more."""
 
 

@@ -31,7 +31,7 @@ FOREIGN = "Only <@{ada}> and moderators can delete this."
 NUMBERS = count()
 EVERY = {
     **dict.fromkeys(AGAIN, "queued"),
-    **dict.fromkeys(("edit", "menu edit", "useas", "partfields"), "form"),
+    **dict.fromkeys(("edit", "menu edit", "useas", "partsquares"), "form"),
     **dict.fromkeys(("report", "savepreset"), "form"),
     **dict.fromkeys(("use", "menu use"), "Paint over this image"),
     "variations": "How different should the variations be?",
@@ -186,7 +186,7 @@ async def test_elsewhere_there_is_no_such_image(hall: Hall) -> None:
     other = playground.add_channel("other", playground.add_guild("other server"))
     # There nobody has the role of this server, which is what those who would generate are told.
     making = ("same", "new", "edit", "use", "useas", "editform", "savepreset", "presetform")
-    parts = ("extend", "extendby", "part", "partfields", "partform")
+    parts = ("extend", "extendby", "part", "partsquares", "partform")
     roleless = (*making, *parts, "variations", "varyby", "details", "publish")
     await hall.check(eve, {**nothing, **dict.fromkeys(roleless, NO_ROLE)}, channel=other)
     looking = dict.fromkeys(("delete", "erase", *REPORTING), GONE)

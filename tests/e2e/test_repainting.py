@@ -53,7 +53,7 @@ async def fields_form(user: User, shown: Message, fields: list[str]) -> Interact
         component["custom_id"]
         for row in shown.components
         for component in row["components"]
-        if component["custom_id"].startswith("partfields:")
+        if component["custom_id"].startswith("partsquares:")
     ]
     return await user.select(shown, custom_id, fields)
 

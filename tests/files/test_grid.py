@@ -1,4 +1,4 @@
-"""The grid over an image: its fields cover all of it, and can be read on anything."""
+"""The grid over an image: its squares cover all of it, and can be read on anything."""
 
 import io
 from pathlib import Path
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.files.grid import FIELDS, SIDE, draw_grid, draw_mask
+from bot.files.grid import SIDE, SQUARES, draw_grid, draw_mask
 
 
-def white(fields: tuple[str, ...], size: tuple[int, int]) -> np.ndarray:
-    with Image.open(io.BytesIO(draw_mask(fields, size))) as mask:
+def white(squares: tuple[str, ...], size: tuple[int, int]) -> np.ndarray:
+    with Image.open(io.BytesIO(draw_mask(squares, size))) as mask:
         assert (mask.mode, mask.size) == ("L", size)
         shades = np.asarray(mask)
     assert set(np.unique(shades)) <= {0, 255}
@@ -20,16 +20,16 @@ def white(fields: tuple[str, ...], size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(1024, 1024), (64, 80), (67, 41)])
-def test_each_pixel_is_in_one_field(size: tuple[int, int]) -> None:
-    total = sum(white((name,), size).astype(int) for name in FIELDS)
+def test_each_pixel_is_in_one_square(size: tuple[int, int]) -> None:
+    total = sum(white((name,), size).astype(int) for name in SQUARES)
     assert isinstance(total, np.ndarray)
     assert (total == 1).all()
-    assert white(FIELDS, size).all()
+    assert white(SQUARES, size).all()
     assert not white((), size).any()
 
 
 def test_letters_are_columns_and_digits_rows_from_the_top_left() -> None:
-    assert (len(FIELDS), FIELDS[0], FIELDS[1], FIELDS[4], FIELDS[-1]) == (
+    assert (len(SQUARES), SQUARES[0], SQUARES[1], SQUARES[4], SQUARES[-1]) == (
         *(16, "A1", "B1", "A2", "D4"),
     )
     where = np.argwhere(white(("B1", "D4"), (40, 80)))

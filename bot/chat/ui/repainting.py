@@ -1,4 +1,4 @@
-"""Asking which part of an image is painted anew: which image, which of its fields."""
+"""Asking which part of an image is painted anew: which image, which of its squares."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import discord
 
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.picking import select_view
-from bot.files.grid import FIELDS
+from bot.files.grid import SQUARES
 from bot.texts.language import Say
 
 
 @dataclass(frozen=True)
 class PartOfId(CustomId):
-    """Shows the fields of an image of a job's result; the value is its number."""
+    """Shows the squares of an image of a job's result; the value is its number."""
 
     prefix: ClassVar[str] = "partof"
 
@@ -22,10 +22,10 @@ class PartOfId(CustomId):
 
 
 @dataclass(frozen=True)
-class PartFieldsId(CustomId):
-    """Opens the form for fields of image `n`; the values are their names."""
+class PartSquaresId(CustomId):
+    """Opens the form for squares of image `n`; the values are their names."""
 
-    prefix: ClassVar[str] = "partfields"
+    prefix: ClassVar[str] = "partsquares"
 
     job_id: str
     n: int
@@ -33,7 +33,7 @@ class PartFieldsId(CustomId):
 
 @dataclass(frozen=True)
 class PartFormId(CustomId):
-    """Paints fields of image `n` anew. fields: a bit for each, A1 the lowest, as four hex digits:
+    """Paints squares of image `n` anew. squares: a bit for each, A1 the lowest, as four hex digits:
     as text, since an old form must open whatever becomes of the names."""
 
     prefix: ClassVar[str] = "partform"
@@ -43,20 +43,20 @@ class PartFormId(CustomId):
     bits: str
 
     @classmethod
-    def of(cls, job_id: str, n: int, fields: Collection[str]) -> Self:
-        """For these fields, by name. Raises ValueError for a name that is none, or for none."""
-        bits = sum(1 << FIELDS.index(name) for name in {*fields})
+    def of(cls, job_id: str, n: int, squares: Collection[str]) -> Self:
+        """For these squares, by name. Raises ValueError for a name that is none, or for none."""
+        bits = sum(1 << SQUARES.index(name) for name in {*squares})
         if not bits:
-            raise ValueError("no field is named")
+            raise ValueError("no square is named")
         return cls(job_id, n, f"{bits:04x}")
 
     @property
-    def fields(self) -> tuple[str, ...]:
+    def squares(self) -> tuple[str, ...]:
         """Their names. Raises ValueError if `bits` are not those of any."""
         bits = int(self.bits, 16)
-        if not 0 < bits < 1 << len(FIELDS):
-            raise ValueError(f"bits {self.bits!r}: not of 1 to {len(FIELDS)} fields")
-        return tuple(name for place, name in enumerate(FIELDS) if bits >> place & 1)
+        if not 0 < bits < 1 << len(SQUARES):
+            raise ValueError(f"bits {self.bits!r}: not of 1 to {len(SQUARES)} squares")
+        return tuple(name for place, name in enumerate(SQUARES) if bits >> place & 1)
 
 
 def images_view(say: Say, job_id: str, images: Sequence[int]) -> discord.ui.View:
@@ -68,14 +68,14 @@ def images_view(say: Say, job_id: str, images: Sequence[int]) -> discord.ui.View
     return select_view(PartOfId(job_id), options)
 
 
-def fields_view(say: Say, job_id: str, n: int) -> discord.ui.View:
-    """Which fields of image `n`: one, several, or all."""
+def squares_view(say: Say, job_id: str, n: int) -> discord.ui.View:
+    """Which squares of image `n`: one, several, or all."""
     view = discord.ui.View(timeout=None)
-    options = [discord.SelectOption(label=name, value=name) for name in FIELDS]
+    options = [discord.SelectOption(label=name, value=name) for name in SQUARES]
     select = discord.ui.Select[Any](
-        custom_id=str(PartFieldsId(job_id, n)),
+        custom_id=str(PartSquaresId(job_id, n)),
         options=options,
-        placeholder=say("pick.fields"),
+        placeholder=say("pick.squares"),
         max_values=len(options),
     )
     view.add_item(Routed(select))

@@ -11,8 +11,8 @@ from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.extending import extensions_view
 from bot.chat.ui.forms.repaint_part import part_form
 from bot.chat.ui.picking import ways_view
-from bot.chat.ui.repainting import PartFieldsId, PartFormId, fields_view, images_view
-from bot.files.grid import FIELDS
+from bot.chat.ui.repainting import PartFormId, PartSquaresId, images_view, squares_view
+from bot.files.grid import SQUARES
 from bot.request import CRISP, Axis, Box, Comparison, InitImage, Upscale
 from bot.request.extending import parse_extent
 from tests.chat.ui.test_messages import job
@@ -32,23 +32,23 @@ def select_in(view: discord.ui.View) -> discord.ui.Select[Any]:
 
 def test_ids_of_any_age_are_read() -> None:
     form = PartFormId.parse("partform:abc234:3:00cc")
-    assert form.fields == ("C1", "D1", "C2", "D2")
+    assert form.squares == ("C1", "D1", "C2", "D2")
     assert PartFormId.of("abc234", 3, ["D2", "C1", "C2", "D1", "C1"]) == form
-    assert PartFormId.of("abc234", 0, FIELDS) == PartFormId("abc234", 0, "ffff")
-    assert PartFormId.of("abc234", 0, ["A1"]).fields == ("A1",)
-    assert PartFieldsId.parse("partfields:abc234:3") == PartFieldsId("abc234", 3)
+    assert PartFormId.of("abc234", 0, SQUARES) == PartFormId("abc234", 0, "ffff")
+    assert PartFormId.of("abc234", 0, ["A1"]).squares == ("A1",)
+    assert PartSquaresId.parse("partsquares:abc234:3") == PartSquaresId("abc234", 3)
 
 
 @pytest.mark.parametrize("bits", ["", "0", "0000", "-1", "10000", "g", "f" * 80])
 def test_bits_of_no_field_say_so(bits: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        _ = PartFormId("abc234", 0, bits).fields
+        _ = PartFormId("abc234", 0, bits).squares
 
 
-@pytest.mark.parametrize("fields", [[], ["E1"], ["A1", "a1"]])
-def test_fields_that_are_none_have_no_id(fields: list[str]) -> None:
+@pytest.mark.parametrize("squares", [[], ["E1"], ["A1", "a1"]])
+def test_squares_that_are_none_have_no_id(squares: list[str]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        PartFormId.of("abc234", 0, fields)
+        PartFormId.of("abc234", 0, squares)
 
 
 @LANGUAGES
@@ -90,14 +90,14 @@ def test_what_is_suggested_can_be_typed(language: str) -> None:
     assert extend_choices("up 20%, down", SAY) == []
 
 
-def test_all_fields_may_be_chosen() -> None:
-    select = select_in(fields_view(SAY, "abc234", 1))
+def test_all_squares_may_be_chosen() -> None:
+    select = select_in(squares_view(SAY, "abc234", 1))
     assert (select.custom_id, select.min_values, select.max_values) == (
-        "partfields:abc234:1",
+        "partsquares:abc234:1",
         1,
         16,
     )
-    assert [option.value for option in select.options] == [*FIELDS]
+    assert [option.value for option in select.options] == [*SQUARES]
     images = select_in(images_view(SAY, "abc234", [0, 2]))
     assert [(each.label, each.value) for each in images.options] == [
         ("Image 1", "0"),
@@ -106,9 +106,9 @@ def test_all_fields_may_be_chosen() -> None:
 
 
 @LANGUAGES
-def test_the_form_fits_with_any_fields(language: str) -> None:
+def test_the_form_fits_with_any_squares(language: str) -> None:
     form = part_form(
-        TEXTS.speaker(language), PartFormId.of("a" * 10, 0, FIELDS), {}, ", ".join(FIELDS)
+        TEXTS.speaker(language), PartFormId.of("a" * 10, 0, SQUARES), {}, ", ".join(SQUARES)
     ).to_dict()
     assert len(form["title"]) <= 45
     for label in form["components"]:

@@ -16,10 +16,10 @@ STRENGTH_LENGTH: Final = 10
 
 
 def part_form(
-    say: Say, custom_id: CustomId, entered: Mapping[str, str], fields: str
+    say: Say, custom_id: CustomId, entered: Mapping[str, str], squares: str
 ) -> discord.ui.Modal:
-    """entered: what is in it at first, by field. fields: which part, for the title."""
-    form = empty_form(say("form.part.title", fields=fields), custom_id)
+    """entered: what is in it at first, by field. squares: which part, for the title."""
+    form = empty_form(say("form.part.title", squares=squares), custom_id)
     form.add_item(
         text_field(
             say("form.part.prompt"),
