@@ -12,6 +12,8 @@ from bot.request import GenerationRequest
 from catalog import (
     AdapterEntry,
     Catalog,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -30,6 +32,8 @@ class Order:
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
+    controls: those of `request.controls`, in that order. depth: what tells the depth of an image;
+    None if none of them needs that.
     lent: network → folder of its weights, or hub id of a pipeline with them, see
         `bot.distributed.localising`. An engine here finds them itself. Their configuration is
         that which completes the model, wherever they are.
@@ -46,6 +50,8 @@ class Order:
     upscaler: UpscalerEntry | None = None
     lent: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    controls: tuple[ControlNetEntry, ...] = ()
+    depth: DepthEntry | None = None
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -58,6 +64,7 @@ def knows(catalog: Catalog, request: GenerationRequest) -> bool:
         (not each.model or each.model in catalog.models)
         and (each.upscale is None or each.upscale.upscaler in catalog.upscalers.entries)
         and all(use.key in catalog.adapters for use in each.adapters)
+        and all(use.key in catalog.controlnets.entries for use in each.controls)
         and all(key in catalog.embeddings.entries for key in each.embedding_keys)
         for each in request.each
     )
@@ -74,8 +81,8 @@ def order_of(
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
     Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, upscaler.gone,
-    reference.none, job.files; and OSError if a picture may be read later, see
-    `catalog.disk.may_pass`.
+    control.gone, control.no_depth, reference.none, job.files; and OSError if a picture may be read
+    later, see `catalog.disk.may_pass`.
     """
     # The same image has the same recipe, whoever put a word into it, and wherever it was wanted.
     request = request.bare()
@@ -102,6 +109,12 @@ def order_of(
         upscaler = catalog.upscalers.entries.get(request.upscale.upscaler)
         if upscaler is None:
             raise JobFailed("upscaler.gone", upscaler=request.upscale.upscaler)
+    for control in request.controls:
+        if control.key not in catalog.controlnets.entries:
+            raise JobFailed("control.gone", control=control.key)
+    depth = catalog.controlnets.depth if request.needs_depth else None
+    if request.needs_depth and depth is None:
+        raise JobFailed("control.no_depth")
     reference = catalog.reference_for(request.model) if request.reference else None
     if request.reference is not None and reference is None:
         family = catalog.family_of(request.model)
@@ -114,4 +127,6 @@ def order_of(
         pictures=pictures,
         embeddings=tuple(catalog.embeddings.entries[key] for key in request.embedding_keys),
         upscaler=upscaler,
+        controls=tuple(catalog.controlnets.entries[use.key] for use in request.controls),
+        depth=depth,
     )

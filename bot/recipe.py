@@ -131,6 +131,8 @@ class Recipe:
         text encoder.
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
+    controls: the ControlNets, in the order of `request.controls`. depth: the network that told the
+    depth of an image for one of them; None if none did.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.
@@ -153,15 +155,18 @@ class Recipe:
     variant: str | None = None
     config: str | None = None
     text_encoder: Weights | None = None
+    controls: tuple[Weights, ...] = ()
+    depth: Weights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
         data = {**asdict(self), "request": self.request.to_dict()}
         if not self.embeddings:
             del data["embeddings"]  # so that recipes without any are as ever
-        if not self.parts:
-            del data["parts"]
-        for name in ("upscaler", "variant", "config", "text_encoder"):
+        for name in ("parts", "controls"):
+            if not data[name]:
+                del data[name]
+        for name in ("upscaler", "variant", "config", "text_encoder", "depth"):
             if data[name] is None:
                 del data[name]
         return data
@@ -170,7 +175,7 @@ class Recipe:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Accepts recipes of earlier versions, which lacked the fields that have defaults."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
-        encoder = data.get("text_encoder")
+        encoder, depth = data.get("text_encoder"), data.get("depth")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**checkpoint) if checkpoint else None,
@@ -185,6 +190,8 @@ class Recipe:
             variant=data.get("variant"),
             config=data.get("config"),
             text_encoder=Weights(**encoder) if encoder else None,
+            controls=tuple(Weights(**weights) for weights in data.get("controls", ())),
+            depth=Weights(**depth) if depth else None,
         )
 
     @property
@@ -204,6 +211,8 @@ class Recipe:
             *zip(self.adapters, earlier.adapters, strict=False),
             *zip(self.reference, earlier.reference, strict=False),
             *zip(self.embeddings, earlier.embeddings, strict=False),
+            *zip(self.controls, earlier.controls, strict=False),
+            (self.depth, earlier.depth),
             *((parts[name], before[name]) for name in parts if name in before),
         ):
             if now != then and (weights := now or then):

@@ -3,6 +3,8 @@
 from catalog.abilities import Abilities, abilities
 from catalog.allowance import EVERYTHING, TAG, Allowance
 from catalog.changes import CatalogChanges, changes
+from catalog.control_types import CONTROL_TYPES
+from catalog.controlnets import ControlNets
 from catalog.embeddings import Embeddings
 from catalog.kept import KeptFacts
 from catalog.limits import WEIGHT_MAX, WEIGHT_MIN
@@ -17,6 +19,8 @@ from catalog.reader import Demos, read_catalog
 from catalog.schedulers import SCHEDULERS
 from catalog.schema import (
     AdapterEntry,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     FastPreset,
     ImageCheckEntry,
@@ -30,11 +34,18 @@ from catalog.style_index import Styles
 from catalog.switching import EntryKind, SwitchedOff, entries_of
 from catalog.unfit import Unfit
 from catalog.upscalers import Upscalers
-from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts, UpscalerFacts
+from catalog.weight_files import (
+    UNKNOWN,
+    AdapterFacts,
+    ControlNetFacts,
+    EmbeddingFacts,
+    UpscalerFacts,
+)
 from catalog.wildcard_index import WildcardFile, Wildcards
 from catalog.words import Words
 
 __all__ = [
+    "CONTROL_TYPES",
     "EVERYTHING",
     "SCHEDULERS",
     "TAG",
@@ -48,7 +59,11 @@ __all__ = [
     "Catalog",
     "CatalogChanges",
     "CatalogError",
+    "ControlNetEntry",
+    "ControlNetFacts",
+    "ControlNets",
     "Demos",
+    "DepthEntry",
     "EmbeddingEntry",
     "EmbeddingFacts",
     "Embeddings",

@@ -6,6 +6,7 @@ from typing import Final, Self, TypeAlias
 
 from catalog.aliases import Aliases, Naming, file_of
 from catalog.allowance import Allowance, by_tag
+from catalog.controlnets import ControlNets
 from catalog.embeddings import Embeddings
 from catalog.families import DEFAULT, FAMILIES, Family, or_all
 from catalog.families.few_steps import are_of_few_steps
@@ -64,7 +65,8 @@ class Catalog:
     image_check: the network that judges images; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
-    upscalers: what enlarges images. styles: words and options that presets of the owner's set.
+    upscalers: what enlarges images. controlnets: what makes images follow others.
+    styles: words and options that presets of the owner's set.
     unfit_models: the models whose files cannot be used, by key, and what those are.
     lacking: the networks that the single file of a model has not got and that come with what
     completes it, by the model's key; see `Family.lent`.
@@ -82,6 +84,7 @@ class Catalog:
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
     upscalers: Upscalers = field(default_factory=Upscalers)
+    controlnets: ControlNets = field(default_factory=ControlNets)
     styles: Styles = field(default_factory=Styles, repr=False)
     unfit_models: Mapping[str, Unfit] = field(default_factory=dict)
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

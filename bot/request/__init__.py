@@ -12,8 +12,9 @@ from bot.request.compose import (
     compose_with_notes,
     draw_seed,
 )
+from bot.request.controlling import CONTROL_WEIGHT, CONTROLS_MAX
 from bot.request.dialects.samplers import find_scheduler
-from bot.request.draft import EDITED, Draft
+from bot.request.draft import CONTROL_IMAGES, EDITED, Draft
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -29,6 +30,7 @@ from bot.request.offers import (
     default_model,
     editing_models,
     find_adapter,
+    find_controlnet,
     find_model,
     find_upscaler,
     is_gated,
@@ -44,6 +46,7 @@ from bot.request.parts import (
     AdapterUse,
     Axis,
     Box,
+    ControlUse,
     DrawnPrompts,
     EmbeddingUse,
     Hires,
@@ -70,6 +73,9 @@ __all__ = [
     "AXES",
     "AYS",
     "CELLS_MAX",
+    "CONTROLS_MAX",
+    "CONTROL_IMAGES",
+    "CONTROL_WEIGHT",
     "COUNT_MAX",
     "CRISP",
     "DRAFT",
@@ -94,6 +100,7 @@ __all__ = [
     "Cell",
     "Comparison",
     "Composed",
+    "ControlUse",
     "Draft",
     "DrawnPrompts",
     "EmbeddingUse",
@@ -121,6 +128,7 @@ __all__ = [
     "draw_seed",
     "editing_models",
     "find_adapter",
+    "find_controlnet",
     "find_model",
     "find_scheduler",
     "find_upscaler",

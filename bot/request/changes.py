@@ -57,6 +57,7 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "strength": ("strength", _number),
     "extend": ("extend", _text),
     "reference weight": ("reference_weight", _number),
+    "control": ("control", _text),
     "clip skip": ("clip_skip", _whole),
 }
 """The name of each line, the field of Draft that it sets, and what reads its value."""
@@ -94,6 +95,7 @@ def fields_of(request: GenerationRequest) -> Fields:
         ),
         "extend": init and init.box,
         "reference weight": request.reference and f"{request.reference.weight:g}",
+        "control": ", ".join(map(str, request.controls)) or None,
         "clip skip": request.clip_skip,
     }
     return Fields(
@@ -129,12 +131,13 @@ def changed(
     mask: Picture | None = None,
     reference: Picture | None = None,
     pictures: tuple[Picture, ...] = (),
+    control_images: tuple[Picture, ...] = (),
 ) -> Draft:
     """The request that results from what was entered into the form for `request`.
 
     before: the model of `request`; None if the catalog has it no more. image, mask, reference,
-    pictures: the request's own, or others. The seed is drawn if its line was emptied or taken out.
-    Raises Mistakes, with one error for each line that is wrong.
+    pictures, control_images: the request's own, or others. The seed is drawn if its line was
+    emptied or taken out. Raises Mistakes, with one error for each line that is wrong.
     """
     given = _read(entered.more)
     shown = fields_of(request)
@@ -156,7 +159,9 @@ def changed(
         given.pop("reference_weight", None)
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
     draft = replace(draft, lora=entered.loras, image=image, mask=mask)
-    return replace(draft, reference=reference, pictures=pictures)
+    if "control" not in given:
+        control_images = ()  # its line was emptied or taken out
+    return replace(draft, reference=reference, pictures=pictures, control_images=control_images)
 
 
 def draft_of(entered: Fields) -> Draft:
@@ -165,7 +170,7 @@ def draft_of(entered: Fields) -> Draft:
     Raises Mistakes, with one error for each line that is wrong.
     """
     given = _read(entered.more)
-    for name in ("strength", "extend", "reference_weight"):
+    for name in ("strength", "extend", "reference_weight", "control"):
         if name in given:
             raise Mistakes([InvalidRequest("more", "form.without", value=name)])
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=entered.negative, **given)

@@ -12,6 +12,7 @@ from bot.errors import InvalidRequest, UserError
 from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
+from bot.request.controlling import controls
 from bot.request.dialects import understand
 from bot.request.dialects.plain import advisable, read_as_words
 from bot.request.dialects.samplers import find_scheduler
@@ -244,6 +245,7 @@ def _resolve(
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
         variation=Variation(seed, last.strength, (*before,)) if last else None,
+        controls=controls(draft, catalog, model, nsfw=nsfw),
     )
     pictures.check_kept(request)
     pictures.check_final_size(request, model.family)
@@ -290,7 +292,7 @@ def _unless_tagged(
 def _check_options(draft: Draft, model: ModelEntry) -> None:
     """Raise InvalidRequest if an option does not apply to models of this family."""
     for name in model.lacks:
-        given = getattr(draft, name)
+        given = getattr(draft, name) or (name == "control" and draft.control_images)
         # What an earlier request says without having been asked for is no choice.
         if given and (name != "guidance" or given != model.guidance.default):
             code = "edits" if name == "reference" and model.family.pictures_max else name

@@ -9,6 +9,8 @@ from bot.request.syntax import AdapterAsk
 
 EDITED: Final = ("edit", "edit2", "edit3", "edit4")
 """What the images to edit are called, one by one, where images are given by name."""
+CONTROL_IMAGES: Final = ("control_image", "control_image2")
+"""The same for the images that ControlNets follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class Draft:
     hires: scale of a second pass, with the share of the schedule that it repeats (`hires_strength`)
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
+    control: the ControlNets, `canny:0.8 until 60%`, see `bot.request.controlling`; control_images:
+    what they follow, the image to start from if there is none.
     mask: of the image, white where it is changed. extend: `zoom 1.5` or `left, right 25%`, see
     `bot.request.extending`. pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
     complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
@@ -47,6 +51,8 @@ class Draft:
     extend: str | None = None
     reference: Picture | None = None
     reference_weight: float | None = None
+    control: str | None = None
+    control_images: tuple[Picture, ...] = ()
     adapters: tuple[AdapterAsk, ...] = ()
     pictures: tuple[Picture, ...] = ()
     variation: str | None = None
@@ -55,7 +61,7 @@ class Draft:
     @property
     def shaping(self) -> Picture | None:
         """The image whose aspect ratio the result has where no size is given."""
-        return self.image or next(iter(self.pictures), None)
+        return self.image or next(iter((*self.pictures, *self.control_images)), None)
 
     @property
     def names(self) -> tuple[str | None, ...]:
@@ -66,13 +72,16 @@ class Draft:
         )
 
     def with_pictures(self, given: Mapping[str, Picture]) -> Self:
-        """The same with images by name: "image", "mask", "reference", and those of EDITED."""
+        """The same with images by name: "image", "mask", "reference", and those of EDITED and of
+        CONTROL_IMAGES."""
         return replace(
             self,
             image=given.get("image", self.image),
             mask=given.get("mask", self.mask),
             reference=given.get("reference", self.reference),
             pictures=tuple(given[name] for name in EDITED if name in given) or self.pictures,
+            control_images=tuple(given[name] for name in CONTROL_IMAGES if name in given)
+            or self.control_images,
         )
 
     @classmethod

@@ -10,7 +10,8 @@ from catalog.families import Family
 
 def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | None:
     """The same without its heaviest part: the second pass, pixels beyond the family's own size, the
-    last of several images to edit, or the last of its LoRAs. None if there is nothing to drop.
+    last of several images to edit, of its ControlNets, or of its LoRAs. None if there is nothing to
+    drop.
 
     family: of the request's model.
     """
@@ -35,6 +36,8 @@ def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | N
     if len(request.pictures) > 1:
         # The model looks at each of them at every step; LoRAs are part of its weights by then.
         return replace(request, pictures=request.pictures[:-1], kernels=None, environment=None)
+    if request.controls:
+        return replace(request, controls=request.controls[:-1], kernels=None, environment=None)
     if request.adapters:
         return replace(request, adapters=request.adapters[:-1], kernels=None, environment=None)
     return None

@@ -13,6 +13,7 @@ from bot.request.parts import (
     SEED_MAX,
     AdapterUse,
     Axis,
+    ControlUse,
     DrawnPrompts,
     EmbeddingUse,
     Hires,
@@ -89,6 +90,7 @@ class GenerationRequest:
     preset: which of PRESETS filled in options the user omitted; its values are stored here too.
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
+    controls: the images that ControlNets make it follow.
     pictures: sha256 of the images to edit, in the order in which the prompt may count them.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     environment: where the image was generated that this repeats, see
@@ -140,6 +142,7 @@ class GenerationRequest:
     added: tuple[str, ...] = field(default=(), repr=False)
     pictures: tuple[str, ...] = ()
     variation: Variation | None = None
+    controls: tuple[ControlUse, ...] = ()
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -216,6 +219,7 @@ class GenerationRequest:
         for each in self.each:
             keys += [each.model] if each.model else []
             keys += [use.key for use in each.adapters]
+            keys += [use.key for use in each.controls]
             keys += [*each.embedding_keys, *([each.upscale.upscaler] if each.upscale else [])]
         return tuple(dict.fromkeys(keys))
 
@@ -223,6 +227,11 @@ class GenerationRequest:
     def made_with(self) -> str:
         """The catalog key of what makes the images: the checkpoint, or else the upscaler."""
         return self.model or (self.upscale.upscaler if self.upscale else "")
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether a network has to tell the depth of an image first."""
+        return any(use.needs_depth for use in self.controls)
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
@@ -261,7 +270,7 @@ class GenerationRequest:
     @property
     def inputs(self) -> tuple[str, ...]:
         """sha256 of each input image that bot.files.inputs has to keep for this request."""
-        parts = (self.init_image, self.reference, self.upscale)
+        parts = (self.init_image, self.reference, self.upscale, *self.controls)
         mask = self.init_image and self.init_image.mask
         named = (*(part.sha256 for part in parts if part), mask, *self.pictures)
         return tuple(sha256 for sha256 in named if sha256)
@@ -344,7 +353,7 @@ class GenerationRequest:
         del data["comparison"]
         for name in (
             *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
-            *("environment", "pictures", "variation"),
+            *("environment", "pictures", "variation", "controls"),
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
@@ -370,6 +379,7 @@ class GenerationRequest:
             "trigger_words": tuple(data["trigger_words"]),
             "added": tuple(data.get("added", ())),
             "pictures": tuple(data.get("pictures", ())),
+            "controls": tuple(ControlUse(**use) for use in data.get("controls", ())),
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
             "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }

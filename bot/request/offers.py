@@ -10,7 +10,7 @@ from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
 from bot.request.syntax import NUMBER
 from bot.request.unread import check_read
-from catalog import AdapterEntry, Catalog, ModelEntry, UpscalerEntry
+from catalog import AdapterEntry, Catalog, ControlNetEntry, ModelEntry, UpscalerEntry
 from catalog.families import FAMILIES
 
 Entry = TypeVar("Entry", ModelEntry, AdapterEntry)
@@ -28,6 +28,8 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
             for use in each.adapters:
                 find_adapter(catalog, use.key, model=model, nsfw=nsfw)
             check_embeddings(each.all_embeddings, catalog, model=model, nsfw=nsfw)
+            for control in each.controls:
+                find_controlnet(catalog, control.key, model=model, nsfw=nsfw)
     if request.reference is not None:
         for each in request.each:
             check_reference(catalog, each.model)
@@ -41,7 +43,8 @@ def is_gated(request: GenerationRequest, catalog: Catalog) -> bool:
         embeddings = (catalog.embeddings.entries.get(use.key) for use in each.all_embeddings)
         upscale = each.upscale
         upscaler = catalog.upscalers.entries.get(upscale.upscaler) if upscale else None
-        used = (model, *adapters, *embeddings, upscaler)
+        controls = (catalog.controlnets.entries.get(use.key) for use in each.controls)
+        used = (model, *adapters, *embeddings, upscaler, *controls)
         if any(entry is not None and entry.nsfw for entry in used):
             return True
         typed = (each.template.prompt, each.template.negative) if each.template else ()
@@ -237,6 +240,36 @@ def find_upscaler(catalog: Catalog, name: str | None, *, nsfw: bool) -> Upscaler
         raise Refused("upscaler.disabled", name=entry.key)
     if why := upscalers.unfit.get(entry.key):
         raise Refused("upscaler.unusable", name=entry.key, reason=why)
+    return entry
+
+
+def find_controlnet(
+    catalog: Catalog, name: str | None, *, model: ModelEntry, nsfw: bool
+) -> ControlNetEntry:
+    """The offered ControlNet that is called so and fits `model`; without a name, the first.
+
+    Raises InvalidRequest if there is none, Refused if it may not be used here or does not fit.
+    """
+    controlnets, family = catalog.controlnets, model.family
+    offered = controlnets.offered(nsfw=nsfw, family=family.key)
+    if name is None or not name.strip():
+        if not offered:
+            raise Refused("control.none", family=family.name)
+        return offered[0]
+    entry = controlnets.find(name)
+    if entry is None or (entry.nsfw and not nsfw):
+        if near := controlnets.nearest(name, nsfw=nsfw, family=family.key):
+            raise InvalidRequest("control", "control.unknown", value=name, nearest=near)
+        if not offered:
+            raise Refused("control.none", family=family.name)
+        keys = tuple(each.key for each in offered[:NAMES_SHOWN])
+        raise InvalidRequest("control", "control.unlike", value=name, offered=keys)
+    if not entry.enabled:
+        raise Refused("control.disabled", name=entry.key)
+    if why := controlnets.unfit.get(entry.key):
+        raise Refused("control.unusable", name=entry.key, reason=why)
+    if (own := controlnets.family_of(entry.key)) != family.key:
+        raise Refused("control.misfit", name=entry.key, family=FAMILIES[own].name, model=model.key)
     return entry
 
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
+from catalog.control_types import DEPTH
+
 SEED_MAX: Final = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
 RANDOM: Final = -1
@@ -145,6 +147,39 @@ class Reference:
 
     sha256: str
     weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class ControlUse:
+    """An image whose edges, depth, pose or whatever else a ControlNet makes the result follow.
+
+    key: of the ControlNet in the catalog. sha256: as in InitImage.
+    type: what the network follows, one of `catalog.CONTROL_TYPES`.
+    is_map: whether the image is the map of that already, which is made from it otherwise.
+    weight: of what the network adds, 0–2. start, end: between which shares of the steps it does.
+    """
+
+    key: str
+    sha256: str
+    type: str
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    is_map: bool = False
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether its map is made by a network that tells the depth of an image."""
+        return self.type == DEPTH and not self.is_map
+
+    def __str__(self) -> str:
+        """As a user types it: `canny:0.8`, or `union/depth:1 from 10% until 60% as map`."""
+        text = f"{self.key}/{self.type}:{self.weight:g}"
+        if self.start > 0:
+            text += f" from {self.start * 100:g}%"
+        if self.end < 1:
+            text += f" until {self.end * 100:g}%"
+        return f"{text} as map" if self.is_map else text
 
 
 @dataclass(frozen=True, slots=True)

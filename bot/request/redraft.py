@@ -57,6 +57,10 @@ def redraft(
         extend=str(init.box) if init and init.box else None,
         reference=Picture(reference.sha256, *size) if reference else None,
         reference_weight=reference.weight if reference else None,
+        control=", ".join(map(str, request.controls)) or None,
+        control_images=tuple(
+            Picture(use.sha256, *size, measured=False) for use in request.controls
+        ),
         pictures=tuple(Picture(sha256, *size, measured=False) for sha256 in request.pictures),
         adapters=tuple(
             AdapterAsk(use.key, use.weight, use.text_weight)

@@ -8,5 +8,6 @@ INPUT_PATHS: Final = (
     "$.upscale.sha256",
     "$.init_image.mask",
     *(f"$.pictures[{n}]" for n in range(4)),
+    *(f"$.controls[{n}].sha256" for n in range(2)),
 )
 """JSON paths, as the indexes of the migrations have them: SQLite would not use these otherwise."""

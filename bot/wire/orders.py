@@ -9,6 +9,7 @@ from typing import Final, Self
 from bot.errors import WireError
 from bot.order import Order
 from bot.request import (
+    CONTROLS_MAX,
     COUNT_MAX,
     MIXES_MAX,
     SEED_MAX,
@@ -19,8 +20,11 @@ from bot.request import (
 from bot.wire.checks import in_range, is_one_of, is_sha256
 from bot.wire.codec import Codec
 from catalog import (
+    CONTROL_TYPES,
     SCHEDULERS,
     AdapterEntry,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -55,6 +59,8 @@ class SentOrder:
     embeddings: tuple[EmbeddingEntry, ...]
     upscaler: UpscalerEntry | None
     lent: dict[str, str]
+    controls: tuple[ControlNetEntry, ...]
+    depth: DepthEntry | None
 
     @classmethod
     def of(cls, order: Order) -> Self:
@@ -67,6 +73,8 @@ class SentOrder:
             embeddings=order.embeddings,
             upscaler=order.upscaler,
             lent=dict(order.lent),
+            controls=order.controls,
+            depth=order.depth,
         )
 
     def with_pictures(self, pictures: Mapping[str, bytes]) -> Order:
@@ -87,6 +95,8 @@ class SentOrder:
             upscaler=self.upscaler,
             lent=self.lent,
             name=self.name,
+            controls=self.controls,
+            depth=self.depth,
         )
 
 
@@ -155,6 +165,12 @@ def _check_parts(request: GenerationRequest) -> None:
             in_range("order: init_image.box", min(box.width, box.height), 1, PIXELS_MAX)
             if not box.within(request.width, request.height):
                 raise WireError("order: init_image.box: allowed is one within the image")
+    in_range("order: controls", len(request.controls), 0, CONTROLS_MAX)
+    for control in request.controls:
+        in_range("order: controls: weight", control.weight, 0, NUMBER_MAX)
+        in_range("order: controls: start", control.start, 0, control.end)
+        in_range("order: controls: end", control.end, control.start, 1)
+        is_one_of("order: controls: type", control.type, *CONTROL_TYPES)
     if (reference := request.reference) is not None:
         in_range("order: reference.weight", reference.weight, 0, NUMBER_MAX)
 
@@ -166,6 +182,7 @@ def _check_entries(order: SentOrder) -> None:
         ("model", [request.model] if request.model else [], [order.model] if order.model else []),
         ("adapters", [use.key for use in request.adapters], order.adapters),
         ("embeddings", list(request.embedding_keys), order.embeddings),
+        ("controls", [use.key for use in request.controls], order.controls),
         (
             "upscaler",
             [request.upscale.upscaler] if request.upscale else [],
@@ -175,6 +192,8 @@ def _check_entries(order: SentOrder) -> None:
     for name, keys, entries in named:
         if keys != [entry.key for entry in entries]:
             raise WireError(f"order: {name}: allowed are those that the request names")
+    if (order.depth is not None) != request.needs_depth:
+        raise WireError("order: depth: allowed where a ControlNet needs it, and only then")
     if (order.reference is None) != (request.reference is None):
         raise WireError("order: reference: allowed with a reference image, and only then")
     if not order.lent.keys() <= (order.model.family.lent.keys() if order.model else set()):

@@ -163,6 +163,7 @@ def _check_weights(recipe: Recipe) -> None:
         ("upscaler", (recipe.upscaler,), (upscaler,)),
         ("adapters", recipe.adapters, tuple(use.key for use in request.adapters)),
         ("embeddings", recipe.embeddings, tuple(request.embedding_keys)),
+        ("controls", recipe.controls, tuple(use.key for use in request.controls)),
     )
     for what, used, keys in named:
         if tuple(each and each.name for each in used) != keys:
@@ -172,12 +173,18 @@ def _check_weights(recipe: Recipe) -> None:
             "painting: recipe: reference: allowed with a reference image, and only then"
         )
     in_range("painting: recipe: reference: networks", len(recipe.reference), 0, REFERENCE_MAX)
-    single = (recipe.checkpoint, recipe.vae, recipe.text_encoder, recipe.upscaler)
+    if (recipe.depth is not None) != request.needs_depth:
+        raise WireError("painting: recipe: depth: allowed where a ControlNet needs it, only then")
+    single = (
+        *(recipe.checkpoint, recipe.vae, recipe.text_encoder),
+        *(recipe.upscaler, recipe.depth),
+    )
     many: tuple[Weights, ...] = (
         *recipe.adapters,
         *recipe.reference,
         *recipe.embeddings,
         *recipe.parts,
+        *recipe.controls,
     )
     for weights in (*filter(None, single), *many):
         is_label("painting: recipe: name of weights", weights.name)

@@ -3,6 +3,8 @@
 from catalog.schema.entries import (
     BUILT_IN_PRESETS,
     AdapterEntry,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     ImageCheckEntry,
     ReferenceEntry,
@@ -16,6 +18,8 @@ from catalog.schema.model import FastPreset, ModelEntry
 __all__ = [
     "BUILT_IN_PRESETS",
     "AdapterEntry",
+    "ControlNetEntry",
+    "DepthEntry",
     "EmbeddingEntry",
     "FastPreset",
     "ImageCheckEntry",

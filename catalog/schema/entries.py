@@ -5,12 +5,14 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from catalog.control_types import told_type
 from catalog.limits import TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import clean_line
 from catalog.ranges import StrictTable
 from catalog.schema.entry import Entry
 from catalog.schema.fields import (
     ClipSkip,
+    ControlType,
     Description,
     Keys,
     Licence,
@@ -114,6 +116,40 @@ class UpscalerEntry(Entry):
     """
 
     path: SafetensorsSource
+
+
+class ControlNetEntry(Entry):
+    """One network that makes an image follow another one's edges, depth, pose and so on.
+
+    path: hub id, folder, one .safetensors file, or `builtin:NAME`; weight_name: which file of a
+        repository. Whose models it is for, and what kind of network it is, is read from the file.
+    type: of what it follows; None: as its names tell it. One for several types follows what is
+        asked for, and this one by default.
+    family: key of the family whose models it is for, until its file says so; None: the usual one's.
+    """
+
+    path: SafetensorsSource
+    type: ControlType | None = None
+    family: str | None = None
+
+    @property
+    def told_type(self) -> str:
+        """The type that is said, or that the names tell: of the file, of the entry, of its
+        folder."""
+        file, _, folder = (self.weight_name or self.path).rpartition("/")[::-1]
+        return self.type or told_type((file, self.key, self.name, folder, self.path))
+
+
+class DepthEntry(StrictTable):
+    """The network that tells how far away everything in an image is, for ControlNets of depth.
+
+    path: hub id or folder, in transformers' layout. revision: commit, tag or branch on the hub.
+    """
+
+    path: Source
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
 
 
 class StyleEntry(StrictTable):

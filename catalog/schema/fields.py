@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from catalog.alternatives import alternatives
+from catalog.control_types import CONTROL_TYPES
 from catalog.limits import (
     KEY_MAX,
     LICENCE_MAX,
@@ -90,6 +91,12 @@ def _scheduler(text: str) -> str:
     return text
 
 
+def _control_type(text: str) -> str:
+    if text not in CONTROL_TYPES:
+        raise ValueError(f"must be one of {', '.join(CONTROL_TYPES)}")
+    return text
+
+
 Line = Annotated[str, AfterValidator(_plain)]
 Name = Annotated[Line, Field(min_length=1, max_length=NAME_MAX)]
 Source = Annotated[Line, Field(min_length=1, max_length=1024), AfterValidator(_source)]
@@ -106,6 +113,7 @@ Description = Annotated[str, Field(max_length=1000)]
 Link = Annotated[Line, Field(max_length=512), AfterValidator(_link)]
 Trigger = Annotated[Line, Field(min_length=1, max_length=TRIGGER_MAX)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
+ControlType = Annotated[str, AfterValidator(_control_type)]
 StyleText = Annotated[str, Field(max_length=STYLE_TEXT_MAX)]
 Licence = Annotated[Line, Field(max_length=LICENCE_MAX)]
 Tag = Annotated[Line, Field(min_length=1, max_length=TAG_MAX)]

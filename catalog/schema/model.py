@@ -169,6 +169,7 @@ class ModelEntry(Entry):
             "guidance": self.takes_guidance,
             "image": family.takes_image,
             "reference": family.takes_reference,
+            "control": family.takes_control,
             "clip_skip": family.clip_skip is not None,
         }
         return tuple(name for name, takes in taken.items() if not takes)

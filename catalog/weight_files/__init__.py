@@ -3,6 +3,7 @@
 from catalog.weight_files.adapter import AdapterFacts, adapter_facts, strays
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
 from catalog.weight_files.checkpoint import CheckpointFacts, checkpoint_facts
+from catalog.weight_files.controlnet import ControlNetFacts
 from catalog.weight_files.embedding import (
     EMBEDDING,
     NO_TOKEN,
@@ -56,6 +57,7 @@ __all__ = [
     "BadConfig",
     "CheckpointFacts",
     "Configs",
+    "ControlNetFacts",
     "EmbeddingFacts",
     "Header",
     "HeaderError",

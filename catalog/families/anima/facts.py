@@ -96,6 +96,7 @@ ANIMA: Final = Family(
     clip_skip=None,
     takes_image=True,
     takes_reference=False,
+    takes_control=False,
     pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),

@@ -97,6 +97,7 @@ FLUX2: Final = Family(
     clip_skip=None,
     takes_image=True,
     takes_reference=False,
+    takes_control=False,
     pictures_max=4,
     # As diffusers' Flux2ImageProcessor.
     picture_side_min=64,

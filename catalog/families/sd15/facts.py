@@ -97,6 +97,7 @@ SD15: Final = Family(
     clip_skip=IntRange(min=1, default=1, max=12),
     takes_image=True,
     takes_reference=True,
+    takes_control=True,
     pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),

@@ -79,6 +79,7 @@ SDXL: Final = Family(
     clip_skip=IntRange(min=2, default=2, max=12),
     takes_image=True,
     takes_reference=True,
+    takes_control=True,
     pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),

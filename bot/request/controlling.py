@@ -1,0 +1,114 @@
+"""ControlNets in a request: how they are typed, and what each of them follows.
+
+`canny` follows the edges of an image, `canny:0.8` less closely, `canny:0.8 until 60%` only while
+the first steps lay out the result; `union/depth` says which of its types one for several follows,
+and `openpose as map` that the image is the map itself rather than a photo to make one from.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot.errors import InvalidRequest
+from bot.request.draft import Draft
+from bot.request.offers import find_controlnet
+from bot.request.parts import ControlUse
+from bot.request.pictures import Picture, within
+from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ModelEntry
+
+CONTROLS_MAX: Final = 2
+"""How many ControlNets may act on an image at once."""
+CONTROL_WEIGHT: Final = (0.0, 1.0, 2.0)
+"""Minimum, default, maximum."""
+
+_NUMBER: Final = r"\d{1,3}(?:\.\d{1,6})?"
+_ASK: Final = re.compile(
+    rf"(?P<name>[^:,\n]+?)(?:\s*:\s*(?P<weight>{_NUMBER}))?"
+    rf"(?:\s+from\s+(?P<start>{_NUMBER})\s*%)?"
+    rf"(?:\s+until\s+(?P<end>{_NUMBER})\s*%)?"
+    r"(?P<map>\s+as\s+map)?",
+    re.IGNORECASE,
+)
+_DECIMAL_COMMA: Final = re.compile(r"(?<=:)(\s*\d+),(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAsk:
+    """A ControlNet as typed. name: may end in `/` and a type. start, end: shares of the steps."""
+
+    name: str
+    weight: float
+    start: float
+    end: float
+    is_map: bool
+
+
+def parse_controls(text: str) -> tuple[ControlAsk, ...]:
+    """What is typed, in order. Raises InvalidRequest."""
+    parts = re.split(r"[,\n]", _DECIMAL_COMMA.sub(r"\1.\2", text))
+    asks = tuple(_ask(part.strip()) for part in parts if part.strip())
+    if len(asks) > CONTROLS_MAX:
+        raise InvalidRequest("control", "control.many", value=len(asks), max=CONTROLS_MAX)
+    return asks
+
+
+def _ask(text: str) -> ControlAsk:
+    match = _ASK.fullmatch(text)
+    if match is None:
+        raise InvalidRequest("control", "control.form", value=text)
+    low, usual, high = CONTROL_WEIGHT
+    weight = float(match["weight"]) if match["weight"] else None
+    weight = within("control", weight, usual, low, high)
+    start, end = (float(match["start"] or 0) / 100, float(match["end"] or 100) / 100)
+    if not 0 <= start < end <= 1:
+        raise InvalidRequest("control", "control.steps", value=text)
+    return ControlAsk(match["name"].strip(), weight, start, end, match["map"] is not None)
+
+
+def controls(
+    draft: Draft, catalog: Catalog, model: ModelEntry, *, nsfw: bool
+) -> tuple[ControlUse, ...]:
+    """The ControlNets of a draft, and the images that they follow.
+
+    The first follows the first image, the second the second, if there is one. Without such an image
+    it is the one to start from; without a ControlNet, the usual one follows the image.
+    Raises InvalidRequest or Refused.
+    """
+    asks = parse_controls(draft.control or "")
+    images = draft.control_images or ((draft.image,) if draft.image and asks else ())
+    if not asks and not images:
+        return ()
+    if not images:
+        raise InvalidRequest(
+            "control", "picture.without", value=draft.control or "", needed="control_image"
+        )
+    if not asks:
+        usual = find_controlnet(catalog, None, model=model, nsfw=nsfw).key
+        _, weight, _ = CONTROL_WEIGHT
+        asks = (ControlAsk(usual, weight, 0.0, 1.0, is_map=False),)
+    if len(images) > len(asks):
+        raise InvalidRequest("control_image", "control.images", value=len(images), max=len(asks))
+    chosen = [_used(ask, catalog, model, nsfw=nsfw) for ask in asks]
+    return tuple(
+        ControlUse(
+            entry.key, _nth(images, n).sha256, kind, ask.weight, ask.start, ask.end, ask.is_map
+        )
+        for n, (ask, (entry, kind)) in enumerate(zip(asks, chosen, strict=True))
+    )
+
+
+def _nth(images: Sequence[Picture], n: int) -> Picture:
+    return images[min(n, len(images) - 1)]
+
+
+def _used(
+    ask: ControlAsk, catalog: Catalog, model: ModelEntry, *, nsfw: bool
+) -> tuple[ControlNetEntry, str]:
+    """The ControlNet that is meant, and the type that it follows."""
+    name, slash, kind = ask.name.rpartition("/")
+    if slash and kind.strip().lower() in CONTROL_TYPES:
+        entry = find_controlnet(catalog, name.strip(), model=model, nsfw=nsfw)
+        return entry, kind.strip().lower()
+    entry = find_controlnet(catalog, ask.name, model=model, nsfw=nsfw)
+    return entry, catalog.controlnets.type_of(entry.key)

@@ -1,0 +1,95 @@
+"""ControlNets: those of a catalog, and how users name them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from catalog.control_types import CANNY, OTHER
+from catalog.embeddings import plain_name
+from catalog.families import DEFAULT
+from catalog.schema import ControlNetEntry, DepthEntry
+from catalog.search import Index
+from catalog.weight_files.controlnet import ControlNetFacts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlNets:
+    """Every valid entry by key, in the order offered.
+
+    Disabled entries are among them, and are never offered or suggested.
+    facts: what their files say, by key, for those on this machine.
+    unfit: why the files of others cannot be used, by key; these are not offered either.
+    depth: what tells the depth of an image; None if there is nothing.
+    """
+
+    entries: Mapping[str, ControlNetEntry] = field(default_factory=dict)
+    facts: Mapping[str, ControlNetFacts] = field(default_factory=dict, repr=False)
+    unfit: Mapping[str, str] = field(default_factory=dict, repr=False)
+    depth: DepthEntry | None = None
+    _offered: tuple[ControlNetEntry, ...] = field(init=False, repr=False)
+    _index: Index = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        offered = tuple(e for e in self.entries.values() if e.enabled and e.key not in self.unfit)
+        object.__setattr__(self, "_offered", offered)
+        object.__setattr__(self, "_index", Index((e.key, e.name) for e in offered))
+
+    def family_of(self, key: str) -> str:
+        """Key of the family whose models it is for: as its file says, where that is known."""
+        if facts := self.facts.get(key):
+            return facts.family
+        return self.entries[key].family or DEFAULT.key
+
+    def type_of(self, key: str) -> str:
+        """What it follows where nothing else is asked for."""
+        told = self.entries[key].told_type
+        facts = self.facts.get(key)
+        return CANNY if told == OTHER and facts and facts.kind == "union" else told
+
+    def offered(self, *, nsfw: bool, family: str) -> tuple[ControlNetEntry, ...]:
+        """The enabled ones that fit the family, the default first. nsfw: whether to include NSFW
+        ones."""
+        return tuple(
+            entry
+            for entry in self._offered
+            if (nsfw or not entry.nsfw) and self.family_of(entry.key) == family
+        )
+
+    def find(self, name: str) -> ControlNetEntry | None:
+        """The one called `name`, ignoring case, offered or not: its key, title or file's name."""
+        wanted = plain_name(name).casefold()
+        for names_of in (_keys, _titles, _files):
+            for entry in self.entries.values():
+                if names_of(entry).casefold() == wanted:
+                    return entry
+        return None
+
+    def search(
+        self, text: str, *, nsfw: bool, family: str, limit: int = 25
+    ) -> tuple[ControlNetEntry, ...]:
+        """The offered ones whose key or name matches `text`, best first; memory only."""
+        numbers = self._index.search(text, self._accept(nsfw, family), limit)
+        return tuple(self._offered[n] for n in numbers)
+
+    def nearest(self, text: str, n: int = 3, *, nsfw: bool, family: str) -> tuple[str, ...]:
+        """At most `n` keys that a user who typed `text` may have meant, nearest first."""
+        numbers = self._index.nearest(text, self._accept(nsfw, family), n)
+        return tuple(self._offered[i].key for i in numbers)
+
+    def _accept(self, nsfw: bool, family: str) -> Callable[[int], bool]:
+        def accept(number: int) -> bool:
+            entry = self._offered[number]
+            return (nsfw or not entry.nsfw) and self.family_of(entry.key) == family
+
+        return accept
+
+
+def _keys(entry: ControlNetEntry) -> str:
+    return entry.key
+
+
+def _titles(entry: ControlNetEntry) -> str:
+    return entry.name
+
+
+def _files(entry: ControlNetEntry) -> str:
+    return plain_name(entry.weight_name or entry.path)
