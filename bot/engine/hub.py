@@ -87,6 +87,8 @@ class Hub:
                 "embedding.gated",
                 "upscaler.gated",
                 "reference.gated",
+                "control.gated",
+                "depth.gated",
                 path=repository,
             ) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -96,6 +98,8 @@ class Hub:
                 "embedding.not_on_hub",
                 "upscaler.not_on_hub",
                 "reference.not_on_hub",
+                "control.not_on_hub",
+                "depth.not_on_hub",
                 path=repository,
             ) from None
         except (
@@ -113,6 +117,8 @@ class Hub:
                 "embedding.unreachable",
                 "upscaler.unreachable",
                 "reference.unreachable",
+                "control.unreachable",
+                "depth.unreachable",
                 path=repository,
             )
         except OSError as error:
@@ -122,6 +128,8 @@ class Hub:
                 "adapter.download_failed",
                 "embedding.download_failed",
                 "upscaler.download_failed",
+                "control.download_failed",
+                "depth.download_failed",
                 "reference.download_failed",
                 path=repository,
                 reason=reason,

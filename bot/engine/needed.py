@@ -26,7 +26,9 @@ CheckStop = Callable[[], None]
 class Needed:
     """One request and the files that it needs, each with the subject to name in errors.
 
-    reference: the IP-Adapter, if there is a reference image. pictures: input images by sha256.
+    reference: the IP-Adapter, if there is a reference image. controls: in the order of
+    `request.controls`. depth: what tells the depth of an image, if one of them needs it.
+    pictures: input images by sha256.
     """
 
     request: GenerationRequest
@@ -39,6 +41,8 @@ class Needed:
     embeddings: tuple[tuple[Source, Subject], ...]
     reference: tuple[ReferenceFiles, Subject] | None
     pictures: Mapping[str, Image]
+    controls: tuple[tuple[Source, Subject], ...] = ()
+    depth: tuple[Source, Subject] | None = None
 
 
 def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop) -> Needed:
@@ -61,8 +65,28 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
     if order.reference is not None:
         guide = Subject("reference", public(order.reference.path), report, check_stop)
         reference = (sources.reference(order.reference, guide), guide)
-    found = tuple(adapters), tuple(words), reference, pictures
-    return Needed(order.request, entry, family, subject, files, training, *found)
+    controls = []
+    for control in order.controls:
+        named = Subject("control", control.key, report, check_stop)
+        controls.append((sources.control(control, named), named))
+    depth = None
+    if order.depth is not None:
+        named = Subject("depth", public(order.depth.path), report, check_stop)
+        depth = (sources.depth(order.depth, named), named)
+    return Needed(
+        order.request,
+        entry,
+        family,
+        subject,
+        files,
+        training,
+        tuple(adapters),
+        tuple(words),
+        reference,
+        pictures,
+        tuple(controls),
+        depth,
+    )
 
 
 def model_files(

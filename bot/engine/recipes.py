@@ -68,6 +68,22 @@ def reference_of(needed: Needed, hashes: HashCache) -> tuple[Weights, ...]:
     )
 
 
+def controls_of(needed: Needed, hashes: HashCache) -> tuple[Weights, ...]:
+    """The ControlNets, in the order of `request.controls`. Raises JobFailed."""
+    return tuple(_named(source, subject, hashes) for source, subject in needed.controls)
+
+
+def depth_of(needed: Needed, hashes: HashCache) -> Weights | None:
+    """What tells the depth of an image; None if nothing needs that. Raises JobFailed."""
+    return _named(*needed.depth, hashes) if needed.depth else None
+
+
+def _named(source: Source, subject: Subject, hashes: HashCache) -> Weights:
+    """Weights that are called as their entry is."""
+    sha256 = digest_of(source, subject, hashes)
+    return Weights(subject.key, sha256, sha256[:10])
+
+
 def adapters_of(needed: Needed, files: Sequence[AdapterFile]) -> tuple[Weights, ...]:
     """The digests of the bytes that were applied. files: as they were read."""
     return tuple(

@@ -4,6 +4,7 @@ if they are not there."""
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
+from typing import Final
 
 from catalog import selecting
 from catalog.families import PipelineFiles
@@ -15,6 +16,10 @@ from catalog.weight_files.pipeline import NETWORK
 
 Select = Callable[[Names], tuple[str, ...]]
 """All names below a folder or repository → those that are needed. Raises Unfit."""
+WEIGHTS: Final = "diffusion_pytorch_model"
+"""What diffusers' weight files of a network begin with."""
+IMAGES: Final = "preprocessor_config.json"
+"""How transformers prepares images for a network."""
 
 
 class Unfit(Exception):
@@ -33,8 +38,11 @@ def _whole() -> Iterator[None]:
         yield
     except Incomplete as error:
         if not error.part:
-            raise Unfit("model.no_safetensors") from None
-        raise Unfit("model.incomplete", "reference.incomplete", part=error.part) from None
+            raise Unfit(
+                "model.no_safetensors", "control.no_safetensors", "depth.no_safetensors"
+            ) from None
+        codes = ("reference.incomplete", "control.incomplete", "depth.incomplete")
+        raise Unfit("model.incomplete", *codes, part=error.part) from None
 
 
 def checkpoint_files(
@@ -88,12 +96,46 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
     return (*single_file(names, entry.weight_name), *encoder)
 
 
+def control_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
+    """The files of a ControlNet: its weights, and the configuration beside them if there is one.
+
+    Those of diffusers' layout, or else `weight_name` or the only file at the top.
+    """
+    if weight_name is None and NETWORK in names:
+        weights = sorted(network_weights(names, "", WEIGHTS, half=half))
+    else:
+        weights = [*single_file(names, weight_name)]
+    config = _config_beside(names, PurePosixPath(weights[0]))
+    return (*weights, config) if config else tuple(weights)
+
+
+def _config_beside(names: Names, weights: PurePosixPath) -> str:
+    """The configuration of one of several networks of a folder, which are told apart by an ending
+    that both files have (`config_promax.json`), or of the only one; "" if there is none."""
+    ending = weights.stem.removeprefix(WEIGHTS) if weights.stem.startswith(WEIGHTS) else ""
+    for name in (f"config{ending}.json", NETWORK):
+        if (config := (weights.parent / name).as_posix()) in names:
+            return config
+    return ""
+
+
+def depth_files(names: Names, *, half: bool) -> tuple[str, ...]:
+    """The files of a network that tells depth, in transformers' layout: its configuration, that of
+    its images if there is one, and its weights."""
+    config, *weights = network_files(names, "", half=half)
+    return (config, *([IMAGES] if IMAGES in names else []), *weights)
+
+
 def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
-    """The files of a network in transformers' layout: its configuration, and its weights."""
-    config = f"{folder}/{NETWORK}"
+    """The files of a network in transformers' layout: its configuration, and its weights.
+
+    folder: "" for the one that `names` are in.
+    """
+    below = f"{folder}/" if folder else ""
+    config = f"{below}{NETWORK}"
     if config not in names:
-        raise Unfit("reference.incomplete", part=config)
-    return (config, *sorted(network_weights(names, f"{folder}/", "model", half=half)))
+        raise Unfit("reference.incomplete", "depth.incomplete", part=config)
+    return (config, *sorted(network_weights(names, below, "model", half=half)))
 
 
 def adapter_files(names: Names, weight_name: str | None) -> tuple[str, ...]:
@@ -119,6 +161,7 @@ def single_file(
                 "embedding.no_such_file",
                 "upscaler.no_such_file",
                 "reference.no_such_file",
+                "control.no_such_file",
                 file=weight_name,
             )
         return (weight_name,)
@@ -129,6 +172,7 @@ def single_file(
             "adapter.no_safetensors",
             "embedding.no_safetensors",
             "upscaler.no_safetensors",
+            "control.no_safetensors",
         )
     if len(files) > 1:
         raise Unfit(
@@ -136,6 +180,7 @@ def single_file(
             "adapter.choose_file",
             "embedding.choose_file",
             "upscaler.choose_file",
+            "control.choose_file",
             files=", ".join(files[:5]),
         )
     return (files[0],)

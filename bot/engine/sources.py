@@ -14,6 +14,8 @@ from bot.engine.selecting import (
     adapter_files,
     checkpoint_files,
     config_files,
+    control_files,
+    depth_files,
     network_files,
     network_weights,
     reference_files,
@@ -25,6 +27,8 @@ from catalog.disk import files_below, is_file, may_pass
 from catalog.locate import is_hub_id, locate, second_file
 from catalog.schema import (
     AdapterEntry,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     ImageCheckEntry,
     ModelEntry,
@@ -209,6 +213,25 @@ class Sources:
             Source(adapter.parent, (adapter,)), Source(found.root / entry.encoder, tuple(encoder))
         )
 
+    def control(self, entry: ControlNetEntry, subject: Subject) -> Source:
+        """The ControlNet's weights, and the configuration beside them where there is one."""
+        return self._find(
+            entry.path,
+            lambda names: control_files(names, entry.weight_name, half=self._half),
+            subject,
+            entry.weight_name,
+            entry.revision,
+        )
+
+    def depth(self, entry: DepthEntry, subject: Subject) -> Source:
+        """The configuration and weights of the network that tells depth."""
+        return self._find(
+            entry.path,
+            lambda names: depth_files(names, half=self._half),
+            subject,
+            revision=entry.revision,
+        )
+
     def image_check(self, entry: ImageCheckEntry, subject: Subject) -> Source:
         """The configuration and weights of the network that judges images."""
         found = self._find(
@@ -269,6 +292,8 @@ class Sources:
                 "embedding.missing",
                 "upscaler.missing",
                 "reference.missing",
+                "control.missing",
+                "depth.missing",
                 path=public(path),
             )
         try:
@@ -305,5 +330,6 @@ def _source(folder: Path, names: tuple[str, ...]) -> Source:
     for file in files:
         if file.suffix.lower() not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
             reason = f"{file.name} is larger than {TEXT_MAX >> 20} MiB"
-            raise Unfit("model.unreadable", "reference.unreadable", reason=reason)
+            codes = ("reference.unreadable", "control.unreadable", "depth.unreadable")
+            raise Unfit("model.unreadable", *codes, reason=reason)
     return Source(folder, files)

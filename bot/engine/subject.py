@@ -3,11 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from bot.errors import JobFailed, Param
 from bot.progress import Progress, Stage
 from catalog.disk import fault_of, is_absent, reason_of
+
+SubjectKind: TypeAlias = Literal[
+    "model",
+    "adapter",
+    "embedding",
+    "reference",
+    "upscaler",
+    "control",
+    "depth",
+    "image_check",
+]
 
 
 def public(path: str) -> str:
@@ -22,7 +33,7 @@ class Subject:
     report, check_stop: of that job; see `Engine.paint`.
     """
 
-    kind: Literal["model", "adapter", "embedding", "reference", "upscaler", "image_check"]
+    kind: SubjectKind
     key: str
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
@@ -53,6 +64,8 @@ class Subject:
                 "embedding.missing",
                 "upscaler.missing",
                 "reference.missing",
+                "control.missing",
+                "depth.missing",
                 path=public(str(path)),
             )
         return self.failed(
@@ -61,6 +74,8 @@ class Subject:
             "embedding.unreadable",
             "upscaler.unreadable",
             "reference.unreadable",
+            "control.unreadable",
+            "depth.unreadable",
             reason=reason_of(fault),
         )
 

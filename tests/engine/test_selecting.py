@@ -4,11 +4,19 @@ from typing import Any
 
 import pytest
 
-from bot.engine.selecting import Unfit, checkpoint_files, config_files, replacing_files
+from bot.engine.selecting import (
+    Unfit,
+    checkpoint_files,
+    config_files,
+    control_files,
+    depth_files,
+    replacing_files,
+)
 from catalog.families import FAMILIES
 
 ENCODER = ("text_encoder", "model")
 QUANTS = ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B-Q8_0.gguf")
+WHOLE = "diffusion_pytorch_model"
 DEEP = "split_files/text_encoders/qwen_3_4b.safetensors"
 
 
@@ -97,3 +105,69 @@ def test_a_configuration_without_its_index_is_incomplete() -> None:
     with pytest.raises(Unfit) as refusal:
         config_files(parts, files)
     assert refusal.value.params == {"part": "model_index.json"}
+
+
+@pytest.mark.parametrize(
+    ("names", "named", "chosen"),
+    [
+        (("a.safetensors", "README.md"), None, ("a.safetensors",)),
+        (("a.safetensors", "b.safetensors"), "b.safetensors", ("b.safetensors",)),
+        (
+            ("config.json", f"{WHOLE}.safetensors", f"{WHOLE}.fp16.safetensors"),
+            None,
+            (f"{WHOLE}.fp16.safetensors", "config.json"),
+        ),
+        (
+            ("config.json", f"{WHOLE}.safetensors", f"{WHOLE}.fp16.safetensors"),
+            f"{WHOLE}.safetensors",
+            (f"{WHOLE}.safetensors", "config.json"),
+        ),
+        (
+            ("config.json", "config_promax.json", f"{WHOLE}_promax.safetensors"),
+            f"{WHOLE}_promax.safetensors",
+            (f"{WHOLE}_promax.safetensors", "config_promax.json"),
+        ),
+        (
+            ("config.json", f"canny/{WHOLE}.safetensors", "canny/config.json"),
+            f"canny/{WHOLE}.safetensors",
+            (f"canny/{WHOLE}.safetensors", "canny/config.json"),
+        ),
+    ],
+)
+def test_of_a_controlnet_the_weights_and_the_configuration_beside_them(
+    names: tuple[str, ...], named: str | None, chosen: tuple[str, ...]
+) -> None:
+    assert control_files(names, named, half=True) == chosen
+
+
+def test_the_variant_of_a_controlnet_is_that_for_how_the_engine_computes() -> None:
+    names = ("config.json", f"{WHOLE}.safetensors", f"{WHOLE}.fp16.safetensors")
+    assert control_files(names, None, half=False) == (f"{WHOLE}.safetensors", "config.json")
+
+
+@pytest.mark.parametrize(
+    ("names", "named", "code"),
+    [
+        (("a.bin",), None, "control.no_safetensors"),
+        (("config.json", "a.bin"), None, "control.no_safetensors"),
+        (("a.safetensors", "b.safetensors"), None, "control.choose_file"),
+        (("a.safetensors",), "b.safetensors", "control.no_such_file"),
+        (("config.json", f"{WHOLE}-00001-of-00002.safetensors"), None, "control.incomplete"),
+    ],
+)
+def test_a_controlnet_that_cannot_be_chosen_says_so(
+    names: tuple[str, ...], named: str | None, code: str
+) -> None:
+    with pytest.raises(Unfit) as refusal:
+        control_files(names, named, half=True)
+    assert code in refusal.value.codes
+
+
+def test_what_tells_depth_is_read_with_how_it_takes_images() -> None:
+    names = ("README.md", "config.json", "model.safetensors", "preprocessor_config.json")
+    assert depth_files(names, half=True) == (*names[1:2], names[3], names[2])
+    assert depth_files(names[:3], half=True) == names[1:3]
+    for lacking, code in ((names[2:], "depth.incomplete"), (names[:2], "depth.no_safetensors")):
+        with pytest.raises(Unfit) as refusal:
+            depth_files(lacking, half=True)
+        assert code in refusal.value.codes
