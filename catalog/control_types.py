@@ -15,14 +15,16 @@ CONTROL_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "scribble": ("scribble", "sketch"),
     "softedge": ("softedge", "hed", "pidi"),
     "mlsd": ("mlsd",),
-    "normal": ("normal", "normalbae"),
-    "segment": ("segment", "segmentation", "seg"),
+    "normal": ("normal",),
+    "segment": ("segment", "seg"),
     "tile": ("tile",),
     OTHER: (),
 }
 """The types, named as in AUTOMATIC1111's extension, and the words in names that tell them."""
 
 _WORDS: Final = re.compile(r"[a-z]+")
+_LONG: Final = 5
+"""Words of so many letters tell a type even where something follows, as in `openposeXL2`."""
 
 
 def told_type(names: Iterable[str]) -> str:
@@ -30,9 +32,10 @@ def told_type(names: Iterable[str]) -> str:
 
     The first name that tells one counts, and in it the word that stands first.
     """
-    known = {word: name for name, words in CONTROL_TYPES.items() for word in words}
+    known = [(word, name) for name, words in CONTROL_TYPES.items() for word in words]
     for name in names:
-        for word in _WORDS.findall(name.lower()):
-            if word in known:
-                return known[word]
+        for found in _WORDS.findall(name.lower()):
+            for word, kind in known:
+                if found == word or (len(word) >= _LONG and found.startswith(word)):
+                    return kind
     return OTHER

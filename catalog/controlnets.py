@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from catalog.control_types import CANNY, OTHER
 from catalog.embeddings import plain_name
 from catalog.families import DEFAULT
-from catalog.schema import ControlNetEntry, DepthEntry
+from catalog.schema import ControlNetEntry, DepthEntry, ModelEntry
 from catalog.search import Index
 from catalog.weight_files.controlnet import ControlNetFacts
 
@@ -45,13 +45,22 @@ class ControlNets:
         facts = self.facts.get(key)
         return CANNY if told == OTHER and facts and facts.kind == "union" else told
 
-    def offered(self, *, nsfw: bool, family: str) -> tuple[ControlNetEntry, ...]:
-        """The enabled ones that fit the family, the default first. nsfw: whether to include NSFW
+    def fits(self, key: str, model: ModelEntry) -> bool:
+        """Whether it is for that model: by its family, and by the models that it is limited to.
+
+        The demo models are so small that only what names them fits.
+        """
+        limited = self.entries[key].models
+        named = model.key in limited if limited else not model.demo
+        return named and self.family_of(key) == model.family.key
+
+    def offered(self, *, nsfw: bool, model: ModelEntry) -> tuple[ControlNetEntry, ...]:
+        """The enabled ones that fit the model, the default first. nsfw: whether to include NSFW
         ones."""
         return tuple(
             entry
             for entry in self._offered
-            if (nsfw or not entry.nsfw) and self.family_of(entry.key) == family
+            if (nsfw or not entry.nsfw) and self.fits(entry.key, model)
         )
 
     def find(self, name: str) -> ControlNetEntry | None:
@@ -64,21 +73,21 @@ class ControlNets:
         return None
 
     def search(
-        self, text: str, *, nsfw: bool, family: str, limit: int = 25
+        self, text: str, *, nsfw: bool, model: ModelEntry, limit: int = 25
     ) -> tuple[ControlNetEntry, ...]:
         """The offered ones whose key or name matches `text`, best first; memory only."""
-        numbers = self._index.search(text, self._accept(nsfw, family), limit)
+        numbers = self._index.search(text, self._accept(nsfw, model), limit)
         return tuple(self._offered[n] for n in numbers)
 
-    def nearest(self, text: str, n: int = 3, *, nsfw: bool, family: str) -> tuple[str, ...]:
+    def nearest(self, text: str, n: int = 3, *, nsfw: bool, model: ModelEntry) -> tuple[str, ...]:
         """At most `n` keys that a user who typed `text` may have meant, nearest first."""
-        numbers = self._index.nearest(text, self._accept(nsfw, family), n)
+        numbers = self._index.nearest(text, self._accept(nsfw, model), n)
         return tuple(self._offered[i].key for i in numbers)
 
-    def _accept(self, nsfw: bool, family: str) -> Callable[[int], bool]:
+    def _accept(self, nsfw: bool, model: ModelEntry) -> Callable[[int], bool]:
         def accept(number: int) -> bool:
             entry = self._offered[number]
-            return (nsfw or not entry.nsfw) and self.family_of(entry.key) == family
+            return (nsfw or not entry.nsfw) and self.fits(entry.key, model)
 
         return accept
 

@@ -129,6 +129,7 @@ def _refused(name: str, field: str, value: object, allowed: str, subject: Subjec
     return subject.failed(
         "model.configuration",
         "reference.configuration",
+        "control.configuration",
         field=f"{name}.{field}",
         value=shown if len(shown) <= VALUE_SHOWN else shown[: VALUE_SHOWN - 1] + "…",
         allowed=allowed,

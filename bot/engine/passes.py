@@ -16,6 +16,7 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
+from bot.engine.controls import Controlled, Followings
 from bot.engine.denoise import Estimate, Guidance, Keep, Weighted, denoise, keep_nothing, noise
 from bot.engine.families import VAE, Conditioning, Encoded, Recall
 from bot.engine.inpainting import Kept
@@ -47,7 +48,7 @@ class Prepared:
     encoded: the prompts of each image, for each pass; those of a single one if all images have the
         same.
     begun: the distribution of the initial image's latents. kept: what is kept of
-        it. guide: the reference image.
+        it. guide: the reference image. controls: the images that ControlNets follow.
     references: what the family made of the images to edit; None without any.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
@@ -64,6 +65,7 @@ class Prepared:
     begun: Any | None
     kept: Kept | None
     guide: Guide | None
+    controls: Followings | None
     references: Any | None
     kernels: KernelChoice
     preview: Preview | None
@@ -217,7 +219,7 @@ class Pass:
         )
         with attached:
             latents = denoise(
-                self._denoiser(conditioning_at(0)),
+                self._denoiser(conditioning_at(0), order),
                 scheduler,
                 timesteps,
                 latents,
@@ -241,9 +243,15 @@ class Pass:
 
         return lambda step: of(bisect_right(firsts, step) - 1)
 
-    def _denoiser(self, conditioning: Conditioning) -> Callable[..., Any]:
+    def _denoiser(self, conditioning: Conditioning, order: int) -> Callable[..., Any]:
+        """What to call at each evaluation. order: evaluations of a step."""
+        prepared = self.prepared
         shape = Shape(conditioning.rows, conditioning.tokens, *self.size)
-        return self.prepared.kernels.of(shape)
+        plain = prepared.kernels.of(shape)
+        if prepared.controls is None:
+            return plain
+        acting = prepared.controls.acting(self.size, prepared.check_stop)
+        return Controlled(plain, acting, self.taken, order)
 
     def _noise(self) -> torch.Tensor:
         prepared = self.prepared
@@ -259,6 +267,8 @@ class Pass:
             resident.park(family.denoiser)
         if prepared.plan.park_reference and prepared.guide:
             prepared.guide.park()
+        if prepared.plan.park_reference and prepared.controls:
+            prepared.controls.park()
         return pixels.decode(family, resident.vae, latents, resident.key, tiled=prepared.plan.tiled)
 
 
@@ -274,6 +284,8 @@ def described(profile: Profile, prepared: Prepared, usual: torch.dtype) -> dict[
         "noise": f"torch.Generator cpu {str(prepared.dtype).removeprefix('torch.')}",
     }
     facts |= told({name: part.formats for name, part in prepared.resident.parts.items()}, usual)
+    if prepared.controls:
+        facts |= prepared.controls.facts
     if prepared.guidance.rescale:
         facts["guidance_rescale"] = f"{prepared.guidance.rescale:g}"
     if prepared.request.inputs or prepared.request.hires:

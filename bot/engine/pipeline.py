@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from bot.engine import embeddings, notices, patches, pixels, sampling
+from bot.engine.controls import Controls
+from bot.engine.controls import check_headers as check_control
 from bot.engine.denoise import Guidance
 from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
@@ -17,13 +19,20 @@ from bot.engine.hub import Hub
 from bot.engine.inpainting import kept_of
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
-from bot.engine.memory import Plan, Profile, in_eight_bits, plan, room
+from bot.engine.memory import BESIDE, Plan, Profile, in_eight_bits, plan, room
 from bot.engine.needed import CheckStop, Needed, Report, locate, model_files
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
 from bot.engine.patches import AdapterFile
 from bot.engine.preview import Preview
-from bot.engine.recipes import adapters_of, digest_of, recipe_of, reference_of
+from bot.engine.recipes import (
+    adapters_of,
+    controls_of,
+    depth_of,
+    digest_of,
+    recipe_of,
+    reference_of,
+)
 from bot.engine.reference import References, check_headers
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
@@ -74,6 +83,7 @@ class Pipeline:
             place, cache, self._hashes, self._in_eight_bits, lambda old: self._kernels.forget(old)
         )
         self._references = References(place, cache)
+        self._controls = Controls(place, cache)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
         self._encodings = Encodings()
@@ -99,12 +109,14 @@ class Pipeline:
     def free(self) -> None:
         """Free the model entirely; the caches in RAM stay."""
         self._references.free()
+        self._controls.free()
         self._upscaling.free()
         self._residency.free()
 
     def rest(self) -> None:
         """Free the device's memory; compiled code and the caches in RAM stay."""
         self._references.free()
+        self._controls.free()
         self._residency.rest()
 
     def paint(
@@ -216,6 +228,7 @@ class Pipeline:
             upcast=upcast,
             leaving=family.leaving,
             room=room(profile, family.too_large_on) if self._streams else None,
+            beside=BESIDE.get(profile) if self._streams else None,
         )
 
     def _in_eight_bits(self, family: Family) -> bool:
@@ -251,7 +264,14 @@ class Pipeline:
             embeddings.check_headers(source, subject)
         if needed.reference:
             check_headers(*needed.reference)
-        return replace(recipe, reference=reference_of(needed, self._hashes))
+        for source, subject in (*needed.controls, *([needed.depth] if needed.depth else [])):
+            check_control(source, subject)
+        return replace(
+            recipe,
+            reference=reference_of(needed, self._hashes),
+            controls=controls_of(needed, self._hashes),
+            depth=depth_of(needed, self._hashes),
+        )
 
     def _are_next(self, needed: Needed) -> bool:
         """Whether a request's adapters are the next files that can be at fault.
@@ -262,7 +282,7 @@ class Pipeline:
         here = self._residency.resident
         if here is None or here.files != needed.files.fingerprint():
             return False
-        return not (needed.embeddings or needed.reference)
+        return not (needed.embeddings or needed.reference or needed.controls)
 
     def _load(self, needed: Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
@@ -328,6 +348,7 @@ class Pipeline:
             guide = self._references.guide(
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
+        controls = self._controls.following(needed, recipe, resident.denoiser, chosen.beside)
         begun, kept = None, None
         if (init := request.init_image) is not None:
             picture, size = needed.pictures[init.sha256], (request.width, request.height)
@@ -342,9 +363,9 @@ class Pipeline:
             pictures = [needed.pictures[sha256] for sha256 in request.pictures]
             resident.wake(check_stop, VAE)
             references = family.references(resident.vae, pictures, tiled=chosen.tiled)
-        # Nothing was compiled for what a reference image attaches, for images to edit, or for
-        # blocks that take turns.
-        plain = guide or references is not None or chosen.room is not None
+        # Nothing was compiled for what a reference image attaches, for ControlNets, for images to
+        # edit, or for blocks that take turns.
+        plain = guide or controls or references is not None or chosen.room is not None
         kernels = self._kernels.choose(resident.denoiser, "eager" if plain else request.kernels)
         return Prepared(
             request=request,
@@ -358,6 +379,7 @@ class Pipeline:
             begun=begun,
             kept=kept,
             guide=guide,
+            controls=controls,
             references=references,
             kernels=kernels,
             preview=self._new_preview(),

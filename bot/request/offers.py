@@ -251,14 +251,14 @@ def find_controlnet(
     Raises InvalidRequest if there is none, Refused if it may not be used here or does not fit.
     """
     controlnets, family = catalog.controlnets, model.family
-    offered = controlnets.offered(nsfw=nsfw, family=family.key)
+    offered = controlnets.offered(nsfw=nsfw, model=model)
     if name is None or not name.strip():
         if not offered:
             raise Refused("control.none", family=family.name)
         return offered[0]
     entry = controlnets.find(name)
     if entry is None or (entry.nsfw and not nsfw):
-        if near := controlnets.nearest(name, nsfw=nsfw, family=family.key):
+        if near := controlnets.nearest(name, nsfw=nsfw, model=model):
             raise InvalidRequest("control", "control.unknown", value=name, nearest=near)
         if not offered:
             raise Refused("control.none", family=family.name)
@@ -270,6 +270,8 @@ def find_controlnet(
         raise Refused("control.unusable", name=entry.key, reason=why)
     if (own := controlnets.family_of(entry.key)) != family.key:
         raise Refused("control.misfit", name=entry.key, family=FAMILIES[own].name, model=model.key)
+    if not controlnets.fits(entry.key, model):
+        raise Refused("control.other_model", name=entry.key, model=model.key)
     return entry
 
 

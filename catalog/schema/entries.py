@@ -126,11 +126,13 @@ class ControlNetEntry(Entry):
     type: of what it follows; None: as its names tell it. One for several types follows what is
         asked for, and this one by default.
     family: key of the family whose models it is for, until its file says so; None: the usual one's.
+    models: keys of the models it fits; empty means all of the family.
     """
 
     path: SafetensorsSource
     type: ControlType | None = None
     family: str | None = None
+    models: Keys = ()
 
     @property
     def told_type(self) -> str:

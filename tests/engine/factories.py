@@ -16,7 +16,7 @@ from bot.order import Order, order_of
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
-from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from catalog import AdapterEntry, Catalog, ControlNets, ModelEntry, ReferenceEntry
 from catalog.families import DEFAULT
 
 TINY = "tiny"
@@ -56,6 +56,7 @@ def model(key: str, path: str, **fields: Any) -> ModelEntry:
 def catalog(
     models: Iterable[ModelEntry] = (),
     reference: ReferenceEntry | None = None,
+    controlnets: ControlNets | None = None,
     **adapters: Path | str | AdapterEntry,
 ) -> Catalog:
     """A catalog of `demo`, `other`, `models`, and adapters by key."""
@@ -67,7 +68,13 @@ def catalog(
         for key, path in adapters.items()
     }
     references = {DEFAULT.key: reference} if reference else {}
-    return Catalog({entry.key: entry for entry in entries}, loras, "demo", references=references)
+    return Catalog(
+        {entry.key: entry for entry in entries},
+        loras,
+        "demo",
+        references=references,
+        controlnets=controlnets or ControlNets(),
+    )
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:

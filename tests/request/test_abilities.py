@@ -1,10 +1,21 @@
 """What every list of models says that a model does, bound to what requests do with it."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from bot.errors import UserError
 from bot.request import Draft, Picture, compose
-from catalog import Catalog, ModelEntry, ReferenceEntry, Unfit, abilities
+from catalog import (
+    Catalog,
+    ControlNetEntry,
+    ControlNets,
+    ModelEntry,
+    ReferenceEntry,
+    Unfit,
+    abilities,
+)
 from catalog.abilities import as_json, surely
 from catalog.families import FAMILIES
 from catalog.families.flux2 import FLUX2
@@ -19,27 +30,35 @@ EVERY = [
 """A model of every variant of every family."""
 ADAPTER = ReferenceEntry(path="a/b", weight_name="w.safetensors", encoder="a/b")
 PICTURE = Picture("0" * 64, 512, 512)
-ASKED = {
+ASKED: dict[str, dict[str, Any]] = {
     "negative": {"negative": "fog"},
     "guidance": {"guidance": 5.0},
     "image": {"image": PICTURE},
     "reference": {"reference": PICTURE},
+    "control": {"control_images": (PICTURE,)},
 }
+CONTROLS = {key: ControlNetEntry(key=key, name=key, path="a/b", family=key) for key in FAMILIES}
 
 
-def of(*models: ModelEntry, **references: ReferenceEntry) -> Catalog:
-    return Catalog({each.key: each for each in models}, {}, models[0].key, references=references)
+def of(*models: ModelEntry, set_up: bool = False) -> Catalog:
+    """set_up: with an IP-Adapter and a ControlNet for each family that takes one."""
+    known = Catalog({each.key: each for each in models}, {}, models[0].key)
+    if not set_up:
+        return known
+    taking = {key: CONTROLS[key] for key, family in FAMILIES.items() if family.takes_control}
+    references = dict.fromkeys(FAMILIES, ADAPTER)
+    return replace(known, references=references, controlnets=ControlNets(taking))
 
 
 @pytest.mark.parametrize("set_up", [True, False])
 @pytest.mark.parametrize("model", EVERY, ids=lambda model: model.key)
 def test_it_takes_what_requests_may_have(model: ModelEntry, set_up: bool) -> None:
-    known = of(model, **(dict.fromkeys(FAMILIES, ADAPTER) if set_up else {}))
+    known = of(model, set_up=set_up)
     able = abilities(model, known)
     assert able is not None
     assert able.taken.keys() == ASKED.keys()
     for name, takes in able.taken.items():
-        draft = Draft(prompt="a fox", **ASKED[name])  # type: ignore[arg-type]
+        draft = Draft(prompt="a fox", **ASKED[name])
         if takes:
             compose(draft, known, nsfw=False)
         else:
@@ -89,6 +108,7 @@ def test_as_json_types_by_other_names() -> None:
             "guidance": True,
             "image": True,
             "reference": False,
+            "control": False,
             "brackets": True,
         },
         "edits": 0,

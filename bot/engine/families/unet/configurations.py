@@ -33,14 +33,14 @@ from bot.engine.families.unet.networks import DENOISER
 from bot.engine.subject import Subject
 
 _BLOCKS: Final = 8
-_CHANNELS: Final = each(whole(1, 8_192), _BLOCKS)
+CHANNELS: Final = each(whole(1, 8_192), _BLOCKS)
 _LAYERS: Final = either(whole(0, 64), each(whole(0, 64), _BLOCKS))
 _DEPTHS: Final = either(_LAYERS, each(_LAYERS, _BLOCKS), ABSENT)
 _SIDE: Final = either(whole(1, 8_192), each(whole(1, 8_192), 2), ABSENT)
 _ACTIVATION: Final = one_of("silu", "swish", "mish", "gelu", "relu")
 _TRUTHS: Final = either(TRUTH, each(TRUTH, _BLOCKS))
 
-_UNET: Final[Mapping[str, Field]] = {
+OF_UNETS: Final[Mapping[str, Field]] = {
     "sample_size": _SIDE,
     **dict.fromkeys(("in_channels", "out_channels"), one_of(4)),
     **dict.fromkeys(
@@ -59,7 +59,7 @@ _UNET: Final[Mapping[str, Field]] = {
     "up_block_types": each(
         one_of("UpBlock2D", "CrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), _BLOCKS
     ),
-    "block_out_channels": _CHANNELS,
+    "block_out_channels": CHANNELS,
     "layers_per_block": either(whole(1, 8), each(whole(1, 8), _BLOCKS)),
     "transformer_layers_per_block": _DEPTHS,
     "reverse_transformer_layers_per_block": _DEPTHS,
@@ -97,7 +97,7 @@ AUTOENCODER: Final = Kind(
         "latent_channels": one_of(4),
         "down_block_types": each(one_of("DownEncoderBlock2D"), _BLOCKS),
         "up_block_types": each(one_of("UpDecoderBlock2D"), _BLOCKS),
-        "block_out_channels": _CHANNELS,
+        "block_out_channels": CHANNELS,
         "layers_per_block": whole(1, 8),
         "act_fn": _ACTIVATION,
         "norm_num_groups": whole(1, 1_024),
@@ -154,7 +154,7 @@ def unet_kind(inputs: Mapping[str, Field]) -> Kind:
 
     inputs: the fields about what it is told besides latents, timestep and prompt.
     """
-    return Kind(("UNet2DConditionModel",), {**_UNET, **inputs})
+    return Kind(("UNet2DConditionModel",), {**OF_UNETS, **inputs})
 
 
 def checked(
@@ -166,9 +166,17 @@ def checked(
     """
     kind = {DENOISER: unet, VAE: AUTOENCODER}.get(network, CLIP_TEXT)
     allowed = known(network, config, kind, subject)
-    if network == DENOISER and _layers(allowed) > _LAYERS_MAX:
-        raise subject.failed("model.unreadable", reason=f"more than {_LAYERS_MAX} layers")
+    if network == DENOISER:
+        check_layers(allowed, subject)
     return allowed
+
+
+def check_layers(config: Mapping[str, Any], subject: Subject) -> None:
+    """Raise JobFailed for a UNet, or a part of one, with far more layers than any has."""
+    if _layers(config) > _LAYERS_MAX:
+        raise subject.failed(
+            "model.unreadable", "control.unreadable", reason=f"more than {_LAYERS_MAX} layers"
+        )
 
 
 def _layers(config: Mapping[str, Any]) -> int:

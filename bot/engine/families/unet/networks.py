@@ -93,7 +93,7 @@ def renamed(
         own = autoencoder.renamed(module, own)
     else:
         own = _text_encoder(module, own, parameters)
-    return {name: _shaped(tensor, name, module, parameters) for name, tensor in own.items()}
+    return {name: shaped(tensor, name, module, parameters) for name, tensor in own.items()}
 
 
 def _encoder(network: str, encoders: Sequence[TextEncoder]) -> TextEncoder:
@@ -141,7 +141,7 @@ def _unwrapped(name: str) -> str:
     return name if inner.startswith("resblocks.") else inner
 
 
-def _shaped(
+def shaped(
     tensor: torch.Tensor, name: str, module: Any, parameters: Collection[str]
 ) -> torch.Tensor:
     """`tensor` as the linear layer that it is, if it was written as a 1×1 convolution, or back."""

@@ -1,0 +1,194 @@
+"""The networks of ControlNets as their files have them. Imports torch.
+
+Three kinds: ControlNet (arXiv 2302.05543), a trained copy of the UNet's first half that is run at
+every step; Union, one that follows several types; and T2I-Adapter (arXiv 2302.08453), a few
+convolutions that are run once.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
+
+from bot.engine import networks
+from bot.engine.controls.configurations import CONTROLNET, HINT, UNION, checked, like, told_by
+from bot.engine.families.unet.adapter_names import Blocks, sgm_path
+from bot.engine.families.unet.networks import shaped
+from bot.engine.residency import BUILDING
+from bot.engine.sources import Source
+from bot.engine.subject import Subject
+from bot.engine.weights import Formats, Layout
+from catalog.weight_files.controlnet import ControlKind
+
+_ORIGINAL: Final = "control_model."
+"""What its authors, and ComfyUI after them, put before the names of a ControlNet's tensors."""
+_HINTS: Final = re.compile(r"input_hint_block\.(\d{1,2})\.(weight|bias)")
+_FIRST: Final = "conv_in.weight"
+_ADAPTER: Final = "adapter."
+_BODY: Final = re.compile(r"body\.(\d+)\.(block1|block2|in_conv)\.(weight|bias)")
+PIXELS: Final = {8: "full_adapter", 16: "full_adapter_xl"}
+"""Pixels per side that a T2I-Adapter folds into channels → what diffusers calls that kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A ControlNet's module, with its parameters on the meta device, and their tensors."""
+
+    kind: ControlKind
+    module: Any
+    tensors: Mapping[str, torch.Tensor]
+
+
+def read(source: Source, unet: Any, dtype: torch.dtype, subject: Subject) -> Network:
+    """The network in the files of `source`, for `unet`.
+
+    Without a configuration beside it, its configuration follows from its tensors and from the UNet.
+    Raises JobFailed where it is none, or is for another UNet.
+    """
+    stored = dict(networks.stored(source.weights))
+    kind = _kind_of(stored)
+    if kind is None:
+        raise subject.failed("control.foreign", reason="it is no ControlNet and no T2I-Adapter")
+    if kind == "t2i_adapter":
+        tensors = _adapter_tensors(stored)
+        module = _adapter(tensors, unet, subject)
+    else:
+        tensors = _hints_renamed({n.removeprefix(_ORIGINAL): t for n, t in stored.items()})
+        module = _control(kind, tensors, source, unet, subject)
+        if _FIRST not in tensors:
+            tensors = _renamed(module, tensors)
+    layout = Layout.of(module, Formats(dtype))
+    tensors = {n: shaped(tensor, n, module, layout.slots) for n, tensor in tensors.items()}
+    return Network(kind, module, networks.fitting("controlnet", tensors, layout, subject))
+
+
+def _control(
+    kind: ControlKind,
+    tensors: Mapping[str, torch.Tensor],
+    source: Source,
+    unet: Any,
+    subject: Subject,
+) -> Any:
+    """The module of a ControlNet, by its configuration, or else by its tensors and the UNet."""
+    union = kind == "union"
+    allowed = UNION if union else CONTROLNET
+    written = next((path for path in source.files if path.suffix == ".json"), None)
+    if written:
+        config = checked(json.loads(written.read_text(encoding="utf-8")), allowed, subject)
+    else:
+        config = {**like(unet, allowed), **told_by(tensors)}
+    with BUILDING, init_empty_weights(include_buffers=False):
+        module = (ControlNetUnionModel if union else ControlNetModel).from_config(config)
+    _check_widths(module, unet, subject)
+    return module
+
+
+def _kind_of(stored: Mapping[str, torch.Tensor]) -> ControlKind | None:
+    names = {name.removeprefix(_ORIGINAL).removeprefix(_ADAPTER) for name in stored}
+    if "task_embedding" in names:
+        return "union"
+    if not names.isdisjoint(("input_hint_block.0.weight", f"{HINT}.conv_in.weight")):
+        return "controlnet"
+    if "conv_in.weight" in names and any(name.startswith("body.") for name in names):
+        return "t2i_adapter"
+    return None
+
+
+def _hints_renamed(own: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`own` with the layers that read the map named as in diffusers.
+
+    Their authors count these, and the activations between them.
+    """
+    numbers = [int(match[1]) for name in own if (match := _HINTS.fullmatch(name))]
+
+    def renamed(name: str) -> str:
+        if (match := _HINTS.fullmatch(name)) is None:
+            return name
+        number = int(match[1])
+        layer = {0: "conv_in", max(numbers): "conv_out"}.get(number, f"blocks.{number // 2 - 1}")
+        return f"{HINT}.{layer}.{match[2]}"
+
+    return {renamed(name): tensor for name, tensor in own.items()}
+
+
+def _renamed(module: Any, own: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`own`, with the original names, by the parameter names of `module`."""
+    blocks = Blocks(module.config.layers_per_block, ())
+    found = dict(own)
+    for name, _ in module.named_parameters():
+        path, _, leaf = name.rpartition(".")
+        original = sgm_path(path, blocks)
+        if path == "controlnet_mid_block":
+            original = "middle_block_out.0"
+        elif path.startswith("controlnet_down_blocks."):
+            original = f"zero_convs.{path.rpartition('.')[2]}.0"
+        if (tensor := own.get(f"{original}.{leaf}")) is not None:
+            found[name] = tensor
+    return found
+
+
+def _adapter_tensors(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A T2I-Adapter's tensors as diffusers names them.
+
+    Its authors count the blocks of all levels, of which each has two, and keep the convolution that
+    widens a level in its first one.
+    """
+    if any(name.startswith(_ADAPTER) for name in stored):
+        return dict(stored)
+    found = {}
+    for name, tensor in stored.items():
+        new = name
+        if match := _BODY.fullmatch(name):
+            level, inner = divmod(int(match[1]), 2)
+            place = match[2] if match[2] == "in_conv" else f"resnets.{inner}.{match[2]}"
+            new = f"body.{level}.{place}.{match[3]}"
+        found[_ADAPTER + new] = tensor
+    return found
+
+
+def _adapter(tensors: Mapping[str, torch.Tensor], unet: Any, subject: Subject) -> Any:
+    """The module of a T2I-Adapter with these tensors, which say all of its configuration."""
+    first = tensors[f"{_ADAPTER}conv_in.weight"].shape[1]
+    folded = next(((side, n) for side in PIXELS for n in (1, 3) if first == n * side * side), None)
+    levels = {int(name.split(".")[2]) for name in tensors if name.startswith("adapter.body.")}
+    widths = []
+    for level in range(len(levels)):
+        block = tensors.get(f"adapter.body.{level}.resnets.0.block1.weight")
+        if block is None:
+            folded = None
+            break
+        widths.append(block.shape[0])
+    wanted = [int(width) for width in unet.config.block_out_channels]
+    # Whose UNet has three levels, SDXL's, has the fourth one for its middle.
+    if folded is None or widths != (wanted + wanted[-1:])[: len(widths)] or len(widths) != 4:
+        raise subject.failed("control.foreign", reason=_OTHER_UNET)
+    side, channels = folded
+    blocks = {name.split(".")[4] for name in tensors if ".body.0.resnets." in name}
+    with BUILDING, init_empty_weights(include_buffers=False):
+        return T2IAdapter(
+            in_channels=channels,
+            channels=widths,
+            num_res_blocks=len(blocks),
+            downscale_factor=side,
+            adapter_type=PIXELS[side],
+        )
+
+
+_OTHER_UNET: Final = "it is for models of another kind"
+
+
+def _check_widths(module: Any, unet: Any, subject: Subject) -> None:
+    """Raise JobFailed unless what a ControlNet adds is as wide as what the UNet has there."""
+    widths = [unet.conv_in.out_channels]
+    for block in unet.down_blocks:
+        widths += [resnet.out_channels for resnet in block.resnets]
+        widths += [each.out_channels for each in block.downsamplers or ()]
+    own = [block.out_channels for block in module.controlnet_down_blocks]
+    same = ("cross_attention_dim", "projection_class_embeddings_input_dim")
+    if own != widths or any(module.config[name] != unet.config[name] for name in same):
+        raise subject.failed("control.foreign", reason=_OTHER_UNET)

@@ -1,0 +1,209 @@
+"""ControlNets: how they are typed, which image each follows, and asking for the same again."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import InvalidRequest, Refused, UserError
+from bot.request import ControlUse, Draft, GenerationRequest, Picture, compose, redraft
+from bot.request.changes import changed, fields_of
+from bot.request.controlling import parse_controls
+from bot.request.lighter import lighter
+from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ControlNets, ModelEntry
+from catalog.control_types import told_type
+from catalog.families.flux2 import FLUX2
+from catalog.families.sd15 import SD15
+from catalog.families.sdxl import SDXL
+from catalog.weight_files import ControlNetFacts
+
+ONE, TWO, START = (Picture(digit * 64, 512, 768) for digit in "123")
+
+
+def entry(key: str, **fields: Any) -> ControlNetEntry:
+    return ControlNetEntry(key=key, name=fields.pop("name", key), path="org/x", **fields)
+
+
+NETS = [
+    entry("canny"),
+    entry("my-depth", type="depth"),
+    entry("union"),
+    entry("off", enabled=False),
+    entry("gated", nsfw=True),
+    entry("pose-15", family="sd15"),
+    entry("of-demo", models=("demo",)),
+    entry("broken"),
+]
+CONTROLNETS = ControlNets(
+    {each.key: each for each in NETS},
+    facts={"union": ControlNetFacts("union", "sdxl")},
+    unfit={"broken": "it is a LoRA"},
+)
+MODELS = [
+    ModelEntry(key="base", name="Base", path="org/base"),
+    ModelEntry(key="demo", name="Demo", path="builtin:demo", demo=True),
+    ModelEntry(key="old", name="Old", path="org/old", family=SD15),
+    ModelEntry(key="klein", name="Klein", path="org/k", family=FLUX2, variant="distilled"),
+]
+CATALOG = Catalog({each.key: each for each in MODELS}, {}, "base", controlnets=CONTROLNETS)
+
+
+def composed(**fields: Any) -> GenerationRequest:
+    return compose(Draft(**{"prompt": "a fox", **fields}), CATALOG, nsfw=False)
+
+
+def refused(**fields: Any) -> tuple[str, dict[str, Any]]:
+    with pytest.raises(UserError) as error:
+        composed(**fields)
+    return error.value.code, error.value.params
+
+
+@pytest.mark.parametrize(
+    ("text", "uses"),
+    [
+        ("canny", [ControlUse("canny", ONE.sha256, "canny")]),
+        ("Canny : 0.8", [ControlUse("canny", ONE.sha256, "canny", 0.8)]),
+        ("canny:0,8", [ControlUse("canny", ONE.sha256, "canny", 0.8)]),
+        ("my-depth:2", [ControlUse("my-depth", ONE.sha256, "depth", 2.0)]),
+        ("union/openpose as map", [ControlUse("union", ONE.sha256, "openpose", is_map=True)]),
+        ("union", [ControlUse("union", ONE.sha256, "canny")]),
+        ("canny until 60%", [ControlUse("canny", ONE.sha256, "canny", end=0.6)]),
+        (
+            "canny:1 FROM 12.5% until 60 % As Map",
+            [ControlUse("canny", ONE.sha256, "canny", 1.0, 0.125, 0.6, is_map=True)],
+        ),
+        (
+            "canny, my-depth:0.5",
+            [
+                ControlUse("canny", ONE.sha256, "canny"),
+                ControlUse("my-depth", ONE.sha256, "depth", 0.5),
+            ],
+        ),
+    ],
+)
+def test_what_can_be_typed(text: str, uses: list[ControlUse]) -> None:
+    assert [*composed(control=text, control_images=(ONE,)).controls] == uses
+
+
+def test_which_image_each_follows() -> None:
+    def followed(**fields: Any) -> list[str]:
+        return [use.sha256 for use in composed(**fields).controls]
+
+    both = "canny, my-depth"
+    assert followed(control=both, control_images=(ONE, TWO)) == [ONE.sha256, TWO.sha256]
+    assert followed(control=both, control_images=(ONE,), image=START) == [ONE.sha256] * 2
+    assert followed(control=both, image=START) == [START.sha256] * 2
+    assert followed(image=START) == []
+    request = composed(control_images=(ONE,))
+    assert request.controls == (ControlUse("canny", ONE.sha256, "canny"),)
+    assert (request.width, request.height) == (832, 1280)
+    assert request.inputs == (ONE.sha256,)
+    assert request.names == ("base", "canny")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"control": "canny"}, "picture.without"),
+        ({"control": "canny:3", "control_images": (ONE,)}, "number.range"),
+        ({"control": "canny:x", "control_images": (ONE,)}, "control.form"),
+        ({"control": "canny from 60% until 60%", "control_images": (ONE,)}, "control.steps"),
+        ({"control": "canny until 120%", "control_images": (ONE,)}, "control.steps"),
+        ({"control": "canny, canny, canny", "control_images": (ONE,)}, "control.many"),
+        ({"control": "canny", "control_images": (ONE, TWO)}, "control.images"),
+        ({"control": "cany", "control_images": (ONE,)}, "control.unknown"),
+        ({"control": "zzzzzz", "control_images": (ONE,)}, "control.unlike"),
+        ({"control": "gated", "control_images": (ONE,)}, "control.unlike"),
+        ({"control": "off", "control_images": (ONE,)}, "control.disabled"),
+        ({"control": "broken", "control_images": (ONE,)}, "control.unusable"),
+        ({"control": "pose-15", "control_images": (ONE,)}, "control.misfit"),
+        ({"control": "of-demo", "control_images": (ONE,)}, "control.other_model"),
+        ({"control": "canny", "control_images": (ONE,), "model": "demo"}, "control.other_model"),
+        ({"control": "canny", "control_images": (ONE,), "model": "klein"}, "family.control"),
+        ({"control_images": (ONE,), "model": "klein"}, "family.control"),
+    ],
+)
+def test_what_is_refused(fields: dict[str, Any], code: str) -> None:
+    assert refused(**fields)[0] == code
+
+
+def test_where_none_is_offered() -> None:
+    alone = Catalog({"base": MODELS[0]}, {}, "base")
+    for control in (None, "canny"):
+        draft = Draft(prompt="a fox", control=control, control_images=(ONE,))
+        with pytest.raises(Refused) as error:
+            compose(draft, alone, nsfw=False)
+        assert error.value.code == "control.none"
+        assert error.value.params == {"family": SDXL.name}
+
+
+USES = st.builds(
+    ControlUse,
+    key=st.sampled_from(["canny", "my-depth", "union"]),
+    sha256=st.sampled_from([ONE.sha256, TWO.sha256]),
+    type=st.sampled_from([*CONTROL_TYPES]),
+    weight=st.integers(0, 200).map(lambda n: n / 100),
+    start=st.integers(0, 49).map(lambda n: n / 100),
+    end=st.integers(50, 100).map(lambda n: n / 100),
+    is_map=st.booleans(),
+)
+
+
+@given(st.lists(USES, min_size=1, max_size=2))
+def test_asking_again_asks_for_the_same(uses: list[ControlUse]) -> None:
+    typed = ", ".join(map(str, uses))
+    assert all(len(str(use)) < 100 for use in uses)
+    images = tuple(Picture(use.sha256, 512, 512) for use in uses)
+    request = composed(control=typed, control_images=images, seed=1)
+    assert [*request.controls] == uses
+    assert GenerationRequest.from_dict(request.to_dict()) == request
+    again = compose(redraft(request, CATALOG, nsfw=False), CATALOG, nsfw=False)
+    assert again.controls == request.controls
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        asks = parse_controls(text)
+    except InvalidRequest:
+        return
+    assert all(ask.name and 0 <= ask.start < ask.end <= 1 for ask in asks)
+    assert bool(asks) == bool(re.sub(r"[\s,]", "", text))
+
+
+def test_the_form_has_a_line_for_them() -> None:
+    request = composed(control="canny:0.8 until 60%", control_images=(ONE,), seed=1)
+    shown = fields_of(request)
+    assert "control: canny/canny:0.8 until 60%" in shown.more
+    draft = changed(request, shown, before=MODELS[0], control_images=(ONE,))
+    assert compose(draft, CATALOG, nsfw=False).controls == request.controls
+    without = shown.more.replace("control: canny/canny:0.8 until 60%", "")
+    entered = type(shown)(shown.prompt, shown.negative, shown.model, shown.loras, without)
+    draft = changed(request, entered, before=MODELS[0], control_images=(ONE,))
+    assert compose(draft, CATALOG, nsfw=False).controls == ()
+
+
+def test_the_last_one_goes_first_when_memory_runs_out() -> None:
+    request = composed(control="canny, my-depth", control_images=(ONE,), size="1024x1024")
+    less = lighter(request, SDXL)
+    assert less
+    assert less.controls == request.controls[:1]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["control_v11f1p_sd15_depth_fp16"], "depth"),
+        (["control-lora-openposeXL2-rank256"], "openpose"),
+        (["t2i-adapter-sketch-sdxl-1.0"], "scribble"),
+        (["diffusion_pytorch_model", "controlnet-canny-sdxl-1.0"], "canny"),
+        (["controlnet-union-sdxl-1.0"], "other"),
+        (["control_v11p_sd15_lineart"], "lineart"),
+        (["control_v11p_sd15s2_lineart_anime"], "lineart"),
+        (["outline-of-a-pipeline"], "other"),
+    ],
+)
+def test_names_tell_the_type(names: list[str], told: str) -> None:
+    assert told_type(names) == told
