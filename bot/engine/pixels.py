@@ -69,12 +69,16 @@ def fitted(
     resampling: PIL.Image.Resampling = PIL.Image.Resampling.LANCZOS,
 ) -> PIL.Image.Image:
     """`image` scaled to cover width × height, and cropped to it around its centre."""
-    scale = max(width / image.width, height / image.height)
+    box = covering(image.size, width, height)
+    return image.convert("RGB").resize((width, height), resampling, box)
+
+
+def covering(size: tuple[int, int], width: int, height: int) -> tuple[float, float, float, float]:
+    """The part of an image of `size` that `fitted` shows: its left, top, right and bottom."""
+    scale = max(width / size[0], height / size[1])
     across, down = width / scale, height / scale
-    left, top = (image.width - across) / 2, (image.height - down) / 2
-    return image.convert("RGB").resize(
-        (width, height), resampling, (left, top, left + across, top + down)
-    )
+    left, top = (size[0] - across) / 2, (size[1] - down) / 2
+    return left, top, left + across, top + down
 
 
 def _processor(family: Family) -> Any:
