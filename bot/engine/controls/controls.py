@@ -113,7 +113,7 @@ class Controls:
             if kind == "union":
                 _check_type(use, part.module, subject)
             each.append(Following(use, kind, part))
-        maps = Maps(needed)
+        maps = Maps(needed, None)
         return Followings(tuple(each), maps, self._place)
 
     def _read(

@@ -5,22 +5,27 @@ from dataclasses import dataclass
 import PIL.Image
 
 from bot.engine.controls import maps
+from bot.engine.controls.maps import Depth
 from bot.engine.needed import Needed
 from bot.request import ControlUse
 
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """Makes the maps of one job, for each pass anew."""
+    """Makes the maps of one job, anew for each size. depth: None if nothing needs it."""
 
     needed: Needed
+    depth: Depth | None
 
     def of(self, use: ControlUse, size: tuple[int, int]) -> PIL.Image.Image:
         """The map, RGB, that `use` follows in a result of that width and height."""
         picture = self.needed.pictures[use.sha256]
-        return maps.prepared(picture, use.type, size)
+        if use.is_map:
+            return maps.resized(picture, use.type, size)
+        return maps.prepared(picture, use.type, size, depth=self.depth)
 
     @property
     def facts(self) -> dict[str, str]:
         """What of the environment their bits depend on."""
-        return {}
+        made = [maps.facts(use.type) for use in self.needed.request.controls if not use.is_map]
+        return {name: version for each in made for name, version in each.items()}
