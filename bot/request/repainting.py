@@ -37,7 +37,9 @@ def extended(
     """
     model = find_model(catalog, request.model, nsfw=nsfw)
     size = size_extended(parse_extent(way, image.width, image.height), image, model, pixels_max)
-    return replace(_from_image(request, n, image, size, catalog, nsfw=nsfw), extend=way)
+    draft = _from_image(request, n, image, size, catalog, nsfw=nsfw)
+    # What a ControlNet followed was for the image as it was.
+    return replace(draft, extend=way, control=None, control_images=())
 
 
 def repainted(

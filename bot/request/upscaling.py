@@ -199,6 +199,7 @@ def _over(request: GenerationRequest, upscale: Upscale, image: Picture) -> Gener
         hires=None,
         init_image=None,
         reference=None,
+        controls=(),
         kernels=None,
         environment=None,
         variation=None,

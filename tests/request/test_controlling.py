@@ -1,6 +1,7 @@
 """ControlNets: how they are typed, which image each follows, and asking for the same again."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,17 @@ from bot.request import ControlUse, Draft, GenerationRequest, Picture, compose, 
 from bot.request.changes import changed, fields_of
 from bot.request.controlling import parse_controls
 from bot.request.lighter import lighter
-from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ControlNets, ModelEntry
+from bot.request.repainting import extended, repainted
+from bot.request.upscaling import upscale_of
+from catalog import (
+    CONTROL_TYPES,
+    Catalog,
+    ControlNetEntry,
+    ControlNets,
+    ModelEntry,
+    UpscalerEntry,
+    Upscalers,
+)
 from catalog.control_types import told_type
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
@@ -207,3 +218,16 @@ def test_the_last_one_goes_first_when_memory_runs_out() -> None:
 )
 def test_names_tell_the_type(names: list[str], told: str) -> None:
     assert told_type(names) == told
+
+
+def test_what_an_extended_or_enlarged_image_followed_is_not_followed_again() -> None:
+    request = composed(control="canny", control_images=(ONE,), seed=1)
+    image = Picture("9" * 64, 832, 1280)
+    part = repainted(request, 0, image, image, CATALOG, nsfw=False, prompt="a wolf", strength=1.0)
+    assert compose(part, CATALOG, nsfw=False).controls == request.controls
+    wider = extended(request, 0, image, "left", CATALOG, nsfw=False)
+    assert compose(wider, CATALOG, nsfw=False).controls == ()
+    upscaler = UpscalerEntry(key="u", name="u", path="a/b")
+    offered = replace(CATALOG, upscalers=Upscalers({"u": upscaler}))
+    larger = upscale_of(request, 0, image, offered, nsfw=False, mode="repaint")
+    assert larger.controls == ()
