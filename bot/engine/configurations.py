@@ -130,6 +130,7 @@ def _refused(name: str, field: str, value: object, allowed: str, subject: Subjec
         "model.configuration",
         "reference.configuration",
         "control.configuration",
+        "depth.configuration",
         field=f"{name}.{field}",
         value=shown if len(shown) <= VALUE_SHOWN else shown[: VALUE_SHOWN - 1] + "…",
         allowed=allowed,

@@ -13,6 +13,7 @@ import torch
 
 from bot.engine.controls import networks
 from bot.engine.controls.acting import UNION_TYPES, Acting, ActingAdapter, ActingNetwork
+from bot.engine.controls.depth import DepthEstimator
 from bot.engine.controls.preparing import Maps
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.needed import Needed
@@ -23,6 +24,7 @@ from bot.errors import ImagenError
 from bot.progress import Stage
 from bot.recipe import Recipe
 from bot.request import ControlUse
+from catalog.control_types import DEPTH
 from catalog.weight_files.controlnet import ControlKind
 
 log = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ class Controls:
         self._place = place
         self._cache = cache
         self._kept: dict[Any, tuple[ControlKind, Part]] = {}
+        self._estimator = DepthEstimator(place)
 
     def free(self) -> None:
         """Free the device's memory."""
@@ -101,6 +104,7 @@ class Controls:
                 part.park()
             return None
         uses = needed.request.controls
+        depths = self._depths(needed)
         keys = [(source.fingerprint(), _shape(unet)) for source, _ in needed.controls]
         self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
         each = []
@@ -113,8 +117,20 @@ class Controls:
             if kind == "union":
                 _check_type(use, part.module, subject)
             each.append(Following(use, kind, part))
-        maps = Maps(needed, None)
-        return Followings(tuple(each), maps, self._place)
+        return Followings(tuple(each), Maps(needed, depths), self._place)
+
+    def _depths(self, needed: Needed) -> dict[str, PIL.Image.Image]:
+        """The depths of the images that ControlNets are to follow for that, by sha256."""
+        if needed.depth is None:
+            return {}
+        files, subject = needed.depth
+        return {
+            use.sha256: self._estimator.depth(
+                files, (use.sha256, needed.pictures[use.sha256]), subject
+            )
+            for use in needed.request.controls
+            if use.type == DEPTH and not use.is_map
+        }
 
     def _read(
         self, source: Source, digest: str, unet: Any, subject: Subject

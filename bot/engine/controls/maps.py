@@ -5,7 +5,7 @@ depth are found in a photo here. A map depends on its image, type and size alone
 computes in whole numbers, so neither threads nor the processor's instructions change its bits.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -25,25 +25,23 @@ NAMED_BY_COLOUR: Final = "segment"
 
 Size = tuple[int, int]
 """Width and height, in pixels."""
-Depth = Callable[[PIL.Image.Image], PIL.Image.Image]
-"""From an RGB image to its relative inverse depth: mode F, the same shape, any size and unit; the
-nearer, the larger."""
 
 
 def prepared(
-    picture: PIL.Image.Image, kind: str, size: Size, *, depth: Depth | None
+    picture: PIL.Image.Image, kind: str, size: Size, *, depth: PIL.Image.Image | None
 ) -> PIL.Image.Image:
-    """The map of `picture`, RGB, of `size`, cropped as `pixels.fitted` does.
+    """The map, RGB, of `picture`, RGB, in `size`, cropped as `pixels.fitted` does.
 
-    picture: RGB. kind: one of CONTROL_TYPES. depth: for the type DEPTH, which raises ValueError
-    without it, and whatever it raises.
+    kind: one of CONTROL_TYPES. depth: for the type DEPTH, the relative inverse depth of `picture`:
+    the nearer, the larger, in any unit. Mode F, of any size, which both sides of the picture are
+    stretched to. Raises ValueError if it is needed and None.
     """
     if kind == CANNY:
         return _edges(pixels.fitted(picture, *size))
     if kind == DEPTH:
         if depth is None:
-            raise ValueError("a map of depth needs what estimates it")
-        return _as_grey(depth(picture), size)
+            raise ValueError("a map of depth is made of the depth")
+        return _as_grey(depth, picture.size, size)
     if kind in DRAWINGS and _is_light(picture):
         return resized(PIL.ImageOps.invert(picture.convert("L")).convert("RGB"), kind, size)
     return resized(picture, kind, size)
@@ -85,9 +83,12 @@ def _edges(picture: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.fromarray(np.asarray(edges, np.uint8)).convert("RGB")
 
 
-def _as_grey(depth: PIL.Image.Image, size: Size) -> PIL.Image.Image:
-    """The part of `depth` that the map shows, from black, for what is farthest in it, to white."""
-    box = pixels.covering(depth.size, *size)
+def _as_grey(depth: PIL.Image.Image, whole: Size, size: Size) -> PIL.Image.Image:
+    """The part that the map shows of the `depth` of an image that is `whole` pixels large, from
+    black, for what is farthest in it, to white."""
+    across, down = depth.width / whole[0], depth.height / whole[1]
+    left, top, right, bottom = pixels.covering(whole, *size)
+    box = (left * across, top * down, right * across, bottom * down)
     shown = np.asarray(depth.resize(size, PIL.Image.Resampling.BICUBIC, box), np.float32)
     low, high = shown.min(), shown.max()
     if low == high:  # as far away everywhere

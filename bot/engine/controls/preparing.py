@@ -1,28 +1,31 @@
 """The maps of a job: what its ControlNets follow in their images. Imports torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import PIL.Image
 
 from bot.engine.controls import maps
-from bot.engine.controls.maps import Depth
 from bot.engine.needed import Needed
 from bot.request import ControlUse
 
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """Makes the maps of one job, anew for each size. depth: None if nothing needs it."""
+    """Makes the maps of one job, anew for each size.
+
+    depths: of the images whose depth is followed, by sha256; see `maps.prepared`.
+    """
 
     needed: Needed
-    depth: Depth | None
+    depths: Mapping[str, PIL.Image.Image]
 
     def of(self, use: ControlUse, size: tuple[int, int]) -> PIL.Image.Image:
         """The map, RGB, that `use` follows in a result of that width and height."""
         picture = self.needed.pictures[use.sha256]
         if use.is_map:
             return maps.resized(picture, use.type, size)
-        return maps.prepared(picture, use.type, size, depth=self.depth)
+        return maps.prepared(picture, use.type, size, depth=self.depths.get(use.sha256))
 
     @property
     def facts(self) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_a_map_is_rgb_of_its_size_and_the_image_stays(kind: str, size: maps.Size
     picture = photo()
     before = picture.tobytes()
     for found in (
-        maps.prepared(picture, kind, size, depth=lambda picture: picture.convert("F")),
+        maps.prepared(picture, kind, size, depth=picture.convert("F")),
         maps.resized(picture, kind, size),
     ):
         assert (found.mode, found.size) == ("RGB", size)
@@ -83,6 +83,19 @@ def test_edges_between_colours_that_are_equally_bright_are_found() -> None:
     found = array(made(grey, "canny", (64, 64)))[..., 0]
     assert found[32, 14:18].any()
     assert not found[20:44, 20:44].any()
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "rows"),
+    [(50, 50, 0), (51, 51, 64), (51, 26, 64), (51, 25, 33)],
+)
+def test_an_edge_begins_above_200_and_goes_on_above_100(upper: int, lower: int, rows: int) -> None:
+    # Across a step between two areas the gradient is four times its height.
+    image = PIL.Image.new("RGB", (64, 64))
+    image.paste((upper,) * 3, (32, 0, 64, 32))
+    image.paste((lower,) * 3, (32, 32, 64, 64))
+    found = array(made(image, "canny", (64, 64)))[:, 29:34, 0]
+    assert abs(int(found.any(axis=1).sum()) - rows) <= 1
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -168,31 +181,32 @@ def test_depth_goes_from_black_to_white_within_what_is_shown() -> None:
     # Nearer to the right, and nearest in corners that are cut off.
     far = np.tile(np.linspace(-3, 7, 90, dtype=np.float32), (40, 1))
     far[:, -20:] = 90
-    seen: list[PIL.Image.Image] = []
-
-    def depth(picture: PIL.Image.Image) -> PIL.Image.Image:
-        seen.append(picture)
-        return PIL.Image.fromarray(far)
-
-    picture = photo(180, 80)
-    found = array(maps.prepared(picture, "depth", (64, 64), depth=depth))
-    assert seen == [picture]
+    depth = PIL.Image.fromarray(far)
+    found = array(maps.prepared(photo(180, 80), "depth", (64, 64), depth=depth))
     assert (found == found[..., :1]).all()
     assert (found[0, :, 0].min(), found[0, :, 0].max()) == (0, 255)
     assert (np.diff(found[:, :, 0]) >= 0).all()
     assert abs(found[30, 32, 0] - 128) < 4
 
 
-def test_depth_that_is_the_same_everywhere_is_black() -> None:
-    def depth(_: PIL.Image.Image) -> PIL.Image.Image:
-        return PIL.Image.new("F", (20, 20), 3.5)
+def test_depth_lies_where_it_is_in_the_image_whatever_its_own_size() -> None:
+    picture = PIL.Image.new("RGB", (400, 200))
+    picture.paste(WHITE, (150, 50, 300, 200))
+    depth = picture.convert("F").resize((90, 200))
+    found = array(maps.prepared(picture, "depth", (200, 200), depth=depth))[..., 0]
+    assert found[:45].max() < 40
+    assert found[100, :45].max() < 40
+    assert found[100, 55:195].min() > 200
 
+
+def test_depth_that_is_the_same_everywhere_is_black() -> None:
+    depth = PIL.Image.new("F", (20, 20), 3.5)
     found = maps.prepared(photo(), "depth", (64, 64), depth=depth)
     assert found.getcolors() == [(64 * 64, BLACK)]
 
 
-def test_depth_needs_an_estimator() -> None:
-    with pytest.raises(ValueError, match="estimates"):
+def test_a_map_of_depth_needs_the_depth() -> None:
+    with pytest.raises(ValueError, match="depth"):
         made(photo(), "depth", (64, 64))
 
 
