@@ -1,6 +1,6 @@
 """What a user asks for: the request, its limits and its syntax."""
 
-from bot.request.axes import AXES, AxisAsk
+from bot.request.axes import AXES, AxisAsk, axes_asked
 from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
 from bot.request.compare import compare, compare_again, usual_values
 from bot.request.compose import (
@@ -14,6 +14,14 @@ from bot.request.compose import (
 )
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import EDITED, Draft
+from bot.request.drafts import (
+    DRAFTS,
+    AnyDraft,
+    CompareDraft,
+    DraftKind,
+    compose_any,
+    kind_of,
+)
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -52,7 +60,7 @@ from bot.request.parts import (
     Template,
     Upscale,
 )
-from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
+from bot.request.pictures import AWAITED, HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
 from bot.request.redraft import redraft
 from bot.request.upscaling import (
     UPSCALE_SCALES,
@@ -67,12 +75,14 @@ from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",
+    "AWAITED",
     "AXES",
     "AYS",
     "CELLS_MAX",
     "COUNT_MAX",
     "CRISP",
     "DRAFT",
+    "DRAFTS",
     "EDITED",
     "FAST",
     "HIRES_SCALES",
@@ -88,13 +98,16 @@ __all__ = [
     "UPSCALE_MODES",
     "UPSCALE_SCALES",
     "AdapterUse",
+    "AnyDraft",
     "Axis",
     "AxisAsk",
     "Box",
     "Cell",
+    "CompareDraft",
     "Comparison",
     "Composed",
     "Draft",
+    "DraftKind",
     "DrawnPrompts",
     "EmbeddingUse",
     "Fill",
@@ -110,11 +123,13 @@ __all__ = [
     "Upscale",
     "UpscaleDraft",
     "Variation",
+    "axes_asked",
     "cells",
     "check_offered",
     "compare",
     "compare_again",
     "compose",
+    "compose_any",
     "compose_upscale",
     "compose_with_notes",
     "default_model",
@@ -125,6 +140,7 @@ __all__ = [
     "find_scheduler",
     "find_upscaler",
     "is_gated",
+    "kind_of",
     "lighter",
     "nameable",
     "paint_order",
