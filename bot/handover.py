@@ -3,8 +3,9 @@
 The bot listens on a Unix socket in its data folder, which only its owner may open. On a connection,
 both sides write JSON objects, one per line. The command line begins with one of
 
-    {"version", "draft", "pictures"}    a new job: a draft, and how many bytes its image files have
-    {"version", "follow"}               the id of a job that was handed over before
+    {"version", "kind", "draft", "pictures"}    a new job: which draft it is, that draft, and how
+                                                many bytes its image files have
+    {"version", "follow"}                       the id of a job that was handed over before
 
 and may later write {"cancel": true}. The bot answers {"send": true} if there are image files, which
 then follow as they are, one after another; and {"refused": sentence}, or {"accepted": job id}
@@ -23,12 +24,13 @@ from typing import Any, Final
 
 from pydantic import NonNegativeInt, TypeAdapter
 
+from bot.asking import composed
 from bot.backend import Backend
 from bot.errors import Refused, StoreError, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import check_file
 from bot.progress import Progress, Stage
-from bot.request import EDITED, Draft, Picture, compose_with_notes
+from bot.request import DRAFTS, EDITED, AnyDraft, Picture, kind_of
 from bot.store import CommandLine, JobState, NewJob, files_error
 from bot.texts.language import Say
 from bot.worker.following import Feed, Following
@@ -36,7 +38,7 @@ from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the messages. A bot and a command line of different versions do not understand each other."""
 LINE_MAX: Final = 2**20
 """Bytes of one message: a draft, which has only texts."""
@@ -46,7 +48,7 @@ PATH_MAX: Final = 100
 """Bytes of the socket's path; the system allows 103 on macOS and 107 on Linux."""
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
-_DRAFT: Final = TypeAdapter(Draft)
+_DRAFTS: Final = {kind: TypeAdapter[AnyDraft](form) for kind, form in DRAFTS.items()}
 _SIZES: Final = TypeAdapter(dict[str, NonNegativeInt])
 
 
@@ -147,21 +149,18 @@ class Handover:
         self, message: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         backend = self.backend
-        draft = _DRAFT.validate_python(message["draft"])
+        draft = _DRAFTS[message["kind"]].validate_python(message["draft"])
         files = await _files(message["pictures"], reader, writer)
         async with AsyncExitStack() as until_the_end:
             async with holding(backend.store, backend.inputs) as keep:
                 kept = {name: await self._picture(name, files[name], keep) for name in files}
                 draft = draft.with_pictures(kept)
-                composed = compose_with_notes(
-                    draft,
-                    await backend.catalog.knowing(*draft.names),
-                    nsfw=True,
-                    adapters_max=backend.settings.max_adapters,
-                    hashes=await backend.store.known_weights.hashes(*draft.names),
-                )
+                found = await composed(draft, backend, nsfw=True)
                 new = NewJob(
-                    request=composed.request, origin=CommandLine(), warnings=composed.notes
+                    request=found.request,
+                    origin=CommandLine(),
+                    kind=kind_of(draft),
+                    warnings=found.notes,
                 )
                 feed = until_the_end.enter_context(self.following.follow(new.id))
                 async with backend.queue.accepting(new):

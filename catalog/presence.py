@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from catalog.disk import files_below
 from catalog.locate import Location, checkpoint_file, locate
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
 from catalog.selecting import (
     Incomplete,
     Names,
@@ -118,7 +118,9 @@ def places_of_weights(
 
 
 def locate_entry(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path, lacking: Lacking
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry,
+    models_dir: Path,
+    lacking: Lacking,
 ) -> Location:
     """Where everything that `entry` needs is. Only lists folders; never raises.
 

@@ -8,7 +8,7 @@ from catalog.disk import files_below, is_absent, is_file, is_folder, names_in, r
 from catalog.families.files import INDEX
 from catalog.locate import BUILTIN, Location, builtins, locate, second_file
 from catalog.presence import Lacking, Needed, needed
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
+from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
 from catalog.selecting import (
     Incomplete,
     Names,
@@ -28,7 +28,9 @@ _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 
 
 def problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry, models_dir: Path, lacking: Lacking
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry,
+    models_dir: Path,
+    lacking: Lacking,
 ) -> tuple[str, ...]:
     """Why `entry` cannot be used, one phrase per problem; empty if nothing is wrong.
 
@@ -42,7 +44,9 @@ def problems_of(
         return (f"path {entry.path!r} cannot be read: {reason_of(error)}",)
 
 
-def _problems_of_other(entry: AdapterEntry | EmbeddingEntry, models_dir: Path) -> list[str]:
+def _problems_of_other(
+    entry: AdapterEntry | EmbeddingEntry | UpscalerEntry, models_dir: Path
+) -> list[str]:
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     adapter = isinstance(entry, AdapterEntry)
     problems = _problems_of_path(

@@ -1,7 +1,6 @@
 """/compare: one image again and again with one or two things changed, on a labelled sheet."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -13,7 +12,6 @@ from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.compare_choices import value_choices
-from bot.errors import InvalidRequest
 from bot.levels.defaults import LORAS
 from bot.queue import JobQueue
 from bot.request import (
@@ -21,11 +19,10 @@ from bot.request import (
     HIRES_SCALES,
     RANDOM,
     SEED_MAX,
-    AxisAsk,
     Draft,
     compare,
 )
-from bot.request.axes import LORA, WEIGHT, axis_named
+from bot.request.axes import LORA, WEIGHT, axes_asked, axis_named
 from catalog import LiveCatalog
 from cogs.completing import Choices, Completing
 from cogs.completing_presets import CompletingPresets
@@ -107,7 +104,7 @@ class Compare(commands.Cog):
         with naming_roles(interaction):
             self._queue.screen(place.person, place.roles, place.community)
         options = locals()
-        draft, asks = Draft.from_options(options), axes_of(options)
+        draft, asks = Draft.from_options(options), axes_asked(axis, values, axis2, values2)
         here, values_asked = here_of(interaction), (ask.values for ask in asks)
         saved = await self._composing.saved(interaction, draft.preset)
         names = (*draft.names, *values_asked, *(n for each in saved for n in each.options.names))
@@ -172,16 +169,6 @@ class Compare(commands.Cog):
         saved = await self._composing.saved(interaction, draft.preset)
         within: dict[str, Any] = {"nsfw": here.nsfw, "saved": saved}
         return await asyncio.to_thread(value_choices, axis, text, draft, catalog, **within)
-
-
-def axes_of(options: Mapping[str, Any]) -> list[AxisAsk]:
-    """The axes that a command's options ask for. Raises InvalidRequest for values of none."""
-    asks = [AxisAsk(options["axis"], options["values"])]
-    if options["axis2"] is not None:
-        asks.append(AxisAsk(options["axis2"], options["values2"]))
-    elif options["values2"] is not None:
-        raise InvalidRequest("axis2", "compare.no_axis")
-    return asks
 
 
 async def setup(bot: ImagenBot) -> None:

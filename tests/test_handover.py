@@ -16,19 +16,21 @@ import pytest
 from bot.cli.beside import BesideBot
 from bot.cli.result import BAD_REQUEST, NotDone
 from bot.files.inputs import BYTES_MAX, Inputs
-from bot.handover import LINE_MAX, PICTURES, Handover
-from bot.request import EDITED, Draft
+from bot.handover import LINE_MAX, PICTURES, VERSION, Handover, encoded
+from bot.request import EDITED, AxisAsk, CompareDraft, Draft, UpscaleDraft
 from bot.store import NewJob, Store
 from bot.worker.following import Following
-from catalog import Catalog, ModelEntry
+from catalog import Catalog, ModelEntry, UpscalerEntry
 from catalog.families.flux2 import FLUX2
+from catalog.upscalers import Upscalers
 from tests.files.keeping import png
 from tests.language import TEXTS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets")
 
 KLEIN = ModelEntry(key="klein", name="klein", path="a/b", family=FLUX2, variant="distilled")
-DRAFT = asdict(Draft(prompt="a fox"))
+SHARP = UpscalerEntry(key="sharp", name="Sharp", path="a/b")
+DRAFT = Draft(prompt="a fox")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ async def bot(
     monkeypatch.chdir(tmp_path)
 
     async def knowing(*_: object) -> Catalog:
-        return Catalog({"klein": KLEIN}, {}, "klein")
+        return Catalog({"klein": KLEIN}, {}, "klein", upscalers=Upscalers({"sharp": SHARP}))
 
     @asynccontextmanager
     async def accepting(new: NewJob) -> AsyncIterator[None]:
@@ -78,6 +80,30 @@ async def test_as_many_images_as_a_request_takes(bot: BesideBot, accepted: list[
     assert len(new.request.inputs) == len(EDITED)
 
 
+async def test_a_comparison_and_an_enlargement(bot: BesideBot, accepted: list[NewJob]) -> None:
+    compared = CompareDraft(draft=DRAFT, asks=(AxisAsk("seed", "1, 2"),))
+    await bot.hand_over(compared, {})
+    other = await BesideBot.connect(Path())
+    assert other is not None
+    await other.hand_over(UpscaleDraft(scale=1.5), {"image": png(1, side=64)})
+    other._writer.close()
+    sheet, larger = accepted
+    assert (sheet.kind, [cell.seed for cell in sheet.request.each]) == ("compare", [1, 2])
+    assert (larger.kind, larger.request.final_size) == ("upscale", (96, 96))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"kind": "paint"}, {"kind": "upscale", "draft": {}}, {"kind": "compare"}]
+)
+async def test_what_is_no_draft_of_its_kind_is_dropped(
+    bot: BesideBot, accepted: list[NewJob], wrong: dict[str, Any]
+) -> None:
+    message = {"version": VERSION, "kind": "imagine", "draft": asdict(DRAFT), "pictures": {}}
+    bot._writer.write(encoded({**message, **wrong}))
+    assert await bot._reader.read() == b""
+    assert accepted == []
+
+
 async def test_as_large_as_they_may_be(bot: BesideBot, accepted: list[NewJob]) -> None:
     files = dict.fromkeys(PICTURES, bytes(BYTES_MAX))
     with pytest.raises(NotDone, match="image") as caught:  # it is none, and was looked at
@@ -95,7 +121,7 @@ async def test_what_is_too_large_is_refused(bot: BesideBot, accepted: list[NewJo
 @pytest.mark.parametrize("over", [0, 1, LINE_MAX, 5 * LINE_MAX + 3])
 async def test_a_text_that_is_too_long_is_refused(bot: BesideBot, over: int) -> None:
     with pytest.raises(NotDone) as caught:
-        await bot.hand_over(asdict(Draft(prompt="a" * (LINE_MAX + over))), {})
+        await bot.hand_over(Draft(prompt="a" * (LINE_MAX + over)), {})
     assert caught.value.code == BAD_REQUEST
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
 from bot.request import AdapterUse, GenerationRequest, InitImage
-from bot.store import Failure, ImageRecord, Job, JobState
+from bot.store import Failure, ImageRecord, Job, JobState, cell_of_image, shown_warnings
 from bot.texts.language import Say
 
 STATUS: Final[Mapping[JobState, str]] = {
@@ -72,7 +72,7 @@ def status(
         "larger_gpu": place is not None and place.larger_gpu,
         "error": job.error and say(job.error.code, **job.error.params),
         "images": [image_entry(job, image) for image in images],
-        "warnings": [say(notice.code, **notice.params) for notice in job.warnings],
+        "warnings": [say(notice.code, **notice.params) for notice in shown_warnings(job)],
         "metadata": metadata(job.recipe, job.request.seed) if job.recipe else None,
     }
 
@@ -89,7 +89,7 @@ def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
             {
                 "url": image_url(job.id, image.n + 1),
                 "file": PurePath(image.path).name,
-                **asked_seeds(job.request, image.seed),
+                **_which(job.request, image),
                 "width": image.width,
                 "height": image.height,
                 "sha256": image.sha256,
@@ -97,7 +97,7 @@ def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
             for image in images
         ],
         "recipe": job.recipe.to_dict() if job.recipe else None,
-        "warnings": [_told(notice, say) for notice in job.warnings],
+        "warnings": [_told(notice, say) for notice in shown_warnings(job)],
         "error": _told(job.error, say) if job.error else None,
     }
 
@@ -109,13 +109,22 @@ def _told(what: Notice | Failure, say: Say) -> dict[str, Any]:
 def image_entry(job: Job, image: ImageRecord) -> dict[str, Any]:
     return {
         "url": image_url(job.id, image.n + 1),
-        **asked_seeds(job.request, image.seed),
+        **_which(job.request, image),
         "width": image.width,
         "height": image.height,
         "bytes": image.bytes,
         "sha256": image.sha256,
         "available": image.pruned_at is None,
     }
+
+
+def _which(request: GenerationRequest, image: ImageRecord) -> dict[str, Any]:
+    """What tells an image from the others of its job: the seed, and in a comparison what varies."""
+    if request.comparison is None:
+        return asked_seeds(request, image.seed)
+    if (cell := cell_of_image(request, image.n)) is None:
+        return {**asked_seeds(request, image.seed), "cell": None}
+    return {**asked_seeds(cell.request, image.seed), "cell": list(cell.values)}
 
 
 def image_url(job_id: str, n: int) -> str:
@@ -151,6 +160,8 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         "size": f"{request.width}x{request.height}",
         "scheduler": request.scheduler,
         **_kept(request.init_image),
+        **_enlarged(request),
+        **_compared(request),
         "hashes": hashes,
     }
 
@@ -161,6 +172,27 @@ def _kept(init: InitImage | None) -> dict[str, Any]:
         return {}
     extend = {} if init.box is None else {"extend": str(init.box)}
     return {"strength": init.strength, "masked": init.mask is not None, **extend}
+
+
+def _enlarged(request: GenerationRequest) -> dict[str, Any]:
+    """How an image was enlarged: nothing, where none was."""
+    if request.upscale is None:
+        return {}
+    upscale = request.upscale
+    strength = {} if upscale.strength is None else {"strength": upscale.strength}
+    return {
+        "upscaler": upscale.upscaler,
+        "scale": upscale.scale,
+        "mode": upscale.mode,
+        **strength,
+    }
+
+
+def _compared(request: GenerationRequest) -> dict[str, Any]:
+    """What varies on a sheet, of whose first image all else is said: nothing, for other images."""
+    if request.comparison is None:
+        return {}
+    return {"axes": [axis.name for axis in request.comparison.axes]}
 
 
 def lora(use: AdapterUse) -> dict[str, Any]:

@@ -18,13 +18,26 @@ from bot.api.bodies import aside
 from bot.api.callers import Callers
 from bot.api.describing import asked_seeds
 from bot.api.errors import NotFound, NotReady, Pruned, TooManyCalls
+from bot.asking import composed
 from bot.backend import Backend
 from bot.errors import AskedBefore, InvalidRequest
 from bot.files.given import Keep, holding
 from bot.files.inputs import MASK
+from bot.files.metadata import read_png
 from bot.progress import Progress
-from bot.request import Composed, Draft, GenerationRequest, Picture, compose_with_notes
-from bot.store import Api, ApiKey, ImageRecord, Job, JobState, NewJob, files_error
+from bot.recipe import Recipe
+from bot.request import AWAITED, AnyDraft, GenerationRequest, Picture, kind_of
+from bot.store import (
+    Api,
+    ApiKey,
+    ImageRecord,
+    Job,
+    JobState,
+    NewJob,
+    cell_of_image,
+    files_error,
+    given_images,
+)
 from bot.worker.following import Feed, Following
 from bot.worker.workers import Workers
 
@@ -68,7 +81,7 @@ class Desk:
     async def accept(
         self,
         caller: ApiKey,
-        draft: Draft,
+        draft: AnyDraft,
         pictures: Mapping[str, Given] | None = None,
         repeat_key: str | None = None,
     ) -> Accepted:
@@ -100,24 +113,26 @@ class Desk:
             return Accepted(job, await self.progress(job))
 
     async def _accept(
-        self, caller: ApiKey, draft: Draft, pictures: Mapping[str, Given], origin: Api
+        self, caller: ApiKey, draft: AnyDraft, pictures: Mapping[str, Given], origin: Api
     ) -> Accepted:
         backend = self.backend
         self._callers.count(caller)
         # The request is checked and has its place before an image is decoded for it.
-        promised = {field: Picture("", 1, 1, measured=False) for field in pictures}
-        composed = await self._compose(caller, draft.with_pictures(promised))
-        new = NewJob(request=composed.request, origin=origin, warnings=composed.notes)
+        promised = dict.fromkeys(pictures, AWAITED)
+        found = await composed(draft.with_pictures(promised), backend, nsfw=caller.nsfw)
+        new = NewJob(
+            request=found.request, origin=origin, kind=kind_of(draft), warnings=found.notes
+        )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(backend.queue.reserving(new))
             if pictures:
                 keep = await stack.enter_async_context(holding(backend.store, backend.inputs))
-                found = {
+                kept = {
                     field: await self._picture(caller, field, given, keep)
                     for field, given in pictures.items()
                 }
-                composed = await self._compose(caller, draft.with_pictures(found))
-                new = replace(new, request=composed.request, warnings=composed.notes)
+                found = await composed(draft.with_pictures(kept), backend, nsfw=caller.nsfw)
+                new = replace(new, request=found.request, warnings=found.notes)
             async with backend.queue.accepting(new) as ticket:
                 pass
         log.info("job %s: asked for over HTTP by %s", ticket.job.id, caller.name)
@@ -209,31 +224,40 @@ class Desk:
         return await self.job(caller, job_id)
 
     async def images(self, job: Job) -> tuple[ImageRecord, ...]:
-        return await self.backend.store.images(job.id) if job.state in ENDED else ()
+        if job.state not in ENDED:
+            return ()
+        return given_images(job, await self.backend.store.images(job.id))
 
-    async def image(self, caller: ApiKey, job_id: str, n: int) -> tuple[Job, ImageRecord, Path]:
-        """The job's image `n`, counted from 1, and its file. Raises NotFound, NotReady, Pruned."""
+    async def image(
+        self, caller: ApiKey, job_id: str, n: int | None = None
+    ) -> tuple[Job, ImageRecord, Path]:
+        """The job's image `n`, counted from 1, and its file; by default the first, or the sheet of
+        a comparison. Raises NotFound, NotReady, Pruned."""
         job = await self.job(caller, job_id)
         if job.state not in ENDED:
             raise NotReady("api.image.not_ready")
         images = await self.images(job)
-        if not 1 <= n <= len(images):
-            raise NotFound("api.image.unknown", value=n, count=len(images))
-        image = images[n - 1]
+        if n is None:
+            image = next(iter(images), None)
+        else:
+            image = next((image for image in images if image.n == n - 1), None)
+        if image is None:
+            raise _no_image(job, n or 1, len(images))
         path = self._images_dir / image.path
         if image.pruned_at is not None or not await asyncio.to_thread(path.is_file):
-            raise _pruned(job.request, image.seed)
+            cell = cell_of_image(job.request, image.n)
+            raise _pruned(cell.request if cell else job.request, image.seed)
         return job, image, path
 
-    async def _compose(self, caller: ApiKey, draft: Draft) -> Composed:
-        settings = self.backend.settings
-        return compose_with_notes(
-            draft,
-            await self.backend.catalog.knowing(*draft.names),
-            nsfw=caller.nsfw,
-            adapters_max=settings.max_adapters,
-            hashes=await self.backend.store.known_weights.hashes(*draft.names),
-        )
+    async def recipe(self, job: Job, image: ImageRecord) -> Recipe | None:
+        """How an image of the job was generated; of a comparison's cell, its file says so."""
+        if cell_of_image(job.request, image.n) is None:
+            return job.recipe
+        path = self._images_dir / image.path
+        try:
+            return (await asyncio.to_thread(lambda: read_png(path.read_bytes()))).recipe
+        except (OSError, ValueError):
+            return None
 
     async def _picture(self, caller: ApiKey, field: str, given: Given, keep: Keep) -> Picture:
         inputs = self.backend.inputs
@@ -254,6 +278,13 @@ class Desk:
             raise InvalidRequest(field, "api.picture.unknown", value=sha256[:80]) from None
 
 
+def _no_image(job: Job, n: int, count: int) -> NotFound:
+    """The error for an image that the job has not got. n: counted from 1. count: those it has."""
+    if count and (cell := cell_of_image(job.request, n - 1)) is not None:
+        return NotFound("compare.cell_failed", values=" · ".join(cell.values))
+    return NotFound("api.image.unknown", value=n, count=count)
+
+
 def _pruned(request: GenerationRequest, seed: int) -> Pruned:
     """The error for the image with this seed, which says how to generate it again."""
     varied = request.variation is not None
@@ -261,7 +292,7 @@ def _pruned(request: GenerationRequest, seed: int) -> Pruned:
     return Pruned(code, **asked_seeds(request, seed))
 
 
-def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
+def _digest(draft: AnyDraft, pictures: Mapping[str, Given]) -> str:
     """Tells whether the same is asked for again. Takes long if images are large.
 
     Kept with jobs, so a draft without what later versions have added has the one it ever had.
@@ -271,8 +302,9 @@ def _digest(draft: Draft, pictures: Mapping[str, Given]) -> str:
         for field, given in pictures.items()
     }
     values = asdict(draft)
+    options = values.get("draft", values)  # a comparison has them within
     for name in _ADDED:
-        if values[name] is None:
-            del values[name]
+        if name in options and options[name] is None:
+            del options[name]
     text = json.dumps([values, named], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 DESCRIPTION: Final = """\
-Ask for images with `POST /generate`, follow the job, and fetch what it made.
+Ask for images with `POST /generate`, for a comparison with `POST /compare` or for a larger image
+with `POST /upscale`, follow the job, and fetch what it made.
 
 Without any key, only programs on the same machine are served. Once there is one, every call but
 `GET /healthz` needs it: as a bearer token, in the header `X-API-Key`, or as the password of HTTP
@@ -34,8 +35,8 @@ KEYS: Final[dict[str, dict[str, str]]] = {
 OPEN: Final = ("/healthz",)
 """Paths that need no key."""
 PARAMETERS: Final[dict[str, dict[str, Any]]] = {
-    "job_id": {"description": "As `POST /generate` answered it.", "example": "k3v9m2xqpa"},
-    "n": {"description": "Which of the job's images, counted from 1.", "example": 1},
+    "job_id": {"description": "As the call that asked for it answered.", "example": "k3v9m2xqpa"},
+    "n": {"description": "Which of the job's images, as in their `url`s.", "example": 1},
 }
 """What path parameters mean that many routes have."""
 

@@ -23,6 +23,8 @@ three times as much memory."""
 
 WITH_IMAGES: Final = (
     "/generate",
+    "/compare",
+    "/upscale",
     "/images",
     "/v1/images/generations",
     "/v1/images/edits",

@@ -24,6 +24,11 @@ class RecordedImage(BaseModel):
         description="What is mixed into the noise of `seed`, as in `POST /generate`.",
         examples=[None],
     )
+    cell: list[str] | None = Field(
+        default=None,
+        description="Of a comparison: the column's value, then the row's; null for the sheet.",
+        examples=[None],
+    )
     width: int = Field(examples=[1024])
     height: int = Field(examples=[1024])
     sha256: str = Field(examples=["7f" * 32])

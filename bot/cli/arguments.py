@@ -4,6 +4,7 @@ import argparse
 
 from bot.cli.subcommands import (
     check,
+    compare,
     imagine,
     info,
     keys,
@@ -12,11 +13,15 @@ from bot.cli.subcommands import (
     run,
     serve,
     sync,
+    upscale,
     worker,
     workers,
 )
 
-SUBCOMMANDS = (run, serve, imagine, info, listing, playground, sync, check, keys, worker, workers)
+SUBCOMMANDS = (
+    *(run, serve, imagine, compare, upscale, info, listing),
+    *(playground, sync, check, keys, worker, workers),
+)
 """In the order of `--help`."""
 
 

@@ -1,4 +1,4 @@
-"""What the options of `main.py imagine` ask for."""
+"""What the options of `main.py imagine`, `compare` and `upscale` ask for."""
 
 import argparse
 import asyncio
@@ -9,35 +9,65 @@ from typing import Self
 
 from bot.errors import InvalidRequest
 from bot.files.inputs import check_file
-from bot.request import EDITED, Draft
+from bot.request import EDITED, AnyDraft, CompareDraft, Draft, UpscaleDraft, axes_asked
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """draft: without its images. pictures: image files, by the draft's field. out: a folder."""
 
-    draft: Draft
+    draft: AnyDraft
     pictures: Mapping[str, bytes] = field(repr=False)
     out: Path | None
 
     @classmethod
     async def read(cls, options: argparse.Namespace) -> Self:
-        """Raises InvalidRequest if an image file cannot be read."""
-        files = {"image": options.image, "mask": options.mask, "reference": options.reference}
-        files |= dict(zip(EDITED, options.edit, strict=False))
-        draft = Draft.from_options(
-            vars(options),
-            lora=", ".join(options.lora) or None,
-            image=None,
-            mask=None,
-            reference=None,
-        )
+        """options: of one of the calls in DRAFTS.
+
+        Raises InvalidRequest if an image file cannot be read, or there are values of no axis.
+        """
+        files = {"image": options.image}
+        if options.call != "upscale":
+            files |= {"mask": options.mask, "reference": options.reference}
+            files |= dict(zip(EDITED, options.edit, strict=False))
+        draft = _draft(options)
         pictures = {
             name: await asyncio.to_thread(_contents, name, file)
             for name, file in files.items()
             if file is not None
         }
         return cls(draft, pictures, options.out)
+
+
+def _draft(options: argparse.Namespace) -> AnyDraft:
+    if options.call == "upscale":
+        return _upscale(options)
+    draft = Draft.from_options(
+        vars(options),
+        lora=", ".join(options.lora) or None,
+        image=None,
+        mask=None,
+        reference=None,
+    )
+    if options.call == "imagine":
+        return draft
+    asks = axes_asked(options.axis, options.values, options.axis2, options.values2)
+    return CompareDraft(draft=draft, asks=asks)
+
+
+def _upscale(options: argparse.Namespace) -> UpscaleDraft:
+    return UpscaleDraft(
+        scale=options.scale,
+        upscaler=options.upscaler,
+        mode=options.mode,
+        prompt=options.prompt,
+        negative=options.negative,
+        model=options.model,
+        lora=", ".join(options.lora) or None,
+        strength=options.strength,
+        steps=options.steps,
+        seed=options.seed,
+    )
 
 
 def _contents(name: str, file: Path) -> bytes:

@@ -13,6 +13,7 @@ from bot.cli.result import BAD_REQUEST, NotDone, Result
 from bot.cli.watching import Watcher, until_ended
 from bot.handover import LINE_MAX, VERSION, encoded, progress_of, socket_path
 from bot.progress import Progress
+from bot.request import AnyDraft, kind_of
 from bot.settings import Settings
 from bot.store import Store
 
@@ -34,7 +35,7 @@ async def generate_beside(
     """
     if (bot := await BesideBot.connect(settings.data_dir)) is None:
         return None
-    if (job_id := await bot.hand_over(asdict(asked.draft), asked.pictures)) is None:
+    if (job_id := await bot.hand_over(asked.draft, asked.pictures)) is None:
         return None
     try:
         await until_ended(bot.wait(job_id, watcher.show), stop, bot.cancel)
@@ -68,16 +69,14 @@ class BesideBot:
             return None
         return cls(data_dir, reader, writer)
 
-    async def hand_over(
-        self, draft: Mapping[str, Any], pictures: Mapping[str, bytes]
-    ) -> str | None:
+    async def hand_over(self, draft: AnyDraft, pictures: Mapping[str, bytes]) -> str | None:
         """Returns the id of the accepted job; None if the bot is of another version, or has ended.
 
-        draft: as JSON; pictures: files, by the option's name. Raises NotDone
-        if the bot does not take the job.
+        pictures: files, by the option's name. Raises NotDone if the bot does not take the job.
         """
         sizes = {name: len(data) for name, data in pictures.items()}
-        answer = await self._ask(_begin({"draft": draft, "pictures": sizes}))
+        asked = {"kind": kind_of(draft), "draft": asdict(draft), "pictures": sizes}
+        answer = await self._ask(_begin(asked))
         if answer is not None and "send" in answer:
             answer = await self._ask(*pictures.values())
         return None if answer is None else str(answer["accepted"])

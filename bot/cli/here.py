@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from bot.api.describing import record
+from bot.asking import composed
 from bot.backend import Backend
 from bot.cli import reading
 from bot.cli.asked import Asked
@@ -13,10 +14,11 @@ from bot.cli.result import NotDone, Result, placed
 from bot.cli.watching import Watcher
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs
+from bot.files.sheets.cancelling import CellsOfCancelled
 from bot.process.lock import Claims
-from bot.request import Composed, Draft, Picture, compose_with_notes
+from bot.request import AnyDraft, Composed, Picture, kind_of
 from bot.settings import Settings
-from bot.store import CommandLine, Job, JobState, NewJob, Store
+from bot.store import CommandLine, Job, JobState, NewJob, Store, given_images
 
 
 async def generate_here(
@@ -33,8 +35,13 @@ async def generate_here(
         try:
             kept = {name: await _kept(backend.inputs, name, asked) for name in asked.pictures}
             draft = asked.draft.with_pictures(kept)
-            composed = await _composed(draft, backend)
-            new = NewJob(request=composed.request, origin=CommandLine(), warnings=composed.notes)
+            found = await _composed(draft, backend)
+            new = NewJob(
+                request=found.request,
+                origin=CommandLine(),
+                kind=kind_of(draft),
+                warnings=found.notes,
+            )
             # Unclaimed, the job would look abandoned to a bot that starts meanwhile.
             until_the_end.enter_context(Claims(settings.data_dir.absolute()).held(new.id))
             ticket = await backend.queue.accept(new)
@@ -54,6 +61,7 @@ async def generate_here(
                 wait.cancel()
             workers.cancel(ticket.job.id)
         job = await _conclude(backend.store, ticket.job.id)
+        await CellsOfCancelled(backend.store, settings.images_dir.absolute()).failed(job)
         return await stored(backend.store, job, asked, settings, watcher)
 
 
@@ -61,24 +69,21 @@ async def stored(
     store: Store, job: Job, asked: Asked, settings: Settings, watcher: Watcher
 ) -> Result:
     """The result of a job that has ended, in this data folder."""
-    images = await store.images(job.id)
+    images = given_images(job, await store.images(job.id))
     sources = [settings.images_dir.absolute() / image.path for image in images]
     return Result(record(job, images, watcher.say), placed(sources, asked.out, job.id))
 
 
-async def _composed(draft: Draft, backend: Backend) -> Composed:
+async def _composed(draft: AnyDraft, backend: Backend) -> Composed:
     """Raises InvalidRequest or Refused."""
     catalog = await backend.catalog.knowing(*draft.names)
-    most = backend.settings.max_adapters
-    hashes = await backend.store.known_weights.hashes(*draft.names)
     try:
-        return compose_with_notes(draft, catalog, nsfw=True, adapters_max=most, hashes=hashes)
+        return await composed(draft, backend, nsfw=True, catalog=catalog)
     except (InvalidRequest, Refused):
         if not catalog.unread:
             raise
     await asyncio.to_thread(backend.catalog.read_rest, reading.Progress())
-    catalog = backend.catalog.current
-    return compose_with_notes(draft, catalog, nsfw=True, adapters_max=most, hashes=hashes)
+    return await composed(draft, backend, nsfw=True, catalog=backend.catalog.current)
 
 
 async def _kept(inputs: Inputs, field: str, asked: Asked) -> Picture:

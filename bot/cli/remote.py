@@ -18,7 +18,7 @@ from bot.cli.asked import Asked
 from bot.cli.remote_calls import FIELDS, PATIENCE, Calls, Lost
 from bot.cli.result import BAD_REQUEST, NotDone, Result, printable, write
 from bot.cli.watching import Watcher, until_ended
-from bot.request import EDITED, Draft
+from bot.request import EDITED, AnyDraft, CompareDraft, Draft, UpscaleDraft
 from bot.request.syntax import parse_adapters
 from bot.texts.language import Say
 from catalog.listing import Listed
@@ -62,18 +62,19 @@ class RemoteServer:
 
     async def accept(self, asked: Asked) -> str:
         """Returns the id of the accepted job. Raises InvalidRequest, too."""
-        body = json.dumps(_body(asked.draft, asked.pictures), allow_nan=False)
+        path, wanted = _asked(asked.draft, asked.pictures)
+        body = json.dumps(wanted, allow_nan=False)
         headers = {
             "Content-Type": "application/json",
             # So that a call repeated because its answer was lost is the same job.
             "Idempotency-Key": secrets.token_hex(16),
         }
         accepted = await self._insistently(
-            lambda: self._calls.json("POST", "generate", content=body.encode(), headers=headers)
+            lambda: self._calls.json("POST", path, content=body.encode(), headers=headers)
         )
         job_id = accepted.get("job_id")
         if not isinstance(job_id, str) or not _ID.fullmatch(job_id):
-            raise self._calls.stranger("POST", "generate")
+            raise self._calls.stranger("POST", path)
         return job_id
 
     async def wait(self, job_id: str, report: Callable[[str], None]) -> dict[str, Any]:
@@ -142,17 +143,44 @@ class RemoteServer:
             await asyncio.sleep(PAUSE)
 
 
+def _asked(draft: AnyDraft, pictures: Mapping[str, bytes]) -> tuple[str, dict[str, Any]]:
+    """Where it is asked for, and what is sent there. Raises InvalidRequest, NotDone."""
+    match draft:
+        case UpscaleDraft():
+            return "upscale", _upscale(draft, pictures)
+        case CompareDraft():
+            named = ("axis", "values", "axis2", "values2")
+            axes = [said for ask in draft.asks for said in (ask.name, ask.values)]
+            axes_said = {name: said for name, said in zip(named, axes, strict=False) if said}
+            return "compare", _body(draft.draft, pictures) | axes_said
+        case _:
+            return "generate", _body(draft, pictures)
+
+
+def _upscale(draft: UpscaleDraft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    """What `POST /upscale` takes."""
+    body = {
+        "scale": draft.scale,
+        "upscaler": draft.upscaler,
+        "mode": draft.mode,
+        "prompt": draft.prompt,
+        "negative_prompt": draft.negative,
+        "model": draft.model,
+        "loras": _loras(draft.lora),
+        "strength": draft.strength,
+        "steps": draft.steps,
+        "seed": draft.seed,
+    }
+    return _given(body) | {name: _data_url(data) for name, data in pictures.items()}
+
+
 def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     """What `POST /generate` takes. Raises InvalidRequest, NotDone."""
-    loras = [
-        {"name": ask.name, "weight": ask.weight, "text_weight": ask.text_weight}
-        for ask in parse_adapters(draft.lora or "")
-    ]
     body = {
         "prompt": draft.prompt,
         "negative_prompt": draft.negative,
         "model": draft.model,
-        "loras": loras,
+        "loras": _loras(draft.lora),
         "steps": draft.steps,
         "guidance_scale": draft.guidance,
         "seed": draft.seed,
@@ -166,13 +194,28 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "extend": draft.extend,
         "reference_weight": draft.reference_weight,
     }
+    files: dict[str, Any] = {name: _data_url(data) for name, data in pictures.items()}
+    if edited := [files.pop(name) for name in EDITED if name in files]:
+        files["edit"] = edited
+    return _given(body) | files
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it was given. Raises NotDone for a number that JSON has not got."""
     for name, value in body.items():
         if isinstance(value, float) and not math.isfinite(value):
             option = FIELDS.get(name, name)
             raise NotDone(f"{option}: {value} won't work. It must be a finite number.", BAD_REQUEST)
-    files: dict[str, Any] = {
-        name: f"data:;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()
-    }
-    if edited := [files.pop(name) for name in EDITED if name in files]:
-        files["edit"] = edited
-    return {name: value for name, value in body.items() if value is not None} | files
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _loras(typed: str | None) -> list[dict[str, Any]]:
+    """Raises InvalidRequest."""
+    return [
+        {"name": ask.name, "weight": ask.weight, "text_weight": ask.text_weight}
+        for ask in parse_adapters(typed or "")
+    ]
+
+
+def _data_url(data: bytes) -> str:
+    return f"data:;base64,{base64.b64encode(data).decode()}"

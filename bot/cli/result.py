@@ -12,7 +12,7 @@ from bot.texts.language import Say
 
 DONE, JOB_FAILED, BAD_REQUEST = 0, 1, 2
 """Exit codes."""
-_TOLD: Final = ("seed", "variation", "width", "height", "sha256")
+_TOLD: Final = ("seed", "variation", "cell", "width", "height", "sha256")
 """What is said of an image, as far as it applies."""
 
 
@@ -76,18 +76,34 @@ def _print(result: Result, say: Say) -> None:
     record = result.record
     for notice in record["warnings"]:
         print(printable(notice["text"]), file=sys.stderr)
+    compared = any(image.get("cell") for image in record["images"])
     for image, path in zip(record["images"], result.files, strict=True):
-        seconds = record["seconds"] / len(record["images"])
-        model = printable(record["model"])
-        variation = image.get("variation")
-        seeds = f"seed {image['seed']}" + (f"  variation {variation}" if variation else "")
-        print(f"{path}  model {model}  {printable(seeds)}  {seconds:.1f} s")
-        if drawn := _drawn(record, image["seed"]):
+        said = _in_comparison(record, image) if compared else _alone(record, image)
+        print(f"{path}  {printable(said)}")
+        if not compared and (drawn := _drawn(record, image["seed"])):
             print(f"  {printable(drawn)}")
     if record["error"]:
         print(printable(record["error"]["text"]), file=sys.stderr)
     elif record["status"] == "cancelled":
         print(say("status.cancelled"), file=sys.stderr)
+
+
+def _in_comparison(record: Mapping[str, Any], image: Mapping[str, Any]) -> str:
+    """What is said of the sheet, with how long all took, and of each cell."""
+    if values := image.get("cell"):
+        return " · ".join(values)
+    return f"seed {image['seed']}  {record['seconds']:.1f} s"
+
+
+def _alone(record: Mapping[str, Any], image: Mapping[str, Any]) -> str:
+    """What is said of any other image."""
+    seconds = f"{record['seconds'] / len(record['images']):.1f} s"
+    request = record["recipe"]["request"] if record["recipe"] else {}
+    if request.get("upscale") and not request["model"]:  # no seed has anything to do with it
+        return f"upscaler {record['model']}  {image['width']}x{image['height']}  {seconds}"
+    variation = image.get("variation")
+    seeds = f"seed {image['seed']}" + (f"  variation {variation}" if variation else "")
+    return f"model {record['model']}  {seeds}  {seconds}"
 
 
 def _drawn(record: Mapping[str, Any], seed: int) -> str | None:

@@ -1,6 +1,6 @@
 """What a user asks for: the request, its limits and its syntax."""
 
-from bot.request.axes import AXES, AxisAsk
+from bot.request.axes import AXES, AxisAsk, axes_asked
 from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
 from bot.request.compare import compare, compare_again, usual_values
 from bot.request.compose import (
@@ -15,6 +15,14 @@ from bot.request.compose import (
 from bot.request.controlling import CONTROL_WEIGHT, CONTROLS_MAX
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import CONTROL_IMAGES, EDITED, Draft
+from bot.request.drafts import (
+    DRAFTS,
+    AnyDraft,
+    CompareDraft,
+    DraftKind,
+    compose_any,
+    kind_of,
+)
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.model import (
@@ -55,7 +63,7 @@ from bot.request.parts import (
     Template,
     Upscale,
 )
-from bot.request.pictures import HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
+from bot.request.pictures import AWAITED, HIRES_SCALES, REFERENCE_WEIGHT, STRENGTH, Picture
 from bot.request.redraft import redraft
 from bot.request.upscaling import (
     UPSCALE_SCALES,
@@ -70,6 +78,7 @@ from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",
+    "AWAITED",
     "AXES",
     "AYS",
     "CELLS_MAX",
@@ -79,6 +88,7 @@ __all__ = [
     "COUNT_MAX",
     "CRISP",
     "DRAFT",
+    "DRAFTS",
     "EDITED",
     "FAST",
     "HIRES_SCALES",
@@ -94,14 +104,17 @@ __all__ = [
     "UPSCALE_MODES",
     "UPSCALE_SCALES",
     "AdapterUse",
+    "AnyDraft",
     "Axis",
     "AxisAsk",
     "Box",
     "Cell",
+    "CompareDraft",
     "Comparison",
     "Composed",
     "ControlUse",
     "Draft",
+    "DraftKind",
     "DrawnPrompts",
     "EmbeddingUse",
     "Fill",
@@ -117,11 +130,13 @@ __all__ = [
     "Upscale",
     "UpscaleDraft",
     "Variation",
+    "axes_asked",
     "cells",
     "check_offered",
     "compare",
     "compare_again",
     "compose",
+    "compose_any",
     "compose_upscale",
     "compose_with_notes",
     "default_model",
@@ -133,6 +148,7 @@ __all__ = [
     "find_scheduler",
     "find_upscaler",
     "is_gated",
+    "kind_of",
     "lighter",
     "nameable",
     "paint_order",

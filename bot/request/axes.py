@@ -77,6 +77,16 @@ class Place:
     compose: Callable[[Draft], GenerationRequest]
 
 
+def axes_asked(
+    axis: str, values: str | None, axis2: str | None, values2: str | None
+) -> tuple[AxisAsk, ...]:
+    """What is to vary, as typed. Raises InvalidRequest for values of no axis."""
+    if axis2 is None and values2 is not None:
+        raise InvalidRequest("axis2", "compare.no_axis")
+    first = AxisAsk(axis, values)
+    return (first,) if axis2 is None else (first, AxisAsk(axis2, values2))
+
+
 def axis_named(name: str, field: str = "axis") -> str:
     """The axis of that name, ignoring case. Raises InvalidRequest if there is none."""
     wanted = name.strip().casefold()

@@ -44,6 +44,10 @@ class Picture:
     measured: bool = True
 
 
+AWAITED: Final = Picture("", 1, 1, measured=False)
+"""Stands for one of which nothing is known yet."""
+
+
 def within(name: str, value: Number | None, default: Number, low: Number, high: Number) -> Number:
     """`value`, or `default` if it is None. Raises InvalidRequest when it is out of range."""
     if value is None:

@@ -1,8 +1,8 @@
 """Requests that enlarge an image: one that somebody gave, or one of an earlier result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Self
 
 from bot.errors import InvalidRequest
 from bot.request.compose import ADAPTERS_MAX, Composed, compose_with_notes, draw_seed
@@ -10,7 +10,8 @@ from bot.request.draft import Draft
 from bot.request.model import GenerationRequest
 from bot.request.offers import find_upscaler
 from bot.request.parts import CRISP, REPAINT, UPSCALE_MODES, Upscale, upscaled
-from bot.request.pictures import STRENGTH, Picture, within
+from bot.request.pictures import AWAITED, STRENGTH, Picture, within
+from bot.request.syntax import AdapterAsk
 from bot.request.unicode_text import visible
 from catalog import Catalog
 
@@ -25,11 +26,12 @@ REPAINT_STRENGTH: Final = 0.3
 class UpscaleDraft:
     """A request to enlarge an image, as typed; None for what was not given.
 
-    scale: one of UPSCALE_SCALES. upscaler: a key or name. mode: one of UPSCALE_MODES.
+    image: unless it is given, it is still to come. scale: one of UPSCALE_SCALES. upscaler: a key or
+    name. mode: one of UPSCALE_MODES.
     The others are for REPAINT, and mean the same as in a Draft.
     """
 
-    image: Picture
+    image: Picture = AWAITED
     scale: float | None = None
     upscaler: str | None = None
     mode: str | None = None
@@ -40,11 +42,17 @@ class UpscaleDraft:
     strength: float | None = None
     steps: int | None = None
     seed: int | None = None
+    adapters: tuple[AdapterAsk, ...] = ()
 
     @property
     def names(self) -> tuple[str | None, ...]:
         """The texts in which models, LoRAs and embeddings are named."""
-        return self.prompt, self.negative, self.lora, self.model
+        named = (ask.name for ask in self.adapters)
+        return self.prompt, self.negative, self.lora, self.model, *named
+
+    def with_pictures(self, given: Mapping[str, Picture]) -> Self:
+        """The same with its image, which is called "image". Raises LookupError without one."""
+        return replace(self, image=given["image"])
 
 
 def compose_upscale(
@@ -66,6 +74,8 @@ def compose_upscale(
         nsfw=nsfw,
     )
     if upscale.mode == CRISP:
+        if draft.adapters:
+            raise InvalidRequest("lora", "upscale.crisp", value=draft.adapters[0].name)
         for name in ("prompt", "negative", "model", "lora", "steps", "seed"):
             if (value := getattr(draft, name)) is not None:
                 raise InvalidRequest(name, "upscale.crisp", value=value)
@@ -78,6 +88,7 @@ def compose_upscale(
             negative=draft.negative,
             model=draft.model,
             lora=draft.lora,
+            adapters=draft.adapters,
             steps=draft.steps,
             seed=draft.seed,
         ),

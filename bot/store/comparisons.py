@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.progress import Notice
-from bot.request import GenerationRequest
-from bot.store.jobs import ImageRecord, Job
+from bot.request import Cell, GenerationRequest, cells
+from bot.store.jobs import ImageRecord, Job, JobState
 
 CELL: Final = "cell"
 """The parameter of a comparison's warning that says which cell it is about, by number."""
@@ -23,6 +23,22 @@ def shown_images(job: Job, images: Sequence[ImageRecord]) -> tuple[ImageRecord, 
     if job.request.comparison is None:
         return tuple(images)
     return tuple(image for image in images if image.n == sheet_number(job.request))
+
+
+def given_images(job: Job, images: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
+    """Those of a job's images that a caller or a command line is given: of a comparison, the sheet
+    and then its cells, once it is done."""
+    if job.request.comparison is None:
+        return tuple(images)
+    if job.state not in (JobState.DONE, JobState.DELIVERED):
+        return ()  # those of one that was cancelled are about to be deleted
+    sheet = shown_images(job, images)
+    return *sheet, *(image for image in images if image not in sheet)
+
+
+def cell_of_image(request: GenerationRequest, n: int) -> Cell | None:
+    """The cell of a comparison whose image has that `n`; None for its sheet, and elsewhere."""
+    return next((cell for cell in cells(request) if cell.n == n), None)
 
 
 def shown_warnings(job: Job) -> tuple[Notice, ...]:

@@ -6,7 +6,10 @@ from bot.texts.language import SLASH, Texts
 
 _TYPED: Final = {
     "edit": "--edit",
-    **{name: f"python main.py {name}" for name in ("models", "loras", "embeddings")},
+    **{
+        name: f"python main.py {name}"
+        for name in ("models", "loras", "embeddings", "compare", "upscale")
+    },
 }
 
 

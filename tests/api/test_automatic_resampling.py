@@ -72,7 +72,7 @@ def test_the_upscalers_differ_and_can_be_mixed() -> None:
     ("fields", "field"),
     [
         ({"upscaler_1": "R-ESRGAN 4x+"}, "upscaler_1"),
-        ({"upscaler_2": "LDSR"}, "upscaler_2"),
+        ({"upscaler_2": "LDSR", "extras_upscaler_2_visibility": 0.5}, "upscaler_2"),
         ({"gfpgan_visibility": 1}, "gfpgan_visibility"),
         ({"codeformer_visibility": 0.1}, "codeformer_visibility"),
         ({"upscaling_resize": 1000}, "upscaling_resize"),

@@ -1,17 +1,18 @@
-"""`GET /models`, without HTTP."""
+"""`GET /models` and `GET /upscalers`, without HTTP."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bot.api.original.catalog import models
+from bot.api.original.catalog import models, upscalers
 from bot.backend import Backend
 from bot.store import ApiKey
-from catalog import Catalog, ModelEntry, Unfit
+from catalog import Catalog, ModelEntry, Unfit, UpscalerEntry
 from catalog.families.sd15 import SD15
 from catalog.families.zimage import ZIMAGE
 from catalog.unfit import undecided
-from catalog.weight_files import Refusal
+from catalog.upscalers import Upscalers
+from catalog.weight_files import Refusal, UpscalerFacts
 from catalog.weight_files.refusal import unreadable_weights
 
 ENTRIES = (
@@ -46,6 +47,28 @@ async def listed(tmp_path: Path) -> dict[str, dict[str, Any]]:
     )
     caller = cast("ApiKey", SimpleNamespace(nsfw=False))
     return {each["key"]: each for each in await models(cast("Backend", backend), caller)}
+
+
+async def test_upscalers_are_told_with_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"")
+    named = {"sharp": "a/b", "lost": "lost.safetensors", "adult": "c/d", "other": "e/f"}
+    entries = {
+        key: UpscalerEntry(key=key, name=key.title(), path=path, nsfw=key == "adult")
+        for key, path in named.items()
+    }
+    found = Upscalers(entries, {"sharp": UpscalerFacts("ESRGAN", 4)}, {"other": "no upscaler"})
+    catalog = Catalog({}, {}, "", upscalers=found)
+    backend = SimpleNamespace(
+        catalog=SimpleNamespace(current=catalog), settings=SimpleNamespace(models_dir=tmp_path)
+    )
+    caller = cast("ApiKey", SimpleNamespace(nsfw=False))
+    told = {each["key"]: each for each in await upscalers(cast("Backend", backend), caller)}
+    assert [*told] == ["sharp", "lost", "other"]
+    assert [each["default"] for each in told.values()] == [True, False, False]
+    assert [each["factor"] for each in told.values()] == [4, None, None]
+    assert not told["sharp"]["problems"]
+    assert "lost.safetensors" in told["lost"]["problems"][0]
+    assert told["other"]["problems"] == ["no upscaler"]
 
 
 async def test_a_model_that_cannot_be_used_is_of_no_family_unless_that_is_certain(

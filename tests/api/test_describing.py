@@ -11,14 +11,17 @@ from bot.api.describing import record as described
 from bot.api.openai.answering import image_body
 from bot.api.original.bodies import Generate
 from bot.api.records import FILES
+from bot.progress import Notice
 from bot.recipe import Weights
-from bot.request import InitImage, Variation, compose
+from bot.request import Axis, Comparison, InitImage, Upscale, Variation, compose
 from bot.request.parts import Box
+from bot.store import ImageRecord, Job, JobState, given_images
 from catalog import Catalog, ModelEntry
 from tests.language import TEXTS
 from tests.store.factories import any_job, recipe, record, request
 
 SAY = TEXTS.speaker()
+PARTIAL: dict[str, Any] = {"adapter": "ink", "matched": 5, "total": 9}
 CATALOG = Catalog({"demo": ModelEntry(key="demo", name="Demo", path="a/b")}, {}, "demo")
 
 
@@ -46,6 +49,60 @@ def test_a_variation_is_told_with_the_seed_that_it_varies() -> None:
         assert (again.seed, again.variation) == (seed, asked.variation)
     told = metadata(recipe(asked), 13)
     assert (told["seed"], told["variation"]) == expected[1]
+
+
+CELLS = tuple(request(seed=seed, steps=steps) for seed in (42, 43) for steps in (2, 3))
+SHEET = request(
+    comparison=Comparison((Axis("steps", ("2", "3")), Axis("seed", ("42", "43"))), CELLS)
+)
+
+
+def of_sheet(*numbers: int, **fields: Any) -> tuple[Job, tuple[ImageRecord, ...]]:
+    """A comparison, and what its caller is given of the images with these numbers."""
+    values: dict[str, Any] = {"recipe": recipe(SHEET), "state": JobState.DELIVERED, **fields}
+    job, seeds = any_job(SHEET, **values), (42, 42, 43, 43, 42)
+    return job, given_images(job, [record(n, seed=seeds[n]) for n in numbers])
+
+
+def test_a_comparison_is_told_with_its_sheet_first_and_what_varies_in_each_cell() -> None:
+    job, images = of_sheet(0, 1, 3, 4)  # one of them has failed
+    told = [
+        ("/image/{}/5", 42, None),
+        ("/image/{}/1", 42, ["2", "42"]),
+        ("/image/{}/2", 42, ["3", "42"]),
+        ("/image/{}/4", 43, ["3", "43"]),
+    ]
+    for found in (status(job, None, images, SAY), described(job, images, SAY)):
+        assert [(each["url"], each["seed"], each["cell"]) for each in found["images"]] == [
+            (url.format(job.id), seed, cell) for url, seed, cell in told
+        ]
+    assert metadata(recipe(SHEET), 42)["axes"] == ["steps", "seed"]
+    assert "axes" not in metadata(recipe(CELLS[0]), 42)
+
+
+@pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.FAILED])
+def test_nothing_is_given_of_one_that_was_not_finished(state: JobState) -> None:
+    assert of_sheet(0, 1, state=state)[1] == ()
+
+
+def test_what_several_cells_have_is_said_once() -> None:
+    notes = tuple(Notice("adapter.partial", {**PARTIAL, "cell": n}) for n in (0, 1))
+    job, images = of_sheet(0, 1, 2, 3, 4, warnings=notes)
+    assert len(status(job, None, images, SAY)["warnings"]) == 1
+    [told] = described(job, images, SAY)["warnings"]
+    assert told["params"] == PARTIAL
+
+
+def test_an_enlargement_is_told() -> None:
+    asked = request(upscale=Upscale("a" * 64, "sharp", 2.0, "repaint", 0.3))
+    told = metadata(recipe(asked), 42)
+    assert {name: told[name] for name in ("upscaler", "scale", "mode", "strength")} == {
+        "upscaler": "sharp",
+        "scale": 2.0,
+        "mode": "repaint",
+        "strength": 0.3,
+    }
+    assert "upscaler" not in metadata(recipe(), 42)
 
 
 def test_without_one_nothing_is_said_of_it() -> None:

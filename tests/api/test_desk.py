@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.api.desk import _digest, _pruned
-from bot.request import Draft, Variation
+from bot.request import AxisAsk, CompareDraft, Draft, UpscaleDraft, Variation
 from tests.language import TEXTS
 from tests.store.factories import request
 
@@ -15,6 +15,17 @@ def test_what_was_asked_before_an_option_was_added_is_still_the_same() -> None:
     """Otherwise a call that is repeated after an update would be refused as another one."""
     plain = Draft(prompt="a fox", seed=7)
     assert _digest(plain, {}) == "50b94b69664fe752fbbd1e2a666746bc90a890b5f3c2fd6b4410ec489e63e338"
+
+
+def test_what_was_asked_of_other_calls_is_still_the_same() -> None:
+    plain = Draft(prompt="a fox", seed=7)
+    compared = CompareDraft(draft=plain, asks=(AxisAsk("steps", "20, 30"),))
+    kept = "2980ff6cbea0095803ee7bb3f15dbc7ebde8606aa9b08f7bcc171993c2cfd18b"
+    assert _digest(compared, {}) == kept
+    kept = "5869f056f4328e1c2ab2c295ca29bbbd63f75bfb1ba8aa6f0e69a9225b1f575e"
+    assert _digest(UpscaleDraft(scale=2.0), {"image": b"a"}) == kept
+    other = CompareDraft(draft=replace(plain, extend="left"), asks=compared.asks)
+    assert _digest(other, {}) != _digest(compared, {})
 
 
 @pytest.mark.parametrize("added", [{"variation": "12:0.2"}, {"extend": "left"}])

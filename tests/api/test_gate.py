@@ -24,6 +24,8 @@ def body(size: int | None, path: str = "/images", *headers: tuple[str, str]) -> 
     [
         ("/generate", LARGE_MAX),
         ("/images/", LARGE_MAX),
+        ("/compare", LARGE_MAX),
+        ("/upscale", LARGE_MAX),
         ("/sdapi/v1/img2img", LARGE_MAX),
         ("/sdapi/v1/options", SMALL_MAX),
         ("/jobs/abc", SMALL_MAX),

@@ -29,6 +29,25 @@ class TestGrammar:
         assert (options.reference, options.reference_weight) == (Path("b.jpg"), 1.2)
         assert (options.mask, options.extend) == (Path("c.png"), "left")
 
+    def test_every_option_of_compare(self) -> None:
+        typed = "compare fox --axis steps --values 2,3 --axis2 lora --values2 off,a --seed 5 --json"
+        options = parser().parse_args(typed.split())
+        assert (options.call, options.prompt, options.seed) == ("compare", "fox", 5)
+        assert (options.axis, options.values) == ("steps", "2,3")
+        assert (options.axis2, options.values2, options.json) == ("lora", "off,a", True)
+
+    def test_every_option_of_upscale(self) -> None:
+        typed = (
+            "upscale a.png --scale 1.5 --upscaler u --mode repaint --prompt fox --negative n"
+            " --model m --lora a:0.5 --strength 0.4 --steps 5 --seed 7 --out dir"
+        )
+        options = parser().parse_args(typed.split())
+        assert (options.call, options.image) == ("upscale", Path("a.png"))
+        assert (options.scale, options.upscaler, options.mode) == (1.5, "u", "repaint")
+        assert (options.prompt, options.negative, options.model) == ("fox", "n", "m")
+        assert (options.lora, options.strength) == (["a:0.5"], 0.4)
+        assert (options.steps, options.seed, options.out) == (5, 7, Path("dir"))
+
     def test_hires_has_a_scale_of_its_own(self) -> None:
         assert parser().parse_args(["imagine", "fox", "--hires"]).hires == 1.5
         assert parser().parse_args(["imagine", "fox"]).hires is None
@@ -48,6 +67,9 @@ class TestGrammar:
             "imagine",
             "imagine fox --steps many",
             "imagine fox --colour red",
+            "compare fox",
+            "compare fox --axis seed --count 2",
+            "upscale",
             "sync --guild x",
             "imagine fox --server example.org",
             "imagine fox --server ftp://example.org",

@@ -12,7 +12,8 @@ from bot.cli.result import Result, placed, printable, show
 from bot.cli.watching import Watcher
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
-from bot.store import Failure, Job, JobState, Store
+from bot.request import Axis, Comparison, Upscale
+from bot.store import Failure, Job, JobState, Store, given_images
 from tests.language import TEXTS
 from tests.store.factories import done, of_cli, recipe, record, request
 
@@ -83,6 +84,26 @@ class TestOutput:
             "/a/2.png  model demo  seed 43  1.5 s",
         ]
         assert printed.err == ""
+
+    async def test_a_comparison_and_an_enlargement(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        job = await finished(tmp_path, started_at=0, finished_at=3000)
+        cells = (request(steps=2), request(steps=3))
+        asked = request(comparison=Comparison((Axis("steps", ("2", "3")),), cells))
+        sheet = replace(job, request=asked, recipe=recipe(asked))
+        images = given_images(sheet, (record(0), record(1), record(2)))
+        paths = [Path(f"/a/{name}.png") for name in ("sheet", "1", "2")]
+        show(Result(described(sheet, images, SAY), paths), SAY, as_json=False)
+        assert capsys.readouterr().out.splitlines() == [
+            "/a/sheet.png  seed 44  3.0 s",
+            "/a/1.png  2",
+            "/a/2.png  3",
+        ]
+        asked = request(model="", upscale=Upscale("a" * 64, "sharp", 2.0, "crisp"))
+        larger = replace(job, request=asked, recipe=recipe(asked))
+        show(Result(described(larger, (record(0),), SAY), paths[:1]), SAY, as_json=False)
+        assert capsys.readouterr().out == "/a/sheet.png  upscaler sharp  64x48  3.0 s\n"
 
     @pytest.mark.parametrize(
         ("state", "error", "said"),

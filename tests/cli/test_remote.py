@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from bot.api.original.bodies import Generate
+from bot.api.original.further_bodies import Compare, Upscale
 from bot.cli import remote as remote_module
 from bot.cli.asked import Asked
 from bot.cli.remote import RemoteServer
 from bot.cli.result import NotDone
-from bot.request import EDITED, Draft
+from bot.request import EDITED, AxisAsk, CompareDraft, Draft, UpscaleDraft
+from bot.request.syntax import AdapterAsk
 from tests.language import TEXTS
 
 SAY = TEXTS.speaker()
@@ -172,6 +174,24 @@ def test_all_that_the_interface_takes_is_sent() -> None:
     # The command line knows sizes as one word.
     assert body.keys() == Generate.model_fields.keys() - {"width", "height"}
     assert body["loras"] == [{"name": "a", "weight": 0.5, "text_weight": 0.25}]
+
+
+def test_so_is_all_of_a_comparison_and_of_an_enlargement() -> None:
+    asks = (AxisAsk("steps", "2, 3"), AxisAsk("lora"))
+    draft = CompareDraft(draft=Draft(prompt="fox", lora="a:0.5"), asks=asks)
+    path, body = remote_module._asked(draft, {})
+    assert path == "compare"
+    compared = Compare.model_validate(body).comparison()
+    assert compared.asks == asks
+    assert compared.draft.adapters == (AdapterAsk("a", 0.5),)
+    names = Upscale.model_fields.keys() - {"image", "loras", "negative_prompt"}
+    typed: dict[str, Any] = {**dict.fromkeys(names, "1"), "scale": 2, "strength": 1}
+    typed |= {"lora": "a:0.5", "negative": "1", "steps": 1, "seed": 1}
+    path, body = remote_module._asked(UpscaleDraft(**typed), {"image": b"a"})
+    assert (path, body.keys()) == ("upscale", Upscale.model_fields.keys())
+    sent = Upscale.model_validate(body)
+    assert sent.pictures() == {"image": b"a"}
+    assert sent.draft() == UpscaleDraft(**typed | {"lora": None}, adapters=(AdapterAsk("a", 0.5),))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

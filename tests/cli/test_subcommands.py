@@ -52,6 +52,8 @@ def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
         ("", "run.run"),
         ("run", "run.run"),
         ("imagine fox", "imagine.imagine"),
+        ("compare fox --axis seed", "imagine.imagine"),
+        ("upscale fox.png", "imagine.imagine"),
         ("models", "listing.listing"),
         ("loras --json", "listing.listing"),
         ("playground --port 0", "playground.playground"),

@@ -12,7 +12,7 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
     *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
-    "info",
+    *("compare", "upscale", "info"),
     *("keys", "worker", "workers"),
 }
 OTHERS = ("curl ", "docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")
@@ -75,7 +75,7 @@ def test_every_flag_exists() -> None:
     # The flags in prompts are Midjourney's.
     prompts = commands(ROOT / "docs" / "prompts.md")
     ours = [line for line in COMMANDS if not line.startswith(OTHERS) and line not in prompts]
-    named = {flag for line in ours for flag in re.findall(r"(?<!\S)--[a-z][a-z-]*", line)}
+    named = {flag for line in ours for flag in re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", line)}
     assert named <= known
     # And all of them are documented.
     assert documented - {"-h", "--help"} <= named

@@ -279,7 +279,14 @@ async def test_an_image_is_read_and_enlarged(api: webuiapi.WebUIApi) -> None:
     assert (read.parameters["Seed"], read.parameters["Size-1"]) == ("9", "64")
     larger = await called(api.extra_single_image, result.image, upscaler_1="Lanczos")
     assert larger.image.size == (128, 128)
-    with pytest.raises(RuntimeError, match="You can use None, Lanczos, or Nearest"):
+    sharp = {"upscaler_1": "Twice as large", "upscaling_resize": 1.75}
+    enlarged = await called(api.extra_single_image, result.image, **sharp)
+    assert enlarged.image.size == (112, 112)
+    plain = result.image.resize((112, 112), Image.Resampling.LANCZOS)
+    assert enlarged.image.convert("RGB").tobytes() != plain.convert("RGB").tobytes()
+    with pytest.raises(RuntimeError, match=r"Choose a value from 1\.0 to 4\.0"):
+        await called(api.extra_single_image, result.image, **sharp | {"upscaling_resize": 8})
+    with pytest.raises(RuntimeError, match="You can use None, Lanczos, Nearest, or Twice as large"):
         await called(api.extra_single_image, result.image, upscaler_1="R-ESRGAN 4x+")
 
 

@@ -82,6 +82,7 @@ async def test_what_there_is(server: Server, api: webuiapi.WebUIApi) -> None:
         "None",
         "Lanczos",
         "Nearest",
+        "Twice as large",
     ]
     assert (await called(api.get_memory))["ram"]["total"] > 0
     assert (await called(api.get_cmd_flags))["api"] is True

@@ -121,7 +121,7 @@ async def test_what_is_no_conversation_is_dropped(home: Home) -> None:
     png = io.BytesIO()
     Image.new("RGB", (64, 64)).save(png, "PNG")
     cut = png.getvalue()[:60]
-    draft = {"prompt": CANARY}
+    job: dict[str, Any] = {"version": VERSION, "kind": "imagine", "draft": {"prompt": CANARY}}
     async with Playground() as playground, Bot(home, playground) as bot:
         mode = stat.S_IMODE((home.data_dir / "bot.sock").stat().st_mode)
         assert mode == 0o600
@@ -136,19 +136,20 @@ async def test_what_is_no_conversation_is_dropped(home: Home) -> None:
             b"[]\n",
             b"\xff\n",
             b"[" * 100_000 + b"\n",
-            {"version": VERSION + 1, "draft": draft, "pictures": {}},
+            {**job, "version": VERSION + 1, "pictures": {}},
             {"version": VERSION},
-            {"version": VERSION, "draft": {"prompt": 5}, "pictures": {}},
-            {"version": VERSION, "draft": draft, "pictures": 5},
-            {"version": VERSION, "draft": draft, "pictures": {"image": -1}},
-            {"version": VERSION, "draft": draft, "pictures": {"image": "?"}},
-            {"version": VERSION, "draft": draft, "pictures": {"nope": 5}},
+            {**job, "draft": {"prompt": 5}, "pictures": {}},
+            {**job, "kind": "paint", "pictures": {}},
+            {**job, "pictures": 5},
+            {**job, "pictures": {"image": -1}},
+            {**job, "pictures": {"image": "?"}},
+            {**job, "pictures": {"nope": 5}},
             {"version": VERSION, "follow": "unknown"},
             {"version": VERSION, "follow": job_id},  # of a member
         ):
             line = message if isinstance(message, bytes) else json.dumps(message).encode() + b"\n"
             assert await say(home, line) == []
-        broken = {"version": VERSION, "draft": draft, "pictures": {"image": len(cut)}}
+        broken = {**job, "pictures": {"image": len(cut)}}
         line = json.dumps(broken).encode() + b"\n"
         assert await say(home, line) == [{"send": True}]
         assert await say(home, line, cut[:-1]) == [{"send": True}]

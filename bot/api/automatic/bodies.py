@@ -26,6 +26,8 @@ NAMES: Final[Mapping[str, str]] = {
     "image": "init_images",
     "strength": "denoising_strength",
     "model": "sd_model_checkpoint",
+    "scale": "upscaling_resize",
+    "upscaler": "upscaler_1",
 }
 """This interface's names for fields of a draft."""
 
@@ -162,7 +164,7 @@ def strength_of(body: _Processing) -> float:
 
 
 class Extras(BaseModel):
-    """An image to enlarge by resampling."""
+    """An image to enlarge, by resampling or with an upscaler of the catalog."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -199,7 +201,7 @@ class Painted(BaseModel):
 
 
 class Enlarged(BaseModel):
-    html_info: str = Field(description="Always empty.")
+    html_info: str = Field(description="What there is to say about it; mostly empty.")
     image: str = Field(description="A PNG file in base64.", examples=["iVBORw0KGgo…"])
 
 

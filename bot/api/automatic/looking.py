@@ -12,9 +12,9 @@ from fastapi import APIRouter, Body, Request
 from bot.api.automatic import checkpoints, describing, examples
 from bot.api.automatic.bodies import ProgressState
 from bot.api.automatic.chosen import Chosen
+from bot.api.automatic.enlarging import all_upscalers
 from bot.api.automatic.painting import REFUSALS
 from bot.api.automatic.problems import AsciiJson, answering
-from bot.api.automatic.resampling import listed_upscalers
 from bot.api.automatic.samplers import listed_samplers, listed_schedulers
 from bot.api.desk import Desk
 from bot.api.parts import Parts
@@ -131,8 +131,9 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/upscalers", responses=examples.shown([examples.UPSCALER]))
     async def upscalers(request: Request) -> list[dict[str, Any]]:
-        await callers.of(request)
-        return listed_upscalers()
+        """What resamples, and the upscalers of the catalog."""
+        caller = await callers.of(request)
+        return all_upscalers(backend.catalog.current, nsfw=caller.nsfw)
 
     @router.get("/scripts", responses=examples.shown(examples.SCRIPTS))
     async def scripts(request: Request) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from html import escape
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from bot.api.automatic.bodies import (
     WebUiProblem,
 )
 from bot.api.automatic.chosen import Chosen
+from bot.api.automatic.enlarging import enlarged_by, network_of
+from bot.api.automatic.jobs import ended
 from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, mask_of, stretched
 from bot.api.automatic.translating import Translated, asked_model, translate
@@ -27,8 +30,7 @@ from bot.api.bodies import aside
 from bot.api.large_answers import ImagesIn
 from bot.api.original.bodies import picture
 from bot.api.parts import Parts
-from bot.api.waiting import HungUp, while_there
-from bot.errors import InvalidRequest, JobFailed
+from bot.errors import InvalidRequest
 from bot.files.inputs import MASK, check_file
 from bot.files.metadata import read_png
 from bot.progress import Notice
@@ -69,15 +71,8 @@ def routes(parts: Parts) -> APIRouter:
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
         pictures = await given(translated)
-        desk.check_following(caller)
-        accepted = await desk.accept(caller, translated.draft, pictures)
-        try:
-            job = await while_there(request, desk.wait(caller, accepted.job.id))
-        except HungUp:
-            job = await desk.cancel(caller, accepted.job.id)
+        job = await ended(request, desk, caller, translated.draft, pictures)
         notices = (*about_model, *translated.warnings, *job.warnings)
-        if job.state is JobState.FAILED and job.error is not None:
-            raise JobFailed(job.error.code, **job.error.params)
         images = await desk.images(job) if job.state is JobState.DELIVERED else ()
         if not images:
             notices += (Notice("api.automatic.cancelled", {}),)
@@ -120,13 +115,22 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/extra-single-image", response_model=Enlarged, responses=REFUSALS)
     async def extra_single_image(request: Request, body: Extras) -> Response:
-        """Enlarge an image by resampling."""
-        callers.count(await callers.of(request))
+        """Enlarge an image with an upscaler of the catalog, which is a job like any other, or by
+        resampling."""
+        caller = await callers.of(request)
+        entry = network_of(body, desk.backend.catalog.current, nsfw=caller.nsfw)
         data = await decoded("image", body.image)
-        async with resampling:
-            png = await asyncio.to_thread(enlarged, data, body)
+        notices: tuple[Notice, ...] = ()
+        if entry is not None:
+            png, notices = await enlarged_by(entry, data, body, request, desk, caller, resampling)
+        else:
+            callers.count(caller)
+            async with resampling:
+                png = await asyncio.to_thread(enlarged, data, body)
+        say = speaker(request)
+        said = "".join(f"<p>{escape(say(each.code, **each.params))}</p>" for each in notices)
         sent = ImagesIn()
-        content = {"html_info": "", "image": sent.name(png)}
+        content = {"html_info": said, "image": sent.name(png)}
         return await sent.json(lambda: json.dumps(content))
 
     @router.post("/png-info", response_model=Read, responses=REFUSALS)

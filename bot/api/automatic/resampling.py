@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from PIL import Image
 
@@ -20,6 +20,8 @@ UPSCALERS: Final[Mapping[str, Image.Resampling | None]] = {
 STEP: Final = 8
 """AUTOMATIC1111 makes both sides multiples of it."""
 LISTED_SCALE: Final = 4
+Target: TypeAlias = tuple[tuple[int, int], tuple[int, int, int, int] | None]
+"""The size to enlarge an image to, and what to cut out of that."""
 WHITE: Final = 255
 ROUNDED_UP: Final = 128
 """The darkest grey of a mask that `mask_round` makes white: AUTOMATIC1111 rounds the mask of its
@@ -46,21 +48,47 @@ def enlarged(data: bytes, asked: Extras) -> bytes:
     Raises InvalidRequest if it cannot be read, if something other than resampling is asked for, or
     if the result would be too large.
     """
-    for field in ("gfpgan_visibility", "codeformer_visibility"):
-        if getattr(asked, field):
-            raise InvalidRequest(field, "api.automatic.faces")
+    check_faces(asked)
     first = _upscaler("upscaler_1", asked.upscaler_1)
-    second = _upscaler("upscaler_2", asked.upscaler_2)
-    with Image.open(io.BytesIO(checked_png(data, "image"))) as image:
-        image.load()
+    visible = asked.extras_upscaler_2_visibility
+    second = _upscaler("upscaler_2", asked.upscaler_2) if visible > 0 else None
+    image = _opened(data)
     if first is None:  # then AUTOMATIC1111 leaves the image as it is
         return _png(image)
     size, box = _target(image.size, asked)
     result = image.resize(size, first)
-    visible = asked.extras_upscaler_2_visibility
-    if second is not None and visible > 0:
+    if second is not None:
         result = Image.blend(result, image.resize(size, second), visible)
     return _png(result.crop(box) if box else result)
+
+
+def check_faces(asked: Extras) -> None:
+    """Raise InvalidRequest if faces are to be restored."""
+    for field in ("gfpgan_visibility", "codeformer_visibility"):
+        if getattr(asked, field):
+            raise InvalidRequest(field, "api.automatic.faces")
+
+
+def target_of(data: bytes, asked: Extras) -> tuple[tuple[int, int], Target]:
+    """The size of the image file `data`, and what it is to become. Raises InvalidRequest."""
+    size = _opened(data).size
+    return size, _target(size, asked)
+
+
+def fitted(png: bytes, size: tuple[int, int], box: tuple[int, int, int, int] | None) -> bytes:
+    """An image of ours at `size`, cut to `box`; as it is if it is that already."""
+    with Image.open(io.BytesIO(png)) as image:
+        if image.size == size and box is None:
+            return png
+        result = image.resize(size, Image.Resampling.LANCZOS)
+        return _png(result.crop(box) if box else result)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Raises InvalidRequest."""
+    with Image.open(io.BytesIO(checked_png(data, "image"))) as image:
+        image.load()
+    return image
 
 
 def stretched(data: bytes, size: tuple[int, int]) -> bytes:
@@ -99,9 +127,7 @@ def _upscaler(field: str, name: str | None) -> Image.Resampling | None:
     return UPSCALERS[name]
 
 
-def _target(
-    size: tuple[int, int], asked: Extras
-) -> tuple[tuple[int, int], tuple[int, int, int, int] | None]:
+def _target(size: tuple[int, int], asked: Extras) -> Target:
     """The size to enlarge to, and what to cut out of that."""
     if asked.resize_mode == 0:
         scale, field, value = asked.upscaling_resize, "upscaling_resize", asked.upscaling_resize

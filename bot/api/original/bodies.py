@@ -1,6 +1,7 @@
 """What callers send and get. The examples stand in the OpenAPI document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -50,27 +51,14 @@ class Lora(BaseModel):
     )
 
 
-class Generate(BaseModel):
-    """What to generate; the prompt alone is enough. Limits and defaults may differ by model."""
+def asked_loras(loras: Sequence[Lora]) -> tuple[AdapterAsk, ...]:
+    return tuple(AdapterAsk(lora.name, lora.weight, lora.text_weight) for lora in loras)
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"prompt": "a red star on a blue background"},
-                {
-                    "prompt": "a castle in the clouds",
-                    "model": "sdxl-base",
-                    "loras": [{"name": "anime-style", "weight": 0.8}, {"name": "detail"}],
-                    "steps": 40,
-                    "guidance_scale": 8.5,
-                    "seed": 42,
-                },
-                {"prompt": "a straw hat", "image": "7f" * 32, "mask": "c2" * 32},
-                {"prompt": "a beach", "image": "7f" * 32, "extend": "zoom 1.5"},
-            ]
-        },
-    )
+
+class Wanted(BaseModel):
+    """What an image is to be. Limits and defaults may differ by model."""
+
+    model_config = ConfigDict(extra="forbid")
 
     prompt: str = Field(
         description="What to generate, up to 2,000 characters. Weights, `BREAK`, `embedding:…` and "
@@ -97,7 +85,6 @@ class Generate(BaseModel):
     width: Int | None = Field(default=None, description="In pixels, together with `height`.")
     height: Int | None = Field(default=None, description="In pixels, together with `width`.")
     size: str | None = Field(default=None, description="`832x1216`, or a ratio such as `16:9`.")
-    count: Int | None = Field(default=None, description=f"How many images: 1–{COUNT_MAX}.")
     scheduler: str | None = Field(
         default=None, description="Sampling method.", examples=["DPM++ 2M Karras"]
     )
@@ -147,15 +134,12 @@ class Generate(BaseModel):
             prompt=self.prompt,
             negative=self.negative_prompt,
             model=self.model,
-            adapters=tuple(
-                AdapterAsk(lora.name, lora.weight, lora.text_weight) for lora in self.loras
-            ),
+            adapters=asked_loras(self.loras),
             steps=self.steps,
             guidance=self.guidance_scale,
             seed=self.seed,
             variation=self.variation,
             size=self._size(),
-            count=self.count,
             scheduler=self.scheduler,
             preset=self.preset,
             hires=self.hires,
@@ -184,6 +168,33 @@ class Generate(BaseModel):
             missing = "height" if self.height is None else "width"
             raise InvalidRequest(missing, "api.size.half")
         return f"{self.width}x{self.height}"
+
+
+class Generate(Wanted):
+    """What to generate; the prompt alone is enough. Limits and defaults may differ by model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"prompt": "a red star on a blue background"},
+                {
+                    "prompt": "a castle in the clouds",
+                    "model": "sdxl-base",
+                    "loras": [{"name": "anime-style", "weight": 0.8}, {"name": "detail"}],
+                    "steps": 40,
+                    "guidance_scale": 8.5,
+                    "seed": 42,
+                },
+                {"prompt": "a straw hat", "image": "7f" * 32, "mask": "c2" * 32},
+                {"prompt": "a beach", "image": "7f" * 32, "extend": "zoom 1.5"},
+            ]
+        },
+    )
+
+    count: Int | None = Field(default=None, description=f"How many images: 1–{COUNT_MAX}.")
+
+    def draft(self) -> Draft:
+        return replace(super().draft(), count=self.count)
 
 
 SHA256_DIGITS: Final = 64

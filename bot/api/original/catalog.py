@@ -15,6 +15,7 @@ from catalog import (
     Catalog,
     EmbeddingFacts,
     ModelEntry,
+    UpscalerEntry,
     abilities,
     locate_entry,
     problems_of,
@@ -46,6 +47,13 @@ async def embeddings(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
     """Every embedding that the caller may know of."""
     return await asyncio.to_thread(
         _embeddings, backend.catalog.current, backend.settings.models_dir.absolute(), caller
+    )
+
+
+async def upscalers(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
+    """Every upscaler that the caller may know of."""
+    return await asyncio.to_thread(
+        _upscalers, backend.catalog.current, backend.settings.models_dir.absolute(), caller
     )
 
 
@@ -137,7 +145,26 @@ def _embeddings(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict
     return listed
 
 
-def _named(entry: Entry) -> dict[str, Any]:
+def _upscalers(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:
+    found = catalog.upscalers
+    default = next(iter(found.offered(nsfw=caller.nsfw)), None)
+    listed = []
+    for entry in found.entries.values():
+        if entry.nsfw and not caller.nsfw:
+            continue
+        facts = found.facts.get(entry.key)
+        listed.append(
+            {
+                **_named(entry),
+                "default": entry is default,
+                "factor": facts.factor if facts else None,
+                **_state(entry, catalog, models_dir, found.unfit.get(entry.key)),
+            }
+        )
+    return listed
+
+
+def _named(entry: Entry | UpscalerEntry) -> dict[str, Any]:
     return {"key": entry.key, "name": entry.name, "description": entry.description}
 
 
@@ -145,7 +172,9 @@ def _bounds(range_: Any) -> dict[str, Any]:
     return {"min": range_.min, "default": range_.default, "max": range_.max}
 
 
-def _state(entry: Entry, catalog: Catalog, models_dir: Path, why: object | None) -> dict[str, Any]:
+def _state(
+    entry: Entry | UpscalerEntry, catalog: Catalog, models_dir: Path, why: object | None
+) -> dict[str, Any]:
     problems = [*problems_of(entry, models_dir, catalog.lacking), *([str(why)] if why else [])]
     located = locate_entry(entry, models_dir, catalog.lacking)
     return {

@@ -53,6 +53,14 @@ EMBEDDING: Final[dict[str, Any]] = {
     "vectors": 4,
     **_NAMED,
 }
+UPSCALER: Final[dict[str, Any]] = {
+    "key": "general-4x",
+    "name": "General 4× (Real-ESRGAN)",
+    "description": "Photos and renders.",
+    "default": True,
+    "factor": 4,
+    **_NAMED,
+}
 IMAGE: Final[dict[str, Any]] = {
     "url": "/image/k3v9m2xqpa/1",
     "seed": 42,

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,15 +12,28 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from bot.api.bodies import StrictRoute, aside
 from bot.api.describing import STATUS, eta, metadata, status
+from bot.api.desk import Given
 from bot.api.errors import WrongMediaType
 from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
-from bot.api.original.catalog import adapters, embeddings, models
-from bot.api.original.examples import EMBEDDING, EVENTS, HEALTH, LANE, LORA, MODEL, answering
+from bot.api.original.catalog import adapters, embeddings, models, upscalers
+from bot.api.original.examples import (
+    EMBEDDING,
+    EVENTS,
+    HEALTH,
+    LANE,
+    LORA,
+    MODEL,
+    UPSCALER,
+    answering,
+)
+from bot.api.original.further_bodies import Compare, Upscale
 from bot.api.original.lanes import lanes
 from bot.api.parts import Parts
 from bot.api.waiting import STILL_THERE, EventStream, news_of
 from bot.files.inputs import CONTENT_TYPES, MASK
 from bot.progress import Progress
+from bot.recipe import Recipe
+from bot.request import AnyDraft
 from bot.store import ImageRecord, Job, JobState
 from bot.texts.lines import status_line
 
@@ -33,6 +46,11 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     for code in (400, 401, 403, 413, 415, 422, 429, 503)
 }
 
+RepeatKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="A call repeated with it is the same job."),
+]
+
 
 def routes(parts: Parts) -> APIRouter:
     """The interface's router."""
@@ -41,19 +59,37 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/generate", status_code=202, response_model=Queued, responses=REFUSALS)
     async def generate(
-        request: Request,
-        body: Generate,
-        idempotency_key: Annotated[
-            str | None,
-            Header(
-                min_length=1, max_length=255, description="A call repeated with it is the same job."
-            ),
-        ] = None,
+        request: Request, body: Generate, idempotency_key: RepeatKey = None
     ) -> dict[str, Any]:
         """Ask for images."""
+        return await asked_for(request, body.draft(), body.pictures, idempotency_key)
+
+    @router.post("/compare", status_code=202, response_model=Queued, responses=REFUSALS)
+    async def compare(
+        request: Request, body: Compare, idempotency_key: RepeatKey = None
+    ) -> dict[str, Any]:
+        """Ask for a labelled sheet of images that differ in one or two things.
+
+        The job's first image is the sheet; the others are its cells, whose `cell` says what varies.
+        """
+        return await asked_for(request, body.comparison(), body.pictures, idempotency_key)
+
+    @router.post("/upscale", status_code=202, response_model=Queued, responses=REFUSALS)
+    async def upscale(
+        request: Request, body: Upscale, idempotency_key: RepeatKey = None
+    ) -> dict[str, Any]:
+        """Ask for an image to be made larger. Nothing is drawn without `repaint`: `seed` is 0."""
+        return await asked_for(request, body.draft(), body.pictures, idempotency_key)
+
+    async def asked_for(
+        request: Request,
+        draft: AnyDraft,
+        given: Callable[[], dict[str, Given]],
+        repeat_key: str | None,
+    ) -> dict[str, Any]:
         caller = await callers.of(request)
-        pictures = await aside(len(await request.body()), body.pictures)
-        accepted = await desk.accept(caller, body.draft(), pictures, idempotency_key)
+        pictures = await aside(len(await request.body()), given)
+        accepted = await desk.accept(caller, draft, pictures, repeat_key)
         job, place = accepted.job, accepted.place
         return {
             "job_id": job.id,
@@ -134,11 +170,13 @@ def routes(parts: Parts) -> APIRouter:
         **_refusals(401, 404, 409, 410),
     }
 
-    async def image(request: Request, job_id: str, n: int = 1) -> Response:
-        """One image of a job, counted from 1."""
+    async def image(request: Request, job_id: str, n: int | None = None) -> Response:
+        """One image of a job, counted from 1; without a number the first, or the sheet of a
+        comparison."""
         caller = await callers.of(request)
         job, record, path = await desk.image(caller, job_id, n)
-        return _file(request, job, record, path)
+        recipe = await desk.recipe(job, record) if job.state is JobState.DELIVERED else None
+        return _file(request, recipe, record, path)
 
     for address, name in (("/image/{job_id}", "first_image"), ("/image/{job_id}/{n}", "image")):
         for method in ("GET", "HEAD"):
@@ -210,6 +248,12 @@ def routes(parts: Parts) -> APIRouter:
         """The embeddings (textual inversions), likewise. Prompts name them by their keys."""
         return await embeddings(desk.backend, await callers.of(request))
 
+    @router.get("/upscalers", responses={200: answering([UPSCALER], "All."), **_refusals(401)})
+    async def list_upscalers(request: Request) -> list[dict[str, Any]]:
+        """The upscalers for `POST /upscale`, likewise. `factor` is how much each enlarges in one
+        pass."""
+        return await upscalers(desk.backend, await callers.of(request))
+
     @router.get("/lanes", responses={200: answering([LANE], "All."), **_refusals(401)})
     async def list_lanes(request: Request) -> list[dict[str, Any]]:
         """The GPUs that generate: whether each is ready, loading (it takes nothing yet), lost (its
@@ -252,15 +296,15 @@ def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _file(request: Request, job: Job, record: ImageRecord, path: Path) -> Response:
+def _file(request: Request, recipe: Recipe | None, record: ImageRecord, path: Path) -> Response:
     etag = f'"{record.sha256}"'
     headers = {
         "ETag": etag,
         "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Disposition": f'inline; filename="{path.name}"',
     }
-    if job.recipe is not None and job.state is JobState.DELIVERED:
-        headers["X-Generation-Metadata"] = json.dumps(metadata(job.recipe, record.seed))
+    if recipe is not None:
+        headers["X-Generation-Metadata"] = json.dumps(metadata(recipe, record.seed))
     if _has(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return FileResponse(path, media_type="image/png", headers=headers)

@@ -19,6 +19,21 @@ def add_to(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "imagine", help="generate images from the command line, with the bot's own queue and engine"
     )
+    add_request_to(parser)
+    parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
+    add_result_to(parser)
+    parser.set_defaults(run=run)
+
+
+def add_result_to(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what becomes of a result."""
+    parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
+    add_server_to(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def add_request_to(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that an image depends on."""
     parser.add_argument("prompt", metavar="PROMPT", help="what to generate")
     parser.add_argument("--model", metavar="M", help="catalog key (default: the catalog's default)")
     parser.add_argument(
@@ -31,7 +46,9 @@ def add_to(subparsers: "Subparsers") -> None:
     parser.add_argument("--negative", metavar="T", help="what to keep out of the image")
     parser.add_argument("--steps", metavar="N", type=int, help="number of sampling steps")
     parser.add_argument("--guidance", metavar="G", type=float, help="guidance scale")
-    parser.add_argument("--seed", metavar="S", type=_seed, help="same seed, same image; -1 for any")
+    parser.add_argument(
+        "--seed", metavar="S", type=seed_typed, help="same seed, same image; -1 for any"
+    )
     parser.add_argument(
         "--variation",
         metavar="[SEED:]STRENGTH",
@@ -39,7 +56,6 @@ def add_to(subparsers: "Subparsers") -> None:
         "comma to vary a variation",
     )
     parser.add_argument("--size", metavar="WxH", help="in pixels, or a ratio such as 16:9")
-    parser.add_argument("--count", metavar="N", type=int, help="how many images to generate")
     parser.add_argument("--scheduler", metavar="NAME", help="sampling method, such as 'Euler a'")
     parser.add_argument(
         "--preset", metavar="P", help="draft, fast or a style, or several of them: noir,fast"
@@ -79,10 +95,6 @@ def add_to(subparsers: "Subparsers") -> None:
         default=[],
         help="up to four images to change as the prompt says, with a model that does so",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
-    add_server_to(parser)
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     return asyncio.run(imagine(options, settings, server_of(options, settings)))
 
 
-def _seed(text: str) -> int:
+def seed_typed(text: str) -> int:
     try:
         return int(text)
     except ValueError:

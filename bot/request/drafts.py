@@ -1,0 +1,69 @@
+"""What can be asked for, as typed: images, a comparison of them, or an image to be enlarged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Self, TypeAlias
+
+from bot.request.axes import AxisAsk
+from bot.request.compare import compare
+from bot.request.compose import Composed, compose_with_notes
+from bot.request.draft import Draft
+from bot.request.hashes import Hashes
+from bot.request.pictures import Picture
+from bot.request.upscaling import UpscaleDraft, compose_upscale
+from catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareDraft:
+    """A comparison as typed. asks: what varies from column to column, then from row to row."""
+
+    draft: Draft
+    asks: tuple[AxisAsk, ...]
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """The texts in which models, LoRAs and embeddings are named."""
+        return *self.draft.names, *(ask.values for ask in self.asks)
+
+    def with_pictures(self, given: Mapping[str, Picture]) -> Self:
+        """As of a Draft."""
+        return replace(self, draft=self.draft.with_pictures(given))
+
+
+AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft
+DraftKind: TypeAlias = Literal["imagine", "compare", "upscale"]
+DRAFTS: Final[Mapping[DraftKind, type[AnyDraft]]] = {
+    "imagine": Draft,
+    "compare": CompareDraft,
+    "upscale": UpscaleDraft,
+}
+"""By what the command for each is called."""
+
+
+def kind_of(draft: AnyDraft) -> DraftKind:
+    """What the job is that it asks for."""
+    return next(kind for kind, form in DRAFTS.items() if isinstance(draft, form))
+
+
+def compose_any(
+    draft: AnyDraft,
+    catalog: Catalog,
+    *,
+    nsfw: bool,
+    adapters_max: int,
+    hashes: Hashes,
+) -> Composed:
+    """The request for what was typed. Arguments and errors as of `compose_with_notes`.
+
+    Takes long for a comparison, whose cells are all composed.
+    """
+    match draft:
+        case CompareDraft():
+            return compare(draft.draft, draft.asks, catalog, nsfw=nsfw, adapters_max=adapters_max)
+        case UpscaleDraft():
+            return compose_upscale(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
+        case _:
+            return compose_with_notes(
+                draft, catalog, nsfw=nsfw, adapters_max=adapters_max, hashes=hashes
+            )

@@ -1,0 +1,85 @@
+"""What can be asked for besides images, as typed."""
+
+from typing import Any
+
+import pytest
+
+from bot.errors import InvalidRequest
+from bot.request import (
+    DRAFTS,
+    AnyDraft,
+    AxisAsk,
+    CompareDraft,
+    Draft,
+    Picture,
+    UpscaleDraft,
+    axes_asked,
+    compare,
+    compose,
+    compose_any,
+    compose_upscale,
+    kind_of,
+)
+from bot.request.syntax import AdapterAsk
+from catalog import Catalog, ModelEntry, UpscalerEntry
+from catalog.upscalers import Upscalers
+
+PICTURE = Picture("a" * 64, 90, 60)
+CATALOG = Catalog(
+    {"demo": ModelEntry(key="demo", name="Demo", path="a/b")},
+    {},
+    "demo",
+    upscalers=Upscalers({"sharp": UpscalerEntry(key="sharp", name="Sharp", path="a/b")}),
+)
+STEPS = AxisAsk("steps", "20, 30")
+FOX = Draft(prompt="a fox", seed=7, size="1024x1024")
+EACH: dict[str, AnyDraft] = {
+    "imagine": FOX,
+    "compare": CompareDraft(draft=FOX, asks=(STEPS,)),
+    "upscale": UpscaleDraft(scale=2),
+}
+
+
+def composed(draft: AnyDraft) -> Any:
+    return compose_any(draft, CATALOG, nsfw=False, adapters_max=4, hashes={}).request
+
+
+def test_each_is_composed_as_its_command_does() -> None:
+    assert {kind: kind_of(draft) for kind, draft in EACH.items()} == {kind: kind for kind in DRAFTS}
+    assert composed(EACH["imagine"]) == compose(FOX, CATALOG, nsfw=False)
+    assert composed(EACH["compare"]) == compare(FOX, [STEPS], CATALOG, nsfw=False).request
+    enlarged = EACH["upscale"].with_pictures({"image": PICTURE})
+    assert isinstance(enlarged, UpscaleDraft)
+    assert composed(enlarged) == compose_upscale(enlarged, CATALOG, nsfw=False).request
+    assert composed(enlarged).inputs == (PICTURE.sha256,)
+
+
+def test_an_image_is_in_every_cell() -> None:
+    given = EACH["compare"].with_pictures({"image": PICTURE})
+    assert [cell.inputs for cell in composed(given).each] == [(PICTURE.sha256,)] * 2
+
+
+def test_there_is_nothing_to_enlarge_without_one() -> None:
+    with pytest.raises(LookupError):
+        EACH["upscale"].with_pictures({})
+
+
+def test_all_that_is_named_is_looked_up() -> None:
+    draft = CompareDraft(draft=FOX, asks=(AxisAsk("model", "one, two"), AxisAsk("lora")))
+    assert {"a fox", "one, two"} <= {*draft.names}
+    loras = (AdapterAsk("ember", None),)
+    assert "ember" in UpscaleDraft(adapters=loras).names
+
+
+def test_loras_are_only_for_what_is_painted_over() -> None:
+    draft = UpscaleDraft(image=PICTURE, adapters=(AdapterAsk("ember", None),))
+    with pytest.raises(InvalidRequest) as caught:
+        composed(draft)
+    assert (caught.value.code, caught.value.params["field"]) == ("upscale.crisp", "lora")
+
+
+def test_values_belong_to_an_axis() -> None:
+    assert axes_asked("steps", "20, 30", None, None) == (STEPS,)
+    assert axes_asked("steps", "20, 30", "lora", None) == (STEPS, AxisAsk("lora"))
+    with pytest.raises(InvalidRequest, match="axis2"):
+        axes_asked("steps", None, None, "1, 2")
