@@ -254,22 +254,23 @@ def _damage(folder: Path, network: Any, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "code"),
+    ("how", "code", "said"),
     [
-        ("no weights", "depth.missing"),
-        ("no configuration", "depth.missing"),
-        ("not JSON", "depth.unreadable"),
-        ("not safetensors", "depth.unreadable"),
-        ("a tensor less", "depth.incomplete"),
-        ("another shape", "depth.unreadable"),
-        ("not finite", "depth.unreadable"),
+        ("no weights", "depth.missing", ""),
+        ("no configuration", "depth.missing", ""),
+        ("not JSON", "depth.unreadable", "JSONDecodeError"),
+        ("not safetensors", "depth.unreadable", ""),
+        ("a tensor less", "depth.incomplete", "depth (head.conv3.bias)"),
+        ("another shape", "depth.unreadable", "depth.head.conv3.bias: (2,) instead of (1,)"),
+        ("not finite", "depth.unreadable", "not finite"),
     ],
 )
 def test_files_that_cannot_be_used_are_an_error(
-    folder: Path, network: Any, how: str, code: str
+    folder: Path, network: Any, how: str, code: str, said: str
 ) -> None:
     _damage(folder, network, how)
     with pytest.raises(JobFailed) as failed:
         Estimator(folder)(picture())
     assert failed.value.code == code
     assert failed.value.params["depth"] == "tiny"
+    assert any(said in str(value) for value in failed.value.params.values())

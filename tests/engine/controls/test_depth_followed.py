@@ -89,6 +89,9 @@ def test_the_depth_of_an_image_is_told_once_for_all_passes(
     asked = request(controls=(use,), hires=Hires(1.5, 0.5, 2))
     assert digests(paint(fresh, asked, offered)) == digests(paint(fresh, asked, offered))
     assert len(told) == 1
+    # Of an image that is the map already it is not told.
+    finished = ControlUse(KEY, picture(seed=9), "depth", is_map=True)
+    paint(fresh, request(controls=(use, finished)), offered)
     paint(fresh, request(controls=(ControlUse(KEY, picture(seed=9), "tile"),)), offered)
     assert len(told) == 1
 
