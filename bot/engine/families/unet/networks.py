@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
@@ -13,6 +12,7 @@ from diffusers.loaders.single_file_utils import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from bot.engine.building import without_weights
 from bot.engine.families import autoencoder
 from bot.engine.weights import Formats
 from catalog.families import VAE
@@ -65,7 +65,7 @@ def prefixes(network: str, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:
 
 def build(network: str, config: Mapping[str, Any], encoders: Sequence[TextEncoder]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
-    with init_empty_weights(include_buffers=False):
+    with without_weights():
         if network == DENOISER:
             return UNet2DConditionModel.from_config(dict(config))
         if network == VAE:
