@@ -16,15 +16,14 @@ from typing import Any, Final
 
 import PIL.Image
 import torch
-from accelerate import init_empty_weights
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProjection
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from bot.engine import networks
+from bot.engine.building import BUILDING, without_weights
 from bot.engine.configurations import CLIP_VISION, known
 from bot.engine.environment import Place, is_the_devices
-from bot.engine.residency import BUILDING
 from bot.engine.sources import ReferenceFiles, Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Formats, Part, PristineWeights, WeightCache
@@ -167,12 +166,12 @@ class References:
         }
         # Only by accident a method of the UNet; tensor names differ between kinds of IP-Adapter.
         convert = unet._convert_ip_adapter_image_proj_to_diffusers  # noqa: SLF001
+        with without_weights():
+            attentions = {
+                name: IPAdapterAttnProcessor2_0(inner, context)
+                for name, (inner, context) in wanted.items()
+            }
         with BUILDING:
-            with init_empty_weights():
-                attentions = {
-                    name: IPAdapterAttnProcessor2_0(inner, context)
-                    for name, (inner, context) in wanted.items()
-                }
             projection = convert(image_proj, low_cpu_mem_usage=False)
         module = Layers(projection, attentions)
         tensors = {name: tensor.detach() for name, tensor in module.named_parameters()}
@@ -213,7 +212,7 @@ class References:
         config = CLIPVisionConfig.from_dict(
             known("image_encoder", json.loads(text), CLIP_VISION, subject)
         )
-        with BUILDING, init_empty_weights(include_buffers=False):
+        with without_weights():
             module = CLIPVisionModelWithProjection(config)
         part = Part(module, Formats(self._place.dtype), self._place.device)
         tensors = networks.fitting(

@@ -4,11 +4,10 @@ import gc
 import json
 import logging
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from bot.engine import networks
 from bot.engine.environment import Place, is_the_devices
@@ -23,9 +22,6 @@ from bot.errors import ImagenError
 from bot.progress import Stage
 
 log = logging.getLogger(__name__)
-
-BUILDING: Final = threading.Lock()
-"""Building a network patches torch for the whole process (accelerate), so engines take turns."""
 
 TOKENIZERS_MAX = 8
 
@@ -218,8 +214,7 @@ class Residency:
                 self._drop(name)
                 self.targets = {}  # until all networks are built, as one may fail
                 self._place.empty_cache()
-                with BUILDING:
-                    module = family.build(name, config)
+                module = family.build(name, config)
                 blocks = _blocks(module, family.blocks.get(name, ""))
                 self._parts[name] = (shape, Part(module, formats, self._place.device, blocks))
         self._parts = {name: self._parts[name] for name in family.networks}

@@ -12,13 +12,12 @@ from typing import Any, Final
 import numpy as np
 import PIL.Image
 import torch
-from accelerate import init_empty_weights
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import CLIPConfig, CLIPImageProcessorPil
 
 from bot.engine import networks
+from bot.engine.building import without_weights
 from bot.engine.configurations import CLIP_VISION, known
-from bot.engine.residency import BUILDING
 from bot.engine.sources import Source, Sources
 from bot.engine.subject import Subject
 from bot.errors import JobFailed
@@ -79,7 +78,7 @@ def _read(files: Source, subject: Subject) -> tuple[Any, int]:
     width = config.get("projection_dim")
     if not isinstance(width, int) or not 1 <= width <= 16_384:
         raise _odd("projection_dim", width, "a whole number from 1 to 16384", subject)
-    with BUILDING, init_empty_weights(include_buffers=False):
+    with without_weights():
         module = StableDiffusionSafetyChecker(
             CLIPConfig(vision_config=vision, projection_dim=width)
         )

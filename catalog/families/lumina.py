@@ -7,7 +7,8 @@ from catalog.families.recognition import Widths, input_width, output_width
 
 # Names are matched with `_` for every dot, each preceded by a line break.
 _BLOCKS: Final = re.compile(r"layers_\d+_(?:attention_(?:qkv|out|to)_|feed_forward_w\d|adaLN_)")
-_REFINERS: Final = re.compile(r"(?:noise|context)_refiner_\d+_")
+_REFINERS: Final = re.compile(r"_refiner_(?:(?<=noise_refiner_)|(?<=context_refiner_))\d+_")
+"""A pattern that begins with plain letters is looked for ten times as fast."""
 _INWARDS: Final = (
     *("attention_qkv", "attention_to_q", "attention_to_k", "attention_to_v"),
     *("feed_forward_w1", "feed_forward_w3"),

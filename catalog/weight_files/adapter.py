@@ -141,8 +141,11 @@ def adapter_facts(
     telling: dict[str, dict[str, tuple[int, ...]]] = {}
     strange: list[str] = []
     bundle: list[str] = []
+    dubious = False
     for name, shape in shapes.items():
-        module, part, tells = _place(name)
+        module, part, tells, readable = _place(name)
+        if not readable:
+            dubious = True
         if part == "alpha":
             continue
         if not part:
@@ -183,7 +186,7 @@ def adapter_facts(
         title=training.title(metadata),
         bundled=bundled_tokens(shapes, base) if bundle and found else (),
         other=("" if found or kind == EMBEDDING else model_kind(shapes))
-        or ("" if kind else _unknown_tensor(shapes, configs)),
+        or (_unknown_tensor(shapes, configs) if dubious and not kind else ""),
         output_name=training.output_name(metadata),
     )
 
@@ -220,11 +223,14 @@ def _unknown_tensor(shapes: Shapes, configs: Configs) -> str:
 
 
 @lru_cache(maxsize=2**13)  # most files of a folder have the same names
-def _place(name: str) -> tuple[str, str, bool]:
-    """A tensor's module and part, in the common form, and whether its widths may tell the base.
+def _place(name: str) -> tuple[str, str, bool, bool]:
+    """A tensor's module and part, in the common form, whether its widths may tell the base, and
+    whether the engine reads a tensor of this name in any file.
 
     The part is "" if it is unknown.
     """
+    where = split(name)
+    readable = where is not None and where[1] != "weight"
     module, _, part = name.removesuffix(".weight").rpartition(".")
     if part not in _ALGORITHM_OF_PART and part != "alpha":
         if part in _WRAPPERS:
@@ -233,7 +239,7 @@ def _place(name: str) -> tuple[str, str, bool]:
             module, part = _unusual(module, part, named=name.endswith((".weight", ".bias")))
         if part not in _ALGORITHM_OF_PART:
             part = ""
-    return module, part, part in _OF_WIDTHS and base_models.tells(module)
+    return module, part, part in _OF_WIDTHS and base_models.tells(module), readable
 
 
 def _unusual(module: str, part: str, *, named: bool) -> tuple[str, str]:

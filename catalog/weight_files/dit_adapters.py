@@ -33,7 +33,9 @@ _SINGLE_OF_AURAFLOW: Final = re.compile(
 _DOUBLE_OF_DIFFUSERS: Final = re.compile(
     r"transformer_blocks_(?<!single_transformer_blocks_)\d+_attn_(?:to|add)_"
 )
-_WAN: Final = re.compile(r"\n(?:\w+_)?blocks_\d+_(?:(?:self|cross)_attn_[qkvo]_(?!proj)|ffn_[02]_)")
+_WAN: Final = re.compile(
+    r"blocks_(?<=[\n_]blocks_)\d+_(?:(?:self|cross)_attn_[qkvo]_(?!proj)|ffn_[02]_)"
+)
 _UNET: Final = ("down_blocks_", "up_blocks_", "mid_block_", "input_blocks_", "middle_block_")
 _T5: Final = re.compile(r"\n(?:lora_te[23]?_|text_encoder_[23]_)\w*?encoder_block_\d+_layer_")
 

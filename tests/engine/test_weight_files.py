@@ -1,6 +1,7 @@
 """Weights read from their files in pieces: every bit, and every way in which a file can change."""
 
 import json
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -111,6 +112,45 @@ def test_every_bit_is_what_the_tensor_says(
 
 
 @pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("padding", [0, 1])
+def test_tensors_of_every_kind_are_as_safetensors_reads_them(tmp_path: Path, padding: int) -> None:
+    from safetensors.torch import load_file
+
+    path = tmp_path / "a.safetensors"
+    kinds = {
+        "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8,
+        "U32": 4, "U16": 2, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
+        "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1, "C64": 8,
+    }  # fmt: skip
+    shapes = ((2, 3), (), (0, 2))
+    header: dict[str, Any] = {}
+    end = 0
+    for kind, size in kinds.items():
+        for shape in shapes:
+            begin, end = end, end + size * math.prod(shape)
+            offsets = [begin, end]
+            header[f"{kind} {shape}"] = {"dtype": kind, "shape": shape, "data_offsets": offsets}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8 + padding)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(n % 2 for n in range(end)))
+    tensors, expected = opened(path), load_file(path)
+    assert tensors.keys() == expected.keys()
+    for name, tensor in expected.items():
+        found = tensors[name]
+        assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape), name
+        assert found.is_contiguous()
+        bits = [each.clone().reshape(-1).view(torch.uint8) for each in (found, tensor)]
+        assert torch.equal(*bits), name
+
+
+def test_numbers_that_torch_has_no_kind_for_are_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    header = {"six": {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"abc")
+    assert bytes(opened(path)["six"].tolist()) == b"abc"
+
+
 def test_weights_are_filled_completely(tmp_path: Path) -> None:
     from bot.engine.weights import PristineWeights
 

@@ -15,13 +15,12 @@ from typing import Any, Final
 import numpy as np
 import PIL.Image
 import torch
-from accelerate import init_empty_weights
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
 from bot.engine import networks
+from bot.engine.building import without_weights
 from bot.engine.configurations import ABSENT, Field, Kind, each, known, number, one_of, whole
 from bot.engine.environment import Place, is_the_devices
-from bot.engine.residency import BUILDING
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import FileTensors, Formats, Part, PristineWeights
@@ -135,7 +134,7 @@ class DepthEstimator:
         self, files: Source, picture: PIL.Image.Image, subject: Subject
     ) -> PIL.Image.Image:
         config = _configuration(files, subject)
-        with BUILDING, init_empty_weights(include_buffers=False):
+        with without_weights():
             module = DepthAnythingForDepthEstimation(config)
         part = Part(module, Formats(DTYPE), self._place.device)
         stored = networks.stored(files.weights)

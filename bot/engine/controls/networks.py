@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
 
 from bot.engine import networks
+from bot.engine.building import without_weights
 from bot.engine.controls.configurations import CONTROLNET, HINT, UNION, checked, like, told_by
 from bot.engine.families.unet.adapter_names import Blocks, sgm_path
 from bot.engine.families.unet.networks import shaped
-from bot.engine.residency import BUILDING
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.engine.weights import Formats, Layout
@@ -62,8 +61,9 @@ def read(source: Source, unet: Any, dtype: torch.dtype, subject: Subject) -> Net
         module = _control(kind, tensors, source, unet, subject)
         if _FIRST not in tensors:
             tensors = _renamed(module, tensors)
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    tensors = {name: shaped(tensor, shapes.get(name)) for name, tensor in tensors.items()}
     layout = Layout.of(module, Formats(dtype))
-    tensors = {n: shaped(tensor, n, module, layout.slots) for n, tensor in tensors.items()}
     return Network(kind, module, networks.fitting("controlnet", tensors, layout, subject))
 
 
@@ -82,7 +82,7 @@ def _control(
         config = checked(json.loads(written.read_text(encoding="utf-8")), allowed, subject)
     else:
         config = {**like(unet, allowed), **told_by(tensors)}
-    with BUILDING, init_empty_weights(include_buffers=False):
+    with without_weights():
         module = (ControlNetUnionModel if union else ControlNetModel).from_config(config)
     _check_widths(module, unet, subject)
     return module
@@ -169,7 +169,7 @@ def _adapter(tensors: Mapping[str, torch.Tensor], unet: Any, subject: Subject) -
         raise subject.failed("control.foreign", reason=_OTHER_UNET)
     side, channels = folded
     blocks = {name.split(".")[4] for name in tensors if ".body.0.resnets." in name}
-    with BUILDING, init_empty_weights(include_buffers=False):
+    with without_weights():
         return T2IAdapter(
             in_channels=channels,
             channels=widths,

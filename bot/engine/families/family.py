@@ -147,8 +147,8 @@ class Family(Protocol):
 
         config: from `checked_config`.
 
-        In the engine thread only: accelerate patches torch.nn.Module meanwhile, so a module that
-        another thread builds at the same time would get parameters without data.
+        In the engine thread only, within `building.without_weights`: torch is patched meanwhile, so
+        a module that another thread builds at the same time would get parameters without data.
         """
 
     def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:

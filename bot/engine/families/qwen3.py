@@ -81,7 +81,7 @@ def checked(
 
 
 def build(config: Mapping[str, Any], *, normed: bool = False) -> Any:
-    """The encoder without its head; within accelerate's `init_empty_weights`.
+    """The encoder without its head; within `building.without_weights`.
 
     normed: whether the last layer's state is normed, as the last hidden state is. If not, it is
         left as it comes out, as all the others are.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from bot.engine.residency import BUILDING
+from bot.engine.building import BUILDING
 
 _MODULES: Final[tuple[str, ...]] = (
     "torchvision",

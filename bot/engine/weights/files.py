@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import safe_open
 
 from bot.engine.weights.blocks import Packed
 from bot.engine.weights.host import HostMemory
@@ -57,9 +56,9 @@ class WeightFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError, FileChanged, NotSafetensors, NotGguf, and what safetensors raises."""
+        """Raises OSError, FileChanged, NotSafetensors, NotGguf."""
         self._path = path
-        # First, because safetensors says "No such file" whatever prevents it from opening one.
+        # First, because torch does not say in which way a file cannot be opened.
         self._file = path.open("rb", buffering=0)
         self._turn = threading.Lock()
         self._status = os.fstat(self._file.fileno())
@@ -133,30 +132,28 @@ class WeightFile:
 
 
 def _mapped(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Packed], Header]:
-    """See `WeightFile`."""
-    if path.suffix.lower() == SUFFIX:
-        return _mapped_gguf(path)
-    with safe_open(path, framework="pt") as mapped:
-        tensors: dict[str, torch.Tensor] = {
-            name: mapped.get_tensor(name)
-            for name in mapped.keys()  # noqa: SIM118 – not a mapping
-        }
-    return tensors, {}, read_header(path)
+    """See `WeightFile`.
 
-
-def _mapped_gguf(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Packed], Header]:
-    header = read_gguf(path)
+    Not by safetensors: it looks at the first byte of each tensor, for which the system reads far
+    ahead, by one page fault after the other.
+    """
+    gguf = path.suffix.lower() == SUFFIX
+    header = read_gguf(path) if gguf else read_header(path)
     size = path.stat().st_size
     whole = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+    memory = whole.untyped_storage()
     tensors, packed = {}, {}
     for name, shape in header.shapes.items():
         start = header.data_start + header.starts[name]
-        raw = whole[start : start + header.sizes[name]]
+        end = start + header.sizes[name]
         kind = header.dtypes[name]
-        if kind in BLOCKS:
-            tensors[name], packed[name] = raw, Packed(kind, shape)
+        if dtype := _PLAIN.get(kind):
+            # A view of another dtype would have to be aligned, which the format does not require.
+            tensors[name] = torch.empty(0, dtype=dtype).set_(memory[start:end]).view(shape)
         else:
-            tensors[name] = raw.view(_PLAIN[kind]).view(shape)
+            tensors[name] = whole[start:end]
+        if kind in BLOCKS:
+            packed[name] = Packed(kind, shape)
     return tensors, packed, header
 
 
@@ -165,12 +162,24 @@ _PLAIN: Final = {
     "F32": torch.float32,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E8M0": torch.float8_e8m0fnu,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
     "I8": torch.int8,
     "I16": torch.int16,
     "I32": torch.int32,
     "I64": torch.int64,
+    "U8": torch.uint8,
+    "U16": torch.uint16,
+    "U32": torch.uint32,
+    "U64": torch.uint64,
+    "BOOL": torch.bool,
+    "C64": torch.complex64,
 }
-"""Plain numbers in .gguf files; `quantisation.refusal` refuses whatever is not read."""
+"""Plain numbers, by their names in both formats. What is neither these nor in blocks stays bytes,
+which fit no parameter."""
 
 
 class FileTensors(dict[str, torch.Tensor]):

@@ -288,9 +288,10 @@ class _Place:
 
 
 def _places(module: torch.nn.Module, stored: Layout) -> Iterator[_Place]:
+    modules = dict(module.named_modules())
     for name, slot in stored.slots.items():
         path, _, leaf = name.rpartition(".")
-        holder: dict[str, Any] = module.get_submodule(path)._parameters  # noqa: SLF001
+        holder: dict[str, Any] = modules[path]._parameters  # noqa: SLF001
         yield _Place(holder, leaf, name, of_scales=False)
         if slot.scales is not None:
             yield _Place(holder, "scales", name, of_scales=True)

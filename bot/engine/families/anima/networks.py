@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AnimaTextConditioner, AutoencoderKLQwenImage, CosmosTransformer3DModel
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 
+from bot.engine.building import without_weights
 from bot.engine.environment import Place
 from bot.engine.families import qwen3, renaming
 from bot.engine.families.anima.original import CONDITIONER as WITHIN
@@ -74,7 +74,7 @@ def unread(network: str, name: str) -> bool:
 
 def build(network: str, config: Mapping[str, Any]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
-    with init_empty_weights(include_buffers=False):
+    with without_weights():
         if network == DENOISER:
             # It would make the mask of padding itself, by a library that is not imported here.
             # It is given it as one more channel, which is the same.

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
 
+from bot.engine.building import without_weights
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.flux2.clamping import clamp
@@ -83,7 +83,7 @@ def unread(network: str, name: str) -> bool:
 
 def build(network: str, config: Mapping[str, Any]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
-    with init_empty_weights(include_buffers=False):
+    with without_weights():
         if network == DENOISER:
             transformer = Flux2Transformer2DModel.from_config(dict(config))
             clamp(transformer)

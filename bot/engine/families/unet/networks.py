@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
@@ -13,6 +12,7 @@ from diffusers.loaders.single_file_utils import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from bot.engine.building import without_weights
 from bot.engine.families import autoencoder
 from bot.engine.weights import Formats
 from catalog.families import VAE
@@ -65,7 +65,7 @@ def prefixes(network: str, encoders: Sequence[TextEncoder]) -> tuple[str, ...]:
 
 def build(network: str, config: Mapping[str, Any], encoders: Sequence[TextEncoder]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
-    with init_empty_weights(include_buffers=False):
+    with without_weights():
         if network == DENOISER:
             return UNet2DConditionModel.from_config(dict(config))
         if network == VAE:
@@ -93,7 +93,8 @@ def renamed(
         own = autoencoder.renamed(module, own)
     else:
         own = _text_encoder(module, own, parameters)
-    return {name: shaped(tensor, name, module, parameters) for name, tensor in own.items()}
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    return {name: shaped(tensor, shapes.get(name)) for name, tensor in own.items()}
 
 
 def _encoder(network: str, encoders: Sequence[TextEncoder]) -> TextEncoder:
@@ -141,16 +142,14 @@ def _unwrapped(name: str) -> str:
     return name if inner.startswith("resblocks.") else inner
 
 
-def shaped(
-    tensor: torch.Tensor, name: str, module: Any, parameters: Collection[str]
-) -> torch.Tensor:
-    """`tensor` as the linear layer that it is, if it was written as a 1×1 convolution, or back."""
-    if name not in parameters:
+def shaped(tensor: torch.Tensor, wanted: torch.Size | None) -> torch.Tensor:
+    """`tensor` as the linear layer that it is, if it was written as a 1×1 convolution, or back.
+
+    wanted: the shape of the parameter; None if the network has none of that name.
+    """
+    if wanted is None or tensor.shape == wanted or _core(tensor.shape) != _core(wanted):
         return tensor
-    wanted = module.get_parameter(name).shape
-    if tensor.shape != wanted and _core(tensor.shape) == _core(wanted):
-        return tensor.reshape(wanted)
-    return tensor
+    return tensor.reshape(wanted)
 
 
 def _core(shape: torch.Size) -> tuple[int, ...]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, ZImageTransformer2DModel
 
+from bot.engine.building import without_weights
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, qwen3, renaming
 from bot.engine.families.zimage.clamping import clamp
@@ -70,7 +70,7 @@ def unread(network: str, name: str) -> bool:
 
 def build(network: str, config: Mapping[str, Any]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
-    with init_empty_weights(include_buffers=False):
+    with without_weights():
         if network == DENOISER:
             transformer = ZImageTransformer2DModel.from_config(dict(config))
             clamp(transformer)
