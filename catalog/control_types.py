@@ -6,6 +6,7 @@ from typing import Final
 
 CANNY: Final = "canny"
 DEPTH: Final = "depth"
+TILE: Final = "tile"
 OTHER: Final = "other"
 CONTROL_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     CANNY: ("canny",),
@@ -17,11 +18,20 @@ CONTROL_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "mlsd": ("mlsd",),
     "normal": ("normal",),
     "segment": ("segment", "seg"),
-    "tile": ("tile",),
+    TILE: (TILE,),
     OTHER: (),
 }
 """The types, named as in AUTOMATIC1111's extension, and the words in names that tell them."""
 
+OF_UNIONS: Final[Mapping[int, tuple[str, ...]]] = {
+    6: tuple(name for name in CONTROL_TYPES if name not in (TILE, OTHER)),
+    8: tuple(name for name in CONTROL_TYPES if name != OTHER),
+}
+"""What ControlNets for several types follow, by the number of kinds of maps that they tell apart:
+xinsir's of SDXL, and its ProMax, which has kinds for tiles and for repainting besides."""
+
+_UNION: Final = "union"
+_LARGER_UNION: Final = "promax"
 _WORDS: Final = re.compile(r"[a-z]+")
 _LONG: Final = 5
 """Words of so many letters tell a type even where something follows, as in `openposeXL2`."""
@@ -39,3 +49,11 @@ def told_type(names: Iterable[str]) -> str:
                 if found == word or (len(word) >= _LONG and found.startswith(word)):
                     return kind
     return OTHER
+
+
+def told_types(names: Iterable[str]) -> tuple[str, ...]:
+    """The types that the names of a ControlNet for several of them tell; empty for any other."""
+    words = {word for name in names for word in _WORDS.findall(name.lower())}
+    if _UNION not in words:
+        return ()
+    return OF_UNIONS[8 if _LARGER_UNION in words else 6]

@@ -41,9 +41,14 @@ class ControlNets:
 
     def type_of(self, key: str) -> str:
         """What it follows where nothing else is asked for."""
-        told = self.entries[key].told_type
-        facts = self.facts.get(key)
-        return CANNY if told == OTHER and facts and facts.kind == "union" else told
+        told, types = self.entries[key].told_type, self.types_of(key)
+        return CANNY if told == OTHER and CANNY in types else told
+
+    def types_of(self, key: str) -> tuple[str, ...]:
+        """What it can follow: several for a union, by its file or else by its names."""
+        entry, facts = self.entries[key], self.facts.get(key)
+        several = facts.types if facts else entry.told_types
+        return several or (entry.told_type,)
 
     def fits(self, key: str, model: ModelEntry) -> bool:
         """Whether it is for that model: by its family, and by the models that it is limited to.

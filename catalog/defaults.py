@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalog.families import DEFAULT, FAMILIES
-from catalog.schema import ImageCheckEntry, ModelEntry, ReferenceEntry, explain
+from catalog.schema import DepthEntry, ImageCheckEntry, ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Problem
 from catalog.unfit import Unfit
 
@@ -80,3 +80,13 @@ def image_check_of(
         return ImageCheckEntry.model_validate(fields), []
     except ValidationError as error:
         return None, [Problem(str(file), "image_check", explain(error))]
+
+
+def depth_of(file: Path, data: Mapping[str, Any]) -> tuple[DepthEntry | None, list[Problem]]:
+    fields = data.get("depth")
+    if fields is None:
+        return None, []
+    try:
+        return DepthEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "depth", explain(error))]

@@ -16,12 +16,14 @@ from catalog.weight_files import (
     EMBEDDING,
     AdapterFacts,
     CheckpointFacts,
+    ControlNetFacts,
     EmbeddingFacts,
     HeaderError,
     UnreadableFile,
     UpscalerFacts,
     adapter_facts,
     checkpoint_facts,
+    controlnet_facts,
     embedding_facts,
     paired_facts,
     read_configs,
@@ -47,8 +49,8 @@ class Reading:
     """What one file said when it, and all that was read for it, had these stamps.
 
     kind: "adapter", "embedding", "pair", "checkpoint", "folder", "autoencoder", "encoder",
-    "upscaler" or SIDECAR. path: of the file; of the second file of a pair, of the weight file that
-    a sidecar belongs to.
+    "upscaler", "controlnet" or SIDECAR. path: of the file; of the second file of a pair, of the
+    weight file that a sidecar belongs to.
     """
 
     kind: str
@@ -80,6 +82,7 @@ class HeaderCache:
     autoencoders: Shelf[NetworkFacts] = field(default_factory=lambda: Shelf(NetworkFacts))
     encoders: Shelf[NetworkFacts] = field(default_factory=lambda: Shelf(NetworkFacts))
     upscalers: Shelf[UpscalerFacts] = field(default_factory=lambda: Shelf(UpscalerFacts))
+    controlnets: Shelf[ControlNetFacts] = field(default_factory=lambda: Shelf(ControlNetFacts))
     sidecars: Sidecars = field(default_factory=Sidecars)
     _until: tuple[float, float] | None = None
     _read_one: bool = False
@@ -98,6 +101,7 @@ class HeaderCache:
             "autoencoder": self.autoencoders,
             "encoder": self.encoders,
             "upscaler": self.upscalers,
+            "controlnet": self.controlnets,
         }
 
     def hurry(self, adapters: float | None, others: float = 0) -> None:
@@ -219,6 +223,23 @@ class HeaderCache:
             return upscaler_facts(read_header(file).shapes)
 
         return self.upscalers.once(str(file), stamps, read)
+
+    def controlnet(self, file: Path) -> ControlNetFacts:
+        """What the file of a ControlNet says; never put off, because they are few.
+
+        Raises HeaderError if the file is broken or something else.
+        """
+        stamps = (self._stamp(file),)
+
+        def read() -> ControlNetFacts:
+            try:
+                return controlnet_facts(read_header(file), file)
+            except HeaderError:
+                raise
+            except OSError as error:
+                raise UnreadableFile(f"it cannot be read ({reason_of(error)})") from error
+
+        return self.controlnets.once(str(file), stamps, read)
 
     def embedding_in_two(self, first: Path, second: Path) -> EmbeddingFacts | None:
         """What an embedding in two files says about itself; None if they are no such files."""

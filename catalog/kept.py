@@ -24,6 +24,7 @@ from catalog.stamps import Stamp
 from catalog.weight_files import (
     AdapterFacts,
     CheckpointFacts,
+    ControlNetFacts,
     EmbeddingFacts,
     HeaderError,
     UpscalerFacts,
@@ -43,6 +44,7 @@ _KINDS: Final[dict[str, TypeAdapter[Any]]] = {
     "autoencoder": TypeAdapter(NetworkFacts),
     "encoder": TypeAdapter(NetworkFacts),
     "upscaler": TypeAdapter(UpscalerFacts),
+    "controlnet": TypeAdapter(ControlNetFacts),
     SIDECAR: TypeAdapter(Sidecar),
 }
 

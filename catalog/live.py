@@ -13,6 +13,7 @@ from typing import Final, Never
 
 from catalog import dropins
 from catalog.disk import names_in
+from catalog.dropin_controlnets import CONTROLNETS, network_folders
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropin_upscalers import UPSCALERS
 from catalog.headers import HeaderCache, Reading
@@ -20,6 +21,7 @@ from catalog.kept import KeptFacts
 from catalog.progress import Told
 from catalog.reader import (
     ADAPTERS_FILE,
+    CONTROLNETS_FILE,
     EMBEDDINGS_FILE,
     MODELS_FILE,
     UPSCALERS_FILE,
@@ -54,6 +56,7 @@ PATIENCE: Final = 1.5
 
 _Stamp = tuple[str, int, int, int]
 _Seen = tuple[tuple[_Stamp, ...], tuple[Stamp, ...]]
+_DROPINS: Final = (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS, UPSCALERS, CONTROLNETS)
 _READ = (*MODEL_SUFFIXES, *SUFFIXES, *BESIDE_CHECKPOINTS)
 
 
@@ -320,10 +323,12 @@ class LiveCatalog:
         return read
 
     def _stamps(self) -> tuple[_Stamp, ...]:
-        files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE, UPSCALERS_FILE)
+        files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE, UPSCALERS_FILE, CONTROLNETS_FILE)
         stamps = [_stamp(self._catalog_dir / file) for file in files]
-        for folder in (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS, UPSCALERS):
+        for folder in _DROPINS:
             stamps += _listing(self._models_dir / folder)
+        for network in self._network_folders():
+            stamps += _listing(network)
         for file in self._adapter_folders():
             stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
         # The folder of a snapshot changes when a file is downloaded into it.
@@ -339,6 +344,12 @@ class LiveCatalog:
         except OSError:
             return []
 
+    def _network_folders(self) -> tuple[Path, ...]:
+        try:
+            return network_folders(self._models_dir)
+        except OSError:
+            return ()
+
     def _snapshots(self) -> list[Path]:
         """The folders of the hub's cache that hold files; none where they cannot be listed."""
         try:
@@ -350,8 +361,7 @@ class LiveCatalog:
 
     def _changed(self) -> tuple[Stamp, ...]:
         """Files outside the drop-in folders that have changed since they were read."""
-        folders = (dropins.LORAS, dropins.CHECKPOINTS, EMBEDDINGS, UPSCALERS)
-        listed = {str(self._models_dir / name) for name in folders}
+        listed = {str(self._models_dir / name) for name in _DROPINS}
         known = [
             stamp for stamp in self._headers.stamps if stamp[0].rpartition(os.sep)[0] not in listed
         ]

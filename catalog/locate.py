@@ -15,7 +15,7 @@ from catalog.weight_files.pipeline import INDEXES
 BUILTIN: Final = "builtin:"
 """Prefix of the name of a folder or file that ships with the code."""
 BUILTINS_DIR: Final = Path(__file__).resolve().parents[1] / "demo"
-LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings", "upscalers")
+LOCAL_FOLDERS: Final = ("checkpoints", "loras", "embeddings", "upscalers", "controlnets")
 """Folders of `models_dir` for the owner's own files; never read as an organisation on the hub."""
 
 Kind: TypeAlias = Literal["folder", "file", "cached", "download", "missing", "unreadable"]

@@ -8,11 +8,18 @@ from catalog.disk import files_below, is_absent, is_file, is_folder, names_in, r
 from catalog.families.files import INDEX
 from catalog.locate import BUILTIN, Location, builtins, locate, second_file
 from catalog.presence import Lacking, Needed, needed
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
+from catalog.schema import (
+    AdapterEntry,
+    ControlNetEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    UpscalerEntry,
+)
 from catalog.selecting import (
     Incomplete,
     Names,
     at_the_top,
+    control_files,
     model_inside,
     network_inside,
     of_one_kind,
@@ -28,7 +35,7 @@ _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 
 
 def problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry,
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry | ControlNetEntry,
     models_dir: Path,
     lacking: Lacking,
 ) -> tuple[str, ...]:
@@ -45,7 +52,7 @@ def problems_of(
 
 
 def _problems_of_other(
-    entry: AdapterEntry | EmbeddingEntry | UpscalerEntry, models_dir: Path
+    entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ControlNetEntry, models_dir: Path
 ) -> list[str]:
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     adapter = isinstance(entry, AdapterEntry)
@@ -53,7 +60,10 @@ def _problems_of_other(
         "path", entry.path, models_dir, found, entry.weight_name, adapter=adapter
     )
     if found.kind == "folder" and found.path and entry.weight_name is None:
-        problems += _problems_of_choice(found.path)
+        if isinstance(entry, ControlNetEntry):
+            problems += _problems_of_layout(found.path)
+        else:
+            problems += _problems_of_choice(found.path)
     if isinstance(entry, EmbeddingEntry) and entry.second and found.path:
         beside = second_file(found.path, entry.second)
         if found.kind != "cached" or status_of(beside):
@@ -170,6 +180,18 @@ def _problems_of_file(field: str, path: Path, *, adapter: bool = False) -> list[
     except HeaderError as error:
         return [f"{field} {str(path)!r} cannot be read: {error}"]
     return []
+
+
+def _problems_of_layout(folder: Path) -> list[str]:
+    """Of a folder that may be a network in diffusers' layout."""
+    try:
+        chosen = control_files(files_below(folder), None, half=True)
+    except Incomplete as error:
+        return [f"path {str(folder)!r} is incomplete: it lacks {error}"]
+    if not chosen:
+        return _problems_of_choice(folder)
+    files = (folder / name for name in chosen if name.lower().endswith(_ADAPTERS))
+    return [problem for file in files for problem in _problems_of_file("path", file, adapter=True)]
 
 
 def _problems_of_choice(folder: Path) -> list[str]:

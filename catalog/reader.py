@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from catalog import dropins
 from catalog.collecting import uncollected
-from catalog.defaults import default_of, image_check_of, references_of
+from catalog.defaults import default_of, depth_of, image_check_of, references_of
+from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_upscalers import find_upscalers
 from catalog.embeddings import Embeddings
@@ -17,7 +18,13 @@ from catalog.headers import HeaderCache
 from catalog.judging import files_of, judged, replacements_of
 from catalog.locate import Location, locate, second_file, weight_file
 from catalog.model_tables import read_models
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
+from catalog.schema import (
+    AdapterEntry,
+    ControlNetEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    UpscalerEntry,
+)
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.style_files import StyleReader
 from catalog.tables import FileT, is_there, parsed, read_tables
@@ -30,7 +37,8 @@ MODELS_FILE: Final = "models.toml"
 ADAPTERS_FILE: Final = "loras.toml"
 EMBEDDINGS_FILE: Final = "embeddings.toml"
 UPSCALERS_FILE: Final = "upscalers.toml"
-"""The last two may be absent."""
+CONTROLNETS_FILE: Final = "controlnets.toml"
+"""The last three may be absent."""
 
 Demos: TypeAlias = Literal["hidden", "offered", "default"]
 """How to treat entries marked `demo`; "default" offers them first, one of them as the default."""
@@ -93,17 +101,23 @@ def _read_catalog(
         if demo := [m.key for m in models.entries.values() if m.demo]:
             data["default"] = demo[0]
     embedding_file = catalog_dir / EMBEDDINGS_FILE
-    written = parsed(embedding_file) if is_there(embedding_file) else {}
-    embeddings = read_tables(embedding_file, written, "embeddings", EmbeddingEntry)
+    embeddings = read_tables(
+        embedding_file, _optional(embedding_file), "embeddings", EmbeddingEntry
+    )
     upscaler_file = catalog_dir / UPSCALERS_FILE
-    written = parsed(upscaler_file) if is_there(upscaler_file) else {}
-    upscalers = read_tables(upscaler_file, written, "upscalers", UpscalerEntry)
+    upscalers = read_tables(upscaler_file, _optional(upscaler_file), "upscalers", UpscalerEntry)
+    control_file = catalog_dir / CONTROLNETS_FILE
+    controls = _optional(control_file)
+    controlnets = read_tables(control_file, controls, "controlnets", ControlNetEntry)
     if demos != "hidden":
         upscalers.entries = _enabled(upscalers.entries)
+        controlnets.entries = _enabled(controlnets.entries)
     if demos == "default":
         upscalers.entries = _first(upscalers.entries)
+        controlnets.entries = _first(controlnets.entries)
     words = _places(models_dir, embeddings.tables)
     upscaler_places = _places(models_dir, upscalers.tables)
+    control_places = _places(models_dir, controlnets.tables)
     places = _places(models_dir, adapters.tables)
     claimed = _claimed(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
@@ -142,6 +156,17 @@ def _read_catalog(
         keys=upscalers.tables.keys(),
         headers=headers,
     )
+    depth, depth_problems = depth_of(control_file, controls)
+    found_controlnets = find_controlnets(
+        models_dir,
+        controlnets.entries,
+        control_places,
+        table=control_file,
+        claimed=_claimed(control_places.values()),
+        keys=controlnets.tables.keys(),
+        depth=depth,
+        headers=headers,
+    )
     unread += (*found.unread, *found_embeddings.unread, *said.later.values())
     files = _files(adapters.entries, places)
     facts = {**_facts(files, adapters.entries, headers, wanted, unread), **found.facts}
@@ -150,7 +175,8 @@ def _read_catalog(
     seconds = _seconds(embeddings.entries, word_files)
     adapter_files = (*found.files, *files.values())
     read = {*adapter_files, *found_embeddings.files, *word_files.values(), *seconds, *used}
-    read |= {*found_upscalers.files, *(one.file for one in unread)}
+    read |= {*found_upscalers.files, *found_controlnets.files}
+    read |= {one.file for one in unread}
     headers.forget_all_but(read)
     every_adapter = {**adapters.entries, **{a.key: a for a in found.adapters}}
     offered_embeddings = _embeddings(
@@ -164,9 +190,10 @@ def _read_catalog(
         _unknown_adapters(file, models.entries, adapters.tables, every_adapter),
         _unknown_models(adapter_file, adapters.entries, models.tables, every_model),
         _unknown_models(embedding_file, embeddings.entries, models.tables, every_model),
+        _unknown_models(control_file, controlnets.entries, models.tables, every_model),
     )
     if unread:  # it may be in a file that is read later
-        unknown = ([], [], [], [])
+        unknown = ([], [], [], [], [])
     references, reference_problems = references_of(file, data)
     image_check, check_problems = image_check_of(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
@@ -193,11 +220,16 @@ def _read_catalog(
             *wildcard_problems,
             *upscalers.problems,
             *found_upscalers.problems,
+            *controlnets.problems,
+            *unknown[4],
+            *depth_problems,
+            *found_controlnets.problems,
             *style_problems,
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=offered_embeddings,
         upscalers=found_upscalers.upscalers,
+        controlnets=found_controlnets.controlnets,
         unfit_models=MappingProxyType(unfit),
         lacking=MappingProxyType(said.lacking),
         unread=tuple(unread),
@@ -239,6 +271,11 @@ def _embeddings(
         MappingProxyType(facts),
         families,
     )
+
+
+def _optional(file: Path) -> dict[str, Any]:
+    """The contents of a file that may be absent."""
+    return parsed(file) if is_there(file) else {}
 
 
 def _enabled(entries: Mapping[str, FileT]) -> dict[str, FileT]:
@@ -324,7 +361,9 @@ def _unknown_adapters(
 
 def _unknown_models(
     file: Path,
-    entries: Mapping[str, AdapterEntry] | Mapping[str, EmbeddingEntry],
+    entries: Mapping[str, AdapterEntry]
+    | Mapping[str, EmbeddingEntry]
+    | Mapping[str, ControlNetEntry],
     tables: Mapping[str, Any],
     models: Mapping[str, ModelEntry],
 ) -> list[Problem]:

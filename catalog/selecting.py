@@ -6,6 +6,7 @@ The engine reads these, and the catalog says by them what is here and what is mi
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from catalog.families import FAMILIES, PipelineFiles
@@ -16,6 +17,8 @@ from catalog.weight_sets import MissingShard, indexes, weight_files
 Names: TypeAlias = Collection[str]
 """Of all files in a folder or repository and in the folders in it."""
 
+WEIGHTS: Final = "diffusion_pytorch_model"
+"""What diffusers' weight files of a network begin with."""
 _OTHER_BASES: Final = ("model", "pytorch_model", "diffusion_pytorch_model")
 """What other programs than the library itself call the weight files of a network."""
 
@@ -91,6 +94,35 @@ def replacing_files(names: Names, network: str, base: str, *, half: bool) -> tup
                 raise _no_weights(network)
     alone = at_the_top(names, MODEL_SUFFIXES)
     return tuple(alone) if len(alone) == 1 else ()
+
+
+def control_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
+    """The files of a ControlNet: its weights, and the configuration beside them if there is one.
+
+    They are `weight_name`, or those of diffusers' layout, or the only file at the top; empty if
+    there is no such file, or several. half: see `weight_files`. Raises Incomplete.
+    """
+    if weight_name is not None:
+        weights = [weight_name] if weight_name in names else []
+    elif NETWORK in names:
+        weights = sorted(network_weights(names, "", WEIGHTS, half=half))
+    else:
+        weights = at_the_top(names, MODEL_SUFFIXES[:1])
+        weights = weights if len(weights) == 1 else []
+    if not weights:
+        return ()
+    config = _config_beside(names, PurePosixPath(weights[0]))
+    return (*weights, config) if config else tuple(weights)
+
+
+def _config_beside(names: Names, weights: PurePosixPath) -> str:
+    """The configuration of one of several networks of a folder, which are told apart by an ending
+    that both files have (`config_promax.json`), or of the only one; "" if there is none."""
+    ending = weights.stem.removeprefix(WEIGHTS) if weights.stem.startswith(WEIGHTS) else ""
+    for name in (f"config{ending}.json", NETWORK):
+        if (config := (weights.parent / name).as_posix()) in names:
+            return config
+    return ""
 
 
 def model_inside(names: Names) -> str:

@@ -5,16 +5,22 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar
 
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
+from catalog.schema import (
+    AdapterEntry,
+    ControlNetEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    UpscalerEntry,
+)
 from catalog.snapshot import Catalog
 
-EntryKind: TypeAlias = Literal["model", "adapter", "embedding", "upscaler"]
+EntryKind: TypeAlias = Literal["model", "adapter", "embedding", "upscaler", "controlnet"]
 SwitchedOff: TypeAlias = Collection[tuple[EntryKind, str]]
 """The kind and key of each entry."""
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, ControlNetEntry)
 
 
-Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry
+Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry | ControlNetEntry
 
 
 def entries_of(catalog: Catalog, kind: EntryKind) -> Mapping[str, Entry]:
@@ -28,6 +34,8 @@ def entries_of(catalog: Catalog, kind: EntryKind) -> Mapping[str, Entry]:
             return catalog.embeddings.entries
         case "upscaler":
             return catalog.upscalers.entries
+        case "controlnet":
+            return catalog.controlnets.entries
 
 
 def without(catalog: Catalog, off: SwitchedOff) -> Catalog:
@@ -51,6 +59,9 @@ def without(catalog: Catalog, off: SwitchedOff) -> Catalog:
         ),
         upscalers=replace(
             catalog.upscalers, entries=_disabled(catalog.upscalers.entries, "upscaler", off)
+        ),
+        controlnets=replace(
+            catalog.controlnets, entries=_disabled(catalog.controlnets.entries, "controlnet", off)
         ),
     )
 

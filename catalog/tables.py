@@ -13,6 +13,7 @@ from rapidfuzz import fuzz, process
 from catalog.disk import may_pass, reason_of, status_of
 from catalog.schema import (
     AdapterEntry,
+    ControlNetEntry,
     EmbeddingEntry,
     ModelEntry,
     StyleEntry,
@@ -22,11 +23,24 @@ from catalog.schema import (
 from catalog.search import SIMILAR
 from catalog.snapshot import CatalogError, Problem
 
-EntryT = TypeVar("EntryT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, StyleEntry)
-FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry)
+EntryT = TypeVar(
+    "EntryT",
+    ModelEntry,
+    AdapterEntry,
+    EmbeddingEntry,
+    UpscalerEntry,
+    ControlNetEntry,
+    StyleEntry,
+)
+FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, ControlNetEntry)
 """An entry with a weight file."""
 
 
+_BESIDE: Final[Mapping[str, frozenset[str]]] = {
+    "models": frozenset(("default", "reference", "image_check")),
+    "controlnets": frozenset(("depth",)),
+}
+"""What else may be at the top level of the file with these tables."""
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -73,7 +87,7 @@ def read_tables(
 ) -> Table[EntryT]:
     """known_of: by key, fields that count for more than those in the file."""
     result: Table[EntryT] = Table()
-    known = {table, "default", "reference", "image_check"} if table == "models" else {table}
+    known = {table, *_BESIDE.get(table, ())}
     for key in sorted(data.keys() - known):
         hint = _nearest(key, sorted(known))
         reason = f"unknown key: only {_listed(sorted(known))} may be at the top level{hint}"

@@ -16,8 +16,6 @@ from catalog.weight_files.pipeline import NETWORK
 
 Select = Callable[[Names], tuple[str, ...]]
 """All names below a folder or repository → those that are needed. Raises Unfit."""
-WEIGHTS: Final = "diffusion_pytorch_model"
-"""What diffusers' weight files of a network begin with."""
 IMAGES: Final = "preprocessor_config.json"
 """How transformers prepares images for a network."""
 
@@ -97,26 +95,11 @@ def reference_files(names: Names, entry: ReferenceEntry, *, half: bool) -> tuple
 
 
 def control_files(names: Names, weight_name: str | None, *, half: bool) -> tuple[str, ...]:
-    """The files of a ControlNet: its weights, and the configuration beside them if there is one.
-
-    Those of diffusers' layout, or else `weight_name` or the only file at the top.
-    """
-    if weight_name is None and NETWORK in names:
-        weights = sorted(network_weights(names, "", WEIGHTS, half=half))
-    else:
-        weights = [*single_file(names, weight_name)]
-    config = _config_beside(names, PurePosixPath(weights[0]))
-    return (*weights, config) if config else tuple(weights)
-
-
-def _config_beside(names: Names, weights: PurePosixPath) -> str:
-    """The configuration of one of several networks of a folder, which are told apart by an ending
-    that both files have (`config_promax.json`), or of the only one; "" if there is none."""
-    ending = weights.stem.removeprefix(WEIGHTS) if weights.stem.startswith(WEIGHTS) else ""
-    for name in (f"config{ending}.json", NETWORK):
-        if (config := (weights.parent / name).as_posix()) in names:
-            return config
-    return ""
+    """See `selecting.control_files`."""
+    with _whole():
+        if found := selecting.control_files(names, weight_name, half=half):
+            return found
+    return single_file(names, weight_name)
 
 
 def depth_files(names: Names, *, half: bool) -> tuple[str, ...]:

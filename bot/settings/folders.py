@@ -20,13 +20,13 @@ class FolderSettings(BaseSettings):
         default=Path("catalog"),
         alias="IMAGEN_CATALOG_DIR",
         description="Folder with `models.toml`, `loras.toml`, `embeddings.toml`, "
-        "`upscalers.toml` and the folder `wildcards`.",
+        "`upscalers.toml`, `controlnets.toml` and the folder `wildcards`.",
     )
     models_dir: HomePath = Field(
         default=Path("models"),
         alias="IMAGEN_MODELS_DIR",
         description="Folder for your own model files and for downloads: `checkpoints/`, `loras/`, "
-        "`embeddings/`, `upscalers/` and `hub/`.",
+        "`embeddings/`, `upscalers/`, `controlnets/` and `hub/`.",
     )
 
     @property

@@ -3,9 +3,10 @@
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from catalog.control_types import told_type
+from catalog.control_types import told_type, told_types
+from catalog.families import FAMILIES
 from catalog.limits import TRIGGER_MAX, WEIGHT_MAX, WEIGHT_MIN
 from catalog.lines import clean_line
 from catalog.ranges import StrictTable
@@ -134,12 +135,29 @@ class ControlNetEntry(Entry):
     family: str | None = None
     models: Keys = ()
 
+    @field_validator("family")
+    @classmethod
+    def _family_takes_it(cls, value: str | None) -> str | None:
+        known = [family.key for family in FAMILIES.values() if family.takes_control]
+        if value is not None and value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return value
+
     @property
     def told_type(self) -> str:
         """The type that is said, or that the names tell: of the file, of the entry, of its
         folder."""
+        return self.type or told_type(self._names)
+
+    @property
+    def told_types(self) -> tuple[str, ...]:
+        """The types of one for several, by its names; empty for any other."""
+        return told_types(self._names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
         file, _, folder = (self.weight_name or self.path).rpartition("/")[::-1]
-        return self.type or told_type((file, self.key, self.name, folder, self.path))
+        return (file, self.key, self.name, folder, self.path)
 
 
 class DepthEntry(StrictTable):

@@ -3,7 +3,7 @@
 from catalog.weight_files.adapter import AdapterFacts, adapter_facts, strays
 from catalog.weight_files.algorithms import SUPPORTED, UNKNOWN
 from catalog.weight_files.checkpoint import CheckpointFacts, checkpoint_facts
-from catalog.weight_files.controlnet import ControlNetFacts
+from catalog.weight_files.controlnet import ControlNetFacts, controlnet_facts
 from catalog.weight_files.embedding import (
     EMBEDDING,
     NO_TOKEN,
@@ -73,6 +73,7 @@ __all__ = [
     "checkpoint_facts",
     "config_file",
     "configs_of",
+    "controlnet_facts",
     "embedding_facts",
     "is_bundled",
     "open_tensors",

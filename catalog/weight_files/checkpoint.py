@@ -11,7 +11,7 @@ from typing import Final
 from catalog.families import of_architecture
 from catalog.families.recognition import Shapes
 from catalog.families.stated import NOTHING, Stated
-from catalog.weight_files import encoders, evidence, quantisation
+from catalog.weight_files import control_networks, encoders, evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
 from catalog.weight_files.architectures import transformer
@@ -40,6 +40,8 @@ EMA_ALONE: Final = "checkpoint with nothing but running averages (model_ema) of 
 _UNCLEAR: Final = (UNKNOWN_MODEL, UNKNOWN_DENOISER, f"{ANOTHER} UNet", f"{ANOTHER} checkpoint")
 """What files are whose tensors have other names, or other shapes, because they are packed."""
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
+_CONTROLS: Final = (control_networks.CONTROLNET, control_networks.T2I_ADAPTER)
+_MOVE_CONTROL: Final = "move it to the folder controlnets, and have a model follow an image with it"
 _NAME: Final = "name {} as {} of a model in models.toml instead"
 
 
@@ -104,7 +106,8 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     title = header.metadata.get("ss_output_name", "")
     quantised = quantisation.refusal(header, file)
     shapes = quantisation.unpacked_shapes(header, file) if quantised else header.shapes
-    found = None if _is_adapter(shapes) else _denoiser(shapes)
+    other = _is_adapter(shapes) or control_networks.kind(shapes)
+    found = None if other else _denoiser(shapes)
     if found is None:
         named = f"a version of it {READ}" if quantised else "it"
         what, advice = _other(shapes, header.metadata, named)
@@ -170,6 +173,11 @@ def _encoders_fit(model: str, shapes: Shapes) -> bool:
     )
 
 
+def what_else(shapes: Shapes, metadata: Mapping[str, str]) -> str:
+    """What a file is, whatever place it is in, a noun phrase; UNKNOWN_MODEL if that is unknown."""
+    return _other(shapes, metadata, "")[0]
+
+
 def _other(shapes: Shapes, metadata: Mapping[str, str], named: str) -> tuple[str, str]:
     """What a file that is no such checkpoint is, and what its owner can do with it.
 
@@ -177,6 +185,8 @@ def _other(shapes: Shapes, metadata: Mapping[str, str], named: str) -> tuple[str
     """
     adapter = _is_adapter(shapes)
     own = [name for name in shapes if not (adapter and is_bundled(name))]
+    if name := control_networks.kind(shapes):
+        return name, _MOVE_CONTROL if name in _CONTROLS else INSTEAD
     if (kind := unsupported_kind(own, {})) and kind != "checkpoint":
         return kind, INSTEAD
     if adapter:

@@ -6,7 +6,7 @@ from typing import Final
 
 from catalog.families import Family
 from catalog.families.recognition import Shapes
-from catalog.weight_files import architectures, unet
+from catalog.weight_files import architectures, control_networks, unet
 from catalog.weight_files.autoencoders import OF_VAE, autoencoder
 from catalog.weight_files.encoders import kind, text_encoder
 from catalog.weight_files.harmless import is_harmless
@@ -26,6 +26,9 @@ def model_kind(shapes: Shapes, metadata: Mapping[str, str] = _NONE) -> str:
 
     For files that are not adapters: "SD 1.5 checkpoint", "Flux (dev) transformer" …
     """
+    # Some begin as the denoiser does that they steer.
+    if name := control_networks.kind(shapes):
+        return name
     if facts := unet.unet(shapes):
         return f"{facts} {_extent(shapes, 'UNet')}"
     if name := architectures.transformer(shapes):
@@ -51,13 +54,6 @@ def _extent(shapes: Shapes, denoiser: str) -> str:
 
 
 _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("ControlNet", ("controlnet_cond_embedding.conv_in.weight",)),
-    ("ControlNet", ("input_hint_block.0.weight",)),
-    ("ControlNet", ("control_model.input_hint_block.0.weight",)),
-    ("ControlNet", ("zero_convs.0.0.weight",)),
-    ("ControlNet", ("controlnet_x_embedder.weight",)),
-    ("T2I-Adapter", ("body.0.block1.weight",)),
-    ("T2I-Adapter", ("adapter.body.0.resnets.0.block1.weight",)),
     ("preview decoder (TAESD)", ("decoder.layers.0.weight",)),
     ("preview decoder (TAESD)", ("taesd_decoder.1.weight",)),
     ("preview decoder (TAESD)", ("1.weight", "3.conv.0.weight")),

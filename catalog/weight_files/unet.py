@@ -93,6 +93,12 @@ def _facts(prefix: str, channels: int, shapes: Shapes) -> UNetFacts:
     return UNetFacts(model, task, *family.smaller(prefix, shapes))
 
 
+def model_of(shapes: Shapes) -> str:
+    """The model that the encoder of a UNet in these tensors belongs to, whose names have no prefix:
+    a copy of it is in a ControlNet."""
+    return _facts("", _LATENT_CHANNELS, shapes).model
+
+
 def named(context: int, sizes: int) -> str:
     """The model of a UNet that reads text embeddings and sizes of these widths; 0 for none."""
     return _owner(context, sizes)[0]

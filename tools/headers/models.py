@@ -22,6 +22,9 @@ _KL: Final = {
     "layers_per_block": 2,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
 }
+_CONTROL_SDXL: Final = {name: it for name, it in _SDXL.items() if name != "up_block_types"}
+_HINTS_OF_UNIONS: Final = {"conditioning_embedding_out_channels": (48, 96, 192, 384)}
+_T2I: Final = {"in_channels": 3, "channels": (320, 640, 1280, 1280), "num_res_blocks": 2}
 _QWEN3: Final = {"vocab_size": 151_936, "num_key_value_heads": 8, "head_dim": 128}
 MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "sd15": ("UNet2DConditionModel", {"cross_attention_dim": 768}),
@@ -102,6 +105,56 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "hunyuan-video": ("HunyuanVideoTransformer3DModel", {}),
     "wan": ("WanTransformer3DModel", {}),
     "ltx-video": ("LTXVideoTransformer3DModel", {}),
+    "controlnet-sd15": ("ControlNetModel", {"cross_attention_dim": 768}),
+    "controlnet-sd2": (
+        "ControlNetModel",
+        {
+            "attention_head_dim": (5, 10, 20, 20),
+            "cross_attention_dim": 1024,
+            "use_linear_projection": True,
+        },
+    ),
+    "controlnet-sdxl": ("ControlNetModel", _CONTROL_SDXL),
+    "controlnet-sdxl-small": (
+        "ControlNetModel",
+        {
+            **_CONTROL_SDXL,
+            "attention_head_dim": 8,
+            "down_block_types": ("DownBlock2D",) * 3,
+            "mid_block_type": "UNetMidBlock2D",
+            "transformer_layers_per_block": 1,
+        },
+    ),
+    "controlnet-union-sdxl": ("ControlNetUnionModel", {**_CONTROL_SDXL, **_HINTS_OF_UNIONS}),
+    "controlnet-promax-sdxl": (
+        "ControlNetUnionModel",
+        {**_CONTROL_SDXL, **_HINTS_OF_UNIONS, "num_control_type": 8},
+    ),
+    "controlnet-xs-sd15": ("ControlNetXSAdapter", {}),
+    "controlnet-flux1": (
+        "FluxControlNetModel",
+        {"guidance_embeds": True, "num_layers": 5, "num_single_layers": 10},
+    ),
+    "controlnet-sd3": ("SD3ControlNetModel", {"num_layers": 6}),
+    "controlnet-qwen-image": ("QwenImageControlNetModel", {"num_layers": 5}),
+    "controlnet-sparse": ("SparseControlNetModel", {}),
+    "t2i-adapter-sd15": ("T2IAdapter", {**_T2I, "adapter_type": "full_adapter"}),
+    "t2i-adapter-sd15-sketch": (
+        "T2IAdapter",
+        {**_T2I, "adapter_type": "full_adapter", "in_channels": 1},
+    ),
+    "t2i-adapter-light-sd15": (
+        "T2IAdapter",
+        {
+            "adapter_type": "light_adapter",
+            "channels": (320, 640, 1280),
+            "num_res_blocks": 4,
+        },
+    ),
+    "t2i-adapter-sdxl": (
+        "T2IAdapter",
+        {**_T2I, "adapter_type": "full_adapter_xl", "downscale_factor": 16},
+    ),
     "vae-sd": ("AutoencoderKL", _KL),
     "vae-flux1": (
         "AutoencoderKL",

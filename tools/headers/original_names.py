@@ -229,6 +229,47 @@ def _of_stability(attentive: tuple[bool, ...]) -> Callable[[Shapes], Shapes]:
     return renamed
 
 
+_CONTROL: Final = (
+    (r"^controlnet_cond_embedding\.conv_in\.", "input_hint_block.0."),
+    *(
+        (rf"^controlnet_cond_embedding\.blocks\.{number}\.", f"input_hint_block.{2 * number + 2}.")
+        for number in range(6)
+    ),
+    (r"^controlnet_cond_embedding\.conv_out\.", "input_hint_block.14."),
+    (r"^controlnet_down_blocks\.(\d+)\.", r"zero_convs.\1.0."),
+    (r"^controlnet_mid_block\.", "middle_block_out.0."),
+)
+"""Names of diffusers → those of the author of ControlNet, in diffusers'
+convert_controlnet_checkpoint read backwards; those that a UNet has as well apart."""
+
+
+def _of_controlnet(prefix: str) -> Callable[[Shapes], Shapes]:
+    """prefix: of the names, as in the files of ControlNet 1.0."""
+
+    def renamed(shapes: Shapes) -> Shapes:
+        own = {name: _first(_CONTROL, name) for name in shapes}
+        unet = {name: shape for name, shape in shapes.items() if own[name] == name}
+        control = {own[name]: shape for name, shape in shapes.items() if own[name] != name}
+        original = {**_of_stability((False, True, True, True))(unet), **control}
+        return {f"{prefix}{name}": shape for name, shape in original.items()}
+
+    return renamed
+
+
+def _of_tencent(shapes: Shapes) -> Shapes:
+    """Of T2I-Adapter, as ComfyUI's load_t2i_adapter reads diffusers' names."""
+    small = "adapter.conv_in.weight" not in shapes
+    renamed = {}
+    for name, shape in shapes.items():
+        own = name.removeprefix("adapter.")
+        if small:
+            own = own.replace(".resnets.", ".body.")
+        elif found := re.fullmatch(r"body\.(\d)\.(?:resnets\.(\d)\.)?(.*)", own):
+            own = f"body.{2 * int(found[1]) + int(found[2] or 0)}.{found[3]}"
+        renamed[own] = shape
+    return renamed
+
+
 def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         renamed, found = re.subn(pattern, replacement, name)
@@ -245,6 +286,9 @@ RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
     "vae-qwen-image": _of_wan,
     **dict.fromkeys(("encoder-qwen3-06b", "encoder-qwen3-4b", "encoder-qwen3-8b"), _of_llama),
+    "controlnet-sd15": _of_controlnet("control_model."),
+    "controlnet-sd2": _of_controlnet(""),
+    "t2i-adapter": _of_tencent,
     "sd15": _of_stability((False, True, True, True)),
     "sdxl": _of_stability((True, True, False)),
 }

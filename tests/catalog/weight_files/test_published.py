@@ -20,6 +20,19 @@ WHAT = {
     "anima-original": "Anima transformer",
     "auraflow": "AuraFlow transformer",
     "chroma": "Chroma transformer",
+    "controlnet-flux1": "ControlNet for Flux",
+    "controlnet-promax-sdxl": "ControlNet",
+    "controlnet-qwen-image": "ControlNet for Qwen-Image",
+    "controlnet-sd15": "ControlNet",
+    "controlnet-sd15-original": "ControlNet",
+    "controlnet-sd2": "ControlNet",
+    "controlnet-sd2-original": "ControlNet",
+    "controlnet-sd3": "ControlNet for SD 3",
+    "controlnet-sdxl": "ControlNet",
+    "controlnet-sdxl-small": "ControlNet",
+    "controlnet-sparse": "ControlNet for video (SparseCtrl)",
+    "controlnet-union-sdxl": "ControlNet",
+    "controlnet-xs-sd15": "ControlNet-XS",
     "cosmos": "Cosmos transformer",
     "encoder-gemma3-4b": "text encoder (language model)",
     "encoder-qwen3-06b": "text encoder (Qwen3-0.6B)",
@@ -56,6 +69,14 @@ WHAT = {
     "sd3": "SD 3 transformer",
     "sdxl": "SDXL UNet",
     "sdxl-original": "SDXL UNet",
+    "t2i-adapter-light-sd15": "T2I-Adapter",
+    "t2i-adapter-light-sd15-original": "T2I-Adapter",
+    "t2i-adapter-sd15": "T2I-Adapter",
+    "t2i-adapter-sd15-original": "T2I-Adapter",
+    "t2i-adapter-sd15-sketch": "T2I-Adapter",
+    "t2i-adapter-sd15-sketch-original": "T2I-Adapter",
+    "t2i-adapter-sdxl": "T2I-Adapter",
+    "t2i-adapter-sdxl-original": "T2I-Adapter",
     "vae-flux1": KL_16,
     "vae-flux1-original": KL_16,
     "vae-flux2": KL_32,
@@ -174,7 +195,22 @@ def test_one_of_another_size_is_not_named_after_it() -> None:
     assert model_kind(shapes) == "text encoder (Qwen3)"
 
 
-DENOISERS = tuple(name for name in NAMES if name not in {*VAES, *ENCODERS})
+CONTROLS = tuple(name for name in NAMES if name.startswith(("controlnet-", "t2i-adapter-")))
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_what_makes_a_model_follow_an_image_is_told_where_it_belongs(name: str) -> None:
+    shapes = shapes_of(name)
+    assert model_kind(shapes) == WHAT[name]
+    header = Header(shapes, dict.fromkeys(shapes, "F16"), {}, {}, 0, {})
+    refusal = checkpoint_facts(Path("x.safetensors"), header).unfit(of=USABLE, config=True)
+    assert refusal
+    assert refusal.what == WHAT[name]
+    usable = WHAT[name] in {"ControlNet", "T2I-Adapter"}
+    assert refusal.advice.startswith("move it to the folder controlnets") == usable
+
+
+DENOISERS = tuple(name for name in NAMES if name not in {*VAES, *ENCODERS, *CONTROLS})
 
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
