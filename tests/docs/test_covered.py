@@ -134,7 +134,7 @@ class TestCatalog:
     @staticmethod
     def entries() -> list[tuple[str, dict[str, str]]]:
         found = []
-        for table in ("models", "loras", "upscalers"):
+        for table in ("models", "loras", "upscalers", "controlnets"):
             source = (ROOT / "catalog" / f"{table}.toml").read_text(encoding="utf-8")
             found += list(tomllib.loads(source)[table].items())
         return found
@@ -148,7 +148,8 @@ class TestCatalog:
         assert lines == expected
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
-        other, variant, model, lora, embedding, upscaler, style, *rest = blocks(CATALOG, "toml")
+        other, variant, model, lora, *rest = blocks(CATALOG, "toml")
+        embedding, upscaler, controlnet, style, *rest = rest
         encoder, flow, packed, distilled, fast = rest
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
@@ -163,12 +164,14 @@ class TestCatalog:
         (tmp_path / "loras.toml").write_text(f"{lora}\n{lcm}", encoding="utf-8")
         (tmp_path / "embeddings.toml").write_text(embedding, encoding="utf-8")
         (tmp_path / "upscalers.toml").write_text(upscaler, encoding="utf-8")
+        (tmp_path / "controlnets.toml").write_text(controlnet, encoding="utf-8")
         (tmp_path / "styles.toml").write_text(style, encoding="utf-8")
         catalog = read_catalog(tmp_path, tmp_path / "models", demos="hidden")
         assert catalog.problems == ()
         assert "fine-hands" in catalog.embeddings.entries
         assert "golden-hour" in catalog.styles.entries
         assert "sharp" in catalog.upscalers.entries
+        assert catalog.controlnets.type_of("room") == "mlsd"
         assert {
             "my-model",
             "bigasp",
