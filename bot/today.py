@@ -20,7 +20,9 @@ from bot.recipe import (
     formats_in,
 )
 from catalog import Catalog, locate
+from catalog.disk import files_below
 from catalog.families import TEXT_ENCODER, VAE
+from catalog.selecting import Incomplete, control_files
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import NETWORK
 
@@ -53,14 +55,16 @@ class Today:
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where weights are looked for, as in an entry of the catalog. part: the file or folder in it
-    that counts; None for all. network: the only one that counts, of a pipeline's folder, too.
-    without: networks in it of which only the configuration counts."""
+    that counts; None for all. configured: whether it is a ControlNet, of which the configuration
+    beside its weights counts as well. network: the only one that counts, of a pipeline's folder,
+    too. without: networks in it of which only the configuration counts."""
 
     path: str
     part: str | None = None
     revision: str | None = None
     network: str | None = None
     without: Collection[str] = ()
+    configured: bool = False
 
 
 def today(
@@ -145,12 +149,18 @@ def _replaced(recipe: Recipe, catalog: Catalog) -> Iterator[str]:
             yield public(path)
 
 
+CONTROL: Final = "control"
+"""Tells ControlNets from LoRAs and others with the same key."""
+
+
 def _used(recipe: Recipe) -> Iterator[tuple[Weights, str | None]]:
-    """All weights, each with the network that it is in place of the model's own, if it is one."""
+    """All weights, each with the network that it is in place of the model's own, if it is one, or
+    with CONTROL."""
     networks = {None: recipe.checkpoint, VAE: recipe.vae, TEXT_ENCODER: recipe.text_encoder}
     yield from ((weights, network) for network, weights in networks.items() if weights)
     others = (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
     yield from ((weights, None) for weights in (recipe.upscaler, *others) if weights)
+    yield from ((weights, CONTROL) for weights in (*recipe.controls, recipe.depth) if weights)
 
 
 def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _Source]:
@@ -160,9 +170,14 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _
         (key, None): _Source(entry.path, entry.weight_name, entry.revision)
         for key, entry in others.items()
     }
+    for key, control in catalog.controlnets.entries.items():
+        own = (control.path, control.weight_name, control.revision)
+        found[key, CONTROL] = _Source(*own, configured=True)
+    if depth := catalog.controlnets.depth:
+        found[public(depth.path), CONTROL] = _Source(depth.path, revision=depth.revision)
     for key, each in catalog.models.items():
-        own = _Source(each.path, each.weight_name, each.revision, without=each.replaced.keys())
-        found[key, None] = own
+        named = (each.path, each.weight_name, each.revision)
+        found[key, None] = _Source(*named, without=each.replaced.keys())
     model = catalog.models.get(recipe.request.model)
     if model is not None:
         for network, path in model.replaced.items():
@@ -184,6 +199,8 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
     root = locate(source.path, models_dir, revision=source.revision).path
     if root is None:
         return []
+    if source.configured and root.is_dir():
+        return _files_of_controlnet(root, source.part)
     if source.part is not None:
         root = root / source.part
     if source.network and not (root / NETWORK).is_file() and (root / source.network).is_dir():
@@ -198,6 +215,16 @@ def _files(source: _Source | None, models_dir: Path) -> list[Path]:
         # The links of a download outlive what they lead to.
         return files if all(file.is_file() for file in files) else []
     return [root] if root.is_file() else []
+
+
+def _files_of_controlnet(root: Path, name: str | None) -> list[Path]:
+    """Those that an engine reads, in 16 bits or in 32. name: of its weights, if it is said."""
+    names = files_below(root, (PurePath(name or "").parent.as_posix(),), depth=0)
+    try:
+        chosen = {*control_files(names, name, half=True), *control_files(names, name, half=False)}
+    except Incomplete:
+        return []
+    return [root / each for each in sorted(chosen)]
 
 
 def _changed_at(file: Path) -> datetime:

@@ -11,7 +11,7 @@ import pytest
 from bot.engine.hashing import HashCache
 from bot.recipe import Environment, Recipe, Weights, environment_id
 from bot.today import Today, today
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import AdapterEntry, Catalog, ControlNetEntry, ControlNets, DepthEntry, ModelEntry
 from catalog.families.zimage import ZIMAGE
 from tests.store.factories import recipe
 
@@ -261,3 +261,38 @@ def test_a_model_that_is_another_variant_by_now(models_dir: Path) -> None:
         entry = base.model_copy(update={"variant": then})
         painted = replace(of, variant=then, config=entry.completed_by)
         assert compared(models_dir, painted, offered=offered).changed == changed
+
+
+@pytest.mark.parametrize("layout", ["file", "named", "folder"])
+def test_a_controlnet_is_looked_for_beside_a_lora_of_the_same_key(
+    models_dir: Path, layout: str
+) -> None:
+    folder = models_dir / "edges"
+    folder.mkdir()
+    (folder / "diffusion_pytorch_model.safetensors").write_bytes(b"edges")
+    (folder / "config.json").write_bytes(b"{}")
+    (models_dir / "depth").mkdir()
+    (models_dir / "depth/model.safetensors").write_bytes(b"depth")
+    own = folder / "diffusion_pytorch_model.safetensors"
+    path, name, files = {
+        "file": (str(own), None, [own]),
+        "named": ("edges", own.name, [own, folder / "config.json"]),
+        "folder": ("edges", None, [own, folder / "config.json"]),
+    }[layout]
+    hashes = HashCache(models_dir / "hashes")
+    digest = hashes.of_file(own, lambda _: None)
+    if len(files) > 1:
+        digest = hashes.of_files(folder, files, lambda _: None)
+    entry = ControlNetEntry(key="ink", name="Ink", path=path, weight_name=name)
+    offered = replace(
+        catalog(), controlnets=ControlNets({"ink": entry}, depth=DepthEntry(path="depth"))
+    )
+    depth = Weights("depth", "d" * 64, "d" * 10)
+    used = replace(made(models_dir), controls=(Weights("ink", digest, digest[:10]),), depth=depth)
+    assert compared(models_dir, used, offered=offered).same
+    assert compared(models_dir, used).gone == ("ink", "depth")
+    other = replace(used, controls=(Weights("ink", "e" * 64, "e" * 10),))
+    changed = compared(models_dir, other, offered=offered).changed
+    assert changed == (("ink",) if layout == "file" else ())
+    own.unlink()
+    assert compared(models_dir, used, offered=offered).gone == ("ink",)

@@ -39,5 +39,7 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
         adapters=tuple(known(part_of(entry)) for entry in order.adapters),
         embeddings=tuple(known(part_of(entry)) for entry in order.embeddings),
         reference=reference,
+        controls=tuple(known(part_of(entry)) for entry in order.controls),
+        depth=known(part_of(order.depth)) if order.depth else ANY,
         parts=parts,
     )

@@ -355,6 +355,11 @@ class Inventory:
             reference = catalog.reference_for(each.model) if each.reference else None
             if reference is not None:
                 yield part_of(reference)
+            for control in each.controls:
+                if control.key in catalog.controlnets.entries:
+                    yield part_of(catalog.controlnets.entries[control.key])
+            if each.needs_depth and catalog.controlnets.depth:
+                yield part_of(catalog.controlnets.depth)
 
     def _digest(self, member: Member) -> str | None:
         """The digest of a file, if it is known."""

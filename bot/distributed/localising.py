@@ -7,11 +7,12 @@ parts that it has, and opens those where they are.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from bot.distributed.inventory import UNKNOWN, Inventory
 from bot.distributed.parts import (
     Kind,
+    Other,
     Part,
     config_of,
     is_digest,
@@ -19,11 +20,19 @@ from bot.distributed.parts import (
     part_of_model,
     replacing,
 )
-from bot.engine.subject import Subject, public
+from bot.engine.subject import Subject, SubjectKind, public
 from bot.errors import ImagenError, JobFailed, WireError
 from bot.order import Order
 from bot.recipe import Recipe, Weights
-from catalog import AdapterEntry, EmbeddingEntry, ModelEntry, ReferenceEntry, UpscalerEntry
+from catalog import (
+    AdapterEntry,
+    ControlNetEntry,
+    DepthEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    ReferenceEntry,
+    UpscalerEntry,
+)
 
 SCHEME: Final = "sha256:"
 """What the path of an entry begins with that names a digest."""
@@ -31,17 +40,27 @@ _SOME_FILE: Final = "part.safetensors"
 _SOME_FOLDER: Final = "encoder"
 """Stand for names that an entry must have, and that a worker has its own for."""
 
-_SUBJECTS: Final[Mapping[Kind, Literal["adapter", "embedding", "reference", "upscaler"]]] = {
+_SUBJECTS: Final[Mapping[Kind, SubjectKind]] = {
     Kind.ADAPTER: "adapter",
     Kind.EMBEDDING: "embedding",
     Kind.REFERENCE: "reference",
     Kind.UPSCALER: "upscaler",
+    Kind.CONTROL: "control",
+    Kind.DEPTH: "depth",
 }
 """What people call the entries of parts; the others are a model's."""
 
 Place = Callable[[Part, str], Part]
 """A part as an entry says it, and the entry's key → what stands in the entry instead."""
-_One = TypeVar("_One", AdapterEntry, EmbeddingEntry, UpscalerEntry, ReferenceEntry)
+_One = TypeVar(
+    "_One",
+    AdapterEntry,
+    EmbeddingEntry,
+    UpscalerEntry,
+    ReferenceEntry,
+    ControlNetEntry,
+    DepthEntry,
+)
 
 
 class NotHashed(ImagenError):
@@ -180,7 +199,8 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
         parts = tuple(
             replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
         )
-    named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference)
+    depth = _called(recipe.depth, order.depth.path) if order.depth else recipe.depth
+    named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference, depth=depth)
     return replace(named, parts=parts, config=config)
 
 
@@ -197,6 +217,8 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
         reference=order.reference and _with_place(order.reference, place),
         embeddings=tuple(_with_place(entry, place) for entry in order.embeddings),
         upscaler=order.upscaler and _with_place(order.upscaler, place),
+        controls=tuple(_with_place(entry, place) for entry in order.controls),
+        depth=order.depth and _with_place(order.depth, place),
         lent={
             network: place(Part(Kind.NETWORK, path, beside=network), order.request.model).path
             for network, path in order.lent.items()
@@ -221,8 +243,12 @@ def _with_place(entry: _One, place: Place) -> _One:
     found = place(part, _key_of(entry))
     named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
     match entry:
+        case DepthEntry():
+            del named["weight_name"]
+        case ControlNetEntry():
+            named["type"] = entry.told_type  # elsewhere, no name of a file tells it
         case AdapterEntry():
-            named["token"] = entry.word  # elsewhere, no name of a file tells it
+            named["token"] = entry.word  # neither does it tell this
         case EmbeddingEntry():
             named["second"] = found.beside or None
         case ReferenceEntry():
@@ -230,8 +256,8 @@ def _with_place(entry: _One, place: Place) -> _One:
     return entry.model_copy(update=named)
 
 
-def _key_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry) -> str:
-    return public(entry.path) if isinstance(entry, ReferenceEntry) else entry.key
+def _key_of(entry: Other) -> str:
+    return public(entry.path) if isinstance(entry, ReferenceEntry | DepthEntry) else entry.key
 
 
 def _missing(part: Part, key: str) -> JobFailed:
@@ -245,5 +271,7 @@ def _missing(part: Part, key: str) -> JobFailed:
         "embedding.missing",
         "upscaler.missing",
         "reference.missing",
+        "control.missing",
+        "depth.missing",
         path=public(part.path),
     )

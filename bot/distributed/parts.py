@@ -12,21 +12,24 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from itertools import combinations
-from pathlib import Path
-from typing import Final, Self
+from pathlib import Path, PurePosixPath
+from typing import Final, Self, TypeAlias
 
 from bot.engine.hashing import of_listing
-from bot.engine.selecting import Unfit, network_weights
+from bot.engine.selecting import Select, Unfit, control_files, depth_files, network_weights
 from catalog import (
     AdapterEntry,
     Catalog,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
-from catalog.disk import is_file, is_folder, names_in
+from catalog.disk import files_below, is_file, is_folder, names_in
 from catalog.families import FAMILIES
 from catalog.locate import Location, second_file, weight_file
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
@@ -59,6 +62,8 @@ class Kind(StrEnum):
     EMBEDDING = "embedding"
     UPSCALER = "upscaler"
     REFERENCE = "reference"
+    CONTROL = "control"
+    DEPTH = "depth"
 
 
 REPLACING: Final = frozenset((Kind.VAE, Kind.TEXT_ENCODER))
@@ -160,6 +165,10 @@ class Bundle:
         if not self.folder:
             second = others[0].name if others and kind is Kind.EMBEDDING else ""
             return Part(kind, str(first.path), beside=second)
+        if kind is Kind.CONTROL:
+            # Of several variants, each engine takes its own.
+            weights = [m.name for m in self.members if m.name.lower().endswith(MODEL_SUFFIXES)]
+            return Part(kind, str(self.root), weights[0] if len(weights) == 1 else None)
         if kind is not Kind.REFERENCE:
             return Part(kind, str(self.root))
         encoder = next((m.name for m in others if m.name.endswith("/config.json")), "/")
@@ -178,8 +187,10 @@ def digest_of(names: Iterable[str], digests: Iterable[str], *, folder: bool) -> 
 
 def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
     """Whether a part with these files is opened as a folder."""
-    if kind is Kind.REFERENCE:
+    if kind in {Kind.REFERENCE, Kind.DEPTH}:
         return True
+    if kind is Kind.CONTROL:
+        return len(names) > 1
     within = configurations(kind) if kind in REPLACING else (NETWORK,)
     return _is_layout(kind) and any(name in names for name in (*INDEXES, *within))
 
@@ -236,7 +247,13 @@ def config_of(entry: ModelEntry) -> str | None:
     return entry.completed_by if single else entry.config
 
 
-def part_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry) -> Part:
+Other: TypeAlias = (
+    AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry | ControlNetEntry | DepthEntry
+)
+"""An entry of one part."""
+
+
+def part_of(entry: Other) -> Part:
     match entry:
         case AdapterEntry():
             return Part(Kind.ADAPTER, entry.path, entry.weight_name, entry.revision)
@@ -248,6 +265,10 @@ def part_of(entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntr
         case ReferenceEntry():
             named = (entry.weight_name, entry.revision, entry.encoder)
             return Part(Kind.REFERENCE, entry.path, *named)
+        case ControlNetEntry():
+            return Part(Kind.CONTROL, entry.path, entry.weight_name, entry.revision)
+        case DepthEntry():
+            return Part(Kind.DEPTH, entry.path, revision=entry.revision)
 
 
 def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
@@ -261,6 +282,9 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     for entries in others:
         yield from map(part_of, entries.values())
     yield from map(part_of, catalog.references.values())
+    yield from map(part_of, catalog.controlnets.entries.values())
+    if catalog.controlnets.depth:
+        yield part_of(catalog.controlnets.depth)
 
 
 def bundle_of(part: Part, found: Location) -> Bundle | None:
@@ -276,6 +300,8 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
+    if part.kind in {Kind.CONTROL, Kind.DEPTH} and found.kind != "file":
+        return _chosen(root, part)
     if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
         return _bundle(root, [name for name in _layout(part.kind, root) if part.counts(name)])
     of_model = part.kind is Kind.MODEL or part.kind in REPLACING
@@ -296,6 +322,27 @@ def _network(folder: Path, network: str) -> Bundle | None:
             return None
     found = _bundle(folder, [name for name in chosen if name.endswith(MODEL_SUFFIXES)])
     return found and replace(found, folder=False)
+
+
+def _chosen(root: Path, part: Part) -> Bundle | None:
+    """The files of a ControlNet, or of what tells depth, that are read by any engine."""
+    within = PurePosixPath(part.weight_name or "").parent.as_posix()
+    chosen: list[str] = []
+    for select in selects(part):
+        try:
+            chosen += select(files_below(root, (within,), depth=0))
+        except Unfit:
+            return None
+    found = _bundle(root, chosen)
+    return found and replace(found, folder=is_folder_of(part.kind, {*chosen}))
+
+
+def selects(part: Part) -> tuple[Select, Select]:
+    """What chooses the files of such a part, for an engine in 16 bits and for one in 32."""
+    if part.kind is Kind.DEPTH:
+        return partial(depth_files, half=True), partial(depth_files, half=False)
+    named = partial(control_files, weight_name=part.weight_name)
+    return partial(named, half=True), partial(named, half=False)
 
 
 def _has_layout(kind: Kind, root: Path) -> bool:

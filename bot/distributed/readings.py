@@ -10,6 +10,8 @@ from bot.engine.selecting import (
     Unfit,
     checkpoint_files,
     config_files,
+    control_files,
+    depth_files,
     network_files,
     network_weights,
     replacing_files,
@@ -78,6 +80,10 @@ def _reading(
             return tuple(name for name in found if name.endswith(MODEL_SUFFIXES))
         case Kind.REFERENCE:
             return network_files(names, part.beside, half=half)
+        case Kind.DEPTH:
+            return depth_files(names, half=half)
+        case Kind.CONTROL if folder:
+            return control_files(names, part.weight_name, half=half)
         case Kind.EMBEDDING:
             return (*names,)
         case _:

@@ -4,7 +4,6 @@ if they are not there."""
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Final
 
 from catalog import selecting
 from catalog.families import PipelineFiles
@@ -16,8 +15,6 @@ from catalog.weight_files.pipeline import NETWORK
 
 Select = Callable[[Names], tuple[str, ...]]
 """All names below a folder or repository → those that are needed. Raises Unfit."""
-IMAGES: Final = "preprocessor_config.json"
-"""How transformers prepares images for a network."""
 
 
 class Unfit(Exception):
@@ -103,10 +100,9 @@ def control_files(names: Names, weight_name: str | None, *, half: bool) -> tuple
 
 
 def depth_files(names: Names, *, half: bool) -> tuple[str, ...]:
-    """The files of a network that tells depth, in transformers' layout: its configuration, that of
-    its images if there is one, and its weights."""
-    config, *weights = network_files(names, "", half=half)
-    return (config, *([IMAGES] if IMAGES in names else []), *weights)
+    """The files of a network that tells depth, in transformers' layout: its configuration, and its
+    weights."""
+    return network_files(names, "", half=half)
 
 
 def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class Expected:
     adapters: tuple[Sha256s, ...] = ()
     embeddings: tuple[Sha256s, ...] = ()
     reference: tuple[Sha256s, ...] = ()
+    controls: tuple[Sha256s, ...] = ()
+    depth: Sha256s = ANY
     parts: Mapping[str, Sha256s] = field(default_factory=dict)
 
     def check(self, recipe: Recipe) -> None:
@@ -52,6 +54,8 @@ class Expected:
         _compare("adapters", recipe.adapters, self.adapters)
         _compare("embeddings", recipe.embeddings, self.embeddings)
         _compare("reference", recipe.reference, self.reference)
+        _compare("controls", recipe.controls, self.controls)
+        _compare("depth", [recipe.depth], [self.depth])
         _compare("parts", [parts[name] for name in self.parts], [*self.parts.values()])
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from catalog import Catalog, ControlNetFacts, LiveCatalog, ModelEntry, problems_of, read_catalog
 from catalog.control_types import OF_UNIONS
+from catalog.families import FAMILIES
 from catalog.kept import KeptFacts
 from catalog.switching import without
 from tests.catalog.home import SDXL, Home, checkpoint_bytes
@@ -44,7 +45,7 @@ def table(home: Home, text: str) -> None:
 
 def model(family: str = "sdxl", **fields: Any) -> ModelEntry:
     key = "demo" if fields.get("demo") else "m"
-    return ModelEntry(key=key, name="M", path="org/m", family=family, **fields)
+    return ModelEntry(key=key, name="M", path="org/m", family=FAMILIES[family], **fields)
 
 
 def offered(

@@ -13,6 +13,7 @@ from bot.engine.hashing import HashCache
 from bot.order import Order
 from bot.request import (
     AdapterUse,
+    ControlUse,
     EmbeddingUse,
     GenerationRequest,
     Reference,
@@ -21,6 +22,9 @@ from bot.request import (
 from catalog import (
     AdapterEntry,
     Catalog,
+    ControlNetEntry,
+    ControlNets,
+    DepthEntry,
     EmbeddingEntry,
     Embeddings,
     ModelEntry,
@@ -71,6 +75,13 @@ BOT: Mapping[str, bytes] = {
     "guide/sdxl_models/ip-adapter.safetensors": b"guide",
     "guide/models/image_encoder/config.json": b"{}",
     "guide/models/image_encoder/model.safetensors": b"encoder",
+    "controlnets/edges.safetensors": b"edges" * 100,
+    "union/config.json": b"{}",
+    "union/config_promax.json": b"{ }",
+    "union/diffusion_pytorch_model.safetensors": b"not the one",
+    "union/diffusion_pytorch_model_promax.safetensors": b"promax",
+    "depth/config.json": b"{}",
+    "depth/model.safetensors": b"depth",
 }
 """The bot's files."""
 WORKER: Mapping[str, bytes] = {
@@ -91,6 +102,11 @@ WORKER: Mapping[str, bytes] = {
     "j/sdxl_models/ip-adapter.safetensors": b"guide",
     "j/models/image_encoder/config.json": b"{}",
     "j/models/image_encoder/model.safetensors": b"encoder",
+    "k.safetensors": BOT["controlnets/edges.safetensors"],
+    "l/config_promax.json": BOT["union/config_promax.json"],
+    "l/diffusion_pytorch_model_promax.safetensors": b"promax",
+    "m/config.json": b"{}",
+    "m/model.safetensors": b"depth",
 }
 """The same, elsewhere and under other names."""
 
@@ -111,6 +127,9 @@ def catalog_of(
     hands: str = "embeddings/hands-1.safetensors",
     upscaler: str = "upscalers/4x.safetensors",
     guide: str = "guide",
+    edges: str = "controlnets/edges.safetensors",
+    union: str = "union",
+    depth: str = "depth",
 ) -> Catalog:
     models = (
         model("big", big, vae_path=vae, config=config),
@@ -120,6 +139,11 @@ def catalog_of(
     )
     adapters = [AdapterEntry(key=k, name=k, path=p) for k, p in (("ink", ink), ("peft", peft))]
     embedding = EmbeddingEntry(key="hands", name="Hands", path=hands, second="hands-2.safetensors")
+    promax = "diffusion_pytorch_model_promax.safetensors"
+    controls = (
+        ControlNetEntry(key="edges", name="Edges", path=edges, type="canny"),
+        ControlNetEntry(key="union", name="Union", path=union, weight_name=promax),
+    )
     return Catalog(
         {entry.key: entry for entry in models},
         {entry.key: entry for entry in adapters},
@@ -133,6 +157,9 @@ def catalog_of(
                 encoder="models/image_encoder",
             )
         },
+        controlnets=ControlNets(
+            {entry.key: entry for entry in controls}, depth=DepthEntry(path=depth)
+        ),
     )
 
 
@@ -148,6 +175,9 @@ WORKERS = catalog_of(
     hands="h/hands-1.safetensors",
     upscaler="i.safetensors",
     guide="j",
+    edges="k.safetensors",
+    union="l",
+    depth="m",
 )
 EMPTY = Catalog({}, {}, "")
 
@@ -160,6 +190,10 @@ def everything(model_key: str = "big") -> GenerationRequest:
         embeddings=(EmbeddingUse("hands", "hands"),),
         reference=Reference("b" * 64, 0.8),
         upscale=Upscale("c" * 64, "4x", 2.0, "repaint", 0.3),
+        controls=(
+            ControlUse("edges", "d" * 64, "canny", 1.0),
+            ControlUse("union", "d" * 64, "depth", 0.5),
+        ),
     )
 
 
@@ -174,6 +208,8 @@ def order_for(catalog: Catalog, asked: GenerationRequest) -> Order:
         {},
         tuple(embeddings[key] for key in asked.embedding_keys),
         catalog.upscalers.entries[asked.upscale.upscaler] if asked.upscale else None,
+        controls=tuple(catalog.controlnets.entries[use.key] for use in asked.controls),
+        depth=catalog.controlnets.depth if asked.needs_depth else None,
     )
 
 

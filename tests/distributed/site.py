@@ -24,7 +24,13 @@ WITH_A_SERVER = pytest.mark.asyncio(loop_scope="module")
 """One for all, which starting takes longer than all tests."""
 
 PLAIN = replace(
-    everything("plain"), adapters=(), embeddings=(), reference=None, upscale=None, hires=None
+    everything("plain"),
+    adapters=(),
+    embeddings=(),
+    reference=None,
+    upscale=None,
+    hires=None,
+    controls=(),
 )
 """A request that needs one file, and a configuration from the hub."""
 FILE = "checkpoints/plain.safetensors"

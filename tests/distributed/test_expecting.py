@@ -12,11 +12,20 @@ from bot.distributed.expecting import expected_of
 from bot.engine import Engine
 from bot.errors import WireError
 from bot.recipe import Weights
-from bot.request import EmbeddingUse, Reference
+from bot.request import ControlUse, EmbeddingUse, Reference
 from bot.wire.expected import Expected
-from catalog import Catalog, EmbeddingEntry, Embeddings
+from catalog import (
+    Catalog,
+    ControlNetEntry,
+    ControlNets,
+    DepthEntry,
+    EmbeddingEntry,
+    Embeddings,
+)
 from tests.distributed.machines import Machine
 from tests.engine import factories, ip_adapter
+from tests.engine.controls import depth_anything
+from tests.engine.controls import tiny as control
 from tests.engine.families.encoders.files import spelt
 from tests.engine.families.zimage import tiny_model as zimage
 from tests.engine.test_embeddings import drawn
@@ -108,6 +117,46 @@ def test_a_recipe_of_the_engine_is_right_and_no_other(
         for wrong in lies(getattr(said, field.name)):
             with pytest.raises(WireError, match=field.name):
                 expected.check(replace(said, **{field.name: wrong}))
+
+
+@pytest.mark.parametrize("layout", ["folder", "variants", "file", "named"])
+def test_what_is_said_of_controlnets_is_right(
+    machine: Machine, engine: Engine, tmp_path: Path, layout: str
+) -> None:
+    factories.paint(engine, factories.request())  # so that there is a UNet to steer
+    network = control.network(factories.resident(engine).denoiser, "controlnet")
+    path = control.write(tmp_path / "edges", network)
+    weights = path / "diffusion_pytorch_model.safetensors"
+    name = None
+    match layout:
+        case "variants":
+            shutil.copy(weights, path / "diffusion_pytorch_model.fp16.safetensors")
+        case "file":
+            path = weights.rename(tmp_path / "edges.safetensors")
+        case "named":
+            name = weights.rename(path / "diffusion_pytorch_model_x.safetensors").name
+            shutil.copy(path / "config.json", path / "config_x.json")
+    depth_anything.write(tmp_path / "depth", depth_anything.module())
+    edges = ControlNetEntry(key="edges", name="E", path=str(path), weight_name=name)
+    controls = ControlNets({"edges": edges}, depth=DepthEntry(path=str(tmp_path / "depth")))
+    catalog = factories.catalog(
+        [factories.model("x", str(machine.models / "tiny"))], controlnets=controls
+    )
+    followed = ControlUse("edges", factories.picture((64, 64), seed=8), "depth")
+    asked = factories.request(model="x", controls=(followed,))
+    machine.catalog = catalog
+    machine.ready()
+    expected = expected_of(factories.ordered(asked, catalog), machine.inventory)
+    said = factories.paint(engine, asked, catalog).recipe
+    assert all(expected.controls)
+    assert expected.depth
+    expected.check(said)
+    for wrong in lies(said.controls):
+        with pytest.raises(WireError, match="controls"):
+            expected.check(replace(said, controls=wrong))
+    for wrong in lies(said.depth):
+        with pytest.raises(WireError, match="depth"):
+            expected.check(replace(said, depth=wrong))
 
 
 @pytest.mark.parametrize("layout", ["folder", "pipeline", "file of llama.cpp"])

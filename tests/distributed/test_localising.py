@@ -53,7 +53,10 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 
 def paths_of(order: Order) -> list[str]:
-    entries = [order.model, *order.adapters, order.reference, *order.embeddings, order.upscaler]
+    entries = (
+        *(order.model, *order.adapters, order.reference, *order.embeddings, order.upscaler),
+        *(*order.controls, order.depth),
+    )
     paths = [entry.path for entry in entries if entry is not None]
     if order.model is not None:
         paths += [path for path in (order.model.vae_path, order.model.config) if path]
@@ -88,6 +91,12 @@ def test_an_order_finds_the_same_files_elsewhere(here: Machine, there: Machine, 
     assert local.reference.path == str(models / "j")
     assert local.reference.weight_name == "sdxl_models/ip-adapter.safetensors"
     assert local.reference.encoder == "models/image_encoder"
+    edges, union = local.controls
+    assert (edges.path, edges.weight_name) == (str(models / "k.safetensors"), None)
+    assert union.path == str(models / "l")
+    assert union.weight_name == "diffusion_pytorch_model_promax.safetensors"
+    assert local.depth is not None
+    assert local.depth.path == str(models / "m")
     assert digests_of(addressed(order, here.inventory)) == {
         *here.inventory.needs_of(order.request, BOTS)
     }
@@ -100,10 +109,11 @@ def test_nothing_that_travels_names_a_path(here: Machine) -> None:
     sent = addressed(order_for(BOTS, everything()), here.inventory)
     assert all(path.startswith(SCHEME) for path in paths_of(sent))
     # As the wire takes it: everything is validated again there.
-    for entry in (sent.model, *sent.adapters, sent.reference, *sent.embeddings, sent.upscaler):
+    others = (sent.reference, *sent.embeddings, sent.upscaler, *sent.controls, sent.depth)
+    for entry in (sent.model, *sent.adapters, *others):
         data = json.dumps(entry.model_dump(mode="json"))  # type: ignore[union-attr]
         assert TypeAdapter(type(entry)).validate_json(data) == entry
-        for name in ("Big Model", "ink.safetensors", "models/image_encoder", "hands-"):
+        for name in ("Big Model", "ink.safetensors", "models/image_encoder", "hands-", "promax"):
             assert name not in data
 
 
@@ -270,6 +280,8 @@ def test_what_came_over_the_wire_opens_nothing(
         reference=entry(sent.reference),
         embeddings=tuple(map(entry, sent.embeddings)),
         upscaler=entry(sent.upscaler),
+        controls=tuple(map(entry, sent.controls)),
+        depth=entry(sent.depth),
         lent={"text_encoder": data.draw(path)},
     )
     touched: list[str] = []
@@ -290,7 +302,7 @@ def test_what_came_over_the_wire_opens_nothing(
             own = _own(there.inventory)
             assert set(paths_of(local)) <= {part.path for part in own}
             assert local.reference is not None
-            named = [local.model, *local.adapters, local.upscaler, local.reference]
+            named = (*local.adapters, *local.controls, local.model, local.upscaler, local.reference)
             called = {entry.weight_name for entry in named if entry is not None}
             assert called <= {part.weight_name for part in own}
             beside = {local.reference.encoder, *(entry.second or "" for entry in local.embeddings)}
@@ -352,11 +364,12 @@ def test_a_sound_name_stays_below_its_folder(name: str) -> None:
 def test_a_recipe_from_a_worker_has_the_names_that_the_bots_own_would_have() -> None:
     order = order_for(BOTS, everything())
     weights = Weights("fetched", "1" * 64, "1" * 10)
-    told: Recipe = replace(recipe(), vae=weights, reference=(weights, weights))
+    told: Recipe = replace(recipe(), vae=weights, reference=(weights, weights), depth=weights)
     named = named_as(told, order)
+    assert named.depth == replace(weights, name="depth")
     assert named.vae == replace(weights, name="vae")
     assert [each.name for each in named.reference] == ["ip-adapter.safetensors", "image_encoder"]
-    assert replace(named, vae=weights, reference=told.reference) == told
+    assert replace(named, vae=weights, reference=told.reference, depth=weights) == told
     assert named_as(recipe(), order_for(BOTS, everything("folder"))).vae is None
 
 
