@@ -18,13 +18,11 @@ HINTS: Final = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.
 UNIONS: Final = ("task_embedding", "control_add_embedding.linear_1.weight")
 """What a ControlNet for several types has beside others."""
 
-_FULL: Final = ("adapter.conv_in.weight", "conv_in.weight")
-_LIGHT: Final = ("adapter.body.0.in_conv.weight", "body.0.in_conv.weight")
-_BLOCKS: Final = (
-    *("adapter.body.0.resnets.0.block1.weight", "body.0.block1.weight"),
-    "body.0.body.0.block1.weight",
-)
-"""The first layers of a T2I-Adapter, of a small one, and a layer that both have."""
+_FIRST: Final = ("adapter.conv_in.weight", "conv_in.weight")
+_BLOCKS: Final = ("adapter.body.0.resnets.0.block1.weight", "body.0.block1.weight")
+"""Layers of a T2I-Adapter, as diffusers and as its authors call them."""
+_LIGHT: Final = ("\nadapter.body.0.out_conv.", "\nbody.0.out_conv.")
+"""A layer of the small kind of them, which has other ones besides."""
 
 _OTHERS: Final = (
     ("\nlora_controlnet\n", CONTROL_LORA),
@@ -58,6 +56,8 @@ def another(shapes: Shapes) -> str:
     for mark, name in _OTHERS:
         if mark in names:
             return name
+    if any(mark in names for mark in _LIGHT):
+        return f"small {T2I_ADAPTER} (light)"
     if not any(mark in names for mark in _CONTROLS):
         return ""
     if _OF_CONTROL_LORA.search(names):
@@ -82,7 +82,7 @@ def first_layer(shapes: Shapes) -> tuple[int, ...] | None:
     """The shape of the first layer of the T2I-Adapter in a file; None if there is none."""
     if not any(name in shapes for name in _BLOCKS):
         return None
-    found = (shapes[name] for name in (*_FULL, *_LIGHT) if name in shapes)
+    found = (shapes[name] for name in _FIRST if name in shapes)
     return next(found, None)
 
 

@@ -11,6 +11,7 @@ from bot.engine.sources import NotHere, Source, Sources
 from bot.engine.subject import Subject, SubjectKind
 from bot.errors import JobFailed
 from catalog import ControlNetEntry, DepthEntry
+from catalog.control_types import OF_UNIONS
 from tests.engine.hub_server import HubServer, hub_server
 
 WHOLE = "diffusion_pytorch_model"
@@ -135,3 +136,10 @@ def test_what_cannot_be_found_is_said_of_what_tells_depth(tmp_path: Path, hub: H
 def test_without_downloads_it_is_not_here(tmp_path: Path, hub: HubServer) -> None:
     with pytest.raises(NotHere):
         sources(tmp_path, hub).without_downloads().control(entry("org/edges"), subject("control"))
+
+
+def test_the_catalog_tells_the_types_that_an_engine_has_of_a_union() -> None:
+    from bot.engine.controls.acting import UNION_TYPES
+
+    for count, types in OF_UNIONS.items():
+        assert {*types} == {name for name, number in UNION_TYPES.items() if number < count}

@@ -15,8 +15,6 @@ FACTS = {
     "controlnet-sdxl": ControlNetFacts("controlnet", "sdxl"),
     "controlnet-sdxl-small": ControlNetFacts("controlnet", "sdxl"),
     "controlnet-union-sdxl": ControlNetFacts("union", "sdxl", SIX),
-    "t2i-adapter-light-sd15": ControlNetFacts("t2i_adapter", "sd15"),
-    "t2i-adapter-light-sd15-original": ControlNetFacts("t2i_adapter", "sd15"),
     "t2i-adapter-sd15": ControlNetFacts("t2i_adapter", "sd15"),
     "t2i-adapter-sd15-original": ControlNetFacts("t2i_adapter", "sd15"),
     "t2i-adapter-sd15-sketch": ControlNetFacts("t2i_adapter", "sd15"),
@@ -34,6 +32,8 @@ REFUSED = {
     "controlnet-xs-sd15": "it is a ControlNet-XS, which cannot be used",
     "flux1-dev": "it is a Flux (dev) transformer, not a ControlNet",
     "sdxl-original": "it is an SDXL UNet, not a ControlNet",
+    "t2i-adapter-light-sd15": "it is a small T2I-Adapter (light), which cannot be used",
+    "t2i-adapter-light-sd15-original": "it is a small T2I-Adapter (light), which cannot be used",
     "vae-sd": "not a ControlNet",
 }
 SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
