@@ -25,6 +25,8 @@ from catalog import (
     AdapterEntry,
     Catalog,
     CatalogError,
+    ControlNetEntry,
+    DepthEntry,
     EmbeddingEntry,
     Location,
     ModelEntry,
@@ -240,11 +242,14 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
         ("model", catalog.models),
         ("LoRA", catalog.adapters),
         ("embedding", embeddings.entries),
+        ("ControlNet", catalog.controlnets.entries),
     ):
         for entry in entries.values():
             if not entry.enabled:
                 yield Finding(f"{kind} {entry.key}: disabled by enabled = false, not checked")
                 continue
+            if kind == "ControlNet" and entry.key in catalog.controlnets.unfit:
+                continue  # a problem of the catalog, which was said
             place = locate_entry(entry, models_dir, catalog.lacking)
             problems = problems_of(entry, models_dir, catalog.lacking) or _unreadable(place)
             unfit = catalog.unfit_models.get(entry.key) if kind == "model" else None
@@ -269,11 +274,13 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             downloads += kind == "model" and not place.available
             here = "found" if place.available else "downloaded at first use"
             yield Finding(f"{kind} {entry.key}: {here}{_told(entry)}")
+    if depth := catalog.controlnets.depth:
+        yield _depth(depth, models_dir)
     if downloads:
         yield _room(models_dir)
 
 
-def _told(entry: ModelEntry | AdapterEntry | EmbeddingEntry) -> str:
+def _told(entry: ModelEntry | AdapterEntry | EmbeddingEntry | ControlNetEntry) -> str:
     """Of a model whose name told that it is another than the plain variant, which one; else ""."""
     told = entry.told_variant if isinstance(entry, ModelEntry) and entry.family.plain else None
     return f", sampled as {told.name}" if told and not told.plain else ""
@@ -296,6 +303,17 @@ def _reference(family: str, entry: ReferenceEntry, models_dir: Path) -> Finding:
         return Finding(said, mend)
     here = "found" if place.available else "downloaded at first use"
     return Finding(f"reference ({family}): {here}")
+
+
+def _depth(entry: DepthEntry, models_dir: Path) -> Finding:
+    place = locate(entry.path, models_dir, revision=entry.revision)
+    if place.error:
+        said = f"depth: {entry.path} cannot be read: {reason_of(place.error)}"
+        return Finding(said, _mend_of(place.error))
+    if place.kind in {"missing", "file"}:
+        mend = "put a folder in transformers' layout there, or correct or remove [depth]"
+        return Finding(f"depth: {entry.path} is no hub id or existing folder", mend)
+    return Finding(f"depth: {'found' if place.available else 'downloaded at first use'}")
 
 
 def _mend_of(error: OSError) -> str:

@@ -107,6 +107,34 @@ class TestCheck:
         models.write_text(f'{CATALOG}{entry}prediction = "v_prediction"\n', encoding="utf-8")
         assert not [f for f in check_module._catalog(settings) if "v-prediction" in f.text]
 
+    def test_controlnets_are_found_or_refused_by_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        folder = settings.models_dir.absolute() / "controlnets"
+        folder.mkdir(parents=True)
+        shapes = {"conv_in.weight": [1, 768, 3, 3], "body.0.block1.weight": [1, 1, 3, 3]}
+        (folder / "edges.safetensors").write_bytes(checkpoint_bytes(shapes))
+        (folder / "lora.safetensors").write_bytes(checkpoint_bytes({"lora_unet_x.lora_up": [1]}))
+        table = f'[controlnets.{{}}]\nname = "X"\npath = "{folder}/{{}}.safetensors"\n'
+        (settings.catalog_dir / "controlnets.toml").write_text(
+            f'[depth]\npath = "{tmp_path}/gone"\n'
+            + table.format("mine", "lora")
+            + table.format("gone", "gone"),
+            encoding="utf-8",
+        )
+        (folder / "other.safetensors").write_bytes((folder / "lora.safetensors").read_bytes())
+        said = {f.text: f.mend for f in check_module._catalog(settings) if "LoRA" not in f.text[:5]}
+        assert said["ControlNet edges: found"] == ""
+        [other] = [mend for text, mend in said.items() if "other.safetensors" in text]
+        assert other == "move it to the folder for such files, or delete it"
+        [text] = [text for text in said if ": mine:" in text]
+        assert "lora.safetensors: it is a LoRA, not a ControlNet" in text
+        assert not any(text.startswith("ControlNet mine") for text in said)
+        assert any(text.startswith("ControlNet gone: path") for text in said)
+        [depth] = [text for text in said if text.startswith("depth")]
+        assert depth == f"depth: {tmp_path}/gone is no hub id or existing folder"
+
     def test_what_keeps_an_entry_disabled_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
