@@ -103,6 +103,24 @@ class TestShipped:
         )
         assert shipped.references["sdxl"].encoder == "models/image_encoder"
 
+    def test_an_image_can_be_followed(self, shipped: Catalog) -> None:
+        controlnets = shipped.controlnets
+        for key, entry in controlnets.entries.items():
+            assert entry.description, key
+            assert entry.licence, key
+            assert entry.demo or entry.url == f"https://huggingface.co/{entry.path}"
+            assert (controlnets.family_of(key) == "sd15") == key.endswith("-sd15")
+            # The names of an entry tell the same as what is written, for whoever copies one.
+            plain = entry.model_copy(update={"type": None})
+            assert entry.type in (plain.told_type, "canny"), key
+        assert "tile" in controlnets.types_of("union")
+        assert controlnets.depth
+        for key, family in (("sdxl-base", "sdxl"), ("sd15", "sd15")):
+            offered = controlnets.offered(nsfw=False, model=shipped.models[key])
+            assert controlnets.type_of(offered[0].key) == "canny"
+            assert {controlnets.family_of(each.key) for each in offered} == {family}
+        assert not controlnets.offered(nsfw=False, model=shipped.models["demo"])
+
     def test_every_lora_names_its_file(self, shipped: Catalog) -> None:
         assert len(shipped.adapters) >= 6
         assert all(a.weight_name for a in shipped.adapters.values() if not a.demo)
