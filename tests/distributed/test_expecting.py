@@ -134,8 +134,10 @@ def test_what_is_said_of_controlnets_is_right(
         case "file":
             path = weights.rename(tmp_path / "edges.safetensors")
         case "named":
-            name = weights.rename(path / "diffusion_pytorch_model_x.safetensors").name
-            shutil.copy(path / "config.json", path / "config_x.json")
+            name = "inner/diffusion_pytorch_model_x.safetensors"
+            (path / "inner").mkdir()
+            weights.rename(path / name)
+            shutil.copy(path / "config.json", path / "inner/config_x.json")
     depth_anything.write(tmp_path / "depth", depth_anything.module())
     edges = ControlNetEntry(key="edges", name="E", path=str(path), weight_name=name)
     controls = ControlNets({"edges": edges}, depth=DepthEntry(path=str(tmp_path / "depth")))
