@@ -1,6 +1,7 @@
 """Acts, blocks, reports and what the owner switched off."""
 
 import asyncio
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from bot.queue.blocked import Blocked
 from bot.store import EVERYWHERE, ActKind, Decision, Store
 from bot.store.acts import PAGE
 from bot.store.blocks import BlockKind
+from catalog import EntryKind
 from tests.store.factories import done, in_channel
 
 OWNER, ANNA, BEN = "discord:1", "discord:7", "discord:8"
@@ -140,10 +142,15 @@ async def test_an_entry_is_disabled_and_enabled_once(store: Store) -> None:
     assert await disabled.enable("model", "demo", OWNER)
     assert not await disabled.enable("model", "demo", OWNER)
     assert await disabled.all() == [("adapter", "demo")]
+    for kind in get_args(EntryKind):
+        await disabled.disable(kind, "each", OWNER)
+        assert (kind, "each") in await disabled.all()
+        await disabled.enable(kind, "each", OWNER)
     assert [kind for kind, *_ in await untold(store)] == [
         ActKind.ENTRY_DISABLED,
         ActKind.ENTRY_DISABLED,
         ActKind.ENTRY_ENABLED,
+        *([ActKind.ENTRY_DISABLED, ActKind.ENTRY_ENABLED] * len(get_args(EntryKind))),
     ]
 
 
