@@ -1,8 +1,8 @@
 """Train the demo models and adapters from scratch, on a CPU, in some hours.
 
     python -m tools.train_demo                 everything; resumes where it was stopped
-    python -m tools.train_demo --only unet     one stage: vae, text, unet, ink, adapters, decoder,
-                                               upscaler
+    python -m tools.train_demo --only unet     one stage: vae, text, unet, ink, adapters,
+                                               controlnet, decoder, upscaler
     python -m tools.train_demo --write demo    write the files to ship, once everything is trained
 
 There is no data set: the images (tools/demo/pictures/) and their captions (tools/demo/words.py) are
@@ -17,16 +17,24 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 
-from tools.demo import adapters, export, text, unet, upscaler, vae
+from tools.demo import adapters, controlnet, export, text, unet, upscaler, vae
 from tools.demo.adapters import PLANS, Plan
 from tools.demo.unet import Pictures
 
-STAGES: Final = ("vae", "text", "unet", "ink", "adapters", "decoder", "upscaler")
-SEEDS: Final = {"text": 2, "pictures": 3, "unet": 4, "adapters": 5, "decoder": 6}
+STAGES: Final = ("vae", "text", "unet", "ink", "adapters", "controlnet", "decoder", "upscaler")
+SEEDS: Final = {
+    "text": 2,
+    "pictures": 3,
+    "unet": 4,
+    "adapters": 5,
+    "decoder": 6,
+    "controlnet": 7,
+}
 VAE_STEPS, DECODER_STEPS, TEXT_STEPS = 7_500, 2_500, 1_500
 UNET_STEPS, INK_STEPS = 11_000, 1_200
+CONTROLNET_STEPS = 2_000
 UPSCALER_STEPS = 8_000
 CHUNKS: Final = {"flat": 30, "ink": 10}
 ADAPTER_CHUNKS: Final = 7
@@ -73,6 +81,16 @@ class Training:
             seed=SEEDS["adapters"],
         )
 
+    def controlnet(self) -> ControlNetModel:
+        """The ControlNet of the flat checkpoint."""
+        return controlnet.train(
+            self._folder,
+            self.unet(),
+            self.text(),
+            seed=SEEDS["controlnet"],
+            steps=CONTROLNET_STEPS,
+        )
+
     def upscaler(self) -> upscaler.Upscaler:
         """The upscaler, which needs none of the others."""
         return upscaler.train(self._folder, UPSCALER_STEPS)
@@ -95,6 +113,7 @@ class Training:
         for plan in PLANS:
             file = target / f"{plan.style}.safetensors"
             export.write_adapter(file, plan, self.adapter(plan), ADAPTER_CHUNKS * unet.CHUNK)
+        controlnet.write(target / "controlnet.safetensors", self.controlnet())
         upscaler.write(target / "upscaler.safetensors", self.upscaler())
 
 

@@ -240,7 +240,7 @@ class TestProblems:
             (model("loras/gone.safetensors"), "does not exist"),
             (model("no such thing"), "does not exist"),
             (model("/gone/a.safetensors"), "path '/gone/a.safetensors' does not exist"),
-            (model("builtin:x"), "path must be one of builtin:clay.safetensors, builtin:flat,"),
+            (model("builtin:x"), "path must be one of builtin:clay.safetensors, builtin:control"),
             (model("none"), "path '{}/none' contains no model_index.json"),
             (model("two"), "weight_name must name one of the files in '{}/two': a.safetensors, b."),
             (model("own"), "path '{}/own' is incomplete: it lacks the weights of unet"),

@@ -10,17 +10,18 @@ from PIL import Image
 from catalog.headers import HeaderCache
 from catalog.locate import BUILTINS_DIR
 from catalog.weight_files import read_header
+from catalog.weight_files.controlnet import ControlNetFacts, controlnet_facts
 from tests.parameters import mostly_long
 from tools.demo import judge
 from tools.demo.adapters import PLANS
+from tools.demo.controlnet import drawing, edges_of
+from tools.demo.painter import Painter, opened
 from tools.demo.report import (
     AT_EDGES,
     STYLED,
     VISIBLE,
-    Painter,
     Row,
     distance,
-    opened,
     say,
     table,
 )
@@ -38,7 +39,7 @@ def painter() -> Iterator[Painter]:
 
 def test_they_are_small_and_nothing_but_weights_and_configuration() -> None:
     files = [path for path in BUILTINS_DIR.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 12_400_000
+    assert sum(path.stat().st_size for path in files) <= 14_900_000
     assert {path.suffix for path in files} == {".safetensors", ".json", ".txt", ".md"}
 
 
@@ -66,6 +67,12 @@ def test_an_adapter_says_what_trainers_say(plan: object) -> None:
     metadata = read_header(file).metadata
     assert metadata["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
     assert metadata["ss_network_module"] in {"networks.lora", "lycoris.kohya"}
+
+
+def test_the_controlnet_is_one_for_models_of_their_family() -> None:
+    file = BUILTINS_DIR / "controlnet.safetensors"
+    assert file.stat().st_size <= 2_500_000
+    assert controlnet_facts(read_header(file)) == ControlNetFacts("controlnet", "sdxl")
 
 
 @pytest.mark.long
@@ -173,6 +180,39 @@ def test_an_adapter_without_its_word_changes_less(painter: Painter) -> None:
         for triggers in ((), ("sketch",))
     )
     assert without < called
+
+
+FOLLOWED_THINGS = [("star", "red", "blue"), ("heart", "pink", "white"), ("fish", "yellow", "black")]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    mostly_long([(m, w) for w in FOLLOWED_THINGS for m in ("demo", "demo-ink")], usual=1),
+)
+def test_the_controlnet_paints_where_a_drawing_has_something(
+    painter: Painter, model: str, words: tuple[str, str, str]
+) -> None:
+    drawn = drawing(words[0], 2)
+    alike = [
+        judge.edges_alike(
+            edges_of(painter.follow(drawn, say(*words), 1, weight, model)), edges_of(drawn)
+        )
+        for weight in (0.0, 1.0)
+    ]
+    assert alike[1] > max(0.8, 2 * alike[0])
+
+
+def test_edges_are_alike_up_to_a_distance() -> None:
+    wanted = np.zeros((20, 20), dtype=bool)
+    wanted[:, 5] = True
+    assert judge.edges_alike(wanted, wanted, within=0) == 1.0
+    moved = np.roll(wanted, 2, axis=1)
+    assert judge.edges_alike(moved, wanted, within=2) == 1.0
+    assert judge.edges_alike(moved, wanted, within=1) == 0.0
+    assert judge.edges_alike(np.zeros_like(wanted), wanted) == 0.0
+    # All of what is wanted is there, and as much that is not: precision 1/2, recall 1.
+    beside = wanted | np.roll(wanted, 10, axis=1)
+    assert judge.edges_alike(beside, wanted) == pytest.approx(2 / 3)
 
 
 @pytest.mark.long

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from catalog import AdapterEntry, Catalog, ModelEntry
+from bot.request import ControlUse
+from catalog import AdapterEntry, Catalog, ControlNetEntry, ControlNets, ModelEntry
 from catalog.headers import HeaderCache
 from catalog.weight_files import read_header
-from tests.engine.factories import paint, request
+from tests.engine.factories import paint, picture, request
 
 pytestmark = pytest.mark.long
 
@@ -33,7 +34,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     for module in (unet, vae):
         monkeypatch.setattr(module, "code", fitted)
     monkeypatch.setattr(vae, "SHARES", {"flat": 4, "ink": 2})
-    stages = ("VAE", "DECODER", "TEXT", "UNET", "INK", "UPSCALER")
+    stages = ("VAE", "DECODER", "TEXT", "UNET", "INK", "CONTROLNET", "UPSCALER")
     for name in (f"{stage}_STEPS" for stage in stages):
         monkeypatch.setattr(train_demo, name, 2)
     plans = tuple(replace(plan, steps=2) for plan in adapters.PLANS)
@@ -101,9 +102,14 @@ def test_everything_is_trained_and_written_and_can_be_painted_with(
         key: AdapterEntry(key=key, name=key, path=str(tmp_path / "demo" / f"{key}.safetensors"))
         for key in families
     }
+    edges = ControlNetEntry(
+        key="edges", name="Edges", path=str(tmp_path / "demo" / "controlnet.safetensors")
+    )
+    use = ControlUse("edges", picture(), "canny")
     engine = Engine(models_dir=tmp_path, hashes_file=tmp_path / "hashes.json")
+    offered = Catalog(models, adapters, "flat", controlnets=ControlNets({"edges": edges}))
     for model in models:
         wanted = request(*((key, 0.5) for key in families), model=model)
-        painting = paint(engine, wanted, Catalog(models, adapters, "flat"))
+        painting = paint(engine, replace(wanted, controls=(use,)), offered)
         assert painting.warnings == ()
     engine.close()

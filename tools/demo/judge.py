@@ -5,7 +5,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from tools.demo.pictures.outlines import outlines
 from tools.demo.pictures.scenes import COLOURS, SHAPES
@@ -115,6 +115,21 @@ def _boxed(mask: Mask) -> Mask:
     square[y : y + height, x : x + width] = cut * 255
     small = Image.fromarray(square).resize((GRID, GRID), Image.Resampling.BOX)
     return np.asarray(small) > 127
+
+
+def edges_alike(found: Mask, wanted: Mask, within: int = 2) -> float:
+    """How well edges lie where others are, 0–1: the F1 score. One that is up to `within` pixels
+    away, horizontally and vertically, is there."""
+    if not found.any() or not wanted.any():
+        return 0.0
+    precision = (found & _widened(wanted, within)).sum() / found.sum()
+    recall = (wanted & _widened(found, within)).sum() / wanted.sum()
+    return float(2 * precision * recall / max(precision + recall, 1e-9))
+
+
+def _widened(mask: Mask, by: int) -> Mask:
+    wide = Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * by + 1))
+    return np.asarray(wide) > 0
 
 
 @cache

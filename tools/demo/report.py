@@ -9,19 +9,13 @@ geometry and colour alone (tools/demo/judge.py). Exits with 1 when a goal is mis
 """
 
 import argparse
-import hashlib
-import io
 import random
 import statistics
 import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -30,20 +24,17 @@ from PIL import Image
 
 from benchmarks import machine
 from benchmarks.page import FIGURES, write_into
-from bot.engine import Engine
-from bot.order import order_of
-from bot.request import AdapterUse, GenerationRequest, Picture, UpscaleDraft, compose_upscale
-from catalog import Catalog, read_catalog
+from bot.request import AdapterUse
 from tools.demo import judge
 from tools.demo.adapters import PLANS
+from tools.demo.controlnet import drawing, edges_of
+from tools.demo.painter import ROOT, STEPS, Painter, opened
 from tools.demo.pictures.scenes import COLOURS, SHAPES, held_out
 from tools.demo.upscaler import halved, psnr, unseen
 from tools.demo.words import COULEURS, NOMS, NOUNS, PLACE_WORDS
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = (FIGURES, ROOT / "demo" / "README.md")
 PICTURES: Final = 208
-STEPS: Final = 20
 WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
 SECONDS: Final = 2.0
 SEED_OF_UNSEEN: Final = 1
@@ -53,6 +44,10 @@ STYLED: Final = 8.0
 """Mean difference per pixel, in levels of 255, of another style."""
 AT_EDGES: Final = ("pixel",)
 """Styles that change what lies along edges and leave areas as they are; they need to be visible."""
+FOLLOWING: Final = (0.0, 0.5, 1.0)
+"""Weights of the ControlNet."""
+FOLLOWED: Final = 0.8
+"""F1 score of edges that lie where those of a drawing are."""
 SHARPER: Final = 2.0
 """Decibels that the upscaler is better than bicubic interpolation."""
 
@@ -68,50 +63,6 @@ class Row:
     measured: str
     goal: str = "–"
     met: bool | None = None
-
-
-class Painter:
-    """Generates with the bot's engine, one request at a time."""
-
-    def __init__(self, engine: Engine, catalog: Catalog) -> None:
-        self._engine = engine
-        self._catalog = catalog
-        self.seconds: list[float] = []
-
-    def paint(self, prompt: str, seed: int, model: str = "demo", **fields: Any) -> Image.Image:
-        """Generate at 128×128 with the model's defaults, except for `fields`."""
-        entry = self._catalog.models[model]
-        request = GenerationRequest(
-            **{
-                "prompt": prompt,
-                "negative": "",
-                "model": model,
-                "steps": STEPS,
-                "guidance": entry.guidance.default,
-                "seed": seed,
-                "width": 128,
-                "height": 128,
-                "scheduler": entry.scheduler,
-                **fields,
-            }
-        )
-        began = time.perf_counter()
-        painting = self._engine.paint(
-            order_of(request, self._catalog), lambda _: None, lambda: None
-        )
-        self.seconds.append(time.perf_counter() - began)
-        return painting.images[0].image
-
-    def enlarge(self, image: Image.Image) -> Image.Image:
-        """Double the sides of `image` with the demo upscaler."""
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        data = file.getvalue()
-        picture = Picture(hashlib.sha256(data).hexdigest(), *image.size)
-        draft = UpscaleDraft(image=picture, upscaler="demo-2x", scale=2.0)
-        request = compose_upscale(draft, self._catalog, nsfw=False).request
-        order = order_of(request, self._catalog, lambda _: data)
-        return self._engine.paint(order, lambda _: None, lambda: None).images[0].image
 
 
 def prompts(number: int) -> list[Words]:
@@ -284,6 +235,31 @@ def strengths(painter: Painter, number: int) -> Iterator[Row]:
         )
 
 
+def following(painter: Painter, number: int) -> Iterator[Row]:
+    """How well edges lie where those of a drawing are, of the same shape as in the prompt."""
+    drawings = [
+        (seed, drawing(words[0], seed), say(*words)) for seed, words in enumerate(prompts(number))
+    ]
+    for model, goal in (("demo", FOLLOWED), ("demo-ink", None)):
+        means = []
+        for weight in FOLLOWING:
+            alike = (
+                judge.edges_alike(
+                    edges_of(painter.follow(image, prompt, seed, weight, model)), edges_of(image)
+                )
+                for seed, image, prompt in drawings
+            )
+            means.append(statistics.fmean(alike))
+        at = ", ".join(f"{weight:g}" for weight in FOLLOWING)
+        yield Row(
+            f"`controlnet` at {at} with `{model}`: edges to within 2 pixels where those of a"
+            f" drawing are ({number}), F1",
+            ", ".join(f"{mean:.2f}" for mean in means),
+            "–" if goal is None else f"grows with the weight, to ≥ {goal:g}",
+            None if goal is None else means == sorted(means) and means[-1] >= goal,
+        )
+
+
 def sharpness(painter: Painter, number: int) -> Iterator[Row]:
     """How close an image comes to the original once it was halved and is enlarged again."""
     pairs = [(image, halved(image)) for image in unseen(SEED_OF_UNSEEN, number)]
@@ -311,16 +287,6 @@ def _apart(what: str, goal: float, distances: Iterable[float]) -> Row:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-@contextmanager
-def opened() -> Iterator[Painter]:
-    """The engine with the shipped models, on the CPU."""
-    with tempfile.TemporaryDirectory() as temporary:
-        models = Path(temporary)
-        engine = Engine(models_dir=models, hashes_file=models / "hashes.json", device="cpu")
-        engine.warm_up()
-        yield Painter(engine, read_catalog(ROOT / "catalog", models, demos="default"))
 
 
 def table(rows: list[Row], machine: str) -> str:
@@ -352,6 +318,7 @@ def main() -> int:
         rows += composition(painter, number // 4)
         rows += negatives(painter, number // 8)
         rows += strengths(painter, number // 8)
+        rows += following(painter, number // 8)
         rows += sharpness(painter, number // 4)
     what = f"{STEPS} steps at 128×128"
     rows.append(Row(what, f"{median:.2f} s", f"≤ {SECONDS:g} s", median <= SECONDS))

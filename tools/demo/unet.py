@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -139,16 +140,31 @@ def _encoded(seed: int, style: str, chunks: int) -> Iterator[tuple[int, torch.Te
             yield chunk, latents_of(pixels(torch.from_numpy(images))).half()
 
 
+class Denoiser(Protocol):
+    """A UNet, or one that something is added to."""
+
+    def __call__(
+        self,
+        noisy: torch.Tensor,
+        times: torch.Tensor,
+        states: torch.Tensor,
+        *,
+        added_cond_kwargs: dict[str, torch.Tensor],
+    ) -> Any: ...
+
+
 class Teacher:
     """Computes the loss of a step: the error of the UNet's velocity on noisy latents."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, untold: float = UNTOLD) -> None:
+        """untold: share of images without a prompt."""
         self._text = text
+        self._untold = untold
         self._noise = DDPMScheduler.from_config(scheduler().config)
 
     def loss(
         self,
-        unet: UNet2DConditionModel,
+        unet: Denoiser,
         latents: torch.Tensor,
         captions: list[str],
         size: list[int],
@@ -158,7 +174,7 @@ class Teacher:
         batch = len(latents)
         with torch.no_grad():
             states, pooled = self._text.encode(captions)
-            told = (torch.rand(batch, generator=generator) >= UNTOLD).float()
+            told = (torch.rand(batch, generator=generator) >= self._untold).float()
             states, pooled = states * told[:, None, None], pooled * told[:, None]
         noise = torch.randn(latents.shape, generator=generator)
         share, (low, high) = FORMING
