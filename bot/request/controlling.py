@@ -98,6 +98,33 @@ def controls(
     )
 
 
+def still_followed(
+    text: str, before: Sequence[ControlUse], images: Sequence[Picture]
+) -> tuple[Picture, ...]:
+    """What the ControlNets typed in `text` follow, after those of an earlier request.
+
+    One that was there already follows the image that it followed, and another the one at its place,
+    or the last. images: one for each of `before`, or one for all. Raises InvalidRequest.
+    """
+    asks = parse_controls(text)
+    if not images or not asks:
+        return ()
+    left = list(zip(before, images, strict=True)) if len(images) > 1 else []
+    followed = []
+    for n, ask in enumerate(asks):
+        name = ask.name.casefold()
+        known = [each for each in left if name in _names(each[0])]
+        if known:
+            left.remove(known[0])
+        followed.append(known[0][1] if known else _nth(images, n))
+    return tuple(followed)
+
+
+def _names(use: ControlUse) -> tuple[str, str]:
+    """What it may be called where it was used."""
+    return use.key.casefold(), f"{use.key}/{use.type}".casefold()
+
+
 def _nth(images: Sequence[Picture], n: int) -> Picture:
     return images[min(n, len(images) - 1)]
 

@@ -1,6 +1,7 @@
 """Acts, blocks, reports and what the owner switched off."""
 
 import asyncio
+from typing import get_args
 
 import pytest
 
@@ -129,6 +130,12 @@ async def test_the_image_of_a_blocked_person_can_be_deleted_still(store: Store) 
     now = await store.reports.find(report.id)
     assert now is not None
     assert (now.decision, now.shown) == (Decision.DELETED, True)
+
+
+@pytest.mark.parametrize("kind", get_args(EntryKind))
+async def test_an_entry_of_each_kind_can_be_disabled(store: Store, kind: EntryKind) -> None:
+    assert await store.disabled_entries.disable(kind, "demo", OWNER)
+    assert await store.disabled_entries.all() == [(kind, "demo")]
 
 
 async def test_an_entry_is_disabled_and_enabled_once(store: Store) -> None:
