@@ -96,9 +96,10 @@ class Editor:
 
     def _controlnets(self, interaction: Interaction, job: Job) -> tuple[ControlNetEntry, ...]:
         """Those that are offered here for the job's model, the default first."""
-        here, catalog = here_of(interaction), self.results.catalog.current
-        family = catalog.family_of(job.request.model)
-        return catalog.controlnets.offered(nsfw=here.nsfw, family=family.key)
+        catalog = self.results.catalog.current
+        model = catalog.models.get(job.request.model)
+        nsfw = here_of(interaction).nsfw
+        return catalog.controlnets.offered(nsfw=nsfw, model=model) if model else ()
 
     async def _open(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
         here = here_of(interaction)

@@ -10,6 +10,7 @@ from bot.queue.blocked import Blocked
 from bot.store import EVERYWHERE, ActKind, Decision, Store
 from bot.store.acts import PAGE
 from bot.store.blocks import BlockKind
+from catalog import EntryKind
 from tests.store.factories import done, in_channel
 
 OWNER, ANNA, BEN = "discord:1", "discord:7", "discord:8"

@@ -180,9 +180,9 @@ def control_choices(
     match = _CONTROL.fullmatch(last.strip())
     name, further = (match[1], match[2] or "") if match else (last.strip(), "")
     wanted, _, kind = (part.strip() for part in name.partition("/"))
-    found = catalog.controlnets.search(wanted, nsfw=nsfw, family=model.family.key)
+    found = catalog.controlnets.search(wanted, nsfw=nsfw, model=model)
     named = [(entry, value) for entry in found for value in _types_of(entry, kind, catalog)]
-    for entry in catalog.controlnets.offered(nsfw=nsfw, family=model.family.key):
+    for entry in catalog.controlnets.offered(nsfw=nsfw, model=model):
         if entry not in found:  # then it may still follow what was typed
             named += [(entry, value) for value in _types_of(entry, wanted, catalog) if "/" in value]
     values = [(f"{kept}{value}{further}", entry) for entry, value in named]

@@ -301,6 +301,7 @@ FOLLOWING = Catalog(
             "off": network("off", enabled=False),
             "nude": network("nude", nsfw=True),
             "broken": network("broken"),
+            "elsewhere": network("elsewhere", models=("model-1",)),
         },
         facts={
             "canny": ControlNetFacts("controlnet", "sdxl"),
