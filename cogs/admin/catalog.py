@@ -22,7 +22,7 @@ KINDS = [
     Choice(name="LoRA", value="adapter"),
     Choice(name="embedding", value="embedding"),
     Choice(name="upscaler", value="upscaler"),
-    Choice(name="ControlNet", value="control"),
+    Choice(name="ControlNet", value="controlnet"),
 ]
 
 
