@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.request.draft import Draft
 from bot.request.offers import find_controlnet
 from bot.request.parts import ControlUse
@@ -90,12 +90,15 @@ def controls(
     if len(images) > len(asks):
         raise InvalidRequest("control_image", "control.images", value=len(images), max=len(asks))
     chosen = [_used(ask, catalog, model, nsfw=nsfw) for ask in asks]
-    return tuple(
+    uses = tuple(
         ControlUse(
             entry.key, _nth(images, n).sha256, kind, ask.weight, ask.start, ask.end, ask.is_map
         )
         for n, (ask, (entry, kind)) in enumerate(zip(asks, chosen, strict=True))
     )
+    if catalog.controlnets.depth is None and any(use.needs_depth for use in uses):
+        raise Refused("control.no_depth")
+    return uses
 
 
 def still_followed(
