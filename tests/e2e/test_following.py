@@ -275,9 +275,9 @@ async def test_what_cannot_be_followed_is_said(
 
 
 async def test_those_of_the_chosen_model_are_suggested(ada: User) -> None:
-    async def found(text: str, **options: str) -> list[str]:
+    async def found(text: str, **options: Any) -> list[str]:
         choices = await ada.autocomplete("imagine", "control", text, **options)
-        return [choice.value for choice in choices]
+        return [str(choice.value) for choice in choices]
 
     first = await found("")
     assert first[0] == "edges"
