@@ -99,3 +99,13 @@ def test_models_and_loras_have_their_names() -> None:
         "**Model**\nA: demo\nB: The other",
         "**LoRAs**\nA: Ink wash:0.6\nB: Ink wash:0.8",
     ]
+
+
+def test_what_controlnets_follow_is_a_difference_too() -> None:
+    one, other = (
+        replace(REQUEST, controls=(ControlUse("canny", digit * 64, "canny", 0.8),))
+        for digit in "ab"
+    )
+    assert pair_differences(SAY, one, other, CATALOG) == [
+        "**ControlNets**\nA: canny/canny:0.8 · aaaaaaaa\nB: canny/canny:0.8 · bbbbbbbb"
+    ]
