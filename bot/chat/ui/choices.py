@@ -16,14 +16,12 @@ from bot.request.dialects.samplers import find_scheduler
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say
 from catalog import (
-    CONTROL_TYPES,
     AdapterEntry,
     AdapterFacts,
     Catalog,
     ControlNetEntry,
     ModelEntry,
 )
-from catalog.control_types import OTHER
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
@@ -195,12 +193,12 @@ def control_choices(
 
 def _types_of(entry: ControlNetEntry, kind: str, catalog: Catalog) -> Iterator[str]:
     """How it is typed: with each of its types that begins with `kind`, if it has several."""
-    facts = catalog.controlnets.facts.get(entry.key)
-    if facts is None or facts.kind != "union":
+    types = catalog.controlnets.types_of(entry.key)
+    if len(types) == 1:
         yield entry.key
         return
-    for name in CONTROL_TYPES:
-        if name != OTHER and name.startswith(kind.casefold()):
+    for name in types:
+        if name.startswith(kind.casefold()):
             yield f"{entry.key}/{name}"
 
 

@@ -19,7 +19,6 @@ from bot.request.controlling import parse_controls
 from bot.request.presets import schedulers_of
 from bot.request.syntax import parse_adapters, parse_size
 from catalog import (
-    CONTROL_TYPES,
     SCHEDULERS,
     AdapterEntry,
     AdapterFacts,
@@ -29,6 +28,7 @@ from catalog import (
     FastPreset,
     ModelEntry,
 )
+from catalog.control_types import OF_UNIONS
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.weight_files import ControlNetFacts
@@ -284,6 +284,9 @@ class TestPresets:
         assert values(preset_choices(" FA", (), fast, CATALOG, SAY, nsfw=False)) == ["fast"]
 
 
+TYPES = OF_UNIONS[6]
+
+
 def network(key: str, **more: Any) -> ControlNetEntry:
     return ControlNetEntry(key=key, name=key.title(), path="a/b", **more)
 
@@ -305,7 +308,7 @@ FOLLOWING = Catalog(
         },
         facts={
             "canny": ControlNetFacts("controlnet", "sdxl"),
-            "union": ControlNetFacts("union", "sdxl"),
+            "union": ControlNetFacts("union", "sdxl", TYPES),
         },
         unfit={"broken": "it is a LoRA"},
     ),
@@ -317,7 +320,7 @@ class TestControlNets:
         return values(control_choices(text, FOLLOWING, model=model, **{"nsfw": False, **more}))
 
     def test_those_of_the_models_family_and_each_type_of_one_for_several(self) -> None:
-        types = [f"union/{name}" for name in CONTROL_TYPES if name != "other"]
+        types = [f"union/{name}" for name in TYPES]
         assert self.follow("") == ["canny", "depth", *types]
         assert self.follow("", nsfw=True)[-1] == "nude"
         old = ModelEntry(key="old", name="Old", path="a/b", family=SD15)
