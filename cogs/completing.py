@@ -9,6 +9,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
+    control_choices,
     extend_choices,
     model_choices,
     scheduler_choices,
@@ -89,6 +90,13 @@ class Completing:
         if self.turned_away(interaction):
             return []
         return extend_choices(text, here_of(interaction).say)
+
+    def control(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        catalog, nsfw = self._offered(interaction)
+        model = self._chosen(interaction, catalog, nsfw=nsfw)
+        return [] if model is None else control_choices(text, catalog, nsfw=nsfw, model=model)
 
     def scheduler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):

@@ -26,17 +26,17 @@ from bot.request import (
 )
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
-from catalog import Catalog, ModelEntry
+from catalog import Catalog, ControlNetEntry, ModelEntry
 from cogs.result_pictures import ResultPictures
 from cogs.results import AskingComponent, Results
 
 log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[ImagenBot]
-START, REFERENCE = "start", "reference"
+START, REFERENCE, CONTROL = "start", "reference", "control"
 STRENGTHS = {START: ("strength", STRENGTH), REFERENCE: ("reference weight", REFERENCE_WEIGHT)}
 """The line of the form that says how much the image counts: lowest, usual, highest."""
-PICKED = re.compile(f"({START}|{REFERENCE}) ([0-9]{{1,2}})")
+PICKED = re.compile(f"({START}|{REFERENCE}|{CONTROL}) ([0-9]{{1,2}})")
 
 
 class Editor:
@@ -65,7 +65,8 @@ class Editor:
         say = here_of(interaction).say
         numbers = [image.n for image in await self._pictures.kept(job)]
         references = self.results.catalog.current.reference_for(job.request.model) is not None
-        view = uses_view(say, job.id, numbers, references=references)
+        controls = bool(self._controlnets(interaction, job))
+        view = uses_view(say, job.id, numbers, references=references, controls=controls)
         await interaction.response.send_message(say("pick.use"), view=view, ephemeral=True)
 
     async def open_with(self, interaction: Interaction, form: EditFormId) -> None:
@@ -75,10 +76,30 @@ class Editor:
         if form.role == START and request.init_image and request.init_image.keeps:
             request = replace(request, init_image=None)  # how much was kept is said of another
         fields = fields_of(request)
-        line, (_, usual, _) = STRENGTHS[form.role]
-        if f"{line}: " not in fields.more:
-            fields = replace(fields, more=f"{fields.more}\n{line}: {usual:g}")
+        line, usual = self._line(interaction, job, form)
+        if not re.search(f"^{line}: ", fields.more, re.MULTILINE):
+            fields = replace(fields, more=f"{fields.more}\n{line}: {usual}")
         await self._open(interaction, form, fields)
+
+    def _line(self, interaction: Interaction, job: Job, form: EditFormId) -> tuple[str, str]:
+        """The line of the form that is about the image, and what it usually says.
+
+        Raises Refused if no ControlNet is offered here for the job's model.
+        """
+        if form.role != CONTROL:
+            line, (_, usual, _) = STRENGTHS[form.role]
+            return line, f"{usual:g}"
+        if not (offered := self._controlnets(interaction, job)):
+            family = self.results.catalog.current.family_of(job.request.model)
+            raise Refused("control.none", family=family.name)
+        return CONTROL, offered[0].key
+
+    def _controlnets(self, interaction: Interaction, job: Job) -> tuple[ControlNetEntry, ...]:
+        """Those that are offered here for the job's model, the default first."""
+        catalog = self.results.catalog.current
+        model = catalog.models.get(job.request.model)
+        nsfw = here_of(interaction).nsfw
+        return catalog.controlnets.offered(nsfw=nsfw, model=model) if model else ()
 
     async def _open(self, interaction: Interaction, form: EditFormId, fields: Fields) -> None:
         here = here_of(interaction)
@@ -159,6 +180,9 @@ class Editor:
             mask=await self._kept(mask) if mask else None,
             reference=picked if form.role == REFERENCE else await self._picture(reference),
             pictures=tuple([await self._kept(sha256) for sha256 in old.pictures]),
+            control_images=(picked,)
+            if picked and form.role == CONTROL
+            else tuple([await self._kept(use.sha256) for use in old.controls]),
         )
         catalog = await self.results.offered(interaction, *draft.names)
         composed = compose_with_notes(

@@ -80,6 +80,8 @@ class Imagine(commands.Cog):
         extend="command.imagine.extend",
         reference="command.imagine.reference",
         reference_weight="command.imagine.reference_weight",
+        control="command.imagine.control",
+        control_image="command.imagine.control_image",
         spoiler="command.imagine.spoiler",
         hidden="command.imagine.hidden",
     )
@@ -108,6 +110,8 @@ class Imagine(commands.Cog):
         reference_weight: (
             app_commands.Range[float, REFERENCE_WEIGHT[0], REFERENCE_WEIGHT[2]] | None
         ) = None,
+        control: str | None = None,
+        control_image: discord.Attachment | None = None,
         spoiler: bool | None = None,
         hidden: bool | None = None,
     ) -> None:
@@ -116,10 +120,15 @@ class Imagine(commands.Cog):
         place = here_of(interaction).place
         with naming_roles(interaction):
             self._queue.screen(place.person, place.roles, place.community)
-        given = {"image": image, "mask": mask, "reference": reference}
+        given = {
+            "image": image,
+            "mask": mask,
+            "reference": reference,
+            "control_image": control_image,
+        }
         attached = {name: each for name, each in given.items() if each is not None}
         promises = {name: promised(name, each) for name, each in attached.items()}
-        draft = Draft.from_options(locals(), **{**dict.fromkeys(given), **promises})
+        draft = Draft.from_options(locals(), **dict.fromkeys(given)).with_pictures(promises)
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(
             interaction,
@@ -163,6 +172,10 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("extend")
     async def _complete_extend(self, interaction: Interaction, text: str) -> Choices:
         return self._complete.extend(interaction, text)
+
+    @imagine.autocomplete("control")
+    async def _complete_control(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.control(interaction, text)
 
     @imagine.autocomplete("scheduler")
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.errors import InvalidRequest, Mistakes, UserError
+from bot.request.controlling import still_followed
 from bot.request.draft import Draft
 from bot.request.drawing import typed_again
 from bot.request.extending import is_box
@@ -136,8 +137,9 @@ def changed(
     """The request that results from what was entered into the form for `request`.
 
     before: the model of `request`; None if the catalog has it no more. image, mask, reference,
-    pictures, control_images: the request's own, or others. The seed is drawn if its line was
-    emptied or taken out. Raises Mistakes, with one error for each line that is wrong.
+    pictures, control_images: the request's own, or others; of several ControlNets, one for each,
+    or one for all. The seed is drawn if its line was emptied or taken out. Raises Mistakes, with
+    one error for each line that is wrong, or InvalidRequest.
     """
     given = _read(entered.more)
     shown = fields_of(request)
@@ -159,8 +161,8 @@ def changed(
         given.pop("reference_weight", None)
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
     draft = replace(draft, lora=entered.loras, image=image, mask=mask)
-    if "control" not in given:
-        control_images = ()  # its line was emptied or taken out
+    # Empty if its line was emptied or taken out.
+    control_images = still_followed(draft.control or "", request.controls, control_images)
     return replace(draft, reference=reference, pictures=pictures, control_images=control_images)
 
 

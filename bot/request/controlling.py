@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.request.draft import Draft
 from bot.request.offers import find_controlnet
 from bot.request.parts import ControlUse
@@ -90,12 +90,42 @@ def controls(
     if len(images) > len(asks):
         raise InvalidRequest("control_image", "control.images", value=len(images), max=len(asks))
     chosen = [_used(ask, catalog, model, nsfw=nsfw) for ask in asks]
-    return tuple(
+    uses = tuple(
         ControlUse(
             entry.key, _nth(images, n).sha256, kind, ask.weight, ask.start, ask.end, ask.is_map
         )
         for n, (ask, (entry, kind)) in enumerate(zip(asks, chosen, strict=True))
     )
+    if catalog.controlnets.depth is None and any(use.needs_depth for use in uses):
+        raise Refused("control.no_depth")
+    return uses
+
+
+def still_followed(
+    text: str, before: Sequence[ControlUse], images: Sequence[Picture]
+) -> tuple[Picture, ...]:
+    """What the ControlNets typed in `text` follow, after those of an earlier request.
+
+    One that was there already follows the image that it followed, and another the one at its place,
+    or the last. images: one for each of `before`, or one for all. Raises InvalidRequest.
+    """
+    asks = parse_controls(text)
+    if not images or not asks:
+        return ()
+    left = list(zip(before, images, strict=True)) if len(images) > 1 else []
+    followed = []
+    for n, ask in enumerate(asks):
+        name = ask.name.casefold()
+        known = [each for each in left if name in _names(each[0])]
+        if known:
+            left.remove(known[0])
+        followed.append(known[0][1] if known else _nth(images, n))
+    return tuple(followed)
+
+
+def _names(use: ControlUse) -> tuple[str, str]:
+    """What it may be called where it was used."""
+    return use.key.casefold(), f"{use.key}/{use.type}".casefold()
 
 
 def _nth(images: Sequence[Picture], n: int) -> Picture:

@@ -22,6 +22,7 @@ KINDS = [
     Choice(name="LoRA", value="adapter"),
     Choice(name="embedding", value="embedding"),
     Choice(name="upscaler", value="upscaler"),
+    Choice(name="ControlNet", value="controlnet"),
 ]
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from bot.errors import Refused
 from bot.store import Store
-from catalog import Catalog, ModelEntry, SwitchedOff
+from catalog import Catalog, EntryKind, ModelEntry, SwitchedOff
 from catalog.switching import without
-from cogs.admin.catalog import Switches
+from cogs.admin.catalog import KINDS, Switches
 
 MODELS = {key: ModelEntry(key=key, name=key, path=f"org/{key}") for key in ("one", "two")}
 
@@ -21,6 +21,10 @@ class Live:
 
     def switch_off(self, entries: SwitchedOff) -> None:
         self.current = without(Catalog(MODELS, {}, "one"), entries)
+
+
+def test_every_kind_of_entry_can_be_switched_off() -> None:
+    assert {choice.value for choice in KINDS} == {*get_args(EntryKind)}
 
 
 async def test_of_the_last_two_models_one_stays(tmp_path: Path) -> None:

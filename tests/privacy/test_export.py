@@ -12,7 +12,7 @@ from bot.errors import Refused
 from bot.files.inputs import Inputs
 from bot.privacy import Contents, Exporter, export
 from bot.privacy.export import AGAIN_MS
-from bot.request import InitImage
+from bot.request import ControlUse, InitImage
 from bot.store import Span, Store
 from tests.files.keeping import png
 from tests.privacy.test_forgetter import PERSON, painted
@@ -75,8 +75,14 @@ async def test_it_remembers_nobody_longer_than_they_have_to_wait(
 async def test_each_part_fits_and_together_they_have_everything(
     store: Store, tmp_path: Path
 ) -> None:
-    sha256 = await Inputs(tmp_path / "inputs").keep(png(9))
-    asked = request(count=2, init_image=InitImage(sha256, 0.5))
+    inputs = Inputs(tmp_path / "inputs")
+    given = [await inputs.keep(png(shade)) for shade in (9, 10, 11)]
+    start, *followed = given
+    asked = request(
+        count=2,
+        init_image=InitImage(start, 0.5),
+        controls=tuple(ControlUse("edges", sha256, "canny") for sha256 in followed),
+    )
     jobs = [await painted(store, tmp_path, new_job(request=asked, user_id=WHO)) for _ in range(4)]
     await painted(store, tmp_path, new_job(user_id=1))
     parts = await exported(exporter_of(store, tmp_path), 40_000)
@@ -90,9 +96,12 @@ async def test_each_part_fits_and_together_they_have_everything(
         for job in jobs
         for file in (tmp_path / "images" / job.id).iterdir()
     }
-    files[f"inputs/{sha256}.png"] = (tmp_path / "inputs" / f"{sha256}.png").read_bytes()
+    files |= {
+        f"inputs/{sha256}.png": (tmp_path / "inputs" / f"{sha256}.png").read_bytes()
+        for sha256 in given
+    }
     assert {name: data for name, data in together.items() if name.endswith(".png")} == files
-    assert together["README.txt"] == b"sent 9"
+    assert together["README.txt"] == b"sent 11"
 
 
 async def test_what_does_not_fit_is_named(store: Store, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import Mistakes
-from bot.request import AdapterUse, Box, Hires, InitImage, Picture, Reference, compose
+from bot.errors import InvalidRequest, Mistakes
+from bot.request import AdapterUse, Box, ControlUse, Hires, InitImage, Picture, Reference, compose
 from bot.request.changes import Fields, changed, draft_of, fields_of
 from catalog import AdapterEntry, Catalog, ModelEntry
 from catalog.ranges import FloatRange, IntRange
@@ -160,8 +160,33 @@ def test_an_image_to_start_from_is_extended_with_the_strength_for_that() -> None
     assert (draft.size, draft.strength) == (None, None)
 
 
+def test_controlnets_follow_what_they_followed_while_they_stand_in_the_form() -> None:
+    edges, depth = ControlUse("edges", "a" * 64, "canny"), ControlUse("union", "b" * 64, "depth")
+    before = replace(ASKED, controls=(edges, depth))
+    one, two = Picture("a" * 64, 512, 512), Picture("b" * 64, 512, 512)
+    shown = fields_of(before)
+    assert "control: edges/canny:1, union/depth:1" in shown.more
+
+    def followed(line: str, *images: Picture) -> tuple[Picture, ...]:
+        more = shown.more.replace("control: edges/canny:1, union/depth:1", line)
+        fields = replace(shown, more=more)
+        return changed(before, fields, before=DEMO, control_images=images).control_images
+
+    assert followed("control: edges:0.5, union/depth", one, two) == (one, two)
+    assert followed("control: union:0.5", one, two) == (two,)
+    assert followed("control: UNION/Depth, edges", one, two) == (two, one)
+    assert followed("control: another, union", one, two) == (one, two)
+    assert followed("control: edges, another", one, two) == (one, two)
+    assert followed("control: edges, union", one) == (one, one), "one for all"
+    assert followed("control:", one, two) == ()
+    assert followed("", one, two) == ()
+    with pytest.raises(InvalidRequest) as caught:
+        followed("control: :0.8", one, two)
+    assert caught.value.code == "control.form"
+
+
 def test_a_form_without_an_image_takes_nothing_of_one() -> None:
-    for line in ("strength: 0.4", "extend: left", "reference weight: 0.9"):
+    for line in ("strength: 0.4", "extend: left", "reference weight: 0.9", "control: canny"):
         with pytest.raises(Mistakes) as error:
             draft_of(replace(fields_of(ASKED), more=line))
         assert [each.code for each in error.value.errors] == ["form.without"]

@@ -20,6 +20,7 @@ from catalog import (
     Catalog,
     ControlNetEntry,
     ControlNets,
+    DepthEntry,
     ModelEntry,
     UpscalerEntry,
     Upscalers,
@@ -51,6 +52,7 @@ CONTROLNETS = ControlNets(
     {each.key: each for each in NETS},
     facts={"union": ControlNetFacts("union", "sdxl")},
     unfit={"broken": "it is a LoRA"},
+    depth=DepthEntry(path="org/depth"),
 )
 MODELS = [
     ModelEntry(key="base", name="Base", path="org/base"),
@@ -112,6 +114,16 @@ def test_which_image_each_follows() -> None:
     assert (request.width, request.height) == (832, 1280)
     assert request.inputs == (ONE.sha256,)
     assert request.names == ("base", "canny")
+
+
+def test_depth_is_refused_where_nothing_tells_it_unless_a_map_is_given() -> None:
+    catalog = replace(CATALOG, controlnets=replace(CONTROLNETS, depth=None))
+    asked = Draft(prompt="a fox", control="my-depth", control_images=(ONE,))
+    with pytest.raises(Refused) as error:
+        compose(asked, catalog, nsfw=False)
+    assert error.value.code == "control.no_depth"
+    given = compose(replace(asked, control="my-depth as map"), catalog, nsfw=False)
+    assert given.controls[0].is_map
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.request import InitImage, Reference
+from bot.request import ControlUse, InitImage, Reference
 from bot.store import InputUse, Store
 from bot.store.database import Row
 from bot.store.input_uses import _USES, PAGE
@@ -33,6 +33,16 @@ async def test_a_mask_is_referred_to_like_its_image(store: Store) -> None:
     accepted = await store.accept(asked)
     use = InputUse(OTHER, needed=True, wanted=True, ended_at=accepted.created_at)
     assert await store.input_uses.of(OTHER) == use
+
+
+async def test_what_controlnets_follow_is_referred_to(store: Store) -> None:
+    uses = tuple(ControlUse("edges", sha256, "canny") for sha256 in (ONE, OTHER))
+    accepted = await store.accept(new_job(request=request(controls=uses)))
+    expected = {
+        sha256: InputUse(sha256, needed=True, wanted=True, ended_at=accepted.created_at)
+        for sha256 in (ONE, OTHER)
+    }
+    assert await store.input_uses.of_all([ONE, OTHER]) == expected
 
 
 async def test_a_cancelled_job_wants_nothing_and_a_failed_one_may_be_tried_again(
@@ -67,6 +77,8 @@ async def test_no_other_job_is_read(store: Store) -> None:
     assert "SEARCH jobs USING INDEX jobs_by_mask" in steps
     for n in range(1, 5):
         assert f"SEARCH jobs USING INDEX jobs_by_picture_{n}" in steps
+    for n in range(1, 3):
+        assert f"SEARCH jobs USING INDEX jobs_by_control_{n}" in steps
 
 
 async def test_many_are_asked_for_a_few_at_a_time(

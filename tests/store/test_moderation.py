@@ -133,6 +133,12 @@ async def test_the_image_of_a_blocked_person_can_be_deleted_still(store: Store) 
     assert (now.decision, now.shown) == (Decision.DELETED, True)
 
 
+@pytest.mark.parametrize("kind", get_args(EntryKind))
+async def test_an_entry_of_each_kind_can_be_disabled(store: Store, kind: EntryKind) -> None:
+    assert await store.disabled_entries.disable(kind, "demo", OWNER)
+    assert await store.disabled_entries.all() == [(kind, "demo")]
+
+
 async def test_an_entry_is_disabled_and_enabled_once(store: Store) -> None:
     disabled = store.disabled_entries
     assert await disabled.disable("model", "demo", OWNER)

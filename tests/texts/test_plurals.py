@@ -17,6 +17,7 @@ COUNTS = (0, 1, 2, 5)
 
 NEVER_ONE = {
     "settings.invalid.forced": "a fixed limit",
+    "control.images": "more than there are ControlNets, of which there is at least one",
     "prompt.long": "over the limit of 2,000 characters",
     "prompt.breaks": "over the limit of 32 parts",
     "prompt.tokens": "a limit of some 500 tokens, and more than that",

@@ -27,7 +27,7 @@ from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
 from bot.store import ActKind, Decision, Kind
 from bot.texts.language import SLASH, Plural, Sentence, Texts, _flatten
-from catalog import Catalog, EntryKind
+from catalog import CONTROL_TYPES, Catalog, EntryKind
 from cogs.settings.desk import LEVELS
 from tests.language import TEXTS
 from tests.store.factories import REQUEST
@@ -54,7 +54,7 @@ EXPANSIONS = {
     "line.lane.": [state.value for state in LaneState if state is not LaneState.READY],
     "status.": [stage.value for stage in Stage if stage not in SPELT_OUT],
     "models.speeds.": ("fast", "medium", "slow"),
-    "family.": ["negative", "guidance", "image", "reference", "clip_skip", "edits"],
+    "family.": ["negative", "guidance", "image", "reference", "control", "clip_skip", "edits"],
     "upscale.modes.": UPSCALE_MODES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
@@ -70,6 +70,7 @@ EXPANSIONS = {
     "report.late.": [decision.value for decision in Decision],
     "help.topic.": [topic.name for topic in TOPICS],
     "facts.sides.": SIDES,
+    "facts.control.": CONTROL_TYPES,
     "history.kinds.": get_args(Kind),
     "history.differs.": [*pair_values(REQUEST, Catalog({}, {}, ""))],
     "command.stats.last.": ["7", "30", "90"],

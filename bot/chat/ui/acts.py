@@ -144,6 +144,7 @@ def _gated(catalog: Catalog) -> frozenset[str]:
         *catalog.adapters.values(),
         *catalog.embeddings.entries.values(),
         *catalog.upscalers.entries.values(),
+        *catalog.controlnets.entries.values(),
     )
     return frozenset(
         name.casefold() for entry in entries if entry.nsfw for name in (entry.key, entry.name)

@@ -75,6 +75,8 @@ def _label(say: Say, request: GenerationRequest, less: GenerationRequest) -> str
         return say("button.lighter.hires")
     if less.pictures != request.pictures:
         return say("button.lighter.pictures", count=len(less.pictures))
+    if less.controls != request.controls:
+        return say("button.lighter.controls", count=len(less.controls))
     if less.adapters != request.adapters:
         return say("button.lighter.loras", count=len(less.adapters))
     return say("button.lighter.size", width=less.width, height=less.height)

@@ -1,7 +1,9 @@
 """Autocomplete choices: at most 25, of at most 100 characters, without disk or network access."""
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Final
 
 from discord.app_commands import Choice
 
@@ -9,13 +11,22 @@ from bot.chat.ui.extending import BOTH_SIDES, RATIOS, WAYS, way_label
 from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
+from bot.request import CONTROLS_MAX
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say
-from catalog import AdapterEntry, AdapterFacts, Catalog, ModelEntry
+from catalog import (
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    ControlNetEntry,
+    ModelEntry,
+)
 
 CHOICES_MAX = 25
 CHOICE_LENGTH = 100
+_CONTROL: Final = re.compile(r"([^:]*?)((?:\s*:|\s+(?:from|until|as)\b).*)?", re.IGNORECASE)
+"""A ControlNet as it is typed, and what is said of it: its weight, its steps, and so on."""
 
 
 def model_choices(
@@ -150,6 +161,45 @@ def extend_choices(text: str, say: Say) -> list[Choice[str]]:
     found = [labelled(way_label(say, way), way) for way in usual]
     wanted = text.strip().casefold()
     return [choice for choice in found if wanted in choice.name.casefold()]
+
+
+def control_choices(
+    text: str, catalog: Catalog, *, nsfw: bool, model: ModelEntry
+) -> list[Choice[str]]:
+    """Complete the last ControlNet of `canny:0.8, depth until 60%` and keep all else as typed.
+
+    Of one for several types, each is a choice. What would exceed 100 characters is left out.
+    """
+    head, _, last = text.rpartition(",")
+    earlier = [part.strip() for part in head.split(",") if part.strip()]
+    if len(earlier) >= CONTROLS_MAX:
+        return []
+    kept = f"{', '.join(earlier)}, " if earlier else ""
+    match = _CONTROL.fullmatch(last.strip())
+    name, further = (match[1], match[2] or "") if match else (last.strip(), "")
+    wanted, _, kind = (part.strip() for part in name.partition("/"))
+    found = catalog.controlnets.search(wanted, nsfw=nsfw, model=model)
+    named = [(entry, value) for entry in found for value in _types_of(entry, kind, catalog)]
+    for entry in catalog.controlnets.offered(nsfw=nsfw, model=model):
+        if entry not in found:  # then it may still follow what was typed
+            named += [(entry, value) for value in _types_of(entry, wanted, catalog) if "/" in value]
+    values = [(f"{kept}{value}{further}", entry) for entry, value in named]
+    fitting = [(value, entry) for value, entry in values if len(value) <= CHOICE_LENGTH]
+    return [
+        Choice(name=_cut(f"{value} · {entry.name}"), value=value)
+        for value, entry in fitting[:CHOICES_MAX]
+    ]
+
+
+def _types_of(entry: ControlNetEntry, kind: str, catalog: Catalog) -> Iterator[str]:
+    """How it is typed: with each of its types that begins with `kind`, if it has several."""
+    types = catalog.controlnets.types_of(entry.key)
+    if len(types) == 1:
+        yield entry.key
+        return
+    for name in types:
+        if name.startswith(kind.casefold()):
+            yield f"{entry.key}/{name}"
 
 
 def _cut(text: str) -> str:

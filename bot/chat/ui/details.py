@@ -48,8 +48,9 @@ def details_embed(
             embed.add_field(name=say(name), value=cut_off(copied, FIELD_SHOWN), inline=False)
     if job.recipe is not None:
         made = job.recipe
-        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder)
-        weights = [*filter(None, networks), *made.adapters, *made.embeddings, *made.reference]
+        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder, made.depth)
+        weights = [*filter(None, networks), *made.adapters, *made.embeddings]
+        weights += [*made.reference, *made.controls]
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
         facts = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
         embed.add_field(
@@ -68,6 +69,8 @@ def command_of(request: GenerationRequest) -> str | None:
     request for `/imagine`."""
     if request.pictures or request.upscale or request.comparison:
         return None
+    if len({use.sha256 for use in request.controls}) > 1:
+        return None  # it takes one image to follow
     init, reference = request.init_image, request.reference
     prompt, negative = typed_again(request)
     options = {
@@ -87,6 +90,7 @@ def command_of(request: GenerationRequest) -> str | None:
         "strength": f"{init.strength:g}" if init else "",
         "extend": str(init.box) if init and init.box else "",
         "reference_weight": f"{reference.weight:g}" if reference else "",
+        "control": ", ".join(map(str, request.controls)),
     }
     command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
     return command if len(command) <= COMMAND_MAX else None
@@ -95,7 +99,14 @@ def command_of(request: GenerationRequest) -> str | None:
 def attachments_of(request: GenerationRequest) -> tuple[str, ...]:
     """The options of `/imagine` that need an image to be attached."""
     init = request.init_image
-    needed = {"image": init, "mask": init and init.mask, "reference": request.reference}
+    followed = {use.sha256 for use in request.controls}
+    needed = {
+        "image": init,
+        "mask": init and init.mask,
+        "reference": request.reference,
+        # Without one of their own, ControlNets follow the image to start from.
+        "control_image": followed - {init.sha256 if init else None},
+    }
     return tuple(f"`{name}`" for name, given in needed.items() if given)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from bot.chat.ui.markdown import escaped, one_line
-from bot.request import GenerationRequest, InitImage
+from bot.request import ControlUse, GenerationRequest, InitImage
 from bot.request.extending import SIDES, shares_of
 from bot.request.parts import Box
 from bot.request.pictures import STRENGTH_OF_PART
@@ -98,9 +98,21 @@ def chosen_values(
         chosen += kept_of_image(say, init, (request.width, request.height))
     if request.reference:
         chosen.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
+    chosen += [followed(say, use) for use in request.controls]
     if request.pictures:
         chosen.append(say("facts.pictures", count=len(request.pictures)))
     return chosen
+
+
+def followed(say: Say, use: ControlUse) -> str:
+    """What of an image a ControlNet follows, how closely, and for which of the steps."""
+    text = one_line(f"{use.key} {use.weight:g}", 80)
+    if (use.start, use.end) != (0.0, 1.0):
+        start, end = (f"{share * 100:g}" for share in (use.start, use.end))
+        text = say("facts.control_steps", use=text, start=start, end=end)
+    if use.is_map:
+        text = say("facts.control_map", use=text)
+    return say(f"facts.control.{use.type}", use=text)
 
 
 def kept_of_image(say: Say, init: InitImage, size: tuple[int, int]) -> list[str]:

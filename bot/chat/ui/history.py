@@ -148,7 +148,8 @@ def _row(say: Say, n: int, row: Listed) -> discord.ui.Item[Any]:
 def _about(say: Say, row: Listed) -> str:
     request = row.job.request
     parts = [one_line(row.name, 60)]
-    parts += [one_line(use.key, 40) for use in request.adapters]
+    keys = (use.key for uses in (request.adapters, request.controls) for use in uses)
+    parts += [one_line(key, 40) for key in keys]
     if row.job.kind in ("upscale", "compare", "extend", "part"):
         parts.append(say(f"history.kinds.{row.job.kind}"))
     if request.count > 1:
@@ -282,6 +283,7 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "mask": (image.mask or "")[:8] if image else "",
         "extend": str(image.box or "") if image else "",
         "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
+        "control": ", ".join(f"{use} · {use.sha256[:8]}" for use in request.controls),
         "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),
         "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),
         "upscale": _upscale_value(upscale) if upscale else "",

@@ -23,19 +23,25 @@ STRENGTHS: Final = {"0.1": "pick.subtle", "0.2": "pick.medium", "0.4": "pick.str
 
 @dataclass(frozen=True)
 class UseAsId(CustomId):
-    """Uses an image of a job's result; the value is `start 0` or `reference 0`."""
+    """Uses an image of a job's result; the value is `start 0`, `reference 0` or `control 0`."""
 
     prefix: ClassVar[str] = "useas"
 
     job_id: str
 
 
-def uses_view(say: Say, job_id: str, images: Sequence[int], *, references: bool) -> discord.ui.View:
-    """images: numbers, from 0. references: whether reference images are set up here."""
+def uses_view(
+    say: Say, job_id: str, images: Sequence[int], *, references: bool, controls: bool
+) -> discord.ui.View:
+    """images: numbers, from 0. references: whether reference images are set up here; controls:
+    whether ControlNets are."""
     several = len(images) > 1
     start = "pick.start_n" if several else "pick.start"
     reference = "pick.reference_n" if several else "pick.reference"
-    roles = [("start", start), *([("reference", reference)] if references else ())]
+    control = "pick.control_n" if several else "pick.control"
+    roles = [("start", start)]
+    roles += [("reference", reference)] if references else []
+    roles += [("control", control)] if controls else []
     options = [
         discord.SelectOption(label=say(code, image=n + 1), value=f"{role} {n}")
         for role, code in roles

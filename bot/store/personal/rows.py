@@ -71,6 +71,8 @@ class JobRows:
         shas = [part.get("sha256") for part in parts if isinstance(part, dict)]
         if isinstance(init := request.get("init_image"), dict):
             shas.append(init.get("mask"))
+        if isinstance(controls := request.get("controls"), list):
+            shas += [use.get("sha256") for use in controls if isinstance(use, dict)]
         if isinstance(pictures := request.get("pictures"), list):
             shas += pictures
         return tuple(sha256 for sha256 in shas if isinstance(sha256, str))

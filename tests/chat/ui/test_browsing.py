@@ -30,6 +30,8 @@ from catalog import (
     AdapterEntry,
     AdapterFacts,
     Catalog,
+    ControlNetEntry,
+    ControlNets,
     EmbeddingEntry,
     FloatRange,
     IntRange,
@@ -49,8 +51,11 @@ from tests.parameters import examples
 SAY = TEXTS.speaker()
 NOTHING = Catalog({}, {}, "")
 ADAPTER = ReferenceEntry(path="a/b", weight_name="w.safetensors", encoder="a/b")
-GUIDED = Catalog({}, {}, "", references={"sdxl": ADAPTER})
-"""Where reference images are set up."""
+EDGES = ControlNetEntry(key="canny", name="Canny edges", path="canny.safetensors")
+GUIDED = Catalog(
+    {}, {}, "", references={"sdxl": ADAPTER}, controlnets=ControlNets({"canny": EDGES})
+)
+"""Where reference images and ControlNets are set up, for SDXL."""
 WORDS = st.text(max_size=60)
 
 
@@ -112,7 +117,7 @@ class TestCards:
     def test_a_model_says_how_fast_it_is_and_what_it_does_not_take(self) -> None:
         small = lines(model(family="sd15"))
         assert small[2:4] == [
-            "Stable Diffusion 1.5 · fast · takes no `reference`",
+            "Stable Diffusion 1.5 · fast · takes no `reference` or `control`",
             "LoRAs for SD 1.5",
         ]
         assert "-# licence of Stable Diffusion 1.5: CreativeML OpenRAIL-M" in small
@@ -129,8 +134,11 @@ class TestCards:
     @pytest.mark.parametrize(
         ("variant", "said"),
         [
-            ("distilled", "fast · takes no `negative`, `guidance`, `reference`, or brackets"),
-            ("base", "slow · takes no `reference` or brackets"),
+            (
+                "distilled",
+                "fast · takes no `negative`, `guidance`, `reference`, `control`, or brackets",
+            ),
+            ("base", "slow · takes no `reference`, `control`, or brackets"),
         ],
     )
     def test_a_model_says_its_variant_what_it_edits_and_its_loras(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.buttons import CancelId, RetryId, cancel_view, failed_view
 from bot.chat.ui.custom_id import CustomId, Routed
-from bot.request import Hires, Upscale
+from bot.request import AdapterUse, ControlUse, Hires, Upscale
 from bot.store import Failure
 from catalog.families.sdxl import SDXL
 from cogs.wildcards import WildcardsPageId
@@ -89,6 +89,10 @@ def buttons_of(view: discord.ui.View | None) -> list[discord.ui.Button[Any]]:
     return [each.item for each in routed if isinstance(each.item, discord.ui.Button)]
 
 
+EDGES = ControlUse("canny", "a" * 64, "canny")
+INK = (AdapterUse("ink", 0.6),)
+
+
 async def test_the_cancel_button_names_its_job() -> None:
     [button] = buttons_of(cancel_view(SAY, "abc234"))
     assert (button.label, button.custom_id) == ("Cancel", "cancel:abc234")
@@ -102,6 +106,9 @@ async def test_the_cancel_button_names_its_job() -> None:
         ({"width": 1536, "height": 1024}, "Try at 1216×832"),
         ({"pictures": ("a", "b", "c")}, "Try with 2 images"),
         ({"pictures": ("a", "b")}, "Try with 1 image"),
+        ({"controls": (EDGES, EDGES), "adapters": INK}, "Try with 1 ControlNet"),
+        ({"controls": (EDGES,), "adapters": INK}, "Try without ControlNets"),
+        ({"adapters": INK}, "Try without LoRAs"),
     ],
 )
 async def test_the_retry_button_says_what_is_left_out(fields: dict[str, Any], label: str) -> None:

@@ -8,16 +8,30 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.choices import (
     adapter_choices,
+    control_choices,
     model_choices,
     scheduler_choices,
     size_choices,
 )
 from bot.chat.ui.presets import preset_choices
 from bot.request import Draft, compose
+from bot.request.controlling import parse_controls
 from bot.request.presets import schedulers_of
 from bot.request.syntax import parse_adapters, parse_size
-from catalog import SCHEDULERS, AdapterEntry, AdapterFacts, Catalog, FastPreset, ModelEntry
+from catalog import (
+    SCHEDULERS,
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    ControlNetEntry,
+    ControlNets,
+    FastPreset,
+    ModelEntry,
+)
+from catalog.control_types import OF_UNIONS
 from catalog.families.flux2 import FLUX2
+from catalog.families.sd15 import SD15
+from catalog.weight_files import ControlNetFacts
 from tests.language import TEXTS
 from tests.parameters import examples
 
@@ -268,3 +282,75 @@ class TestPresets:
             found = preset_choices("", (), model, CATALOG, SAY, nsfw=nsfw)
             assert values(found) == expected, model.key
         assert values(preset_choices(" FA", (), fast, CATALOG, SAY, nsfw=False)) == ["fast"]
+
+
+TYPES = OF_UNIONS[6]
+
+
+def network(key: str, **more: Any) -> ControlNetEntry:
+    return ControlNetEntry(key=key, name=key.title(), path="a/b", **more)
+
+
+FOLLOWING = Catalog(
+    MODELS,
+    {},
+    "model-0",
+    controlnets=ControlNets(
+        {
+            "canny": network("canny"),
+            "depth": network("depth"),
+            "union": network("union"),
+            "canny-sd15": network("canny-sd15", family="sd15"),
+            "off": network("off", enabled=False),
+            "nude": network("nude", nsfw=True),
+            "broken": network("broken"),
+            "elsewhere": network("elsewhere", models=("model-1",)),
+        },
+        facts={
+            "canny": ControlNetFacts("controlnet", "sdxl"),
+            "union": ControlNetFacts("union", "sdxl", TYPES),
+        },
+        unfit={"broken": "it is a LoRA"},
+    ),
+)
+
+
+class TestControlNets:
+    def follow(self, text: str, model: ModelEntry = MODELS["model-0"], **more: bool) -> list[str]:
+        return values(control_choices(text, FOLLOWING, model=model, **{"nsfw": False, **more}))
+
+    def test_those_of_the_models_family_and_each_type_of_one_for_several(self) -> None:
+        types = [f"union/{name}" for name in TYPES]
+        assert self.follow("") == ["canny", "depth", *types]
+        assert self.follow("", nsfw=True)[-1] == "nude"
+        old = ModelEntry(key="old", name="Old", path="a/b", family=SD15)
+        assert self.follow("", old) == ["canny-sd15"]
+        assert self.follow("", KLEIN) == []
+
+    def test_a_name_or_a_type_is_enough(self) -> None:
+        assert self.follow("can") == ["canny", "union/canny"]
+        assert self.follow("Dep") == ["depth", "union/depth"]
+        assert self.follow("union/s") == ["union/scribble", "union/softedge", "union/segment"]
+        assert self.follow("pose") == []
+        assert self.follow("open") == ["union/openpose"]
+
+    def test_what_is_said_of_it_and_what_stands_before_it_is_kept(self) -> None:
+        assert self.follow("can:0.8 until 60%") == [
+            "canny:0.8 until 60%",
+            "union/canny:0.8 until 60%",
+        ]
+        assert self.follow("can as map") == ["canny as map", "union/canny as map"]
+        assert self.follow("depth:0.5 , can") == [
+            "depth:0.5, canny",
+            "depth:0.5, union/canny",
+        ]
+        for choice in self.follow("depth:0.5, can:0.8 from 10% until 60% as map"):
+            assert parse_controls(choice)[0].weight == 0.5
+        assert self.follow("canny, depth, ") == []
+
+    @settings(max_examples=examples(60))
+    @given(text=st.text(max_size=120))
+    def test_whatever_is_typed_they_keep_to_the_limits(self, text: str) -> None:
+        found = control_choices(text, FOLLOWING, nsfw=True, model=MODELS["model-0"])
+        assert len(found) <= 25
+        assert all(1 <= len(each.value) <= 100 and len(each.name) <= 100 for each in found)

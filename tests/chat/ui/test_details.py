@@ -20,6 +20,7 @@ from bot.request import (
     Axis,
     Box,
     Comparison,
+    ControlUse,
     GenerationRequest,
     InitImage,
     Mix,
@@ -149,3 +150,29 @@ def test_the_file_has_everything() -> None:
     data = json.loads(recipe_json(job(request(), recipe=made), [record()]))
     assert data["recipe"] == json.loads(json.dumps(made.to_dict()))
     assert data["images"][0]["seed"] == 42
+
+
+def test_the_command_names_controlnets_and_the_image_that_they_follow() -> None:
+    edges = ControlUse("canny", "a" * 64, "canny", 0.8, 0.0, 0.6)
+    depth = ControlUse("union", "a" * 64, "depth", is_map=True)
+    asked = request(controls=(edges, depth))
+    command = command_of(asked) or ""
+    assert command.endswith(" control:canny/canny:0.8 until 60%, union/depth:1 as map")
+    assert attachments_of(asked) == ("`control_image`",)
+    start = replace(asked, init_image=InitImage("a" * 64, 0.5))
+    assert attachments_of(start) == ("`image`",), "they follow it without being told"
+    other = replace(asked, init_image=InitImage("b" * 64, 0.5))
+    assert attachments_of(other) == ("`image`", "`control_image`")
+    # /imagine takes one image to follow.
+    apart = replace(asked, controls=(edges, replace(depth, sha256="b" * 64)))
+    assert command_of(apart) is None
+
+
+def test_the_files_of_controlnets_are_named() -> None:
+    asked = request(controls=(ControlUse("deep", "a" * 64, "depth"),))
+    network = Weights("diffusion.safetensors", "d" * 64, "d" * 10)
+    estimator = Weights("estimator.safetensors", "e" * 64, "e" * 10)
+    made = replace(recipe(asked), controls=(network,), depth=estimator)
+    shown = fields(details_embed(SAY, job(asked, recipe=made), [record()], Today()))
+    assert f"diffusion.safetensors `{'d' * 10}`" in shown["Files and hashes"].splitlines()
+    assert f"estimator.safetensors `{'e' * 10}`" in shown["Files and hashes"].splitlines()

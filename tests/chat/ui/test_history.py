@@ -10,6 +10,7 @@ from bot.request import (
     AdapterUse,
     Axis,
     Comparison,
+    ControlUse,
     EmbeddingUse,
     Hires,
     InitImage,
@@ -37,6 +38,7 @@ OTHERS: dict[str, Any] = {
     "trigger_words": (),
     "steps": 11,
     "pictures": ("d" * 64,),
+    "controls": (ControlUse("canny", "a" * 64, "canny", 0.8),),
     "guidance": 5.0,
     "seed": 1,
     "width": 128,
@@ -96,4 +98,14 @@ def test_models_and_loras_have_their_names() -> None:
     assert pair_differences(SAY, REQUEST, other, CATALOG) == [
         "**Model**\nA: demo\nB: The other",
         "**LoRAs**\nA: Ink wash:0.6\nB: Ink wash:0.8",
+    ]
+
+
+def test_what_controlnets_follow_is_a_difference_too() -> None:
+    one, other = (
+        replace(REQUEST, controls=(ControlUse("canny", digit * 64, "canny", 0.8),))
+        for digit in "ab"
+    )
+    assert pair_differences(SAY, one, other, CATALOG) == [
+        "**ControlNets**\nA: canny/canny:0.8 · aaaaaaaa\nB: canny/canny:0.8 · bbbbbbbb"
     ]

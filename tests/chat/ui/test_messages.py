@@ -14,10 +14,19 @@ from bot.chat.ui.messages import (
     status_embed,
 )
 from bot.progress import Notice, Progress, Stage
-from bot.request import AdapterUse, GenerationRequest, Hires, InitImage, Mix, Reference, Variation
+from bot.request import (
+    AdapterUse,
+    ControlUse,
+    GenerationRequest,
+    Hires,
+    InitImage,
+    Mix,
+    Reference,
+    Variation,
+)
 from bot.store import Failure, Job
 from bot.texts.lines import bar, compared_line, status_line
-from catalog import SCHEDULERS, Catalog
+from catalog import CONTROL_TYPES, SCHEDULERS, Catalog
 from tests.language import TEXTS
 from tests.parameters import examples
 from tests.request.test_compare import compared
@@ -50,6 +59,19 @@ REQUESTS = st.builds(
     hires=st.none() | st.builds(Hires, st.sampled_from([1.25, 1.5, 2.0]), st.just(0.4), st.just(9)),
     init_image=st.none() | st.builds(InitImage, st.just("a" * 64), st.floats(0.05, 1)),
     reference=st.none() | st.builds(Reference, st.just("b" * 64), st.floats(0, 1.5)),
+    controls=st.lists(
+        st.builds(
+            ControlUse,
+            KEYS,
+            st.just("c" * 64),
+            st.sampled_from([*CONTROL_TYPES]),
+            st.floats(0, 2),
+            st.floats(0, 0.5),
+            st.floats(0.5, 1),
+            st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
     variation=st.none() | st.builds(Variation, SEEDS, st.floats(0, 1), st.tuples(*[MIX] * 7)),
 )
 

@@ -16,6 +16,7 @@ from bot.progress import Notice
 from bot.request import (
     AdapterUse,
     Box,
+    ControlUse,
     GenerationRequest,
     Hires,
     InitImage,
@@ -246,3 +247,22 @@ def test_sides_are_said_as_the_language_says_them(language: str, said: str) -> N
     init, _ = KEPT["to two sides"]
     asked = request(adapters=(), width=64, height=64, steps=30, init_image=init)
     assert said in facts_line(TEXTS.speaker(language), asked, DEMO, [42])
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (ControlUse("canny", "a" * 64, "canny", 0.8), "follows edges: canny 0.8"),
+        (
+            ControlUse("union", "a" * 64, "openpose", 1.0, 0.1, 0.625),
+            "follows a pose: union 1, 10–62.5% of the steps",
+        ),
+        (ControlUse("deep", "a" * 64, "depth", is_map=True), "follows depth: deep 1, as a map"),
+    ],
+)
+def test_what_a_controlnet_follows_is_named_in_a_word(use: ControlUse, said: str) -> None:
+    both = request(controls=(use, use))
+    assert facts_line(SAY, both, DEMO, [1]).count(f" · {said} · ") == 1
+    assert facts_line(SAY, both, DEMO, [1]).count(said) == 2
+    german = TEXTS.speaker("de")
+    assert facts_line(german, both, DEMO, [1]).count("folgt ") == 2

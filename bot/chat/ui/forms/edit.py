@@ -30,7 +30,7 @@ class EditFormId(CustomId):
     """Changes the request of a job.
 
     image: `""`, or the image of its result to use, from 0. role: `start` to paint over that image,
-    or `reference`; `""` for neither.
+    `reference`, or `control` to follow it; `""` for none.
     """
 
     prefix: ClassVar[str] = "editform"
