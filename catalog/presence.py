@@ -11,7 +11,13 @@ from typing import Protocol, TypeAlias
 
 from catalog.disk import files_below
 from catalog.locate import Location, checkpoint_file, locate
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
+from catalog.schema import (
+    AdapterEntry,
+    ControlNetEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    UpscalerEntry,
+)
 from catalog.selecting import (
     Incomplete,
     Names,
@@ -118,7 +124,7 @@ def places_of_weights(
 
 
 def locate_entry(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry,
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry | ControlNetEntry,
     models_dir: Path,
     lacking: Lacking,
 ) -> Location:

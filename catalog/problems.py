@@ -8,7 +8,13 @@ from catalog.disk import files_below, is_absent, is_file, is_folder, names_in, r
 from catalog.families.files import INDEX
 from catalog.locate import BUILTIN, Location, builtins, locate, second_file
 from catalog.presence import Lacking, Needed, needed
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry, UpscalerEntry
+from catalog.schema import (
+    AdapterEntry,
+    ControlNetEntry,
+    EmbeddingEntry,
+    ModelEntry,
+    UpscalerEntry,
+)
 from catalog.selecting import (
     Incomplete,
     Names,
@@ -28,7 +34,7 @@ _ADAPTERS: Final = MODEL_SUFFIXES[:1]
 
 
 def problems_of(
-    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry,
+    entry: ModelEntry | AdapterEntry | EmbeddingEntry | UpscalerEntry | ControlNetEntry,
     models_dir: Path,
     lacking: Lacking,
 ) -> tuple[str, ...]:
@@ -45,7 +51,7 @@ def problems_of(
 
 
 def _problems_of_other(
-    entry: AdapterEntry | EmbeddingEntry | UpscalerEntry, models_dir: Path
+    entry: AdapterEntry | EmbeddingEntry | UpscalerEntry | ControlNetEntry, models_dir: Path
 ) -> list[str]:
     found = locate(entry.path, models_dir, entry.weight_name, entry.revision)
     adapter = isinstance(entry, AdapterEntry)
