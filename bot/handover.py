@@ -30,7 +30,7 @@ from bot.errors import Refused, StoreError, UserError
 from bot.files.given import Keep, holding
 from bot.files.inputs import check_file
 from bot.progress import Progress, Stage
-from bot.request import DRAFTS, EDITED, AnyDraft, Picture, kind_of
+from bot.request import CONTROL_IMAGES, DRAFTS, EDITED, AnyDraft, Picture, kind_of
 from bot.store import CommandLine, JobState, NewJob, files_error
 from bot.texts.language import Say
 from bot.worker.following import Feed, Following
@@ -42,7 +42,7 @@ VERSION: Final = 4
 """Of the messages. A bot and a command line of different versions do not understand each other."""
 LINE_MAX: Final = 2**20
 """Bytes of one message: a draft, which has only texts."""
-PICTURES: Final = ("image", "mask", "reference", *EDITED)
+PICTURES: Final = ("image", "mask", "reference", *EDITED, *CONTROL_IMAGES)
 """The fields of a draft for which there may be an image file."""
 PATH_MAX: Final = 100
 """Bytes of the socket's path; the system allows 103 on macOS and 107 on Linux."""

@@ -7,17 +7,25 @@ from typing import Any, Final, Literal, TypeAlias
 from catalog.abilities import abilities, as_json, sure_family
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
+from catalog.families import FAMILIES
+from catalog.locate import Location
 from catalog.presence import locate_entry
 from catalog.problems import problems_of
-from catalog.schema import AdapterEntry, EmbeddingEntry, ModelEntry
+from catalog.schema import AdapterEntry, ControlNetEntry, EmbeddingEntry, ModelEntry
 from catalog.snapshot import Catalog, Problem
 from catalog.weight_files import UNKNOWN, AdapterFacts, EmbeddingFacts
 
-Listed: TypeAlias = Literal["models", "loras", "embeddings"]
-Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry
+Listed: TypeAlias = Literal["models", "loras", "embeddings", "controlnets"]
+Entry: TypeAlias = ModelEntry | AdapterEntry | EmbeddingEntry | ControlNetEntry
 
-_FOLDERS: Final = {"models": CHECKPOINTS, "loras": LORAS, "embeddings": EMBEDDINGS}
+_FOLDERS: Final = {
+    "models": CHECKPOINTS,
+    "loras": LORAS,
+    "embeddings": EMBEDDINGS,
+    "controlnets": "controlnets",
+}
 
+_OF_CONTROLNET: Final = ("type", "kind", "family", "base")
 _OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels", "scheduler")
 _OF_VARIANT: Final = ("steps", "guidance", "fast")
 """Fields of a model's entry whose defaults are those of its family or variant: null where nothing
@@ -30,9 +38,14 @@ def rows(what: Listed, catalog: Catalog, models_dir: Path) -> list[dict[str, Any
         "models": catalog.models,
         "loras": catalog.adapters,
         "embeddings": catalog.embeddings.entries,
+        "controlnets": catalog.controlnets.entries,
     }
     found = [_row(entry, models_dir, catalog) for entry in kinds_of[what].values()]
-    no_facts = {"loras": _facts(None), "embeddings": _said(None)}.get(what, {})
+    no_facts = {
+        "loras": _facts(None),
+        "embeddings": _said(None),
+        "controlnets": dict.fromkeys(_OF_CONTROLNET),
+    }.get(what, {})
     keys = {row["key"] for row in found}
     return found + [
         _broken(problem.key, problem.reason) | no_facts
@@ -59,6 +72,8 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
         problems.append(str(why))
     if isinstance(entry, EmbeddingEntry) and (why := catalog.embeddings.misfit(entry.key)):
         problems.append(str(why))
+    if isinstance(entry, ControlNetEntry) and (reason := catalog.controlnets.unfit.get(entry.key)):
+        problems.append(reason)
     unfit = catalog.unfit_models.get(entry.key) if isinstance(entry, ModelEntry) else None
     if unfit:
         problems.append(str(unfit))
@@ -85,6 +100,8 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
             **able,
             "default": entry.key == catalog.default,
         }
+    if isinstance(entry, ControlNetEntry):
+        return {**row, **controlnet_facts(entry, catalog, location)}
     if isinstance(entry, EmbeddingEntry):
         return {**row, **_said(catalog.embeddings.facts.get(entry.key))}
     return {**row, **_facts(catalog.facts(entry.key))}
@@ -111,6 +128,21 @@ def _said(facts: EmbeddingFacts | None) -> dict[str, Any]:
         "vectors": known.vectors or None,
         "base": known.base or None,
         "title": known.title or None,
+    }
+
+
+def controlnet_facts(entry: ControlNetEntry, catalog: Catalog, place: Location) -> dict[str, Any]:
+    """What a ControlNet is; null where its file does not say it or is not on this machine."""
+    controlnets = catalog.controlnets
+    facts = controlnets.facts.get(entry.key)
+    lost = place.kind in {"missing", "unreadable"} and not entry.family
+    known = not lost and entry.key not in controlnets.unfit
+    family = FAMILIES[controlnets.family_of(entry.key)] if known else None
+    return {
+        "type": controlnets.type_of(entry.key),
+        "kind": facts.kind if facts else None,
+        "family": family and family.key,
+        "base": family and family.adapter_bases[0],
     }
 
 

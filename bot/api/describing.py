@@ -143,12 +143,14 @@ def asked_seeds(request: GenerationRequest, seed: int) -> dict[str, Any]:
 def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
     """How an image was generated, without its prompts. seed: that of the image."""
     request = recipe.request
-    named = (recipe.checkpoint, *recipe.adapters, recipe.upscaler)
+    named = (recipe.checkpoint, *recipe.adapters, recipe.upscaler, *recipe.controls)
     hashes = {weights.name: weights.sha256 for weights in named if weights}
     if recipe.vae:
         hashes["vae"] = recipe.vae.sha256
     if recipe.text_encoder:
         hashes["text_encoder"] = recipe.text_encoder.sha256
+    if recipe.depth:
+        hashes["depth"] = recipe.depth.sha256
     return {
         "model": request.made_with,
         "loras": [lora(use) for use in request.adapters],
@@ -160,6 +162,7 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         "size": f"{request.width}x{request.height}",
         "scheduler": request.scheduler,
         **_kept(request.init_image),
+        **({"control": ", ".join(map(str, request.controls))} if request.controls else {}),
         **_enlarged(request),
         **_compared(request),
         "hashes": hashes,

@@ -50,7 +50,7 @@ FOLLOWING_MAX: Final = 64
 
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
-_ADDED: Final = ("variation", "mask", "extend")
+_ADDED: Final = ("variation", "mask", "extend", "control", "control_images")
 """Fields of a draft that came after its digests were first kept."""
 
 Given = bytes | str
@@ -304,7 +304,7 @@ def _digest(draft: AnyDraft, pictures: Mapping[str, Given]) -> str:
     values = asdict(draft)
     options = values.get("draft", values)  # a comparison has them within
     for name in _ADDED:
-        if name in options and options[name] is None:
+        if name in options and options[name] in (None, ()):
             del options[name]
     text = json.dumps([values, named], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -39,8 +39,8 @@ def routes(parts: Parts) -> APIRouter:
     async def entries(
         request: Request, kind: Annotated[Listed, Path(description="Of what.")]
     ) -> dict[str, Any]:
-        """The catalog as `main.py models`, `loras` and `embeddings` print it, with what its files
-        say. Where they are is told to keys with `--admin` alone."""
+        """The catalog as `main.py models`, `loras`, `embeddings` and `controlnets` print it, with
+        what its files say. Where they are is told to keys with `--admin` alone."""
         caller = await callers.of(request)
         backend = desk.backend
         catalog, models_dir = backend.catalog.current, backend.settings.models_dir.absolute()

@@ -2,14 +2,22 @@
 
 import argparse
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from bot.errors import InvalidRequest
 from bot.files.inputs import check_file
-from bot.request import EDITED, AnyDraft, CompareDraft, Draft, UpscaleDraft, axes_asked
+from bot.request import (
+    CONTROL_IMAGES,
+    EDITED,
+    AnyDraft,
+    CompareDraft,
+    Draft,
+    UpscaleDraft,
+    axes_asked,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +32,14 @@ class Asked:
     async def read(cls, options: argparse.Namespace) -> Self:
         """options: of one of the calls in DRAFTS.
 
-        Raises InvalidRequest if an image file cannot be read, or there are values of no axis.
+        Raises InvalidRequest if an image file cannot be read, if there are too many, or values
+        of no axis.
         """
         files = {"image": options.image}
         if options.call != "upscale":
             files |= {"mask": options.mask, "reference": options.reference}
             files |= dict(zip(EDITED, options.edit, strict=False))
+            files |= _followed(options.control_image)
         draft = _draft(options)
         pictures = {
             name: await asyncio.to_thread(_contents, name, file)
@@ -68,6 +78,15 @@ def _upscale(options: argparse.Namespace) -> UpscaleDraft:
         steps=options.steps,
         seed=options.seed,
     )
+
+
+def _followed(files: Sequence[Path]) -> dict[str, Path]:
+    """What ControlNets follow, by the draft's field. Raises InvalidRequest for too many files."""
+    if len(files) > len(CONTROL_IMAGES):
+        raise InvalidRequest(
+            "control_image", "control.images", value=len(files), max=len(CONTROL_IMAGES)
+        )
+    return dict(zip(CONTROL_IMAGES, files, strict=False))
 
 
 def _contents(name: str, file: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""`main.py models`, `main.py loras` and `main.py embeddings`: the catalog as a table or as JSON."""
+"""`main.py models`, `loras`, `embeddings` and `controlnets`: the catalog as a table or as JSON."""
 
 import json
 import shutil
@@ -112,7 +112,10 @@ def _abilities(row: dict[str, Any]) -> list[str]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`; empty when unknown."""
+    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`, `canny, controlnet, SDXL`;
+    empty when unknown."""
+    if "type" in row:
+        return ", ".join(filter(None, [row["type"], row["kind"], row["base"]]))
     if "vectors" in row:
         size = f"{row['vectors']} vectors" if row["vectors"] else None
         return ", ".join(filter(None, [size, row["base"]]))

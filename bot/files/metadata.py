@@ -21,7 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 from bot import __version__
 from bot.recipe import Recipe, Weights
 from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
+from bot.request.dialects.controlnet import NONE, USUAL_MODULES
 from bot.request.dialects.infotext import (
+    CONTROL_UNIT,
     EXTENDED,
     MASK_MODE,
     MASKED,
@@ -96,6 +98,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         "Text encoder": _file(recipe.text_encoder),
         **_passes(request),
         **kept_part(request),
+        **_control_units(recipe),
         **_upscale(request),
         **_variation(request),
         "Clip skip": str(request.clip_skip or ""),
@@ -219,6 +222,29 @@ def kept_part(request: GenerationRequest) -> dict[str, str]:
     }
 
 
+def _control_units(recipe: Recipe) -> dict[str, str]:
+    """The ControlNets as sd-webui-controlnet writes and reads its units: what makes the map of the
+    image is a module there. Maps are made at the size of the result, which it calls pixel perfect.
+    """
+    units = {}
+    for number, (use, weights) in enumerate(
+        zip(recipe.request.controls, recipe.controls, strict=False)
+    ):
+        fields = {
+            "Module": NONE if use.is_map else USUAL_MODULES.get(use.type, NONE),
+            "Model": f"{weights.name} [{weights.short}]",
+            "Weight": _number(use.weight),
+            "Resize Mode": "Crop and Resize",
+            "Guidance Start": _number(use.start),
+            "Guidance End": _number(use.end),
+            "Pixel Perfect": "True",
+            "Control Mode": "Balanced",
+        }
+        text = ", ".join(f"{name}: {value}" for name, value in fields.items())
+        units[CONTROL_UNIT.format(number)] = text
+    return units
+
+
 def _upscale(request: GenerationRequest) -> dict[str, str]:
     """The settings of the web UI's tab "Extras", and our mode, if it is not the same as there."""
     if (upscale := request.upscale) is None:
@@ -319,6 +345,7 @@ def has_sound_numbers(request: GenerationRequest) -> bool:
     numbers += [part.strength for part in (request.init_image,) if part]
     numbers += [n for p in (request.upscale,) if p for n in (p.scale, p.strength or 0.0)]
     numbers += [part.weight for part in (request.reference,) if part]
+    numbers += [n for use in request.controls for n in (use.weight, use.start, use.end)]
     numbers += [mix.strength for mix in request.mixes]
     return all(map(math.isfinite, numbers)) and _is_placed(request)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.api.automatic.checkpoints import (
+    listed_controlnets,
     listed_embeddings,
     listed_loras,
     listed_models,
@@ -14,7 +15,17 @@ from bot.api.automatic.checkpoints import (
 )
 from bot.recipe import Weights
 from bot.store import ApiKey
-from catalog import AdapterEntry, AdapterFacts, Catalog, EmbeddingEntry, Embeddings, ModelEntry
+from catalog import (
+    AdapterEntry,
+    AdapterFacts,
+    Catalog,
+    ControlNetEntry,
+    ControlNetFacts,
+    ControlNets,
+    EmbeddingEntry,
+    Embeddings,
+    ModelEntry,
+)
 
 BASE = ModelEntry(key="base", name="Base", path="checkpoints/some/base-v1.safetensors")
 FOLDER = ModelEntry(key="folder", name="Folder", path="builtin:flat", vae_path="some/vae-fix")
@@ -31,6 +42,18 @@ CATALOG = Catalog(
     "base",
     adapter_facts={"style": AdapterFacts(output_name="my_style")},
     embeddings=Embeddings({each.key: each for each in (HANDS, ELSEWHERE)}),
+    controlnets=ControlNets(
+        {
+            each.key: each
+            for each in (
+                ControlNetEntry(key="canny", name="Canny", path="org/canny"),
+                ControlNetEntry(key="depth", name="Depth", path="org/depth"),
+                ControlNetEntry(key="lewd", name="Lewd", path="org/lewd", nsfw=True),
+                ControlNetEntry(key="old", name="Old", path="org/old"),
+            )
+        },
+        facts={"old": ControlNetFacts("controlnet", "sd15")},
+    ),
 )
 KNOWN = {
     "base": Weights("base", "ab12" * 16, "ab12ab12ab"),
@@ -119,3 +142,9 @@ def test_embeddings_that_fit_and_those_that_do_not() -> None:
         "skipped": ["feet"],
     }
     assert listed["loaded"]["hands"]["shape"] == 1280
+
+
+def test_controlnets_for_any_of_the_models() -> None:
+    assert listed_controlnets(CATALOG, ANYONE) == ["canny", "depth"]
+    adult = ApiKey(id="2", name="adult", nsfw=True)
+    assert "lewd" in listed_controlnets(CATALOG, adult)

@@ -1,6 +1,7 @@
 """Answers in AUTOMATIC1111's form."""
 
 import json
+from dataclasses import replace
 
 from bot.api.automatic.bodies import Img2Img, Txt2Img
 from bot.api.automatic.describing import (
@@ -15,7 +16,8 @@ from bot.api.automatic.describing import (
 from bot.api.openai.answering import revised_prompt
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
-from bot.request import DrawnPrompts, Hires, InitImage, Template, Variation
+from bot.recipe import Weights
+from bot.request import ControlUse, DrawnPrompts, Hires, InitImage, Template, Variation
 from bot.store import JobState
 from tests.store.factories import any_job, recipe, record, request
 
@@ -66,6 +68,15 @@ class TestInfo:
         assert (found["clip_skip"], found["sd_model_hash"]) == (3, "a" * 10)
         assert (found["job_id"], found["warnings"]) == (job.id, ["careful"])
         assert found["infotexts"] == [infotext(recipe(asked), 42)]
+
+    def test_of_one_that_follows_others(self) -> None:
+        use = ControlUse("canny", "a" * 64, "canny", 0.8)
+        asked = request(controls=(use,))
+        made = replace(recipe(asked), controls=(Weights("canny", "e" * 64, "e" * 10),))
+        found = json.loads(info(Txt2Img(), Outcome(any_job(asked, recipe=made), [record()], [])))
+        unit = found["extra_generation_params"]["ControlNet 0"]
+        assert unit.startswith("Module: canny, Model: canny [eeeeeeeeee], Weight: 0.8, ")
+        assert f'ControlNet 0: "{unit}"' in found["infotexts"][0]
 
     def test_of_variations(self) -> None:
         asked = request(seed=12, count=2, variation=Variation(7, 0.25))
@@ -127,6 +138,17 @@ class TestParameters:
         assert parameters(body, any_job())["init_images"] is None
         body.include_init_images = True
         assert parameters(body, any_job())["init_images"] == ["AAAA"]
+
+    def test_have_no_images_that_are_followed(self) -> None:
+        unit = {"model": "canny", "image": "AAAA", "mask": "BBBB", "weight": 0.5}
+        scripts = {"ControlNet": {"args": [unit, False]}, "other": {"args": ["CCCC"]}}
+        found = parameters(Txt2Img(alwayson_scripts=scripts), any_job())
+        kept = {"model": "canny", "image": None, "mask": None, "weight": 0.5}
+        assert found["alwayson_scripts"] == {
+            "ControlNet": {"args": [kept]},
+            "other": {"args": ["CCCC"]},
+        }
+        assert unit["image"] == "AAAA"
 
     def test_have_nothing_that_is_not_known(self) -> None:
         body = Txt2Img.model_validate({"auth": "user:secret"})

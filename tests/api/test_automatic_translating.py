@@ -11,7 +11,7 @@ from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img
 from bot.api.automatic.translating import Translated, asked_model, translate
 from bot.api.automatic.unused import ETA, NEUTRAL, OF_HIRES, SETTINGS
 from bot.errors import InvalidRequest
-from bot.request import Draft, compose
+from bot.request import CONTROL_IMAGES, Draft, UpscaleDraft, compose
 from catalog import Catalog, ModelEntry
 from catalog.families import FAMILIES
 from catalog.families.flux2 import FLUX2
@@ -420,7 +420,8 @@ def test_a_checkpoint_must_be_text() -> None:
 
 
 def test_names_are_of_fields_of_a_draft() -> None:
-    assert set(NAMES) <= set(Draft.__dataclass_fields__)
+    asked = {*Draft.__dataclass_fields__, *UpscaleDraft.__dataclass_fields__}
+    assert set(NAMES) <= {*asked, *CONTROL_IMAGES}
 
 
 TAKEN_BY_SOME = ("negative", "guidance", "clip_skip")

@@ -1,19 +1,30 @@
-"""`GET /models` and `GET /upscalers`, without HTTP."""
+"""`GET /models`, `GET /upscalers` and `GET /controlnets`, without HTTP."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bot.api.original.catalog import models, upscalers
+from bot.api.original.catalog import controlnets, models, upscalers
+from bot.api.original.examples import CONTROLNET
 from bot.backend import Backend
 from bot.store import ApiKey
-from catalog import Catalog, ModelEntry, Unfit, UpscalerEntry
+from catalog import (
+    Catalog,
+    ControlNetEntry,
+    ControlNetFacts,
+    ControlNets,
+    ModelEntry,
+    Unfit,
+    UpscalerEntry,
+)
 from catalog.families.sd15 import SD15
 from catalog.families.zimage import ZIMAGE
+from catalog.listing import rows
 from catalog.unfit import undecided
 from catalog.upscalers import Upscalers
 from catalog.weight_files import Refusal, UpscalerFacts
 from catalog.weight_files.refusal import unreadable_weights
+from tests.catalog.home import checkpoint_bytes
 
 ENTRIES = (
     ModelEntry(key="sound", name="Sound", path="a/b", family=SD15),
@@ -105,3 +116,68 @@ async def test_what_may_be_asked_of_a_model_is_null_where_its_family_is_not_know
         assert (each["takes"] is not None) == (key in {"sound", "lost-sd15", "later"})
     assert (found["lost-sd15"]["width"], found["later"]["width"]) == (512, 1024)
     assert found["lost"]["negative_prompt"] == ""
+
+
+CONTROLNETS = ControlNets(
+    entries={
+        each.key: each
+        for each in (
+            ControlNetEntry(key="canny", name="Canny", path="a/b"),
+            ControlNetEntry(key="union", name="Union", path="union.safetensors", type="canny"),
+            ControlNetEntry(key="flux", name="FLUX", path="flux.safetensors"),
+            ControlNetEntry(key="lost", name="Lost depth", path="lost.safetensors"),
+            ControlNetEntry(key="lewd", name="Lewd", path="a/c", nsfw=True),
+            ControlNetEntry(key="off", name="Off", path="a/d", enabled=False),
+        )
+    },
+    facts={"union": ControlNetFacts("union", "sd15")},
+    unfit={"flux": "it is a ControlNet of FLUX.1"},
+)
+CATALOG = Catalog(
+    {"demo": ModelEntry(key="demo", name="D", path="a/b"), "sound": ENTRIES[0]},
+    {},
+    "demo",
+    controlnets=CONTROLNETS,
+)
+
+
+async def followed(tmp_path: Path, *, nsfw: bool = False) -> dict[str, dict[str, Any]]:
+    (tmp_path / "union.safetensors").write_bytes(checkpoint_bytes({"a": (1,)}))
+    (tmp_path / "flux.safetensors").write_bytes(checkpoint_bytes({"a": (1,)}))
+    backend = SimpleNamespace(
+        catalog=SimpleNamespace(current=CATALOG), settings=SimpleNamespace(models_dir=tmp_path)
+    )
+    caller = cast("ApiKey", SimpleNamespace(nsfw=nsfw))
+    return {each["key"]: each for each in await controlnets(cast("Backend", backend), caller)}
+
+
+async def test_what_a_controlnet_follows_and_with_which_models(tmp_path: Path) -> None:
+    found = await followed(tmp_path)
+    told = ("type", "kind", "base", "models")
+    assert {key: tuple(each[name] for name in told) for key, each in found.items()} == {
+        "canny": ("canny", None, "SDXL", ["demo"]),  # its file, which is not here, may say more
+        "union": ("canny", "union", "SD 1.5", ["sound"]),
+        "flux": ("other", None, None, []),
+        "lost": ("depth", None, None, []),
+        "off": ("other", None, "SDXL", ["demo"]),
+    }
+    assert {key for key, each in found.items() if each["available"]} == {"union"}
+    assert found["flux"]["problems"] == ["it is a ControlNet of FLUX.1"]
+    assert found["lost"]["problems"]
+    assert found["off"]["enabled"] is False
+    assert all(each.keys() == CONTROLNET.keys() for each in found.values())
+
+
+async def test_those_that_are_nsfw_are_for_keys_that_may_know_of_them(tmp_path: Path) -> None:
+    assert "lewd" not in await followed(tmp_path)
+    assert "lewd" in await followed(tmp_path, nsfw=True)
+
+
+async def test_the_command_line_lists_the_same(tmp_path: Path) -> None:
+    found = await followed(tmp_path, nsfw=True)
+    listed = {row["key"]: row for row in rows("controlnets", CATALOG, tmp_path)}
+    for name in ("type", "kind", "base", "problems", "enabled"):
+        assert {key: row[name] for key, row in listed.items()} == {
+            key: each[name] for key, each in found.items()
+        }
+    assert [listed[key]["family"] for key in ("canny", "union", "flux")] == ["sdxl", "sd15", None]

@@ -10,10 +10,20 @@ from bot.api.describing import metadata, status
 from bot.api.describing import record as described
 from bot.api.openai.answering import image_body
 from bot.api.original.bodies import Generate
+from bot.api.original.further_bodies import Compare
 from bot.api.records import FILES
 from bot.progress import Notice
 from bot.recipe import Weights
-from bot.request import Axis, Comparison, InitImage, Upscale, Variation, compose
+from bot.request import (
+    Axis,
+    Comparison,
+    ControlUse,
+    InitImage,
+    Upscale,
+    Variation,
+    compose,
+)
+from bot.request.controlling import parse_controls
 from bot.request.parts import Box
 from bot.store import ImageRecord, Job, JobState, given_images
 from catalog import Catalog, ModelEntry
@@ -126,6 +136,39 @@ def test_without_one_nothing_is_said_of_it() -> None:
 def test_what_was_kept_of_an_image_is_told(init: InitImage, told: dict[str, Any]) -> None:
     found = metadata(recipe(request(init_image=init)), 42)
     assert {n: v for n, v in found.items() if n in ("strength", "masked", "extend")} == told
+
+
+def test_what_followed_an_image_is_told_as_it_is_asked_for() -> None:
+    uses = (
+        ControlUse("canny", "a" * 64, "canny", 0.8, 0.0, 0.6),
+        ControlUse("union", "b" * 64, "depth", is_map=True),
+    )
+    asked = request(controls=uses)
+    weights = tuple(Weights(use.key, use.sha256, "d" * 10) for use in uses)
+    depth = Weights("org/depth", "e" * 64, "e" * 10)
+    told = metadata(replace(recipe(asked), controls=weights, depth=depth), 42)
+    assert told["control"] == "canny/canny:0.8 until 60%, union/depth:1 as map"
+    assert [(ask.name, ask.weight, ask.end) for ask in parse_controls(told["control"])] == [
+        ("canny/canny", 0.8, 0.6),
+        ("union/depth", 1.0, 1.0),
+    ]
+    hashes = {"canny": "a" * 64, "union": "b" * 64, "depth": "e" * 64}
+    assert hashes.items() <= told["hashes"].items()
+    assert "control" not in metadata(recipe(), 42)
+
+
+def test_what_is_followed_is_given_like_other_images() -> None:
+    sent = {"control": "canny:0.8", "control_image": "A" * 64, "control_image2": "AAAA"}
+    body = Generate.model_validate({"prompt": "a", **sent})
+    assert body.draft().control == "canny:0.8"
+    assert body.pictures() == {"control_image": "a" * 64, "control_image2": b"\0\0\0"}
+    compared = Compare.model_validate({"prompt": "a", "axis": "steps", "values": "4, 8", **sent})
+    assert (compared.comparison().draft.control, compared.pictures()) == (
+        "canny:0.8",
+        body.pictures(),
+    )
+    assert Generate(prompt="a").draft().control is None
+    assert Generate(prompt="a").pictures() == {}
 
 
 def test_where_the_files_of_a_model_are_is_only_told_to_the_owner() -> None:

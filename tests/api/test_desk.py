@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from bot.api.desk import _digest, _pruned
-from bot.request import AxisAsk, CompareDraft, Draft, UpscaleDraft, Variation
+from bot.request import (
+    CONTROL_IMAGES,
+    AxisAsk,
+    CompareDraft,
+    Draft,
+    UpscaleDraft,
+    Variation,
+)
 from tests.language import TEXTS
 from tests.store.factories import request
 
@@ -28,7 +35,9 @@ def test_what_was_asked_of_other_calls_is_still_the_same() -> None:
     assert _digest(other, {}) != _digest(compared, {})
 
 
-@pytest.mark.parametrize("added", [{"variation": "12:0.2"}, {"extend": "left"}])
+@pytest.mark.parametrize(
+    "added", [{"variation": "12:0.2"}, {"extend": "left"}, {"control": "canny"}]
+)
 def test_what_an_added_option_asks_for_is_something_else(added: dict[str, Any]) -> None:
     plain = Draft(prompt="a fox", seed=7)
     assert _digest(plain, {}) != _digest(replace(plain, **added), {})
@@ -37,6 +46,12 @@ def test_what_an_added_option_asks_for_is_something_else(added: dict[str, Any]) 
 def test_another_mask_is_something_else() -> None:
     draft = Draft(prompt="a fox", seed=7)
     assert _digest(draft, {"image": b"a"}) != _digest(draft, {"image": b"a", "mask": b"b"})
+
+
+@pytest.mark.parametrize("name", CONTROL_IMAGES)
+def test_another_image_to_follow_is_something_else(name: str) -> None:
+    draft = Draft(prompt="a fox", seed=7, control="canny")
+    assert _digest(draft, {name: b"a"}) != _digest(draft, {name: b"b"}) != _digest(draft, {})
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de", "fr"])

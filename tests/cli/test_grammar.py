@@ -17,7 +17,8 @@ class TestGrammar:
             "imagine fox --model m --lora a:0.5 --lora b --negative n --steps 5 --guidance 2.5"
             " --seed 42 --size 16:9 --count 2 --out dir --json --scheduler Euler --preset draft"
             " --hires 2 --image a.png --strength 0.5 --reference b.jpg --reference-weight 1.2"
-            " --mask c.png --extend left"
+            " --mask c.png --extend left --control canny:0.8 --control-image d.png"
+            " --control-image e.png"
         )
         options = parser().parse_args(typed.split())
         assert (options.prompt, options.model, options.lora) == ("fox", "m", ["a:0.5", "b"])
@@ -28,6 +29,8 @@ class TestGrammar:
         assert (options.image, options.strength) == (Path("a.png"), 0.5)
         assert (options.reference, options.reference_weight) == (Path("b.jpg"), 1.2)
         assert (options.mask, options.extend) == (Path("c.png"), "left")
+        assert options.control == "canny:0.8"
+        assert options.control_image == [Path("d.png"), Path("e.png")]
 
     def test_every_option_of_compare(self) -> None:
         typed = "compare fox --axis steps --values 2,3 --axis2 lora --values2 off,a --seed 5 --json"
@@ -55,7 +58,14 @@ class TestGrammar:
     def test_what_is_not_given(self) -> None:
         options = parser().parse_args(["imagine", "fox"])
         given = {n: v for n, v in vars(options).items() if v is not None and n != "run"}
-        assert given == {"call": "imagine", "prompt": "fox", "lora": [], "edit": [], "json": False}
+        assert given == {
+            "call": "imagine",
+            "prompt": "fox",
+            "json": False,
+            "lora": [],
+            "edit": [],
+            "control_image": [],
+        }
 
     def test_a_negative_seed_comes_as_far_as_our_own_refusal(self) -> None:
         assert parser().parse_args(["imagine", "fox", "--seed", "-1"]).seed == -1

@@ -127,6 +127,7 @@ class TestListings:
             "guidance": False,
             "image": True,
             "reference": False,
+            "control": False,
             "brackets": False,
         }
 

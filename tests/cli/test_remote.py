@@ -16,7 +16,7 @@ from bot.cli import remote as remote_module
 from bot.cli.asked import Asked
 from bot.cli.remote import RemoteServer
 from bot.cli.result import NotDone
-from bot.request import EDITED, AxisAsk, CompareDraft, Draft, UpscaleDraft
+from bot.request import CONTROL_IMAGES, EDITED, AxisAsk, CompareDraft, Draft, UpscaleDraft
 from bot.request.syntax import AdapterAsk
 from tests.language import TEXTS
 
@@ -167,9 +167,11 @@ def test_all_that_the_interface_takes_is_sent() -> None:
             "mask": None,
             "reference": None,
             "adapters": (),
+            "control_images": (),
         }  # type: ignore[arg-type]
     )
     files = {"image": b"a", "mask": b"d", "reference": b"b", EDITED[0]: b"c"}
+    files |= dict.fromkeys(CONTROL_IMAGES, b"e")
     body = remote_module._body(draft, files)
     # The command line knows sizes as one word.
     assert body.keys() == Generate.model_fields.keys() - {"width", "height"}

@@ -11,8 +11,8 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
-    *("run", "serve", "imagine", "models", "loras", "embeddings", "playground", "sync", "check"),
-    *("compare", "upscale", "info"),
+    *("run", "serve", "imagine", "compare", "upscale", "info", "playground", "sync", "check"),
+    *("models", "loras", "embeddings", "controlnets"),
     *("keys", "worker", "workers"),
 }
 OTHERS = ("curl ", "docker ", "sudo ", "rm ", "mkdir ", "cp ", ".venv/bin/pre-commit ")

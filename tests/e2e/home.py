@@ -85,6 +85,13 @@ UPSCALERS = """
 name = "Twice as large"
 path = "builtin:upscaler.safetensors"
 """
+CONTROLNETS = """
+[controlnets.canny]
+name = "Edges in small pictures"
+path = "builtin:controlnet.safetensors"
+type = "canny"
+models = ["demo", "second", "bright"]
+"""
 STYLES = """
 [styles.misty]
 name = "Misty"
@@ -159,6 +166,7 @@ class Home:
         self.catalog_dir.mkdir(parents=True)
         (self.catalog_dir / "models.toml").write_text(MODELS, encoding="utf-8")
         (self.catalog_dir / "upscalers.toml").write_text(UPSCALERS, encoding="utf-8")
+        (self.catalog_dir / "controlnets.toml").write_text(CONTROLNETS, encoding="utf-8")
         (self.catalog_dir / "styles.toml").write_text(STYLES, encoding="utf-8")
         many = "".join(
             f'[loras.style-{n:03}]\nname = "Style {n}"\npath = "org/style-{n}"\n'

@@ -405,6 +405,95 @@ async def test_what_cannot_be_kept_is_named(
     assert f"{answer.json()['field']}: " in answer.json()["detail"]
 
 
+def _shape() -> Image.Image:
+    """A square to follow the edges of."""
+    image = Image.new("RGB", (64, 64), "white")
+    image.paste((200, 30, 30), (12, 12, 52, 52))
+    return image
+
+
+async def test_an_image_follows_another(server: Server) -> None:
+    asked = {"prompt": CANARY, "steps": 4, "seed": 7, "size": "64x64"}
+    plain = await server.generate(**asked)
+    [without] = (await server.done(plain["job_id"]))["images"]
+    sent = {"control": "canny:0.8 until 60%", "control_image": _base64(_shape())}
+    accepted = await server.generate(**asked, **sent)
+    status = await server.done(accepted["job_id"])
+    [image] = status["images"]
+    assert image["sha256"] != without["sha256"]
+    told = status["metadata"]
+    assert told["control"] == "canny/canny:0.8 until 60%"
+    assert len(told["hashes"]["canny"]) == 64
+    assert "control" not in (await server.done(plain["job_id"]))["metadata"]
+    png = await server.client.get(f"/image/{accepted['job_id']}")
+    assert json.loads(png.headers["x-generation-metadata"])["control"] == told["control"]
+    read = read_png(png.content)
+    assert 'ControlNet 0: "Module: canny, Model: canny [' in (read.parameters or "")
+    recipe = (await server.client.get(f"/jobs/{accepted['job_id']}")).json()["recipe"]
+    assert recipe["controls"][0]["sha256"] == told["hashes"]["canny"]
+    assert read.recipe is not None
+    [weights] = read.recipe.controls
+    assert weights.sha256 == told["hashes"]["canny"]
+
+    # The same from what is told, with an image that was uploaded before.
+    kind = {"Content-Type": "image/png"}
+    kept = (await server.client.post("/images", content=_png(_shape()), headers=kind)).json()
+    sent = {"control": told["control"], "control_image": kept["sha256"]}
+    again = await server.generate(**asked, **sent)
+    assert (await server.done(again["job_id"]))["images"][0]["sha256"] == image["sha256"]
+    body = {"prompt": CANARY, "steps": 4, "seed": 7, "size": "64x64", **sent}
+    answer = await server.client.post("/v1/images/generations", json=body)
+    assert base64.b64decode(answer.json()["data"][0]["b64_json"]) == png.content
+
+
+async def test_what_is_followed_counts_where_a_call_is_repeated(server: Server) -> None:
+    body = {"prompt": CANARY, "steps": 2, "control_image": _base64(_shape())}
+    head = {"Idempotency-Key": "follow"}
+    first = await server.client.post("/generate", json=body, headers=head)
+    again = await server.client.post("/generate", json=body, headers=head)
+    assert (first.status_code, again.json()["job_id"]) == (202, first.json()["job_id"])
+    for other in ({"control_image": _base64(PICTURE)}, {"control": "canny:0.5"}):
+        answer = await server.client.post("/generate", json=body | other, headers=head)
+        assert (answer.status_code, answer.json()["code"]) == (422, "api.repeat.changed")
+    # Without a name, it is the first for the model.
+    told = (await server.done(first.json()["job_id"]))["metadata"]
+    assert told["control"] == "canny/canny:1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "named"),
+    [
+        ({"control": "canny"}, "picture.without", "control"),
+        ({"control": "cany", "control_image": "IMAGE"}, "control.unknown", "control"),
+        ({"control": "canny:3", "control_image": "IMAGE"}, "number.range", "control"),
+        ({"control": "canny,canny,canny", "image": "IMAGE"}, "control.many", "control"),
+        ({"control": "canny until 0%", "image": "IMAGE"}, "control.steps", "control"),
+        ({"control_image": "IMAGE", "control_image2": "IMAGE"}, "control.images", "control_image"),
+        ({"control_image": "?"}, "api.picture.encoding", "control_image"),
+        ({"control_image": "7f" * 32}, "api.picture.unknown", "control_image"),
+    ],
+)
+async def test_what_cannot_be_followed_is_named(
+    server: Server, fields: dict[str, Any], code: str, named: str
+) -> None:
+    picture = _base64(PICTURE)
+    body = {name: picture if value == "IMAGE" else value for name, value in fields.items()}
+    answer = await server.client.post("/generate", json={"prompt": CANARY, **body})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["field"] == named
+
+
+async def test_controlnets_are_listed(server: Server) -> None:
+    [found] = (await server.client.get("/controlnets")).json()
+    assert (found["key"], found["type"], found["kind"]) == ("canny", "canny", "controlnet")
+    assert (found["base"], found["available"]) == ("SDXL", True)
+    assert found["models"] == ["demo", "second", "bright"]
+    takes = {each["key"]: each["takes"] for each in (await server.client.get("/models")).json()}
+    assert takes["demo"]["control"]
+    [row] = (await server.client.get("/catalog/controlnets")).json()["entries"]
+    assert (row["key"], row["base"], row["files"]) == ("canny", "SDXL", "present")
+
+
 async def test_the_catalog(server: Server) -> None:
     models = {each["key"]: each for each in (await server.client.get("/models")).json()}
     assert models["demo"]["default"]

@@ -271,6 +271,96 @@ class TestImg2Img:
             await called(api.img2img, **QUICK)
 
 
+class TestControlNets:
+    @staticmethod
+    def shape() -> Image.Image:
+        image = Image.new("RGB", (64, 64), "white")
+        image.paste((200, 30, 30), (12, 12, 52, 52))
+        return image
+
+    async def test_units_of_its_client(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        [name] = await called(api.controlnet_model_list)
+        assert {"canny", "none"} <= {*(await called(api.controlnet_module_list))}
+        assert await called(api.controlnet_version) == 3
+        answer = await server.client.get("/controlnet/settings")
+        assert answer.json() == {"control_net_unit_count": 2}
+        unit = webuiapi.ControlNetUnit(
+            image=self.shape(),
+            model=name,
+            module="canny",
+            weight=0.8,
+            guidance_end=0.6,
+            resize_mode="Crop and Resize",
+            pixel_perfect=True,
+            threshold_a=100,
+            threshold_b=200,
+        )
+        body = {**QUICK, "steps": 4, "seed": 3}
+        plain = await called(api.txt2img, **body)
+        result = await called(api.txt2img, controlnet_units=[unit], **body)
+        assert sent(result) != sent(plain)
+        assert result.info["warnings"] == []
+        assert 'ControlNet 0: "Module: canny, Model: canny [' in result.info["infotexts"][0]
+        assert "Weight: 0.8" in result.info["extra_generation_params"]["ControlNet 0"]
+        [echo] = result.parameters["alwayson_scripts"]["ControlNet"]["args"]
+        assert (echo["image"], echo["weight"]) == (None, 0.8)
+        of_client = {"scheduler": "Euler a", "guidance_scale": 7, "negative_prompt": ""}
+        accepted = await server.generate(
+            **body,
+            **of_client,
+            control="canny:0.8 until 60%",
+            control_image=webuiapi.b64_img(self.shape()),
+        )
+        await server.done(accepted["job_id"])
+        image = await server.client.get(f"/image/{accepted['job_id']}")
+        assert sent(result) == [image.content]
+
+    async def test_follow_the_image_to_start_from(
+        self, server: Server, api: webuiapi.WebUIApi
+    ) -> None:
+        unit = {"model": "canny", "module": "canny", "control_mode": 2}
+        body = {**QUICK, "seed": 3, "init_images": [webuiapi.b64_img(self.shape())]}
+        scripts = {"controlnet": {"args": [unit]}}
+        status, answer = await told(
+            server, "POST", "img2img", json={**body, "alwayson_scripts": scripts}
+        )
+        assert status == 200
+        info = json.loads(answer["info"])
+        assert "ControlNet 0" in info["extra_generation_params"]
+        [warning] = info["warnings"]
+        assert warning.startswith("alwayson_scripts.controlnet.args[0].control_mode was ignored")
+
+    async def test_just_resize_stretches(self, server: Server) -> None:
+        wide = self.shape().resize((128, 64))
+        images = {}
+        for mode, image in (("Just Resize", wide), ("Crop and Resize", wide), (1, self.shape())):
+            unit = {"model": "canny", "module": "canny", "image": webuiapi.raw_b64_img(image)}
+            scripts = {"controlnet": {"args": [{**unit, "resize_mode": mode}]}}
+            body = {**QUICK, "seed": 3, "alwayson_scripts": scripts}
+            status, answer = await told(server, "POST", "txt2img", json=body)
+            assert (status, json.loads(answer["info"])["warnings"]) == (200, [])
+            images[mode] = answer["images"]
+        assert images["Just Resize"] != images["Crop and Resize"]
+
+    @pytest.mark.parametrize(
+        ("fields", "status", "said"),
+        [
+            ({"module": "openpose_full"}, 400, "openpose_full"),
+            ({"weight": 3}, 422, "weight"),
+            ({"model": "control_v11p_sd15_openpose [cab727d4]"}, 400, "canny"),
+            ({"image": ""}, 400, "alwayson_scripts.controlnet"),
+        ],
+    )
+    async def test_what_is_not_possible_is_named(
+        self, server: Server, fields: dict[str, Any], status: int, said: str
+    ) -> None:
+        image = webuiapi.raw_b64_img(self.shape())
+        unit = {"model": "canny", "module": "canny", "image": image, **fields}
+        body = {**QUICK, "alwayson_scripts": {"controlnet": {"args": [unit]}}}
+        found, answer = await told(server, "POST", "txt2img", json=body)
+        assert (found, said in str(answer["detail"])) == (status, True)
+
+
 async def test_an_image_is_read_and_enlarged(api: webuiapi.WebUIApi) -> None:
     result = await called(api.txt2img, **QUICK, seed=9)
     read = await called(api.png_info, result.image)

@@ -87,7 +87,7 @@ async def test_what_there_is(server: Server, api: webuiapi.WebUIApi) -> None:
     assert (await called(api.get_memory))["ram"]["total"] > 0
     assert (await called(api.get_cmd_flags))["api"] is True
     assert (await called(api.get_embeddings)).keys() == {"loaded", "skipped"}
-    assert await called(api.get_scripts) == {"txt2img": [], "img2img": []}
+    assert await called(api.get_scripts) == {"txt2img": ["controlnet"], "img2img": ["controlnet"]}
     for none in (
         api.get_prompt_styles,
         api.get_hypernetworks,

@@ -66,6 +66,14 @@ async def test_the_bot_generates_what_the_command_line_asks_for(home: Home, tmp_
         kept = json.loads(out)["recipe"]["request"]["init_image"]
         assert kept["box"] == {"left": 16, "top": 0, "width": 64, "height": 64}
         assert kept["mask"] != kept["sha256"]
+        follow = ("--control", "canny:0.8, canny until 50%", "--control-image", str(picture))
+        code, out, err = await imagine(
+            home, "--steps", "2", *follow, "--control-image", str(mask), "--json"
+        )
+        assert (code, err) == (0, "")
+        first, second = json.loads(out)["recipe"]["request"]["controls"]
+        assert (first["weight"], second["end"]) == (0.8, 0.5)
+        assert first["sha256"] != second["sha256"]
         for wrong, sentence in (
             (("--steps", "1000"), "steps"),
             (("--model", "nope"), "nope"),
@@ -73,7 +81,7 @@ async def test_the_bot_generates_what_the_command_line_asks_for(home: Home, tmp_
         ):
             code, out, err = await imagine(home, *wrong)
             assert (code, out, sentence in err) == (2, "", True)
-        assert home.states() == ["delivered"] * 4
+        assert home.states() == ["delivered"] * 5
         assert CANARY not in bot.log
         assert playground.messages(playground.channel) == []
         assert await bot.end() == 0

@@ -85,8 +85,8 @@ async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> N
             assert '"key":"demo"' in out
             assert '"key":"sketch"' in out
         seen += re.findall(r"8009/(\w+)", block)
-    calls = {"generate", "image", "images", "models", "loras", "embeddings", "status", "events"}
-    assert {*seen} == {*calls, "jobs"}
+    listed = {"models", "loras", "embeddings", "controlnets"}
+    assert {*seen} == {"generate", "image", "images", "status", "events", "jobs", *listed}
     # The image of the third example, of two LoRAs and a seed.
     image = read_png((tmp_path / "star.png").read_bytes())
     assert image.recipe is not None

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from bot import __version__
 from bot.files.metadata import infotext
 from bot.recipe import Weights
-from bot.request import AYS, SEED_MAX, AdapterUse, Hires, InitImage, Mix, Reference, Variation
+from bot.request import (
+    AYS,
+    SEED_MAX,
+    AdapterUse,
+    ControlUse,
+    Hires,
+    InitImage,
+    Mix,
+    Reference,
+    Variation,
+)
 from bot.request.dialects.infotext import Infotext, parse_infotext, settings_of
 from bot.request.emphasis import Span, parse
 from bot.request.parts import Box
@@ -85,6 +95,34 @@ class TestInfotext:
         plain = parse_infotext(infotext(RECIPE, 1)).settings
         settings = parse_infotext(infotext(with_request(**fields), 1)).settings
         assert dict(settings.items() - plain.items()) == said
+
+    def test_what_followed_an_image_is_a_unit_of_the_web_uis_extension(self) -> None:
+        uses = (
+            ControlUse("canny", "a" * 64, "canny", 0.85, 0.0, 0.6),
+            ControlUse("union", "b" * 64, "openpose"),
+            ControlUse("lines", "b" * 64, "lineart"),
+            ControlUse("depth", "b" * 64, "depth", is_map=True),
+        )
+        weights = tuple(Weights(use.key, "e" * 64, "e" * 10) for use in uses)
+        text = infotext(replace(with_request(controls=uses), controls=weights), 1)
+        plain = parse_infotext(infotext(RECIPE, 1)).settings
+        found = parse_infotext(text).settings
+        # The extension splits a unit at commas and its parts at the first colon.
+        names = [name for name in found if name not in plain]
+        assert names == [f"ControlNet {number}" for number in range(len(uses))]
+        units = [dict(part.split(": ") for part in found[name].split(", ")) for name in names]
+        assert units[0] == {
+            "Module": "canny",
+            "Model": "canny [eeeeeeeeee]",
+            "Weight": "0.85",
+            "Resize Mode": "Crop and Resize",
+            "Guidance Start": "0",
+            "Guidance End": "0.6",
+            "Pixel Perfect": "True",
+            "Control Mode": "Balanced",
+        }
+        assert [unit["Module"] for unit in units] == ["canny", "none", "invert", "none"]
+        assert {*settings_of(parse_infotext(text)).left} >= {*names}
 
     def test_what_was_not_used_is_not_mentioned(self) -> None:
         plain = replace(PLAIN, request=replace(PLAIN.request, negative="", trigger_words=()))

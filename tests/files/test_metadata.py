@@ -22,6 +22,7 @@ from bot.request import (
     REPAINT,
     SEED_MAX,
     AdapterUse,
+    ControlUse,
     Hires,
     InitImage,
     Mix,
@@ -93,8 +94,17 @@ class TestPng:
             init_image=InitImage("a" * 64, 0.6, "c" * 64, Box(256, 0, 768, 768)),
             reference=Reference("b" * 64, 0.8),
             variation=Variation(7, 0.25, (Mix(12, 0.1),)),
+            controls=(ControlUse("depth", "d" * 64, "depth", 0.8, 0.1, 0.6),),
         )
+        weights = Weights("depth", "e" * 64, "e" * 10)
+        recipe = replace(recipe, controls=(weights,), depth=weights)
         assert read_png(encode_png(image(), recipe, 43)).recipe == recipe
+
+    @pytest.mark.parametrize("numbers", [(float("inf"), 0, 1), (1, float("nan"), 1)])
+    def test_no_number_of_a_controlnet_is_none(self, numbers: tuple[float, float, float]) -> None:
+        recipe = with_request(controls=(ControlUse("depth", "d" * 64, "depth", *numbers),))
+        with pytest.raises(ValueError, match=r"out of range|not a recipe"):
+            read_png(encode_png(image(), recipe, 43))
 
     @pytest.mark.parametrize("asked", [None, "eager"])
     def test_a_picture_asks_for_the_kernels_that_it_was_painted_with(

@@ -28,6 +28,9 @@ NAMES: Final[Mapping[str, str]] = {
     "model": "sd_model_checkpoint",
     "scale": "upscaling_resize",
     "upscaler": "upscaler_1",
+    "control": "alwayson_scripts.controlnet",
+    "control_image": "alwayson_scripts.controlnet.args[0].image",
+    "control_image2": "alwayson_scripts.controlnet.args[1].image",
 }
 """This interface's names for fields of a draft."""
 
@@ -79,7 +82,10 @@ class _Processing(BaseModel):
     script_args: list[Any] | None = None
     send_images: bool | None = True
     save_images: bool | None = False
-    alwayson_scripts: dict[str, Any] | None = None
+    alwayson_scripts: dict[str, Any] | None = Field(
+        default=None,
+        description="`controlnet` alone: in its `args`, the units of sd-webui-controlnet.",
+    )
     force_task_id: str | None = None
     infotext: str | None = None
     clip_skip: Int | None = Field(default=None, description="As in SD.Next.")

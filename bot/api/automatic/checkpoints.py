@@ -104,6 +104,16 @@ def listed_embeddings(catalog: Catalog, model: ModelEntry, caller: ApiKey) -> di
     }
 
 
+def listed_controlnets(catalog: Catalog, caller: ApiKey) -> list[str]:
+    """For `GET /controlnet/model_list`: those for any model, as there, but without hashes."""
+    keys = dict.fromkeys(
+        entry.key
+        for model in catalog.offered_models(nsfw=caller.nsfw)
+        for entry in catalog.controlnets.offered(nsfw=caller.nsfw, model=model)
+    )
+    return [*keys]
+
+
 def _embedding(entry: EmbeddingEntry, catalog: Catalog) -> dict[str, Any]:
     facts = catalog.embeddings.facts.get(entry.key)
     return {

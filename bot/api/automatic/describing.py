@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from bot import __version__
 from bot.api.automatic.bodies import Img2Img, Txt2Img
+from bot.api.automatic.units import without_images
 from bot.api.describing import asked_seeds, eta, share
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
-from bot.request import GenerationRequest
-from bot.request.dialects.infotext import MASK_MODE, parse_infotext
+from bot.request import CONTROLS_MAX, GenerationRequest
+from bot.request.dialects.infotext import CONTROL_UNIT, MASK_MODE, parse_infotext
 from bot.store import ImageRecord, Job
 
 IDLE: Final[Mapping[str, Any]] = {
@@ -55,6 +56,8 @@ def parameters(body: Txt2Img | Img2Img, job: Job) -> dict[str, Any]:
         "height": request.height,
     }
     known |= {name: value for name, value in used.items() if known[name] is None}
+    if known["alwayson_scripts"]:
+        known["alwayson_scripts"] = without_images(known["alwayson_scripts"])
     if isinstance(body, Img2Img) and not body.include_init_images:
         known |= dict.fromkeys(_SENT)
     return known
@@ -70,6 +73,7 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     shown = (
         *("Schedule type", "Variation seed", "Variation seed strength"),
         *("Hires upscale", "Hires steps", MASK_MODE, "Lora hashes", "TI hashes"),
+        *(CONTROL_UNIT.format(number) for number in range(CONTROLS_MAX)),
     )
     prompts, negatives = _texts(body, request, [image.seed for image in images])
     described = {

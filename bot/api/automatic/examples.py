@@ -53,6 +53,11 @@ UPSCALER: Final = {
     "model_url": None,
     "scale": 4,
 }
+CONTROLNETS: Final = {"model_list": ["canny", "depth"]}
+MODULES: Final = {
+    "module_list": ["none", "canny"],
+    "module_detail": {"canny": {"model_free": False, "sliders": []}},
+}
 SCRIPTS: Final[dict[str, list[str]]] = {"txt2img": [], "img2img": []}
 MEMORY: Final = {
     "ram": {"free": 24_000_000_000, "used": 8_000_000_000, "total": 32_000_000_000},

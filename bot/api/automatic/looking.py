@@ -16,6 +16,7 @@ from bot.api.automatic.enlarging import all_upscalers
 from bot.api.automatic.painting import REFUSALS
 from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.samplers import listed_samplers, listed_schedulers
+from bot.api.automatic.units import SCRIPT
 from bot.api.desk import Desk
 from bot.api.parts import Parts
 from bot.engine.ram import usable_ram
@@ -137,8 +138,10 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/scripts", responses=examples.shown(examples.SCRIPTS))
     async def scripts(request: Request) -> dict[str, list[str]]:
-        await callers.of(request)
-        return {"txt2img": [], "img2img": []}
+        """Those of the extension for ControlNets, where there are any."""
+        caller = await callers.of(request)
+        any_here = checkpoints.listed_controlnets(backend.catalog.current, caller)
+        return {way: [SCRIPT] if any_here else [] for way in ("txt2img", "img2img")}
 
     @router.get("/memory", responses=examples.shown(examples.MEMORY))
     async def memory(request: Request) -> dict[str, Any]:

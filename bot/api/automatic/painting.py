@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from html import escape
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,7 +26,8 @@ from bot.api.automatic.enlarging import enlarged_by, network_of
 from bot.api.automatic.jobs import ended
 from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, mask_of, stretched
-from bot.api.automatic.translating import Translated, asked_model, translate
+from bot.api.automatic.translating import Translated, asked_model, size_of, translate
+from bot.api.automatic.units import Units, understood
 from bot.api.bodies import aside
 from bot.api.large_answers import ImagesIn
 from bot.api.original.bodies import picture
@@ -34,6 +36,7 @@ from bot.errors import InvalidRequest
 from bot.files.inputs import MASK, check_file
 from bot.files.metadata import read_png
 from bot.progress import Notice
+from bot.request import CONTROL_IMAGES
 from bot.store import ApiKey, Job, JobState
 
 RESAMPLING_MAX: Final = 2
@@ -70,9 +73,11 @@ def routes(parts: Parts) -> APIRouter:
         caller = await callers.of(request)
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
-        pictures = await given(translated)
-        job = await ended(request, desk, caller, translated.draft, pictures)
-        notices = (*about_model, *translated.warnings, *job.warnings)
+        units = understood(body, desk.backend.catalog.current.controlnets)
+        draft = replace(translated.draft, control=units.control)
+        pictures = await given(translated) | await followed(units, size_of(body, model))
+        job = await ended(request, desk, caller, draft, pictures)
+        notices = (*about_model, *translated.warnings, *units.warnings, *job.warnings)
         images = await desk.images(job) if job.state is JobState.DELIVERED else ()
         if not images:
             notices += (Notice("api.automatic.cancelled", {}),)
@@ -111,6 +116,17 @@ def routes(parts: Parts) -> APIRouter:
                     inverted=translated.inverted,
                     rounded=translated.rounded,
                 )
+        return found
+
+    async def followed(units: Units, size: tuple[int, int] | None) -> dict[str, bytes | str]:
+        """What ControlNets follow, by the names of a draft. size: to stretch to."""
+        found: dict[str, bytes | str] = {}
+        for field, image in zip(CONTROL_IMAGES, units.images, strict=False):
+            data = await decoded(image.name, image.picture)
+            if image.stretched and size is not None:
+                async with resampling:
+                    data = await asyncio.to_thread(stretched, data, size, image.name)
+            found[field] = data
         return found
 
     @router.post("/extra-single-image", response_model=Enlarged, responses=REFUSALS)

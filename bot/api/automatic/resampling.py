@@ -91,9 +91,10 @@ def _opened(data: bytes) -> Image.Image:
     return image
 
 
-def stretched(data: bytes, size: tuple[int, int]) -> bytes:
-    """The image file `data` at `size`, whatever its shape, as a PNG. Raises InvalidRequest."""
-    png = checked_png(data, "init_images")
+def stretched(data: bytes, size: tuple[int, int], field: str = "init_images") -> bytes:
+    """The image file `data` at `size`, whatever its shape, as a PNG. field: what the caller calls
+    it. Raises InvalidRequest."""
+    png = checked_png(data, field)
     with Image.open(io.BytesIO(png)) as image:
         if image.size == size:
             return png

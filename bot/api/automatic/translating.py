@@ -183,7 +183,12 @@ def _stretched(body: Img2Img, model: ModelEntry) -> tuple[int, int] | None:
     mode = STRETCH if body.resize_mode is None else body.resize_mode
     if mode not in RESIZE_MODES:
         raise InvalidRequest("resize_mode", "api.automatic.resize", value=mode)
-    if mode == CROP or (body.width is None and body.height is None):
+    return None if mode == CROP else size_of(body, model)
+
+
+def size_of(body: Txt2Img | Img2Img, model: ModelEntry) -> tuple[int, int] | None:
+    """Of the result, before a second pass; None where that is left to the model and the images."""
+    if body.width is None and body.height is None:
         return None
     return (body.width or model.size[0], body.height or model.size[1])
 

@@ -9,7 +9,7 @@ from bot.api.openai.bodies import COMPRESSION_MAX, PARTIAL_MAX, Edit, Format, Im
 from bot.api.original.bodies import SHA256_DIGITS, picture
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import EDITED, Draft, Picture, default_model, find_model
+from bot.request import CONTROL_IMAGES, EDITED, Draft, Picture, default_model, find_model
 from bot.request.pictures import size_like, within
 from bot.request.presets import presets_of
 from bot.request.syntax import AdapterAsk
@@ -64,7 +64,7 @@ class Asked:
 
 def image_characters(body: Options) -> int:
     """How long its images in base64 are together."""
-    texts = [body.reference]
+    texts = [body.reference, body.control_image, body.control_image2]
     if isinstance(body, Edit):
         texts += [image for image in body.image if isinstance(image, str)]
         texts += [ref.image_url for ref in body.images]
@@ -107,6 +107,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         strength=_strength(body, model) if isinstance(body, Edit) else None,
         reference_weight=body.reference_weight,
         extend=body.extend if isinstance(body, Edit) else None,
+        control=body.control,
     )
     return Asked(
         draft=draft,
@@ -194,9 +195,8 @@ def _strength(body: Edit, model: ModelEntry) -> float | None:
 
 def _pictures(body: Options, model: ModelEntry) -> dict[str, bytes | str]:
     """By the names of a draft: a model that edits images gets them as what to edit."""
-    pictures: dict[str, bytes | str] = {}
-    if body.reference is not None:
-        pictures["reference"] = picture("reference", body.reference)
+    texts = {name: getattr(body, name) for name in ("reference", *CONTROL_IMAGES)}
+    pictures = {name: picture(name, text) for name, text in texts.items() if text is not None}
     if not isinstance(body, Edit):
         return pictures
     given = [*body.image, *(_referred("images", ref) for ref in body.images)]

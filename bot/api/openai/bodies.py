@@ -79,6 +79,16 @@ class Options(BaseModel):
         "`POST /images` returned.",
     )
     reference_weight: Number | None = None
+    control: str | None = Field(
+        default=None,
+        description="ControlNets that make the result follow `control_image`, or else the image "
+        "of an edit, as in `POST /generate`.",
+        examples=["canny:0.8"],
+    )
+    control_image: str | None = Field(default=None, description="Likewise.")
+    control_image2: str | None = Field(
+        default=None, description="What the second one follows, if that is another image."
+    )
 
 
 class Generation(Options):

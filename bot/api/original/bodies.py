@@ -9,7 +9,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from bot.api import large_base64
 from bot.api.original.examples import IMAGE, METADATA
 from bot.errors import InvalidRequest
-from bot.request import COUNT_MAX, EDITED, MIXES_MAX, SEED_MAX, Draft
+from bot.request import (
+    CONTROL_IMAGES,
+    CONTROLS_MAX,
+    COUNT_MAX,
+    EDITED,
+    MIXES_MAX,
+    SEED_MAX,
+    Draft,
+)
 from bot.request.syntax import AdapterAsk
 
 NAMES: Final[Mapping[str, str]] = {
@@ -121,6 +129,24 @@ class Wanted(BaseModel):
     reference_weight: Number | None = Field(
         default=None, description="How closely to follow `reference`: 0–1.5."
     )
+    control: str | None = Field(
+        default=None,
+        description="ControlNets that make the result follow the edges, the depth, a pose and so "
+        "on of another image: keys or names from `GET /controlnets`, each with a weight of 0–2 if "
+        "you like, `canny:0.8`. One for several types is told which: `union/depth`. `until 60%` "
+        "and `from 20%` limit it to a part of the steps; `as map` says that the image is the map "
+        f"already, of the edges or whatever it is, and none has to be made. Up to {CONTROLS_MAX} "
+        "with a comma between them.",
+        examples=["canny:0.8 until 60%"],
+    )
+    control_image: str | None = Field(
+        default=None,
+        description="What they follow, likewise; `image` if it is not given. Without `control`, "
+        "the first ControlNet for the model follows it.",
+    )
+    control_image2: str | None = Field(
+        default=None, description="What the second one follows, if that is another image."
+    )
 
     edit: list[str] = Field(
         default=[],
@@ -146,6 +172,7 @@ class Wanted(BaseModel):
             strength=self.strength,
             extend=self.extend,
             reference_weight=self.reference_weight,
+            control=self.control,
         )
 
     def pictures(self) -> dict[str, bytes | str]:
@@ -156,6 +183,7 @@ class Wanted(BaseModel):
                 "edit", "number.range", value=len(self.edit), min=0, max=len(EDITED)
             )
         given = {"image": self.image, "mask": self.mask, "reference": self.reference}
+        given |= dict(zip(CONTROL_IMAGES, (self.control_image, self.control_image2), strict=True))
         given |= dict(zip(EDITED, self.edit, strict=False))
         return {name: picture(name, text) for name, text in given.items() if text is not None}
 
@@ -187,6 +215,7 @@ class Generate(Wanted):
                 },
                 {"prompt": "a straw hat", "image": "7f" * 32, "mask": "c2" * 32},
                 {"prompt": "a beach", "image": "7f" * 32, "extend": "zoom 1.5"},
+                {"prompt": "a glass house", "control": "canny:0.8", "control_image": "7f" * 32},
             ]
         },
     )

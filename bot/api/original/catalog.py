@@ -1,5 +1,5 @@
-"""`GET /models`, `GET /loras` and `GET /embeddings`: what the catalog offers a caller, and what it
-does not."""
+"""`GET /models`, `/loras`, `/embeddings` and `/controlnets`: what the catalog offers a caller, and
+what it does not."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from catalog import (
 )
 from catalog.abilities import as_json, sure_family
 from catalog.families import Family
-from catalog.listing import Entry
+from catalog.listing import Entry, controlnet_facts
 
 
 async def models(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
@@ -54,6 +54,13 @@ async def upscalers(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
     """Every upscaler that the caller may know of."""
     return await asyncio.to_thread(
         _upscalers, backend.catalog.current, backend.settings.models_dir.absolute(), caller
+    )
+
+
+async def controlnets(backend: Backend, caller: ApiKey) -> list[dict[str, Any]]:
+    """Every ControlNet that the caller may know of."""
+    return await asyncio.to_thread(
+        _controlnets, backend.catalog.current, backend.settings.models_dir.absolute(), caller
     )
 
 
@@ -159,6 +166,30 @@ def _upscalers(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[
                 "default": entry is default,
                 "factor": facts.factor if facts else None,
                 **_state(entry, catalog, models_dir, found.unfit.get(entry.key)),
+            }
+        )
+    return listed
+
+
+def _controlnets(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dict[str, Any]]:
+    listed = []
+    offered = catalog.offered_models(nsfw=caller.nsfw)
+    known = catalog.controlnets
+    for entry in known.entries.values():
+        if entry.nsfw and not caller.nsfw:
+            continue
+        place = locate_entry(entry, models_dir, catalog.lacking)
+        said = controlnet_facts(entry, catalog, place)
+        listed.append(
+            {
+                **_named(entry),
+                **{name: said[name] for name in ("type", "kind", "base")},
+                "models": [
+                    model.key
+                    for model in offered
+                    if said["base"] is not None and known.fits(entry.key, model)
+                ],
+                **_state(entry, catalog, models_dir, known.unfit.get(entry.key)),
             }
         )
     return listed

@@ -19,6 +19,7 @@ MODEL: Final[dict[str, Any]] = {
         "brackets": True,
         "image": True,
         "reference": False,
+        "control": True,
     },
     "edits": 0,
     "width": 128,
@@ -59,6 +60,16 @@ UPSCALER: Final[dict[str, Any]] = {
     "description": "Photos and renders.",
     "default": True,
     "factor": 4,
+    **_NAMED,
+}
+CONTROLNET: Final[dict[str, Any]] = {
+    "key": "canny",
+    "name": "Canny edges",
+    "description": "Follows the edges of an image.",
+    "type": "canny",
+    "kind": "controlnet",
+    "base": "SDXL",
+    "models": ["demo"],
     **_NAMED,
 }
 IMAGE: Final[dict[str, Any]] = {

@@ -15,8 +15,9 @@ from bot.api.describing import STATUS, eta, metadata, status
 from bot.api.desk import Given
 from bot.api.errors import WrongMediaType
 from bot.api.original.bodies import Generate, Problem, Queued, Status, Uploaded
-from bot.api.original.catalog import adapters, embeddings, models, upscalers
+from bot.api.original.catalog import adapters, controlnets, embeddings, models, upscalers
 from bot.api.original.examples import (
+    CONTROLNET,
     EMBEDDING,
     EVENTS,
     HEALTH,
@@ -221,7 +222,8 @@ def routes(parts: Parts) -> APIRouter:
             ),
         ] = False,
     ) -> dict[str, Any]:
-        """Upload an image for `image`, `mask`, `reference` or `edit`: the file is the body."""
+        """Upload an image for `image`, `mask`, `reference`, `control_image` or `edit`: the file is
+        the body."""
         caller = await callers.of(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in CONTENT_TYPES:
@@ -253,6 +255,12 @@ def routes(parts: Parts) -> APIRouter:
         """The upscalers for `POST /upscale`, likewise. `factor` is how much each enlarges in one
         pass."""
         return await upscalers(desk.backend, await callers.of(request))
+
+    @router.get("/controlnets", responses={200: answering([CONTROLNET], "All."), **_refusals(401)})
+    async def list_controlnets(request: Request) -> list[dict[str, Any]]:
+        """The ControlNets and T2I-Adapters, likewise; `type` is what each follows unless asked to
+        follow something else, which only one with the `kind` `union` is made for."""
+        return await controlnets(desk.backend, await callers.of(request))
 
     @router.get("/lanes", responses={200: answering([LANE], "All."), **_refusals(401)})
     async def list_lanes(request: Request) -> list[dict[str, Any]]:

@@ -88,6 +88,20 @@ def add_request_to(parser: argparse.ArgumentParser) -> None:
         "--reference-weight", metavar="X", type=float, help="how strongly it guides: 0 to 1.5"
     )
     parser.add_argument(
+        "--control",
+        metavar="NAME[:WEIGHT]",
+        help="a ControlNet, to follow the edges, the depth or a pose of an image: 'canny:0.8 until "
+        "60%%', or two of them with a comma",
+    )
+    parser.add_argument(
+        "--control-image",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="the image that it follows (default: that of --image); repeat for the second one",
+    )
+    parser.add_argument(
         "--edit",
         metavar="FILE",
         type=Path,

@@ -1,4 +1,4 @@
-"""`main.py models`, `main.py loras` and `main.py embeddings`: list the catalog."""
+"""`main.py models`, `loras`, `embeddings` and `controlnets`: list the catalog."""
 
 import argparse
 import asyncio
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def add_to(subparsers: "Subparsers") -> None:
-    for name, what in (("models", "models"), ("loras", "LoRAs"), ("embeddings", "embeddings")):
+    for name, what in (
+        *(("models", "models"), ("loras", "LoRAs"), ("embeddings", "embeddings")),
+        ("controlnets", "ControlNets"),
+    ):
         parser = subparsers.add_parser(name, help=f"list the catalog's {what}")
         parser.add_argument("--json", action="store_true", help="print a JSON list")
         add_server_to(parser)

@@ -26,6 +26,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
     start, reference, hires = request.init_image, request.reference, request.hires
     rest = {
         **kept_part(request),
+        "control": ", ".join(map(str, request.controls)),
         "Preset": request.preset or "",
         "Reference weight": f"{reference.weight:g}" if reference else "",
         "VAE": recipe.vae.short if recipe.vae else "",

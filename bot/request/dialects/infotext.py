@@ -29,6 +29,9 @@ MASKED: Final = "Inpaint masked"
 EXTENDED: Final = "Extended"
 """Our own setting: where in the image that lies which was extended, such as `768x512+128+0`."""
 
+CONTROL_UNIT: Final = "ControlNet {}"
+"""The setting of sd-webui-controlnet for each of its units, counted from 0."""
+
 _SETTING_KEY: Final = re.compile(r"\s*(\w[\w \-/]{0,63}):[ \t]*")
 _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])*"(?=\s*(?:,|$))')
 _SETTINGS_MIN: Final = 3

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.api.openai.asking import HIGH_FIDELITY, Asked, understood
-from bot.api.openai.bodies import Edit
+from bot.api.openai.asking import HIGH_FIDELITY, Asked, image_characters, understood
+from bot.api.openai.bodies import Edit, Generation
 from bot.errors import InvalidRequest
 from catalog import Catalog, ModelEntry
 from catalog.families.flux2 import FLUX2
@@ -68,6 +68,18 @@ def test_an_image_that_is_extended_is_not_edited(model: str) -> None:
     assert (found.draft.extend, found.draft.strength) == ("zoom 1.5", None)
     assert found.pictures == {"image": b"one"}
     assert asked(model, b"one", extend=" ").pictures == asked(model, b"one").pictures
+
+
+def test_images_to_follow_are_given_as_text() -> None:
+    kept = "7f" * 32
+    sent = {"control": "canny:0.8", "control_image": kept, "control_image2": "data:;base64,AAAA"}
+    found = asked("sdxl", b"one", **sent)
+    assert found.draft.control == "canny:0.8"
+    followed = {"control_image": kept, "control_image2": bytes(3)}
+    assert found.pictures == {"image": b"one", **followed}
+    new = Generation(prompt="a fox", **sent)
+    assert understood(new, CATALOG, nsfw=False, previews=False).pictures == followed
+    assert image_characters(new) == len(kept) + len(sent["control_image2"])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bot.recipe import Weights
 from bot.request import (
     PROMPT_MAX,
     AdapterUse,
+    ControlUse,
     GenerationRequest,
     Hires,
     InitImage,
@@ -262,6 +263,21 @@ def test_which_part_of_an_image_was_kept_is_told() -> None:
         assert "Extended: 768x768+256+0" in as_text(found)
         said = [(name, value) for name, value, *_ in notes(taken(found, {}))]
         assert said == [("strength", "1"), *kept.items()]
+
+
+def test_which_controlnets_followed_an_image_is_told() -> None:
+    """They cannot again: the image is not in the file."""
+    use = ControlUse("canny", "a" * 64, "canny", 0.8, 0.0, 0.6)
+    png, request = our_png(controls=(use,))
+    weights = (Weights("canny", "e" * 64, "e" * 10),)
+    png = encode_png(
+        writers.PICTURE, replace(RECIPE, request=request, controls=weights), request.seed
+    )
+    found = info(png)
+    assert found.rest["control"] == "canny/canny:0.8 until 60%"
+    assert "control: canny/canny:0.8 until 60%" in as_text(found)
+    said = [(name, value) for name, value, *_ in notes(taken(found, {}))]
+    assert said == [("control", "canny/canny:0.8 until 60%")]
 
 
 def test_a_variation_that_cannot_be_is_named() -> None:
