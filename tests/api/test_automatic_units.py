@@ -14,7 +14,15 @@ from bot.api.automatic.units import understood as read
 from bot.errors import InvalidRequest
 from bot.request import CONTROL_IMAGES, ControlUse, Picture, compose
 from bot.request.dialects.controlnet import MODULES
-from catalog import Catalog, ControlNetEntry, ControlNetFacts, ControlNets, ModelEntry
+from catalog import (
+    Catalog,
+    ControlNetEntry,
+    ControlNetFacts,
+    ControlNets,
+    DepthEntry,
+    ModelEntry,
+)
+from catalog.control_types import OF_UNIONS
 from tests.language import TEXTS
 
 MODEL = ModelEntry(key="base", name="Base", path="org/base")
@@ -26,7 +34,8 @@ ENTRIES = [
 ]
 CONTROLNETS = ControlNets(
     entries={entry.key: entry for entry in ENTRIES},
-    facts={"union": ControlNetFacts("union", "sdxl")},
+    facts={"union": ControlNetFacts("union", "sdxl", OF_UNIONS[8])},
+    depth=DepthEntry(path="org/depth"),
 )
 CATALOG = Catalog({"base": MODEL}, {}, "base", controlnets=CONTROLNETS)
 IMAGE = "AAAA"

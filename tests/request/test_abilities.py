@@ -37,7 +37,11 @@ ASKED: dict[str, dict[str, Any]] = {
     "reference": {"reference": PICTURE},
     "control": {"control_images": (PICTURE,)},
 }
-CONTROLS = {key: ControlNetEntry(key=key, name=key, path="a/b", family=key) for key in FAMILIES}
+CONTROLS = {
+    key: ControlNetEntry(key=key, name=key, path="a/b", family=key)
+    for key, family in FAMILIES.items()
+    if family.takes_control
+}
 
 
 def of(*models: ModelEntry, set_up: bool = False) -> Catalog:
@@ -45,9 +49,8 @@ def of(*models: ModelEntry, set_up: bool = False) -> Catalog:
     known = Catalog({each.key: each for each in models}, {}, models[0].key)
     if not set_up:
         return known
-    taking = {key: CONTROLS[key] for key, family in FAMILIES.items() if family.takes_control}
     references = dict.fromkeys(FAMILIES, ADAPTER)
-    return replace(known, references=references, controlnets=ControlNets(taking))
+    return replace(known, references=references, controlnets=ControlNets(CONTROLS))
 
 
 @pytest.mark.parametrize("set_up", [True, False])

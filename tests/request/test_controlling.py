@@ -25,7 +25,7 @@ from catalog import (
     UpscalerEntry,
     Upscalers,
 )
-from catalog.control_types import told_type
+from catalog.control_types import OF_UNIONS, told_type
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
@@ -50,7 +50,7 @@ NETS = [
 ]
 CONTROLNETS = ControlNets(
     {each.key: each for each in NETS},
-    facts={"union": ControlNetFacts("union", "sdxl")},
+    facts={"union": ControlNetFacts("union", "sdxl", OF_UNIONS[8])},
     unfit={"broken": "it is a LoRA"},
     depth=DepthEntry(path="org/depth"),
 )
