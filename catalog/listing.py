@@ -25,7 +25,7 @@ _FOLDERS: Final = {
     "controlnets": "controlnets",
 }
 
-_OF_CONTROLNET: Final = ("type", "kind", "family", "base")
+_OF_CONTROLNET: Final = ("type", "types", "kind", "family", "base")
 _OF_FAMILY: Final = ("size", "min_side", "max_side", "max_pixels", "scheduler")
 _OF_VARIANT: Final = ("steps", "guidance", "fast")
 """Fields of a model's entry whose defaults are those of its family or variant: null where nothing
@@ -140,6 +140,7 @@ def controlnet_facts(entry: ControlNetEntry, catalog: Catalog, place: Location) 
     family = FAMILIES[controlnets.family_of(entry.key)] if known else None
     return {
         "type": controlnets.type_of(entry.key),
+        "types": list(controlnets.types_of(entry.key)),
         "kind": facts.kind if facts else None,
         "family": family and family.key,
         "base": family and family.adapter_bases[0],

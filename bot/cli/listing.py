@@ -112,10 +112,12 @@ def _abilities(row: dict[str, Any]) -> list[str]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`, `canny, controlnet, SDXL`;
-    empty when unknown."""
-    if "type" in row:
-        return ", ".join(filter(None, [row["type"], row["kind"], row["base"]]))
+    """What it is, in a few words: `LoRA 32, SDXL`, `4 vectors, SDXL`, `canny, controlnet, SDXL`,
+    `canny or 9 others, union, SDXL`; empty when unknown."""
+    if "types" in row:
+        others = len(row["types"] or ()) - 1
+        follows = f"{row['type']} or {others} others" if others > 0 else row["type"]
+        return ", ".join(filter(None, [follows, row["kind"], row["base"]]))
     if "vectors" in row:
         size = f"{row['vectors']} vectors" if row["vectors"] else None
         return ", ".join(filter(None, [size, row["base"]]))

@@ -176,7 +176,7 @@ async def test_those_that_are_nsfw_are_for_keys_that_may_know_of_them(tmp_path: 
 async def test_the_command_line_lists_the_same(tmp_path: Path) -> None:
     found = await followed(tmp_path, nsfw=True)
     listed = {row["key"]: row for row in rows("controlnets", CATALOG, tmp_path)}
-    for name in ("type", "kind", "base", "problems", "enabled"):
+    for name in ("type", "types", "kind", "base", "problems", "enabled"):
         assert {key: row[name] for key, row in listed.items()} == {
             key: each[name] for key, each in found.items()
         }

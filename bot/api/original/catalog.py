@@ -183,7 +183,7 @@ def _controlnets(catalog: Catalog, models_dir: Path, caller: ApiKey) -> list[dic
         listed.append(
             {
                 **_named(entry),
-                **{name: said[name] for name in ("type", "kind", "base")},
+                **{name: said[name] for name in ("type", "types", "kind", "base")},
                 "models": [
                     model.key
                     for model in offered

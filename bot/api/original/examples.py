@@ -67,6 +67,7 @@ CONTROLNET: Final[dict[str, Any]] = {
     "name": "Canny edges",
     "description": "Follows the edges of an image.",
     "type": "canny",
+    "types": ["canny"],
     "kind": "controlnet",
     "base": "SDXL",
     "models": ["demo"],
