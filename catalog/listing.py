@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from catalog.abilities import abilities, as_json, sure_family
+from catalog.dropin_controlnets import CONTROLNETS
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.dropins import CHECKPOINTS, LORAS
 from catalog.families import FAMILIES
@@ -22,7 +23,7 @@ _FOLDERS: Final = {
     "models": CHECKPOINTS,
     "loras": LORAS,
     "embeddings": EMBEDDINGS,
-    "controlnets": "controlnets",
+    "controlnets": CONTROLNETS,
 }
 
 _OF_CONTROLNET: Final = ("type", "types", "kind", "family", "base")

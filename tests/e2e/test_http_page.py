@@ -85,8 +85,9 @@ async def test_every_call_on_the_page_works(server: Server, tmp_path: Path) -> N
             assert '"key":"demo"' in out
             assert '"key":"sketch"' in out
         seen += re.findall(r"8009/(\w+)", block)
-    listed = {"models", "loras", "embeddings", "controlnets"}
-    assert {*seen} == {"generate", "image", "images", "status", "events", "jobs", *listed}
+    asked = {"generate", "compare", "upscale"}
+    listed = {"models", "loras", "embeddings", "upscalers", "controlnets"}
+    assert {*seen} == {*asked, *listed, "image", "images", "status", "events", "jobs"}
     # The image of the third example, of two LoRAs and a seed.
     image = read_png((tmp_path / "star.png").read_bytes())
     assert image.recipe is not None
