@@ -16,7 +16,7 @@ import PIL.Image
 import torch
 
 from bot.engine import pixels, sampling
-from bot.engine.controls import Controlled, Followings
+from bot.engine.controls import Followings
 from bot.engine.denoise import Estimate, Guidance, Keep, Weighted, denoise, keep_nothing, noise
 from bot.engine.families import VAE, Conditioning, Encoded, Recall
 from bot.engine.inpainting import Kept
@@ -250,8 +250,9 @@ class Pass:
         plain = prepared.kernels.of(shape)
         if prepared.controls is None:
             return plain
-        acting = prepared.controls.acting(self.size, prepared.check_stop)
-        return Controlled(plain, acting, self.taken, order)
+        return prepared.controls.controlled(
+            plain, self.size, self.taken, order, prepared.check_stop
+        )
 
     def _noise(self) -> torch.Tensor:
         prepared = self.prepared

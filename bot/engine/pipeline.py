@@ -348,7 +348,7 @@ class Pipeline:
             guide = self._references.guide(
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
-        controls = self._controls.following(needed, recipe, resident.denoiser, chosen.beside)
+        controls = self._controls.following(needed, recipe, resident, chosen.beside)
         begun, kept = None, None
         if (init := request.init_image) is not None:
             picture, size = needed.pictures[init.sha256], (request.width, request.height)

@@ -70,6 +70,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "guidance_scale": False,
         "image": True,
         "reference": False,
+        "control": False,
         "brackets": False,
     }
     assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "Flux/FLUX.2 klein"]

@@ -139,7 +139,7 @@ def test_without_downloads_it_is_not_here(tmp_path: Path, hub: HubServer) -> Non
 
 
 def test_the_catalog_tells_the_types_that_an_engine_has_of_a_union() -> None:
-    from bot.engine.controls.acting import UNION_TYPES
+    from bot.engine.families.unet.controls.acting import UNION_TYPES
 
     for count, types in OF_UNIONS.items():
         assert {*types} == {name for name, number in UNION_TYPES.items() if number < count}

@@ -7,6 +7,7 @@ from typing import Final
 from bot.engine.families import discovery
 from bot.engine.families.family import (
     Conditioning,
+    ControlNetwork,
     Encoded,
     Family,
     LoadedModel,
@@ -32,6 +33,7 @@ __all__ = [
     "FAMILIES",
     "VAE",
     "Conditioning",
+    "ControlNetwork",
     "Encoded",
     "Family",
     "LoadedModel",

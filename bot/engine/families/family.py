@@ -21,7 +21,7 @@ from bot.engine.memory import Leaving, Profile
 from bot.engine.patches import AnyTarget
 from bot.engine.subject import Subject
 from bot.engine.weights import Formats
-from bot.request import GenerationRequest
+from bot.request import ControlUse, GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families import PipelineFiles, files
@@ -86,6 +86,28 @@ class Conditioning(Protocol):
 
         latents: the image's latents `rows` times, scaled for the model by the scheduler.
         Returns a tensor of their shape, of the scheduler's `prediction_type`.
+        """
+
+
+class ControlNetwork(Protocol):
+    """A ControlNet of a family.
+
+    module: of the network. blocks: as `Family.blocks`, "" if there are none.
+    """
+
+    @property
+    def module(self) -> Any: ...
+
+    @property
+    def blocks(self) -> str: ...
+
+    def check(self, use: ControlUse, subject: Subject) -> None:
+        """Raise JobFailed where it does not follow what `use` asks for."""
+
+    def acting(self, use: ControlUse, map_: PIL.Image.Image, place: Place) -> Any:
+        """It at work in a pass, for `Family.controlled`; only while the module is on the device.
+
+        map_: RGB, of the size of the pass.
         """
 
 
@@ -250,6 +272,25 @@ class Family(Protocol):
 
         tiled: as in `decode`. Only called for a family whose `pictures_max` is not 0. Raises
         JobFailed for an image that it cannot edit.
+        """
+
+    def control(
+        self, stored: Mapping[str, torch.Tensor], config: object, denoiser: Any, subject: Subject
+    ) -> tuple[ControlNetwork, dict[str, torch.Tensor]]:
+        """A ControlNet for `denoiser`, with its parameters on the meta device, and its tensors by
+        their names in the module.
+
+        Only called for a family that `takes_control`. stored: the tensors in its files, by their
+        names there. config: what its configuration says; None without one, which then follows from
+        the tensors and the denoiser. Raises JobFailed where it is none, or is for another network.
+        """
+
+    def controlled(
+        self, denoiser: Callable[..., Any], acting: Sequence[Any], steps: int, order: int
+    ) -> Callable[..., Any]:
+        """What to call instead of `denoiser` in one pass of so many steps, so that ControlNets act.
+
+        acting: from `ControlNetwork.acting`. order: how often it is called in each step.
         """
 
     def condition(self, encoded: Encoded, size: tuple[int, int], image: Any | None) -> Conditioning:

@@ -173,6 +173,12 @@ class Anima:
     def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
         raise ValueError(f"{self.key} edits no images")
 
+    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
+    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 

@@ -176,6 +176,12 @@ class Flux2:
     ) -> Conditioning:
         return Conditioning.of(encoded, size, image)
 
+    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
+    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 

@@ -1,6 +1,6 @@
 """UNetFamily: what families with a UNet answer alike. Imports torch."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from transformers import CLIPTokenizer
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, discrete, recognition
-from bot.engine.families.family import LoadedModel, PreviewFactors
-from bot.engine.families.unet import adapter_names, configurations, networks
+from bot.engine.families.family import ControlNetwork, LoadedModel, PreviewFactors
+from bot.engine.families.unet import adapter_names, configurations, controls, networks
 from bot.engine.families.unet.chunks import TOKENS
 from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape, unscaled
 from bot.engine.families.unet.networks import DENOISER, TextEncoder
@@ -143,6 +143,16 @@ class UNetFamily:
 
     def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
         raise ValueError(f"{self.key} edits no images")
+
+    def control(
+        self, stored: Mapping[str, torch.Tensor], config: object, denoiser: Any, subject: Subject
+    ) -> tuple[ControlNetwork, dict[str, torch.Tensor]]:
+        return controls.read(stored, config, denoiser, subject)
+
+    def controlled(
+        self, denoiser: Callable[..., Any], acting: Sequence[Any], steps: int, order: int
+    ) -> Callable[..., Any]:
+        return controls.Controlled(denoiser, acting, steps, order)
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)

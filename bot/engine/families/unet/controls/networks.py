@@ -5,23 +5,27 @@ every step; Union, one that follows several types; and T2I-Adapter (arXiv 2302.0
 convolutions that are run once.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
 
-from bot.engine import networks
 from bot.engine.building import without_weights
-from bot.engine.controls.configurations import CONTROLNET, HINT, UNION, checked, like, told_by
+from bot.engine.families.family import ControlNetwork
 from bot.engine.families.unet.adapter_names import Blocks, sgm_path
+from bot.engine.families.unet.controls.acting import Adapter, Network
+from bot.engine.families.unet.controls.configurations import (
+    CONTROLNET,
+    HINT,
+    UNION,
+    checked,
+    like,
+    told_by,
+)
 from bot.engine.families.unet.networks import shaped
-from bot.engine.sources import Source
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats, Layout
 from catalog.weight_files.controlnet import ControlKind
 
 _ORIGINAL: Final = "control_model."
@@ -34,22 +38,10 @@ PIXELS: Final = {8: "full_adapter", 16: "full_adapter_xl"}
 """Pixels per side that a T2I-Adapter folds into channels → what diffusers calls that kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A ControlNet's module, with its parameters on the meta device, and their tensors."""
-
-    kind: ControlKind
-    module: Any
-    tensors: Mapping[str, torch.Tensor]
-
-
-def read(source: Source, unet: Any, dtype: torch.dtype, subject: Subject) -> Network:
-    """The network in the files of `source`, for `unet`.
-
-    Without a configuration beside it, its configuration follows from its tensors and from the UNet.
-    Raises JobFailed where it is none, or is for another UNet.
-    """
-    stored = dict(networks.stored(source.weights))
+def read(
+    stored: Mapping[str, torch.Tensor], config: object, unet: Any, subject: Subject
+) -> tuple[ControlNetwork, dict[str, torch.Tensor]]:
+    """See `Family.control`."""
     kind = _kind_of(stored)
     if kind is None:
         raise subject.failed("control.foreign", reason="it is no ControlNet and no T2I-Adapter")
@@ -58,32 +50,32 @@ def read(source: Source, unet: Any, dtype: torch.dtype, subject: Subject) -> Net
         module = _adapter(tensors, unet, subject)
     else:
         tensors = _hints_renamed({n.removeprefix(_ORIGINAL): t for n, t in stored.items()})
-        module = _control(kind, tensors, source, unet, subject)
+        module = _control(kind, tensors, config, unet, subject)
         if _FIRST not in tensors:
             tensors = _renamed(module, tensors)
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
     tensors = {name: shaped(tensor, shapes.get(name)) for name, tensor in tensors.items()}
-    layout = Layout.of(module, Formats(dtype))
-    return Network(kind, module, networks.fitting("controlnet", tensors, layout, subject))
+    if kind == "t2i_adapter":
+        return Adapter(module), tensors
+    return Network(module, union=kind == "union"), tensors
 
 
 def _control(
     kind: ControlKind,
     tensors: Mapping[str, torch.Tensor],
-    source: Source,
+    config: object,
     unet: Any,
     subject: Subject,
 ) -> Any:
     """The module of a ControlNet, by its configuration, or else by its tensors and the UNet."""
     union = kind == "union"
     allowed = UNION if union else CONTROLNET
-    written = next((path for path in source.files if path.suffix == ".json"), None)
-    if written:
-        config = checked(json.loads(written.read_text(encoding="utf-8")), allowed, subject)
+    if config is None:
+        own = {**like(unet, allowed), **told_by(tensors)}
     else:
-        config = {**like(unet, allowed), **told_by(tensors)}
+        own = checked(config, allowed, subject)
     with without_weights():
-        module = (ControlNetUnionModel if union else ControlNetModel).from_config(config)
+        module = (ControlNetUnionModel if union else ControlNetModel).from_config(own)
     _check_widths(module, unet, subject)
     return module
 

@@ -1,13 +1,17 @@
 """What ControlNets add to a UNet while it denoises one pass. Imports torch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+import numpy as np
+import PIL.Image
 import torch
 
+from bot.engine.environment import Place
+from bot.engine.subject import Subject
 from bot.request import ControlUse
-from catalog.weight_files.controlnet import ControlKind
 
 UNION_TYPES: Final = {
     "openpose": 0,
@@ -19,6 +23,11 @@ UNION_TYPES: Final = {
     "tile": 6,
 }
 """The number of each type in a Union, as xinsir's ControlNet++ has them; 6 only in its ProMax."""
+
+BLOCKS: Final = r".+\.transformer_blocks\.\d+"
+"""Modules of a ControlNet that are called one after the other: of SDXL's, 2.1 of 2.3 GiB."""
+LEVELS: Final = 64
+"""Sides of a T2I-Adapter's map are multiples of it, so that each level halves them evenly."""
 
 
 @dataclass(slots=True)
@@ -70,6 +79,27 @@ class Acting(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A ControlNet, or a Union of several; see `families.ControlNetwork`."""
+
+    module: Any
+    union: bool
+    blocks = BLOCKS
+
+    def check(self, use: ControlUse, subject: Subject) -> None:
+        if not self.union:
+            return
+        most = int(self.module.config.num_control_type)
+        if UNION_TYPES.get(use.type, most) >= most:
+            known = [name for name, number in UNION_TYPES.items() if number < most]
+            raise subject.failed("control.type", value=use.type, allowed=tuple(known))
+
+    def acting(self, use: ControlUse, map_: PIL.Image.Image, place: Place) -> "ActingNetwork":
+        number = UNION_TYPES[use.type] if self.union else None
+        return ActingNetwork(use, self.module, _tensor(map_, place), number)
+
+
+@dataclass(frozen=True, slots=True)
 class ActingNetwork:
     """A ControlNet that looks at the latents of each step.
 
@@ -77,7 +107,6 @@ class ActingNetwork:
     """
 
     use: ControlUse
-    kind: ControlKind
     module: Any
     map: torch.Tensor
     number: int | None
@@ -103,6 +132,31 @@ class ActingNetwork:
             **told,
         )
         added.residuals(down, middle)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A T2I-Adapter; see `families.ControlNetwork`."""
+
+    module: Any
+    blocks = ""
+
+    def check(self, use: ControlUse, subject: Subject) -> None:
+        """It does not know what it follows."""
+
+    def acting(self, use: ControlUse, map_: PIL.Image.Image, place: Place) -> "ActingAdapter":
+        if self.module.config.in_channels == 1:
+            map_ = map_.convert("L")
+        pixels = _tensor(map_, place)
+        missing = (0, -map_.width % LEVELS, 0, -map_.height % LEVELS)
+        if any(missing):
+            pixels = torch.nn.functional.pad(pixels, missing, mode="replicate")
+        features = []
+        for feature in self.module(pixels):
+            shrunk = pixels.shape[2] // feature.shape[2]
+            down, across = math.ceil(map_.height / shrunk), math.ceil(map_.width / shrunk)
+            features.append(feature[:, :, :down, :across] * use.weight)
+        return ActingAdapter(use, tuple(features))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +205,10 @@ class Controlled:
             if each.use.start <= step / self.steps and (step + 1) / self.steps <= each.use.end:
                 each.add(added, latents, timestep, **told)
         return self.unet(latents, timestep, **told, return_dict=return_dict, **added.arguments)
+
+
+def _tensor(map_: PIL.Image.Image, place: Place) -> torch.Tensor:
+    """Shape (1, 3, height, width), 0–1; (1, 1, height, width) of a grey image."""
+    levels = np.asarray(map_, np.float32) / np.float32(255)
+    channels = levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(channels))[None].to(place.device, place.dtype)
