@@ -1,4 +1,4 @@
-"""/moderate: blocking people from using the bot in one server."""
+"""/moderate: who may use the bot in one server, and how soon again."""
 
 import discord
 from discord import app_commands
@@ -10,6 +10,7 @@ from bot.chat.here import here_of
 from bot.chat.owners import Owners
 from bot.chat.ui.moderation import blocks_text
 from bot.errors import Refused
+from bot.queue import JobQueue
 from bot.store import Store, discord_person
 from bot.worker.blocking import Blocking
 from cogs.blockable import check_may_be_blocked
@@ -25,8 +26,9 @@ class Moderate(
     """For those who may delete other people's messages in the whole server. Servers can grant a
     command to anyone, so that is checked at each use."""
 
-    def __init__(self, store: Store, blocking: Blocking, owners: Owners) -> None:
+    def __init__(self, store: Store, queue: JobQueue, blocking: Blocking, owners: Owners) -> None:
         self._store = store
+        self._queue = queue
         self._blocking = blocking
         self._owners = owners
 
@@ -61,6 +63,14 @@ class Moderate(
         text = blocks_text(here_of(interaction).say, blocks)
         await interaction.response.send_message(text, ephemeral=True)
 
+    @app_commands.command(name="reset", description="command.moderate.reset.description")
+    @app_commands.describe(user="command.moderate.reset.user")
+    async def reset(self, interaction: Interaction, user: discord.User) -> None:
+        done = await self._queue.start_over(
+            discord_person(user.id), _here(interaction), actor=_actor(interaction)
+        )
+        await _answer(interaction, "moderate.reset" if done else "moderate.unused", user.id)
+
 
 async def _answer(interaction: Interaction, code: str, user_id: int) -> None:
     say = here_of(interaction).say
@@ -80,5 +90,5 @@ def _actor(interaction: Interaction) -> str:
 
 
 async def setup(bot: ImagenBot) -> None:
-    services = bot.services
-    await bot.add_cog(Moderate(services.backend.store, services.blocking, services.owners))
+    services, backend = bot.services, bot.services.backend
+    await bot.add_cog(Moderate(backend.store, backend.queue, services.blocking, services.owners))

@@ -17,6 +17,7 @@ from playground.compression import compressor
 JsonObject = dict[str, Any]
 
 SENDS, SENDS_WINDOW = 120, 60.0
+PRESENCES_SENT, PRESENCES_WINDOW = 5, 20.0
 
 
 class Connection:
@@ -26,6 +27,7 @@ class Connection:
         self.socket = socket
         self.session: Session | None = None
         self.received: deque[float] = deque(maxlen=SENDS + 1)
+        self.presences: deque[float] = deque(maxlen=PRESENCES_SENT + 1)
         self.heartbeat_due = math.inf
         self._request = request
         self._compressor = compressor(request.query.get("compress"))

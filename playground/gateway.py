@@ -10,7 +10,14 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from playground import payloads, permissions
-from playground.connection import SENDS, SENDS_WINDOW, Connection, Session
+from playground.connection import (
+    PRESENCES_SENT,
+    PRESENCES_WINDOW,
+    SENDS,
+    SENDS_WINDOW,
+    Connection,
+    Session,
+)
 from playground.limits_sessions import SessionLimits
 from playground.state import Channel, Guild
 from playground.waiting import Signal
@@ -34,6 +41,7 @@ class Gateway:
     """All sockets and sessions of the bot.
 
     ``heartbeats_late``: how many seconds late each heartbeat was, at least 0.
+    ``presence``: the latest that was told; ``presences``: each, with the number of its shard.
     """
 
     def __init__(self, world: World, token: str, signal: Signal, violate: Callable[[str], None]):
@@ -53,6 +61,7 @@ class Gateway:
         self.answer_heartbeats = True
         self.allowed_privileged = PRIVILEGED
         self.presence: JsonObject | None = None
+        self.presences: list[tuple[int, JsonObject]] = []
         self._revoked = ""
         self.resume_url = ""
         self.limits = SessionLimits()
@@ -217,12 +226,23 @@ class Gateway:
         elif connection.session is None:
             self._fail(connection, 4003, f"op {op} before IDENTIFY")
         elif op == 3:
-            self.presence = data
-            self._signal.notify()
+            self._present(connection, connection.session, data, now)
         elif op == 8:
             self._members(connection.session, data)
         elif op != 4:
             self._fail(connection, 4001, f"op {op} is unknown")
+
+    def _present(
+        self, connection: Connection, session: Session, data: JsonObject, now: float
+    ) -> None:
+        told = connection.presences
+        told.append(now)
+        if len(told) > PRESENCES_SENT and now - told[0] < PRESENCES_WINDOW:
+            limit = f"{PRESENCES_SENT} presences in {PRESENCES_WINDOW:g} s"
+            self._violate(f"gateway: more than {limit}")
+        self.presence = data
+        self.presences.append((session.shard[0], data))
+        self._signal.notify()
 
     def _identify(self, connection: Connection, data: JsonObject) -> None:
         intents = int(data.get("intents", -1))

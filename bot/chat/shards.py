@@ -145,6 +145,16 @@ class ShardedBot(commands.AutoShardedBot):
         return self.shard_count is not None and len(self._known) == self.shard_count
 
     @property
+    def sockets(self) -> Mapping[int, discord.gateway.DiscordWebSocket]:
+        """Those of the shards that are connected, by number."""
+        held = vars(self)["_AutoShardedClient__shards"]
+        return {
+            number: shard.ws
+            for number, shard in held.items()
+            if number in self._up and not self.shards[number].is_closed()
+        }
+
+    @property
     def heartbeats(self) -> Mapping[int, float | None]:
         """Seconds of the latest heartbeat's round trip, by shard; None for one that is not
         connected. Empty before the number of shards is known."""

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from bot.levels.fields import ChannelFields, LevelFields, PersonFields, ServerFields
 from bot.levels.level import Level
 from bot.levels.place import Place
-from bot.levels.resolving import resolve
+from bot.levels.resolving import everywhere, resolve
 from bot.levels.rules import Caps, Rules
 from bot.levels.showing import SeenFrom
 from bot.store import Discord, LevelChange, LevelKey, Origin, Store
+from catalog import Allowance
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Levels:
         self._store = store
         self._kept: OrderedDict[LevelKey, LevelFields] = OrderedDict()
         self._changes = 0
+        self._everywhere: Allowance | None = None
 
     async def rules(self, place: Place) -> Rules:
         """What holds for that person in that place: from memory, or else with one query."""
@@ -85,6 +87,18 @@ class Levels:
         )
         return SeenFrom(level, rules, {each: given[each] for each in above}, self.caps)
 
+    async def models_everywhere(self) -> Allowance:
+        """The models that every server and every channel allows: what may be named to all."""
+        if self._everywhere is None:
+            changes = self._changes
+            stored = await self._store.levels.listing(("allow_models", "block_models"))
+            fields = [cast("ChannelFields", _read(key, each)) for key, each in stored.items()]
+            found = everywhere(fields)
+            if changes != self._changes:
+                return found  # a change may have come after it was read
+            self._everywhere = found
+        return self._everywhere
+
     async def change(self, level: Level, place: Place, changes: Mapping[str, Any]) -> LevelChange:
         """Set these fields of `level`, and reset those that are None or empty; `place.person` does.
 
@@ -100,6 +114,7 @@ class Levels:
         unsaid = written if level is Level.PERSON else TEXTS
         change = await self._store.levels.change(key, community, written, place.person, unsaid)
         self._changes += 1
+        self._everywhere = None
         self._keep(key, _read(key, change.after))
         return change
 
@@ -115,6 +130,7 @@ class Levels:
     def forgotten(self, key: LevelKey) -> None:
         """What was set there has been deleted from the store."""
         self._changes += 1
+        self._everywhere = None
         self._kept.pop(key, None)
 
     async def _fields(self, keys: Sequence[LevelKey]) -> dict[LevelKey, LevelFields]:

@@ -96,6 +96,11 @@ def resolve(
     )
 
 
+def everywhere(shared: Sequence[ChannelFields]) -> Allowance:
+    """The models that all of these allow. shared: what servers and channels have set."""
+    return _allowance([(Level.SERVER, fields) for fields in shared], "models")
+
+
 def _both(above: bool, given: bool) -> bool:
     return above and given
 

@@ -49,6 +49,7 @@ ROWS: Final = {
     "blocked_words": "blocked_words.json",
     "disabled_entries": "switched_off.json",
     "sent_again": "sent_again.json",
+    "quota_resets": "quota_resets.json",
 }
 """The files of what belongs to no job, by table."""
 OF_JOBS: Final = ("jobs", "discord_jobs", "images")

@@ -17,7 +17,7 @@ from bot.queue.limits import (
     images_left,
     limits_for,
 )
-from bot.store import Api, Discord, Job, NewJob, Previewing, Store, Usage
+from bot.store import EVERYWHERE, Api, Discord, Job, NewJob, Previewing, Store, Usage
 
 
 class Admission:
@@ -79,6 +79,15 @@ class Admission:
         usage = await self._store.usage(person, now, self._demand.asked_at(person, now))
         usage = self._demand.add_to(usage, person, community)
         return images_left(self._limits, rules.limits, usage)
+
+    async def start_over(self, person: str, community: str | None, actor: str) -> bool:
+        """What `person` has asked for so far no longer counts towards quotas and cooldowns of that
+        server and its channels, or any if it is None. Returns False if nothing did."""
+        within = EVERYWHERE if community is None else community
+        done = await self._store.resets.reset(person, within=within, actor=actor)
+        if within == EVERYWHERE:
+            self._demand.forget(person)
+        return done
 
     @asynccontextmanager
     async def reserving(self, new: NewJob, rules: Rules) -> AsyncIterator[None]:

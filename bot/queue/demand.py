@@ -101,6 +101,10 @@ class Demand:
             self._asked[person] = at = now
         return at
 
+    def forget(self, person: str) -> None:
+        """Do not remember their last request any more."""
+        self._asked.pop(person, None)
+
     def _count(self, claim: Claim, by: int) -> None:
         _add(self._people, claim.person, by)
         if claim.community is not None:

@@ -90,6 +90,11 @@ class JobQueue(Standing):
         """How many images the quotas still allow this person there; None if there are none."""
         return await self._admission.images_left(place.person, place.community, rules)
 
+    async def start_over(self, person: str, community: str | None, *, actor: str) -> bool:
+        """What `person` has asked for so far no longer counts towards quotas and cooldowns of that
+        server and its channels, or any if it is None. Returns False if nothing did."""
+        return await self._admission.start_over(person, community, actor)
+
     @asynccontextmanager
     async def reserving(self, new: NewJob) -> AsyncIterator[None]:
         """Keep a place for `new` while the block lasts, unless it is accepted in it.

@@ -20,8 +20,10 @@ from bot.chat.here import FindHere
 from bot.chat.known_roles import KnownRoles
 from bot.chat.mentions import Mentions
 from bot.chat.owners import Owners
+from bot.chat.presence import Presence
 from bot.chat.services import Services
 from bot.chat.sync import known_ids, register_if_changed
+from bot.chat.ui.presence import named_models, presence_text
 from bot.errors import SettingsError, StoreError
 from bot.levels import Levels, Place
 from bot.privacy import EXPORTS, Exporter
@@ -183,6 +185,24 @@ class DiscordBot:
                 for server in settings.admin_servers
             }
             self.mentions.learn(everywhere, own)
+
+    async def show_presence(self) -> None:
+        """Keep the bot's status up to date, if the owner wants one."""
+        if self.core.settings.presence:
+            await Presence(self.client, self._presence).run()
+
+    async def _presence(self) -> str:
+        """What the status says now, in the language of the only server, or else in English."""
+        backend, servers = self.core.backend, self.client.guilds
+        queue, loaded = backend.queue, backend.loaded()
+        allowed = await backend.levels.models_everywhere()
+        running = len(queue.running)
+        return presence_text(
+            await self.audit.say_in(servers[0] if len(servers) == 1 else None),
+            named_models(backend.catalog.current, loaded, allowed),
+            running=running,
+            waiting=len(queue) - running,
+        )
 
     async def remember_copies(self) -> None:
         """Keep for `check` when another copy of the bot was noticed."""

@@ -53,6 +53,7 @@ async def serve(settings: Settings, extensions: Sequence[str]) -> None:
                 {
                     "registering commands": bot.register,
                     "remembering copies": bot.remember_copies,
+                    "the bot's status": bot.show_presence,
                     "audit": partial(bot.audit.run, bot.client.complete),
                     "removing messages": bot.removal.run,
                     "telling what was forgotten": bot.endings.run,

@@ -35,3 +35,10 @@ class ConnectionSettings(BaseSettings):
         description="ID of one server to register the commands in. If unset, they are registered "
         "globally.",
     )
+    presence: bool = Field(
+        default=True,
+        alias="IMAGEN_PRESENCE",
+        description="Whether the bot's status says which model is loaded and how many requests "
+        "wait: `true` or `false`. Everyone in its servers sees it, so it names no model that is "
+        "only for age-restricted channels, or that any server or channel does not allow.",
+    )

@@ -7,11 +7,10 @@ from dataclasses import asdict
 
 from bot.store.acts import NewAct
 from bot.store.blocks import check_not_blocked
-from bot.store.database import Row
 from bot.store.history.index import add
 from bot.store.jobs import Job, NewJob
 from bot.store.origins import SELECT_JOBS
-from bot.store.usage import ASKED, DAY, Usage, usage_of
+from bot.store.usage import ASKED, DAY, AskedRow, Usage, usage_of
 
 
 def accept(
@@ -20,7 +19,7 @@ def accept(
     asked_at: int,
     check: Callable[[Usage], None] | None,
     write: sqlite3.Connection,
-    spent: Sequence[Row] = (),
+    spent: Sequence[AskedRow] = (),
     acts: Sequence[NewAct] = (),
 ) -> Job:
     """Within a transaction: check and insert. request: as JSON. asked_at: in milliseconds. spent:

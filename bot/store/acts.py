@@ -30,6 +30,7 @@ class ActKind(StrEnum):
     PRESET_DELETED = "preset_deleted"
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
+    QUOTA_RESET = "quota_reset"
     RESULT_DELETED = "result_deleted"
     REPORTED = "reported"
     REPORT_DECIDED = "report_decided"

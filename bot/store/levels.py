@@ -80,6 +80,16 @@ class LevelSettings:
         )
         return {row["place"]: float(row["days"]) for row in rows}
 
+    async def listing(self, names: Collection[str]) -> dict[LevelKey, dict[str, Any]]:
+        """What is set by each server and channel that has set one of the fields `names`."""
+        rows = await self._database.rows(
+            "SELECT level, place, settings FROM level_settings WHERE level IN ('server', 'channel')"
+            " AND EXISTS (SELECT 1 FROM json_each(iif(json_valid(settings), settings, '{}'))"
+            " WHERE key IN (SELECT value FROM json_each(?)))",
+            (json.dumps([*names]),),
+        )
+        return {(row["level"], row["place"]): _read(row["settings"]) for row in rows}
+
     async def forget(self, key: LevelKey) -> None:
         """Reset everything that is set there."""
         async with self._database.transaction() as write:

@@ -21,6 +21,7 @@ from bot.store.messages import Messages
 from bot.store.personal import Personal
 from bot.store.presets import Presets
 from bot.store.reports import Reports
+from bot.store.resets import Resets
 from bot.store.sent_again import SentAgain
 from bot.store.uploads import Uploads
 from bot.store.usage import Spent
@@ -38,7 +39,8 @@ class Rooms:
     cells: of comparisons. levels: what is set. history: the index of prompts. favourites: kept.
     personal: all of one person. sent_again: where else results are shown. figures: for statistics.
     greetings: of servers that the bot joined. words: that are blocked.
-    acts: what was changed and moderated. blocks, reports, disabled_entries: what that was about.
+    acts: what was changed and moderated. blocks, resets, reports, disabled_entries: what that was
+        about.
     presets: that people saved. uses: of models and LoRAs. image_checks: what they objected to.
     """
 
@@ -65,6 +67,7 @@ class Rooms:
         self.deletions = Deletions(database, self.acts)
         self.image_checks = ImageChecks(database, self.acts)
         self.blocks = Blocks(database, self.acts)
+        self.resets = Resets(database, self._spent, self.acts)
         self.reports = Reports(database, self.acts)
         self.disabled_entries = DisabledEntries(database, self.acts)
         self.presets = Presets(database, self.acts)

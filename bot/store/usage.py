@@ -2,22 +2,29 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from bot.store.database import Row
 
+AskedRow: TypeAlias = Row | dict[str, Any]
+"""A row of `ASKED`."""
 DAY = 24 * 60 * 60
 
 _ASKED = (
     "SELECT person, created_at, community, coalesce(parent_channel_id, channel_id) AS channel,"
     " coalesce(json_array_length(iif(json_valid(request), request, '{}'), '$.comparison.cells'),"
     " json_extract(iif(json_valid(request), request, '{}'), '$.count'), 1) AS count,"
-    " state NOT IN ('failed', 'cancelled') AS counts"
+    " state NOT IN ('failed', 'cancelled') AS counts,"
+    " EXISTS (SELECT 1 FROM quota_resets AS resets"
+    " WHERE resets.job_id = jobs.id AND within = community) AS reset"
     " FROM jobs LEFT JOIN discord_jobs ON discord_jobs.job_id = jobs.id"
-    " WHERE kind != 'cell' AND created_at > ?"
+    " WHERE kind != 'cell' AND created_at > ? AND NOT EXISTS"
+    " (SELECT 1 FROM quota_resets AS resets WHERE resets.job_id = jobs.id AND within = '')"
 )
 ASKED = f"{_ASKED} AND person = ? ORDER BY created_at"
 """The jobs of a person since a time in ms, with how many images each is. Those that failed or were
-cancelled do not count towards the quota."""
+cancelled do not count towards the quota, those with `reset` towards no limit of their server, and
+those that count towards none at all are left out: see bot.store.resets."""
 ASKED_BY_JOBS = f"{_ASKED} AND jobs.id IN (SELECT value FROM json_each(?))"  # noqa: S608
 """The same of single jobs."""
 UNDATE = "UPDATE jobs SET created_at = ? WHERE person = ? AND created_at > ?"
@@ -45,7 +52,8 @@ class Usage:
     asked_at: of their last request in 24 hours, whatever became of it; None without one.
     images: one time for each image that they asked for in 24 hours and that counts, oldest first.
     own, in_community, in_all: jobs that wait or run, and places reserved; see bot.queue.demand.
-    asked: each of the requests in 24 hours, oldest first.
+    asked: each of the requests in 24 hours that counts towards the limits of its server and
+        channel, oldest first.
     """
 
     asked_at: float | None = None
@@ -73,9 +81,9 @@ class Spent:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[Row]] = {}
+        self._rows: dict[str, list[AskedRow]] = {}
 
-    def add(self, rows: Iterable[Row], since: int) -> None:
+    def add(self, rows: Iterable[AskedRow], since: int) -> None:
         """rows: of `ASKED_BY_JOBS`. since: what is older is dropped, in ms."""
         for row in rows:
             self._rows.setdefault(row["person"], []).append(row)
@@ -83,12 +91,24 @@ class Spent:
             if not self.of(person, since):
                 del self._rows[person]
 
-    def of(self, person: str, since: int) -> list[Row]:
+    def of(self, person: str, since: int) -> list[AskedRow]:
         """What `person` has asked for since then, in ms."""
         return [row for row in self._rows.get(person, ()) if row["created_at"] > since]
 
+    def reset(self, person: str, within: str) -> bool:
+        """As `Resets.reset`, of what is no longer stored."""
+        rows = self._rows.get(person, [])
+        kept = [] if not within else [_reset_in(within, row) for row in rows]
+        self._rows[person] = kept
+        return kept != rows
 
-def usage_of(rows: Iterable[Row], spent: Iterable[Row] = ()) -> Usage:
+
+def _reset_in(community: str, row: AskedRow) -> AskedRow:
+    there = row["community"] == community and not row["reset"]
+    return {**dict(row), "reset": True} if there else row
+
+
+def usage_of(rows: Iterable[AskedRow], spent: Iterable[AskedRow] = ()) -> Usage:
     """rows: of `ASKED`. spent: of what is no longer stored. The jobs that wait or run are not
     counted."""
     asked = sorted((*rows, *spent), key=lambda row: row["created_at"])
@@ -105,5 +125,6 @@ def usage_of(rows: Iterable[Row], spent: Iterable[Row] = ()) -> Usage:
                 row["channel"],
             )
             for row in asked
+            if not row["reset"]
         ),
     )

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import discord
 
 from bot.chat.client import ImagenBot
-from cogs.admin import blocking, broadcast, catalog, pausing, previews, status, words
+from cogs.admin import blocking, broadcast, catalog, pausing, previews, starting_over, status, words
 from cogs.admin.group import Commands, OwnersGroup
 
 PARTS: tuple[Callable[[ImagenBot], Commands], ...] = (
     status.commands,
     catalog.commands,
     blocking.commands,
+    starting_over.commands,
     words.commands,
     pausing.commands,
     broadcast.commands,

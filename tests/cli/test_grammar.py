@@ -67,6 +67,18 @@ class TestGrammar:
             "control_image": [],
         }
 
+    @pytest.mark.parametrize("value", ["-1:0.2", "-1:0.2,12:.1", "-1:0.2, -1:0.1", "-.5", "-1e-3"])
+    def test_a_value_may_begin_with_a_minus(self, value: str) -> None:
+        options = parser().parse_args(["imagine", "fox", "--variation", value, "--seed", "-1"])
+        assert (options.variation, options.seed) == (value, -1)
+        options = parser().parse_args(["imagine", f"--variation={value}", "fox"])
+        assert (options.variation, options.prompt) == (value, "fox")
+
+    def test_an_option_is_no_value(self) -> None:
+        for wrong in ("-x", "--json", "--size"):
+            with pytest.raises(SystemExit):
+                parser().parse_args(["imagine", "fox", "--variation", wrong])
+
     def test_a_negative_seed_comes_as_far_as_our_own_refusal(self) -> None:
         assert parser().parse_args(["imagine", "fox", "--seed", "-1"]).seed == -1
 

@@ -118,7 +118,9 @@ async def _choose_audit_channel(home: Home, guild: Guild, channel: Channel) -> N
     connection.close()
 
 
-def command(court: Court, user: User, channel: Channel, *names: str, **options: Any) -> Interaction:
+def command(
+    court: Court, user: User, channel: Channel, /, *names: str, **options: Any
+) -> Interaction:
     """/admin …, as somebody could send it who can make a client say anything."""
     data: dict[str, Any] = {"options": []}
     inner = [{"type": 3, "name": name, "value": value} for name, value in options.items()]

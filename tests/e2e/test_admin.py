@@ -200,6 +200,29 @@ async def test_managers_block_for_their_server_alone(court: Court) -> None:
     await painted(fox, **QUICK, channel=court.hall)
 
 
+async def test_an_owner_lets_anyone_start_over_whoever_set_the_limit(court: Court) -> None:
+    playground = court.playground
+    keeper, gus = playground.user("keeper"), playground.user("gus")
+    playground.give_role(
+        keeper, playground.add_role("keepers", "manage_guild", guild=court.hall.guild)
+    )
+    room = playground.add_channel("counted", court.hall.guild)
+    limit: dict[str, Any] = {"level": "channel", "name": "quota", "value": "1"}
+    await said(await keeper.slash("settings set", **limit, channel=room))
+    await painted(gus, **QUICK, channel=room)
+    assert "over the limit" in await said(await gus.slash("imagine", **QUICK, channel=room))
+    other = court.mod("moderates the hall")
+    assert NOT_ALLOWED in await outcome(
+        command(court, other, court.office, "reset", "user", user=str(gus.id))
+    )
+    assert "can start over" in await court.admin("reset user", user=gus)
+    assert "Nothing that" in await court.admin("reset user", user=gus)
+    line = await court.told(f"<@{court.tess.id}> let <@{gus.id}> start over")
+    assert line.mentions == set()
+    await painted(gus, **QUICK, channel=room)
+    assert "over the limit" in await said(await gus.slash("imagine", **QUICK, channel=room))
+
+
 async def test_in_a_blocked_server_nothing_is_done(court: Court) -> None:
     playground = court.playground
     guild = playground.add_guild("bad place")

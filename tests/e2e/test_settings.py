@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from playground import Channel, Interaction, Message, Playground, User
+from playground import Channel, ClientRefused, Interaction, Message, Playground, User
 from playground.state import COMPONENT, MODAL
 from tests.e2e.acting import forged, outcome
 from tests.e2e.conftest import CANARY
@@ -427,6 +427,31 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted_in(lea, channel, **QUICK)
     assert "Not so fast" in await refused(await lea.slash("imagine", channel=channel, **QUICK))
     await painted(lea, **QUICK)
+
+
+async def test_moderators_let_someone_start_over_in_their_server(town: Town) -> None:
+    nia, channel = town.playground.user("nia"), town.playground.add_channel("anew")
+    mod = town.playground.user("mod of resets")
+    town.playground.give_role(mod, town.playground.add_role("mods", "manage_messages"))
+
+    async def reset() -> str:
+        return await told(await mod.slash("moderate reset", user=nia, channel=channel))
+
+    assert "Nothing that" in await reset()
+    await town.set("channel", "quota", "2", channel=channel)
+    await painted_in(nia, channel, **QUICK, count=2)
+    over = "over the limit of 2 images"
+    assert over in await refused(await nia.slash("imagine", channel=channel, **QUICK))
+    with pytest.raises(ClientRefused):
+        await nia.slash("moderate reset", user=nia, channel=channel)
+    assert "can start over" in await reset()
+    assert "Nothing that" in await reset()
+    await painted_in(nia, channel, **QUICK, count=2)
+    assert over in await refused(await nia.slash("imagine", channel=channel, **QUICK))
+    by, of = f"discord:{mod.id}", f"discord:{nia.id}"
+    community = f"discord:{town.playground.guild.id}"
+    done = [act for act in town.acts() if act[0] == "quota_reset"]
+    assert done == [("quota_reset", by, community, of, "{}")]
 
 
 @pytest.mark.long

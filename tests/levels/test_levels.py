@@ -95,3 +95,40 @@ async def test_forgetting_a_person(store: Store, levels: Levels) -> None:
 async def test_a_place_without_a_server_has_no_server_settings(levels: Levels) -> None:
     with pytest.raises(ValueError, match="not a level"):
         await levels.change(Level.SERVER, Place(person="discord:1"), {"paint": False})
+
+
+async def test_what_is_named_to_all_is_allowed_by_every_server_and_channel(
+    store: Store, levels: Levels
+) -> None:
+    assert (await levels.models_everywhere()).everything
+    other = Place(person="discord:1", community="discord:4", channel_id=5)
+    await levels.change(Level.SERVER, PLACE, {"allow_models": ("a", "b"), "max_steps": 40})
+    await levels.change(Level.CHANNEL, other, {"block_models": ("a", "#red")})
+    await levels.change(Level.CHANNEL, PLACE, {"allow_models": ("b", "c"), "loras": "x:1"})
+    await levels.change(Level.PERSON, PLACE, {"model": "d"})
+    await levels.change(Level.SERVER, other, {"max_steps": 9})
+    for reading in (levels, Levels(store)):  # from memory, and from the disk
+        allowed = await reading.models_everywhere()
+        assert {*allowed.allow} == {frozenset({"a", "b"}), frozenset({"b", "c"})}
+        assert allowed.block == {"a", "#red"}
+    await levels.change(Level.CHANNEL, other, {"block_models": ()})
+    assert (await levels.models_everywhere()).block == frozenset()
+    await levels.forget(Level.SERVER, PLACE)
+    assert (await levels.models_everywhere()).allow == (frozenset({"b", "c"}),)
+
+
+async def test_a_list_that_a_change_overtakes_is_not_kept(store: Store, levels: Levels) -> None:
+    go, read = asyncio.Event(), store.levels.listing
+
+    async def slow(names: tuple[str, ...]) -> object:
+        found = await read(names)
+        await go.wait()
+        return found
+
+    store.levels.listing = slow  # type: ignore[method-assign, assignment]
+    reading = asyncio.create_task(levels.models_everywhere())
+    await asyncio.sleep(0.05)
+    await levels.change(Level.SERVER, PLACE, {"block_models": ("a",)})
+    go.set()
+    await reading
+    assert (await levels.models_everywhere()).block == {"a"}

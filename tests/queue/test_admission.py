@@ -188,6 +188,22 @@ class TestCooldown:
         clock.now += 60
         await queue.accept(of(1))
 
+    @pytest.mark.parametrize("limits", [Limits(cooldown=60), Limits(quota=1)])
+    @pytest.mark.parametrize("restarted", [False, True])
+    async def test_who_starts_over_may_ask_once_more(
+        self, store: Store, limits: Limits, restarted: bool
+    ) -> None:
+        queue = queue_of(store, limits=limits)
+        await queue.accept(of(1))
+        assert not await queue.start_over("discord:1", "discord:9", actor="discord:2")
+        await refusal(queue, of(1))
+        assert await queue.start_over("discord:1", None, actor="discord:2")
+        if restarted:
+            queue = queue_of(store, limits=limits)
+        queue.screen("discord:1", frozenset())
+        await queue.accept(of(1))
+        await refusal(queue, of(1))
+
     async def test_after_the_clock_was_set_back_it_lasts_no_longer(self, store: Store) -> None:
         clock = Clock()
         clock.now = time.time()

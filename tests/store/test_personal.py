@@ -257,6 +257,7 @@ async def test_rows_are_exported_as_they_are(store: Store) -> None:
         "blocked_words": 0,
         "disabled_entries": 0,
         "sent_again": 0,
+        "quota_resets": 0,
     }
     others = await store.personal.rest(f"discord:{OTHER}", Span.everything())
     assert not any(others.values())

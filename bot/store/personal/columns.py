@@ -191,6 +191,10 @@ FORGOTTEN_MESSAGES: Final[Mapping[str, str]] = {
     "refused": "whether Discord does not let it be deleted",
     "due_at": "from when on it is deleted in the background",
 }
+QUOTA_RESETS: Final[Mapping[str, str]] = {
+    "job_id": "ID of a request that no longer counts towards a limit",
+    "within": "the server whose limits those are; empty: all",
+}
 DISABLED_ENTRIES: Final[Mapping[str, str]] = {"actor": "who switched it off"}
 
 COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -211,6 +215,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "api_keys": API_KEYS,
     "api_uploads": API_UPLOADS,
     "sent_again": SENT_AGAIN,
+    "quota_resets": QUOTA_RESETS,
     "history": HISTORY,
     "history_terms": HISTORY_TERMS,
     "history_entries": HISTORY_ENTRIES,

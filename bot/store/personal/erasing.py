@@ -19,7 +19,7 @@ _NOTHING: Final = json.dumps(replace(UNREADABLE, prompt="-").to_dict(), sort_key
 """The request of a job of which nothing is left but that others refer to it."""
 _OF_JOBS: Final = (
     *("images", "discord_jobs", "api_jobs", "tokens"),
-    *("favourites", "reports", "sent_again"),
+    *("favourites", "reports", "sent_again", "quota_resets"),
 )
 """Tables with a row for a job in the column `job_id`."""
 _THESE: Final = "(SELECT value FROM json_each(:jobs))"

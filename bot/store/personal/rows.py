@@ -49,6 +49,8 @@ TABLES: Final = {
     " WHERE actor = :person AND at >= :since AND at < :until ORDER BY at",
     "sent_again": "SELECT sent_again.* FROM jobs CROSS JOIN sent_again ON job_id = jobs.id"
     " WHERE person = :person AND created_at >= :since AND created_at < :until",
+    "quota_resets": "SELECT quota_resets.* FROM jobs CROSS JOIN quota_resets ON job_id = jobs.id"
+    " WHERE person = :person AND created_at >= :since AND created_at < :until",
 }
 """What belongs to no job, by table."""
 
