@@ -13,6 +13,9 @@ from bot.store.whole_file import copy, erase_tokens_in
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATING_MS = 30 * 60 * 1000
 """While another process brings the schema up to date."""
+_ONCE = "SELECT iif(user_version < {}, 0, json('not ' || user_version)) FROM pragma_user_version;"
+"""Fails, as that is no JSON, where a migration was run: one that rebuilds a table would not fail by
+itself, and would undo what came after it."""
 
 
 async def migrate(connection: aiosqlite.Connection, path: Path, folder: Path) -> None:
@@ -37,10 +40,9 @@ async def migrate(connection: aiosqlite.Connection, path: Path, folder: Path) ->
         # Another process may be at it, which takes as long as the file is large.
         await connection.execute(f"PRAGMA busy_timeout = {MIGRATING_MS}")
     for number, sql in enumerate(scripts[version:], start=version + 1):
+        steps = (_ONCE.format(number), sql, f"PRAGMA user_version = {number};")
         try:
-            await connection.executescript(
-                f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
+            await connection.executescript("\n".join(("BEGIN IMMEDIATE;", *steps, "COMMIT;")))
         except sqlite3.Error:
             if connection.in_transaction:
                 await connection.rollback()
