@@ -139,10 +139,16 @@ async def test_one_is_opened_and_used_again(playground: Playground, ada: User) -
     await ada.submit(form, {"more": "seed: 8"})
     changed = await posted(playground, whole, original, after=again, stays=True)
     assert "seed `8`" in facts(changed)
+    asked = await ada.click(whole, buttons(whole)["variations"])
+    assert asked.message is not None
+    await ada.select(asked.message, f"varyby:{job_of(original)}", ["0 0.2"])
+    varied = await posted(playground, asked.message, original)
+    assert len(varied.attachments) > 1
+    assert not whole.deleted
     # In a direct message as well.
     direct = await listed(await ada.slash("history", channel=playground.dm(ada)))
     whole = await opened(ada, direct, 1)
-    assert len(whole.attachments) == 1
+    assert len(whole.attachments) == len(varied.attachments)
     assert "send" not in buttons(whole)
 
 
