@@ -18,6 +18,7 @@ from bot.chat.ui.picking import OpenCellId
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.sheets.opening import open_cell
 from bot.request import AxisAsk, cells, compare_again
+from bot.store import Discord
 from cogs.history.sending import Showing
 from cogs.places import asked_by
 from cogs.results import AskingComponent, Results
@@ -119,7 +120,10 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
         if found is None:
             raise Refused("compare.no_cell")
         hidden = self._results.hides(interaction, job)
-        await self._delivery.defer(interaction, hidden=hidden)
+        # What is withheld reaches its person through the interaction alone.
+        withheld = Discord.of(job.origin).withheld
+        apart = not withheld and self._results.posts_apart(interaction, job)
+        await self._delivery.defer(interaction, hidden=hidden, apart=apart)
         request = replace(found.request, added=job.request.added)
         asked = asked_by(
             interaction,
@@ -128,6 +132,7 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
             parent=job,
             hidden=hidden,
             spoiler=here_of(interaction).rules.spoiler,
+            apart=apart,
         )
         # What is found in it is reported as of the comparison.
         origin = await self._showing.cell(replace(asked, id=job.id), job, found.n)

@@ -16,7 +16,6 @@ from discord.ext import commands
 
 from bot.backend import Backend
 from bot.chat.client import ImagenBot
-from bot.chat.delivery import Delivery
 from bot.chat.errors import sentence
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
@@ -39,7 +38,7 @@ from bot.request.changes import Fields, draft_of
 from bot.store import Job, discord_person, shown_images
 from bot.store.forms import Entered
 from cogs.edit import best_models
-from cogs.places import asked_by, check_may_repeat, postponing
+from cogs.places import check_may_repeat
 from cogs.results import AskingComponent, Results
 
 log = logging.getLogger(__name__)
@@ -58,10 +57,9 @@ FIELD: Final = "image"
 class ImageInfos:
     """Shows what an image says, and makes a request of it."""
 
-    def __init__(self, results: Results, backend: Backend, delivery: Delivery) -> None:
+    def __init__(self, results: Results, backend: Backend) -> None:
         self.results = results
         self._backend = backend
-        self._delivery = delivery
         self._reading = asyncio.Semaphore(DOWNLOADS)
 
     async def of_file(self, interaction: Interaction, attachment: discord.Attachment) -> None:
@@ -108,17 +106,7 @@ class ImageInfos:
                 adapters_max=self._backend.settings.max_adapters,
                 hashes=await self._backend.store.known_weights.hashes(*draft.names),
             )
-            rules = here_of(interaction).rules
-            postpone = postponing(interaction, self._delivery, hidden=rules.private)
-            new = asked_by(
-                interaction,
-                composed.request,
-                hidden=rules.private,
-                spoiler=rules.spoiler,
-                warnings=composed.notes,
-            )
-            async with self._backend.queue.accepting(new, postpone) as ticket:
-                await self._delivery.acknowledge(interaction, ticket)
+            await self.results.queue(interaction, composed.request, warnings=composed.notes)
         except UserError as error:
             await self._send_back(interaction, fields, error)
 
@@ -266,8 +254,7 @@ def _media(part: Any) -> list[discord.UnfurledMediaItem]:
 
 
 def image_infos_of(bot: ImagenBot) -> ImageInfos:
-    services = bot.services
-    return ImageInfos(Results.of(bot), services.backend, services.delivery)
+    return ImageInfos(Results.of(bot), bot.services.backend)
 
 
 async def setup(bot: ImagenBot) -> None:

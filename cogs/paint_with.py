@@ -6,14 +6,12 @@ from dataclasses import asdict, replace
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.delivery import Delivery
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.browsing import UseId
 from bot.chat.ui.forms.edit import PaintFormId, edit_form
 from bot.errors import Refused, UserError
 from bot.previews import Shelf
-from bot.queue import JobQueue
 from bot.request import Draft, Fill, default_model, find_adapter, find_model
 from bot.request.changes import Fields, draft_of, with_given
 from catalog import Catalog, ModelEntry
@@ -21,7 +19,6 @@ from cogs.browsing import picked
 from cogs.composing import Composing
 from cogs.defaults import filling
 from cogs.edit import best_models
-from cogs.places import asked_by, postponing
 from cogs.results import AskingComponent, Results
 
 Interaction = discord.Interaction[ImagenBot]
@@ -30,12 +27,8 @@ Interaction = discord.Interaction[ImagenBot]
 class Painter:
     """Opens the form, and queues what was entered."""
 
-    def __init__(
-        self, results: Results, queue: JobQueue, delivery: Delivery, composing: Composing
-    ) -> None:
+    def __init__(self, results: Results, composing: Composing) -> None:
         self.results = results
-        self._queue = queue
-        self._delivery = delivery
         self._composing = composing
 
     async def open(self, interaction: Interaction, shelf: Shelf, key: str) -> None:
@@ -62,8 +55,7 @@ class Painter:
 
         Raises Refused if this person may not ask for anything now.
         """
-        place = here_of(interaction).place
-        self._queue.screen(place.person, place.roles, place.community)
+        self.results.check_no_cooldown(interaction)
         try:
             await self._ask(interaction, fields)
         except UserError as error:
@@ -74,17 +66,7 @@ class Painter:
         own = None if rules.defaults.negative else self.results.catalog.current
         draft = _with_default_negative(draft_of(fields), own)
         composed = await self._composing.composed(interaction, draft, whole=True)
-        hidden = bool(rules.private)
-        new = asked_by(
-            interaction,
-            composed.request,
-            warnings=composed.notes,
-            hidden=hidden,
-            spoiler=bool(rules.spoiler),
-        )
-        postpone = postponing(interaction, self._delivery, hidden=hidden)
-        async with self._queue.accepting(new, postpone) as ticket:
-            await self._delivery.acknowledge(interaction, ticket)
+        await self.results.queue(interaction, composed.request, warnings=composed.notes)
 
 
 def fields_for(catalog: Catalog, shelf: Shelf, key: str, *, nsfw: bool) -> Fields:
@@ -166,8 +148,7 @@ class PaintForm(AskingComponent[PaintFormId]):
 
 def painter_of(bot: ImagenBot) -> Painter:
     """With the parts of `bot`."""
-    services = bot.services
-    return Painter(Results.of(bot), services.backend.queue, services.delivery, Composing.of(bot))
+    return Painter(Results.of(bot), Composing.of(bot))
 
 
 async def setup(bot: ImagenBot) -> None:

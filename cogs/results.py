@@ -212,27 +212,29 @@ class Results:
         """What may be used here, from a catalog that knows what `names` may mean."""
         return here_of(interaction).offered(await self.catalog.knowing(*names))
 
-    async def postpone(self, interaction: discord.Interaction[Any], parent: Job) -> None:
+    async def postpone(
+        self, interaction: discord.Interaction[Any], parent: Job | None = None
+    ) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer.
 
-        Raises AnsweredElsewhere if another copy of the bot has answered a private question.
+        Raises AnsweredElsewhere if another copy of the bot has answered a private message.
         """
-        if self._posts_apart(interaction, parent):
+        if self.posts_apart(interaction, parent):
             if not interaction.response.is_done():
                 await self._delivery.defer(interaction, apart=True)
             return
         hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
 
-    def _posts_apart(self, interaction: discord.Interaction[Any], parent: Job) -> bool:
+    def posts_apart(self, interaction: discord.Interaction[Any], parent: Job | None = None) -> bool:
         """Whether what is made of it is a message of its own in the channel, and no answer: one to
-        a private question would show there as a reply to something that nobody else sees.
+        a private message would show there as a reply to something that nobody else sees.
 
         It is decided once for an interaction, as that may be deferred in the meantime.
         """
         if APART not in interaction.extras:
             interaction.extras[APART] = (
-                _is_private_question(interaction.message)
+                _is_private(interaction.message)
                 and not self.hides(interaction, parent)
                 and not here_of(interaction).absent
                 and (interaction.guild is None or may_post(interaction.channel, interaction.guild))
@@ -240,10 +242,11 @@ class Results:
         return bool(interaction.extras[APART])
 
     @staticmethod
-    def hides(interaction: discord.Interaction[Any], parent: Job) -> bool:
+    def hides(interaction: discord.Interaction[Any], parent: Job | None = None) -> bool:
         """Whether only this person sees what they make of it: like the result itself, or because
         they have set it so."""
-        return Discord.of(parent.origin).hidden or here_of(interaction).rules.private
+        hidden = parent is not None and Discord.of(parent.origin).hidden
+        return hidden or here_of(interaction).rules.private
 
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
@@ -267,8 +270,6 @@ class Results:
     ) -> None:
         """Queue `request`, made from the result of `parent`, and answer with its place in line.
 
-        A private question vanishes with its answer, and the place in line is a message of its own.
-
         warnings: what the person should know about the request. catalog: one that knows what the
         request names; by default, it is waited for.
         Raises Refused or InvalidRequest if something it needs is not offered here, or a limit is
@@ -279,7 +280,24 @@ class Results:
             catalog = await self.offered(interaction, *request.names)
         check_may_repeat(parent, self.catalog.current, nsfw=nsfw)
         check_offered(request, catalog, nsfw=nsfw)
-        hidden, apart = self.hides(interaction, parent), self._posts_apart(interaction, parent)
+        await self.queue(interaction, request, kind=kind, parent=parent, warnings=warnings)
+
+    async def queue(
+        self,
+        interaction: discord.Interaction[Any],
+        request: GenerationRequest,
+        *,
+        kind: Kind = "imagine",
+        parent: Job | None = None,
+        warnings: tuple[Notice, ...] = (),
+    ) -> None:
+        """Queue `request`, of which everything is offered here, and answer with its place in line.
+
+        Of what was asked for in a private message, the place in line is a message of its own. A
+        question vanishes with that; a list, or a result, stays, as one may go on with it.
+        Raises Refused if a limit is reached, or the channel takes no message.
+        """
+        hidden, apart = self.hides(interaction, parent), self.posts_apart(interaction, parent)
         new = asked_by(
             interaction,
             request,
@@ -299,8 +317,9 @@ class Results:
                 if (meaning := refusal(error)) not in NO_WAY:
                     raise
                 raise Refused(NO_WAY[meaning]) from error
-            with suppress(*UNREACHABLE):
-                await interaction.delete_original_response()
+            if _is_question(interaction.message):
+                with suppress(*UNREACHABLE):
+                    await interaction.delete_original_response()
             return
         postpone = postponing(interaction, self._delivery, hidden=hidden)
         async with self._queue.accepting(new, postpone) as ticket:
@@ -357,10 +376,15 @@ class Results:
         return job
 
 
-def _is_private_question(message: discord.Message | None) -> bool:
-    """Whether it is a sentence with buttons or a select that only one person sees, rather than a
-    result that is shown to one, which has no text beside its card."""
-    return message is not None and message.flags.ephemeral and bool(message.content)
+def _is_private(message: discord.Message | None) -> bool:
+    """Whether only one person sees it."""
+    return message is not None and message.flags.ephemeral
+
+
+def _is_question(message: discord.Message | None) -> bool:
+    """Whether it is a sentence with buttons or a select, rather than a card or a list, which has no
+    text beside it."""
+    return message is not None and bool(message.content)
 
 
 def check_generated(job: Job) -> None:

@@ -198,7 +198,8 @@ class Discord(Origin):
     parent_channel_id: the channel of a thread; None if it was not asked in one.
     message_id: our message for the job, which shows first its status and finally its result.
     reply_to: the message that ours replies to. upload_limit: bytes per attachment there.
-    interaction_id: of the command or button; None for a reaction.
+    interaction_id: of the command or button that our message answers; None for a reaction, and for
+    what is a message of its own.
     age_restricted: whether the channel was when it was asked.
     hidden: whether only the person sees it, until they publish it. spoiler: whether its images are
     blurred until someone clicks.
@@ -249,6 +250,12 @@ class Discord(Origin):
     def by_token(self) -> bool:
         """Whether the bot reaches its message only while the interaction's token is valid."""
         return self.hidden or self.absent
+
+    @property
+    def says_whose(self) -> bool:
+        """Whether our message says whose it is: of an answer, Discord does."""
+        answers = self.interaction_id is not None and self.reply_to is None
+        return not (self.hidden or answers)
 
     @classmethod
     def of(cls, origin: Origin) -> Self:

@@ -301,11 +301,23 @@ async def test_where_the_bot_may_post_is_decided_once(
     assert picked.gone is not hidden
 
 
-@pytest.mark.parametrize("message", [component_message(""), component_message(private=False), None])
+async def test_what_is_pressed_below_a_private_list_or_result_leaves_it_open(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """As in a history: one goes on reading it."""
+    job, acting = await shown(desk), results(desk)
+    picked = Picked(desk, {"values": ["0 0.2"]})
+    picked.message = component_message("")
+    await pick(desk, acting, tmp_path, picked, job)
+    assert desk.world.ways() == ["send"]
+    assert desk.last("send").sent["content"] == f"<@{picked.user.id}>"
+    assert (picked.deferrals, picked.gone) == ([False], False)
+
+
+@pytest.mark.parametrize("message", [component_message(private=False), None])
 async def test_what_is_pressed_below_a_result_is_answered(
     desk: Desk, tmp_path: Path, message: SimpleNamespace | None
 ) -> None:
-    """Below one in the channel, or one that is shown privately, as in a history; both stay."""
     job, acting = await shown(desk), results(desk)
     picked = Picked(desk, {"values": ["0 0.2"]})
     picked.message = message

@@ -33,17 +33,26 @@ async def result(call: Interaction) -> Message:
 
 
 async def posted(
-    playground: Playground, question: Message, original: Message, *, after: Message | None = None
+    playground: Playground,
+    question: Message,
+    original: Message | None,
+    *,
+    after: Message | None = None,
+    stays: bool = False,
 ) -> Message:
-    """The result of what was answered to a private question, which is gone.
+    """The result of what was answered to a private question, which is gone, or stays.
 
-    after: what was posted since that question was asked.
+    original: what it replies to. after: what was posted since that question was asked.
     """
-    last = (after or question).id
+    last, replied = (after or question).id, original.id if original else None
     made = await playground.wait_message(
-        lambda m: m.id > last and m.reference == original.id and bool(m.attachments), timeout=60
+        lambda m: m.id > last and m.reference == replied and bool(m.attachments), timeout=60
     )
-    await until(lambda: question.deleted)
+    assert not made.ephemeral
+    if stays:
+        assert not question.deleted
+    else:
+        await until(lambda: question.deleted)
     return made
 
 

@@ -19,6 +19,7 @@ from playground.state import COMPONENT
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import MODELS, Bot, Home
 from tests.e2e.results import facts
+from tests.e2e.test_actions import posted
 from tests.e2e.test_life import until
 from tests.e2e.test_rights import SMALL
 from tests.parameters import mostly_long
@@ -138,10 +139,16 @@ async def test_an_image_is_made_from_a_list(playground: Playground, ada: User) -
     assert wrong.ephemeral
     again = await ada.click(wrong.message, "✏️")  # type: ignore[arg-type]
     assert prefilled(again)["prompt"] == f"glowing embers, {CANARY}"
-    asked = await ada.submit(again, {"more": "steps: 2"})
-    message = await asked.wait(lambda m: bool(m.attachments), timeout=60)
-    assert not message.ephemeral
+    assert wrong.message is not None
+    await ada.submit(again, {"more": "steps: 2"})
+    message = await posted(playground, wrong.message, None)
     assert "ember 0.75" in facts(message)
+    assert f"<@{ada.id}>" in message.text
+    # The list stays, so that one can go on with it.
+    assert call.message is not None
+    await ada.submit(await use(ada, call.message, "ember"), {"more": "steps: 3"})
+    message = await posted(playground, call.message, None, after=message, stays=True)
+    assert "3 steps" in facts(message)
 
 
 async def test_what_is_used_is_offered_first(playground: Playground) -> None:
@@ -333,7 +340,8 @@ async def test_the_form_shows_what_is_painted(
     shown = prefilled(form)
     assert (shown["loras"], shown["negative"], shown["more"]) == ("frost", "a crowd", "steps: 3")
     # What is taken out there is not put in again.
-    asked = await ada.submit(form, {"prompt": CANARY, "loras": "", "negative": "blurry"})
-    await asked.wait(lambda m: bool(m.attachments), timeout=60)
+    assert call.message is not None
+    await ada.submit(form, {"prompt": CANARY, "loras": "", "negative": "blurry"})
+    await posted(playground, call.message, None, stays=True)
     stored = shared.home.requests()[-1]
     assert (stored["adapters"], stored["negative"], stored["steps"]) == ([], "blurry", 3)

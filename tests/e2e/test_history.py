@@ -18,7 +18,7 @@ from tests.e2e.acting import BUTTON, SELECT, answer
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import LORAS, MODELS, Bot, Home
 from tests.e2e.results import buttons, facts, gallery, job_of, lines, parts
-from tests.e2e.test_actions import bytes_of, press, public, result, said
+from tests.e2e.test_actions import bytes_of, posted, press, public, result, said
 from tests.e2e.test_imagine import painted
 from tests.e2e.test_rights import GATED_LORA, NAMES, SMALL
 
@@ -133,13 +133,63 @@ async def test_one_is_opened_and_used_again(playground: Playground, ada: User) -
     assert public(playground) == before
     form = await ada.click(whole, buttons(whole)["edit"])
     assert form.modal is not None
-    again = await result(await ada.click(whole, buttons(whole)["same"]))
+    await ada.click(whole, buttons(whole)["same"])
+    again = await posted(playground, whole, original, stays=True)
     assert "Identical to the original" in again.text
+    await ada.submit(form, {"more": "seed: 8"})
+    changed = await posted(playground, whole, original, after=again, stays=True)
+    assert "seed `8`" in facts(changed)
+    asked = await ada.click(whole, buttons(whole)["variations"])
+    assert asked.message is not None
+    await ada.select(asked.message, f"varyby:{job_of(original)}", ["0 0.2"])
+    varied = await posted(playground, asked.message, original)
+    assert len(varied.attachments) > 1
+    assert not whole.deleted
     # In a direct message as well.
     direct = await listed(await ada.slash("history", channel=playground.dm(ada)))
     whole = await opened(ada, direct, 1)
-    assert len(whole.attachments) == 1
+    assert len(whole.attachments) == len(varied.attachments)
     assert "send" not in buttons(whole)
+
+
+@pytest.mark.long
+async def test_what_comes_of_an_opened_one_is_answered_where_nothing_can_be_posted(
+    playground: Playground, ada: User
+) -> None:
+    original = await painted(ada, **QUICK)
+    silent = playground.add_channel("silent")
+    playground.deny(silent, "send_messages")
+    page = await listed(await ada.slash("history", channel=silent))
+    whole = await opened(ada, page, 1)
+    again = await result(await ada.click(whole, buttons(whole)["same"]))
+    assert again.reference == whole.id
+    assert await bytes_of(playground, again) == await bytes_of(playground, original)
+
+
+@pytest.mark.long
+async def test_one_from_another_channel_is_made_again_where_one_is(
+    playground: Playground, ada: User
+) -> None:
+    original = await painted(ada, **QUICK)
+    other = playground.add_channel("elsewhere")
+    page = await listed(await ada.slash("history", channel=other))
+    whole = await opened(ada, page, 1)
+    await ada.click(whole, buttons(whole)["same"])
+    again = await posted(playground, whole, None, stays=True)
+    assert again.channel is other
+    assert await bytes_of(playground, again) == await bytes_of(playground, original)
+
+
+@pytest.mark.long
+async def test_an_image_of_an_opened_sheet_is_posted_in_the_channel(
+    playground: Playground, ada: User
+) -> None:
+    call = await ada.slash("compare", prompt=CANARY, axis="steps", values="1, 2", seed=7)
+    sheet = await result(call)
+    whole = await opened(ada, await listed(await ada.slash("history")), 1)
+    await ada.select(whole, f"opencell:{job_of(sheet)}", ["1"])
+    cell = await posted(playground, whole, sheet, stays=True)
+    assert "2 steps" in facts(cell)
 
 
 async def test_two_are_compared(playground: Playground, ada: User) -> None:
@@ -202,7 +252,8 @@ async def test_a_pruned_file_is_said_and_painted_again_with_the_same_bytes(
     assert whole.attachments == []
     assert "Files of this were deleted to make room." in whole.text
     assert "Would it be the same today? Yes" in whole.text
-    again = await result(await ada.click(whole, buttons(whole)["same"]))
+    await ada.click(whole, buttons(whole)["same"])
+    again = await posted(playground, whole, original, stays=True)
     assert await bytes_of(playground, again) == before
 
 

@@ -10,7 +10,7 @@ from playground import File, Interaction, Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import Bot, Home
 from tests.e2e.results import facts
-from tests.e2e.test_actions import bytes_of, result, said
+from tests.e2e.test_actions import bytes_of, posted, said
 from tests.e2e.test_imagine import painted
 from tests.files.image_info import samples, writers
 
@@ -62,7 +62,8 @@ async def test_another_programs_file_is_told_and_used(ada: User, playground: Pla
     assert refused.message is not None
     again = await ada.click(refused.message, "Open the form again")
     assert fields(again)["more"]["value"] == "seed: 77\nsteps: many\nstrength: 0.4"
-    made = await result(await ada.submit(again, {"more": given["more"]["value"]}))
+    await ada.submit(again, {"more": given["more"]["value"]})
+    made = await posted(playground, refused.message, None)
     assert "seed `77`" in facts(made)
     asked = {"negative": "fog", "lora": "ember:0.5", "seed": 77, "size": "64x96", "steps": 10}
     prompt = f"{CANARY} in the snow"
@@ -80,12 +81,13 @@ async def test_the_menu_reads_ours_and_anybodys(ada: User, playground: Playgroun
     assert "Image info · imagen" in call.message.text
     assert "`7`" in call.message.text
     form = await bea.click(call.message, USE)
-    again = await result(await bea.submit(form, {}))
+    await bea.submit(form, {})
+    again = await posted(playground, call.message, None, stays=True)
     assert await bytes_of(playground, again) == await bytes_of(playground, original)
 
     graph = writers.png({"prompt": json.dumps(samples.COMFYUI_PROMPT)})
-    posted = await ada.say(playground.channel, "look", files=(("fox.png", graph),))
-    call = await shown(await bea.context_menu("Image info", posted))
+    shared = await ada.say(playground.channel, "look", files=(("fox.png", graph),))
+    call = await shown(await bea.context_menu("Image info", shared))
     assert call.message is not None
     assert "Image info · ComfyUI" in call.message.text
     assert samples.PROMPT in call.message.text

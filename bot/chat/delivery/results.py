@@ -77,7 +77,7 @@ class Results:
         shown, in_private = below(publish=publish), below(publish=False)
         return MessageContent(
             layout=lambda heading: layout(heading=heading, actions=shown),
-            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            text=mention(origin.user_id) if origin.says_whose else None,
             uploads=uploads,
             mention=origin.user_id,
             direct=direct.instead(say, origin) if in_direct else None,
@@ -162,7 +162,7 @@ class Results:
         hidden = await self._gate.objection(job) is not None
         family = self._catalog.current.family_of(job.request.model)
         return MessageContent(
-            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            text=mention(origin.user_id) if origin.says_whose else None,
             embed=failure_embed(say, job, hidden=hidden),
             # What is hidden may not be asked for there any more.
             view=None if hidden else failed_view(say, job, family),

@@ -89,7 +89,7 @@ class StatusBoard:
         self._edits = asyncio.Semaphore(EDITS_AT_ONCE)
 
     def content(self, job: Job, progress: Progress, preview: bytes | None = None) -> MessageContent:
-        """What the message of `job` shows at `progress`. A reply keeps mentioning who reacted.
+        """What the message of `job` shows at `progress`. What is no answer says whose it is.
 
         Without `preview`, an edit removes the one that the message shows.
         """
@@ -103,7 +103,7 @@ class StatusBoard:
         return MessageContent(
             embed=status_embed(say, job, progress, embedded, self._note(say, job), hidden=hidden),
             view=cancel_view(say, job.id),
-            text=mention(origin.user_id) if origin.reply_to and not origin.hidden else None,
+            text=mention(origin.user_id) if origin.says_whose else None,
             uploads=[Upload(shown, preview)] if shown and preview else (),
             alt_text=alt_text(say("status.preview", prompt=job.request.prompt)),
         )

@@ -18,6 +18,7 @@ from bot.chat.ui.actions import (
     Rows,
     SameSeedId,
     UpscaleId,
+    VaryId,
 )
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import cut_at_word, cut_off, one_line, seen, shortened
@@ -197,16 +198,17 @@ SHOWN_AGAIN: Final[Rows] = ((CompareWithId, KeepId, ReportId),)
 
 def opened_rows(request: GenerationRequest, *, own: bool, send: bool) -> Rows:
     """The buttons of a result that was opened again. send: whether it may be shown where it is."""
+    again: Rows
     if request.upscale is not None:
-        again: tuple[type[ActionId], ...] = (SameSeedId, UpscaleId)
+        again = ((SameSeedId, UpscaleId),)
     elif request.comparison is not None:
-        again = (EditId, SameSeedId, NewSeedId)
+        again = ((EditId, SameSeedId, NewSeedId),)
     else:
-        again = (EditId, SameSeedId, NewSeedId, CompareId, UpscaleId)
+        again = ((EditId, SameSeedId, NewSeedId, VaryId), (CompareId, UpscaleId))
     more: tuple[type[ActionId], ...] = (CompareWithId, KeepId, DetailsId)
     if own:
         more = (CompareWithId, *([SendId] if send else []), KeepId, DetailsId, DeleteId)
-    return again, more
+    return *again, more
 
 
 def pair_layout(

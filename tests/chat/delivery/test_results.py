@@ -30,7 +30,8 @@ S = JobState
 
 class TestTheResult:
     async def test_it_replaces_the_status(self, desk: Desk) -> None:
-        job = await desk.asked_and_painted(in_channel(request=request(count=2)))
+        new = in_channel(request=request(count=2), interaction_id=5)
+        job = await desk.asked_and_painted(new)
         await desk.delivery.finished(job)
         result = desk.last("interaction")
         assert [file.filename for file in result.files] == ["demo-42-1.png", "demo-43-2.png"]
