@@ -19,13 +19,14 @@ from bot.chat.places import age_restricted, may_ask, may_write, permissions_in
 from bot.chat.reactions import ReactionsPresent
 from bot.chat.ui.reactions import NEW_SEED, SAME_SEED
 from bot.errors import Refused, StoreError, UserError
+from bot.progress import Notice
 from bot.queue import JobQueue
 from bot.request import check_offered
 from bot.store import Discord, Job, JobState, NewJob, Store, discord_community, discord_person
 from bot.texts.language import Texts
 from catalog import LiveCatalog
 from cogs.places import check_may_repeat, roles_of
-from cogs.results import repeated
+from cogs.repeating import at_most, count_max, repeated
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +167,9 @@ class Reroll(commands.Cog):
             nsfw=here.nsfw,
             same_seed=payload.emoji.name == SAME_SEED,
         )
+        notes: tuple[Notice, ...] = ()
+        if payload.emoji.name == NEW_SEED:
+            request, notes = at_most(await count_max(self._queue, place, here.rules), request)
         new = NewJob(
             request=request,
             origin=replace(
@@ -176,6 +180,7 @@ class Reroll(commands.Cog):
             kind=kind,
             roles=roles,
             parent_id=job.id,
+            warnings=notes,
         )
         # No refusal goes ahead of its acknowledgement, although that takes longer to be due.
         with self._delivery.traffic.to(payload.channel_id):

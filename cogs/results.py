@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Self
 
 import discord
@@ -23,38 +22,19 @@ from bot.chat.ui.forms.reopen import ReopenId
 from bot.errors import Refused, UserError
 from bot.progress import Notice
 from bot.queue import JobQueue
-from bot.recipe import place_id
-from bot.request import COUNT_MAX, GenerationRequest, check_offered, draw_seed, varied
+from bot.request import GenerationRequest, check_offered
 from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
-from bot.today import family_in
 from catalog import Catalog, LiveCatalog
 from cogs.places import as_asked_in, asked_by, can_see, check_may_repeat, naming_roles, postponing
+from cogs.repeating import at_most, count_max, repeated
 
 APART = "posted apart"
 """In an interaction's extras: whether what it asks for is a message of its own in the channel."""
 SETTLED_WITHIN = 1.5
 """Seconds that an interaction waits for a result still being recorded, of the three that Discord
 allows for an answer."""
-
-
-def repeated(
-    job: Job, catalog: Catalog, *, nsfw: bool, same_seed: bool
-) -> tuple[GenerationRequest, Kind]:
-    """The request of `job` for doing it again, and the kind of job that it becomes.
-
-    Raises InvalidRequest or Refused if nothing can be drawn from its template any more.
-    """
-    if not same_seed:
-        return varied(job.request, catalog, nsfw=nsfw, seed=draw_seed()), "vary"
-    if job.recipe is None:
-        return replace(job.request.with_kernels(None), environment=None), "reroll"
-    # Other kernels and machines round differently. A comparison's recipe has each cell's kernels.
-    environment = job.recipe.environment
-    request = job.recipe.request.with_kernels(environment.get("kernels"))
-    place = place_id(environment, family_in(job.recipe, catalog))
-    return replace(request, environment=place or None), "reroll"
 
 
 class Results:
@@ -201,12 +181,9 @@ class Results:
         return job
 
     async def count_max(self, interaction: discord.Interaction[Any]) -> int:
-        """As many images as this person may ask for at once here and now; 1 if it is none, for
-        which the refusal says why."""
+        """As many images as this person may ask for at once here and now, at least 1."""
         here = here_of(interaction)
-        left = await self._queue.images_left(here.place, here.rules)
-        allowed = (COUNT_MAX, here.rules.count_max, left)
-        return max(1, min(most for most in allowed if most is not None))
+        return await count_max(self._queue, here.place, here.rules)
 
     async def offered(self, interaction: discord.Interaction[Any], *names: str | None) -> Catalog:
         """What may be used here, from a catalog that knows what `names` may mean."""
@@ -251,12 +228,16 @@ class Results:
     async def repeat(
         self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
     ) -> None:
-        """Queue the request of `job` again; raises as `ask`."""
+        """Queue the request of `job` again; raises as `ask`. With a new seed, there may be fewer
+        images, since it is none of those that are there."""
         catalog = await self.offered(interaction, *job.request.names)
         self.check_usable(interaction, job)
         nsfw = here_of(interaction).nsfw
         request, kind = repeated(job, catalog, nsfw=nsfw, same_seed=same_seed)
-        await self.ask(interaction, request, kind=kind, parent=job, catalog=catalog)
+        notes: tuple[Notice, ...] = ()
+        if not same_seed:
+            request, notes = at_most(await self.count_max(interaction), request)
+        await self.ask(interaction, request, kind=kind, parent=job, warnings=notes, catalog=catalog)
 
     async def ask(
         self,

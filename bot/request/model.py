@@ -313,6 +313,10 @@ class GenerationRequest:
         n = (seed - self.seed) % (SEED_MAX + 1)
         return self.alone(n if n < self.count else 0)
 
+    def with_count(self, count: int) -> Self:
+        """The first `count` of its images, of which it has no fewer; of no comparison."""
+        return replace(self, count=count, others=self.others[: count - 1])
+
     def with_seed(self, seed: int) -> Self:
         """The same with another seed; of a variation, another one of the same image. It repeats no
         earlier image, so either kernels will do, and any machine.

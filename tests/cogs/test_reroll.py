@@ -10,7 +10,7 @@ from bot.request import GenerationRequest
 from bot.store import Job, Store
 from catalog import Catalog, ModelEntry
 from catalog.families.flux2 import FLUX2
-from cogs.results import repeated
+from cogs.repeating import repeated
 from tests.store.factories import new_job, recipe, record, request
 
 

@@ -429,6 +429,23 @@ async def test_a_quota_and_a_cooldown_count_where_they_are_set(town: Town) -> No
     await painted(lea, **QUICK)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["button", "reaction"])
+async def test_a_new_seed_generates_as_many_as_the_quota_leaves(town: Town, way: str) -> None:
+    nan, channel = town.playground.user(f"nan-{way}"), town.playground.add_channel(f"left-{way}")
+    await town.set("channel", "quota", "3", channel=channel)
+    two = await painted_in(nan, channel, **QUICK, count=2)
+    if way == "button":
+        await press(nan, two, "new")
+    else:
+        await nan.react(two, "🎲")
+    one = await town.playground.wait_message(
+        lambda m: m.reference == two.id and bool(m.attachments), channel, timeout=60
+    )
+    assert len(one.attachments) == 1
+    assert "This is 1 image instead of 2" in one.text
+
+
 async def test_moderators_let_someone_start_over_in_their_server(town: Town) -> None:
     nia, channel = town.playground.user("nia"), town.playground.add_channel("anew")
     mod = town.playground.user("mod of resets")
