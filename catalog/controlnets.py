@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from catalog.called import called
 from catalog.control_types import CANNY, OTHER
-from catalog.embeddings import plain_name
 from catalog.families import DEFAULT
 from catalog.schema import ControlNetEntry, DepthEntry, ModelEntry
 from catalog.search import Index
@@ -70,12 +70,7 @@ class ControlNets:
 
     def find(self, name: str) -> ControlNetEntry | None:
         """The one called `name`, ignoring case, offered or not: its key, title or file's name."""
-        wanted = plain_name(name).casefold()
-        for names_of in (_keys, _titles, _files):
-            for entry in self.entries.values():
-                if names_of(entry).casefold() == wanted:
-                    return entry
-        return None
+        return called(self.entries, name)
 
     def search(
         self, text: str, *, nsfw: bool, model: ModelEntry, limit: int = 25
@@ -95,15 +90,3 @@ class ControlNets:
             return (nsfw or not entry.nsfw) and self.fits(entry.key, model)
 
         return accept
-
-
-def _keys(entry: ControlNetEntry) -> str:
-    return entry.key
-
-
-def _titles(entry: ControlNetEntry) -> str:
-    return entry.name
-
-
-def _files(entry: ControlNetEntry) -> str:
-    return plain_name(entry.weight_name or entry.path)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from catalog.controlnets import ControlNets
 from catalog.disk import files_below, is_folder, may_pass, names_in
-from catalog.dropins import Keys, Links, other_formats, slug, weight_files
+from catalog.dropins import Keys, Links, other_formats_in, slug, weight_files
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
 from catalog.lines import clean_line
@@ -98,7 +98,7 @@ def find_controlnets(
             MappingProxyType(every), MappingProxyType(facts), MappingProxyType(unfit), depth
         ),
         tuple(read),
-        (*problems, *_other_formats(folder)),
+        (*problems, *other_formats_in(folder, "a ControlNet")),
     )
 
 
@@ -137,14 +137,3 @@ def network_folders(models_dir: Path) -> tuple[Path, ...]:
         if may_pass(error):
             raise
         return ()
-
-
-def _other_formats(folder: Path) -> list[Problem]:
-    """Files in the format that ControlNets were first published in, which is never loaded."""
-    try:
-        names = names_in(folder)
-    except OSError as error:
-        if may_pass(error):
-            raise
-        return []  # `weight_files` said that it cannot be listed
-    return other_formats(folder, names, "a ControlNet")

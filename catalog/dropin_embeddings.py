@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from catalog.disk import may_pass, names_in
-from catalog.dropins import Keys, Links, named, other_formats, slug, weight_files
+from catalog.dropins import Keys, Links, named, other_formats_in, slug, weight_files
 from catalog.families import Family
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
@@ -57,7 +56,7 @@ def find_embeddings(
     """
     entries: list[EmbeddingEntry] = []
     facts: dict[str, EmbeddingFacts] = {}
-    problems = [*_other_formats(models_dir)]
+    problems = [*other_formats_in(models_dir / EMBEDDINGS, "an embedding")]
     later: list[Unread] = []
     strays, unread = {*astray}, {*unread}
     offered = Keys(keys)
@@ -147,14 +146,3 @@ def _pairs(
             except NotReadYet as waits:
                 put_off |= dict.fromkeys((first, second), waits.unread)
     return found, put_off
-
-
-def _other_formats(models_dir: Path) -> list[Problem]:
-    """Files in the formats of most embeddings for SD 1.5, which are never loaded."""
-    try:
-        names = names_in(models_dir / EMBEDDINGS)
-    except OSError as error:
-        if may_pass(error):
-            raise
-        return []  # the caller says that it cannot be listed
-    return other_formats(models_dir / EMBEDDINGS, names, "an embedding")

@@ -8,8 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from catalog.disk import may_pass, names_in
-from catalog.dropins import Keys, Links, other_formats, slug, weight_files
+from catalog.dropins import Keys, Links, other_formats_in, slug, weight_files
 from catalog.headers import HeaderCache
 from catalog.limits import NAME_MAX
 from catalog.lines import clean_line
@@ -78,16 +77,5 @@ def find_upscalers(
     return FoundUpscalers(
         Upscalers(MappingProxyType(every), MappingProxyType(facts), MappingProxyType(unfit)),
         (*listed, *files.values()),
-        (*problems, *_other_formats(folder)),
+        (*problems, *other_formats_in(folder, "an upscaler")),
     )
-
-
-def _other_formats(folder: Path) -> list[Problem]:
-    """Files in the format of most published upscalers, which is never loaded."""
-    try:
-        names = names_in(folder)
-    except OSError as error:
-        if may_pass(error):
-            raise
-        return []  # `weight_files` said that it cannot be listed
-    return other_formats(folder, names, "an upscaler")

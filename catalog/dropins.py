@@ -112,6 +112,18 @@ def other_formats(folder: Path, names: Collection[str], what: str) -> list[Probl
     return problems
 
 
+def other_formats_in(folder: Path, what: str) -> list[Problem]:
+    """The same for the files that are there; none where it cannot be listed, which `weight_files`
+    says. Raises OSError if it may be listed later."""
+    try:
+        names = names_in(folder)
+    except OSError as error:
+        if may_pass(error):
+            raise
+        return []
+    return other_formats(folder, names, what)
+
+
 def adapter_folders(folder: Path, names: Collection[str], problems: list[Problem]) -> list[Path]:
     """The adapter files of folders in the drop-in folder, as peft and diffusers save them.
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from catalog.embeddings import plain_name
+from catalog.called import called
 from catalog.schema import UpscalerEntry
 from catalog.search import Index
 from catalog.weight_files import UpscalerFacts
@@ -35,12 +35,7 @@ class Upscalers:
 
     def find(self, name: str) -> UpscalerEntry | None:
         """The one called `name`, ignoring case, offered or not: its key, title or file's name."""
-        wanted = plain_name(name).casefold()
-        for names_of in (_keys, _titles, _files):
-            for entry in self.entries.values():
-                if names_of(entry).casefold() == wanted:
-                    return entry
-        return None
+        return called(self.entries, name)
 
     def search(self, text: str, *, nsfw: bool, limit: int = 25) -> tuple[UpscalerEntry, ...]:
         """The offered ones whose key or name matches `text`, best first; memory only."""
@@ -51,15 +46,3 @@ class Upscalers:
         """At most `n` keys that a user who typed `text` may have meant, nearest first."""
         numbers = self._index.nearest(text, lambda i: nsfw or not self._offered[i].nsfw, n)
         return tuple(self._offered[i].key for i in numbers)
-
-
-def _keys(entry: UpscalerEntry) -> str:
-    return entry.key
-
-
-def _titles(entry: UpscalerEntry) -> str:
-    return entry.name
-
-
-def _files(entry: UpscalerEntry) -> str:
-    return plain_name(entry.weight_name or entry.path)
