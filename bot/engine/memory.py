@@ -67,9 +67,14 @@ ROOM: Final = {Profile.GB16: 10 * GIB, Profile.GB11: 6 * GIB, Profile.GB8: 4 * G
 """What a card of this size has beside a gigabyte for a screen and other programs, and the 2 or 3
 that a pass takes. By what other programs take; not measured yet."""
 
-BESIDE: Final = {Profile.GB11: 3 * GIB // 2, Profile.GB8: GIB // 2}
-"""Bytes of the device that ControlNets may take beside the denoiser on small cards; SDXL's have 2.3
-GiB. By what the UNet and a pass take; not measured yet."""
+TOGETHER: Final = {Profile.GB11: 13 * GIB // 2, Profile.GB8: 11 * GIB // 2}
+"""Bytes of the device that a denoiser and its ControlNets may take on small cards. SDXL's UNet has
+4.8 GiB and a ControlNet of it 2.3, of which 0.4 cannot take turns. By what a pass takes; not
+measured yet."""
+
+CONTROLS_STAY: Final = {Profile.FULL: 2, Profile.GB16: 1}
+"""Beside an SDXL model, decoding has room for so many ControlNets. By what their weights and
+decoding take; not measured yet."""
 
 SMALLEST: Final = {Profile.FULL: 20, Profile.GB16: 15, Profile.GB11: 10.3}
 """GiB that the driver must report for a card; a little less than the 11 and 16 GB on the box."""
@@ -106,12 +111,14 @@ class Plan:
     """What to do for one image.
 
     park_text_encoders: after encoding the prompt. park_denoiser: while the VAE runs.
-    park_reference: the IP-Adapter's layers and the ControlNets, while the VAE runs.
+    park_reference: the IP-Adapter's layers, while the VAE runs.
+    controls_stay: how many ControlNets stay on the device while the VAE runs.
     tiled: the VAE runs in tiles; the only one of these that changes bits.
     compiling: whether the denoiser may be compiled in parallel to jobs: it stays on the device, as
         a whole, and there is room for it to run once more.
     room: bytes of the device that each of the other networks may take; blocks of one that has more
-        take turns there. None: as many as it has. beside: the same for all ControlNets together.
+        take turns there. None: as many as it has.
+    together: the same for the denoiser with its ControlNets, of which blocks take turns then.
     """
 
     park_text_encoders: bool
@@ -120,7 +127,8 @@ class Plan:
     tiled: bool
     compiling: bool
     room: int | None = None
-    beside: int | None = None
+    together: int | None = None
+    controls_stay: int = 0
 
 
 def plan(
@@ -132,12 +140,12 @@ def plan(
     upcast: bool,
     leaving: Leaving = USUAL,
     room: int | None = None,
-    beside: int | None = None,
+    together: int | None = None,
 ) -> Plan:
     """The plan for an image. width, height: its final size in pixels, after a second pass.
 
-    whole, leaving: see Family. room, beside: see Plan. upcast: whether the VAE's dtype is twice as
-        wide as the other networks'.
+    whole, leaving: see Family. room, together: see Plan.
+    upcast: whether the VAE's dtype is twice as wide as the other networks'.
     """
     pixels = width * height * (2 if upcast else 1)
     stays = profile not in leaving.denoiser
@@ -148,5 +156,6 @@ def plan(
         tiled=pixels > whole[profile],
         compiling=stays and room is None and profile in COMPILING,
         room=room,
-        beside=beside,
+        together=together,
+        controls_stay=CONTROLS_STAY.get(profile, 0),
     )

@@ -268,7 +268,7 @@ class Pass:
             resident.park(family.denoiser)
         if prepared.plan.park_reference and prepared.guide:
             prepared.guide.park()
-        if prepared.plan.park_reference and prepared.controls:
+        if prepared.controls and len(prepared.controls.each) > prepared.plan.controls_stay:
             prepared.controls.park()
         return pixels.decode(family, resident.vae, latents, resident.key, tiled=prepared.plan.tiled)
 

@@ -19,7 +19,7 @@ from bot.engine.hub import Hub
 from bot.engine.inpainting import kept_of
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
-from bot.engine.memory import BESIDE, Plan, Profile, in_eight_bits, plan, room
+from bot.engine.memory import TOGETHER, Plan, Profile, in_eight_bits, plan, room
 from bot.engine.needed import CheckStop, Needed, Report, locate, model_files
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
@@ -126,6 +126,9 @@ class Pipeline:
         self._place.demand()
         check_stop()
         request = order.request
+        alike = order.controls and order.model and order.model.key == self.loaded
+        if not alike or profile in TOGETHER:
+            self._controls.park()  # those of the last job would be in the way
         # No name for the resident model here: another family's is freed before this one is loaded.
         enlarged = self._upscaling.enlarged(
             order, profile, self._residency.resident, report, check_stop
@@ -181,6 +184,7 @@ class Pipeline:
         if not (self._place.present and self._place.supported):
             return
         subject = Subject("model", entry.key, lambda _: None, check_stop)
+        self._controls.park()
         try:
             files = model_files(entry, self._sources.without_downloads(), subject)
         except NotHere:
@@ -228,7 +232,7 @@ class Pipeline:
             upcast=upcast,
             leaving=family.leaving,
             room=room(profile, family.too_large_on) if self._streams else None,
-            beside=BESIDE.get(profile) if self._streams else None,
+            together=TOGETHER.get(profile) if self._streams else None,
         )
 
     def _in_eight_bits(self, family: Family) -> bool:
@@ -348,7 +352,7 @@ class Pipeline:
             guide = self._references.guide(
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
-        controls = self._controls.following(needed, recipe, resident, chosen.beside)
+        controls = self._controls.following(needed, recipe, resident, chosen.together)
         begun, kept = None, None
         if (init := request.init_image) is not None:
             picture, size = needed.pictures[init.sha256], (request.width, request.height)

@@ -13,7 +13,7 @@ from typing import Final
 from bot.errors import InvalidRequest, Refused
 from bot.request.draft import Draft
 from bot.request.offers import find_controlnet
-from bot.request.parts import ControlUse
+from bot.request.parts import DECIMALS, ControlUse
 from bot.request.pictures import Picture, within
 from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ModelEntry
 
@@ -22,7 +22,9 @@ CONTROLS_MAX: Final = 2
 CONTROL_WEIGHT: Final = (0.0, 1.0, 2.0)
 """Minimum, default, maximum."""
 
-_NUMBER: Final = r"\d{1,3}(?:\.\d{1,6})?"
+TEXT_MAX: Final = 400
+"""Characters of all that is typed."""
+_NUMBER: Final = rf"\d{{1,3}}(?:\.\d{{1,{DECIMALS}}})?"
 _ASK: Final = re.compile(
     rf"(?P<name>[^:,\n]+?)(?:\s*:\s*(?P<weight>{_NUMBER}))?"
     rf"(?:\s+from\s+(?P<start>{_NUMBER})\s*%)?"
@@ -30,7 +32,7 @@ _ASK: Final = re.compile(
     r"(?P<map>\s+as\s+map)?",
     re.IGNORECASE,
 )
-_DECIMAL_COMMA: Final = re.compile(r"(?<=:)(\s*\d+),(\d+)")
+_DECIMAL_COMMA: Final = re.compile(r"(?<=:)(\s*\d+),(\d+)|(\d+),(\d+)(?=\s*%)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,11 @@ class ControlAsk:
 
 def parse_controls(text: str) -> tuple[ControlAsk, ...]:
     """What is typed, in order. Raises InvalidRequest."""
-    parts = re.split(r"[,\n]", _DECIMAL_COMMA.sub(r"\1.\2", text))
-    asks = tuple(_ask(part.strip()) for part in parts if part.strip())
+    if len(text) > TEXT_MAX:
+        raise InvalidRequest("control", "control.form", value=f"{text[:TEXT_MAX]}…")
+    # In one of the two groups of either kind there is nothing.
+    parts = re.split(r"[,\n]", _DECIMAL_COMMA.sub(r"\1\3.\2\4", text))
+    asks = tuple(_ask(typed) for part in parts if (typed := " ".join(part.split())))
     if len(asks) > CONTROLS_MAX:
         raise InvalidRequest("control", "control.many", value=len(asks), max=CONTROLS_MAX)
     return asks

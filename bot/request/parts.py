@@ -47,6 +47,8 @@ class EmbeddingUse:
     word: str = field(repr=False)
 
 
+DECIMALS: Final = 6
+"""Of the numbers that say how ControlNets act."""
 PIXEL_STEP: Final = 8
 """Where a request does not say: that of the families whose VAE shrinks each side so much."""
 
@@ -174,12 +176,17 @@ class ControlUse:
 
     def __str__(self) -> str:
         """As a user types it: `canny:0.8`, or `union/depth:1 from 10% until 60% as map`."""
-        text = f"{self.key}/{self.type}:{self.weight:g}"
+        text = f"{self.key}/{self.type}:{_plain(self.weight)}"
         if self.start > 0:
-            text += f" from {self.start * 100:g}%"
+            text += f" from {_plain(self.start * 100)}%"
         if self.end < 1:
-            text += f" until {self.end * 100:g}%"
+            text += f" until {_plain(self.end * 100)}%"
         return f"{text} as map" if self.is_map else text
+
+
+def _plain(number: float) -> str:
+    """With as many decimals as can be typed, so that reading it gives the same number again."""
+    return f"{number:.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

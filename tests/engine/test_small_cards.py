@@ -125,4 +125,5 @@ def test_what_is_parked_and_tiled(
         park_reference=reference,
         tiled=tiled,
         compiling=not text,
+        controls_stay={"full": 2, "16gb": 1}.get(profile, 0),
     )

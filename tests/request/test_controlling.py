@@ -83,6 +83,7 @@ def refused(**fields: Any) -> tuple[str, dict[str, Any]]:
         ("union/openpose as map", [ControlUse("union", ONE.sha256, "openpose", is_map=True)]),
         ("union", [ControlUse("union", ONE.sha256, "canny")]),
         ("canny until 60%", [ControlUse("canny", ONE.sha256, "canny", end=0.6)]),
+        ("canny until 62,5 %", [ControlUse("canny", ONE.sha256, "canny", end=0.625)]),
         (
             "canny:1 FROM 12.5% until 60 % As Map",
             [ControlUse("canny", ONE.sha256, "canny", 1.0, 0.125, 0.6, is_map=True)],
@@ -167,9 +168,9 @@ USES = st.builds(
     key=st.sampled_from(["canny", "my-depth", "union"]),
     sha256=st.sampled_from([ONE.sha256, TWO.sha256]),
     type=st.sampled_from([*CONTROL_TYPES]),
-    weight=st.integers(0, 200).map(lambda n: n / 100),
-    start=st.integers(0, 49).map(lambda n: n / 100),
-    end=st.integers(50, 100).map(lambda n: n / 100),
+    weight=st.integers(0, 2_000_000).map(lambda n: n / 1_000_000),
+    start=st.integers(0, 49_999_999).map(lambda n: n / 1_000_000 / 100),
+    end=st.integers(50_000_000, 100_000_000).map(lambda n: n / 1_000_000 / 100),
     is_map=st.booleans(),
 )
 
@@ -194,6 +195,15 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert all(ask.name and 0 <= ask.start < ask.end <= 1 for ask in asks)
     assert bool(asks) == bool(re.sub(r"[\s,]", "", text))
+
+
+def test_long_texts_are_refused_at_once() -> None:
+    blanks = "canny" + " " * 390 + ":1"
+    assert parse_controls(blanks)[0].name == "canny"
+    with pytest.raises(InvalidRequest) as error:
+        parse_controls("canny" + " " * 100_000 + ":")
+    assert error.value.code == "control.form"
+    assert len(str(error.value.params["value"])) < 500
 
 
 def test_the_form_has_a_line_for_them() -> None:

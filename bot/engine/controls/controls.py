@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import PIL.Image
 
@@ -18,7 +18,7 @@ from bot.engine.needed import Needed
 from bot.engine.residency import Resident
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats, Part, WeightCache
+from bot.engine.weights import FileTensors, Formats, Part, WeightCache
 from bot.errors import ImagenError
 from bot.progress import Stage
 from bot.recipe import Recipe
@@ -26,6 +26,9 @@ from bot.request import ControlUse
 from catalog.control_types import DEPTH
 
 log = logging.getLogger(__name__)
+
+CONFIG: Final = "config"
+"""What the name of a configuration begins with; of several, each ends as its weights do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +86,38 @@ class Controls:
         self._estimator = DepthEstimator(place)
 
     def free(self) -> None:
-        """Free the device's memory."""
+        """Free them entirely."""
         self._kept = {}
 
+    def park(self) -> None:
+        """Free the device's memory; they are quickly there again."""
+        for _, part in self._kept.values():
+            part.park()
+
     def following(
-        self, needed: Needed, recipe: Recipe, model: Resident, room: int | None
+        self, needed: Needed, recipe: Recipe, model: Resident, together: int | None
     ) -> Followings | None:
         """The ControlNets of a job, ready to act on the model's denoiser; None if it has none.
 
-        recipe: with the digests of their files. room: bytes of the device that they may take; None:
-        as many as they have. Raises JobFailed, or what a subject's `check_stop` raises.
+        recipe: with the digests of their files. together: see `memory.Plan`. Raises JobFailed, or
+        what a subject's `check_stop` raises.
         """
         if not needed.controls:
-            for _, part in self._kept.values():
-                part.park()
             return None
         uses = needed.request.controls
         depths = self._depths(needed)
         shape = model.shapes[model.family.denoiser]
         keys = [(source.fingerprint(), shape) for source, _ in needed.controls]
         self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
+        denoiser = model.parts[model.family.denoiser].layout.size
+        room = None if together is None else max(0, together - denoiser) // len(set(keys))
         each = []
         for n, (use, (source, subject)) in enumerate(zip(uses, needed.controls, strict=True)):
             if keys[n] not in self._kept:
                 subject.tick(Stage.LOADING, 0.0)
                 self._kept[keys[n]] = self._read(source, recipe.controls[n].sha256, model, subject)
             network, part = self._kept[keys[n]]
-            part.stream(None if room is None else room // len(set(keys)))
+            part.stream(room)
             network.check(use, subject)
             each.append(Following(use, network, part))
         return Followings(tuple(each), model.family, Maps(needed, depths), self._place)
@@ -131,9 +139,15 @@ class Controls:
         self, source: Source, digest: str, model: Resident, subject: Subject
     ) -> tuple[ControlNetwork, Part]:
         try:
-            network, found = model.family.control(
-                networks.stored(source.weights), _config(source), model.denoiser, subject
-            )
+            stored = networks.stored(source.weights)
+            network, found = model.family.control(stored, _config(source), model.denoiser, subject)
+            paths = (path for path, _ in network.module.named_modules())
+            blocks = tuple(path for path in paths if re.fullmatch(network.blocks, path))
+            part = Part(network.module, Formats(self._place.dtype), self._place.device, blocks)
+            part.park()
+            own = FileTensors(found, stored.files)
+            tensors = networks.fitting("controlnet", own, part.layout, subject)
+            part.hold(self._cache.take(digest, part.layout, lambda: tensors, subject.check_stop))
         except Exception as error:
             if isinstance(error, ImagenError | MemoryError) or is_the_devices(error):
                 raise
@@ -141,16 +155,10 @@ class Controls:
                 raise subject.unread(source.root, error) from error
             log.warning("The ControlNet %s cannot be used", subject.key, exc_info=True)
             raise subject.failed("control.unreadable", reason=type(error).__name__) from error
-        paths = (path for path, _ in network.module.named_modules())
-        blocks = tuple(path for path in paths if re.fullmatch(network.blocks, path))
-        part = Part(network.module, Formats(self._place.dtype), self._place.device, blocks)
-        part.park()
-        tensors = networks.fitting("controlnet", found, part.layout, subject)
-        part.hold(self._cache.take(digest, part.layout, lambda: tensors, subject.check_stop))
         return network, part
 
 
 def _config(source: Source) -> Any:
     """What the configuration beside the weights says; None if there is none."""
-    written = next((path for path in source.files if path.suffix == ".json"), None)
+    written = next((path for path in source.files if path.name.startswith(CONFIG)), None)
     return None if written is None else json.loads(written.read_text(encoding="utf-8"))

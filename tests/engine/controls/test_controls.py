@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 from diffusers import (
@@ -13,6 +16,11 @@ from diffusers import (
 )
 
 from bot.engine import Engine, memory
+from bot.engine.environment import Place
+from bot.engine.families.unet.controls.acting import ActingNetwork, Adapter
+from bot.engine.kernels import Kernels
+from bot.engine.residency import Residency
+from bot.engine.weights import FileChanged
 from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Progress, Stage
 from bot.request import ControlUse, Hires, InitImage
@@ -24,10 +32,13 @@ from tests.engine.factories import (
     digests,
     kohya_lora,
     opened,
+    ordered,
     paint,
     picture,
     plain_pipeline,
     request,
+    resident,
+    save,
 )
 
 KINDS = ("controlnet", "union", "t2i_adapter")
@@ -268,12 +279,177 @@ def test_on_small_cards_its_blocks_take_turns_and_it_leaves_for_decoding(
     assert all(part.present for part in parts_of(engine))
     small = keeping(0, memory="8gb", weights="full")
     small.warm_up()
+    held = resident(engine).parts["unet"].layout.size
     size = max(part.layout.size for part in parts_of(engine))
-    monkeypatch.setitem(memory.BESIDE, memory.Profile.GB8, size)
+    monkeypatch.setitem(memory.TOGETHER, memory.Profile.GB8, held + size)
     assert digests(paint(small, asked, offered)) == whole
     parts = parts_of(small)
     assert all(part._arrangement.by_turns for part in parts)
     assert not any(part.present for part in parts)
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, kind: Any) -> list[Any]:
+    """The uses of ControlNets of that kind, one for each evaluation in which they acted."""
+    acted: list[Any] = []
+    add = kind.add
+
+    def noted(self: Any, *args: Any, **told: Any) -> None:
+        acted.append(self)
+        add(self, *args, **told)
+
+    monkeypatch.setattr(kind, "add", noted)
+    return acted
+
+
+def test_they_act_in_both_passes_at_the_size_of_each(
+    engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted = recorded(monkeypatch, ActingNetwork)
+    asked = request(steps=2, hires=Hires(1.25, 0.5, 2), controls=(use("controlnet"),))
+    paint(engine, asked, offered)
+    assert [tuple(each.map.shape[2:]) for each in acted] == [(64, 64), (64, 64), (80, 80)]
+
+
+def test_shares_of_steps_are_of_those_that_are_run(
+    engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted = recorded(monkeypatch, ActingNetwork)
+    first_half = (use("controlnet", end=0.5),)
+    init = InitImage(picture((64, 64), seed=4), 0.5)
+    paint(engine, request(steps=4, init_image=init, controls=first_half), offered)
+    assert len(acted) == 1
+    acted.clear()
+    # Heun evaluates the UNet twice in a step.
+    paint(engine, request(steps=2, scheduler="Heun", controls=first_half), offered)
+    assert len(acted) == 2
+
+
+def test_two_at_once_both_act(engine: Engine, offered: Catalog) -> None:
+    one, other = use("controlnet"), use("union", weight=0.6)
+    seen = {
+        digests(paint(engine, request(controls=controls), offered))[0]
+        for controls in ((one,), (other,), (one, other), ())
+    }
+    assert len(seen) == 4
+
+
+def test_a_map_that_was_made_is_told_with_what_made_it(engine: Engine, offered: Catalog) -> None:
+    found = paint(engine, request(controls=(use("controlnet", type="canny"),)), offered)
+    assert found.recipe.environment["opencv"] == cv2.__version__
+    as_map = use("controlnet", type="canny", is_map=True)
+    assert "opencv" not in paint(engine, request(controls=(as_map,)), offered).recipe.environment
+
+
+def test_nothing_compiled_runs_beside_them(
+    engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+    choose = Kernels.choose
+
+    def noted(self: Kernels, module: Any, kernels: str | None) -> Any:
+        asked.append(kernels)
+        return choose(self, module, kernels)
+
+    monkeypatch.setattr(Kernels, "choose", noted)
+    for controls in ((), (use("controlnet"),)):
+        paint(engine, request(controls=controls), offered)
+    assert asked == [None, "eager"]
+
+
+def test_at_its_edges_a_map_goes_on_as_it_is(made: dict[str, Any]) -> None:
+    place = Place("cpu", "float32")
+    adapter = Adapter(made["t2i_adapter"])
+    map_ = opened(picture((72, 88), seed=8))
+    padded = PIL.Image.fromarray(np.pad(np.asarray(map_), ((0, 40), (0, 56), (0, 0)), "edge"))
+    asked = use("t2i_adapter")
+    own, larger = (adapter.acting(asked, each, place).features for each in (map_, padded))
+    assert [tuple(each.shape[2:]) for each in own] == [(6, 5), (6, 5), (3, 3), (3, 3)]
+    for one, other in zip(own, larger, strict=True):
+        assert torch.equal(one, other[:, :, : one.shape[2], : one.shape[3]])
+
+
+def test_those_of_the_last_job_are_not_in_the_way_of_the_next(
+    engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controlled = request(controls=(use("controlnet"),))
+    paint(engine, controlled, offered)
+    there: list[bool] = []
+    load = Residency.load
+
+    def noted(self: Residency, *args: Any, **options: Any) -> Any:
+        there.append(parts_of(engine)[0].present)
+        return load(self, *args, **options)
+
+    monkeypatch.setattr(Residency, "load", noted)
+    paint(engine, controlled, offered)
+    paint(engine, request(model="other", controls=controlled.controls), offered)
+    paint(engine, request(), offered)
+    assert there == [True, False, False]
+    pipeline: Any = engine._pipeline
+    pipeline.free()
+    assert parts_of(engine) == []
+
+
+def test_a_file_that_changes_while_it_is_used_ends_the_job_alone(
+    keeping: Any, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tiny.without_config(folders["controlnet"], tmp_path / "x.safetensors")
+    engine = keeping(0, memory="8gb")
+    offered = catalog(controlnets=tiny.offered({"x": file}))
+    painted: list[Any] = []
+
+    def cut_off(image: Any) -> None:
+        painted.append(image)
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+    order = ordered(request(count=2, controls=(use("x"),)), offered)
+    with pytest.raises(FileChanged):
+        engine.paint(order, lambda _: None, lambda: None, cut_off)
+    assert len(painted) == 1
+
+
+def test_sharded_weights_have_their_configuration_beside_them(
+    engine: Engine, made: dict[str, Any], offered: Catalog, tmp_path: Path
+) -> None:
+    made["controlnet"].save_pretrained(tmp_path / "parts", max_shard_size="500KB")
+    assert len([*(tmp_path / "parts").glob("*.safetensors")]) > 1
+    alone = catalog(controlnets=tiny.offered({"controlnet": tmp_path / "parts"}))
+    asked = request(controls=(use("controlnet"),))
+    assert digests(paint(engine, asked, alone)) == digests(paint(engine, asked, offered))
+
+
+@pytest.mark.parametrize("smaller", tiny.SMALLER)
+def test_smaller_ones_need_no_configuration(
+    engine: Engine, plain: Any, tmp_path: Path, smaller: str
+) -> None:
+    made = tiny.network(plain.unet, "controlnet", **tiny.SMALLER[smaller])
+    folder = tiny.write(tmp_path / "whole", made)
+    bare = tiny.without_config(folder, tmp_path / "bare.safetensors")
+    asked = request(controls=(use("x"),))
+    with_config, without = (
+        digests(paint(engine, asked, catalog(controlnets=tiny.offered({"x": path}))))
+        for path in (folder, bare)
+    )
+    assert without == with_config
+
+
+def test_hostile_tensors_are_refused_at_once(engine: Engine, plain: Any, tmp_path: Path) -> None:
+    made = tiny.network(plain.unet, "union")
+    tensors = made.state_dict()
+    many = {f"transformer_layes.{n}.ln_1.weight": torch.zeros(1) for n in range(5_000)}
+    lost = {n: t for n, t in tensors.items() if n != "spatial_ch_projs.weight"}
+    for found, code in (
+        ({**tensors, **many}, "control.configuration"),
+        (lost, "control.incomplete"),
+    ):
+        file = save(tmp_path / f"{code}.safetensors", found)
+        with pytest.raises(JobFailed) as failed:
+            paint(
+                engine,
+                request(controls=(use("x"),)),
+                catalog(controlnets=tiny.offered({"x": file})),
+            )
+        assert failed.value.code == code
 
 
 def test_only_those_of_the_last_job_stay(engine: Engine, offered: Catalog) -> None:

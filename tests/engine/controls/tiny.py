@@ -23,12 +23,24 @@ def offered(paths: Mapping[str, Path], depth: DepthEntry | None = None) -> Contr
     return ControlNets(entries, depth=depth)
 
 
-def network(unet: Any, kind: str, seed: int = 3) -> Any:
+SMALLER: dict[str, dict[str, Any]] = {
+    "small": {
+        "down_block_types": ["DownBlock2D"] * 3,
+        "mid_block_type": "UNetMidBlock2D",
+    },
+    "mid": {"transformer_layers_per_block": [0, 0, 1]},
+}
+"""What those of diffusers that have fewer layers than their UNet say of that."""
+
+
+def network(unet: Any, kind: str, seed: int = 3, **smaller: Any) -> Any:
     """A network of that kind for `unet`: controlnet, union or t2i_adapter."""
     if kind == "controlnet":
         made: Any = ControlNetModel.from_unet(
             unet, conditioning_embedding_out_channels=(8, 12, 16, 16), load_weights_from_unet=False
         )
+        if smaller:
+            made = ControlNetModel.from_config({**made.config, **smaller})
     elif kind == "union":
         own = {
             name: unet.config[name]

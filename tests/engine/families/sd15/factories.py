@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.request import GenerationRequest
-from catalog import AdapterEntry, Catalog, ModelEntry, ReferenceEntry
+from catalog import AdapterEntry, Catalog, ControlNets, ModelEntry, ReferenceEntry
 from catalog.families.sd15 import SD15
 from tests.engine import factories
 
@@ -21,12 +21,13 @@ def model(key: str, path: str, **fields: Any) -> ModelEntry:
 def catalog(
     models: Iterable[ModelEntry] = (),
     reference: ReferenceEntry | None = None,
+    controlnets: ControlNets | None = None,
     **adapters: Path | str | AdapterEntry,
 ) -> Catalog:
     """A catalog of `sd15` and `sd15-other`, of SDXL's `demo` and `other`, and of `models`."""
     entries = [model("sd15", TINY), model("sd15-other", "sd15-other"), *models]
     references = {SD15.key: reference} if reference else {}
-    return replace(factories.catalog(entries, None, None, **adapters), references=references)
+    return replace(factories.catalog(entries, None, controlnets, **adapters), references=references)
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:

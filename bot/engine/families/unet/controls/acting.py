@@ -25,8 +25,8 @@ UNION_TYPES: Final = {
 """The number of each type in a Union, as xinsir's ControlNet++ has them; 6 only in its ProMax."""
 
 BLOCKS: Final = r".+\.transformer_blocks\.\d+"
-"""Modules of a ControlNet that are called one after the other: of SDXL's, 2.1 of 2.3 GiB."""
-LEVELS: Final = 64
+"""Modules of a ControlNet that are called one after the other: of SDXL's, 2.0 of 2.3 GiB."""
+SIDE: Final = 64
 """Sides of a T2I-Adapter's map are multiples of it, so that each level halves them evenly."""
 
 
@@ -148,7 +148,7 @@ class Adapter:
         if self.module.config.in_channels == 1:
             map_ = map_.convert("L")
         pixels = _tensor(map_, place)
-        missing = (0, -map_.width % LEVELS, 0, -map_.height % LEVELS)
+        missing = (0, -map_.width % SIDE, 0, -map_.height % SIDE)
         if any(missing):
             pixels = torch.nn.functional.pad(pixels, missing, mode="replicate")
         features = []

@@ -34,8 +34,12 @@ _HINTS: Final = re.compile(r"input_hint_block\.(\d{1,2})\.(weight|bias)")
 _FIRST: Final = "conv_in.weight"
 _ADAPTER: Final = "adapter."
 _BODY: Final = re.compile(r"body\.(\d+)\.(block1|block2|in_conv)\.(weight|bias)")
-PIXELS: Final = {8: "full_adapter", 16: "full_adapter_xl"}
+KINDS: Final = {8: "full_adapter", 16: "full_adapter_xl"}
 """Pixels per side that a T2I-Adapter folds into channels → what diffusers calls that kind."""
+LEVELS: Final = 4
+"""Of every T2I-Adapter."""
+BLOCKS_MAX: Final = 8
+"""In a level of one; those that are published have two."""
 
 
 def read(
@@ -71,9 +75,8 @@ def _control(
     union = kind == "union"
     allowed = UNION if union else CONTROLNET
     if config is None:
-        own = {**like(unet, allowed), **told_by(tensors)}
-    else:
-        own = checked(config, allowed, subject)
+        config = {**like(unet, allowed), **told_by(tensors, unet, subject)}
+    own = checked(config, allowed, subject)
     with without_weights():
         module = (ControlNetUnionModel if union else ControlNetModel).from_config(own)
     _check_widths(module, unet, subject)
@@ -145,29 +148,25 @@ def _adapter_tensors(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
 
 def _adapter(tensors: Mapping[str, torch.Tensor], unet: Any, subject: Subject) -> Any:
     """The module of a T2I-Adapter with these tensors, which say all of its configuration."""
-    first = tensors[f"{_ADAPTER}conv_in.weight"].shape[1]
-    folded = next(((side, n) for side in PIXELS for n in (1, 3) if first == n * side * side), None)
-    levels = {int(name.split(".")[2]) for name in tensors if name.startswith("adapter.body.")}
-    widths = []
-    for level in range(len(levels)):
-        block = tensors.get(f"adapter.body.{level}.resnets.0.block1.weight")
-        if block is None:
-            folded = None
-            break
-        widths.append(block.shape[0])
-    wanted = [int(width) for width in unet.config.block_out_channels]
+    widths = [int(width) for width in unet.config.block_out_channels]
     # Whose UNet has three levels, SDXL's, has the fourth one for its middle.
-    if folded is None or widths != (wanted + wanted[-1:])[: len(widths)] or len(widths) != 4:
-        raise subject.failed("control.foreign", reason=_OTHER_UNET)
-    side, channels = folded
+    widths, side = (widths, 8) if len(widths) == LEVELS else ([*widths, widths[-1]], 16)
+    own = []
+    for level in range(LEVELS):
+        block = tensors.get(f"{_ADAPTER}body.{level}.resnets.0.block1.weight")
+        own.append(None if block is None else block.shape[0])
+    squares = {n * side * side: n for n in (1, 3)}
+    channels = squares.get(tensors[f"{_ADAPTER}conv_in.weight"].shape[1])
     blocks = {name.split(".")[4] for name in tensors if ".body.0.resnets." in name}
+    if own != widths or channels is None or len(blocks) > BLOCKS_MAX:
+        raise subject.failed("control.foreign", reason=_OTHER_UNET)
     with without_weights():
         return T2IAdapter(
             in_channels=channels,
             channels=widths,
             num_res_blocks=len(blocks),
             downscale_factor=side,
-            adapter_type=PIXELS[side],
+            adapter_type=KINDS[side],
         )
 
 
