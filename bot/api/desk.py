@@ -242,7 +242,7 @@ class Desk:
         else:
             image = next((image for image in images if image.n == n - 1), None)
         if image is None:
-            raise _no_image(job, n or 1, len(images))
+            raise _no_image(job, 1 if n is None else n, len(images))
         path = self._images_dir / image.path
         if image.pruned_at is not None or not await asyncio.to_thread(path.is_file):
             cell = cell_of_image(job.request, image.n)

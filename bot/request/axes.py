@@ -33,6 +33,9 @@ AXES: Final = (MODEL, LORA, WEIGHT, STEPS, GUIDANCE, SCHEDULER, SIZE, SEED_AXIS,
 OFF: Final = "off"
 ON: Final = "on"
 
+TEXT_MAX: Final = 6_000
+"""Characters of a prompt whose parts are replaced, before it is known what of it the model reads:
+as many as Discord lets people type."""
 USUAL: Final = 4
 """How many values an axis has if none are given, where there are so many."""
 TRIED: Final = 100
@@ -140,7 +143,11 @@ def _split(typed: str) -> list[str]:
     Raises InvalidRequest if there are more than a sheet has room for, before any is looked up.
     """
     separator = r"[;\n]" if re.search(r"[;\n]", typed) else ","
-    values = [part for each in re.split(separator, typed) if (part := each.strip())]
+    return _counted([part for each in re.split(separator, typed) if (part := each.strip())])
+
+
+def _counted(values: list[str]) -> list[str]:
+    """`values`, of which there are no more than a sheet has room for. Raises InvalidRequest."""
     if len(values) > CELLS_MAX:
         raise InvalidRequest("values", "compare.many", value=len(values), max=CELLS_MAX)
     return values
@@ -298,11 +305,15 @@ def _prompts(typed: str, place: Place) -> Side:
     """The variants that the prompt names, or its first value replaced by each of the others."""
     prompt = place.draft.prompt
     if typed:
-        parts = typed.split("|") if "|" in typed else _split(typed)
+        parts = _counted(typed.split("|")) if "|" in typed else _split(typed)
         values = [part.strip() for part in parts]
         if not values or not values[0] or values[0] not in prompt:
             value = values[0] if values else typed
             raise InvalidRequest("values", "compare.not_in_prompt", value=value)
+        for value in values:
+            longer = len(value) - len(values[0])
+            if (length := len(prompt) + prompt.count(values[0]) * longer) > TEXT_MAX:
+                raise InvalidRequest("prompt", "prompt.long", value=length, max=TEXT_MAX)
         # As AUTOMATIC1111's "Prompt S/R".
         searched = [(value, prompt.replace(values[0], value)) for value in values]
         return _plain(PROMPT, searched)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import prod
 
 from bot.errors import InvalidRequest, UserError
 from bot.request.applying import Applied, apply_presets
@@ -162,17 +163,15 @@ def _applied(draft: Draft, changes: Sequence[tuple[Axis, Change]]) -> Draft:
 def _check_axes(axes: Sequence[Axis]) -> None:
     if len({(axis.name, axis.subject) for axis in axes}) < len(axes):
         raise InvalidRequest("axis2", "compare.same_axis", value=axes[0].name)
+    count = prod(len(axis.values) for axis in axes)
+    if count > CELLS_MAX:
+        raise InvalidRequest("values", "compare.many", value=count, max=CELLS_MAX)
     for axis in axes:
         for number, value in enumerate(axis.values):
             if value in axis.values[:number]:
                 raise InvalidRequest("values", "compare.twice", value=value)
         if len(axis.values) < 2:
             raise InvalidRequest("values", "compare.few", axis=axis.name)
-    count = 1
-    for axis in axes:
-        count *= len(axis.values)
-    if count > CELLS_MAX:
-        raise InvalidRequest("values", "compare.many", value=count, max=CELLS_MAX)
 
 
 def _check_different(request: GenerationRequest) -> None:

@@ -122,9 +122,7 @@ def compose_applied(
     def changed(options: Mapping[str, Any]) -> Applied:
         adapters = (*options.get("adapters", ()), *draft.adapters)
         changed = replace(draft, **{**options, "adapters": adapters})
-        if changed.model and not catalog.models_called(changed.model):
-            model = _model_of_hash(changed.model, hashes, catalog, nsfw=nsfw)
-            changed = replace(changed, model=model or changed.model)
+        changed = replace(changed, model=by_hash(changed.model, hashes, catalog, nsfw=nsfw))
         return replace(applied, draft=changed, filled=applied.filled - options.keys())
 
     def resolve(applied: Applied) -> Composed:
@@ -162,10 +160,15 @@ def compose_applied(
     return noted(resolve(changed(understood.options)))
 
 
-def _model_of_hash(text: str, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
-    """The key of the model whose file has that hash; one that is not for this channel has none."""
-    model = catalog.models.get(key_of(text, hashes) or "")
-    return model.key if model is not None and (nsfw or not model.nsfw) else None
+def by_hash(name: str | None, hashes: Hashes, catalog: Catalog, *, nsfw: bool) -> str | None:
+    """The key of the model whose file has the hash `name`, or else that name.
+
+    One that is not for this channel has no hash.
+    """
+    if not name or catalog.models_called(name):
+        return name
+    model = catalog.models.get(key_of(name, hashes) or "")
+    return model.key if model is not None and (nsfw or not model.nsfw) else name
 
 
 def _resolve(

@@ -6,7 +6,7 @@ from typing import Final, Literal, Self, TypeAlias
 
 from bot.request.axes import AxisAsk
 from bot.request.compare import compare
-from bot.request.compose import Composed, compose_with_notes
+from bot.request.compose import Composed, by_hash, compose_with_notes
 from bot.request.draft import Draft
 from bot.request.hashes import Hashes
 from bot.request.pictures import Picture
@@ -59,9 +59,11 @@ def compose_any(
     Takes long for a comparison, whose cells are all composed.
     """
     match draft:
-        case CompareDraft():
-            return compare(draft.draft, draft.asks, catalog, nsfw=nsfw, adapters_max=adapters_max)
+        case CompareDraft(draft=own):
+            own = replace(own, model=by_hash(own.model, hashes, catalog, nsfw=nsfw))
+            return compare(own, draft.asks, catalog, nsfw=nsfw, adapters_max=adapters_max)
         case UpscaleDraft():
+            draft = replace(draft, model=by_hash(draft.model, hashes, catalog, nsfw=nsfw))
             return compose_upscale(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
         case _:
             return compose_with_notes(

@@ -62,7 +62,9 @@ async def keep_as_it_was(path: Path, version: int) -> None:
     try:
         await asyncio.to_thread(copy, path, part)
         await asyncio.to_thread(erase_tokens_in, part)
-        await asyncio.to_thread(part.replace, target)
+        # Another process that started at the same time may have copied it, and migrated it since.
+        if not await asyncio.to_thread(target.exists):
+            await asyncio.to_thread(part.replace, target)
     finally:
         for left in (part, part.with_name(f"{part.name}-journal")):
             await asyncio.to_thread(left.unlink, missing_ok=True)

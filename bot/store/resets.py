@@ -36,12 +36,13 @@ class Resets:
         """What `person` has asked for so far counts no longer towards the limits of the server
         `within` and its channels, or any if it is EVERYWHERE; returns False if nothing did."""
 
+        since = now_ms() - DAY * 1000
+
         def reset(write: sqlite3.Connection) -> bool:
-            since = now_ms() - DAY * 1000
             values = {"person": person, "within": within, "since": since}
             stored = write.execute(_RESET, values).rowcount
-            spent = self._spent.reset(person, within)
-            if not stored and not spent:
+            spent = self._spent.of(person, since)
+            if not stored and self._spent.without(person, within, since) == spent:
                 return False
             write.execute(_OUTDATED, (since,))
             insert_act(write, ActKind.QUOTA_RESET, actor, within or None, person, {})
@@ -49,5 +50,6 @@ class Resets:
 
         done = await self._database.write(reset)
         if done:
+            self._spent.keep(person, self._spent.without(person, within, since))
             self._acts.recorded()
         return done

@@ -95,12 +95,16 @@ class Spent:
         """What `person` has asked for since then, in ms."""
         return [row for row in self._rows.get(person, ()) if row["created_at"] > since]
 
-    def reset(self, person: str, within: str) -> bool:
-        """As `Resets.reset`, of what is no longer stored."""
-        rows = self._rows.get(person, [])
-        kept = [] if not within else [_reset_in(within, row) for row in rows]
-        self._rows[person] = kept
-        return kept != rows
+    def without(self, person: str, within: str, since: int) -> list[AskedRow]:
+        """What is left of `of` once they start over, see `Resets.reset`."""
+        rows = self.of(person, since)
+        return [_reset_in(within, row) for row in rows] if within else []
+
+    def keep(self, person: str, rows: list[AskedRow]) -> None:
+        """Remember these instead of what they have asked for."""
+        self._rows[person] = rows
+        if not rows:
+            del self._rows[person]
 
 
 def _reset_in(community: str, row: AskedRow) -> AskedRow:

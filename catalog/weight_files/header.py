@@ -196,6 +196,10 @@ def _another(first: bytes) -> str:
     return next((f"it is {kind}" for start, kind in _OTHERS if first.startswith(start)), "")
 
 
+AXIS_MAX: Final = 2**63 - 1
+"""Of one dimension; a tensor without data may say any."""
+
+
 def _checked(
     table: dict[str, Any], data_size: int, data_start: int, metadata: dict[str, str]
 ) -> Header:
@@ -218,6 +222,8 @@ def _checked(
     numbers = [*chain.from_iterable(shapes), *chain.from_iterable(spans)]
     if {*map(type, numbers)} != {int} or min(numbers) < 0:
         raise NotSafetensors("a shape or offset of a tensor is not a non-negative integer")
+    if max(chain.from_iterable(shapes), default=0) > AXIS_MAX:
+        raise NotSafetensors("a shape of a tensor is larger than any memory")
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
     if max(ends) > data_size:
         raise NotSafetensors(

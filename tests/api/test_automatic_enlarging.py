@@ -43,6 +43,7 @@ def test_all_are_listed() -> None:
         ({"upscaler_1": "sharp", "upscaler_2": "Lanczos"}, SHARP),
         ({"upscaler_1": "Lanczos", "upscaler_2": "sharp"}, None),
         ({"upscaler_2": "sharp", "extras_upscaler_2_visibility": 1}, None),  # as it was, as there
+        ({"upscaler_1": "None", "upscaler_2": "builtin"}, None),
     ],
 )
 def test_a_network_is_named(fields: dict[str, Any], found: UpscalerEntry | None) -> None:
@@ -54,7 +55,7 @@ def test_a_network_is_named(fields: dict[str, Any], found: UpscalerEntry | None)
     [
         ({"upscaler_1": "R-ESRGAN 4x+"}, "api.automatic.upscaler"),
         ({"upscaler_1": "adult"}, "api.automatic.upscaler"),
-        ({"upscaler_2": "LDSR"}, "api.automatic.upscaler"),
+        ({"upscaler_1": "sharp", "upscaler_2": "LDSR"}, "api.automatic.upscaler"),
         (
             {
                 "upscaler_1": "sharp",
@@ -90,6 +91,14 @@ def test_it_enlarges_as_much_as_is_needed(fields: dict[str, Any], scale: float) 
     asked = Extras(**fields)
     wanted = (asked.upscaling_resize_w, asked.upscaling_resize_h)
     assert _scale((30, 20), wanted, asked) == scale
+
+
+@pytest.mark.parametrize(
+    ("side", "asked", "scale"), [(1500, 2.1, 2), (2400, 1.6, 1.5), (2000, 4, 2), (3900, 1, 1.5)]
+)
+def test_but_no_larger_than_there_may_be(side: int, asked: float, scale: float) -> None:
+    extras = Extras(upscaling_resize=asked)
+    assert _scale((side, side), (0, 0), extras) == scale
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from catalog.disk import may_pass
-from catalog.weight_files import read_header
+from catalog.weight_files import NotSafetensors, read_header
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 SHAPES = ((1000, 7), (3,), (64, 3, 3, 3), (1,), (257, 129))
@@ -207,6 +207,35 @@ def test_a_file_that_ends_early_is_refused_even_if_it_looks_the_same(
     monkeypatch.setattr(WeightFile, "check", lambda _: None)
     with pytest.raises(FileChanged):
         fill()
+
+
+def test_a_file_that_is_cut_off_while_it_is_opened_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.engine.weights import FileChanged, WeightFile, files
+
+    path = tmp_path / "a.safetensors"
+    write(path, "F32")
+
+    def cut_off(at: Path) -> Any:
+        header = read_header(at)
+        os.truncate(at, header.data_start + 8)
+        return header
+
+    monkeypatch.setattr(files, "read_header", cut_off)
+    with pytest.raises(FileChanged):
+        WeightFile(path)
+
+
+def test_numbers_that_nothing_has_room_for_are_refused(tmp_path: Path) -> None:
+    from bot.engine.weights import WeightFile
+
+    entry = {"dtype": "F32", "shape": [0, 2**70], "data_offsets": [0, 0]}
+    header = json.dumps({"a": entry}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(NotSafetensors):
+        WeightFile(path)
 
 
 def test_a_file_that_is_replaced_is_still_the_one_that_was_opened(tmp_path: Path) -> None:

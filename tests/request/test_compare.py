@@ -367,3 +367,12 @@ def test_a_comma_is_no_decimal_one_before_a_lora_that_is_called_a_number(
     draft = Draft(prompt="a fox", lora="ink:1,8")
     request = compare(draft, [AxisAsk("lora", values)], catalog, nsfw=False, draw=lambda: 1).request
     assert [each.key for each in request.each[-1].adapters] == ["ink", "8"]
+
+
+def test_what_would_take_long_is_refused_at_once() -> None:
+    """The values are as many, and as long, as a caller over HTTP may send."""
+    many = "|".join(["fox", *(f"b{n}" for n in range(60_000))])
+    assert problem(("prompt", many)).code == "compare.many"
+    long = problem(("prompt", "o|" + "b" * 60_000), prompt="o" * 30_000)
+    assert (long.code, long.params["max"]) == ("prompt.long", 6_000)
+    assert problem(("prompt", "fox|" + "b" * 7_000)).code == "prompt.long"

@@ -1,6 +1,7 @@
 """The database: its settings, its migrations, and transactions that stay atomic."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from bot.store import Store, migrating
 from bot.store import database as database_module
 from bot.store.database import Database
 from bot.store.migrating import MIGRATIONS
+from bot.store.whole_file import copy
 
 FIRST = "CREATE TABLE t (x INTEGER UNIQUE) STRICT;"
 
@@ -190,6 +192,45 @@ class TestMigrations:
                 pass
             assert version(path) == len(scripts)
             assert {"t", "u"} <= tables(path)
+
+    async def test_one_that_rebuilds_a_table_is_not_run_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It would not fail, and what another process has written since would be lost."""
+        rebuild = (
+            "CREATE TABLE now (x INTEGER) STRICT; INSERT INTO now SELECT x FROM t WHERE x < 3;"
+            "DROP TABLE t; ALTER TABLE now RENAME TO t;"
+        )
+        path, folder = tmp_path / "x.sqlite3", migrations(tmp_path / "m", FIRST, rebuild)
+        async with Database.open(path, folder) as opened:
+            await add(opened, 5)
+        really, seen = migrating._version, iter([0])
+
+        async def at_first_empty(connection: Any) -> int:
+            for found in seen:
+                return found
+            return await really(connection)
+
+        monkeypatch.setattr(migrating, "_version", at_first_empty)
+        async with Database.open(path, folder) as opened:
+            assert await numbers(opened) == [5]
+
+    async def test_the_copy_of_before_is_not_replaced_by_a_later_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "x.sqlite3"
+        async with Database.open(path, migrations(tmp_path / "old", FIRST)):
+            pass
+        kept = tmp_path / "x-schema-1.sqlite3"
+
+        def copied_late(source: Path, target: Path) -> None:
+            copy(source, target)
+            kept.write_bytes(b"of the other process")
+
+        monkeypatch.setattr(migrating, "copy", copied_late)
+        await migrating.keep_as_it_was(path, 1)
+        assert kept.read_bytes() == b"of the other process"
+        assert not [name for name in os.listdir(tmp_path) if ".part" in name]  # noqa: PTH208
 
     async def test_data_survives_reopening(self, tmp_path: Path) -> None:
         folder = migrations(tmp_path / "m", FIRST)

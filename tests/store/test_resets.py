@@ -1,11 +1,12 @@
 """Starting over: what no longer counts towards limits, where, and for how long."""
 
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
-from bot.store import EVERYWHERE, ActKind, Job, Span, Store
+from bot.store import EVERYWHERE, ActKind, Job, Span, Store, resets
 from bot.store.usage import DAY, Usage
 from tests.store.factories import done, new_job, request
 from tests.store.test_moderation import BEN, untold
@@ -142,3 +143,19 @@ async def test_it_is_exported_and_kept_for_no_longer_than_it_matters(store: Stor
     rows = all_rows(store)["quota_resets"]
     assert (old.id, HERE) not in rows
     assert (new.id, HERE) in rows
+
+
+async def test_a_failed_write_gives_nothing_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(store, count=2)
+    await forget(store)
+    before = counts(await usage(store))
+
+    def failing(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(resets, "insert_act", failing)
+    with pytest.raises(sqlite3.OperationalError):
+        await store.resets.reset(PERSON, within=EVERYWHERE, actor=BEN)
+    assert counts(await usage(store)) == before

@@ -23,7 +23,7 @@ from bot.api.desk import Desk
 from bot.api.errors import NotReady
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import UPSCALE_SCALES, UpscaleDraft
+from bot.request import UPSCALE_SCALES, UpscaleDraft, scales_for
 from bot.store import ApiKey
 from catalog import Catalog, UpscalerEntry
 
@@ -48,12 +48,12 @@ def network_of(asked: Extras, catalog: Catalog, *, nsfw: bool) -> UpscalerEntry 
     Raises InvalidRequest for what there is not, and where one network's result is to be blended
     with another upscaler's.
     """
-    first, second = (
-        _named(field, getattr(asked, field), catalog, nsfw=nsfw)
-        for field in ("upscaler_1", "upscaler_2")
-    )
+    first = _named("upscaler_1", asked.upscaler_1, catalog, nsfw=nsfw)
+    if (asked.upscaler_1 or NONE) == NONE:
+        return None
+    second = _named("upscaler_2", asked.upscaler_2, catalog, nsfw=nsfw)
     blended = (asked.upscaler_2 or NONE) != NONE and asked.extras_upscaler_2_visibility > 0
-    if (asked.upscaler_1 or NONE) != NONE and blended and (first or second):
+    if blended and (first or second):
         raise InvalidRequest("upscaler_2", "api.automatic.blended", value=str(asked.upscaler_2))
     return first
 
@@ -103,7 +103,8 @@ async def enlarged_by(
 
 
 def _scale(size: tuple[int, int], wanted: tuple[int, int], asked: Extras) -> float:
-    """The smallest factor here that makes it as large as that, or larger."""
+    """The smallest factor here that makes it as large as that, or larger; where that would be too
+    large, the largest that is not, as the rest is resampled."""
     if asked.resize_mode == 0:
         field, scale = "upscaling_resize", asked.upscaling_resize
     else:
@@ -112,4 +113,7 @@ def _scale(size: tuple[int, int], wanted: tuple[int, int], asked: Extras) -> flo
     most = max(UPSCALE_SCALES)
     if not LEAST <= scale <= most:
         raise InvalidRequest(field, "number.range", value=f"{scale:g}", min=LEAST, max=most)
-    return next(each for each in sorted(UPSCALE_SCALES) if each >= scale)
+    known = sorted(UPSCALE_SCALES)
+    wanted_scale = next(each for each in known if each >= scale)
+    fitting = [each for each in scales_for(*size) if each <= wanted_scale]
+    return max(fitting, default=wanted_scale)

@@ -134,13 +134,18 @@ def routes(parts: Parts) -> APIRouter:
         """Enlarge an image with an upscaler of the catalog, which is a job like any other, or by
         resampling."""
         caller = await callers.of(request)
-        entry = network_of(body, desk.backend.catalog.current, nsfw=caller.nsfw)
+        try:
+            entry = network_of(body, desk.backend.catalog.current, nsfw=caller.nsfw)
+        except InvalidRequest:
+            callers.count(caller)
+            raise
+        if entry is None:
+            callers.count(caller)  # a job is counted where it is asked for
         data = await decoded("image", body.image)
         notices: tuple[Notice, ...] = ()
         if entry is not None:
             png, notices = await enlarged_by(entry, data, body, request, desk, caller, resampling)
         else:
-            callers.count(caller)
             async with resampling:
                 png = await asyncio.to_thread(enlarged, data, body)
         say = speaker(request)

@@ -64,7 +64,7 @@ class WeightFile:
         self._status = os.fstat(self._file.fileno())
         try:
             self.tensors, self.packed, header = _mapped(path)
-        except (NotSafetensors, NotGguf):
+        except (NotSafetensors, NotGguf, RuntimeError):  # the last of torch: it is cut off
             self._compare(path.stat())
             raise
         # So that what was opened three times is one file.
