@@ -1,6 +1,6 @@
 """What a user asks for: the request, its limits and its syntax."""
 
-from bot.request.axes import AXES, AxisAsk, axes_asked
+from bot.request.axes import AXES, TYPED_MAX, AxisAsk, axes_asked
 from bot.request.cells import CELLS_MAX, Cell, cells, paint_order
 from bot.request.compare import compare, compare_again, usual_values
 from bot.request.compose import (
@@ -100,6 +100,7 @@ __all__ = [
     "REPAINT",
     "SEED_MAX",
     "STRENGTH",
+    "TYPED_MAX",
     "UPSCALED_PIXELS_MAX",
     "UPSCALE_MODES",
     "UPSCALE_SCALES",

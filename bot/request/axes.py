@@ -33,9 +33,9 @@ AXES: Final = (MODEL, LORA, WEIGHT, STEPS, GUIDANCE, SCHEDULER, SIZE, SEED_AXIS,
 OFF: Final = "off"
 ON: Final = "on"
 
-TEXT_MAX: Final = 6_000
-"""Characters of a prompt whose parts are replaced, before it is known what of it the model reads:
-as many as Discord lets people type."""
+TYPED_MAX: Final = 6_000
+"""Characters of an axis's values, and of a prompt whose parts are replaced, before it is known what
+of it the model reads: as many as Discord lets people type."""
 USUAL: Final = 4
 """How many values an axis has if none are given, where there are so many."""
 TRIED: Final = 100
@@ -100,8 +100,10 @@ def axis_named(name: str, field: str = "axis") -> str:
 
 def side_of(ask: AxisAsk, place: Place) -> Side:
     """The axis that `ask` means. Raises InvalidRequest or Refused."""
-    name = axis_named(ask.name)
-    return _SIDES[name]((ask.values or "").strip(), place)
+    name, typed = axis_named(ask.name), ask.values or ""
+    if len(typed) > TYPED_MAX:
+        raise InvalidRequest("values", "prompt.long", value=len(typed), max=TYPED_MAX)
+    return _SIDES[name](typed.strip(), place)
 
 
 def _steps(typed: str, place: Place) -> Side:
@@ -312,8 +314,8 @@ def _prompts(typed: str, place: Place) -> Side:
             raise InvalidRequest("values", "compare.not_in_prompt", value=value)
         for value in values:
             longer = len(value) - len(values[0])
-            if (length := len(prompt) + prompt.count(values[0]) * longer) > TEXT_MAX:
-                raise InvalidRequest("prompt", "prompt.long", value=length, max=TEXT_MAX)
+            if (length := len(prompt) + prompt.count(values[0]) * longer) > TYPED_MAX:
+                raise InvalidRequest("prompt", "prompt.long", value=length, max=TYPED_MAX)
         # As AUTOMATIC1111's "Prompt S/R".
         searched = [(value, prompt.replace(values[0], value)) for value in values]
         return _plain(PROMPT, searched)

@@ -171,6 +171,16 @@ def test_what_is_followed_is_given_like_other_images() -> None:
     assert Generate(prompt="a").pictures() == {}
 
 
+@pytest.mark.parametrize("field", ["values", "values2"])
+def test_values_have_an_end(field: str) -> None:
+    asked = {"prompt": "a", "axis": "steps", "axis2": "seed"}
+    assert getattr(Compare.model_validate({**asked, field: 4}), field) == "4"
+    Compare.model_validate({**asked, field: "1" * 6_000})
+    with pytest.raises(ValidationError) as caught:
+        Compare.model_validate({**asked, field: "1" * 6_001})
+    assert [error["type"] for error in caught.value.errors()] == ["string_too_long"]
+
+
 def test_where_the_files_of_a_model_are_is_only_told_to_the_owner() -> None:
     places = {name for name in ModelEntry.model_fields if name.endswith("path")}
     assert places == {"path", "vae_path", "text_encoder_path"}

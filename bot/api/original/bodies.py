@@ -16,6 +16,7 @@ from bot.request import (
     EDITED,
     MIXES_MAX,
     SEED_MAX,
+    TYPED_MAX,
     Draft,
 )
 from bot.request.syntax import AdapterAsk
@@ -43,6 +44,9 @@ Int = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Text = Annotated[str, BeforeValidator(_typed, json_schema_input_type=str | float)]
 """Also a number, as it is typed."""
+_Short = Annotated[str, Field(max_length=TYPED_MAX)]
+Values = Annotated[_Short, BeforeValidator(_typed, json_schema_input_type=_Short | float)]
+"""As Text, of what varies in a comparison."""
 
 
 class Lora(BaseModel):

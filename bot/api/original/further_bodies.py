@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.api.original.bodies import Int, Lora, Number, Text, Wanted, asked_loras, picture
+from bot.api.original.bodies import Int, Lora, Number, Values, Wanted, asked_loras, picture
 from bot.request import (
     AXES,
     CELLS_MAX,
@@ -40,7 +40,7 @@ class Compare(Wanted):
     axis: str = Field(
         description=f"What varies from column to column: {_AXES}.", examples=["steps"]
     )
-    values: Text | None = Field(
+    values: Values | None = Field(
         default=None,
         description="Its values, separated by commas, or by semicolons if there is one. For "
         "`lora`: `off`, `on` and LoRAs, joined by `+`; for `weight`: `sketch: 0.4, 1` if there are "
@@ -51,7 +51,7 @@ class Compare(Wanted):
     axis2: str | None = Field(
         default=None, description="What varies from row to row, likewise.", examples=["model"]
     )
-    values2: Text | None = Field(default=None, description="Its values, likewise.")
+    values2: Values | None = Field(default=None, description="Its values, likewise.")
 
     def comparison(self) -> CompareDraft:
         """Without the images. Raises InvalidRequest."""
