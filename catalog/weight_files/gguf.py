@@ -18,6 +18,7 @@ from typing import Final
 
 from catalog.weight_files.header import (
     AXES_LIMIT,
+    AXIS_MAX,
     HEADER_LIMIT,
     TENSOR_LIMIT,
     Header,
@@ -224,6 +225,8 @@ class _Reader:
             if start % alignment:
                 raise NotGguf(f"{name!r:.80} begins at byte {start}, not aligned to {alignment}")
             shapes[name] = _original(name, shape, said)
+            if max((*shape, *shapes[name])) > AXIS_MAX:
+                raise NotGguf(f"the shape of {name!r:.80} is larger than any memory")
             dtypes[name], starts[name] = packing.name, start
             sizes[name] = count // packing.block * packing.size
         data_start = -(-self._at // alignment) * alignment

@@ -23,6 +23,8 @@ HEADER_LIMIT: Final = 100_000_000
 TENSOR_LIMIT: Final = 20_000
 """An SDXL checkpoint has 2,500; the largest adapter, a GLoRA of every module, has 8,000."""
 AXES_LIMIT: Final = 8
+AXIS_MAX: Final = 2**63 - 1
+"""Of one dimension; a tensor without data may say any."""
 WHOLE_MAX: Final = 512 * 1024
 """Bytes of a header that are parsed in one call, which blocks every other thread: 3 ms for 2,958
 tensors, 25 ms for the worst that fits. Larger ones are parsed in pieces."""
@@ -194,10 +196,6 @@ def _raw(file: FileIO, size: int) -> bytes:
 def _another(first: bytes) -> str:
     """What a file that begins so is, a clause; "" if that is not known."""
     return next((f"it is {kind}" for start, kind in _OTHERS if first.startswith(start)), "")
-
-
-AXIS_MAX: Final = 2**63 - 1
-"""Of one dimension; a tensor without data may say any."""
 
 
 def _checked(

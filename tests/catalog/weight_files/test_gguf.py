@@ -106,6 +106,8 @@ def test_the_sizes_of_blocks_are_the_formats_own() -> None:
         (headed(tensor("a", (1,)))[:-65], "cut off"),
         (headed(tensor("a", (17,))), "cut off: was the copy or download interrupted?"),
         (headed(tensor("a", (2**62, 2**62))), "cut off"),
+        (headed(tensor("a", (2**63, 0))), "larger than any memory"),
+        (headed(tensor("a", (0, 2**63))), "larger than any memory"),
         (headed(tensor("a", (1,), 99)), "of type 99"),
         (headed(tensor("a", (1,), 4)), "of type 4"),
         (headed(tensor("a", (33,), 2)), "rows of 33 numbers; Q4_0 packs 32"),
