@@ -2,18 +2,24 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from bot.api.desk import _digest, _pruned
+from bot.api.callers import LOCAL
+from bot.api.desk import Desk, _digest, _pruned
+from bot.api.errors import NotFound
 from bot.request import (
     CONTROL_IMAGES,
+    Axis,
     AxisAsk,
     CompareDraft,
+    Comparison,
     Draft,
     UpscaleDraft,
     Variation,
 )
+from bot.store import JobState
 from tests.language import TEXTS
 from tests.store.factories import request
 
@@ -63,3 +69,20 @@ def test_how_to_generate_an_image_again_is_said_in_ones_language(locale: str) ->
     assert varied.params == {"seed": 7, "variation": "42:0.25"}
     mixed = say("result.variation").casefold()
     assert f"{mixed} 42:0.25" in say(varied.code, **varied.params).casefold()
+
+
+@pytest.mark.parametrize("n", [0, -1, 5])
+async def test_an_image_that_a_comparison_never_had_has_not_failed(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request(comparison=Comparison((Axis("steps", ("4", "8")),), (request(), request())))
+    job = MagicMock(request=asked, state=JobState.DELIVERED)
+    desk = Desk(MagicMock(), MagicMock(), MagicMock(), MagicMock())
+    monkeypatch.setattr(desk, "job", AsyncMock(return_value=job))
+    monkeypatch.setattr(desk, "images", AsyncMock(return_value=(MagicMock(n=1),)))
+    with pytest.raises(NotFound) as caught:
+        await desk.image(LOCAL, "job", n)
+    assert caught.value.code == "api.image.unknown"
+    with pytest.raises(NotFound) as caught:
+        await desk.image(LOCAL, "job", 1)
+    assert caught.value.code == "compare.cell_failed"

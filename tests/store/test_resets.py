@@ -159,3 +159,24 @@ async def test_a_failed_write_gives_nothing_back(
     with pytest.raises(sqlite3.OperationalError):
         await store.resets.reset(PERSON, within=EVERYWHERE, actor=BEN)
     assert counts(await usage(store)) == before
+
+
+async def test_what_was_forgotten_and_is_older_than_a_day_is_nothing_to_reset(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(store)
+    await forget(store)
+    tomorrow = int((time.time() + DAY + 60) * 1000)
+    monkeypatch.setattr("bot.store.resets.now_ms", lambda: tomorrow)
+    for within in (HERE, EVERYWHERE):
+        assert not await store.resets.reset(PERSON, within=within, actor=BEN)
+    assert await untold(store) == []
+
+
+async def test_nothing_is_remembered_of_who_started_over(store: Store) -> None:
+    await ask(store)
+    await forget(store)
+    await ask(store)
+    assert PERSON in store.resets._spent._rows
+    assert await store.resets.reset(PERSON, within=EVERYWHERE, actor=BEN)
+    assert store.resets._spent._rows == {}
