@@ -8,7 +8,7 @@ from uuid import uuid4
 import aiosqlite
 
 from bot.errors import StoreError
-from bot.store.whole_file import copy, erase_tokens_in
+from bot.store.whole_file import copy, erase_tokens_in, version_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATING_MS = 30 * 60 * 1000
@@ -63,7 +63,8 @@ async def keep_as_it_was(path: Path, version: int) -> None:
         await asyncio.to_thread(copy, path, part)
         await asyncio.to_thread(erase_tokens_in, part)
         # Another process that started at the same time may have copied it, and migrated it since.
-        if not await asyncio.to_thread(target.exists):
+        as_it_was = await asyncio.to_thread(version_of, part) == version
+        if as_it_was and not await asyncio.to_thread(target.exists):
             await asyncio.to_thread(part.replace, target)
     finally:
         for left in (part, part.with_name(f"{part.name}-journal")):

@@ -33,6 +33,12 @@ def copy(path: Path, target: Path) -> None:
         connection.execute("VACUUM INTO ?", (str(target),))
 
 
+def version_of(path: Path) -> int:
+    """The number of the last migration that it had."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def rewrite(path: Path) -> None:
     """Leave no free space in it, and empty its log."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

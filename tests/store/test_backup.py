@@ -16,6 +16,7 @@ from bot.store.migrating import keep_as_it_was
 from bot.store.origins import DISCORD_EPOCH
 from tests.store.damaging import TODAY, content, filled, ids_in
 from tests.store.factories import new_job, running
+from tests.store.schemas import LATEST
 
 
 @pytest.fixture
@@ -128,8 +129,8 @@ class TestBackups:
                 (now_ms() - DISCORD_EPOCH) << 22, "a-secret-of-the-interaction"
             )
             await store.accept(new_job(interaction=asked))
-        await keep_as_it_was(database, 7)
-        kept = database.with_name("imagen-schema-7.sqlite3")
+        await keep_as_it_was(database, LATEST)
+        kept = database.with_name(f"imagen-schema-{LATEST}.sqlite3")
         assert len(await ids_in(kept)) == 1
         assert asked.token.encode() in content(database)
         assert asked.token.encode() not in content(kept)

@@ -232,6 +232,15 @@ class TestMigrations:
         assert kept.read_bytes() == b"of the other process"
         assert not [name for name in os.listdir(tmp_path) if ".part" in name]  # noqa: PTH208
 
+    async def test_what_was_migrated_meanwhile_is_not_kept_as_it_was(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.sqlite3"
+        async with Database.open(path, migrations(tmp_path / "m", FIRST, "SELECT 1;")):
+            pass
+        await migrating.keep_as_it_was(path, 1)
+        await migrating.keep_as_it_was(path, 2)
+        kept = [name for name in os.listdir(tmp_path) if "-schema-" in name]  # noqa: PTH208
+        assert kept == ["x-schema-2.sqlite3"]
+
     async def test_data_survives_reopening(self, tmp_path: Path) -> None:
         folder = migrations(tmp_path / "m", FIRST)
         async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
