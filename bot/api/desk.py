@@ -84,10 +84,13 @@ class Desk:
         draft: AnyDraft,
         pictures: Mapping[str, Given] | None = None,
         repeat_key: str | None = None,
+        *,
+        counted: bool = False,
     ) -> Accepted:
         """Accept a job; with the `repeat_key` of an earlier one, that one.
 
-        pictures: for the draft's fields of images, by their names.
+        pictures: for the draft's fields of images, by their names. counted: whether the call
+        counts towards the key's rate already.
         Raises InvalidRequest, Refused, StoreError, TooManyCalls, or AskedBefore if something else
         was asked for with the same `repeat_key`.
         """
@@ -105,6 +108,8 @@ class Desk:
             if repeat_key is not None:
                 # A limit that was reached since must not hide the job.
                 await self.backend.store.check_new(origin)
+            if not counted:
+                self._callers.count(caller)
             return await self._accept(caller, draft, pictures, origin)
         except AskedBefore as before:
             if not before.same:
@@ -116,7 +121,6 @@ class Desk:
         self, caller: ApiKey, draft: AnyDraft, pictures: Mapping[str, Given], origin: Api
     ) -> Accepted:
         backend = self.backend
-        self._callers.count(caller)
         # The request is checked and has its place before an image is decoded for it.
         promised = dict.fromkeys(pictures, AWAITED)
         found = await composed(draft.with_pictures(promised), backend, nsfw=caller.nsfw)

@@ -85,7 +85,7 @@ async def enlarged_by(
 ) -> tuple[bytes, tuple[Notice, ...]]:
     """The image file `data`, enlarged, as a PNG, and what there is to say about it.
 
-    resampling: bounds how many images are resampled at once.
+    caller: whose call has been counted. resampling: bounds how many images are resampled at once.
 
     Raises InvalidRequest, NotReady if the job was cancelled, and as `ended`.
     """
@@ -93,7 +93,7 @@ async def enlarged_by(
     async with resampling:
         size, (wanted, box) = await asyncio.to_thread(target_of, data, asked)
     draft = UpscaleDraft(scale=_scale(size, wanted, asked), upscaler=entry.key)
-    job = await ended(request, desk, caller, draft, {"image": data})
+    job = await ended(request, desk, caller, draft, {"image": data}, counted=True)
     if not await desk.images(job):
         raise NotReady("api.job.cancelled")
     _, _, path = await desk.image(caller, job.id)

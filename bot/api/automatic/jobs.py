@@ -12,14 +12,20 @@ from bot.store import ApiKey, Job, JobState
 
 
 async def ended(
-    request: Request, desk: Desk, caller: ApiKey, draft: AnyDraft, pictures: Mapping[str, Given]
+    request: Request,
+    desk: Desk,
+    caller: ApiKey,
+    draft: AnyDraft,
+    pictures: Mapping[str, Given],
+    *,
+    counted: bool = False,
 ) -> Job:
     """The job that was asked for, done or cancelled. A caller that hangs up cancels it.
 
-    Raises JobFailed, and as `Desk.accept`.
+    counted: see `Desk.accept`. Raises JobFailed, and as `Desk.accept`.
     """
     desk.check_following(caller)
-    accepted = await desk.accept(caller, draft, pictures)
+    accepted = await desk.accept(caller, draft, pictures, counted=counted)
     try:
         job = await while_there(request, desk.wait(caller, accepted.job.id))
     except HungUp:

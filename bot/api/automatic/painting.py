@@ -134,13 +134,8 @@ def routes(parts: Parts) -> APIRouter:
         """Enlarge an image with an upscaler of the catalog, which is a job like any other, or by
         resampling."""
         caller = await callers.of(request)
-        try:
-            entry = network_of(body, desk.backend.catalog.current, nsfw=caller.nsfw)
-        except InvalidRequest:
-            callers.count(caller)
-            raise
-        if entry is None:
-            callers.count(caller)  # a job is counted where it is asked for
+        callers.count(caller)
+        entry = network_of(body, desk.backend.catalog.current, nsfw=caller.nsfw)
         data = await decoded("image", body.image)
         notices: tuple[Notice, ...] = ()
         if entry is not None:
