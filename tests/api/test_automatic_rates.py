@@ -48,7 +48,7 @@ async def test_it_counts_once(tmp_path: Path, body: dict[str, Any], status: int)
     async def of(_: object) -> ApiKey:
         return ApiKey("1", "ada", rate=6)
 
-    callers.of = of  # type: ignore[method-assign]
+    callers.of = of  # type: ignore[method-assign, assignment]
     backend.catalog.current = CATALOG
     parts: Any = MagicMock(spec=Parts)
     parts.desk = Desk(backend, MagicMock(), MagicMock(), callers)
