@@ -81,7 +81,9 @@ def controls(
     Raises InvalidRequest or Refused.
     """
     asks = parse_controls(draft.control or "")
-    images = draft.control_images or ((draft.image,) if draft.image and asks else ())
+    # An image that is extended lies elsewhere in the result than a map of it would.
+    followed = draft.image if asks and not draft.extend else None
+    images = draft.control_images or ((followed,) if followed else ())
     if not asks and not images:
         return ()
     if not images:

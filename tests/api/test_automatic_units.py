@@ -346,6 +346,12 @@ def test_of_its_own_client_nothing_but_what_it_always_sends_is_named() -> None:
     ]
 
 
+def test_a_gated_one_is_named_only_as_it_was_sent() -> None:
+    gated = ControlNetEntry(key="secret", name="Secret", path="org/file", nsfw=True)
+    found = read(body({**UNIT, "model": "file"}), ControlNets({"secret": gated}))
+    assert "secret" not in (found.control or "")
+
+
 def test_every_module_has_a_type_that_is_known() -> None:
     for name in MODULES:
         [use] = used(understood({**UNIT, "module": name, "model": "union"}))

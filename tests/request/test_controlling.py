@@ -131,6 +131,7 @@ def test_depth_is_refused_where_nothing_tells_it_unless_a_map_is_given() -> None
     ("fields", "code"),
     [
         ({"control": "canny"}, "picture.without"),
+        ({"control": "canny", "image": START, "extend": "left"}, "picture.without"),
         ({"control": "canny:3", "control_images": (ONE,)}, "number.range"),
         ({"control": "canny:x", "control_images": (ONE,)}, "control.form"),
         ({"control": "canny from 60% until 60%", "control_images": (ONE,)}, "control.steps"),

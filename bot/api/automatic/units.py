@@ -185,6 +185,8 @@ def _typed(number: int, unit: Unit, controlnets: ControlNets) -> str:
     """As it is typed here. Raises InvalidRequest if there is no such module."""
     name = (unit.model or _NO_MODEL).strip()
     entry = controlnets.find(name) or controlnets.find(name.partition(" [")[0])
+    if entry and entry.nsfw:
+        entry = None  # who may not know of it is only told what they sent
     key = entry.key if entry else name.translate(_UNTYPED)
     module = _module(number, unit)
     kind = module.type or UNION_TYPES.get(_told_type(unit))
