@@ -150,7 +150,7 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
     if recipe.text_encoder:
         hashes["text_encoder"] = recipe.text_encoder.sha256
     if recipe.depth:
-        hashes["depth"] = recipe.depth.sha256
+        hashes["[depth]"] = recipe.depth.sha256  # a key has no brackets
     return {
         "model": request.made_with,
         "loras": [lora(use) for use in request.adapters],

@@ -32,6 +32,8 @@ _ASK: Final = re.compile(
     r"(?P<map>\s+as\s+map)?",
     re.IGNORECASE,
 )
+_NEARLY: Final = re.compile(r"\s(?:(?:from|until|as)\b|[\d.]+\s*%?$)", re.IGNORECASE)
+"""What follows a name where a colon or the sign for per cent was left out."""
 _DECIMAL_COMMA: Final = re.compile(r"(?<=:)(\s*\d+),(\d+)|(\d+),(\d+)(?=\s*%)")
 
 
@@ -139,13 +141,27 @@ def _nth(images: Sequence[Picture], n: int) -> Picture:
     return images[min(n, len(images) - 1)]
 
 
+def _found(name: str, catalog: Catalog, model: ModelEntry, *, nsfw: bool) -> ControlNetEntry:
+    """The ControlNet of that name. Raises InvalidRequest, also for what only looks like a name."""
+    try:
+        return find_controlnet(catalog, name, model=model, nsfw=nsfw)
+    except InvalidRequest:
+        if _NEARLY.search(name):
+            raise InvalidRequest("control", "control.form", value=name) from None
+        raise
+
+
 def _used(
     ask: ControlAsk, catalog: Catalog, model: ModelEntry, *, nsfw: bool
 ) -> tuple[ControlNetEntry, str]:
     """The ControlNet that is meant, and the type that it follows."""
     name, slash, kind = ask.name.rpartition("/")
     if slash and kind.strip().lower() in CONTROL_TYPES:
-        entry = find_controlnet(catalog, name.strip(), model=model, nsfw=nsfw)
-        return entry, kind.strip().lower()
-    entry = find_controlnet(catalog, ask.name, model=model, nsfw=nsfw)
+        entry, kind = _found(name.strip(), catalog, model, nsfw=nsfw), kind.strip().lower()
+        types = catalog.controlnets.types_of(entry.key)
+        if len(types) > 1 and kind not in types:
+            named = {"control": entry.key, "value": kind}
+            raise InvalidRequest("control", "control.type", **named, allowed=types)
+        return entry, kind
+    entry = _found(ask.name, catalog, model, nsfw=nsfw)
     return entry, catalog.controlnets.type_of(entry.key)

@@ -152,7 +152,7 @@ def test_what_followed_an_image_is_told_as_it_is_asked_for() -> None:
         ("canny/canny", 0.8, 0.6),
         ("union/depth", 1.0, 1.0),
     ]
-    hashes = {"canny": "a" * 64, "union": "b" * 64, "depth": "e" * 64}
+    hashes = {"canny": "a" * 64, "union": "b" * 64, "[depth]": "e" * 64}
     assert hashes.items() <= told["hashes"].items()
     assert "control" not in metadata(recipe(), 42)
 

@@ -9,14 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import InvalidRequest, Refused, UserError
-from bot.request import ControlUse, Draft, GenerationRequest, Picture, compose, redraft
+from bot.order import knows
+from bot.request import (
+    ControlUse,
+    Draft,
+    GenerationRequest,
+    Picture,
+    check_offered,
+    compose,
+    is_gated,
+    redraft,
+)
 from bot.request.changes import changed, fields_of
 from bot.request.controlling import parse_controls
 from bot.request.lighter import lighter
 from bot.request.repainting import extended, repainted
 from bot.request.upscaling import upscale_of
 from catalog import (
-    CONTROL_TYPES,
     Catalog,
     ControlNetEntry,
     ControlNets,
@@ -139,6 +148,9 @@ def test_depth_is_refused_where_nothing_tells_it_unless_a_map_is_given() -> None
         ({"control": "canny, canny, canny", "control_images": (ONE,)}, "control.many"),
         ({"control": "canny", "control_images": (ONE, TWO)}, "control.images"),
         ({"control": "cany", "control_images": (ONE,)}, "control.unknown"),
+        ({"control": "canny 0.8", "control_images": (ONE,)}, "control.form"),
+        ({"control": "canny until 60", "control_images": (ONE,)}, "control.form"),
+        ({"control": "union/other", "control_images": (ONE,)}, "control.type"),
         ({"control": "zzzzzz", "control_images": (ONE,)}, "control.unlike"),
         ({"control": "gated", "control_images": (ONE,)}, "control.unlike"),
         ({"control": "off", "control_images": (ONE,)}, "control.disabled"),
@@ -168,7 +180,7 @@ USES = st.builds(
     ControlUse,
     key=st.sampled_from(["canny", "my-depth", "union"]),
     sha256=st.sampled_from([ONE.sha256, TWO.sha256]),
-    type=st.sampled_from([*CONTROL_TYPES]),
+    type=st.sampled_from([*OF_UNIONS[8]]),
     weight=st.integers(0, 2_000_000).map(lambda n: n / 1_000_000),
     start=st.integers(0, 49_999_999).map(lambda n: n / 1_000_000 / 100),
     end=st.integers(50_000_000, 100_000_000).map(lambda n: n / 1_000_000 / 100),
@@ -217,6 +229,19 @@ def test_the_form_has_a_line_for_them() -> None:
     entered = type(shown)(shown.prompt, shown.negative, shown.model, shown.loras, without)
     draft = changed(request, entered, before=MODELS[0], control_images=(ONE,))
     assert compose(draft, CATALOG, nsfw=False).controls == ()
+
+
+def test_what_is_gated_off_or_gone_is_so_for_earlier_requests_too() -> None:
+    request = composed(control="canny", control_images=(ONE,), seed=1)
+    gated = replace(request, controls=(replace(request.controls[0], key="gated"),))
+    assert is_gated(gated, CATALOG)
+    assert not is_gated(request, CATALOG)
+    check_offered(request, CATALOG, nsfw=False)
+    for key in ("off", "gated", "gone"):
+        earlier = replace(request, controls=(replace(request.controls[0], key=key),))
+        with pytest.raises(UserError):
+            check_offered(earlier, CATALOG, nsfw=False)
+        assert knows(CATALOG, earlier) == (key != "gone")
 
 
 def test_the_last_one_goes_first_when_memory_runs_out() -> None:
