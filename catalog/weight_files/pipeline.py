@@ -278,6 +278,8 @@ def encoder_of(config: Mapping[str, Any]) -> str:
     width = config.get("hidden_size")
     if said == "qwen3" and isinstance(width, int):
         return encoders.kind(encoders.sized(width))
+    if said == "t5" and isinstance(width := config.get("d_model"), int):
+        return encoders.kind(encoders.sized_t5(width))
     if said == "qwen3_vl":
         return encoders.kind(encoders.QWEN3_VL)
     if said is not None:
