@@ -12,7 +12,7 @@ from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4
 from catalog.families.recognition import Shapes, UNet
 from catalog.families.unet import SD2, SD2_CONTEXT
 from catalog.weight_files import dit_adapters
-from catalog.weight_files.dit_adapters import AURAFLOW, CHROMA, DIT
+from catalog.weight_files.dit_adapters import AURAFLOW, DIT
 
 _FAMILIES: Final = tuple(family.recognition for family in FAMILIES.values())
 _UNETS: Final = tuple(
@@ -60,7 +60,6 @@ _ARCHITECTURES: Final = (
     ("sd2", SD2),
     ("stablediffusion3", "SD 3"),
     ("sd3", "SD 3"),
-    ("chroma", CHROMA),
     ("flux2", FLUX2_DEV),
     ("flux", FLUX),
     ("hunyuan", "Hunyuan"),
@@ -87,7 +86,7 @@ _IN_WORDS: Final = (
 _UNET_BASES: Final = frozenset(_BASE_OF_CONTEXT.values())
 _LIKE: Final = {
     # Their blocks have the same names as Flux's.
-    FLUX: frozenset({CHROMA, "Hunyuan"}),
+    FLUX: frozenset({"Hunyuan"}),
     **{base: others for family in _FAMILIES for base, others in family.base_names.alike},
 }
 """What the tensors tell → what metadata may make of it."""

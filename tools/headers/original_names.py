@@ -68,6 +68,18 @@ def _of_black_forest(shapes: Shapes) -> Shapes:
     return renamed
 
 
+_CHROMA: Final = (
+    (r"^(distilled_guidance_layer\.norms\.\d+)\.weight", r"\1.scale"),
+    (r"^(distilled_guidance_layer\.layers\.\d+)\.linear_1\.", r"\1.in_layer."),
+    (r"^(distilled_guidance_layer\.layers\.\d+)\.linear_2\.", r"\1.out_layer."),
+)
+"""The same for what Chroma has and FLUX.1 has not."""
+
+
+def _of_lodestone(shapes: Shapes) -> Shapes:
+    return _of_black_forest({_first(_CHROMA, name): shape for name, shape in shapes.items()})
+
+
 def _of_krea(shapes: Shapes) -> Shapes:
     table = (
         (r"^img_in\.", "first."),
@@ -298,6 +310,7 @@ def _first(table: tuple[tuple[str, str], ...], name: str) -> str:
 
 RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     "flux": _of_black_forest,
+    "chroma": _of_lodestone,
     "anima": _of_anima,
     "krea2": _of_krea,
     "zimage": _of_tongyi,

@@ -13,6 +13,8 @@ from catalog.weight_files.scheduler_config import WHERE, read_json
 
 DYNAMIC: Final = "use_dynamic_shifting"
 """The option that makes the shift of noise levels depend on the image."""
+BETA: Final = "beta_spacing"
+"""Whether noise levels are spaced by a beta distribution (arXiv 2407.12173)."""
 SHIFT_MAX: Final = 1e6
 BY_SIZE: Final[Mapping[str, float]] = {
     "base_image_seq_len": 256,
@@ -24,25 +26,32 @@ BY_SIZE: Final[Mapping[str, float]] = {
 shifts μ, as FLUX.1's authors have them (black-forest-labs/flux src/flux/sampling.py, `get_schedule`
 and diffusers' `calculate_shift`)."""
 _KIND: Final = "FlowMatchEulerDiscreteScheduler"
+_BETA_SIGMAS: Final = "use_beta_sigmas"
 _USUAL: Final[Mapping[str, object]] = {
     "num_train_timesteps": 1_000,
     "time_shift_type": "exponential",
     "invert_sigmas": False,
     "shift_terminal": None,
     "stochastic_sampling": False,
-    **dict.fromkeys(("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"), False),
+    **dict.fromkeys(("use_karras_sigmas", "use_exponential_sigmas", _BETA_SIGMAS), False),
 }
 """Options that would change what the denoiser is asked."""
 
 
 def training(
-    root: Path, entry: ModelEntry, family: str, further: Mapping[str, float] | None = None
+    root: Path,
+    entry: ModelEntry,
+    family: str,
+    further: Mapping[str, float] | None = None,
+    *,
+    beta: bool = False,
 ) -> Training:
     """See `Family.training`: a flow, with its shift, which is dynamic or fixed.
 
     It is what the scheduler's configuration below `root` says, and fixed where the entry has one.
     family: for errors. further: other numbers that the configuration may have, with their defaults.
-    Raises UnknownTraining, and OSError.
+    beta: whether it may ask for BETA, which the schedule then has. Raises UnknownTraining, and
+    OSError.
     """
     if entry.prediction not in {None, FLOW}:
         raise UnknownTraining(f"its entry says {entry.prediction}; {family} predicts {FLOW}")
@@ -50,8 +59,9 @@ def training(
     kind = config.get("_class_name", _KIND)
     if kind != _KIND:
         raise UnknownTraining(f"{WHERE} is for {str(kind)[:60]}; known is {_KIND}")
+    spaced = beta and config.get(_BETA_SIGMAS) is True
     for option, value in _USUAL.items():
-        if config.get(option, value) != value:
+        if config.get(option, value) != value and not (spaced and option == _BETA_SIGMAS):
             said = str(config[option])[:60]
             raise UnknownTraining(f"{WHERE}: {option} is {said}; known is {value}")
     numbers: dict[str, Any] = {
@@ -66,7 +76,7 @@ def training(
         raise UnknownTraining(f"{WHERE}: {DYNAMIC} is neither true nor false")
     if entry.shift is not None:
         dynamic, numbers["shift"] = False, entry.shift
-    return Training(FLOW, None, {DYNAMIC: dynamic, **numbers})
+    return Training(FLOW, None, {DYNAMIC: dynamic, **({BETA: True} if spaced else {}), **numbers})
 
 
 def levels(

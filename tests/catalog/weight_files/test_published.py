@@ -20,6 +20,7 @@ WHAT = {
     "anima-original": "Anima transformer",
     "auraflow": "AuraFlow transformer",
     "chroma": "Chroma transformer",
+    "chroma-original": "Chroma transformer",
     "controlnet-flux1": "ControlNet for Flux",
     "controlnet-promax-sdxl": "ControlNet",
     "controlnet-qwen-image": "ControlNet for Qwen-Image",
