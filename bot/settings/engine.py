@@ -36,8 +36,8 @@ class EngineSettings(BaseSettings):
         default="auto",
         alias="IMAGEN_DTYPE",
         description="Precision of the weights: `auto` (fp32 on a CPU; on a GPU fp16, or bf16 for "
-        "FLUX.2 klein, Z-Image and Anima where the card computes in it), `float16`, `bfloat16` or "
-        "`float32`.",
+        "FLUX.2 klein, Z-Image, Anima and Chroma where the card computes in it), `float16`, "
+        "`bfloat16` or `float32`.",
     )
     memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",
@@ -57,9 +57,9 @@ class EngineSettings(BaseSettings):
         default=False,
         alias="IMAGEN_COMPILE",
         description="`true` compiles the network that denoises in the background, once for each "
-        "of the model's usual sizes; not for Z-Image, and not on cards of less than 15 GiB. "
-        "Compiled code may round differently, so the same seed may not give the same bytes as "
-        "without it.",
+        "of the model's usual sizes; not for Z-Image and Chroma, and not on cards of less than "
+        "15 GiB. Compiled code may round differently, so the same seed may not give the same bytes "
+        "as without it.",
     )
     model_cache: float | None = Field(
         default=None,

@@ -9,19 +9,25 @@ import pytest
 
 from catalog import LiveCatalog
 from catalog.families import FAMILIES, TEXT_ENCODER, VAE
-from catalog.families.encoders import QWEN3_06B, QWEN3_4B
+from catalog.families.encoders import QWEN3_06B, QWEN3_4B, T5_XXL
 from catalog.weight_files.gguf import BLOCKS
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.test_judging import LORA, SDXL_UNET, put
 from tests.catalog.test_vaes import MODEL_OF
 from tests.gguf_files import SIZES, written
 
-WIDTHS = {QWEN3_4B: 2560, QWEN3_06B: 1024, "Qwen3-8B": 4096}
+WIDTHS = {QWEN3_4B: 2560, QWEN3_06B: 1024, "Qwen3-8B": 4096, T5_XXL: 4096}
 READING = tuple(key for key, family in FAMILIES.items() if family.encoder)
 
 
 def shapes_of(kind: str) -> dict[str, list[int]]:
-    """The first tensors of that Qwen3; only what identifies it, with rows as short as can be."""
+    """The first tensors of that encoder; only what identifies it, with rows as short as can be."""
+    if kind == T5_XXL:
+        return {
+            "shared.weight": [1, WIDTHS[kind]],
+            "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": [1, 1],
+            "encoder.block.0.layer.1.DenseReluDense.wi_0.weight": [1, 1],
+        }
     return {
         "model.embed_tokens.weight": [1, WIDTHS[kind]],
         "model.layers.0.self_attn.q_norm.weight": [1],
@@ -31,6 +37,12 @@ def shapes_of(kind: str) -> dict[str, list[int]]:
 
 def packed(kind: str) -> dict[str, Any]:
     """The same in the names of llama.cpp."""
+    if kind == T5_XXL:
+        return {
+            "token_embd.weight": ("F32", (1, WIDTHS[kind]), bytes(4 * WIDTHS[kind])),
+            "enc.blk.0.attn_rel_b.weight": ("F32", (1, 1), bytes(4)),
+            "enc.blk.0.ffn_gate.weight": ("F32", (1, 1), bytes(4)),
+        }
     return {
         "token_embd.weight": ("F32", (1, WIDTHS[kind]), bytes(4 * WIDTHS[kind])),
         "blk.0.attn_q_norm.weight": ("F32", (1,), bytes(4)),
@@ -39,6 +51,8 @@ def packed(kind: str) -> dict[str, Any]:
 
 
 def config_of(kind: str) -> dict[str, Any]:
+    if kind == T5_XXL:
+        return {"model_type": "t5", "d_model": WIDTHS[kind]}
     return {"model_type": "qwen3", "hidden_size": WIDTHS[kind]}
 
 
@@ -72,7 +86,8 @@ def test_a_text_encoder_of_another_model_is_refused_by_name(
     path = {"file": "e.safetensors", "gguf": "e.gguf", "folder": "e", "pipeline": "p"}[layout]
     within = {"folder": "e/", "pipeline": "p/text_encoder/"}.get(layout, "")
     if layout == "gguf":
-        written(home.models_dir / path, packed(kind), metadata={"general.architecture": "qwen3"})
+        stated = "t5encoder" if kind == T5_XXL else "qwen3"
+        written(home.models_dir / path, packed(kind), metadata={"general.architecture": stated})
     else:
         put(home, f"{within}model.safetensors" if within else path, shapes_of(kind))
     if within:
@@ -116,7 +131,8 @@ def test_a_model_that_is_not_here_has_to_say_its_family(home: Home) -> None:
         ({**config_of(QWEN3_4B), "hidden_size": 5120}, ""),
         (config_of(QWEN3_06B), "text encoder (Qwen3-0.6B)"),
         ({"model_type": "qwen3_vl"}, "text encoder (Qwen3-VL)"),
-        ({"model_type": "t5", "hidden_size": 2560}, "text encoder of the type t5"),
+        ({"model_type": "t5", "d_model": 1024}, "text encoder (T5)"),
+        ({"model_type": "umt5", "d_model": 4096}, "text encoder of the type umt5"),
         ({"model_type": ["**@everyone"]}, "text encoder of the type everyone"),
         ({"_class_name": "AutoencoderKL"}, "folder of the class AutoencoderKL"),
         ("[]", "folder that cannot be read (config.json is not a JSON object)"),
@@ -243,7 +259,7 @@ def test_one_among_the_checkpoints_is_told_what_it_is(home: Home, kind: str) -> 
     said = str(home.read().unfit_models["qwen"])
     assert said.startswith(f"qwen.safetensors is a text encoder ({kind}); ")
     usable = "name it as text_encoder_path of a model in models.toml instead"
-    assert said.endswith(usable) == (kind in {QWEN3_4B, QWEN3_06B})
+    assert said.endswith(usable) == (kind in {QWEN3_4B, QWEN3_06B, T5_XXL})
 
 
 def test_one_that_an_entry_names_is_no_model_and_no_problem(home: Home) -> None:

@@ -22,18 +22,20 @@ KINDS: Final = (
     *("LoHa, DoRA", "LoKr, both factored", "LoKr, full", "LoKr, DoRA", "GLoRA", "Diag-OFT"),
     *("(IA)³, input", "(IA)³, output"),
 )
-KEYS: Final = ("flux2", "zimage")
+KEYS: Final = ("flux2", "zimage", "chroma")
 WEIGHT: Final = 0.7
 
 
 def authors(key: str, folder: Path) -> dict[str, Any]:
     """The transformer in its authors' names."""
+    from tests.engine.families.chroma import files as chroma
     from tests.engine.families.flux2 import files as flux2
     from tests.engine.families.zimage import files as zimage
 
     named: Mapping[str, Callable[..., dict[str, Any]]] = {
         "flux2": flux2.authors,
         "zimage": zimage.authors,
+        "chroma": chroma.authors,
     }
     return named[key](flux2.stored(folder / key, "transformer"))
 
@@ -41,7 +43,9 @@ def authors(key: str, folder: Path) -> dict[str, Any]:
 def parameters(engine: Engine, there: Catalog, *adapters: tuple[str, float]) -> dict[str, Any]:
     """Of the transformer, with these adapters."""
     paint(engine, request(*adapters, model="x", guidance=1.0, steps=1), there)
-    network = resident(engine).network("transformer")
+    held = resident(engine)
+    held.wake(lambda: None, "transformer")
+    network = held.network("transformer")
     return {name: each.detach().clone() for name, each in network.named_parameters()}
 
 

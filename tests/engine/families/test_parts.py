@@ -17,6 +17,11 @@ def qwen3(width: int, inner: int, heads: int, layers: int) -> int:
     return 151_936 * width + layers * (attention + 3 * width * inner)
 
 
+def t5(width: int, inner: int, layers: int) -> int:
+    """Parameters of T5's encoder; norms and the places of tokens are left out."""
+    return 32_128 * width + layers * (4 * width**2 + 3 * width * inner)
+
+
 def clips(key: str) -> list[int]:
     networks = true_models.TRUE[key]()
     return [
@@ -37,6 +42,7 @@ PARAMETERS: Final[dict[str, Callable[[], list[int]]]] = {
     "flux2": lambda: [qwen3(2560, 9728, 32, 27)],
     "zimage": lambda: [qwen3(2560, 9728, 32, 35)],
     "anima": lambda: [conditioner(), qwen3(1024, 3072, 16, 28)],
+    "chroma": lambda: [t5(4096, 10_240, 24)],
 }
 """Family → parameters of each network between its denoiser and its VAE."""
 

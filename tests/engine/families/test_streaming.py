@@ -14,6 +14,8 @@ from catalog import Catalog
 from tests.engine.factories import digests, paint, request, resident
 from tests.parameters import mostly_long
 
+STAYING = ("distilled_guidance_layer.",)
+"""Lists of layers that are small and run once for all blocks."""
 LARGE = tuple(key for key, family in FAMILIES.items() if family.too_large_on)
 Opened = Callable[..., Engine]
 
@@ -102,6 +104,7 @@ def test_no_layer_of_a_large_network_is_left_out(
             for path, module in part.module.named_modules()
             if isinstance(module, torch.nn.ModuleList)
             and not path.startswith(tuple(f"{block}." for block in part._blocks))
+            and not path.startswith(STAYING)
             for number in range(len(module))
         }
         assert layers
@@ -116,12 +119,12 @@ def test_the_report_says_which_families(opened: Opened, key: str) -> None:
 
 
 @pytest.mark.parametrize("weights", ["auto", "int8"])
-def test_in_8_bits_only_the_largest_has_no_room_on_the_smallest_card(
+def test_in_8_bits_only_the_largest_have_no_room_on_the_smallest_cards(
     opened: Opened, weights: str
 ) -> None:
     reports = {each: opened(memory=each.value, weights=weights).device_report() for each in Profile}
     streamed = {each: report.streamed for each, report in reports.items() if report.streamed}
-    assert streamed == {Profile.GB8: ("zimage",)}
+    assert streamed == {Profile.GB8: ("zimage", "chroma"), Profile.GB11: ("chroma",)}
     assert set(LARGE) <= {*reports[Profile.GB8].in_eight_bits}
 
 
@@ -150,9 +153,11 @@ def test_when_memory_runs_out_it_is_tried_a_block_at_a_time(
     from bot.engine import denoise as module
     from bot.engine import passes
 
-    expected = digests(paint(opened(memory="full", weights=weights), asked(key)[1], offered))
     before = {Profile.GB11: Profile.GB16, Profile.GB8: Profile.GB11}
     profile = max(FAMILIES[key].too_large_on, key=lambda each: each is Profile.GB11)
+    if before[profile] in FAMILIES[key].too_large_on:
+        weights = "int8"
+    expected = digests(paint(opened(memory="full", weights=weights), asked(key)[1], offered))
     monkeypatch.setitem(ROOM, profile, 0)
     engine = opened(memory=before[profile].value, weights=weights)
     denoise = module.denoise

@@ -1,4 +1,4 @@
-"""Chroma1 (Lodestone Rock, August 2025): FLUX.1 schnell, made smaller and undistilled. Imports torch.
+"""Chroma1 (Lodestone Rock, August 2025): a smaller FLUX.1 schnell, undistilled. Imports torch.
 
     family.py          the Family interface
     configurations.py  what configurations may say

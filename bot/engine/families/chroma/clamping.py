@@ -1,8 +1,8 @@
 """What keeps Chroma's transformer within the range of float16, on cards without bfloat16.
 
 diffusers clips the sum of the text's tokens at the end of each double block, and that of all tokens
-at the end of each single one. As in FLUX.2's, whatever the next block adds to a number at the end of
-the range makes it infinite, and a norm makes NaN of that before the next clip. So here nothing
+at the end of each single one. As in FLUX.2's, whatever the next block adds to a number at the end
+of the range makes it infinite, and a norm makes NaN of that before the next clip. So here nothing
 infinite goes into a norm or out of a block; in other dtypes nothing changes, nor in float16 where
 all numbers are within it.
 """

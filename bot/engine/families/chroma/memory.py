@@ -5,9 +5,9 @@ SDXL's peak, up to 4.3 GiB for 1024×1024 in 16 bits, because the decoder is as 
 are sums and other programs'; ours have not been measured on cards of these sizes yet.
 
 So with 24 GB, the transformer has room in 16 bits while the text encoder is away, and leaves while
-the VAE decodes. With 16 GB it has in 8 bits, which is 8.6 GiB. With 11 GB, 18 of its 57 blocks take
-turns in 8 bits, 2.5 GiB that are copied at every evaluation; with 8 GB, 32 and 4.6 GiB, and 4 of the
-text encoder's 24, as it takes 4.6 GiB.
+the VAE decodes. With 16 GB it has in 8 bits, which is 8.6 GiB. With 11 GB, 22 of its 57 blocks take
+turns in 8 bits, 3.1 GiB that are copied at every evaluation, of which a step with guidance is two;
+with 8 GB it is 36 and 5.1 GiB, and 6 of the text encoder's 24 blocks, as it takes 4.6 GiB.
 """
 
 from typing import Final

@@ -68,8 +68,8 @@ def test_a_prompt_is_never_cut_in_silence(encoder: Any, stock: dict[str, Any]) -
         (ours,) = text.encode(encoder, pipe.tokenizer, pairs, torch.float32, afresh, "x")
         theirs, *_ = pipe.encode_prompt(full)
         assert torch.equal(ours.prompt, theirs)  # without any padding
+        longer = [(f"{full}z", None)]
         with pytest.raises(JobFailed) as failure:
-            longer = [(f"{full}z", None)]
             text.encode(encoder, pipe.tokenizer, longer, torch.float32, afresh, "x")
     assert failure.value.code == "prompt.tokens"
     assert failure.value.params == {"model": "x", "value": most + 1, "max": most}
@@ -79,8 +79,8 @@ def test_a_token_that_the_encoder_has_not_got_is_refused(
     encoder: Any, stock: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder.config, "vocab_size", 5)
+    pairs = [("snow", None)]
     with pytest.raises(JobFailed) as failure:
-        pairs = [("snow", None)]
         text.encode(encoder, stock[HD].tokenizer, pairs, torch.float32, afresh, "x")
     assert failure.value.code == "model.unreadable"
     assert str(failure.value.params["reason"]).endswith("its T5 5 tokens")

@@ -11,6 +11,7 @@ from tests.engine.factories import request
 from tests.engine.families.anima.files import authors as of_anima
 from tests.engine.families.flux2.files import Tensors, below, stored, write
 from tests.gguf_files import plain, written
+from tools.headers.original_names import RENAMED
 
 READING: Final = tuple(key for key, family in FAMILIES.items() if family.encoder)
 ASKED: Final = request(model="x", guidance=1.0, steps=1)
@@ -19,6 +20,8 @@ LAYOUTS: Final = (
     *("file of llama.cpp", "file of llama.cpp in a folder", "inside another"),
 )
 QWEN3: Final = {"general.architecture": "qwen3"}
+T5: Final = {"general.architecture": "t5encoder"}
+EMBEDDINGS_OF_T5: Final = "shared.weight"
 _LLAMA: Final = (
     ("model.layers.", "blk."),
     ("model.embed_tokens.", "token_embd."),
@@ -33,7 +36,10 @@ _LLAMA: Final = (
 
 
 def of_llama(tensors: Tensors) -> Tensors:
-    """A causal model of transformers in the names of llama.cpp."""
+    """A text encoder of transformers in the names of llama.cpp."""
+    if EMBEDDINGS_OF_T5 in tensors:
+        renamed = RENAMED["encoder-t5-xxl"]
+        return {next(iter(renamed({name: ()}))): tensor for name, tensor in tensors.items()}
     found = {}
     for name, tensor in tensors.items():
         for theirs, own in _LLAMA:
@@ -43,8 +49,10 @@ def of_llama(tensors: Tensors) -> Tensors:
 
 
 def causal(folder: Path) -> Tensors:
-    """The text encoder of the pipeline in a folder, in the names that files of Qwen3 have."""
+    """The text encoder of the pipeline in a folder, in the names that files of Qwen3 or T5 have."""
     tensors = stored(folder, TEXT_ENCODER)
+    if EMBEDDINGS_OF_T5 in tensors:
+        return tensors
     return {f"model.{name.removeprefix('model.')}": tensor for name, tensor in tensors.items()}
 
 
@@ -61,11 +69,14 @@ def spelt(layout: str, folder: Path, tmp_path: Path) -> Path:
         case "file of the bare model":
             return write(file, {n.removeprefix("model."): t for n, t in tensors.items()})
         case "file with a head":
-            head = {"lm_head.weight": tensors["model.embed_tokens.weight"].clone()}
+            embeddings = tensors.get(EMBEDDINGS_OF_T5, tensors.get("model.embed_tokens.weight"))
+            assert embeddings is not None
+            head = {"lm_head.weight": embeddings.clone()}
             return write(file, {**tensors, **head})
         case "file of llama.cpp":
             packed = {name: plain(tensor) for name, tensor in of_llama(tensors).items()}
-            return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=QWEN3)
+            stated = T5 if EMBEDDINGS_OF_T5 in tensors else QWEN3
+            return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=stated)
         case "file of llama.cpp in a folder":
             inside = tmp_path / "Qwen3-GGUF"
             inside.mkdir()
