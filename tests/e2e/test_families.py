@@ -44,6 +44,12 @@ path = "families/anima"
 size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
+[models.colours]
+name = "Chroma"
+path = "families/chroma"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
 """
 UNTOLD = """
 [models.untold]
@@ -65,6 +71,9 @@ path = "families/turbo.safetensors"
 [loras.for-lines]
 name = "For Anima"
 path = "families/lines.safetensors"
+[loras.for-colours]
+name = "For Chroma"
+path = "families/colours.safetensors"
 """
 FITTING = {
     "small": (
@@ -75,6 +84,7 @@ FITTING = {
     "klein": ("transformer.transformer_blocks.0.attn.to_q", (32, 32), "flux-2-klein-4b"),
     "turbo": ("transformer.layers.0.adaLN_modulation.0", (128, 32), "z-image"),
     "lines": ("lora_unet_llm_adapter_blocks_0_cross_attn_q_proj", (16, 16), "anima-preview"),
+    "colours": ("lora_unet_distilled_guidance_layer_layers_0_in_layer", (32, 32), "chroma"),
 }
 """Model → a module of it, the shape of its weight, and what a trainer calls the model, which the
 narrow layers of a tiny one do not tell."""
@@ -87,6 +97,7 @@ def write(folder: Path) -> None:
     prepare_libraries()
     from tests.engine.factories import kohya, save
     from tests.engine.families.anima import tiny_model as anima
+    from tests.engine.families.chroma import tiny_model as chroma
     from tests.engine.families.flux2 import tiny_model as klein
     from tests.engine.families.sd15 import tiny_model as sd15
     from tests.engine.families.zimage import tiny_model as zimage
@@ -95,6 +106,7 @@ def write(folder: Path) -> None:
     klein.build(folder / "klein")
     zimage.build(folder / "turbo")
     anima.build(folder / "anima")
+    chroma.build(folder / "chroma")
     # Only its scheduler would tell, which has the shift of neither.
     (folder / "untold" / "scheduler").mkdir(parents=True)
     for name, raw in (

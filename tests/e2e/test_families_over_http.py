@@ -57,13 +57,14 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert models["klein"].keys() == MODEL.keys()
     said = {
         key: (models[key]["family"], models[key]["variant"], models[key]["edits"])
-        for key in ("small", "klein", "turbo", "lines")
+        for key in ("small", "klein", "turbo", "lines", "colours")
     }
     assert said == {
         "small": ("sd15", None, 0),
         "klein": ("flux2", "distilled", 4),
         "turbo": ("zimage", "turbo", 0),
         "lines": ("anima", "base", 0),
+        "colours": ("chroma", "hd", 0),
     }
     assert models["klein"]["takes"] == {
         "negative_prompt": False,
@@ -82,11 +83,11 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert loras["for-klein"].keys() == LORA.keys()
     assert loras["any-klein"]["models"] == ["klein"]
     assert loras["any-klein"]["base"] in models["klein"]["bases"]
-    for key in ("small", "klein", "turbo", "lines"):
+    for key in ("small", "klein", "turbo", "lines", "colours"):
         assert loras[f"for-{key}"]["models"] == [key]
 
 
-@pytest.mark.parametrize("model", mostly_long(["klein", "turbo", "lines"], usual=1))
+@pytest.mark.parametrize("model", mostly_long(["klein", "turbo", "lines", "colours"], usual=1))
 async def test_a_client_of_automatic1111_needs_to_know_no_family(
     server: Server, model: str
 ) -> None:
@@ -98,7 +99,7 @@ async def test_a_client_of_automatic1111_needs_to_know_no_family(
     assert f"{model} can't use the sampler Euler a. Euler was used instead." in warnings
     clip_skip = "override_settings.CLIP_stop_at_last_layers"
     assert f"{clip_skip} was ignored. {model} doesn't take it." in warnings
-    assert len(warnings) == (2 if model == "lines" else 4)
+    assert len(warnings) == (2 if model in {"lines", "colours"} else 4)
 
 
 @pytest.mark.long
@@ -126,7 +127,7 @@ async def test_brackets_are_named_in_every_interface(server: Server) -> None:
 
 @pytest.mark.long
 async def test_a_prompt_of_too_many_tokens_is_the_callers_mistake(server: Server) -> None:
-    for model in ("klein", "turbo", "lines"):
+    for model in ("klein", "turbo", "lines", "colours"):
         status, answer = await posted(
             server, "/v1/images/generations", {"prompt": LONG, "model": model}
         )

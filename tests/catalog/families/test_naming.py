@@ -11,6 +11,7 @@ from catalog import ModelEntry
 from catalog.families import FAMILIES as EVERY
 from catalog.families import Family
 from catalog.families.anima import ANIMA
+from catalog.families.chroma import CHROMA
 from catalog.families.flux2 import FLUX2
 from catalog.families.naming import words_of
 from catalog.families.sd15 import SD15
@@ -45,6 +46,10 @@ TOLD: Final = (
     (ANIMA, "base", "anima-base-v1.0 anima-aesthetic-v1.1 animaPreview3"),
     (ANIMA, "turbo", "anima-turbo-v1.0 AnimaTurbo"),
     (ANIMA, "base", "anima waiANIMA_v10 hassakuAnima_v01 novaAnimeAnima_v10 AnimaMix_v2 rin_anima"),
+    (CHROMA, "base", "Chroma1-Base chroma1_base_fp8 chroma1Base.Q8_0.gguf"),
+    (CHROMA, "flash", "Chroma1-HD-Flash Chroma1-Flash-Q8_0 chroma-v47-flash-heun-8-steps-cfg-1"),
+    (CHROMA, "hd", "chroma-de-flash chroma_base_flash"),
+    (CHROMA, None, "Chroma1-HD chroma-unlocked-v50-annealed Chroma_DC-2K flashy_chroma"),
     (ANIMA, None, "anima-base-turbo anima-de-turbo animagine mine anima-based"),
     *(
         (family, "distilled", names)

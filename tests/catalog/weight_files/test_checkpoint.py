@@ -278,7 +278,25 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
             "double_blocks.0.img_attn.qkv.weight": (9216, 3072),
             "img_in.weight": (3072, 64),
         },
-        "Chroma transformer",
+        "Chroma-like transformer",
+    ),
+    "chroma, of another text encoder": (
+        {
+            "distilled_guidance_layer.in_proj.weight": (5120, 64),
+            "img_in.weight": (3072, 64),
+            "txt_in.weight": (3072, 2560),
+        },
+        "Chroma-like transformer",
+    ),
+    "chroma radiance": (
+        {
+            "distilled_guidance_layer.in_proj.weight": (5120, 64),
+            "double_blocks.0.img_attn.qkv.weight": (9216, 3072),
+            "img_in_patch.weight": (3072, 3, 16, 16),
+            "nerf_blocks.0.norm.scale": (64,),
+            "txt_in.weight": (3072, 4096),
+        },
+        "Chroma1-Radiance transformer",
     ),
     "sd3": (
         {

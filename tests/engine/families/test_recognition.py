@@ -64,6 +64,8 @@ def test_of_published_files_each_family_takes_its_own(key: str) -> None:
         ("zimage", "ZImageOmniPipeline", None, "ZImageOmni model"),
         ("zimage", "ZImageModularPipeline", None, "ZImageModular model"),
         ("anima", "AnimaModularPipeline", None, None),
+        ("chroma", "ChromaPipeline", None, None),
+        ("chroma", "ChromaRadiancePipeline", None, "ChromaRadiance model"),
         ("anima", "Flux2ModularPipeline", None, "Flux2Modular model"),
         ("sdxl", "ZImagePipeline", None, "Z-Image model"),
     ],
