@@ -25,6 +25,7 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Chroma1-Radiance", ("nerf_blocks.0.norm.weight",)),
     ("Chroma-like", ("distilled_guidance_layer.in_proj.weight",)),
     ("Chroma-like", ("distilled_guidance_layer.norms.0.scale",)),
+    ("Chroma-like", ("distilled_guidance_layer.0.norms.0.scale",)),
     ("HunyuanVideo", ("txt_in.individual_token_refiner.blocks.0.norm1.weight",)),
     ("HunyuanVideo", ("context_embedder.token_refiner.refiner_blocks.0.norm1.weight",)),
     ("Hunyuan3D", ("latent_in.weight", "cond_in.weight")),

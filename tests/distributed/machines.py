@@ -52,6 +52,7 @@ def pipeline(weights: str) -> dict[str, bytes]:
         "unet/diffusion_pytorch_model.safetensors": weights.encode() * 100,
         "tokenizer/vocab.json": vocabulary,
         "tokenizer/merges.txt": b"a b",
+        "tokenizer/spiece.model": b"pieces",
         "tokenizer_2/vocab.json": vocabulary,
     }
 

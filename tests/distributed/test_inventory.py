@@ -67,6 +67,7 @@ class TestDigests:
         [
             "checkpoints/Big Model v1.yaml",  # says how it was trained
             "folder/tokenizer/merges.txt",
+            "folder/tokenizer/spiece.model",
             "vae/config.json",
             "configs/unet/config.json",
             "peft/adapter_config.json",

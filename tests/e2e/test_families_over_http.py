@@ -64,7 +64,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "klein": ("flux2", "distilled", 4),
         "turbo": ("zimage", "turbo", 0),
         "lines": ("anima", "base", 0),
-        "colours": ("chroma", "hd", 0),
+        "colours": ("chroma", None, 0),
     }
     assert models["klein"]["takes"] == {
         "negative_prompt": False,

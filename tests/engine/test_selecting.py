@@ -107,6 +107,14 @@ def test_a_configuration_without_its_index_is_incomplete() -> None:
     assert refusal.value.params == {"part": "model_index.json"}
 
 
+def test_the_vocabulary_of_a_tokenizer_belongs_to_its_configuration() -> None:
+    files = FAMILIES["chroma"].files
+    parts = [f"{part}/config.json" for part in files.weights]
+    parts += [files.index, "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"]
+    there = [*parts, "tokenizer/spiece.model"]
+    assert set(config_files([*there, "vae/a.model", "tokenizer/a.model"], files)) == {*there}
+
+
 @pytest.mark.parametrize(
     ("names", "named", "chosen"),
     [

@@ -1,5 +1,6 @@
 """Chroma's three networks: their modules, and their names in files. Imports torch."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -60,7 +61,10 @@ def build(network: str, config: Mapping[str, Any]) -> Any:
     """See `Family.build`. config: from `configurations.checked`."""
     with without_weights():
         if network == DENOISER:
-            transformer = ChromaTransformer2DModel.from_config(dict(config))
+            with warnings.catch_warnings():
+                # diffusers' own module asks for a class by a path that diffusers gives up.
+                warnings.simplefilter("ignore", FutureWarning)
+                transformer = ChromaTransformer2DModel.from_config(dict(config))
             clamp(transformer)
             return transformer
         return AutoencoderKL.from_config(dict(config)) if network == VAE else t5.build(config)

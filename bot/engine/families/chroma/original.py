@@ -13,7 +13,6 @@ _LAYER: Final = "distilled_guidance_layer.layers.{}."
 
 ORIGINALS: Final[Originals] = {
     **flux.ORIGINALS,
-    "img_in.proj": "x_embedder",  # as OneTrainer writes it
     f"{_LAYER}in_layer": f"{_LAYER}linear_1",
     f"{_LAYER}out_layer": f"{_LAYER}linear_2",
     # The same name, but of norms that end in `scale` there.

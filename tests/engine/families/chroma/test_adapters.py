@@ -161,7 +161,9 @@ OF_T5 = ("encoder.block.0.layer.0.SelfAttention.q", "encoder.block.2.layer.1.Den
 def test_t5_is_changed_as_well(
     painter: Engine, folders: Path, tmp_path: Path, spelled: Callable[[str], str]
 ) -> None:
-    own, tensors, wanted = stored(folders / HD, "text_encoder"), {}, {}
+    own = stored(folders / HD, "text_encoder")
+    tensors: dict[str, Any] = {}
+    wanted: dict[str, torch.Tensor] = {}
     for number, path in enumerate(OF_T5):
         base = own[f"{path}.weight"]
         down, up = pair(tuple(base.shape), RANK, number)
