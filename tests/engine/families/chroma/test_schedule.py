@@ -61,7 +61,7 @@ def test_the_base_models_are_spaced_by_a_beta_distribution(
     """After they are shifted, as diffusers does."""
     from diffusers.schedulers import scheduling_flow_match_euler_discrete as module
 
-    known = dict(zip(np.linspace(1, 0, 5), QUANTILES, strict=True))
+    known: dict[Any, float] = dict(zip(np.linspace(1, 0, 5), QUANTILES, strict=True))
 
     def ppf(of: Any, *_: float) -> float:
         return known[of]
