@@ -28,7 +28,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps in `found` what has no fixed order on CUDA, and counts what was called."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: set[str] = set()
         self.calls = 0
 
@@ -65,5 +65,8 @@ def _twice(indices: Any) -> bool:
     given = [index for index in indices if index is not None]
     if any(index.dtype == torch.bool for index in given):
         return False
-    places = torch.stack([each.flatten() for each in torch.broadcast_tensors(*given)], 1)
+    shape = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+        *[index.shape for index in given]
+    )
+    places = torch.stack([index.expand(shape).flatten() for index in given], 1)
     return len(torch.unique(places, dim=0)) < len(places)

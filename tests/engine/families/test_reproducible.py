@@ -4,7 +4,6 @@ Which ones could is documented, so that no GPU is needed to see that none is cal
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,10 @@ import torch
 
 from bot.engine import Engine
 from bot.engine.upscaling.library import library
-from bot.request import ControlUse, GenerationRequest, Hires, InitImage, Reference
-from catalog import Catalog, DepthEntry
+from bot.request import GenerationRequest, Hires, InitImage
+from catalog import Catalog
 from catalog.families import FAMILIES
-from tests.engine import ip_adapter
-from tests.engine.controls import depth_anything, tiny
-from tests.engine.factories import TINY, catalog, paint, picture, plain_pipeline, request
+from tests.engine.factories import paint, picture, request
 from tests.engine.unordered import Watch
 from tests.engine.upscaling.networks import EVERY
 
@@ -50,23 +47,11 @@ def test_no_family_depends_on_the_order_of_threads(
 
 
 def test_nor_do_controls_depth_and_references(
-    fresh: Engine, models_dir: Path, tmp_path: Path
+    fresh: Engine, followed: tuple[GenerationRequest, Catalog]
 ) -> None:
-    unet = plain_pipeline(models_dir / TINY).unet
-    paths = {
-        kind: tiny.write(tmp_path / kind, tiny.network(unet, kind))
-        for kind in ("controlnet", "union")
-    }
-    depth_anything.write(tmp_path / "depth", depth_anything.module())
-    ip_adapter.build(tmp_path / "ip", unet, "plus")
-    offered = catalog(
-        reference=ip_adapter.entry(tmp_path / "ip"),
-        controlnets=tiny.offered(paths, DepthEntry(path=str(tmp_path / "depth"))),
-    )
-    sha256 = picture((80, 50), seed=8)
-    controls = (ControlUse("controlnet", sha256, "depth"), ControlUse("union", sha256, "canny"))
+    wanted, offered = followed
     with Watch() as watch:
-        paint(fresh, request(controls=controls, reference=Reference(sha256, 0.7)), offered)
+        paint(fresh, wanted, offered)
     assert watch.found == NOTHING
     assert watch.calls > 1_000
 
