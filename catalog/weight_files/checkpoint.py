@@ -106,8 +106,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
     title = header.metadata.get("ss_output_name", "")
     quantised = quantisation.refusal(header, file)
     shapes = quantisation.unpacked_shapes(header, file) if quantised else header.shapes
-    other = _is_adapter(shapes) or control_networks.kind(shapes)
-    found = None if other else _denoiser(shapes)
+    found = None if _is_adapter(shapes) or _is_control(shapes) else _denoiser(shapes)
     if found is None:
         named = f"a version of it {READ}" if quantised else "it"
         what, advice = _other(shapes, header.metadata, named)
@@ -146,6 +145,13 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         stated=in_metadata(header.metadata),
         title=title,
     )
+
+
+def _is_control(shapes: Shapes) -> bool:
+    """Whether a file is a ControlNet or its like; its author's have a whole model beside it, which
+    can be used without."""
+    beside = control_networks.prefix_of(shapes) == control_networks.ORIGINAL
+    return bool(control_networks.kind(shapes)) and not (beside and _denoiser(shapes))
 
 
 def _denoiser(shapes: Shapes) -> tuple[str, str, str] | None:

@@ -88,6 +88,13 @@ def test_stray_tensors_of_an_adapter_change_nothing() -> None:
     assert not refused({**SDXL, **lora("lora_te1_text_model_encoder_layers_0_mlp_fc1", 768)})
 
 
+def test_nor_does_a_controlnet_that_has_its_model_beside_it() -> None:
+    """As in the files of its author."""
+    control: Shapes = {"control_model.input_hint_block.0.weight": (16, 3, 3, 3)}
+    assert refused(control) == "ControlNet"
+    assert not refused(SDXL | control)
+
+
 SD1_UNET = unet(context=768, sizes=0)
 SD1_ENCODER: Shapes = {"cond_stage_model.transformer.text_model.final_layer_norm.bias": (768,)}
 STRAYS: Shapes = {

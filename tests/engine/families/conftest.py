@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
-from catalog import Catalog
+from bot.request import ControlUse, GenerationRequest, Reference
+from catalog import Catalog, DepthEntry
 from catalog.families import FAMILIES
 
 
@@ -61,9 +62,33 @@ def opened(every: Path) -> Iterator[Callable[..., Engine]]:
 
     def new(**options: Any) -> Engine:
         hashes = every / "hashes.json"
-        engines.append(Engine(models_dir=every, hashes_file=hashes, **options))
+        options = {"models_dir": every, "hashes_file": hashes, **options}
+        engines.append(Engine(**options))
         return engines[-1]
 
     yield new
     for engine in engines:
         engine.close()
+
+
+@pytest.fixture
+def followed(models_dir: Path, tmp_path: Path) -> tuple[GenerationRequest, Catalog]:
+    """A request that follows images in all ways there are, and the catalog for it."""
+    from tests.engine import ip_adapter
+    from tests.engine.controls import depth_anything, tiny
+    from tests.engine.factories import TINY, catalog, picture, plain_pipeline, request
+
+    unet = plain_pipeline(models_dir / TINY).unet
+    paths = {
+        kind: tiny.write(tmp_path / kind, tiny.network(unet, kind))
+        for kind in ("controlnet", "union")
+    }
+    depth_anything.write(tmp_path / "depth", depth_anything.module())
+    ip_adapter.build(tmp_path / "ip", unet, "plus")
+    offered = catalog(
+        reference=ip_adapter.entry(tmp_path / "ip"),
+        controlnets=tiny.offered(paths, DepthEntry(path=str(tmp_path / "depth"))),
+    )
+    sha256 = picture((80, 50), seed=8)
+    controls = (ControlUse("controlnet", sha256, "depth"), ControlUse("union", sha256, "canny"))
+    return request(controls=controls, reference=Reference(sha256, 0.7)), offered
