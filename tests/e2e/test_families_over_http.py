@@ -73,7 +73,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "control": False,
         "brackets": False,
     }
-    assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "Flux/FLUX.2 klein"]
+    assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "FLUX.1/FLUX.2 klein"]
     loras: dict[str, Any] = {}
     async with asyncio.timeout(60):  # files are read in the background
         while not loras or loras["any-klein"]["base"] is None:

@@ -61,7 +61,7 @@ def build(config: Mapping[str, Any]) -> Any:
 
 BLOCKS: Final = r"encoder\.block\.\d+"
 """See `Family.blocks`."""
-LARGE: Final = r"encoder\.block\.\d+\.layer\.\d+\.(?:SelfAttention\.[qkvo]|DenseReluDense\.\w+)\..+"
+LARGE: Final = r"encoder\.block\.\d+\.layer\.\d+\.(?:SelfAttention\.[qkvo]|DenseReluDense\.\w+)"
 """Of XXL, in 16 bits, they are 8.6 of 8.9 GiB."""
 
 _EMBEDDINGS: Final = "encoder.embed_tokens.weight"
