@@ -13,14 +13,19 @@ KONTEXT: Final = "FluxKontext"
 """What the pipelines of the variant that edits images are called."""
 
 _NEEDED: Final = (
-    ("double_blocks.0.img_attn.qkv.weight", "vector_in.in_layer.weight"),
+    (
+        "double_blocks.0.img_attn.qkv.weight",
+        "vector_in.in_layer.weight",
+        "final_layer.linear.weight",
+    ),
     (
         "single_transformer_blocks.0.attn.norm_k.weight",
         "time_text_embed.text_embedder.linear_1.weight",
+        "proj_out.weight",
     ),
 )
-"""In its authors' names and in diffusers': blocks, which others have as well, and what reads CLIP's
-pooled state, which Chroma has not."""
+"""In its authors' names and in diffusers': blocks, which others have as well, what reads CLIP's
+pooled state, which Chroma has not, and the last layer, which ControlNets have not."""
 _INPUTS: Final = ("img_in.weight", "x_embedder.weight")
 _TEXT: Final = ("txt_in.weight", "context_embedder.weight")
 _GUIDED: Final = ("guidance_in.in_layer.", "time_text_embed.guidance_embedder.")

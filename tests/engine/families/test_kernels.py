@@ -19,6 +19,7 @@ COMPILED = {
     "flux2": {Profile.FULL, Profile.GB16},
     "zimage": set[Profile](),
     "anima": {Profile.FULL, Profile.GB16},
+    "flux1": {Profile.FULL},
 }
 """As docs/hardware.md says, see tests/docs."""
 

@@ -42,6 +42,7 @@ AUTHORS: Final[dict[str, Callable[[Path, Path], dict[str, torch.Tensor]]]] = {
     "flux2": lambda folder, _: of_ldm(stored(folder, VAE)),
     "zimage": lambda folder, _: of_ldm(stored(folder, VAE)),
     "anima": lambda folder, _: of_wan(stored(folder, VAE)),
+    "flux1": lambda folder, _: of_ldm(stored(folder, VAE)),
 }
 """Family → the VAE of the pipeline in a folder in its authors' names."""
 

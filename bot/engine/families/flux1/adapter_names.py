@@ -12,10 +12,10 @@ from bot.engine.patches import AnyTarget, Target
 from bot.engine.patches.spelling import Originals, denoiser_names, encoder_names
 
 XLABS: Final[Originals] = {
-    "double_blocks.{}.processor.qkv_lora1": IMAGE,
-    "double_blocks.{}.processor.qkv_lora2": TEXT,
-    "double_blocks.{}.processor.proj_lora1": "transformer_blocks.{}.attn.to_out.0",
-    "double_blocks.{}.processor.proj_lora2": "transformer_blocks.{}.attn.to_add_out",
+    "double_blocks.{}.processor.qkv1": IMAGE,
+    "double_blocks.{}.processor.qkv2": TEXT,
+    "double_blocks.{}.processor.proj1": "transformer_blocks.{}.attn.to_out.0",
+    "double_blocks.{}.processor.proj2": "transformer_blocks.{}.attn.to_add_out",
     "single_blocks.{}.processor.qkv": SINGLE,
     "single_blocks.{}.processor.proj": "single_transformer_blocks.{}.proj_out",
 }
