@@ -229,7 +229,7 @@ class Family:
         self, names: Iterable[str], repository: str = "", stated: Stated = NOTHING
     ) -> Variant | None:
         """The variant that a model's files and names tell; None if they tell none. The plain one,
-        if any, where they contradict each other or deny one.
+        if any, where they contradict each other or deny one, or only tell that it is not another.
 
         names: of its file, its repository or folder, and its entry; the first that tells counts.
         repository: its hub id. stated: counts for more, unless a name denies it.
@@ -242,7 +242,8 @@ class Family:
         in_files, in_names = together(stated.names, words), [heard(n, words) for n in names]
         if in_files.denied or any(each.denied for each in in_names):
             return self.plain
-        told = self._matching(stated) | {words[word] for word in in_files.said}
+        told = {each.name for each in possible if each.name in self._matching(stated)}
+        told |= {words[word] for word in in_files.said}
         for each in in_names:
             told = told or {words[word] for word in each.said}
         told = told or {each.name for each in possible if _same(each.config, repository)}
@@ -251,7 +252,9 @@ class Family:
             told = {each.name for each in possible if spoken.intersection(each.usually)}
         if len(told) > 1:
             return self.plain
-        return self.named(*told) if told else None
+        if told:
+            return self.named(*told)
+        return self.plain if len(possible) < len(self.variants) else None
 
     def _matching(self, stated: Stated) -> set[str]:
         """The names of the variants that are as the files of a model say."""

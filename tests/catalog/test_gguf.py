@@ -20,6 +20,8 @@ SD15 = {n: s for n, s in shapes_of("sd15").items() if "transformer_blocks.0.attn
 }
 KLEIN = shapes_of("flux2-klein-4b-original")
 Z_IMAGE = shapes_of("zimage")
+DEV = shapes_of("flux1-dev-original")
+SCHNELL = shapes_of("flux1-schnell-original")
 
 
 def content(shapes: Shapes, kind: str = "Q8_0") -> bytes:
@@ -116,6 +118,9 @@ def test_a_file_beside_it_says_more(home: Home) -> None:
         ("flux-2-klein-base-4b-Q8_0", KLEIN, "flux2", "base"),
         ("z_image_turbo-Q6_K", Z_IMAGE, "zimage", "turbo"),
         ("z_image-Q6_K", Z_IMAGE, "zimage", None),
+        ("flux1-dev-Q4_K_S", DEV, "flux1", "dev"),
+        ("flux1-kontext-dev-Q8_0", DEV, "flux1", "kontext"),
+        ("flux1-Q8_0", SCHNELL, "flux1", "schnell"),
     ],
 )
 def test_family_and_variant_are_recognised(

@@ -57,13 +57,14 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert models["klein"].keys() == MODEL.keys()
     said = {
         key: (models[key]["family"], models[key]["variant"], models[key]["edits"])
-        for key in ("small", "klein", "turbo", "lines")
+        for key in ("small", "klein", "turbo", "lines", "kontext")
     }
     assert said == {
         "small": ("sd15", None, 0),
         "klein": ("flux2", "distilled", 4),
         "turbo": ("zimage", "turbo", 0),
         "lines": ("anima", "base", 0),
+        "kontext": ("flux1", "kontext", 1),
     }
     assert models["klein"]["takes"] == {
         "negative_prompt": False,
@@ -82,7 +83,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert loras["for-klein"].keys() == LORA.keys()
     assert loras["any-klein"]["models"] == ["klein"]
     assert loras["any-klein"]["base"] in models["klein"]["bases"]
-    for key in ("small", "klein", "turbo", "lines"):
+    for key in ("small", "klein", "turbo", "lines", "kontext"):
         assert loras[f"for-{key}"]["models"] == [key]
 
 

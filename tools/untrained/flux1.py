@@ -23,7 +23,7 @@ from tools.untrained.filling import PLAIN, SHARD, Like, made
 SEED: Final = 20_261_201
 Sizes = Mapping[str, Mapping[str, Any]]
 
-_VAE: Final = MODELS["vae-flux1"][1] | {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+_VAE: Final = {**MODELS["vae-flux1"][1], "scaling_factor": 0.3611, "shift_factor": 0.1159}
 TINY: Final[Sizes] = {
     "text_encoder": sd15.TINY["text_encoder"],
     "text_encoder_2": t5.TINY,

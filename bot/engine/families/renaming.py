@@ -47,7 +47,7 @@ def _cut(tensor: torch.Tensor, shares: Sequence[Share]) -> tuple[torch.Tensor, .
     row, rest = divmod(len(tensor), sum(share.high for share in shares))
     if rest:
         raise ValueError(f"{len(tensor)} rows cannot be cut for {[share.path for share in shares]}")
-    return tensor.split([row * share.high for share in shares])
+    return torch.split(tensor, [row * share.high for share in shares])
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -57,7 +57,8 @@ def _adapter_base(names: str, widths: Widths) -> str:
 
 
 def _folder(_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    task = TASKS.get(config.get("in_channels"))
+    width = config.get("in_channels")
+    task = TASKS.get(width) if isinstance(width, int) else None
     return f"{FLUX} ({task})" if task else ""
 
 

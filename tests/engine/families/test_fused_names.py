@@ -22,18 +22,20 @@ KINDS: Final = (
     *("LoHa, DoRA", "LoKr, both factored", "LoKr, full", "LoKr, DoRA", "GLoRA", "Diag-OFT"),
     *("(IA)³, input", "(IA)³, output"),
 )
-KEYS: Final = ("flux2", "zimage")
+KEYS: Final = ("flux2", "zimage", "flux1")
 WEIGHT: Final = 0.7
 
 
 def authors(key: str, folder: Path) -> dict[str, Any]:
     """The transformer in its authors' names."""
+    from tests.engine.families.flux1 import files as flux1
     from tests.engine.families.flux2 import files as flux2
     from tests.engine.families.zimage import files as zimage
 
     named: Mapping[str, Callable[..., dict[str, Any]]] = {
         "flux2": flux2.authors,
         "zimage": zimage.authors,
+        "flux1": flux1.authors,
     }
     return named[key](flux2.stored(folder / key, "transformer"))
 

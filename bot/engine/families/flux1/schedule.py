@@ -8,6 +8,7 @@ from typing import Final
 from bot.engine.families import flow
 from catalog import ModelEntry
 from catalog.families.flux1 import FLUX1 as FACTS
+from catalog.families.flux1.recognition import RECOGNITION
 from catalog.weight_files import Header
 from catalog.weight_files.pipeline import NETWORK
 from catalog.weight_files.prediction import Training, UnknownTraining
@@ -27,7 +28,7 @@ def training(
     said = flow.training(root, entry, FACTS.name, flow.BY_SIZE)
     if not single:
         return said
-    guided = any(FACTS.recognition.guided(header.shapes) for _, header in weights)
+    guided = any(RECOGNITION.guided(header.shapes) for _, header in weights)
     config = read_json(root / FACTS.networks[0] / NETWORK)
     if config.get("guidance_embeds", False) is not guided:
         told = "is told its guidance" if guided else "is told no guidance"

@@ -40,7 +40,7 @@ def stock(folders: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def painter(folders: Path) -> Iterator[Engine]:
     """An engine with these models, in as many bits as they are in."""
-    options = {"memory": "full", "weights": "full"}
-    engine = Engine(models_dir=folders, hashes_file=folders / "hashes.json", **options)
+    hashes = folders / "hashes.json"
+    engine = Engine(models_dir=folders, hashes_file=hashes, memory="full", weights="full")
     yield engine
     engine.close()
