@@ -70,7 +70,7 @@ def test_a_kind_on_fused_matrices_is_what_merging_gives(
             merged[name] = (tensor.double() + WEIGHT * delta).float()
     assert any("qkv" in name for name in adapter)
     file = save(tmp_path / "merged.safetensors", merged)
-    family, engine = FAMILIES[key], opened(memory="full")
+    family, engine = FAMILIES[key], opened(memory="full", weights="full")
     whole = catalog([model("x", str(file), config=str(every / key), family=family)])
     wanted = parameters(engine, whole)
     there = catalog([model("x", key, family=family)], a=save(tmp_path / "a.safetensors", adapter))

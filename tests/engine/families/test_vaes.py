@@ -291,6 +291,7 @@ TRUE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "flux2": ("vae-flux2", {}),
     "zimage": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
     "anima": ("vae-qwen-image", {}),
+    "flux1": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
 }
 """Family → the published VAE in tests/catalog/weight_files/headers, and its configuration."""
 
