@@ -1,4 +1,5 @@
-"""What tells apart the transformers of Black Forest Labs, FLUX.1 and FLUX.2, and their adapters.
+"""What tells apart the transformers of Black Forest Labs, FLUX.1 and FLUX.2, and their adapters,
+and those of Chroma, which was made from FLUX.1.
 
 Names alone do not: their blocks have the same, and FLUX.2 klein 4B is as wide as FLUX.1. What tells
 is how wide a block's layers are compared with each other, how many blocks there are, and layers
@@ -14,6 +15,9 @@ from catalog.families.recognition import Shapes, Widths, counted, input_width, o
 FLUX: Final = "FLUX.1"
 FLUX_OR_KLEIN: Final = "FLUX.1/FLUX.2 klein"
 """Of layers that both have, in blocks that both have."""
+CHROMA: Final = "Chroma"
+FLUX_OR_CHROMA: Final = "FLUX.1/Chroma"
+"""Of layers that both have: 421 of Chroma's 433 matrices are FLUX.1's in name and shape."""
 KLEIN: Final = "FLUX.2 klein"
 KLEIN_4B: Final = "FLUX.2 klein 4B"
 KLEIN_9B: Final = "FLUX.2 klein 9B"
@@ -62,6 +66,13 @@ _OF_FLUX1: Final = (
     *("\nclip_l_", "\ntext_encoders_clip_l_"),
 )
 """Layers that modulate each block, and CLIP, which neither FLUX.2 nor Chroma has."""
+_NOT_OF_CHROMA: Final = (
+    *_OF_FLUX1,
+    *("_norm1_linear", "_norm1_context_linear", "_norm_linear", "norm_out_linear"),
+    *("time_in_", "guidance_in_", "time_text_embed_", "final_layer_adaLN_modulation_"),
+    "_processor_",  # as XLabs' trainer writes
+)
+"""The same, and more of FLUX.1, which Chroma has an approximator for."""
 _BLOCKS: Final = {kind: re.compile(rf"{kind}_blocks_(\d+)_") for kind in ("double", "single")}
 _SINGLE_OF_DIFFUSERS: Final = re.compile(r"single_transformer_blocks_\d+_(?:attn_to_[qkv]_|proj_)")
 _DOUBLE_OF_DIFFUSERS: Final = re.compile(
@@ -123,9 +134,16 @@ def flux2(prefix: str, shapes: Shapes) -> str:
 def adapter_base(names: str, widths: Widths) -> str:
     """Which of these models an adapter is for; "" if they do not tell, or it is for none.
 
-    See `Transformer.adapter_base`. Of an adapter that may also be for Chroma, HunyuanVideo or
-    Qwen-Image it is FLUX, FLUX_OR_KLEIN or "".
+    See `Transformer.adapter_base`. Of an adapter that may also be for HunyuanVideo or Qwen-Image it
+    is FLUX_OR_CHROMA, FLUX_OR_KLEIN or "".
     """
+    base = _adapter_base(names, widths)
+    told = base != FLUX or any(mark in names for mark in _NOT_OF_CHROMA)
+    return base if told else FLUX_OR_CHROMA
+
+
+def _adapter_base(names: str, widths: Widths) -> str:
+    """The same, without telling FLUX.1 from Chroma."""
     if any(mark in names for mark in _OF_FLUX2) or _OUT_OF_FLUX2.search(names):
         return _FLUX2_OF_WIDTH.get(_width(widths), KLEIN)
     double, single = ({int(n) for n in _BLOCKS[kind].findall(names)} for kind in _BLOCKS)

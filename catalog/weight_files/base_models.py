@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from catalog.families import FAMILIES
-from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
+from catalog.families.flux import CHROMA, FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.families.recognition import Shapes, UNet
 from catalog.families.unet import SD2, SD2_CONTEXT
 from catalog.weight_files import dit_adapters
-from catalog.weight_files.dit_adapters import AURAFLOW, CHROMA, DIT
+from catalog.weight_files.dit_adapters import AURAFLOW, DIT
 
 _FAMILIES: Final = tuple(family.recognition for family in FAMILIES.values())
 _UNETS: Final = tuple(

@@ -1,19 +1,18 @@
 """Which diffusion transformer an adapter was made for, judging by its tensors.
 
 Names alone tell few of them apart: what does is how wide a block's layers are, how many blocks
-there are, and layers that only one of them has. What tells a family is in its folder. Chroma has
-421 of its 433 matrices in common with FLUX.1, so that an adapter of these is one for FLUX.1 unless
-its metadata says otherwise (Comfy-Org/ComfyUI comfy/ldm/{flux,chroma,lumina,cosmos,krea2};
-meta-device models of diffusers 0.42).
+there are, and layers that only one of them has. What tells a family is in its folder
+(Comfy-Org/ComfyUI comfy/ldm/{flux,chroma,lumina,cosmos,krea2}; meta-device models of diffusers
+0.42).
 """
 
 import re
 from typing import Final
 
 from catalog.families import FAMILIES, cosmos, flux, lumina
+from catalog.families.flux import CHROMA
 from catalog.families.recognition import Transformer, Widths
 
-CHROMA: Final = "Chroma"
 AURAFLOW: Final = "AuraFlow"
 DIT: Final = "DiT"
 

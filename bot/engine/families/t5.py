@@ -151,14 +151,20 @@ def _convert(pieces: Path, target: Path, subject: Subject) -> None:
     made.backend_tokenizer.save(str(target))
 
 
-def ids(tokenizer: Any, text: str, most: int, model: str) -> tuple[int, ...]:
+def ids(
+    tokenizer: Any, text: str, most: int, model: str, *, known: int | None = None
+) -> tuple[int, ...]:
     """The tokens of `text` with the one that ends it, without padding.
 
-    most: how many there is room for. model: for errors. Raises JobFailed.
+    most: how many there is room for. model: for errors. known: how many the encoder has, where
+    that is not the tokenizer's own. Raises JobFailed.
     """
     found = tuple(tokenizer(text).input_ids)
     if len(found) > most:
         raise JobFailed("prompt.tokens", model=model, value=len(found) - 1, max=most - 1)
+    if known is not None and max(found) >= known:
+        reason = f"its T5 tokenizer has a token {max(found)}, its T5 {known} tokens"
+        raise JobFailed("model.unreadable", model=model, reason=reason)
     return found
 
 
@@ -169,12 +175,8 @@ def states(
 
     One text at a time, so that its bits do not depend on another's. padding: the token that fills
     the room. masked: whether nothing looks at the padding; FLUX.1 was trained with all of it.
-
-    Raises ValueError for a token that the encoder has not got.
     """
     filled = [*tokens, *[padding] * (room - len(tokens))]
-    if max(filled) >= encoder.config.vocab_size:
-        raise ValueError(f"token {max(filled)} of {encoder.config.vocab_size}")
     seen = [1] * len(tokens) + [0] * (room - len(tokens))
     found: torch.Tensor = encoder(
         input_ids=torch.tensor([filled], device=encoder.device),

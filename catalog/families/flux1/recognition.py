@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from catalog.families import flux
-from catalog.families.flux import FLUX, FLUX_OR_KLEIN, TASKS
+from catalog.families.flux import CHROMA, FLUX, FLUX_OR_CHROMA, FLUX_OR_KLEIN, TASKS
 from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
 
-ADAPTER_BASES: Final = (FLUX, FLUX_OR_KLEIN)
-"""The shapes of some adapters do not tell it from FLUX.2 klein."""
+ADAPTER_BASES: Final = (FLUX, FLUX_OR_CHROMA, FLUX_OR_KLEIN)
+"""The shapes of many adapters do not tell it from Chroma, and of some not from FLUX.2 klein."""
 KONTEXT: Final = "FluxKontext"
 """What the pipelines of the variant that edits images are called."""
 
@@ -53,7 +53,7 @@ def _guided(shapes: Shapes) -> bool:
 
 def _adapter_base(names: str, widths: Widths) -> str:
     base = flux.adapter_base(names, widths)
-    return base if base == FLUX else ""
+    return base if base in ADAPTER_BASES else ""
 
 
 def _folder(_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -71,6 +71,9 @@ RECOGNITION: Final = Transformer(
     adapter_base=_adapter_base,
     telling=flux.TELLING,
     base_names=BaseNames(
-        alike=((FLUX, frozenset({"Chroma", "Hunyuan"})),),
+        alike=(
+            (FLUX, frozenset({"Hunyuan"})),
+            (FLUX_OR_CHROMA, frozenset({CHROMA, FLUX, "Hunyuan"})),
+        ),
     ),
 )

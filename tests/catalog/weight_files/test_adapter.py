@@ -88,7 +88,7 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
             "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": (16, 3072),
             "transformer.single_transformer_blocks.0.attn.to_q.lora_B.weight": (3072, 16),
         },
-        ("LoRA", "FLUX.1", True, 16, None),
+        ("LoRA", "FLUX.1/Chroma", True, 16, None),
     ),
     "diffusers, LTX, whose text is as wide as SDXL's": (
         {"transformer.transformer_blocks.0.attn2.to_k.lora_A.weight": (16, 2048)},

@@ -257,9 +257,9 @@ def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:
     ("model", "parts", "base"),
     [
         ("flux1-dev-original", ("blocks.",), "FLUX.1"),
-        ("flux1-dev-original", ("img_attn",), "FLUX.1"),
+        ("flux1-dev-original", ("img_attn",), "FLUX.1/Chroma"),
         ("flux1-dev-original", ("single_blocks.0.",), "FLUX.1"),
-        ("flux1-dev-original", ("double_blocks.0.img_mlp.0",), "FLUX.1"),
+        ("flux1-dev-original", ("double_blocks.0.img_mlp.0",), "FLUX.1/Chroma"),
         ("flux1-dev", ("blocks.",), "FLUX.1"),
         ("sd15", ("attentions",), "SD 1.5"),
         ("sd2", ("attentions",), "SD 2"),

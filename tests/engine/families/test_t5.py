@@ -90,6 +90,14 @@ def test_a_text_that_is_too_long_is_refused() -> None:
     assert failure.value.params == {"model": "Far", "value": used, "max": ROOM - 1}
 
 
+def test_its_matrices_are_stored_in_8_bits(stock: Any) -> None:
+    from bot.engine.weights import Formats
+
+    formats = Formats(torch.float32, int8=t5.LARGE)
+    found = [path for path, _ in formats.in_eight_bits(built(stock))]
+    assert len(found) == 7 * untrained.TINY["num_layers"]  # type: ignore[operator]
+
+
 @pytest.mark.parametrize(
     ("name", "unread"),
     [

@@ -189,7 +189,7 @@ SD3 = "transformer.transformer_blocks.0.attn.add_k_proj"
 @pytest.mark.parametrize(
     ("name", "shape", "metadata", "family"),
     [
-        (FLUX, (64, 64), {}, "FLUX.1"),
+        (FLUX, (64, 64), {}, "FLUX.1/Chroma"),
         (SD3, (64, 1536), {}, "SD 3"),
         ("lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k", (64, 768), {}, "SD 1.5"),
         ("lora_unet_up_blocks_x_attn2_to_v", (64, 1024), {}, "SD 2"),

@@ -6,8 +6,9 @@ from typing import Final
 import torch
 
 from bot.engine.families import clip
+from bot.engine.families.flux import IMAGE, SINGLE, TEXT
 from bot.engine.families.flux1.networks import CLIP, DENOISER, T5
-from bot.engine.families.flux1.original import IMAGE, ORIGINALS, SINGLE, TEXT
+from bot.engine.families.flux1.original import ORIGINALS
 from bot.engine.patches import AnyTarget, Target
 from bot.engine.patches.spelling import Originals, denoiser_names, encoder_names
 

@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 
 from bot.engine.building import without_weights
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, clip, renaming, t5
+from bot.engine.families import autoencoder, clip, flux, renaming, t5
 from bot.engine.families.clip import TextEncoder
 from bot.engine.families.flux1.clamping import clamp
 from bot.engine.families.flux1.original import ORIGINALS
@@ -61,12 +61,12 @@ def formats(network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats
 
 
 BLOCKS: Final = {
-    DENOISER: r"(?:single_)?transformer_blocks\.\d+",
+    DENOISER: flux.BLOCKS,
     T5: t5.BLOCKS,
 }
 
 _LARGE: Final = {
-    DENOISER: r"(?:single_)?transformer_blocks\.\d+\..+",
+    DENOISER: rf"{flux.BLOCKS}\..+",
     CLIP.network: clip.LARGE,
     T5: t5.LARGE,
 }

@@ -1,57 +1,27 @@
 """Black Forest Labs' own names of the transformer's modules, in their files and many adapters'.
 
-Their modules and diffusers' are the same but for three things: queries, keys and values are one
-module there, in the blocks of one stream with the first half of the feed-forward layer, and the two
-halves of the last modulation are the other way around (black-forest-labs/flux src/flux/model.py;
-huggingface/diffusers src/diffusers/loaders/single_file_utils.py,
-`convert_flux_transformer_checkpoint_to_diffusers`).
+Beside what Chroma has as well (`families.flux`), these are its modulations: of them, one thing is
+not as in diffusers, that the two halves of the last are the other way around.
 """
 
 from typing import Final
 
+from bot.engine.families.flux import ORIGINALS as SHARED
 from bot.engine.patches.spelling import Originals, Share
 
-_TWO: Final = "transformer_blocks.{}."
-_ONE: Final = "single_transformer_blocks.{}."
-_TIMES: Final = 4
-"""How many times as wide as the blocks their feed-forward layers are."""
-
-IMAGE: Final = tuple(f"{_TWO}attn.to_{each}" for each in "qkv")
-TEXT: Final = tuple(f"{_TWO}attn.add_{each}_proj" for each in "qkv")
-SINGLE: Final = tuple(f"{_ONE}attn.to_{each}" for each in "qkv")
-"""Queries, keys and values."""
-
 ORIGINALS: Final[Originals] = {
-    "img_in": "x_embedder",
-    "txt_in": "context_embedder",
+    **SHARED,
     **{
         f"{theirs}_in.{side}_layer": f"time_text_embed.{ours}_embedder.linear_{number}"
         for theirs, ours in (("time", "timestep"), ("guidance", "guidance"), ("vector", "text"))
         for number, side in enumerate(("in", "out"), 1)
     },
-    "final_layer.linear": "proj_out",
     # Shift and scale there, scale and shift in diffusers.
     "final_layer.adaLN_modulation.1": (
         Share("norm_out.linear", 1, 2),
         Share("norm_out.linear", 0, 2),
     ),
-    "double_blocks.{}.img_mod.lin": f"{_TWO}norm1.linear",
-    "double_blocks.{}.img_attn.qkv": IMAGE,
-    "double_blocks.{}.img_attn.norm.query_norm": f"{_TWO}attn.norm_q",
-    "double_blocks.{}.img_attn.norm.key_norm": f"{_TWO}attn.norm_k",
-    "double_blocks.{}.img_attn.proj": f"{_TWO}attn.to_out.0",
-    "double_blocks.{}.img_mlp.0": f"{_TWO}ff.net.0.proj",
-    "double_blocks.{}.img_mlp.2": f"{_TWO}ff.net.2",
-    "double_blocks.{}.txt_mod.lin": f"{_TWO}norm1_context.linear",
-    "double_blocks.{}.txt_attn.qkv": TEXT,
-    "double_blocks.{}.txt_attn.norm.query_norm": f"{_TWO}attn.norm_added_q",
-    "double_blocks.{}.txt_attn.norm.key_norm": f"{_TWO}attn.norm_added_k",
-    "double_blocks.{}.txt_attn.proj": f"{_TWO}attn.to_add_out",
-    "double_blocks.{}.txt_mlp.0": f"{_TWO}ff_context.net.0.proj",
-    "double_blocks.{}.txt_mlp.2": f"{_TWO}ff_context.net.2",
-    "single_blocks.{}.modulation.lin": f"{_ONE}norm.linear",
-    "single_blocks.{}.linear1": (*SINGLE, Share(f"{_ONE}proj_mlp", high=_TIMES)),
-    "single_blocks.{}.linear2": f"{_ONE}proj_out",
-    "single_blocks.{}.norm.query_norm": f"{_ONE}attn.norm_q",
-    "single_blocks.{}.norm.key_norm": f"{_ONE}attn.norm_k",
+    "double_blocks.{}.img_mod.lin": "transformer_blocks.{}.norm1.linear",
+    "double_blocks.{}.txt_mod.lin": "transformer_blocks.{}.norm1_context.linear",
+    "single_blocks.{}.modulation.lin": "single_transformer_blocks.{}.norm.linear",
 }

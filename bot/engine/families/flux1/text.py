@@ -10,7 +10,6 @@ import torch
 from bot.engine.families import t5
 from bot.engine.families.family import Recall
 from bot.engine.families.qwen3 import narrowed
-from bot.errors import JobFailed
 from catalog.families.flux1 import FLUX1 as FACTS
 
 TOKENS: Final = FACTS.prompt.tokens
@@ -86,11 +85,8 @@ def encode(
 
     @cache
     def encoded(text: str) -> Text:
-        pieces = t5.ids(encoders.pieces, text, room, model)
         known = encoders.t5.config.vocab_size
-        if max(pieces) >= known:
-            reason = f"its T5 tokenizer has a token {max(pieces)}, its T5 {known} tokens"
-            raise JobFailed("model.unreadable", model=model, reason=reason)
+        pieces = t5.ids(encoders.pieces, text, room, model, known=known)
         words = _words(encoders, text)
         padding = encoders.pieces.pad_token_id
 
