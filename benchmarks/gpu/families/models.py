@@ -11,7 +11,7 @@ from bot.engine.families import FAMILIES
 from bot.request import GenerationRequest
 from catalog.families import FAMILIES as FACTS
 from catalog.families import Family, Variant
-from tools.untrained import anima, flux2, sd15, zimage
+from tools.untrained import anima, flux1, flux2, sd15, zimage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,16 @@ MODELS: Final = (
         stock=stock.stable_diffusion,
         paint=stock.paint_stable_diffusion,
     ),
+    Model(
+        facts=FACTS["flux1"],
+        variant="dev",
+        untrained=flux1,
+        stock=stock.flux,
+        paint=stock.paint_flux,
+        # What the blocks of two streams add to what they read.
+        swelling=r"transformer_blocks\.\d+\.ff(?:_context)?\.net\.2\.weight",
+    ),
 )
-"""In the order of their worth: the first two are those that are too large for small cards."""
+"""In the order of their worth: of those that are usual, the first two are too large for small
+cards."""
 BY_KEY: Final = {model.key: model for model in MODELS}

@@ -56,9 +56,13 @@ def on_card(model: Model, profile: Profile) -> tuple[Way, ...]:
     )
 
 
-def parked(model: Model) -> Way:
-    """Whole, on the smallest card where it is: its networks leave while they have nothing to do."""
-    profile = [each for each in _SMALLER if each not in model.family.too_large_on][-1]
+def parked(model: Model) -> Way | None:
+    """Whole, on the smallest card where it is: its networks leave while they have nothing to do.
+    None if that is the largest."""
+    able = [each for each in _SMALLER if each not in model.family.too_large_on]
+    if not able:
+        return None
+    profile = able[-1]
     return Way(f"parked, as on {profile.value}", profile, "full", WHOLE)
 
 

@@ -44,6 +44,12 @@ def anima(folder: Path, dtype: torch.dtype) -> Any:
     return pipeline
 
 
+def flux(folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import FluxPipeline
+
+    return _loaded(FluxPipeline, folder, dtype)
+
+
 def _loaded(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -> Any:
     return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, **more)
 
@@ -69,6 +75,10 @@ def paint_anima(pipeline: Any, request: GenerationRequest) -> Any:
     guider = ClassifierFreeGuidance(guidance_scale=request.guidance)
     pipeline.update_components(guider=guider)
     return _first(pipeline, request, negative_prompt=request.negative)
+
+
+def paint_flux(pipeline: Any, request: GenerationRequest) -> Any:
+    return _first(pipeline, request, guidance_scale=request.guidance)
 
 
 def _first(pipeline: Any, request: GenerationRequest, **more: Any) -> Any:
