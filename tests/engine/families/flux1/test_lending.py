@@ -63,7 +63,7 @@ def test_dev_has_its_own_configuration_and_schnells_text_encoders(
     asked = request(model="x", guidance=3.5, steps=2)
     found = paint(own, asked, catalog([model("x", str(file), family=FLUX1)]))
     recipe = found.recipe
-    assert (recipe.variant, recipe.config) == (None, OF_DEV)  # of the plain variant, no name is told
+    assert (recipe.variant, recipe.config) == (None, OF_DEV)  # the plain one has no name
     assert [part.name for part in recipe.parts] == [f"{OF_SCHNELL}/{name}" for name in LENT]
     whole = paint(painter, asked, catalog([model("x", DEV, family=FLUX1)]))
     assert digests(found) == digests(whole)
