@@ -77,7 +77,7 @@ def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
         image=model.family.takes_image,
         reference=model.family.takes_reference and catalog.reference_for(model.key) is not None,
         control=bool(catalog.controlnets.offered(nsfw=True, model=model)),
-        edits=model.family.pictures_max,
+        edits=model.pictures_max,
         bases=() if model.demo else model.family.adapter_bases,
     )
 

@@ -53,7 +53,7 @@ def shapes_of(entry: ModelEntry, tokens: int) -> tuple[Shape, ...]:
     They are those of the sizes that the bot suggests, with the model's default guidance.
     tokens: in a prompt of usual length.
     """
-    rows = 2 if entry.guidance.default > 1.0 else 1
+    rows = 2 if entry.is_guided(entry.guidance.default) else 1
     sizes = dict.fromkeys((entry.size, *usual_sizes(entry)))
     return tuple(Shape(rows, tokens, *size) for size in sizes)
 

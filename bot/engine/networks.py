@@ -166,7 +166,7 @@ _DEPTH: Final = "num_hidden_layers"
 
 _COPIED: Final = (
     *(".in_proj_weight", ".in_proj_bias", ".text_projection"),
-    "final_layer.adaLN_modulation.1.weight",
+    *("final_layer.adaLN_modulation.1.weight", "final_layer.adaLN_modulation.1.bias"),
 )
 """Ends of the names of tensors that are taken apart or turned over, and so copied."""
 _HISTORY: Final = ("architectures", "dtype", "torch_dtype", "transformers_version")

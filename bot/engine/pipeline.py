@@ -240,10 +240,11 @@ class Pipeline:
 
     def _compile(self, entry: ModelEntry, resident: Resident, chosen: Plan) -> None:
         """Start compiling the denoiser for this model's usual images."""
-        tokens = resident.family.usual_tokens
-        if chosen.compiling and tokens is not None:
+        usual = resident.family.usual_tokens
+        if chosen.compiling and usual is not None:
             run = partial(resident.family.rehearse, resident, self._place)
-            self._kernels.prepare(resident.denoiser, shapes_of(entry, tokens), run)
+            shapes = shapes_of(entry, entry.sampled_as.tokens or usual)
+            self._kernels.prepare(resident.denoiser, shapes, run)
 
     def prefetch(self, adapters: Sequence[AdapterEntry]) -> None:
         """Read and hash the adapters of a waiting job; from any thread.
@@ -333,14 +334,15 @@ class Pipeline:
     ) -> Prepared:
         """Encode the prompts, and the input images that all images of a request share."""
         request, family, check_stop = needed.request, needed.family, needed.subject.check_stop
+        guided = needed.entry.is_guided(request.guidance)
         guidance = Guidance(
-            scale=request.guidance,
+            scale=request.guidance if guided else 1.0,
             rescale=needed.entry.guidance_rescale,
             combine=family.guided,
         )
         on_text = patches_of(family, zip(request.adapters, read, recipe.adapters, strict=True))
         recall = self._encodings.recall(resident, on_text, self._place.device, check_stop)
-        encoded = encoded_images(resident, request, learned, recall, guided=guidance.on)
+        encoded = encoded_images(resident, request, learned, recall, guided=guided)
         if chosen.park_text_encoders:
             resident.park(*family.text_encoders)
         guide = None

@@ -298,7 +298,7 @@ def _check_options(draft: Draft, model: ModelEntry) -> None:
         given = getattr(draft, name) or (name == "control" and draft.control_images)
         # What an earlier request says without having been asked for is no choice.
         if given and (name != "guidance" or given != model.guidance.default):
-            code = "edits" if name == "reference" and model.family.pictures_max else name
+            code = "edits" if name == "reference" and model.pictures_max else name
             raise InvalidRequest(name, f"family.{code}", model=model.key, family=model.family.name)
 
 

@@ -66,7 +66,7 @@ def default_model(catalog: Catalog, *, nsfw: bool) -> str:
 
 def editing_models(catalog: Catalog, *, nsfw: bool) -> tuple[ModelEntry, ...]:
     """The offered models that edit images, the default one first."""
-    return tuple(m for m in catalog.offered_models(nsfw=nsfw) if m.family.pictures_max)
+    return tuple(m for m in catalog.offered_models(nsfw=nsfw) if m.pictures_max)
 
 
 def usual_model(catalog: Catalog, *, nsfw: bool, edits: bool) -> str:

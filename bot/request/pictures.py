@@ -156,7 +156,7 @@ def edited(
 ) -> tuple[str, ...]:
     """The images to edit. Raises if the model does not edit images, not so many, or none of such a
     size."""
-    most = model.family.pictures_max
+    most = model.pictures_max
     if pictures and not most:
         able = tuple(each.key for each in editing_models(catalog, nsfw=nsfw))
         if not able:

@@ -52,7 +52,11 @@ class Variant:
     plain: whether it is what a model is of which nothing tells the variant, or not clearly. Where
         no variant is, such a model cannot be used.
     steps, guidance: defaults of an entry's bounds; a guidance of at most 1 is none.
+    embedded: whether its guidance is a number that the denoiser is told, which follows the prompt
+        accordingly with one evaluation. If not, it is the difference between two.
     takes_negative: whether negative prompts work.
+    edits: whether it edits images, where its family does.
+    tokens: of its prompts, where there is room for fewer than in its family.
     distilled: whether it is made for few steps, which are also its preset "fast".
     scheduler: the usual one; None for the first of the family. kinds: of distillation, where names
         tell them; the first that is told counts for more than the above.
@@ -67,7 +71,10 @@ class Variant:
     plain: bool = False
     steps: IntRange
     guidance: FloatRange
+    embedded: bool = False
     takes_negative: bool
+    edits: bool = True
+    tokens: int | None = None
     distilled: bool = False
     scheduler: str | None = None
     kinds: tuple[Distillation, ...] = ()
@@ -145,7 +152,8 @@ class Family:
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
     takes_control: whether ControlNets can make it follow one.
-    pictures_max: how many images it can edit by what is said about them; 0 if it cannot.
+    pictures_max: how many images it, or one of its variants, can edit by what is said about them; 0
+        if it cannot.
     picture_side_min, picture_ratio_max: of each of these, the least width and height, and how many
         times as long as the short side the long one may be; None for any.
     adapts_text: whether LoRAs also change the text encoders, with a weight of their own.
@@ -221,28 +229,32 @@ class Family:
         self, names: Iterable[str], repository: str = "", stated: Stated = NOTHING
     ) -> Variant | None:
         """The variant that a model's files and names tell; None if they tell none. The plain one,
-        if any, where they contradict each other or deny one.
+        if any, where they contradict each other or deny one, or only tell that it is not another.
 
         names: of its file, its repository or folder, and its entry; the first that tells counts.
         repository: its hub id. stated: counts for more, unless a name denies it.
         """
-        if len(self.variants) == 1:
-            return self.variants[0]
+        possible = [v for v in self.variants if stated.guided in {None, v.embedded}]
+        if len(possible) == 1:
+            return possible[0]
         names = (*filter(None, names),)
-        words = {word: each.name for each in self.variants for word in each.words}
+        words = {word: each.name for each in possible for word in each.words}
         in_files, in_names = together(stated.names, words), [heard(n, words) for n in names]
         if in_files.denied or any(each.denied for each in in_names):
             return self.plain
-        told = self._matching(stated) | {words[word] for word in in_files.said}
+        told = {each.name for each in possible if each.name in self._matching(stated)}
+        told |= {words[word] for word in in_files.said}
         for each in in_names:
             told = told or {words[word] for word in each.said}
-        told = told or {each.name for each in self.variants if _same(each.config, repository)}
+        told = told or {each.name for each in possible if _same(each.config, repository)}
         if not told and not in_files.like and not any(each.like for each in in_names):
             spoken = {word for name in (*stated.names, *names) for word in words_of(name)}
-            told = {each.name for each in self.variants if spoken.intersection(each.usually)}
+            told = {each.name for each in possible if spoken.intersection(each.usually)}
         if len(told) > 1:
             return self.plain
-        return self.named(*told) if told else None
+        if told:
+            return self.named(*told)
+        return self.plain if len(possible) < len(self.variants) else None
 
     def _matching(self, stated: Stated) -> set[str]:
         """The names of the variants that are as the files of a model say."""

@@ -12,17 +12,21 @@ from typing import Final
 
 from catalog.families.recognition import Shapes, Widths, counted, input_width, output_width
 
-FLUX: Final = "Flux"
-FLUX_OR_KLEIN: Final = "Flux/FLUX.2 klein"
+FLUX: Final = "FLUX.1"
+FLUX_OR_KLEIN: Final = "FLUX.1/FLUX.2 klein"
 """Of layers that both have, in blocks that both have."""
 CHROMA: Final = "Chroma"
-FLUX_OR_CHROMA: Final = "Flux/Chroma"
+FLUX_OR_CHROMA: Final = "FLUX.1/Chroma"
 """Of layers that both have: 421 of Chroma's 433 matrices are FLUX.1's in name and shape."""
 KLEIN: Final = "FLUX.2 klein"
 KLEIN_4B: Final = "FLUX.2 klein 4B"
 KLEIN_9B: Final = "FLUX.2 klein 9B"
 FLUX2: Final = "FLUX.2"
 FLUX2_DEV: Final = "FLUX.2 dev"
+
+TASKS: Final = {384: "Fill", 128: "Control", 196: "Control"}
+"""Width of a FLUX.1's input, which is 64, → what it is for instead: to fill in a part of an image,
+or to follow one."""
 
 _TRANSFORMER2: Final = (
     "double_stream_modulation_img.lin.weight",

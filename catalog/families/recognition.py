@@ -46,9 +46,12 @@ class Transformer:
 
     model: which of the family's `architectures` is in a file with these tensors, the names of its
         denoiser behind this prefix; "" if none is.
-    pipeline: class of its pipelines in diffusers, without "Pipeline".
+    pipeline: class of its pipelines in diffusers, without "Pipeline". others: of those of variants
+        that have their own, whose names tell them.
     folder: what a folder with such a pipeline has instead of a model of the family; "" if it has
         one. Called with its index and the transformer's configuration, empty where there is none.
+    guided: whether the denoiser in a file with these tensors is told its guidance; None if all
+        variants are alike in that.
     adapter_base: which of the family's `adapter_bases` an adapter is for; "" if it is for none.
         Called with the names of all of its tensors, `_` for every dot, each preceded by a line
         break, and with the widths of the modules that end in `telling`.
@@ -56,7 +59,9 @@ class Transformer:
 
     model: Callable[[str, Shapes], str]
     pipeline: str
+    others: tuple[str, ...] = ()
     folder: Callable[[Mapping[str, Any], Mapping[str, Any]], str] = any_folder
+    guided: Callable[[Shapes], bool | None] = lambda _: None
     adapter_base: Callable[[str, Widths], str]
     telling: tuple[str, ...] = ()
     base_names: BaseNames = BaseNames()

@@ -8,12 +8,14 @@ from typing import Final
 class Stated:
     """names: of the model and of what it was trained from, out of the files' metadata.
 
-    distilled: None if they do not say. shift: of the noise levels; None likewise.
+    distilled: None if they do not say. shift: of the noise levels; None likewise. guided: whether
+    the denoiser is told its guidance; None likewise.
     """
 
     names: tuple[str, ...] = ()
     distilled: bool | None = None
     shift: float | None = None
+    guided: bool | None = None
 
 
 NOTHING: Final = Stated()

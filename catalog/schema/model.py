@@ -161,6 +161,16 @@ class ModelEntry(Entry):
         return self.guidance.max > 1
 
     @property
+    def pictures_max(self) -> int:
+        """How many images it edits by what is said about them; 0 if it does not."""
+        return self.family.pictures_max if self.sampled_as.edits else 0
+
+    def is_guided(self, guidance: float) -> bool:
+        """Whether a step evaluates the denoiser twice with that guidance: also for the negative
+        prompt."""
+        return guidance > 1 and not self.sampled_as.embedded
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """The options of a request that its family or variant does not take."""
         family = self.family
@@ -178,7 +188,7 @@ class ModelEntry(Entry):
     def speed(self) -> Speed:
         """How much there is to compute for an image with its defaults."""
         pixels = self.size[0] * self.size[1] / (self.family.size[0] * self.family.size[1])
-        evaluations = self.steps.default * (2 if self.guidance.default > 1 else 1)
+        evaluations = self.steps.default * (2 if self.is_guided(self.guidance.default) else 1)
         work = self.family.work * pixels * evaluations
         return next((speed for most, speed in _SPEEDS if work < most), "slow")
 

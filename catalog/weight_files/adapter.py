@@ -87,7 +87,7 @@ class AdapterFacts:
     """What an adapter file says about itself.
 
     algorithm: of SUPPORTED, several joined by " + "; of UNSUPPORTED; or UNKNOWN.
-    base: "SDXL", a derivative of it, "SD 1.5", "Flux" …; "" if unknown.
+    base: "SDXL", a derivative of it, "SD 1.5", "FLUX.1" …; "" if unknown.
     certain: `base` follows from the tensors, not from metadata alone.
     rank, conv_rank: the most common of the linear layers and of the convolutions; None where the
         algorithm has none.

@@ -6,7 +6,7 @@ The names are those of the authors' own files, as ComfyUI reads them, and of dif
 from typing import Final
 
 from catalog.families import FAMILIES
-from catalog.families.flux import flux2
+from catalog.families.flux import FLUX, TASKS, flux2
 from catalog.families.recognition import Shapes, Transformer
 
 PREFIXES: Final = (
@@ -29,8 +29,8 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("HunyuanVideo", ("txt_in.individual_token_refiner.blocks.0.norm1.weight",)),
     ("HunyuanVideo", ("context_embedder.token_refiner.refiner_blocks.0.norm1.weight",)),
     ("Hunyuan3D", ("latent_in.weight", "cond_in.weight")),
-    ("Flux", ("double_blocks.0.img_attn.qkv.weight", "img_in.weight")),
-    ("Flux", ("single_transformer_blocks.0.attn.norm_k.weight", "x_embedder.weight")),
+    (FLUX, ("double_blocks.0.img_attn.qkv.weight", "img_in.weight")),
+    (FLUX, ("single_transformer_blocks.0.attn.norm_k.weight", "x_embedder.weight")),
     ("SD 3", ("joint_blocks.0.context_block.attn.qkv.weight",)),
     ("SD 3", ("transformer_blocks.0.attn.add_q_proj.weight", "pos_embed.proj.weight")),
     ("AuraFlow", ("double_layers.0.attn.w1q.weight",)),
@@ -72,11 +72,15 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 """Architecture and the tensors that prove it; a more particular one comes first."""
 
-_T5_WIDTH: Final = 4096
-_FLUX_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
-"""Layers that read the text embeddings, which are T5's in Flux itself."""
-_FLUX_TASKS: Final = {384: "Fill", 128: "Control", 196: "Control"}
-"""Input width of a Flux transformer for another task than text to image: 64."""
+_INPUTS: Final = ("img_in.weight", "x_embedder.weight")
+INSTEAD_OF_TASKS: Final = {
+    f"{FLUX} ({task})": f"a model of {FLUX} for any task {instead}"
+    for task, instead in {
+        "Fill": "also repaints a part of an image, and extends one",
+        "Control": "can be used, and a ControlNet of another family to follow an image",
+    }.items()
+}
+"""What is for another task than a family's models → what can be used instead."""
 
 
 def transformer(shapes: Shapes) -> str:
@@ -94,17 +98,8 @@ def transformer(shapes: Shapes) -> str:
 
 
 def _refined(name: str, prefix: str, shapes: Shapes) -> str:
-    if name == "Flux":
-        text = [shapes.get(prefix + tensor, ()) for tensor in _FLUX_TEXT]
-        if any(shape and shape[-1] != _T5_WIDTH for shape in text):
-            return "Flux-like"
-        return f"Flux ({_flux(prefix, shapes)})"
-    return name
-
-
-def _flux(prefix: str, shapes: Shapes) -> str:
-    inputs = shapes.get(f"{prefix}img_in.weight") or shapes.get(f"{prefix}x_embedder.weight") or ()
-    if task := _FLUX_TASKS.get(inputs[-1] if inputs else 0):
-        return task
-    guided = ("guidance_in.in_layer.weight", "time_text_embed.guidance_embedder.linear_1.weight")
-    return "dev" if any(prefix + tensor in shapes for tensor in guided) else "schnell"
+    if name != FLUX:
+        return name
+    inputs = next((shapes[prefix + each] for each in _INPUTS if prefix + each in shapes), ())
+    task = TASKS.get(inputs[-1] if inputs else 0)
+    return f"{FLUX} ({task})" if task else f"{FLUX}-like"

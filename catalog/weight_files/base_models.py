@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from catalog.families import FAMILIES
-from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
+from catalog.families.flux import CHROMA, FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.families.recognition import Shapes, UNet
 from catalog.families.unet import SD2, SD2_CONTEXT
 from catalog.weight_files import dit_adapters
@@ -39,7 +39,7 @@ _BASE_OF_CONTEXT: Final = {
 _KEYS_AND_VALUES: Final = ("to_k", "to_v", "to_k_lora", "to_v_lora")
 _JOINT_KEYS: Final = "attn.add_k_proj"
 _SD3_WIDTHS: Final = frozenset({1536, 2432})
-"""Of its joint attention; Flux's and Qwen-Image's, with the same names, are 3072 wide."""
+"""Of its joint attention; FLUX.1's and Qwen-Image's, with the same names, are 3072 wide."""
 _UNET_BLOCKS: Final = (
     *("down_blocks", "up_blocks", "mid_block"),
     *("input_blocks", "output_blocks", "middle_block"),
@@ -85,8 +85,6 @@ _IN_WORDS: Final = (
 )
 _UNET_BASES: Final = frozenset(_BASE_OF_CONTEXT.values())
 _LIKE: Final = {
-    # Their blocks have the same names as Flux's.
-    FLUX: frozenset({"Hunyuan"}),
     **{base: others for family in _FAMILIES for base, others in family.base_names.alike},
 }
 """What the tensors tell → what metadata may make of it."""

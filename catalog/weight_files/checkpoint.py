@@ -4,17 +4,17 @@ Shapes and names outrank metadata, which anyone may edit; metadata only gives th
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from catalog.families import of_architecture
-from catalog.families.recognition import Shapes
+from catalog.families import Family, of_architecture
+from catalog.families.recognition import Shapes, Transformer
 from catalog.families.stated import NOTHING, Stated
 from catalog.weight_files import control_networks, encoders, evidence, quantisation
 from catalog.weight_files.adapter import adapter_facts
 from catalog.weight_files.algorithms import UNKNOWN
-from catalog.weight_files.architectures import transformer
+from catalog.weight_files.architectures import INSTEAD_OF_TASKS, transformer
 from catalog.weight_files.autoencoders import USABLE, autoencoder
 from catalog.weight_files.embedding import is_bundled
 from catalog.weight_files.encoders import TextEncoder
@@ -49,7 +49,7 @@ _NAME: Final = "name {} as {} of a model in models.toml instead"
 class CheckpointFacts:
     """What a file in the place of a checkpoint is.
 
-    what: a noun phrase without an article: "SDXL checkpoint", "LoRA", "Flux (dev) transformer".
+    what: a noun phrase without an article: "SDXL checkpoint", "LoRA", "FLUX.1 transformer".
     model: the one of `layouts.USABLE` that it is a checkpoint of; "" if it is something else. What
         it lacks of text encoders and VAE comes with the configuration that completes it.
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
@@ -142,7 +142,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         prediction=training.prediction if training else None,
         zero_snr=training.zero_snr if training else None,
         unclear=unclear,
-        stated=in_metadata(header.metadata),
+        stated=replace(in_metadata(header.metadata), guided=_guided(family, shapes)),
         title=title,
     )
 
@@ -152,6 +152,12 @@ def _is_control(shapes: Shapes) -> bool:
     can be used without."""
     beside = control_networks.prefix_of(shapes) == control_networks.ORIGINAL
     return bool(control_networks.kind(shapes)) and not (beside and _denoiser(shapes))
+
+
+def _guided(family: Family | None, shapes: Shapes) -> bool | None:
+    """Whether the denoiser is told its guidance; None if that tells nothing of this family."""
+    known = family.recognition if family else None
+    return known.guided(shapes) if isinstance(known, Transformer) else None
 
 
 def _denoiser(shapes: Shapes) -> tuple[str, str, str] | None:
@@ -207,7 +213,7 @@ def _other(shapes: Shapes, metadata: Mapping[str, str], named: str) -> tuple[str
         return what, _NAME.format(named, "vae_path")
     if what in map(encoders.kind, encoders.USABLE):
         return what, _NAME.format(named, "text_encoder_path")
-    return what, INSTEAD
+    return what, INSTEAD_OF_TASKS.get(transformer(shapes), INSTEAD)
 
 
 _TEXT_WIDTHS: Final = frozenset((768, 1024, 1280, 2048, 3072, 4096))

@@ -6,6 +6,7 @@ Published files are in the names of their authors or of diffusers.
 import re
 from typing import Final
 
+from catalog.families.flux import FLUX
 from catalog.families.recognition import Shapes
 
 CONTROLNET: Final = "ControlNet"
@@ -43,8 +44,8 @@ _OF_TRANSFORMERS: Final = (
 _WHOSE: Final = (
     ("\npos_embed_input.proj.", "SD 3"),
     ("\ntxt_norm.weight\n", "Qwen-Image"),
-    ("\ndouble_blocks.", "Flux"),
-    ("\ncontrolnet_x_embedder.", "Flux"),
+    ("\ndouble_blocks.", FLUX),
+    ("\ncontrolnet_x_embedder.", FLUX),
 )
 _OF_VIDEO: Final = ".motion_modules."
 _OF_CONTROL_LORA: Final = re.compile(r"\n(?:input_blocks|zero_convs)\..+\.(?:up|down)\n")

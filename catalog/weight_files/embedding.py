@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from catalog.families import FAMILIES
+from catalog.families.flux import FLUX
 from catalog.families.recognition import Shapes, UNet
 from catalog.families.unet import FIRST, SECOND
 from catalog.limits import TRIGGER_MAX
@@ -70,7 +71,7 @@ class EmbeddingFacts:
 
     parts: text encoder, FIRST or SECOND → the name of its tensor.
     vectors: how many tokens it takes in a prompt.
-    base: "SDXL", "SD 1.5", "SD 2", "SD 3", "Flux"; "" if unknown.
+    base: "SDXL", "SD 1.5", "SD 2", "SD 3", "FLUX.1"; "" if unknown.
     flaw: what it is instead of an embedding that can be used, such as "half an embedding"; "" if
         it can be.
     unused: names of tensors that have no use here.
@@ -255,7 +256,7 @@ def _only(shapes: Shapes) -> str | None:
 def _base_of_one(shapes: Shapes) -> str:
     """The base of an embedding that has not got vectors for both of SDXL's encoders."""
     if any(map(_T5.fullmatch, shapes)):
-        return "Flux"
+        return FLUX
     if any(name.endswith(_OUTPUT) for name in shapes):
         return ""
     return next((_BASES.get(shape[-1:], "") for shape in shapes.values() if shape), "")

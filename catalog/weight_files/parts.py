@@ -24,7 +24,7 @@ _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 def model_kind(shapes: Shapes, metadata: Mapping[str, str] = _NONE) -> str:
     """What the file with these tensors is, a noun phrase without an article; "" if unknown.
 
-    For files that are not adapters: "SD 1.5 checkpoint", "Flux (dev) transformer" …
+    For files that are not adapters: "SD 1.5 checkpoint", "FLUX.1 transformer" …
     """
     # Some begin as the denoiser does that they steer.
     if name := control_networks.kind(shapes):
@@ -54,6 +54,7 @@ def _extent(shapes: Shapes, denoiser: str) -> str:
 
 
 _PARTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("image embedder (FLUX.1 Redux)", ("redux_up.weight", "redux_down.weight")),
     ("preview decoder (TAESD)", ("decoder.layers.0.weight",)),
     ("preview decoder (TAESD)", ("taesd_decoder.1.weight",)),
     ("preview decoder (TAESD)", ("1.weight", "3.conv.0.weight")),

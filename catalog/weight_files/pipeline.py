@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from catalog.families import FAMILIES
 from catalog.families.files import INDEX, MODULAR_INDEX
+from catalog.families.flux import FLUX
 from catalog.families.recognition import Transformer, UNet
 from catalog.families.stated import NOTHING, Stated
 from catalog.families.vaes import KL_4, KL_16, KL_32, QWEN
@@ -43,9 +44,9 @@ _OF_ANY_UNET: Final = (
 """Pipelines of which only the UNet tells the model."""
 _NAMES: Final = {
     "StableDiffusion3": "SD 3",
-    "Flux": "FLUX.1",
-    "FluxKontext": "FLUX.1",
-    "FluxFill": "FLUX.1",
+    "FluxFill": f"{FLUX} (Fill)",
+    "FluxControl": f"{FLUX} (Control)",
+    "FluxPriorRedux": f"{FLUX} Redux",
     "Flux2": "FLUX.2 dev",
     "QwenImage": "Qwen-Image",
     "QwenImageEdit": "Qwen-Image",
@@ -60,9 +61,10 @@ _NAMES: Final = {
 }
 """Class of a pipeline, without "Pipeline" → what its model is called."""
 _USABLE: Final = {
-    recognition.pipeline: (family, recognition)
+    name: (family, recognition)
     for family in FAMILIES.values()
     if isinstance(recognition := family.recognition, Transformer)
+    for name in (recognition.pipeline, *recognition.others)
 }
 """The same for families that have no UNet."""
 _ENCODERS: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
@@ -179,7 +181,7 @@ def _of_transformer(found: Mapping[str, Mapping[str, Any]], folder: Path) -> Fol
     model = family.architectures[0]
     if reason := quantisation.config_refusal(config):
         return FolderFacts(model, unreadable_weights(f"{model} model", reason))
-    return FolderFacts(model, stated=in_folder(folder, index))
+    return FolderFacts(model, stated=in_folder(folder, index, config, recognition.others))
 
 
 def _stated(pipeline: str) -> str:

@@ -10,7 +10,7 @@ from catalog.weight_files.layouts import INSTEAD
 class Refusal:
     """What a file is instead of a checkpoint that can be used.
 
-    what: a noun phrase without an article, such as "LoRA for Flux".
+    what: a noun phrase without an article, such as "LoRA for SD 3".
     advice: what its owner can do about it, "" if there is nothing.
     of_training: whether it is a checkpoint of which only the training is unclear; an entry that
         states its `prediction` settles that.

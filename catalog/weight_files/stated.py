@@ -5,7 +5,7 @@ tensors.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,20 +41,26 @@ def last(path: str) -> str:
     return _BETWEEN.split(path.rstrip("/\\"))[-1]
 
 
-def in_folder(folder: Path, index: Mapping[str, Any]) -> Stated:
-    """What a folder in diffusers' layout states, in its index and the scheduler's configuration.
+def in_folder(
+    folder: Path, index: Mapping[str, Any], denoiser: Mapping[str, Any], telling: Collection[str]
+) -> Stated:
+    """What a folder in diffusers' layout states, in its index and its configurations.
 
-    Raises OSError if that is there but cannot be read.
+    denoiser: its configuration, empty where there is none. telling: classes of pipelines, without
+    "Pipeline", whose names tell. Raises OSError if one is there but cannot be read.
     """
-    distilled = index.get("is_distilled")
+    distilled, guided = index.get("is_distilled"), denoiser.get("guidance_embeds")
+    pipeline = str(index.get("_class_name")).removesuffix("Pipeline")
     try:
         scheduler = read_json(folder / "scheduler" / WHERE)
     except (FileNotFoundError, UnknownTraining):  # which is said when it is used
         scheduler = {}
     shift = None if scheduler.get("use_dynamic_shifting") else scheduler.get("shift")
     return Stated(
+        (pipeline,) if pipeline in telling else (),
         distilled=distilled if isinstance(distilled, bool) else None,
         shift=shift if isinstance(shift, int | float) and shift is not True else None,
+        guided=guided if isinstance(guided, bool) else None,
     )
 
 

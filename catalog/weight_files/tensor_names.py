@@ -26,6 +26,8 @@ _PAIRS: Final = {
 }
 _OLD_TAILS: Final = ("_lora", ".lora", ".lora_linear_layer")
 """What diffusers before 0.22 put between a module and `.down.weight`, `.up.weight` or `.alpha`."""
+_XLABS: Final = re.compile(r"(.+\.processor\.(?:qkv|proj))_lora([12])")
+"""A module by XLabs' trainer for FLUX.1: that of the image's tokens, or of the text's."""
 _SINGLES: Final = frozenset(
     (
         *("alpha", "scalar", "dora_scale", "lora_magnitude_vector", "magnitude"),
@@ -89,5 +91,7 @@ def _split(tensor: str) -> tuple[str, str] | None:
 
 
 def _without_tail(module: str) -> str:
+    if numbered := _XLABS.fullmatch(module):
+        return "".join(numbered.groups())
     tail = next((tail for tail in _OLD_TAILS if module.endswith(tail)), "")
     return module.removesuffix(tail)

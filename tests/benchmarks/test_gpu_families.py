@@ -30,7 +30,7 @@ from bot.engine.memory import Profile
 from bot.errors import JobFailed
 from catalog.families import FAMILIES
 from tests.parameters import mostly_long
-from tools.untrained import anima, chroma, flux2, sd15, zimage
+from tools.untrained import anima, chroma, flux1, flux2, sd15, zimage
 
 Figures = dict[str, Figure]
 ROOM = {**plans.ROOM}
@@ -89,6 +89,7 @@ PUBLISHED = {
     anima: {"transformer": 1.96, "text_conditioner": 0.13, "text_encoder": 0.60},
     sd15: {"unet": 0.86, "text_encoder": 0.12},
     chroma: {"transformer": 8.90, "text_encoder": 4.76},
+    flux1: {"transformer": 11.90, "text_encoder": 0.12, "text_encoder_2": 4.76},
 }
 """10⁹ parameters of each published network."""
 
@@ -217,6 +218,9 @@ def test_ways_are_those_that_the_families_say(monkeypatch: pytest.MonkeyPatch) -
             *("8gb, 8 bits, streamed", "8gb, streamed", "11gb, 8 bits, streamed", "11gb, streamed"),
             *("16gb, 8 bits", "16gb, streamed"),
         },
+        "flux1": {
+            f"{size}gb, {how}" for size in (8, 11, 16) for how in ("8 bits, streamed", "streamed")
+        },
     }
     assert {key: (way := parked(model)) and way.profile for key, model in BY_KEY.items()} == {
         "flux2": Profile.GB11,
@@ -224,11 +228,12 @@ def test_ways_are_those_that_the_families_say(monkeypatch: pytest.MonkeyPatch) -
         "anima": Profile.GB8,
         "sd15": Profile.GB8,
         "chroma": None,
+        "flux1": None,
     }
-    large = {"flux2", "zimage", "chroma"}
+    large = {"flux2", "zimage", "chroma", "flux1"}
     assert {key for key, model in BY_KEY.items() if streamed(model)} == large
     in_8 = {key for key, model in BY_KEY.items() if standing.streamed_in_eight_bits(model)}
-    assert in_8 == {"zimage", "chroma"}
+    assert in_8 == {"zimage", "chroma", "flux1"}
 
 
 @pytest.mark.long

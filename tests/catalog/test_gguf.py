@@ -20,6 +20,8 @@ SD15 = {n: s for n, s in shapes_of("sd15").items() if "transformer_blocks.0.attn
 }
 KLEIN = shapes_of("flux2-klein-4b-original")
 Z_IMAGE = shapes_of("zimage")
+DEV = shapes_of("flux1-dev-original")
+SCHNELL = shapes_of("flux1-schnell-original")
 
 
 def content(shapes: Shapes, kind: str = "Q8_0") -> bytes:
@@ -116,6 +118,9 @@ def test_a_file_beside_it_says_more(home: Home) -> None:
         ("flux-2-klein-base-4b-Q8_0", KLEIN, "flux2", "base"),
         ("z_image_turbo-Q6_K", Z_IMAGE, "zimage", "turbo"),
         ("z_image-Q6_K", Z_IMAGE, "zimage", None),
+        ("flux1-dev-Q4_K_S", DEV, "flux1", "dev"),
+        ("flux1-kontext-dev-Q8_0", DEV, "flux1", "kontext"),
+        ("flux1-Q8_0", SCHNELL, "flux1", "schnell"),
     ],
 )
 def test_family_and_variant_are_recognised(
@@ -156,14 +161,14 @@ def test_what_is_not_supported_is_refused_by_name(home: Home) -> None:
     read = home.read()
     assert [model.key for model in read.offered_models(nsfw=True)] == ["base"]
     assert {key: str(why) for key, why in read.unfit_models.items()} == {
-        "flux1-schnell-q8_0": "flux1-schnell-Q8_0.gguf is a Flux (schnell) transformer; only"
-        " checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima and Chroma can be used",
+        "flux1-schnell-q8_0": "flux1-schnell-Q8_0.gguf is a FLUX.1-like transformer; only"
+        " checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, Chroma and FLUX.1 can be used",
         "small-iq4_xs": "small-IQ4_XS.gguf is an SDXL checkpoint (its weights cannot be read:"
         " model.diffusion_model.label_emb.0.0.weight is of type IQ4_XS; known are Q4_0, Q4_1, Q5_0,"
         " Q5_1, Q8_0, Q4_K, Q5_K, Q6_K); use a version of it in fp16, bf16, fp8, or one of the GGUF"
         " types that are read",
         "t5-q8_0": "t5-Q8_0.gguf is a file of a kind that is not known here; only checkpoints of"
-        " SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima and Chroma can be used",
+        " SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, Chroma and FLUX.1 can be used",
     }
     assert [model.key for model in read.refused_models(nsfw=False)] == [*read.unfit_models]
     cut_off, in_parts = reasons(read)

@@ -57,9 +57,9 @@ def test_another_file_among_the_checkpoints_is_listed_but_never_offered(home: Ho
     read = home.read()
     assert list(read.models) == ["aaa", "good"]
     assert str(read.unfit_models["aaa"]) == (
-        "aaa.safetensors is a Flux (schnell) transformer;"
-        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima and Chroma can be"
-        " used"
+        "aaa.safetensors is a FLUX.1-like transformer;"
+        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, Chroma and FLUX.1 can"
+        " be used"
     )
     assert read.default == "good"
     for offered in (
@@ -77,7 +77,7 @@ def test_it_is_not_the_default_even_if_it_is_named(home: Home) -> None:
     home.write('default = "flux"\n' + ONE_MODEL.partition("\n")[2])
     read = home.read()
     assert read.default == "base"
-    assert "default names 'flux', but flux.safetensors is a Flux" in str(read.problems[0])
+    assert "default names 'flux', but flux.safetensors is a FLUX.1" in str(read.problems[0])
 
 
 def test_with_nothing_else_there_is_no_model(home: Home) -> None:
@@ -132,7 +132,12 @@ def test_what_an_entry_adds_is_judged_as_well(home: Home) -> None:
         (None, {"cross_attention_dim": 768}, "SD 1.5 model"),
         ("StableDiffusionPipeline", {"cross_attention_dim": 1024}, "SD 2 model"),
         ("StableDiffusionInpaintPipeline", {}, "StableDiffusionInpaint model"),
-        ("FluxPipeline", {}, "FLUX.1 model"),
+        ("StableDiffusion3Pipeline", {}, "SD 3 model"),
+        ("FluxPipeline", {}, ""),
+        ("FluxKontextPipeline", {}, ""),
+        ("FluxFillPipeline", {}, "FLUX.1 (Fill) model"),
+        ("FluxControlPipeline", {}, "FLUX.1 (Control) model"),
+        ("FluxPriorReduxPipeline", {}, "FLUX.1 Redux model"),
         ("Flux2Pipeline", {}, "FLUX.2 dev model"),
         ("**`@everyone", {}, "everyone model"),
         (None, {**SDXL_UNET, "in_channels": "[a](https://b.c)"}, "SDXL (0 channels) model"),

@@ -71,7 +71,7 @@ def test_an_adapter_fits_the_models_of_its_family_alone(
         adapter_facts={
             "ink": AdapterFacts(base="SDXL", certain=True),
             "oil": AdapterFacts(base="SD 1.5", certain=True),
-            "flux": AdapterFacts(base="Flux", certain=True),
+            "flux": AdapterFacts(base="FLUX.1", certain=True),
         },
     )
     fitting = {
@@ -81,7 +81,7 @@ def test_an_adapter_fits_the_models_of_its_family_alone(
     assert fitting == {"new": ["ink"], "old": ["oil"]}
     assert catalog.misfit("oil") is catalog.misfit("ink") is None
     assert catalog.misfit("flux") == Misfit(
-        "base", "Flux", ("SDXL", "Pony", "Illustrious", "NoobAI", "SD 1.5")
+        "base", "FLUX.1", ("SDXL", "Pony", "Illustrious", "NoobAI", "SD 1.5")
     )
 
 

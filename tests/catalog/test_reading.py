@@ -242,7 +242,7 @@ def test_an_embedding_in_two_files_and_a_folder_are_kept(
 ) -> None:
     for name, width in (("toy.safetensors", 768), ("toy_2.safetensors", 1280)):
         home.put(home.models_dir / "embeddings" / name, embedding_bytes({"<toy>": (width,)}))
-    home.put(home.models_dir / "base" / "model_index.json", b'{"_class_name": "Flux"}')
+    home.put(home.models_dir / "base" / "model_index.json", b'{"_class_name": "StableDiffusion3"}')
     home.write('default = "base"\n[models.base]\nname = "Base"\npath = "base"\n')
     before = start(home, Pace(60, 60, 0)).current
     assert before.embeddings.entries["toy"].second == "toy_2.safetensors"

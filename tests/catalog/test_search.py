@@ -118,7 +118,7 @@ def test_chosen_hidden_and_unfit_ones_are_left_out_before_the_limit() -> None:
 
 
 def test_one_that_fits_no_model_is_found_only_when_no_model_is_asked_for() -> None:
-    other = AdapterFacts(base="Flux", certain=True)
+    other = AdapterFacts(base="SD 3", certain=True)
     read = Catalog(
         models={},
         adapters={**adapters("ink-1", "ink-2", "ink-4"), **adapters("ink-3", nsfw=True)},

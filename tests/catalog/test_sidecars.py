@@ -252,7 +252,7 @@ def test_of_several_versions_the_one_with_the_file_counts(with_ink: Home) -> Non
         ("Illustrious", "Illustrious"),
         ("NoobAI", "NoobAI"),
         ("Pony V7", "AuraFlow"),
-        ("Flux.1 D", "Flux"),
+        ("Flux.1 D", "FLUX.1"),
         ("Wan Video 2.2 T2V-A14B", "Wan"),
         ("Stable Cascade", "Stable Cascade"),
         ("Other", ""),

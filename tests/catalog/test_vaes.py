@@ -34,6 +34,7 @@ MODEL_OF = {
     "zimage": {"_class_name": "ZImagePipeline"},
     "anima": {"_class_name": "AnimaModularPipeline"},
     "chroma": {"_class_name": "ChromaPipeline"},
+    "flux1": {"_class_name": "FluxPipeline"},
 }
 
 

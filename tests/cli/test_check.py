@@ -178,7 +178,7 @@ class TestCheck:
         said = "\n".join(found)
         assert all(mend for text, mend in found.items() if ".gguf" in text)
         for part in (
-            "flux1-Q8_0.gguf is a Flux (schnell) transformer, so it is not offered",
+            "flux1-Q8_0.gguf is a FLUX.1-like transformer, so it is not offered",
             "small-IQ4_XS.gguf is an SDXL checkpoint (its weights cannot be read:"
             " model.diffusion_model.out.2.weight is of type IQ4_XS",
             "a.gguf: a: not offered: a LoRA cannot be a .gguf file; only models can",

@@ -141,7 +141,7 @@ class TestListings:
         file.write_bytes(checkpoint_bytes(tensors))
         assert listing("models", settings, as_json=True) == 0
         row = {row["key"]: row for row in json.loads(capsys.readouterr().out)}["flux1-dev"]
-        said = "flux1-dev.safetensors is a Flux (schnell) transformer"
+        said = "flux1-dev.safetensors is a FLUX.1-like transformer"
         assert row["problems"][0].startswith(said)
         assert (row["available"], row["default"]) == (False, False)
         assert row["family"] is row["family_name"] is row["family_licence"] is None

@@ -65,6 +65,14 @@ def _prompts(family: Family, cell: str) -> bool:
     return cell == f"up to {tokens} tokens a part, {chunks} parts"
 
 
+def _edits(family: Family) -> str:
+    if not family.pictures_max:
+        return "no"
+    able = [each.name.capitalize() for each in family.variants if each.edits]
+    most = "one image" if family.pictures_max == 1 else f"up to {family.pictures_max} images"
+    return most if len(able) == len(family.variants) else f"{', '.join(able)}, {most}"
+
+
 def _samplers(family: Family, cell: str) -> bool:
     names = "all" if family.schedulers == SCHEDULERS else ", ".join(family.schedulers)
     return cell.partition(";")[0] == names
@@ -103,9 +111,7 @@ ROWS: Final[Mapping[str, Callable[[Family, str], bool]]] = {
     "reference images": lambda family, cell: cell.startswith(
         "yes" if family.takes_reference else "no"
     ),
-    "`/edit`": lambda family, cell: (
-        cell == (f"up to {family.pictures_max} images" if family.pictures_max else "no")
-    ),
+    "`/edit`": lambda family, cell: cell == _edits(family),
     "LoRAs": lambda family, cell: (
         cell == f"for {family.adapter_bases[0]}" or cell == f"for {', '.join(family.adapter_bases)}"
     ),

@@ -47,6 +47,10 @@ steps = {min = 1, default = 2, max = 50}
 [models.colours]
 name = "Chroma"
 path = "families/chroma"
+
+[models.kontext]
+name = "FLUX.1 Kontext"
+path = "families/kontext"
 size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
@@ -74,6 +78,10 @@ path = "families/lines.safetensors"
 [loras.for-colours]
 name = "For Chroma"
 path = "families/colours.safetensors"
+
+[loras.for-kontext]
+name = "For FLUX.1"
+path = "families/kontext.safetensors"
 """
 FITTING = {
     "small": (
@@ -85,6 +93,7 @@ FITTING = {
     "turbo": ("transformer.layers.0.adaLN_modulation.0", (128, 32), "z-image"),
     "lines": ("lora_unet_llm_adapter_blocks_0_cross_attn_q_proj", (16, 16), "anima-preview"),
     "colours": ("lora_unet_distilled_guidance_layer_layers_0_in_layer", (32, 32), "chroma"),
+    "kontext": ("transformer.single_transformer_blocks.0.proj_mlp", (128, 32), "flux-1-dev/lora"),
 }
 """Model → a module of it, the shape of its weight, and what a trainer calls the model, which the
 narrow layers of a tiny one do not tell."""
@@ -98,6 +107,7 @@ def write(folder: Path) -> None:
     from tests.engine.factories import kohya, save
     from tests.engine.families.anima import tiny_model as anima
     from tests.engine.families.chroma import tiny_model as chroma
+    from tests.engine.families.flux1 import tiny_model as flux1
     from tests.engine.families.flux2 import tiny_model as klein
     from tests.engine.families.sd15 import tiny_model as sd15
     from tests.engine.families.zimage import tiny_model as zimage
@@ -107,6 +117,7 @@ def write(folder: Path) -> None:
     zimage.build(folder / "turbo")
     anima.build(folder / "anima")
     chroma.build(folder / "chroma")
+    flux1.build(folder / "kontext", edits=True)
     # Only its scheduler would tell, which has the shift of neither.
     (folder / "untold" / "scheduler").mkdir(parents=True)
     for name, raw in (
@@ -170,6 +181,7 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
         ("klein", "for-turbo", "Z-Image"),
         ("demo", "for-lines", "Anima"),
         ("lines", "for-turbo", "Z-Image"),
+        ("klein", "for-kontext", "FLUX.1"),
     ):
         call = await cleo.slash("imagine", prompt=CANARY, model=model, lora=lora)
         assert base in said(call)
@@ -245,9 +257,9 @@ async def test_brackets_that_a_family_does_not_read_are_named(bot: Bot, cleo: Us
 async def test_only_models_that_edit_do(bot: Bot, cleo: User) -> None:
     image = File("a.png", picture((96, 64)))
     call = await cleo.slash("edit", prompt=CANARY, image=image, model="demo")
-    assert "demo can't edit images. These can: klein." in said(call)
+    assert "demo can't edit images. These can: klein and kontext." in said(call)
     choices = await cleo.autocomplete("edit", "model", "")
-    assert [choice.value for choice in choices] == ["klein"]
+    assert [choice.value for choice in choices] == ["klein", "kontext"]
     choices = await cleo.autocomplete("edit", "lora", "")
     assert "for-klein" in [choice.value for choice in choices]
 
@@ -266,3 +278,17 @@ async def test_a_result_is_edited_with_words(bot: Bot, cleo: User) -> None:
     broken = await press(cleo, more.message, "words")
     refused = await cleo.submit(broken, {"prompt": CANARY, "more": "stepps: 3"})
     assert "stepps: 3" in said(refused)
+
+
+@pytest.mark.long
+async def test_kontext_edits_one_image(bot: Bot, cleo: User) -> None:
+    image = File("a.png", picture((96, 64)))
+    asked: dict[str, Any] = {"prompt": CANARY, "model": "kontext", "seed": 3}
+    edited = await result(await cleo.slash("edit", image=image, **asked))
+    request = bot.home.requests()[-1]
+    assert (request["model"], len(request["pictures"])) == ("kontext", 1)
+    bare = await painted(cleo, **asked)
+    assert await bytes_of(bot.playground, bare) != await bytes_of(bot.playground, edited)
+    call = await cleo.slash("edit", image=image, image2=image, **asked)
+    assert "kontext" in said(call)
+    assert "pictures" not in bot.home.requests()[-1]

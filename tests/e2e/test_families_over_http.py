@@ -14,7 +14,7 @@ from bot.api.original.examples import LORA, MODEL
 from tests.e2e.conftest import CANARY
 from tests.e2e.home import call
 from tests.e2e.server import Server
-from tests.e2e.test_families import home_in
+from tests.e2e.test_families import FITTING, home_in
 from tests.e2e.test_pictures import picture
 from tests.parameters import mostly_long
 
@@ -57,7 +57,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert models["klein"].keys() == MODEL.keys()
     said = {
         key: (models[key]["family"], models[key]["variant"], models[key]["edits"])
-        for key in ("small", "klein", "turbo", "lines", "colours")
+        for key in ("small", "klein", "turbo", "lines", "colours", "kontext")
     }
     assert said == {
         "small": ("sd15", None, 0),
@@ -65,6 +65,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "turbo": ("zimage", "turbo", 0),
         "lines": ("anima", "base", 0),
         "colours": ("chroma", None, 0),
+        "kontext": ("flux1", "kontext", 1),
     }
     assert models["klein"]["takes"] == {
         "negative_prompt": False,
@@ -74,20 +75,23 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "control": False,
         "brackets": False,
     }
-    assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "Flux/FLUX.2 klein"]
+    assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "FLUX.1/FLUX.2 klein"]
     loras: dict[str, Any] = {}
     async with asyncio.timeout(60):  # files are read in the background
-        while not loras or loras["any-klein"]["base"] is None:
+        read = ("any-klein", *(f"for-{key}" for key in models if key in FITTING))
+        while not loras or any(loras[key]["base"] is None for key in read):
             loras = {each["key"]: each for each in (await server.client.get("/loras")).json()}
             await asyncio.sleep(0.1)
     assert loras["for-klein"].keys() == LORA.keys()
     assert loras["any-klein"]["models"] == ["klein"]
     assert loras["any-klein"]["base"] in models["klein"]["bases"]
-    for key in ("small", "klein", "turbo", "lines", "colours"):
+    for key in ("small", "klein", "turbo", "lines", "colours", "kontext"):
         assert loras[f"for-{key}"]["models"] == [key]
 
 
-@pytest.mark.parametrize("model", mostly_long(["klein", "turbo", "lines", "colours"], usual=1))
+@pytest.mark.parametrize(
+    "model", mostly_long(["klein", "turbo", "lines", "colours", "kontext"], usual=1)
+)
 async def test_a_client_of_automatic1111_needs_to_know_no_family(
     server: Server, model: str
 ) -> None:
@@ -99,7 +103,7 @@ async def test_a_client_of_automatic1111_needs_to_know_no_family(
     assert f"{model} can't use the sampler Euler a. Euler was used instead." in warnings
     clip_skip = "override_settings.CLIP_stop_at_last_layers"
     assert f"{clip_skip} was ignored. {model} doesn't take it." in warnings
-    assert len(warnings) == (2 if model in {"lines", "colours"} else 4)
+    assert len(warnings) == {"lines": 2, "colours": 2, "kontext": 3}.get(model, 4)
 
 
 @pytest.mark.long

@@ -301,7 +301,7 @@ NAME = f"lora_unet_{SGM[QUERY]}"
 def test_a_file_for_another_model_is_refused(engine: Engine, tmp_path: Path) -> None:
     tensors = kohya("lora_unet_double_blocks_0_img_attn_proj", (64, 64))
     failure = refused(engine, save(tmp_path / "flux.safetensors", tensors))
-    assert (failure.code, failure.params["family"]) == ("adapter.other_base", "Flux")
+    assert (failure.code, failure.params["family"]) == ("adapter.other_base", "FLUX.1/Chroma")
 
 
 FAMILIES = [(2048, "SDXL"), (48, "another base model")]

@@ -17,21 +17,21 @@ from tests.store.factories import request
 
 def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
     entry = ModelEntry(key="flux", name="Flux", path="checkpoints/flux.safetensors")
-    unfit = {"flux": Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))}
+    unfit = {"flux": Unfit("flux.safetensors", Refusal("SD 3 transformer"))}
     catalog = Catalog({"flux": entry}, {}, "", unfit_models=unfit)
     with pytest.raises(Refused) as refusal:
         find_model(catalog, "Flux", nsfw=False)
     assert refusal.value.code == "model.unfit"
     assert refusal.value.params == {
         "name": "flux",
-        "what": "Flux (dev) transformer",
+        "what": "SD 3 transformer",
         "families": (
             "Stable Diffusion XL",
             "Stable Diffusion 1.5",
             "FLUX.2 klein",
             "Z-Image",
             "Anima",
-            "Chroma",
+            "FLUX.1",
         ),
     }
     said = TEXTS.speaker("en-US")("model.unfit", **refusal.value.params)

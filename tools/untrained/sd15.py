@@ -5,11 +5,10 @@ Tiny, it has as many blocks as SD 1.5, with the same names.
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from tools.headers.models import MODELS
 from tools.untrained import tokenizers
@@ -86,13 +85,10 @@ def pipeline(sizes: Sizes = TINY, *, seed: int = SEED, like: Like = PLAIN) -> An
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    with TemporaryDirectory() as temporary:
-        tokenizers.write_clip(Path(temporary) / "tokenizer")
-        tokenizer = CLIPTokenizer.from_pretrained(Path(temporary) / "tokenizer")
     return StableDiffusionPipeline(
         vae=made(lambda: AutoencoderKL(**sizes["vae"]), seed, like),
         text_encoder=made(lambda: CLIPTextModel(config), seed + 1, like),
-        tokenizer=tokenizer,
+        tokenizer=tokenizers.clip(),
         unet=made(lambda: UNet2DConditionModel(**sizes["unet"]), seed + 2, like),
         scheduler=scheduler,
         safety_checker=None,

@@ -3,10 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tokenizers import pre_tokenizers
-from transformers import Qwen2Tokenizer, T5Tokenizer
+from transformers import CLIPTokenizer, Qwen2Tokenizer, T5Tokenizer
 
 from catalog.locate import BUILTINS_DIR
 
@@ -40,6 +41,13 @@ def t5() -> Any:
     """Each letter is a token, and some of their sequences."""
     scored = [(piece, -float(number)) for number, piece in enumerate(PIECES)]
     return T5Tokenizer(vocab=scored, extra_ids=0)
+
+
+def clip() -> Any:
+    """The demo model's, as `write_clip` writes it."""
+    with TemporaryDirectory() as temporary:
+        write_clip(Path(temporary) / "tokenizer")
+        return CLIPTokenizer.from_pretrained(Path(temporary) / "tokenizer")
 
 
 def write_clip(folder: Path, name: str = "tokenizer") -> None:

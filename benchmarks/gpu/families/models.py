@@ -11,7 +11,7 @@ from bot.engine.families import FAMILIES
 from bot.request import GenerationRequest
 from catalog.families import FAMILIES as FACTS
 from catalog.families import Family, Variant
-from tools.untrained import anima, chroma, flux2, sd15, zimage
+from tools.untrained import anima, chroma, flux1, flux2, sd15, zimage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,15 @@ MODELS: Final = (
         paint=stock.paint_chroma,
         # What all blocks' sums are multiplied with.
         swelling=r"distilled_guidance_layer\.out_proj\.weight",
+    ),
+    Model(
+        facts=FACTS["flux1"],
+        variant="dev",
+        untrained=flux1,
+        stock=stock.flux,
+        paint=stock.paint_flux,
+        # What the blocks of two streams add to what they read.
+        swelling=r"transformer_blocks\.\d+\.ff(?:_context)?\.net\.2\.weight",
     ),
 )
 """In the order of their worth: of those that are usual, the first two are too large for small

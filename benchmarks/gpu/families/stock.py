@@ -50,6 +50,12 @@ def chroma(folder: Path, dtype: torch.dtype) -> Any:
     return _loaded(ChromaPipeline, folder, dtype)
 
 
+def flux(folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import FluxPipeline
+
+    return _loaded(FluxPipeline, folder, dtype)
+
+
 def _loaded(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -> Any:
     return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, **more)
 
@@ -81,6 +87,10 @@ def paint_chroma(pipeline: Any, request: GenerationRequest) -> Any:
     return _first(
         pipeline, request, negative_prompt=request.negative, guidance_scale=request.guidance
     )
+
+
+def paint_flux(pipeline: Any, request: GenerationRequest) -> Any:
+    return _first(pipeline, request, guidance_scale=request.guidance)
 
 
 def _first(pipeline: Any, request: GenerationRequest, **more: Any) -> Any:

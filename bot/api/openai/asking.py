@@ -187,7 +187,7 @@ def _strength(body: Edit, model: ModelEntry) -> float | None:
     """None for a model that edits images, unless it is to paint over one: it looks at them as they
     are, whatever fidelity is asked for. None, too, where the fidelity is that of the part which is
     not changed at all."""
-    faithful = body.input_fidelity == "high" and not model.family.pictures_max
+    faithful = body.input_fidelity == "high" and not model.pictures_max
     if body.strength is None and faithful and not _keeps(body):
         return HIGH_FIDELITY
     return body.strength
@@ -217,7 +217,7 @@ def _pictures(body: Options, model: ModelEntry) -> dict[str, bytes | str]:
 def _edits(body: Edit, model: ModelEntry) -> bool:
     """Whether the images are to be changed as the prompt says, not painted over."""
     over = _strength(body, model) is not None or _keeps(body)
-    return bool(model.family.pictures_max) and not over
+    return bool(model.pictures_max) and not over
 
 
 def _keeps(body: Edit) -> bool:

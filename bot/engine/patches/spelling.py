@@ -111,19 +111,22 @@ def denoiser_names(
     return known
 
 
-def encoder_names(part: str, network: torch.nn.Module, comfy: str) -> dict[str, AnyTarget]:
-    """Every name that an adapter file may use for a module of the only text encoder.
+def encoder_names(
+    part: str, network: torch.nn.Module, comfy: str, *, beside: tuple[str, ...] = ()
+) -> dict[str, AnyTarget]:
+    """Every name that an adapter file may use for a module of a text encoder.
 
     network: a language model of transformers, with or without its head. comfy: what ComfyUI calls
-    the encoder, as in `text_encoders.qwen3_06b.transformer.model.layers.0.…`.
-    kohya's sd-scripts and OneTrainer write `lora_te_` or `lora_te1_`, diffusers `text_encoder.`.
+    the encoder, as in `text_encoders.qwen3_06b.transformer.model.layers.0.…`. beside: what is put
+    before its paths with underscores where it is not the only one; of an only one, kohya's
+    sd-scripts and OneTrainer write `lora_te_` or `lora_te1_`, and diffusers `text_encoder.`.
     """
     prefixes = Prefixes(
         dotted=(
             *(f"{part}.", f"text_encoders.{comfy}.", f"text_encoders.{comfy}.transformer."),
-            "text_encoders.transformer.",  # as ComfyUI also reads it
+            *(() if beside else ("text_encoders.transformer.",)),  # as ComfyUI also reads it
         ),
-        underscored=("lora_te_", "lora_te1_"),
+        underscored=beside or ("lora_te_", "lora_te1_"),
     )
     known: dict[str, AnyTarget] = {}
     for path, module in network.named_modules():

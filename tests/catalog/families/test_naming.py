@@ -12,6 +12,7 @@ from catalog.families import FAMILIES as EVERY
 from catalog.families import Family
 from catalog.families.anima import ANIMA
 from catalog.families.chroma import CHROMA
+from catalog.families.flux1 import FLUX1
 from catalog.families.flux2 import FLUX2
 from catalog.families.naming import words_of
 from catalog.families.sd15 import SD15
@@ -51,6 +52,11 @@ TOLD: Final = (
     (CHROMA, "hd", "chroma-de-flash chroma_base_flash"),
     (CHROMA, None, "Chroma1-HD chroma-unlocked-v50-annealed Chroma_DC-2K flashy_chroma"),
     (ANIMA, None, "anima-base-turbo anima-de-turbo animagine mine anima-based"),
+    (FLUX1, "schnell", "flux1-schnell-fp8 FLUX.1-schnell fluxSchnell_v1 SCHNELL schnell_dev_mix"),
+    (FLUX1, "krea", "flux1-krea-dev_fp8_scaled FLUX.1-Krea-dev fluxKrea_v2"),
+    (FLUX1, "kontext", "flux1-dev-kontext_fp8_scaled FLUX.1-Kontext-dev FluxKontextPipeline"),
+    (FLUX1, None, "flux1-dev fluxmania_V FLUX.1-dev kreation kontextual"),
+    (FLUX1, "dev", "flux_de-schnell krea-kontext"),
     *(
         (family, "distilled", names)
         for family in (SDXL, SD15)
@@ -166,6 +172,10 @@ def test_the_most_particular_name_that_tells_counts() -> None:
         (FLUX2, "black-forest-labs/FLUX.2-klein-4B", "distilled"),
         (FLUX2, "black-forest-labs/FLUX.2-klein-base-4B", "base"),
         (ANIMA, "circlestone-labs/Anima-Base-v1.0-Diffusers", "base"),
+        (FLUX1, "black-forest-labs/FLUX.1-schnell", "schnell"),
+        (FLUX1, "black-forest-labs/FLUX.1-dev", "dev"),
+        (FLUX1, "black-forest-labs/FLUX.1-Krea-dev", "krea"),
+        (FLUX1, "black-forest-labs/FLUX.1-Kontext-dev", "kontext"),
     ],
 )
 def test_the_authors_repositories_tell(family: Family, path: str, variant: str | None) -> None:

@@ -33,7 +33,7 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
     "kohya, Flux": (
         lora("lora_unet_double_blocks_0_img_attn_qkv", 16, 9216, 3072)
         | lora("lora_te1_text_model_encoder_layers_0_mlp_fc1", 16, 3072, 768),
-        ("LoRA", "Flux", True, 16, None),
+        ("LoRA", "FLUX.1", True, 16, None),
     ),
     "kohya, SD 3": (
         lora("lora_unet_joint_blocks_0_context_block_attn_qkv", 4, 4608, 1536)
@@ -88,7 +88,7 @@ LORAS: dict[str, tuple[Shapes, tuple[Any, ...]]] = {
             "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": (16, 3072),
             "transformer.single_transformer_blocks.0.attn.to_q.lora_B.weight": (3072, 16),
         },
-        ("LoRA", "Flux/Chroma", True, 16, None),
+        ("LoRA", "FLUX.1/Chroma", True, 16, None),
     ),
     "diffusers, LTX, whose text is as wide as SDXL's": (
         {"transformer.transformer_blocks.0.attn2.to_k.lora_A.weight": (16, 2048)},

@@ -249,27 +249,41 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
         {
             "double_blocks.0.img_attn.qkv.weight": (9216, 3072),
             "img_in.weight": (3072, 64),
-            "guidance_in.in_layer.weight": (3072, 256),
+            "txt_in.weight": (3072, 4096),
+            "vector_in.in_layer.weight": (3072, 768),
+            "final_layer.linear.weight": (64, 3072),
         },
-        "Flux (dev) transformer",
+        "FLUX.1 transformer",
     ),
-    "schnell": (
+    "without CLIP": (
         {"double_blocks.0.img_attn.qkv.weight": (9216, 3072), "img_in.weight": (3072, 64)},
-        "Flux (schnell) transformer",
+        "FLUX.1-like transformer",
+    ),
+    "of another text encoder": (
+        {
+            "double_blocks.0.img_attn.qkv.weight": (9216, 3072),
+            "img_in.weight": (3072, 64),
+            "txt_in.weight": (3072, 3584),
+            "vector_in.in_layer.weight": (3072, 768),
+            "final_layer.linear.weight": (64, 3072),
+        },
+        "FLUX.1-like transformer",
     ),
     "fill": (
         {"double_blocks.0.img_attn.qkv.weight": (9216, 3072), "img_in.weight": (3072, 384)},
-        "Flux (Fill) transformer",
+        "FLUX.1 (Fill) transformer",
     ),
     "flux-whole": (
         {
             f"{UNET}double_blocks.0.img_attn.qkv.weight": (9216, 3072),
             f"{UNET}img_in.weight": (3072, 64),
-            f"{UNET}guidance_in.in_layer.weight": (3072, 256),
+            f"{UNET}txt_in.weight": (3072, 4096),
+            f"{UNET}vector_in.in_layer.weight": (3072, 768),
+            f"{UNET}final_layer.linear.weight": (64, 3072),
             "text_encoders.clip_l.transformer.x": (1,),
             "vae.decoder.conv_in.weight": (512, 16, 3, 3),
         },
-        "Flux (dev) checkpoint",
+        "FLUX.1 checkpoint",
     ),
     "flux2": (
         {

@@ -23,14 +23,14 @@ FACTS = {
     "t2i-adapter-sdxl-original": ControlNetFacts("t2i_adapter", "sdxl"),
 }
 REFUSED = {
-    "controlnet-flux1": "it is a ControlNet for Flux, which cannot be used",
+    "controlnet-flux1": "it is a ControlNet for FLUX.1, which cannot be used",
     "controlnet-qwen-image": "it is a ControlNet for Qwen-Image, which cannot be used",
     "controlnet-sd2": "it is a ControlNet for SD 2 models, which cannot be used",
     "controlnet-sd2-original": "it is a ControlNet for SD 2 models, which cannot be used",
     "controlnet-sd3": "it is a ControlNet for SD 3, which cannot be used",
     "controlnet-sparse": "it is a ControlNet for video (SparseCtrl), which cannot be used",
     "controlnet-xs-sd15": "it is a ControlNet-XS, which cannot be used",
-    "flux1-dev": "it is a Flux (dev) transformer, not a ControlNet",
+    "flux1-dev": "it is a FLUX.1 transformer, not a ControlNet",
     "sdxl-original": "it is an SDXL UNet, not a ControlNet",
     "t2i-adapter-light-sd15": "it is a small T2I-Adapter (light), which cannot be used",
     "t2i-adapter-light-sd15-original": "it is a small T2I-Adapter (light), which cannot be used",

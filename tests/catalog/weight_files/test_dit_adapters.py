@@ -93,8 +93,8 @@ def anima(width: int = 2048, *, original: bool) -> Widths:
 
 
 MODELS: dict[str, tuple[Widths, str]] = {
-    "FLUX.1": (of_bfl(3072, 19, 38, gated=False), "Flux/Chroma"),
-    "FLUX.1, diffusers": (flux1_of_diffusers(), "Flux/Chroma"),
+    "FLUX.1": (of_bfl(3072, 19, 38, gated=False), "FLUX.1/Chroma"),
+    "FLUX.1, diffusers": (flux1_of_diffusers(), "FLUX.1/Chroma"),
     "klein 4B": (of_bfl(3072, 5, 20, gated=True), "FLUX.2 klein 4B"),
     "klein 4B, diffusers": (of_diffusers(3072, 5, 20), "FLUX.2 klein 4B"),
     "klein 9B": (of_bfl(4096, 8, 24, gated=True), "FLUX.2 klein 9B"),
@@ -184,7 +184,7 @@ def test_an_adapter_of_one_kind_of_layers_is_never_taken_for_another_models(name
         common = layer.startswith(("transformer_blocks.attn", "transformer_blocks.ff.net"))
         # FLUX.1 has those of AuraFlow, which is no family here.
         flux = name == "AuraFlow" and layer[-4:] in ("to_q", "to_k", "to_v")
-        allowed = {wanted, "DiT", ""} if common else {wanted, *(["Flux/Chroma"] if flux else [])}
+        allowed = {wanted, "DiT", ""} if common else {wanted, *(["FLUX.1/Chroma"] if flux else [])}
         assert base(some) in allowed, layer
 
 
@@ -198,8 +198,8 @@ def test_an_adapter_of_one_kind_of_layers_is_never_taken_for_another_models(name
         (("double_blocks.3.txt_mlp.0",), "FLUX.2 klein 4B"),
         (("double_blocks.3.img_mlp.2",), "FLUX.2 klein 4B"),
         (("double_blocks.3.txt_mlp.2",), "FLUX.2 klein 4B"),
-        (("double_blocks.3.img_attn.qkv",), "Flux/FLUX.2 klein"),
-        (("double_blocks.3.img_attn.proj", "double_blocks.4.txt_attn.qkv"), "Flux/FLUX.2 klein"),
+        (("double_blocks.3.img_attn.qkv",), "FLUX.1/FLUX.2 klein"),
+        (("double_blocks.3.img_attn.proj", "double_blocks.4.txt_attn.qkv"), "FLUX.1/FLUX.2 klein"),
     ],
 )
 def test_a_few_layers_of_klein_tell_it_or_that_they_do_not(
@@ -239,7 +239,7 @@ def test_the_attention_of_kleins_five_blocks_is_told_by_their_number() -> None:
     ],
 )
 def test_what_only_flux_1_has_tells_it(more: Widths) -> None:
-    assert base({"double_blocks.5.img_attn.qkv": (9216, 3072)} | more) == "Flux"
+    assert base({"double_blocks.5.img_attn.qkv": (9216, 3072)} | more) == "FLUX.1"
 
 
 @pytest.mark.parametrize(
@@ -247,20 +247,20 @@ def test_what_only_flux_1_has_tells_it(more: Widths) -> None:
     [{"double_blocks.5.txt_attn.qkv": (9216, 3072)}, {"single_blocks.20.odd": (8, 8)}],
 )
 def test_blocks_that_klein_has_not_are_flux_1s_or_chromas(more: Widths) -> None:
-    assert base({"double_blocks.0.img_attn.qkv": (9216, 3072)} | more) == "Flux/Chroma"
+    assert base({"double_blocks.0.img_attn.qkv": (9216, 3072)} | more) == "FLUX.1/Chroma"
 
 
 @pytest.mark.parametrize("prefix", ["lora_te1_text_model", "text_encoder.text_model", "clip_l"])
 def test_a_clip_beside_the_blocks_is_flux_1s(prefix: str) -> None:
     shapes = header({"double_blocks.0.img_attn.qkv": (9216, 3072)}, "lora_A, lora_B", "ComfyUI")
     shapes[f"{prefix}.encoder.layers.0.mlp.fc1.lora_A.weight"] = (4, 768)
-    assert adapter_facts(shapes, {}).base == "Flux"
+    assert adapter_facts(shapes, {}).base == "FLUX.1"
 
 
 def test_chroma_is_told_by_what_flux_1_has_not_or_by_metadata() -> None:
     """421 of its 433 matrices are FLUX.1's in name and shape."""
     chroma = MODELS["FLUX.1"][0]
-    assert base(chroma) == "Flux/Chroma"
+    assert base(chroma) == "FLUX.1/Chroma"
     approximator = {"distilled_guidance_layer.layers.0.in_layer": (5120, 5120)}
     assert base(chroma | approximator) == "Chroma"
     shapes = header(chroma, "lora_A, lora_B", "ComfyUI")
@@ -284,7 +284,7 @@ def only(*names: str) -> Shapes:
                 "lora_te2_encoder_block_0_layer_0_SelfAttention_q",
                 "lora_unet_double_blocks_7_img_attn_qkv",
             ),
-            "Flux/Chroma",
+            "FLUX.1/Chroma",
         ),
     ],
 )
@@ -314,17 +314,17 @@ def test_others_are_told_by_names_alone(names: tuple[str, ...], wanted: str) -> 
         ("", "Flux.2 Klein 4B-base", "FLUX.2 klein 4B"),
         ("", "Flux.2 Klein 9B", "FLUX.2 klein 9B"),
         ("", "Flux.2 D", "FLUX.2 dev"),
-        ("", "Flux.1 Kontext", "Flux"),
+        ("", "Flux.1 Kontext", "FLUX.1"),
         ("", "ZImageTurbo", "Z-Image"),
         ("", "Anima", "Anima"),
         ("", "Animagine XL", "SDXL"),
-        ("Flux/FLUX.2 klein", "Flux.2 Klein 4B", "FLUX.2 klein 4B"),
-        ("Flux/FLUX.2 klein", "Flux.1 D", "Flux"),
-        ("Flux/Chroma", "Chroma 1 HD", "Chroma"),
-        ("Flux/Chroma", "Flux.1 D", "Flux"),
-        ("Flux/Chroma", "", "Flux/Chroma"),
-        ("Flux", "Chroma 1 HD", "Flux"),
-        ("Flux", "Flux.2 Klein 4B", "Flux"),
+        ("FLUX.1/FLUX.2 klein", "Flux.2 Klein 4B", "FLUX.2 klein 4B"),
+        ("FLUX.1/FLUX.2 klein", "Flux.1 D", "FLUX.1"),
+        ("FLUX.1/Chroma", "Chroma 1 HD", "Chroma"),
+        ("FLUX.1/Chroma", "Flux.1 D", "FLUX.1"),
+        ("FLUX.1/Chroma", "", "FLUX.1/Chroma"),
+        ("FLUX.1", "Chroma 1 HD", "FLUX.1"),
+        ("FLUX.1", "Flux.2 Klein 4B", "FLUX.1"),
         ("FLUX.2 klein 4B", "Flux.1 D", "FLUX.2 klein 4B"),
         ("SD 1.5/2", "SD 1.5", "SD 1.5"),
         ("SD 1.5/2", "SD 2.1 768", "SD 2"),

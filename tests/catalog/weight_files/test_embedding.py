@@ -75,8 +75,8 @@ USELESS: dict[str, tuple[Shapes, tuple[str, str]]] = {
     "one half": ({"clip_g": (4, 1280)}, ("", HALF)),
     "one half by its name": ({"clip_g": (4, 64)}, ("", HALF)),
     "one half by its width": ({"<toy>": (4, 1280)}, ("", HALF)),
-    "T5": ({"t5": (4, 4096)}, ("Flux", HALF)),
-    "Flux": ({"clip_l": (4, 768), "t5": (4, 4096)}, ("Flux", HALF)),
+    "T5": ({"t5": (4, 4096)}, ("FLUX.1", HALF)),
+    "Flux": ({"clip_l": (4, 768), "t5": (4, 4096)}, ("FLUX.1", HALF)),
     "too many vectors for one encoder": (
         {"emb_params": (76, 768)},
         ("SD 1.5", "an embedding with 76 vectors, more than 75"),

@@ -21,7 +21,7 @@ WHAT = {
     "auraflow": "AuraFlow transformer",
     "chroma": "Chroma transformer",
     "chroma-original": "Chroma transformer",
-    "controlnet-flux1": "ControlNet for Flux",
+    "controlnet-flux1": "ControlNet for FLUX.1",
     "controlnet-promax-sdxl": "ControlNet",
     "controlnet-qwen-image": "ControlNet for Qwen-Image",
     "controlnet-sd15": "ControlNet",
@@ -46,10 +46,10 @@ WHAT = {
     "encoder-t5-xxl": "text encoder (T5-XXL)",
     "encoder-t5-xxl-original": "text encoder (T5-XXL)",
     "encoder-umt5-xxl": "text encoder (UMT5)",
-    "flux1-dev": "Flux (dev) transformer",
-    "flux1-dev-original": "Flux (dev) transformer",
-    "flux1-schnell": "Flux (schnell) transformer",
-    "flux1-schnell-original": "Flux (schnell) transformer",
+    "flux1-dev": "FLUX.1 transformer",
+    "flux1-dev-original": "FLUX.1 transformer",
+    "flux1-schnell": "FLUX.1 transformer",
+    "flux1-schnell-original": "FLUX.1 transformer",
     "flux2-dev": "FLUX.2 dev transformer",
     "flux2-dev-original": "FLUX.2 dev transformer",
     "flux2-klein-4b": "FLUX.2 klein 4B transformer",
@@ -135,7 +135,7 @@ def test_a_published_vae_is_named_alone_and_inside(name: str, prefix: str) -> No
     inside = {**shapes_of("flux1-dev-original"), **shapes}
     if prefix:
         assert autoencoder(inside) == WHAT[name]
-        assert model_kind(inside) == "Flux (dev) checkpoint"
+        assert model_kind(inside) == "FLUX.1 checkpoint"
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
     facts = checkpoint_facts(Path("ae.safetensors"), header)
     refusal = facts.unfit(of=USABLE, config=True)
@@ -160,7 +160,7 @@ def test_a_published_text_encoder_is_named_alone_and_inside(name: str, around: s
     inside = {**shapes_of("flux1-dev-original"), **shapes}
     if around:
         assert text_encoder(inside, {}) == found
-        assert model_kind(inside) == "Flux (dev) checkpoint"
+        assert model_kind(inside) == "FLUX.1 checkpoint"
         return
     assert model_kind(shapes) == WHAT[name]
     header = Header(shapes, dict.fromkeys(shapes, "BF16"), {}, {}, 0, {})
@@ -257,15 +257,15 @@ def lora(model: str, *parts: str) -> dict[str, tuple[int, ...]]:
 @pytest.mark.parametrize(
     ("model", "parts", "base"),
     [
-        ("flux1-dev-original", ("blocks.",), "Flux"),
-        ("flux1-dev-original", ("img_attn",), "Flux/Chroma"),
-        ("flux1-dev-original", ("single_blocks.0.",), "Flux"),
-        ("flux1-dev-original", ("double_blocks.0.img_mlp.0",), "Flux/Chroma"),
-        ("chroma-original", ("blocks.",), "Flux/Chroma"),
+        ("flux1-dev-original", ("blocks.",), "FLUX.1"),
+        ("flux1-dev-original", ("img_attn",), "FLUX.1/Chroma"),
+        ("flux1-dev-original", ("single_blocks.0.",), "FLUX.1"),
+        ("flux1-dev-original", ("double_blocks.0.img_mlp.0",), "FLUX.1/Chroma"),
+        ("chroma-original", ("blocks.",), "FLUX.1/Chroma"),
         ("chroma-original", ("",), "Chroma"),
-        ("chroma", ("blocks.",), "Flux/Chroma"),
+        ("chroma", ("blocks.",), "FLUX.1/Chroma"),
         ("chroma", ("",), "Chroma"),
-        ("flux1-dev", ("blocks.",), "Flux"),
+        ("flux1-dev", ("blocks.",), "FLUX.1"),
         ("sd15", ("attentions",), "SD 1.5"),
         ("sd2", ("attentions",), "SD 2"),
         ("sdxl", ("attentions",), "SDXL"),

@@ -22,13 +22,14 @@ KINDS: Final = (
     *("LoHa, DoRA", "LoKr, both factored", "LoKr, full", "LoKr, DoRA", "GLoRA", "Diag-OFT"),
     *("(IA)³, input", "(IA)³, output"),
 )
-KEYS: Final = ("flux2", "zimage", "chroma")
+KEYS: Final = ("flux2", "zimage", "chroma", "flux1")
 WEIGHT: Final = 0.7
 
 
 def authors(key: str, folder: Path) -> dict[str, Any]:
     """The transformer in its authors' names."""
     from tests.engine.families.chroma import files as chroma
+    from tests.engine.families.flux1 import files as flux1
     from tests.engine.families.flux2 import files as flux2
     from tests.engine.families.zimage import files as zimage
 
@@ -36,6 +37,7 @@ def authors(key: str, folder: Path) -> dict[str, Any]:
         "flux2": flux2.authors,
         "zimage": zimage.authors,
         "chroma": chroma.authors,
+        "flux1": flux1.authors,
     }
     return named[key](flux2.stored(folder / key, "transformer"))
 
@@ -72,7 +74,7 @@ def test_a_kind_on_fused_matrices_is_what_merging_gives(
             merged[name] = (tensor.double() + WEIGHT * delta).float()
     assert any("qkv" in name for name in adapter)
     file = save(tmp_path / "merged.safetensors", merged)
-    family, engine = FAMILIES[key], opened(memory="full")
+    family, engine = FAMILIES[key], opened(memory="full", weights="full")
     whole = catalog([model("x", str(file), config=str(every / key), family=family)])
     wanted = parameters(engine, whole)
     there = catalog([model("x", key, family=family)], a=save(tmp_path / "a.safetensors", adapter))

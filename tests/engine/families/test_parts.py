@@ -36,6 +36,10 @@ def conditioner() -> int:
     return sum(prod(shape) for name, shape in shapes.items() if name.startswith("llm_adapter."))
 
 
+def t5_xxl() -> int:
+    return sum(prod(shape) for shape in shapes_of("encoder-t5-xxl").values())
+
+
 PARAMETERS: Final[dict[str, Callable[[], list[int]]]] = {
     "sdxl": lambda: clips("sdxl"),
     "sd15": lambda: clips("sd15"),
@@ -43,6 +47,7 @@ PARAMETERS: Final[dict[str, Callable[[], list[int]]]] = {
     "zimage": lambda: [qwen3(2560, 9728, 32, 35)],
     "anima": lambda: [conditioner(), qwen3(1024, 3072, 16, 28)],
     "chroma": lambda: [t5(4096, 10_240, 24)],
+    "flux1": lambda: [*clips("sd15"), t5_xxl()],
 }
 """Family → parameters of each network between its denoiser and its VAE."""
 

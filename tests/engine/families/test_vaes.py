@@ -43,6 +43,7 @@ AUTHORS: Final[dict[str, Callable[[Path, Path], dict[str, torch.Tensor]]]] = {
     "zimage": lambda folder, _: of_ldm(stored(folder, VAE)),
     "anima": lambda folder, _: of_wan(stored(folder, VAE)),
     "chroma": lambda folder, _: of_ldm(stored(folder, VAE)),
+    "flux1": lambda folder, _: of_ldm(stored(folder, VAE)),
 }
 """Family → the VAE of the pipeline in a folder in its authors' names."""
 
@@ -292,6 +293,7 @@ TRUE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "zimage": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
     "anima": ("vae-qwen-image", {}),
     "chroma": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
+    "flux1": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
 }
 """Family → the published VAE in tests/catalog/weight_files/headers, and its configuration."""
 

@@ -189,7 +189,7 @@ SD3 = "transformer.transformer_blocks.0.attn.add_k_proj"
 @pytest.mark.parametrize(
     ("name", "shape", "metadata", "family"),
     [
-        (FLUX, (64, 64), {}, "Flux"),
+        (FLUX, (64, 64), {}, "FLUX.1/Chroma"),
         (SD3, (64, 1536), {}, "SD 3"),
         ("lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k", (64, 768), {}, "SD 1.5"),
         ("lora_unet_up_blocks_x_attn2_to_v", (64, 1024), {}, "SD 2"),
@@ -260,7 +260,7 @@ OTHER_FILES: list[tuple[dict[str, tuple[int, ...]], str]] = [
     ({"text_model.embeddings.token_embedding.weight": (8, 768)}, "text encoder (CLIP)"),
     ({"encoder.block.0.layer.0.SelfAttention.q.weight": (8, 8)}, "text encoder (T5)"),
     ({"conv_first.weight": (8, 3, 3, 3)}, "upscaler"),
-    ({"double_blocks.0.img_attn.qkv.weight": (8, 8), "img_in.weight": (8, 64)}, "Flux (schnell)"),
+    ({"double_blocks.0.img_attn.qkv.weight": (8, 8), "img_in.weight": (8, 64)}, "FLUX.1-like"),
     (
         {
             "model.diffusion_model.input_blocks.0.0.weight": (8, 4, 3, 3),

@@ -204,7 +204,7 @@ def test_files_of_others_are_refused_by_name(
         "double_blocks.0.img_attn.qkv.weight": torch.zeros(9, 3),
         "img_in.weight": torch.zeros(3, 64),
     }
-    for tensors, what in ((dev, "FLUX.2 dev transformer"), (flux, "Flux (schnell) transformer")):
+    for tensors, what in ((dev, "FLUX.2 dev transformer"), (flux, "FLUX.1-like transformer")):
         file = write(tmp_path / "other.safetensors", tensors)
         with pytest.raises(JobFailed) as failure:
             loaded(painter, file, config=str(klein))

@@ -136,7 +136,7 @@ def test_files_of_others_are_refused_by_name(painter: Engine, turbo: Path, tmp_p
     with pytest.raises(JobFailed) as failure:
         loaded(painter, file, config=str(turbo))
     assert failure.value.code == "model.other_family"
-    assert failure.value.params["what"] == "Flux (schnell) transformer"
+    assert failure.value.params["what"] == "FLUX.1-like transformer"
 
 
 BOTH = catalog([model("x", TURBO), model("y", DYNAMIC)])

@@ -1,0 +1,193 @@
+"""The Family interface of FLUX.1; see `families.family` for its methods. Imports torch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+
+from bot.engine.environment import Place
+from bot.engine.families import autoencoder, clip, flow, recognition, t5
+from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.flux1 import (
+    adapter_names,
+    conditioning,
+    configurations,
+    networks,
+    references,
+    schedule,
+    text,
+)
+from bot.engine.families.flux1.conditioning import Conditioning, References
+from bot.engine.families.flux1.memory import LEAVING, TOO_LARGE_ON, WHOLE
+from bot.engine.families.flux1.networks import (
+    BLOCKS,
+    CLIP,
+    DENOISER,
+    NETWORKS,
+    PIECES,
+    T5,
+    TOKENIZERS,
+)
+from bot.engine.families.flux1.text import Encoded, Encoders
+from bot.engine.families.kl16 import PREVIEW, TOKEN_SIDE, VAE_SCALE, scaled, shape, unscaled
+from bot.engine.kernels import Shape
+from bot.engine.learned import Learned
+from bot.engine.memory import Profile
+from bot.engine.patches import AnyTarget
+from bot.engine.subject import Subject
+from bot.engine.weights import Formats
+from bot.request import GenerationRequest
+from bot.request.editing import Turn
+from catalog import ModelEntry
+from catalog.families.flux1 import FLUX1 as FACTS
+from catalog.weight_files import Header
+from catalog.weight_files.parts import lacking_networks
+from catalog.weight_files.prediction import Training
+
+
+class Flux1:
+    """FLUX.1 schnell, dev, Krea dev and Kontext dev, and the models trained from them."""
+
+    key = FACTS.key
+    adapter_bases = FACTS.adapter_bases
+    networks: tuple[str, ...] = NETWORKS
+    denoiser = DENOISER
+    text_encoders: tuple[str, ...] = (CLIP.network, T5)
+    patched: tuple[str, ...] = (DENOISER, CLIP.network, T5)
+    tokenizers: tuple[str, ...] = TOKENIZERS
+    files = FACTS.files
+    usual_tokens: int | None = text.TOKENS
+    vae_scale = VAE_SCALE
+    whole: Mapping[Profile, float] = WHOLE
+    leaving = LEAVING
+    too_large_on = TOO_LARGE_ON
+    blocks: Mapping[str, str] = BLOCKS
+    preview = PREVIEW
+    ays: tuple[int, ...] = ()
+
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
+        recognition.check_single(FACTS, file, header, subject)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        recognition.check_folder(FACTS, folder, subject)
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        return configurations.checked(network, config, subject)
+
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+        return networks.build(network, config)
+
+    def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
+        return networks.dtype_of(network, place)
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
+
+    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        return dtype
+
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        return lacking_networks(FACTS, header.shapes)
+
+    def training(
+        self,
+        weights: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        return schedule.training(weights, root, entry, single=single)
+
+    def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
+        return flow.levels(training, size, steps, TOKEN_SIDE)
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        return without + scale * (asked - without)
+
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        return networks.PREFIXES[network]
+
+    def unread(self, network: str, name: str) -> bool:
+        return networks.unread(network, name)
+
+    def renamed(
+        self,
+        network: str,
+        module: Any,
+        stored: dict[str, torch.Tensor],
+        parameters: Collection[str],
+    ) -> dict[str, torch.Tensor]:
+        return networks.renamed(network, module, stored, parameters)
+
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        kind = t5 if folder.name == PIECES else clip
+        return kind.tokenizer(folder, subject)
+
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
+        return adapter_names.targets(networks)
+
+    def encode(
+        self,
+        model: LoadedModel,
+        request: GenerationRequest,
+        turns: Sequence[Turn],
+        _: Sequence[Learned],
+        recall: Recall,
+        *,
+        guided: bool,
+    ) -> tuple[Encoded, ...]:
+        transformer = model.network(DENOISER)
+        encoders = Encoders(
+            words=model.tokenizers[CLIP.tokenizer],
+            clip=model.network(CLIP.network),
+            pieces=model.tokenizers[PIECES],
+            t5=model.network(T5),
+        )
+        guidance = request.guidance if transformer.config.guidance_embeds else None
+        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
+        return text.encode(encoders, pairs, guidance, transformer.dtype, recall, model.key)
+
+    def references(
+        self, vae: Any, pictures: Sequence[PIL.Image.Image], *, tiled: bool
+    ) -> References | None:
+        """What `condition` takes of up to one picture, RGB. tiled: as in `decode`."""
+
+        def encoded(pixels: torch.Tensor) -> torch.Tensor:
+            latents: torch.Tensor = self.distribution(vae, pixels, tiled=tiled).mode()
+            return latents
+
+        return references.encoded(vae, pictures, encoded)
+
+    def condition(
+        self, encoded: Encoded, size: tuple[int, int], image: References | None
+    ) -> Conditioning:
+        return Conditioning.of(encoded, size, image)
+
+    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
+    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
+        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
+
+    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
+        return latents
+
+    def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
+        conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

@@ -1,0 +1,79 @@
+"""Which files are of FLUX.1."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from catalog.families import flux
+from catalog.families.flux import CHROMA, FLUX, FLUX_OR_CHROMA, FLUX_OR_KLEIN, TASKS
+from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
+
+ADAPTER_BASES: Final = (FLUX, FLUX_OR_CHROMA, FLUX_OR_KLEIN)
+"""The shapes of many adapters do not tell it from Chroma, and of some not from FLUX.2 klein."""
+KONTEXT: Final = "FluxKontext"
+"""What the pipelines of the variant that edits images are called."""
+
+_NEEDED: Final = (
+    (
+        "double_blocks.0.img_attn.qkv.weight",
+        "vector_in.in_layer.weight",
+        "final_layer.linear.weight",
+    ),
+    (
+        "single_transformer_blocks.0.attn.norm_k.weight",
+        "time_text_embed.text_embedder.linear_1.weight",
+        "proj_out.weight",
+    ),
+)
+"""In its authors' names and in diffusers': blocks, which others have as well, what reads CLIP's
+pooled state, which Chroma has not, and the last layer, which ControlNets have not."""
+_INPUTS: Final = ("img_in.weight", "x_embedder.weight")
+_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
+_GUIDED: Final = ("guidance_in.in_layer.", "time_text_embed.guidance_embedder.")
+_WIDTH: Final = 3072
+_T5_WIDTH: Final = 4096
+"""Of the states of T5 XXL. Models that were built like it read other encoders."""
+
+
+def _model(prefix: str, shapes: Shapes) -> str:
+    if not any(all(prefix + name in shapes for name in needed) for needed in _NEEDED):
+        return ""
+    inputs, text = (
+        next((shapes[prefix + name] for name in names if prefix + name in shapes), ())
+        for names in (_INPUTS, _TEXT)
+    )
+    if len(inputs) != 2 or inputs[1] in TASKS:
+        return ""
+    own = inputs[0] < _WIDTH or text[-1:] == (_T5_WIDTH,)
+    return FLUX if own else ""
+
+
+def _guided(shapes: Shapes) -> bool:
+    return any(mark in name for name in shapes for mark in _GUIDED)
+
+
+def _adapter_base(names: str, widths: Widths) -> str:
+    base = flux.adapter_base(names, widths)
+    return base if base in ADAPTER_BASES else ""
+
+
+def _folder(_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    width = config.get("in_channels")
+    task = TASKS.get(width) if isinstance(width, int) else None
+    return f"{FLUX} ({task})" if task else ""
+
+
+RECOGNITION: Final = Transformer(
+    model=_model,
+    pipeline="Flux",
+    others=(KONTEXT,),
+    folder=_folder,
+    guided=_guided,
+    adapter_base=_adapter_base,
+    telling=flux.TELLING,
+    base_names=BaseNames(
+        alike=(
+            (FLUX, frozenset({"Hunyuan"})),
+            (FLUX_OR_CHROMA, frozenset({CHROMA, FLUX, "Hunyuan"})),
+        ),
+    ),
+)
