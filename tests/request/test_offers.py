@@ -32,6 +32,7 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
             "Z-Image",
             "Anima",
             "FLUX.1",
+            "Chroma",
         ),
     }
     said = TEXTS.speaker("en-US")("model.unfit", **refusal.value.params)

@@ -22,7 +22,7 @@ KINDS: Final = (
     *("LoHa, DoRA", "LoKr, both factored", "LoKr, full", "LoKr, DoRA", "GLoRA", "Diag-OFT"),
     *("(IA)³, input", "(IA)³, output"),
 )
-KEYS: Final = ("flux2", "zimage", "chroma", "flux1")
+KEYS: Final = ("flux2", "zimage", "flux1", "chroma")
 WEIGHT: Final = 0.7
 
 
