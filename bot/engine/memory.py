@@ -56,11 +56,11 @@ def in_eight_bits(asked: str, profile: Profile, on: Collection[Profile]) -> bool
 
 def room(profile: Profile, too_large_on: Collection[Profile]) -> int | None:
     """Bytes of the device that each network of a family may take, whatever it is stored as; None:
-    as many as it has.
+    as many as it has, as where a card's size is not known.
 
     too_large_on: see `Family.too_large_on`.
     """
-    return ROOM[profile] if profile in too_large_on else None
+    return ROOM.get(profile) if profile in too_large_on else None
 
 
 ROOM: Final = {Profile.GB16: 10 * GIB, Profile.GB11: 6 * GIB, Profile.GB8: 4 * GIB}

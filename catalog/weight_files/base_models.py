@@ -69,7 +69,6 @@ _ARCHITECTURES: Final = (
     ("lumina", "Lumina"),
     ("pixart", "PixArt"),
     ("auraflow", AURAFLOW),
-    ("krea2", "Krea 2"),
 )
 # The same for checkpoint names.
 _CHECKPOINTS: Final = (

@@ -53,7 +53,6 @@ _NAMES: Final = {
     "PixArtAlpha": "PixArt",
     "PixArtSigma": "PixArt",
     "HiDreamImage": "HiDream",
-    "Krea2": "Krea 2",
     "Ideogram4": "Ideogram 4",
     "StableCascade": "Stable Cascade",
     "StableCascadeCombined": "Stable Cascade",
@@ -279,7 +278,9 @@ def encoder_of(config: Mapping[str, Any]) -> str:
     if said == "qwen3" and isinstance(width, int):
         return encoders.kind(encoders.sized(width))
     if said == "qwen3_vl":
-        return encoders.kind(encoders.QWEN3_VL)
+        text = config.get("text_config")
+        width = text.get("hidden_size") if isinstance(text, Mapping) else None
+        return encoders.kind(encoders.sized(width, vision=True))
     if said is not None:
         return f"text encoder of the type {_plain(str(said))}"
     name = config.get("_class_name")
