@@ -164,11 +164,11 @@ def _unfit_encoder(model: ModelEntry, found: _Instead, headers: HeaderCache) -> 
         " the usual one"
     )
     if (facts := found.facts) and not (
-        facts.encoder and facts.encoder.name in {usual, encoders.QWEN3}
+        facts.encoder and facts.encoder.name in {usual, encoders.unsized(usual)}
     ):
         return Refusal(facts.what, advice)
     said = headers.encoder(found.config) if found.config else NetworkFacts()
-    if said.what not in {"", encoders.kind(usual), encoders.kind(encoders.QWEN3)}:
+    if said.what not in {"", encoders.kind(usual), encoders.kind(encoders.unsized(usual))}:
         return Refusal(said.what, advice)
     return _unread(found, said, encoders.kind(usual))
 

@@ -19,6 +19,8 @@ Names: TypeAlias = Collection[str]
 
 WEIGHTS: Final = "diffusion_pytorch_model"
 """What diffusers' weight files of a network begin with."""
+PIECES: Final = "spiece.model"
+"""The vocabulary of a tokenizer, as sentencepiece writes it."""
 _OTHER_BASES: Final = ("model", "pytorch_model", "diffusion_pytorch_model")
 """What other programs than the library itself call the weight files of a network."""
 
@@ -58,7 +60,11 @@ def config_files(names: Names, files: PipelineFiles) -> tuple[str, ...]:
         raise Incomplete(files.index, files.index)
     chosen = [files.index]
     for part in files.folders:
-        own = [name for name in names if re.fullmatch(rf"{part}/[^/]+\.(json|txt)", name)]
+        own = [
+            name
+            for name in names
+            if re.fullmatch(rf"{part}/(?:[^/]+\.(?:json|txt)|{PIECES})", name)
+        ]
         needed = {"tokenizer_config.json"} if "tokenizer" in part else {NETWORK}
         needed = {"scheduler_config.json"} if part == "scheduler" else needed
         if not needed <= {name.partition("/")[2] for name in own}:

@@ -32,12 +32,13 @@ from catalog import (
 from catalog.disk import files_below, is_file, is_folder, names_in
 from catalog.families import FAMILIES
 from catalog.locate import Location, second_file, weight_file
+from catalog.selecting import PIECES
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.peft_config import config_file
 from catalog.weight_files.pipeline import INDEXES, NETWORK, configurations
 
-SUFFIXES: Final = (*MODEL_SUFFIXES, ".json", ".txt", ".yaml", ".yml")
+SUFFIXES: Final = (*MODEL_SUFFIXES, ".json", ".txt", ".yaml", ".yml", PIECES)
 """What the names of files end in that may be sent to a worker."""
 _DEPTH_MAX: Final = 4
 """Folders and file in the name of a file below its part's root."""
@@ -360,7 +361,7 @@ def _layout(kind: Kind, root: Path) -> list[str]:
     """The names of the files in diffusers' layout."""
     if kind in REPLACING:
         return _flat(root, "" if is_file(root / NETWORK) else kind, SUFFIXES)
-    suffixes = (".json", ".txt") if kind is Kind.CONFIG else SUFFIXES
+    suffixes = (".json", ".txt", PIECES) if kind is Kind.CONFIG else SUFFIXES
     names = _flat(root, "", suffixes)
     for name in names_in(root):
         if is_folder(root / name):

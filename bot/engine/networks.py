@@ -219,12 +219,12 @@ def _check_encoder(encoder: Source, files: ModelFiles, family: Family, subject: 
     said, config = _facts_of(encoder, files, subject), own_config(encoder)
     name = said.encoder and said.encoder.name
     fits = name == wanted
-    if said.encoder and name == encoders.QWEN3:
-        fits = said.encoder.width == files.usual_config_of(TEXT_ENCODER).get("hidden_size")
+    if said.encoder and name == encoders.unsized(wanted):
+        fits = said.encoder.width == encoders.width_of(files.usual_config_of(TEXT_ENCODER))
     what = "" if fits else said.what
     if fits and config:
         told = encoder_of(config)
-        what = "" if told in {encoders.kind(wanted), encoders.kind(encoders.QWEN3)} else told
+        what = "" if told in map(encoders.kind, (wanted, encoders.unsized(wanted))) else told
     if what:
         raise subject.failed("model.other_encoder", needed=wanted, what=what)
 

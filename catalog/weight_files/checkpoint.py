@@ -56,7 +56,7 @@ class CheckpointFacts:
     refusal: why it cannot be used whatever its entry says; None if it can.
     quantised: why its weights cannot be read, whatever it is; None if they can.
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
-    encoder: the Qwen3 that is in it; None if there is none.
+    encoder: the Qwen3 or T5 that is in it; None if there is none.
     lacking: the networks that it has not got, and that come with the configuration that completes
         it; see `Family.lent`.
     prediction: what it was trained to predict, as in `ModelEntry`; None if it cannot be used.

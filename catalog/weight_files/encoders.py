@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from catalog.families import FAMILIES, TEXT_ENCODER
-from catalog.families.encoders import QWEN3_06B, QWEN3_4B, QWEN3_VL_4B
+from catalog.families.encoders import QWEN3_06B, QWEN3_4B, QWEN3_VL_4B, T5_XXL
 from catalog.families.recognition import Shapes
 
 QWEN3: Final = "Qwen3"
 """One of another size."""
 QWEN3_VL: Final = "Qwen3-VL"
 """The same of those that read images, too."""
+T5: Final = "T5"
+"""One of another size."""
+UMT5: Final = "UMT5"
 USABLE: Final = frozenset(filter(None, (family.encoder for family in FAMILIES.values())))
 """Those that a family has."""
 
@@ -70,14 +73,18 @@ def kind(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TextEncoder:
-    """name: QWEN3 or QWEN3_VL if it is of a size that is not known. width: of its vectors."""
+    """name: QWEN3, QWEN3_VL or T5 if it is of a size that is not known. width: of its vectors."""
 
     name: str
     width: int
 
 
 def text_encoder(shapes: Shapes, metadata: Mapping[str, str]) -> TextEncoder | None:
-    """The Qwen3 that is in a file with these tensors, alone or with other networks."""
+    """The Qwen3 or T5 that is in a file with these tensors, alone or with other networks."""
+    return _qwen3(shapes, metadata) or _t5(shapes)
+
+
+def _qwen3(shapes: Shapes, metadata: Mapping[str, str]) -> TextEncoder | None:
     stated = metadata.get(_STATED)
     for prefix in _PREFIXES:
         for embeddings, needed, foreign in (_OF_TRANSFORMERS, _OF_LLAMA):
@@ -98,8 +105,53 @@ def text_encoder(shapes: Shapes, metadata: Mapping[str, str]) -> TextEncoder | N
     return None
 
 
+_T5_OF_TRANSFORMERS: Final = (
+    ("shared.weight", "encoder.embed_tokens.weight"),
+    "encoder.block.{}.layer.0.SelfAttention.relative_attention_bias.weight",
+    "encoder.block.0.layer.1.DenseReluDense.wi_0.weight",
+)
+_T5_OF_LLAMA: Final = (
+    ("token_embd.weight",),
+    "enc.blk.{}.attn_rel_b.weight",
+    "enc.blk.0.ffn_gate.weight",
+)
+"""The names of transformers, and of llama.cpp: what is as wide as a T5, what its first block alone
+has, and UMT5's others as well, and what only T5 since v1.1 has."""
+_T5_XXL_WIDTH: Final = 4096
+
+
+def _t5(shapes: Shapes) -> TextEncoder | None:
+    for prefix in (around + within for around in _AROUND for within in ("", "transformer.")):
+        for embeddings, bias, gated in (_T5_OF_TRANSFORMERS, _T5_OF_LLAMA):
+            found = [shapes[prefix + name] for name in embeddings if prefix + name in shapes]
+            if not found or len(found[0]) != 2 or prefix + bias.format(0) not in shapes:
+                continue
+            width = found[0][1]
+            if prefix + bias.format(1) in shapes:
+                return TextEncoder(UMT5, width)
+            return TextEncoder(sized_t5(width) if prefix + gated in shapes else T5, width)
+    return None
+
+
 def sized(width: object, *, vision: bool = False) -> str:
     """The Qwen3 whose vectors are so wide; QWEN3 if none is known. vision: whether it reads images,
     too, which is a QWEN3_VL."""
     names, unknown = (_VISION_WIDTHS, QWEN3_VL) if vision else (_WIDTHS, QWEN3)
     return names.get(width, unknown) if isinstance(width, int) else unknown
+
+
+def sized_t5(width: int) -> str:
+    """The T5 since v1.1 whose vectors are so wide; T5 if none is known."""
+    return T5_XXL if width == _T5_XXL_WIDTH else T5
+
+
+def unsized(name: str) -> str:
+    """What one of another size is called than this one that a family has."""
+    return {T5_XXL: T5, QWEN3_VL_4B: QWEN3_VL}.get(name, QWEN3)
+
+
+def width_of(config: Mapping[str, Any]) -> object:
+    """How wide the vectors are of the encoder with this configuration, as strangers wrote it."""
+    if isinstance(text := config.get("text_config"), Mapping):
+        config = text
+    return config.get("hidden_size", config.get("d_model"))

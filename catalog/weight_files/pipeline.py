@@ -277,10 +277,10 @@ def encoder_of(config: Mapping[str, Any]) -> str:
     width = config.get("hidden_size")
     if said == "qwen3" and isinstance(width, int):
         return encoders.kind(encoders.sized(width))
+    if said == "t5" and isinstance(width := config.get("d_model"), int):
+        return encoders.kind(encoders.sized_t5(width))
     if said == "qwen3_vl":
-        text = config.get("text_config")
-        width = text.get("hidden_size") if isinstance(text, Mapping) else None
-        return encoders.kind(encoders.sized(width, vision=True))
+        return encoders.kind(encoders.sized(encoders.width_of(config), vision=True))
     if said is not None:
         return f"text encoder of the type {_plain(str(said))}"
     name = config.get("_class_name")

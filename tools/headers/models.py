@@ -237,6 +237,29 @@ MODELS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
             "tie_word_embeddings": True,
         },
     ),
+    "encoder-t5-xxl": (
+        "T5EncoderModel",
+        {
+            "vocab_size": 32_128,
+            "d_model": 4096,
+            "d_kv": 64,
+            "d_ff": 10_240,
+            "num_layers": 24,
+            "num_heads": 64,
+            "feed_forward_proj": "gated-gelu",
+        },
+    ),
+    "encoder-umt5-xxl": (
+        "UMT5EncoderModel",
+        {
+            "vocab_size": 256_384,
+            "d_model": 4096,
+            "d_kv": 64,
+            "d_ff": 10_240,
+            "num_layers": 24,
+            "num_heads": 64,
+        },
+    ),
     "encoder-gemma3-4b": (
         "Gemma3ForCausalLM",
         {

@@ -231,6 +231,24 @@ def _of_llama(shapes: Shapes) -> Shapes:
     return {_every(_LLAMA, name): shape for name, shape in shapes.items()}
 
 
+_LLAMA_OF_T5: Final = (
+    (r"^shared\.", "token_embd."),
+    (r"^encoder\.final_layer_norm\.", "enc.output_norm."),
+    (r"^encoder\.block\.", "enc.blk."),
+    (r"\.layer\.0\.layer_norm\.", ".attn_norm."),
+    (r"\.layer\.1\.layer_norm\.", ".ffn_norm."),
+    (r"\.layer\.0\.SelfAttention\.relative_attention_bias\.", ".attn_rel_b."),
+    (r"\.layer\.0\.SelfAttention\.([qkvo])\.", r".attn_\1."),
+    (r"\.layer\.1\.DenseReluDense\.wi_0\.", ".ffn_gate."),
+    (r"\.layer\.1\.DenseReluDense\.wi_1\.", ".ffn_up."),
+    (r"\.layer\.1\.DenseReluDense\.wo\.", ".ffn_down."),
+)
+
+
+def _of_llama_t5(shapes: Shapes) -> Shapes:
+    return {_every(_LLAMA_OF_T5, name): shape for name, shape in shapes.items()}
+
+
 def _every(table: tuple[tuple[str, str], ...], name: str) -> str:
     for pattern, replacement in table:
         name = re.sub(pattern, replacement, name)
@@ -307,6 +325,7 @@ RENAMED: Final[Mapping[str, Callable[[Shapes], Shapes]]] = {
     **dict.fromkeys(("vae-sd", "vae-flux1", "vae-flux2"), _of_ldm),
     "vae-qwen-image": _of_wan,
     **dict.fromkeys(("encoder-qwen3-06b", "encoder-qwen3-4b", "encoder-qwen3-8b"), _of_llama),
+    "encoder-t5-xxl": _of_llama_t5,
     "controlnet-sd15": _of_controlnet("control_model."),
     "controlnet-sd2": _of_controlnet(""),
     "t2i-adapter": _of_tencent,

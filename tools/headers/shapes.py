@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -21,9 +21,7 @@ def built(kind: str, options: Mapping[str, Any]) -> Shapes:
             made = getattr(transformers, kind)
             model = made(made.config_class(**options))
     # Transformers saves what is tied to the embeddings once.
-    tied = _HEAD if options.get("tie_word_embeddings") else ""
+    alike = getattr(model.config, "tie_word_embeddings", False)
+    tied = getattr(model, "_tied_weights_keys", None) or () if alike else ()
     stored = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    return {name: shape for name, shape in stored.items() if name != tied}
-
-
-_HEAD: Final = "lm_head.weight"
+    return {name: shape for name, shape in stored.items() if name not in tied}

@@ -6,4 +6,5 @@ them. What such a model generates is a texture.
 filling.py      the weights
 tokenizers.py   tokenizers made in code
 qwen3.py        configurations of the text encoder that three of them have
+t5.py           the same of T5
 """

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from catalog import ModelEntry
 from catalog.predictions import FLOW
 from catalog.weight_files.prediction import Training, UnknownTraining
@@ -12,6 +14,15 @@ from catalog.weight_files.scheduler_config import WHERE, read_json
 DYNAMIC: Final = "use_dynamic_shifting"
 """The option that makes the shift of noise levels depend on the image."""
 SHIFT_MAX: Final = 1e6
+BY_SIZE: Final[Mapping[str, float]] = {
+    "base_image_seq_len": 256,
+    "max_image_seq_len": 4_096,
+    "base_shift": 0.5,
+    "max_shift": 1.15,
+}
+"""Where the shift grows evenly with the image: tokens of a small and of a large one, and their
+shifts μ, as FLUX.1's authors have them (black-forest-labs/flux src/flux/sampling.py, `get_schedule`
+and diffusers' `calculate_shift`)."""
 _KIND: Final = "FlowMatchEulerDiscreteScheduler"
 _USUAL: Final[Mapping[str, object]] = {
     "num_train_timesteps": 1_000,
@@ -56,3 +67,20 @@ def training(
     if entry.shift is not None:
         dynamic, numbers["shift"] = False, entry.shift
     return Training(FLOW, None, {DYNAMIC: dynamic, **numbers})
+
+
+def levels(
+    training: Training, size: tuple[int, int], steps: int, token_side: int
+) -> dict[str, Any]:
+    """See `Family.timesteps`: evenly spaced, and shifted by BY_SIZE where the shift is dynamic.
+
+    training: from the function of that name, with BY_SIZE. token_side: pixels along each side of
+        what is one token for the transformer.
+    """
+    found: dict[str, Any] = {"sigmas": np.linspace(1.0, 1 / steps, steps)}
+    if training.schedule.get(DYNAMIC):
+        width, height = size
+        few, many, low, high = (training.schedule[option] for option in BY_SIZE)
+        slope = (high - low) / (many - few)
+        found["mu"] = (width // token_side) * (height // token_side) * slope + (low - slope * few)
+    return found

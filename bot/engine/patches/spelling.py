@@ -18,12 +18,14 @@ from bot.engine.patches.names import AnyTarget, Fused, Target
 class Share:
     """One of `of` equal shares of the rows of a module, counted from 0.
 
-    path: as in `Originals`.
+    path: as in `Originals`. high: how many times as many rows it has as the lowest of those beside
+    it, where they are not alike.
     """
 
     path: str
     number: int = 0
     of: int = 1
+    high: int = 1
 
 
 Originals: TypeAlias = Mapping[str, str | tuple[str | Share, ...]]

@@ -16,14 +16,7 @@ from diffusers.models.transformers.transformer_flux2 import (
     Flux2TransformerBlock,
 )
 
-from bot.engine.families.float16 import clamped
-
-
-class ClampedLayerNorm(torch.nn.LayerNorm):
-    """The same, of clamped numbers."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
-        return super().forward(clamped(input))
+from bot.engine.families.float16 import clamp_norms, clamped
 
 
 class ClampedSwiGLU(Flux2SwiGLU):  # type: ignore[misc]
@@ -58,8 +51,7 @@ def clamp(transformer: torch.nn.Module) -> None:
             block.__class__ = ClampedSingleBlock
         else:
             continue
+        clamp_norms(block)
         for inner in block.modules():
             if isinstance(inner, Flux2SwiGLU):
                 inner.__class__ = ClampedSwiGLU
-            elif type(inner) is torch.nn.LayerNorm:
-                inner.__class__ = ClampedLayerNorm

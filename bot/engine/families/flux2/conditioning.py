@@ -6,8 +6,9 @@ from typing import Any, Final
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families.flux2.latents import packed, shape, unpacked
+from bot.engine.families.flux2.latents import shape
 from bot.engine.families.flux2.text import TOKENS, Encoded
+from bot.engine.families.packing import packed, unpacked
 from bot.engine.kernels import Shape
 
 LEVELS: Final = 1_000

@@ -15,8 +15,9 @@ from bot.engine.configurations import (
 )
 from bot.engine.families import qwen3
 from bot.engine.families.family import VAE
-from bot.engine.families.flux2.latents import CHANNELS, PATCH
+from bot.engine.families.flux2.latents import CHANNELS
 from bot.engine.families.flux2.text import LAYERS
+from bot.engine.families.packing import PATCH
 from bot.engine.subject import Subject
 
 _AXES: Final = 4

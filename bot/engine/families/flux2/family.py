@@ -20,7 +20,6 @@ from bot.engine.families.flux2 import (
 )
 from bot.engine.families.flux2.conditioning import Conditioning, References
 from bot.engine.families.flux2.latents import (
-    PATCH,
     PREVIEW,
     VAE_SCALE,
     previewed,
@@ -38,6 +37,7 @@ from bot.engine.families.flux2.networks import (
 )
 from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
+from bot.engine.families.packing import PATCH
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile

@@ -10,9 +10,9 @@ from typing import Any, Final
 import torch
 
 from bot.engine.families.family import PreviewFactors
+from bot.engine.families.packing import patchified, unpatchified
 
 CHANNELS: Final = 128
-PATCH: Final = 2
 VAE_SCALE: Final = 16
 """Pixels per latent along each side; for the VAE itself, half as many."""
 
@@ -64,26 +64,6 @@ def unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 def previewed(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Latents from the transformer's form to that of PREVIEW, (n, 32, h, w)."""
     return unpatchified(latents)
-
-
-def patchified(latents: torch.Tensor) -> torch.Tensor:
-    """2×2 pixels as one of four times as many channels."""
-    return torch.nn.functional.pixel_unshuffle(latents, PATCH)
-
-
-def unpatchified(latents: torch.Tensor) -> torch.Tensor:
-    """The reverse of `patchified`."""
-    return torch.nn.functional.pixel_shuffle(latents, PATCH)
-
-
-def packed(latents: torch.Tensor) -> torch.Tensor:
-    """(n, channels, h, w) as tokens, row by row: (n, h·w, channels)."""
-    return latents.flatten(2).transpose(1, 2)
-
-
-def unpacked(tokens: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The reverse of `packed`. like: latents of the shape to restore."""
-    return tokens.transpose(1, 2).reshape(like.shape)
 
 
 def _statistics(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

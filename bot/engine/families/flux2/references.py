@@ -13,7 +13,8 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from bot.engine.families.flux2.conditioning import References, positions
-from bot.engine.families.flux2.latents import VAE_SCALE, packed, scaled
+from bot.engine.families.flux2.latents import VAE_SCALE, scaled
+from bot.engine.families.packing import packed
 from bot.errors import JobFailed
 from catalog.families.flux2 import FLUX2 as FACTS
 

@@ -7,13 +7,15 @@ import torch
 
 from bot.engine.environment import Place
 from bot.engine.families.krea2.text import TOKENS, Encoded, Prompt
-from bot.engine.families.packing import packed, patchified, unpacked, unpatchified
-from bot.engine.families.qwen_vae import shape
+from bot.engine.families.packing import PATCH, packed, patchified, unpacked, unpatchified
+from bot.engine.families.qwen_vae import SCALE, shape
 from bot.engine.kernels import Shape
 from catalog.families.krea2.recognition import LAYERS
 
 LEVELS: Final = 1_000
 """The transformer counts noise levels from 0 to 1, schedulers to 1,000."""
+TOKEN_SIDE: Final = SCALE * PATCH
+"""Pixels along each side of what is one token for the transformer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, qwen_vae, recognition
+from bot.engine.families import flow, qwen3, qwen_vae, recognition
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.krea2 import (
     conditioning,
@@ -17,7 +17,7 @@ from bot.engine.families.krea2 import (
     schedule,
     text,
 )
-from bot.engine.families.krea2.conditioning import Conditioning
+from bot.engine.families.krea2.conditioning import TOKEN_SIDE, Conditioning
 from bot.engine.families.krea2.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.krea2.networks import (
     BLOCKS,
@@ -102,7 +102,7 @@ class Krea2:
         return schedule.training(root, entry)
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
-        return schedule.timesteps(training, size, steps)
+        return flow.levels(training, size, steps, TOKEN_SIDE)
 
     def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
         return asked + (scale - 1.0) * (asked - without)

@@ -3,8 +3,8 @@
 from typing import Final
 
 from bot.engine.configurations import ABSENT, whole
+from bot.engine.families.clip import TextEncoder
 from bot.engine.families.unet.configurations import unet_kind
-from bot.engine.families.unet.networks import TextEncoder
 
 ENCODERS: Final = (
     TextEncoder(

@@ -7,7 +7,9 @@ from typing import Final
 
 import torch
 
-from bot.engine.families.unet.networks import DENOISER, TextEncoder
+from bot.engine.families import clip
+from bot.engine.families.clip import TextEncoder
+from bot.engine.families.unet.networks import DENOISER
 from bot.engine.patches import Target
 
 
@@ -37,7 +39,7 @@ def targets(
         blocks = Blocks.of(model) if part == DENOISER else None
         for path, module in model.named_modules():
             if target := Target.of(part, path, module):
-                names = unet_names(path, blocks) if blocks else text_names(path, by_network[part])
+                names = unet_names(path, blocks) if blocks else clip.names(path, by_network[part])
                 known.update(dict.fromkeys(names, target))
     return known
 
@@ -71,20 +73,6 @@ def unet_names(path: str, blocks: Blocks) -> Iterator[str]:
         number, _, projection = projection.partition(".")
         old = projection.removesuffix(".0")
         yield from (f"{p}{attention}.attn{number}.processor.{old}" for p in ("unet.", ""))
-
-
-def text_names(path: str, encoder: TextEncoder) -> Iterator[str]:
-    """The names of the module at `path` in a text encoder."""
-    # transformers 5 has the layers of a CLIPTextModel at the top, those of a
-    # CLIPTextModelWithProjection under text_model. Files use either, depending on their trainer.
-    bare = path.removeprefix("text_model.")
-    full = bare if bare == "text_projection" else f"text_model.{bare}"
-    for one in {full: 0, bare: 0}:
-        yield from (_underscored(prefix, one) for prefix in encoder.underscored)
-        yield from (f"{prefix}.{one}" for prefix in encoder.dotted)
-        module, attention, projection = one.rpartition(".self_attn.")
-        if attention:  # diffusers before 0.22: `self_attn.to_q_lora.down`
-            yield f"{encoder.network}.{module}.self_attn.to_{projection.removesuffix('_proj')}"
 
 
 def _underscored(prefix: str, path: str) -> str:

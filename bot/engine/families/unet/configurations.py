@@ -1,9 +1,6 @@
-"""What the configurations of UNets, their VAEs and CLIP's tokenizers may say."""
+"""What the configurations of UNets and their VAEs may say."""
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 from bot.engine.configurations import (
@@ -20,15 +17,6 @@ from bot.engine.configurations import (
     whole,
 )
 from bot.engine.families.family import VAE
-from bot.engine.families.tokenizer_files import (
-    CONFIG,
-    SOME_TOKENS,
-    SPECIAL,
-    TEXT,
-    TOKENS_BY_NUMBER,
-    TOKENS_MAX,
-    clean,
-)
 from bot.engine.families.unet.networks import DENOISER
 from bot.engine.subject import Subject
 
@@ -116,36 +104,6 @@ AUTOENCODER: Final = Kind(
     },
 )
 
-TOKENIZER: Final = Kind(
-    ("CLIPTokenizer", "CLIPTokenizerFast"),
-    {
-        **SPECIAL,
-        "additional_special_tokens": either(SOME_TOKENS, ABSENT),
-        "added_tokens_decoder": TOKENS_BY_NUMBER,
-        **dict.fromkeys(
-            ("add_prefix_space", "do_lower_case", "clean_up_tokenization_spaces"), TRUTH
-        ),
-        "errors": one_of("replace", "ignore", "strict"),
-        "model_max_length": Field("a number", lambda v: type(v) in {int, float}),
-    },
-)
-_SPECIAL_TOKENS: Final = Kind((), {**SPECIAL, "additional_special_tokens": SOME_TOKENS})
-_ADDED: Final = Kind(
-    (),
-    {
-        "added_tokens": Field(
-            f"the numbers of up to {TOKENS_MAX} tokens",
-            lambda v: (
-                isinstance(v, dict)
-                and len(v) <= TOKENS_MAX
-                and all(TEXT.fits(token) and type(n) is int and n >= 0 for token, n in v.items())
-            ),
-        )
-    },
-)
-_DATA: Final = ("vocab.json", "merges.txt", "tokenizer.json")
-_CONFIGS: Final = {CONFIG: TOKENIZER, "special_tokens_map.json": _SPECIAL_TOKENS}
-
 _LAYERS_MAX: Final = 1_000
 
 
@@ -195,18 +153,3 @@ def _sum(depth: object, blocks: int) -> int:
     if isinstance(depth, list):
         return sum(_sum(one, 1) for one in depth)
     return depth * blocks if isinstance(depth, int) else 0
-
-
-@contextmanager
-def clean_tokenizer(folder: Path, subject: Subject) -> Iterator[Path]:
-    """A folder that has, within the block, what CLIP's tokenizer in `folder` is made of.
-
-    Raises JobFailed, and OSError.
-    """
-    with clean(folder, _DATA, _CONFIGS, subject, needed=False) as target:
-        added = folder / "added_tokens.json"
-        if added.is_file():
-            numbers = {"added_tokens": json.loads(added.read_text(encoding="utf-8"))}
-            allowed = known(folder.name, numbers, _ADDED, subject)
-            (target / added.name).write_text(json.dumps(allowed["added_tokens"]), encoding="utf-8")
-        yield target

@@ -6,16 +6,16 @@ from typing import Any
 
 import PIL.Image
 import torch
-from transformers import CLIPTokenizer
 
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, discrete, recognition
+from bot.engine.families import autoencoder, clip, discrete, recognition
+from bot.engine.families.clip import TextEncoder
 from bot.engine.families.family import ControlNetwork, LoadedModel, PreviewFactors
 from bot.engine.families.unet import adapter_names, configurations, controls, networks
 from bot.engine.families.unet.chunks import TOKENS
 from bot.engine.families.unet.latents import VAE_SCALE, previewed, scaled, shape, unscaled
-from bot.engine.families.unet.networks import DENOISER, TextEncoder
+from bot.engine.families.unet.networks import DENOISER
 from bot.engine.families.unet.text import Inversions
 from bot.engine.learned import Learned
 from bot.engine.memory import USUAL, Profile
@@ -129,8 +129,7 @@ class UNetFamily:
         return networks.renamed(network, module, stored, parameters, self._encoders)
 
     def tokenizer(self, folder: Path, subject: Subject) -> Any:
-        with configurations.clean_tokenizer(folder, subject) as clean:
-            return CLIPTokenizer.from_pretrained(clean, local_files_only=True)
+        return clip.tokenizer(folder, subject)
 
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
         return networks.formats(network, self._encoders, dtype, in_eight_bits=in_eight_bits)

@@ -1,19 +1,15 @@
 """The networks around a UNet: their modules, and their names in single files. Imports torch."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.loaders.single_file_utils import (
-    convert_ldm_unet_checkpoint,
-    convert_open_clip_checkpoint,
-)
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
 from bot.engine.building import without_weights
-from bot.engine.families import autoencoder
+from bot.engine.families import autoencoder, clip
+from bot.engine.families.clip import TextEncoder
 from bot.engine.weights import Formats
 from catalog.families import VAE
 
@@ -26,34 +22,14 @@ _OF_OTHERS: Final = {
 them."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextEncoder:
-    """One CLIP text encoder of a family.
-
-    network: its folder in a diffusers pipeline. tokenizer: likewise, of its tokenizer.
-    projected: whether it ends in a projection, which gives the pooled embedding.
-    prefixes: what its names begin with in a single file: as Stability, ComfyUI, diffusers write
-        them.
-    underscored, dotted: what adapter files put before its paths with underscores and with dots.
-    """
-
-    network: str
-    tokenizer: str
-    projected: bool
-    prefixes: tuple[str, ...]
-    underscored: tuple[str, ...]
-    dotted: tuple[str, ...]
-
-
 def formats(
     network: str, encoders: Sequence[TextEncoder], dtype: torch.dtype, *, in_eight_bits: bool
 ) -> Formats:
     """See `Family.formats`."""
-    large = {DENOISER: _BLOCKS, **{encoder.network: _LAYERS for encoder in encoders}}
+    large = {DENOISER: _BLOCKS, **{encoder.network: clip.LARGE for encoder in encoders}}
     return Formats(dtype, int8=large.get(network, "") if in_eight_bits else "")
 
 
-_LAYERS: Final = r"(?:.+\.)?layers\.\d+\..+"
 _BLOCKS: Final = r".+\.transformer_blocks\.\d+\..+"
 """Of the 4.8 GiB of SDXL's UNet in 16 bits, they are 4.1; its convolutions stay as they are."""
 
@@ -70,9 +46,7 @@ def build(network: str, config: Mapping[str, Any], encoders: Sequence[TextEncode
             return UNet2DConditionModel.from_config(dict(config))
         if network == VAE:
             return AutoencoderKL.from_config(dict(config))
-        projected = _encoder(network, encoders).projected
-        kind = CLIPTextModelWithProjection if projected else CLIPTextModel
-        return kind(CLIPTextConfig.from_dict(dict(config)))
+        return clip.build(config, projected=_encoder(network, encoders).projected)
 
 
 def renamed(
@@ -92,7 +66,7 @@ def renamed(
     elif network == VAE:
         own = autoencoder.renamed(module, own)
     else:
-        own = _text_encoder(module, own, parameters)
+        own = clip.renamed(module, own, parameters)
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
     return {name: shaped(tensor, shapes.get(name)) for name, tensor in own.items()}
 
@@ -111,35 +85,6 @@ def _of(known: Sequence[str], stored: dict[str, torch.Tensor]) -> dict[str, torc
         if own:
             return own
     return stored
-
-
-def _text_encoder(
-    module: Any, stored: dict[str, torch.Tensor], parameters: Collection[str]
-) -> dict[str, torch.Tensor]:
-    own = {_unwrapped(name): tensor for name, tensor in stored.items()}
-    if any(name.startswith("transformer.resblocks.") for name in own):
-        projection = own.get(_PROJECTION)
-        own = convert_open_clip_checkpoint(module, own, prefix="")
-        if projection is not None:
-            # Converters that come from transformers leave it as it is there, not transposed.
-            own.setdefault(_PROJECTION, projection)
-    # transformers 5 has the first encoder's layers at the top; the files still have text_model.
-    top = not any(name.startswith(_INNER) for name in parameters)
-    bare = {name.removeprefix(_INNER): tensor for name, tensor in own.items()}
-    if top:
-        return bare
-    return {n if n == _PROJECTION else _INNER + n: tensor for n, tensor in bare.items()}
-
-
-_PROJECTION: Final = "text_projection.weight"
-_INNER: Final = "text_model."
-
-
-def _unwrapped(name: str) -> str:
-    """The name of a text encoder's parameter without the modules that programs put around it."""
-    name = name.removeprefix("model.")
-    inner = name.removeprefix("transformer.")
-    return name if inner.startswith("resblocks.") else inner
 
 
 def shaped(tensor: torch.Tensor, wanted: torch.Size | None) -> torch.Tensor:

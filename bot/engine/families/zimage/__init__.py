@@ -7,12 +7,11 @@
     clamping.py        what keeps the transformer within the range of float16
     text.py            prompts → hidden states
     conditioning.py    hidden states → the transformer's inputs
-    latents.py         shape, scale and preview colours of latents
     schedule.py        noise levels by size and steps
     memory.py          memory needed on a card
 
-Its text encoder is Qwen3, its VAE FLUX.1's. A prompt is read as it is: this family has no weights
-in brackets.
+Its text encoder is Qwen3, its VAE FLUX.1's (`families.kl16`). A prompt is read as it is: this
+family has no weights in brackets.
 """
 
 from typing import Final

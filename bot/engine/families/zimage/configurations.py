@@ -8,7 +8,6 @@ from bot.engine.configurations import (
     TRUTH,
     Kind,
     each,
-    either,
     exactly,
     known,
     number,
@@ -17,11 +16,10 @@ from bot.engine.configurations import (
 )
 from bot.engine.families import qwen3
 from bot.engine.families.family import VAE
-from bot.engine.families.zimage.latents import CHANNELS
+from bot.engine.families.kl16 import AUTOENCODER, CHANNELS
 from bot.engine.subject import Subject
 
 _AXES: Final = 3
-_BLOCKS: Final = 8
 
 
 _TRANSFORMER: Final = Kind(
@@ -46,28 +44,7 @@ _TRANSFORMER: Final = Kind(
         "axes_lens": exactly(whole(1, 4_096), _AXES),
     },
 )
-_AUTOENCODER: Final = Kind(
-    ("AutoencoderKL",),
-    {
-        **dict.fromkeys(("in_channels", "out_channels"), one_of(3)),
-        "latent_channels": one_of(CHANNELS),
-        "down_block_types": each(one_of("DownEncoderBlock2D"), _BLOCKS),
-        "up_block_types": each(one_of("UpDecoderBlock2D"), _BLOCKS),
-        "block_out_channels": each(whole(1, 8_192), _BLOCKS),
-        "layers_per_block": whole(1, 8),
-        "act_fn": one_of("silu", "swish", "mish", "gelu", "relu"),
-        "norm_num_groups": whole(1, 1_024),
-        "sample_size": either(whole(1, 8_192), ABSENT),
-        "scaling_factor": number(1e-6, 1e6),
-        "shift_factor": number(-1e6, 1e6),
-        **dict.fromkeys(("latents_mean", "latents_std"), ABSENT),
-        **dict.fromkeys(
-            ("force_upcast", "use_quant_conv", "use_post_quant_conv", "mid_block_add_attention"),
-            one_of(True, False),
-        ),
-    },
-)
-_OF_NETWORK: Final[Mapping[str, Kind]] = {"transformer": _TRANSFORMER, VAE: _AUTOENCODER}
+_OF_NETWORK: Final[Mapping[str, Kind]] = {"transformer": _TRANSFORMER, VAE: AUTOENCODER}
 
 
 def checked(network: str, config: Mapping[str, Any], subject: Subject) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, qwen3, recognition
+from bot.engine.families import autoencoder, flow, qwen3, recognition
 from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.kl16 import PREVIEW, TOKEN_SIDE, VAE_SCALE, scaled, shape, unscaled
 from bot.engine.families.zimage import (
     configurations,
     networks,
@@ -17,7 +18,6 @@ from bot.engine.families.zimage import (
     text,
 )
 from bot.engine.families.zimage.conditioning import Conditioning
-from bot.engine.families.zimage.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
 from bot.engine.families.zimage.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.zimage.networks import (
     BLOCKS,
@@ -102,7 +102,7 @@ class ZImage:
         return schedule.training(root, entry, single=single)
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
-        return schedule.timesteps(training, size, steps)
+        return flow.levels(training, size, steps, TOKEN_SIDE)
 
     def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
         return asked + (scale - 1.0) * (asked - without)

@@ -167,8 +167,9 @@ def test_a_t5_tokenizer_of_another_kind_is_refused(
     assert failure.value.params["field"] == f"t5_tokenizer.{field}"
 
 
-def test_a_t5_tokenizer_of_sentencepiece_alone_is_refused(t5_folder: Path) -> None:
-    (t5_folder / "tokenizer.json").rename(t5_folder / "spiece.model")
+def test_a_t5_tokenizer_without_a_vocabulary_is_refused(t5_folder: Path) -> None:
+    (t5_folder / "tokenizer.json").unlink()
     with pytest.raises(JobFailed) as failure:
         Anima().tokenizer(t5_folder, SUBJECT)
-    assert failure.value.params["reason"] == "t5_tokenizer has no tokenizer.json"
+    reason = "t5_tokenizer has neither tokenizer.json nor spiece.model"
+    assert failure.value.params["reason"] == reason

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import Flux2KleinPipeline
 
+from bot.engine.families import packing
 from bot.engine.families.flux2 import Flux2, latents
 from bot.engine.families.flux2.conditioning import Conditioning, positions
 from bot.engine.families.flux2.text import Encoded
@@ -20,19 +21,19 @@ def drawn(*shape: int) -> torch.Tensor:
 
 def test_patches_and_tokens_are_the_stock_pipelines() -> None:
     whole = drawn(1, 32, 6, 8)
-    patches = latents.patchified(whole)
+    patches = packing.patchified(whole)
     assert torch.equal(patches, Flux2KleinPipeline._patchify_latents(whole))
-    assert torch.equal(latents.unpatchified(patches), whole)
-    tokens = latents.packed(patches)
+    assert torch.equal(packing.unpatchified(patches), whole)
+    tokens = packing.packed(patches)
     assert torch.equal(tokens, Flux2KleinPipeline._pack_latents(patches))
-    assert torch.equal(latents.unpacked(tokens, patches), patches)
+    assert torch.equal(packing.unpacked(tokens, patches), patches)
 
 
 def test_statistics_scale_and_unscale(stock: dict[str, Any]) -> None:
     vae, given = stock[KLEIN].vae, drawn(1, 128, 3, 4)
     unscaled = latents.unscaled(vae, given)
     assert unscaled.shape == (1, 32, 6, 8)
-    assert (unscaled - latents.unpatchified(given)).abs().max() > 0.1
+    assert (unscaled - packing.unpatchified(given)).abs().max() > 0.1
     assert torch.allclose(latents.scaled(vae, unscaled), given, atol=1e-5)
 
 

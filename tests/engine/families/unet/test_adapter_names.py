@@ -106,7 +106,8 @@ def test_the_usual_modules_of_sd_15_are_those_of_its_files(sd15: dict[str, Any])
 def test_no_name_means_two_modules(key: str, parts: dict[str, Any], known: dict[str, Any]) -> None:
     from bot.engine.families.sd15.networks import ENCODERS as SD15
     from bot.engine.families.sdxl.networks import ENCODERS as SDXL
-    from bot.engine.families.unet.adapter_names import Blocks, text_names, unet_names
+    from bot.engine.families import clip
+    from bot.engine.families.unet.adapter_names import Blocks, unet_names
 
     seen: dict[str, tuple[str, str]] = {}
     blocks = Blocks.of(parts["unet"])
@@ -115,7 +116,7 @@ def test_no_name_means_two_modules(key: str, parts: dict[str, Any], known: dict[
         names = (
             unet_names(target.path, blocks)
             if target.part == "unet"
-            else text_names(target.path, encoders[target.part])
+            else clip.names(target.path, encoders[target.part])
         )
         for name in names:
             where = (target.part, target.path)

@@ -1,15 +1,16 @@
-"""Z-Image's latents: their shape, their scale and their preview colours. Imports torch."""
+"""The VAE of 16 channels that FLUX.1 and Z-Image have, and its latents. Imports torch."""
 
 from typing import Any, Final
 
 import torch
 
+from bot.engine.configurations import ABSENT, Kind, each, either, number, one_of, whole
 from bot.engine.families.family import PreviewFactors
 
 CHANNELS: Final = 16
 VAE_SCALE: Final = 8
 TOKEN_SIDE: Final = 16
-"""Pixels along each side of what is one token for the transformer: 2×2 latents."""
+"""Pixels along each side of what is one token for a transformer: 2×2 latents."""
 
 _COLOURS: Final = (
     *((-0.0346, 0.0244, 0.0681), (0.0034, 0.0210, 0.0687), (0.0275, -0.0668, -0.0433)),
@@ -28,7 +29,31 @@ PREVIEW: Final = PreviewFactors(
     ),
     biases=(_HALF * (1 + _BIASES[0]), _HALF * (1 + _BIASES[1]), _HALF * (1 + _BIASES[2])),
 )
-"""From Comfy-Org/ComfyUI comfy/latent_formats.py, `Flux`, whose VAE this is: for -1 … 1."""
+"""From Comfy-Org/ComfyUI comfy/latent_formats.py, `Flux`: for -1 … 1."""
+
+_BLOCKS: Final = 8
+AUTOENCODER: Final = Kind(
+    ("AutoencoderKL",),
+    {
+        **dict.fromkeys(("in_channels", "out_channels"), one_of(3)),
+        "latent_channels": one_of(CHANNELS),
+        "down_block_types": each(one_of("DownEncoderBlock2D"), _BLOCKS),
+        "up_block_types": each(one_of("UpDecoderBlock2D"), _BLOCKS),
+        "block_out_channels": each(whole(1, 8_192), _BLOCKS),
+        "layers_per_block": whole(1, 8),
+        "act_fn": one_of("silu", "swish", "mish", "gelu", "relu"),
+        "norm_num_groups": whole(1, 1_024),
+        "sample_size": either(whole(1, 8_192), ABSENT),
+        "scaling_factor": number(1e-6, 1e6),
+        "shift_factor": number(-1e6, 1e6),
+        **dict.fromkeys(("latents_mean", "latents_std"), ABSENT),
+        **dict.fromkeys(
+            ("force_upcast", "use_quant_conv", "use_post_quant_conv", "mid_block_add_attention"),
+            one_of(True, False),
+        ),
+    },
+)
+"""What its configuration may say."""
 
 
 def shape(size: tuple[int, int]) -> tuple[int, ...]:
@@ -38,7 +63,7 @@ def shape(size: tuple[int, int]) -> tuple[int, ...]:
 
 
 def scaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Latents from the VAE's scale to the transformer's."""
+    """Latents from the VAE's scale to a transformer's."""
     result: torch.Tensor = (latents - vae.config.shift_factor) * vae.config.scaling_factor
     return result
 
