@@ -9,23 +9,24 @@ import pytest
 
 from catalog import LiveCatalog
 from catalog.families import FAMILIES, TEXT_ENCODER, VAE
-from catalog.families.encoders import QWEN3_06B, QWEN3_4B
+from catalog.families.encoders import QWEN3_06B, QWEN3_4B, QWEN3_VL_4B
 from catalog.weight_files.gguf import BLOCKS
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.test_judging import LORA, SDXL_UNET, put
 from tests.catalog.test_vaes import MODEL_OF
 from tests.gguf_files import SIZES, written
 
-WIDTHS = {QWEN3_4B: 2560, QWEN3_06B: 1024, "Qwen3-8B": 4096}
+WIDTHS = {QWEN3_4B: 2560, QWEN3_06B: 1024, "Qwen3-8B": 4096, QWEN3_VL_4B: 2560}
 READING = tuple(key for key, family in FAMILIES.items() if family.encoder)
 
 
 def shapes_of(kind: str) -> dict[str, list[int]]:
     """The first tensors of that Qwen3; only what identifies it, with rows as short as can be."""
+    within = "model.language_model." if kind == QWEN3_VL_4B else "model."
     return {
-        "model.embed_tokens.weight": [1, WIDTHS[kind]],
-        "model.layers.0.self_attn.q_norm.weight": [1],
-        "model.layers.0.mlp.gate_proj.weight": [1, 1],
+        f"{within}embed_tokens.weight": [1, WIDTHS[kind]],
+        f"{within}layers.0.self_attn.q_norm.weight": [1],
+        f"{within}layers.0.mlp.gate_proj.weight": [1, 1],
     }
 
 
@@ -39,6 +40,8 @@ def packed(kind: str) -> dict[str, Any]:
 
 
 def config_of(kind: str) -> dict[str, Any]:
+    if kind == QWEN3_VL_4B:
+        return {"model_type": "qwen3_vl", "text_config": {"hidden_size": WIDTHS[kind]}}
     return {"model_type": "qwen3", "hidden_size": WIDTHS[kind]}
 
 
@@ -72,7 +75,8 @@ def test_a_text_encoder_of_another_model_is_refused_by_name(
     path = {"file": "e.safetensors", "gguf": "e.gguf", "folder": "e", "pipeline": "p"}[layout]
     within = {"folder": "e/", "pipeline": "p/text_encoder/"}.get(layout, "")
     if layout == "gguf":
-        written(home.models_dir / path, packed(kind), metadata={"general.architecture": "qwen3"})
+        stated = "qwen3vl" if kind == QWEN3_VL_4B else "qwen3"
+        written(home.models_dir / path, packed(kind), metadata={"general.architecture": stated})
     else:
         put(home, f"{within}model.safetensors" if within else path, shapes_of(kind))
     if within:
@@ -116,6 +120,8 @@ def test_a_model_that_is_not_here_has_to_say_its_family(home: Home) -> None:
         ({**config_of(QWEN3_4B), "hidden_size": 5120}, ""),
         (config_of(QWEN3_06B), "text encoder (Qwen3-0.6B)"),
         ({"model_type": "qwen3_vl"}, "text encoder (Qwen3-VL)"),
+        ({"model_type": "qwen3_vl", "text_config": "x"}, "text encoder (Qwen3-VL)"),
+        (config_of(QWEN3_VL_4B), "text encoder (Qwen3-VL-4B)"),
         ({"model_type": "t5", "hidden_size": 2560}, "text encoder of the type t5"),
         ({"model_type": ["**@everyone"]}, "text encoder of the type everyone"),
         ({"_class_name": "AutoencoderKL"}, "folder of the class AutoencoderKL"),

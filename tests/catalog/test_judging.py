@@ -58,7 +58,7 @@ def test_another_file_among_the_checkpoints_is_listed_but_never_offered(home: Ho
     assert list(read.models) == ["aaa", "good"]
     assert str(read.unfit_models["aaa"]) == (
         "aaa.safetensors is a Flux (schnell) transformer;"
-        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image and Anima can be used"
+        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima and Krea 2 can be used"
     )
     assert read.default == "good"
     for offered in (

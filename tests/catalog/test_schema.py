@@ -102,7 +102,10 @@ def test_entries_are_frozen() -> None:
         ),
         ({"scheduler": "Karras"}, "scheduler must be one of DPM++ 2M Karras, DPM++ 2M,"),
         ({"clip_skip": 1}, "clip_skip must be from 2 to 12 for Stable Diffusion XL, got 1"),
-        ({"family": "sd9"}, "family must be one of sdxl, sd15, flux2, zimage, anima, got 'sd9'"),
+        (
+            {"family": "sd9"},
+            "family must be one of sdxl, sd15, flux2, zimage, anima, krea2, got 'sd9'",
+        ),
         ({"variant": "odd"}, "variant must be one of base, distilled, got 'odd'"),
         (
             {"family": "zimage", "prediction": "epsilon"},

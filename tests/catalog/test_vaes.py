@@ -33,6 +33,7 @@ MODEL_OF = {
     "flux2": {"_class_name": "Flux2KleinPipeline", "is_distilled": True},
     "zimage": {"_class_name": "ZImagePipeline"},
     "anima": {"_class_name": "AnimaModularPipeline"},
+    "krea2": {"_class_name": "Krea2Pipeline"},
 }
 
 

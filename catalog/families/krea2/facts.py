@@ -18,7 +18,7 @@ from catalog.ranges import FloatRange, IntRange
 
 KREA2: Final = Family(
     key="krea2",
-    place=60,
+    place=80,
     name="Krea 2",
     licence="Krea 2 Community License",
     architectures=(KREA_2,),

@@ -306,4 +306,4 @@ def test_a_family_is_there_with_its_two_folders_and_no_edit_elsewhere(tmp_path: 
         "advice": said["advice"],
         "torch": False,
     }
-    assert said["advice"].endswith("Z-Image, Anima and Toy can be used")
+    assert said["advice"].endswith("Anima, Krea 2 and Toy can be used")

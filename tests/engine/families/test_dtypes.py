@@ -13,6 +13,7 @@ WITHOUT_BF16: Final = {
     "flux2": {"transformer": FP16, "text_encoder": BF16, "vae": FP32},
     "zimage": {"transformer": FP16, "text_encoder": BF16, "vae": FP32},
     "anima": {"transformer": FP16, "text_conditioner": BF16, "text_encoder": BF16, "vae": FP16},
+    "krea2": {"transformer": FP16, "text_encoder": BF16, "vae": FP16},
 }
 
 

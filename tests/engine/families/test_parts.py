@@ -37,6 +37,7 @@ PARAMETERS: Final[dict[str, Callable[[], list[int]]]] = {
     "flux2": lambda: [qwen3(2560, 9728, 32, 27)],
     "zimage": lambda: [qwen3(2560, 9728, 32, 35)],
     "anima": lambda: [conditioner(), qwen3(1024, 3072, 16, 28)],
+    "krea2": lambda: [qwen3(2560, 9728, 32, 35)],
 }
 """Family → parameters of each network between its denoiser and its VAE."""
 

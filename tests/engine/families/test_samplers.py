@@ -13,7 +13,7 @@ from tests.engine.factories import paint, request
 
 pytestmark = pytest.mark.long
 
-FLOWS = ("flux2", "zimage", "anima")
+FLOWS = ("flux2", "zimage", "anima", "krea2")
 OFFERED = [
     (key, name)
     for key in FLOWS
@@ -28,7 +28,7 @@ def solved() -> dict[str, Any]:
     return {}
 
 
-USUAL = {"flux2": "DPM++ 2M", "zimage": "Euler", "anima": "UniPC"}
+USUAL = {"flux2": "DPM++ 2M", "zimage": "Euler", "anima": "UniPC", "krea2": "DPM++ 2M"}
 
 
 @pytest.mark.parametrize(

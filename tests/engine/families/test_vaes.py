@@ -42,6 +42,7 @@ AUTHORS: Final[dict[str, Callable[[Path, Path], dict[str, torch.Tensor]]]] = {
     "flux2": lambda folder, _: of_ldm(stored(folder, VAE)),
     "zimage": lambda folder, _: of_ldm(stored(folder, VAE)),
     "anima": lambda folder, _: of_wan(stored(folder, VAE)),
+    "krea2": lambda folder, _: of_wan(stored(folder, VAE)),
 }
 """Family → the VAE of the pipeline in a folder in its authors' names."""
 
@@ -110,7 +111,9 @@ def test_the_image_is_that_of_the_pipeline_with_this_vae(
         assert found.recipe.vae.sha256 == hashlib.sha256(vae.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("family", mostly_long(["flux2", "zimage", "anima"], usual=["flux2"]))
+@pytest.mark.parametrize(
+    "family", mostly_long(["flux2", "zimage", "anima", "krea2"], usual=["flux2"])
+)
 def test_a_transformer_alone_takes_no_other_vae(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -290,6 +293,7 @@ TRUE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "flux2": ("vae-flux2", {}),
     "zimage": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
     "anima": ("vae-qwen-image", {}),
+    "krea2": ("vae-qwen-image", {}),
 }
 """Family → the published VAE in tests/catalog/weight_files/headers, and its configuration."""
 

@@ -63,7 +63,7 @@ IN_ADAPTERS: Final[Originals] = {
     },
 }
 """The same with the names that norms have in files of differences between two checkpoints: their
-weight is no `weight` there, so its name is left (filipstrand/mflux, Krea 2's `get_diff_mapping`)."""
+weight is no `weight` there, so its name is left (filipstrand/mflux, `Krea2LoRAMapping`)."""
 
 _TABLES: Final = (
     (re.compile(r"blocks\.(\d+)\.mod\.lin"), "transformer_blocks.{}.scale_shift_table", 6),

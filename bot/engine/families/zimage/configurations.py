@@ -7,7 +7,6 @@ from bot.engine.configurations import (
     ABSENT,
     TRUTH,
     Kind,
-    each,
     exactly,
     known,
     number,

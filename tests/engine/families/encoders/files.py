@@ -18,8 +18,8 @@ LAYOUTS: Final = (
     *("folder", "pipeline", "file", "file of the bare model", "file with a head"),
     *("file of llama.cpp", "file of llama.cpp in a folder", "inside another"),
 )
-QWEN3: Final = {"general.architecture": "qwen3"}
 _LLAMA: Final = (
+    ("model.language_model.", "model."),
     ("model.layers.", "blk."),
     ("model.embed_tokens.", "token_embd."),
     ("model.norm.", "output_norm."),
@@ -32,10 +32,19 @@ _LLAMA: Final = (
 )
 
 
+def stated(tensors: Tensors) -> dict[str, str]:
+    """What a file of llama.cpp with this model says about it."""
+    vision = any(".language_model." in name for name in tensors)
+    return {"general.architecture": "qwen3vl" if vision else "qwen3"}
+
+
 def of_llama(tensors: Tensors) -> Tensors:
-    """A causal model of transformers in the names of llama.cpp."""
+    """A causal model of transformers in the names of llama.cpp, which has what reads images in
+    another file."""
     found = {}
     for name, tensor in tensors.items():
+        if ".visual." in name:
+            continue
         for theirs, own in _LLAMA:
             name = name.replace(theirs, own)
         found[name] = tensor
@@ -61,11 +70,12 @@ def spelt(layout: str, folder: Path, tmp_path: Path) -> Path:
         case "file of the bare model":
             return write(file, {n.removeprefix("model."): t for n, t in tensors.items()})
         case "file with a head":
-            head = {"lm_head.weight": tensors["model.embed_tokens.weight"].clone()}
+            (words,) = (t for n, t in tensors.items() if n.endswith("embed_tokens.weight"))
+            head = {"lm_head.weight": words.clone()}
             return write(file, {**tensors, **head})
         case "file of llama.cpp":
             packed = {name: plain(tensor) for name, tensor in of_llama(tensors).items()}
-            return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=QWEN3)
+            return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=stated(tensors))
         case "file of llama.cpp in a folder":
             inside = tmp_path / "Qwen3-GGUF"
             inside.mkdir()

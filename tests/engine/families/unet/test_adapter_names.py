@@ -104,9 +104,9 @@ def test_the_usual_modules_of_sd_15_are_those_of_its_files(sd15: dict[str, Any])
 
 
 def test_no_name_means_two_modules(key: str, parts: dict[str, Any], known: dict[str, Any]) -> None:
+    from bot.engine.families import clip
     from bot.engine.families.sd15.networks import ENCODERS as SD15
     from bot.engine.families.sdxl.networks import ENCODERS as SDXL
-    from bot.engine.families import clip
     from bot.engine.families.unet.adapter_names import Blocks, unet_names
 
     seen: dict[str, tuple[str, str]] = {}
