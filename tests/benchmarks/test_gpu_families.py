@@ -18,6 +18,7 @@ from benchmarks.gpu.families.context import Context, opened
 from benchmarks.gpu.families.models import BY_KEY, MODELS
 from benchmarks.gpu.families.peak import Peak
 from benchmarks.gpu.families.rows import MEASURES, PLANNED, planned, rows_of
+from benchmarks.gpu.families.rows import USUAL as USUAL_FAMILIES
 from benchmarks.gpu.families.standing import USUAL, Way, on_card, parked, streamed
 from benchmarks.gpu.families.watching import Watch
 from benchmarks.gpu.row import Figure
@@ -29,7 +30,7 @@ from bot.engine.memory import Profile
 from bot.errors import JobFailed
 from catalog.families import FAMILIES
 from tests.parameters import mostly_long
-from tools.untrained import anima, flux2, sd15, zimage
+from tools.untrained import anima, flux2, krea2, sd15, zimage
 
 Figures = dict[str, Figure]
 ROOM = {**plans.ROOM}
@@ -59,7 +60,8 @@ def test_every_family_but_sdxl_is_measured() -> None:
 
 
 def test_all_is_planned_for_eight_minutes() -> None:
-    assert sum(planned(key, rows_of(key)) for key in PLANNED) <= BUDGET == 480
+    assert sum(planned(key, rows_of(key)) for key in USUAL_FAMILIES) <= BUDGET == 480
+    assert all(planned(key, rows_of(key)) <= BUDGET for key in PLANNED)
     assert planned("flux2", ()) == 0
     assert planned("flux2", rows_of("flux2", ["memory"])) < planned("flux2", rows_of("flux2"))
 
@@ -86,6 +88,7 @@ PUBLISHED = {
     zimage: {"transformer": 6.15, "text_encoder": 4.02},
     anima: {"transformer": 1.96, "text_conditioner": 0.13, "text_encoder": 0.60},
     sd15: {"unet": 0.86, "text_encoder": 0.12},
+    krea2: {"transformer": 12.82, "text_encoder": 4.44},
 }
 """10⁹ parameters of each published network."""
 
@@ -210,16 +213,21 @@ def test_ways_are_those_that_the_families_say(monkeypatch: pytest.MonkeyPatch) -
         "zimage": {"8gb, 8 bits, streamed", "8gb, streamed", *eleven, "16gb, whole"},
         "anima": whole,
         "sd15": whole,
+        "krea2": {
+            f"{size}gb, {kind}" for size in (8, 11, 16) for kind in ("8 bits, streamed", "streamed")
+        },
     }
     assert {key: parked(model).profile for key, model in BY_KEY.items()} == {
         "flux2": Profile.GB11,
         "zimage": Profile.GB16,
         "anima": Profile.GB8,
         "sd15": Profile.GB8,
+        "krea2": Profile.FULL,
     }
-    assert {key for key, model in BY_KEY.items() if streamed(model)} == {"flux2", "zimage"}
+    large = {"flux2", "zimage", "krea2"}
+    assert {key for key, model in BY_KEY.items() if streamed(model)} == large
     in_8 = {key for key, model in BY_KEY.items() if standing.streamed_in_eight_bits(model)}
-    assert in_8 == {"zimage"}
+    assert in_8 == {"zimage", "krea2"}
 
 
 @pytest.mark.long
@@ -366,8 +374,10 @@ def test_every_family(tmp_path: Path, key: str) -> None:
         found = {row.name: [*row.measure(context)] for row in rows_of(key)}
         assert all(found.values())
         assert not [f for figures in found.values() for f in figures if f.wrong]
-        # Of what was made in 16 bits, images need not be equal.
-        assert float(found[f"{key}: request"][-1].numbers["farthest"]) < 40
+        # Of what was made in 16 bits, images need not be equal. The stock pipeline of Krea 2 rounds
+        # the noise levels to 16 bits, too, which is much to untrained weights.
+        most = 130 if key == "krea2" else 40
+        assert float(found[f"{key}: request"][-1].numbers["farthest"]) < most
 
 
 @pytest.mark.long
@@ -418,7 +428,7 @@ def test_a_slow_family_leaves_the_others_their_time(
     monkeypatch.setattr(f"{call}.weights_folder", lambda _: weights)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert main(["--out", str(tmp_path), "--budget", "450"]) == 1, "no row was run"
-    times = [planned(key, rows_of(key)) for key in PLANNED]
+    times = [planned(key, rows_of(key)) for key in USUAL_FAMILIES]
     expected = [max(450 - sum(times[number:]), 0) for number in range(1, 1 + len(times))]
     assert budgets == pytest.approx(expected, abs=5)
     assert budgets[-1] > 440

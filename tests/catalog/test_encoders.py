@@ -249,7 +249,7 @@ def test_one_among_the_checkpoints_is_told_what_it_is(home: Home, kind: str) -> 
     said = str(home.read().unfit_models["qwen"])
     assert said.startswith(f"qwen.safetensors is a text encoder ({kind}); ")
     usable = "name it as text_encoder_path of a model in models.toml instead"
-    assert said.endswith(usable) == (kind in {QWEN3_4B, QWEN3_06B})
+    assert said.endswith(usable) == (kind in {QWEN3_4B, QWEN3_06B, QWEN3_VL_4B})
 
 
 def test_one_that_an_entry_names_is_no_model_and_no_problem(home: Home) -> None:

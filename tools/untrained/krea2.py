@@ -89,7 +89,8 @@ def pipeline(
         scheduler=scheduler,
         vae=vae,
         text_encoder=encoder,
-        tokenizer=tokenizers.qwen(),
+        # With the words of which the template's end has as many tokens as of the real one.
+        tokenizer=tokenizers.qwen((*tokenizers.ENDS, "assistant")),
         transformer=transformer,
         is_distilled=distilled,
     )

@@ -11,7 +11,7 @@ from bot.engine.families import FAMILIES
 from bot.request import GenerationRequest
 from catalog.families import FAMILIES as FACTS
 from catalog.families import Family, Variant
-from tools.untrained import anima, flux2, sd15, zimage
+from tools.untrained import anima, flux2, krea2, sd15, zimage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,15 @@ MODELS: Final = (
         stock=stock.stable_diffusion,
         paint=stock.paint_stable_diffusion,
     ),
+    Model(
+        facts=FACTS["krea2"],
+        variant="turbo",
+        untrained=krea2,
+        stock=stock.krea2,
+        paint=stock.paint_krea2,
+        swelling=r"transformer_blocks\.\d+\.ff\.(?:gate|up)\.weight",
+    ),
 )
-"""In the order of their worth: the first two are those that are too large for small cards."""
+"""In the order of their worth: of those that are usual, the first two are too large for small
+cards."""
 BY_KEY: Final = {model.key: model for model in MODELS}

@@ -42,8 +42,11 @@ PLANNED: Final = {
     "zimage": _planned(36, 12, 28, 18, 28, 18, 6),
     "anima": _planned(9, 5, 13, 18, 10, 8, 5),
     "sd15": _planned(4, 2, 8, 7, 7, 4),
+    "krea2": _planned(64, 22, 60, 40, 60, 40, 10),
 }
 """By family, in the order of their worth."""
+USUAL: Final = ("flux2", "zimage", "anima", "sd15")
+"""Those that a call measures unless others are named: as many as there is time for."""
 
 
 def rows_of(family: str, kinds: Iterable[str] = tuple(MEASURES)) -> tuple[Row, ...]:

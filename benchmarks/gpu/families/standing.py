@@ -57,8 +57,12 @@ def on_card(model: Model, profile: Profile) -> tuple[Way, ...]:
 
 
 def parked(model: Model) -> Way:
-    """Whole, on the smallest card where it is: its networks leave while they have nothing to do."""
-    profile = [each for each in _SMALLER if each not in model.family.too_large_on][-1]
+    """Whole, on the smallest card where it is: its networks leave while they have nothing to do.
+
+    A large one, where it is on none of these.
+    """
+    fitting = [each for each in _SMALLER if each not in model.family.too_large_on]
+    profile = fitting[-1] if fitting else Profile.FULL
     return Way(f"parked, as on {profile.value}", profile, "full", WHOLE)
 
 

@@ -233,6 +233,7 @@ def test_a_configuration_that_does_not_fit_is_refused(
     [
         ("zimage", {"scaling_factor": 0.18215, "shift_factor": None}),
         ("anima", {"latents_mean": [0.5] * 16, "latents_std": [2.0] * 16}),
+        ("krea2", {"latents_mean": [0.5] * 16, "latents_std": [2.0] * 16}),
     ],
 )
 def test_the_scale_of_the_latents_is_the_models_own(
@@ -252,7 +253,9 @@ def test_a_single_file_that_is_not_as_wide_as_the_models_own_is_refused(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
     tensors = stored(folders / family, VAE)
-    norm = "decoder.norm_out.gamma" if family == "anima" else "decoder.conv_norm_out.weight"
+    norm = (
+        "decoder.norm_out.gamma" if family in {"anima", "krea2"} else "decoder.conv_norm_out.weight"
+    )
     tensors[norm] = torch.cat([tensors[norm]] * 2)
     failure = refusal(painter, family, write(tmp_path / "wide.safetensors", tensors))
     assert failure.code == "model.unreadable"

@@ -41,7 +41,7 @@ def test_a_prompt_is_what_the_stock_pipeline_makes_of_it(
             states, seen = pipe.encode_prompt(asked)
             assert torch.equal(own.seen, seen)
             assert own.states.shape == states.shape
-            assert states.shape[2:] == (len(LAYERS), 16)
+            assert states.shape == (1, text.TOKENS, len(LAYERS), 16)
             assert torch.equal(own.states[seen], states[seen])
             assert not own.states[~seen].any()
     assert 100 < seen.sum() < seen.numel()
@@ -80,7 +80,7 @@ def test_a_prompt_is_never_cut_in_silence(encoder: Any, stock: dict[str, Any]) -
 
 
 def test_the_template_is_as_long_as_the_stock_pipelines(stock: dict[str, Any]) -> None:
-    """And so is what it says, with Qwen's own tokenizer, whose words these tests have not got."""
+    """With Qwen's own tokenizer, whose words these tests have not got."""
     pipe = stock[TURBO]
     assert (
         pipe.prompt_template_encode_prefix,
