@@ -44,6 +44,12 @@ path = "families/anima"
 size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
+[models.krea]
+name = "Krea 2"
+path = "families/krea"
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
 """
 UNTOLD = """
 [models.untold]
@@ -65,6 +71,9 @@ path = "families/turbo.safetensors"
 [loras.for-lines]
 name = "For Anima"
 path = "families/lines.safetensors"
+[loras.for-krea]
+name = "For Krea 2"
+path = "families/krea.safetensors"
 """
 FITTING = {
     "small": (
@@ -75,6 +84,7 @@ FITTING = {
     "klein": ("transformer.transformer_blocks.0.attn.to_q", (32, 32), "flux-2-klein-4b"),
     "turbo": ("transformer.layers.0.adaLN_modulation.0", (128, 32), "z-image"),
     "lines": ("lora_unet_llm_adapter_blocks_0_cross_attn_q_proj", (16, 16), "anima-preview"),
+    "krea": ("lora_unet_blocks_0_attn_wq", (32, 32), "krea2"),
 }
 """Model → a module of it, the shape of its weight, and what a trainer calls the model, which the
 narrow layers of a tiny one do not tell."""
@@ -88,6 +98,7 @@ def write(folder: Path) -> None:
     from tests.engine.factories import kohya, save
     from tests.engine.families.anima import tiny_model as anima
     from tests.engine.families.flux2 import tiny_model as klein
+    from tests.engine.families.krea2 import tiny_model as krea2
     from tests.engine.families.sd15 import tiny_model as sd15
     from tests.engine.families.zimage import tiny_model as zimage
 
@@ -95,6 +106,7 @@ def write(folder: Path) -> None:
     klein.build(folder / "klein")
     zimage.build(folder / "turbo")
     anima.build(folder / "anima")
+    krea2.build(folder / "krea")
     # Only its scheduler would tell, which has the shift of neither.
     (folder / "untold" / "scheduler").mkdir(parents=True)
     for name, raw in (
@@ -158,6 +170,8 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
         ("klein", "for-turbo", "Z-Image"),
         ("demo", "for-lines", "Anima"),
         ("lines", "for-turbo", "Z-Image"),
+        ("turbo", "for-krea", "Krea 2"),
+        ("krea", "for-turbo", "Z-Image"),
     ):
         call = await cleo.slash("imagine", prompt=CANARY, model=model, lora=lora)
         assert base in said(call)
@@ -166,7 +180,7 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
 
 
 @pytest.mark.parametrize("preset", ["misty", "draft", "fast", "misty, draft"])
-@pytest.mark.parametrize("model", mostly_long(["klein", "turbo"], usual=1))
+@pytest.mark.parametrize("model", mostly_long(["klein", "turbo", "krea"], usual=1))
 async def test_styles_and_presets_work_with_a_distilled_model(
     bot: Bot, cleo: User, model: str, preset: str
 ) -> None:

@@ -21,7 +21,7 @@ _KEYS: Final = ("_attn_to_k", "_attn_to_v")
 # ten times as fast.
 _MARKS: Final = ("txtfusion_", "text_fusion_")
 _BLOCKS: Final = (
-    re.compile(r"blocks_\d+_attn_w[qkvo]_"),
+    re.compile(r"blocks_\d+_(?:attn_(?:w[qkvo]|gate)|mlp_(?:gate|up|down))_"),
     re.compile(r"transformer_blocks_\d+_(?:attn_to_gate_(?!logits_)|ff_(?:gate|up|down)_)"),
 )
 """The same, of its blocks; LTX-2 has `to_gate_logits`."""

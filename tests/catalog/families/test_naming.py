@@ -12,6 +12,7 @@ from catalog.families import FAMILIES as EVERY
 from catalog.families import Family
 from catalog.families.anima import ANIMA
 from catalog.families.flux2 import FLUX2
+from catalog.families.krea2 import KREA2
 from catalog.families.naming import words_of
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
@@ -46,6 +47,13 @@ TOLD: Final = (
     (ANIMA, "turbo", "anima-turbo-v1.0 AnimaTurbo"),
     (ANIMA, "base", "anima waiANIMA_v10 hassakuAnima_v01 novaAnimeAnima_v10 AnimaMix_v2 rin_anima"),
     (ANIMA, None, "anima-base-turbo anima-de-turbo animagine mine anima-based"),
+    (
+        KREA2,
+        "turbo",
+        "krea2_turbo_fp8_scaled krea2_turbo_bf16-Q4_0.gguf Krea-2-Turbo Krea2Turbo_v1",
+    ),
+    (KREA2, "raw", "krea2_raw_bf16 Krea-2-Raw Krea-2-Base-Diffusers krea2Raw_v2 KREA2_RAW"),
+    (KREA2, None, "krea2 krea2_de-turbo krea2_raw_turbo_merge krea2-rawish strawberryKrea2"),
     *(
         (family, "distilled", names)
         for family in (SDXL, SD15)
@@ -161,6 +169,8 @@ def test_the_most_particular_name_that_tells_counts() -> None:
         (FLUX2, "black-forest-labs/FLUX.2-klein-4B", "distilled"),
         (FLUX2, "black-forest-labs/FLUX.2-klein-base-4B", "base"),
         (ANIMA, "circlestone-labs/Anima-Base-v1.0-Diffusers", "base"),
+        (KREA2, "krea/Krea-2-Raw", "raw"),
+        (KREA2, "krea/Krea-2-Turbo", "turbo"),
     ],
 )
 def test_the_authors_repositories_tell(family: Family, path: str, variant: str | None) -> None:
@@ -205,6 +215,8 @@ def test_what_the_files_hint_at_is_less_than_a_word_of_a_name() -> None:
         (FLUX2, "base", "black-forest-labs/FLUX.2-klein-base-4B"),
         (ANIMA, "base", ANIMA.config),
         (ANIMA, "turbo", ANIMA.config),
+        (KREA2, "raw", "krea/Krea-2-Raw"),
+        (KREA2, "turbo", "krea/Krea-2-Turbo"),
     ],
 )
 def test_a_file_is_completed_as_its_variant_is_and_all_lend_from_one(
