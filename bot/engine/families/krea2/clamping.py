@@ -7,6 +7,7 @@ a product or out of a block; in other dtypes nothing changes, nor in float16 whe
 within it.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -51,7 +52,7 @@ class ClampedTextBlock(Krea2TextFusionBlock):  # type: ignore[misc]
         return clamped(super().forward(*args, **kwargs))
 
 
-CLAMPED: Final = {
+CLAMPED: Final[Mapping[type[torch.nn.Module], type[torch.nn.Module]]] = {
     Krea2RMSNorm: ClampedRMSNorm,
     Krea2SwiGLU: ClampedSwiGLU,
     Krea2TransformerBlock: ClampedBlock,

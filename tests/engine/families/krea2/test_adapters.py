@@ -102,7 +102,8 @@ def test_every_spelling_gives_the_defined_weights(
 @pytest.mark.long
 def test_two_spellings_give_the_same_bytes(painter: Engine, tmp_path: Path, pairs: Pairs) -> None:
     images = []
-    for number, rename in enumerate((str, authors_module)):
+    renamings: tuple[Callable[[str], str], ...] = (str, authors_module)
+    for number, rename in enumerate(renamings):
         tensors: dict[str, Any] = {}
         for name, (down, up) in pairs.items():
             tensors |= of_kohya(f"diffusion_model.{rename(name)}", down, up)

@@ -1,5 +1,6 @@
 """In float16 nothing becomes infinite; in other dtypes nothing changes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,10 +29,10 @@ def transformer(stock: dict[str, Any]) -> Any:
     return ours
 
 
-def predicted(transformer: Any) -> torch.Tensor:
+def predicted(transformer: Any, dtype: torch.dtype = torch.float16) -> torch.Tensor:
     drawn = torch.Generator().manual_seed(1)
-    image = packed(torch.randn(1, 64, 4, 4, generator=drawn)).half()
-    text = torch.randn(1, TEXT, 12, 16, generator=drawn).half()
+    image = packed(torch.randn(1, 64, 4, 4, generator=drawn)).to(dtype)
+    text = torch.randn(1, TEXT, 12, 16, generator=drawn).to(dtype)
     with torch.no_grad():
         found = transformer(
             hidden_states=image,
@@ -61,3 +62,25 @@ def test_every_norm_product_and_block_is_clamped(transformer: Any) -> None:
 def test_other_dtypes_are_left_alone(dtype: torch.dtype) -> None:
     values = torch.tensor([float("inf"), 1e6, float("nan")], dtype=dtype)
     assert clamped(values) is values
+
+
+def test_in_bfloat16_it_computes_what_the_stock_one_does(
+    folders: Path, stock: dict[str, Any]
+) -> None:
+    """With norms in float32, as diffusers keeps them, and whatever else is its own here."""
+    from diffusers import Krea2Transformer2DModel
+
+    theirs = Krea2Transformer2DModel.from_pretrained(
+        folders / TURBO / "transformer", torch_dtype=torch.bfloat16
+    )
+    formats = networks.formats("transformer", torch.bfloat16, in_eight_bits=False)
+    ours = networks.build("transformer", dict(theirs.config))
+    ours.load_state_dict(stock[TURBO].transformer.state_dict(), assign=True)
+    for name, parameter in ours.named_parameters():
+        parameter.data = parameter.data.to(formats.dtype_of(name))
+    kept = {name: each.dtype for name, each in theirs.named_parameters()}
+    assert {name: each.dtype for name, each in ours.named_parameters()} == kept
+    assert {*kept.values()} == {torch.float32, torch.bfloat16}
+    assert ours.dtype == torch.bfloat16
+    found = predicted(ours.eval().requires_grad_(False), torch.bfloat16)
+    assert torch.equal(found, predicted(theirs, torch.bfloat16))

@@ -134,6 +134,7 @@ def test_from_an_image(painter: Engine, stock: dict[str, Any], strength: float) 
     assert (ours != theirs).sum() == 0
 
 
+@pytest.mark.long
 def test_a_second_pass_starts_from_the_enlarged_image(
     painter: Engine, stock: dict[str, Any]
 ) -> None:
