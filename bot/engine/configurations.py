@@ -60,6 +60,15 @@ def each(field: Field, most: int) -> Field:
     return Field(f"a list of up to {most} of {field.allowed}", fits)
 
 
+def exactly(field: Field, count: int) -> Field:
+    """A list of `count` such values."""
+    some = each(field, count)
+    return Field(
+        f"a list of {count} of {field.allowed}",
+        lambda value: isinstance(value, list) and len(value) == count and some.fits(value),
+    )
+
+
 def either(*fields: Field) -> Field:
     return Field(
         ", or ".join(field.allowed for field in fields),

@@ -36,8 +36,8 @@ class EngineSettings(BaseSettings):
         default="auto",
         alias="IMAGEN_DTYPE",
         description="Precision of the weights: `auto` (fp32 on a CPU; on a GPU fp16, or bf16 for "
-        "FLUX.2 klein, Z-Image, Anima, FLUX.1 and Chroma where the card computes in it), `float16`, "
-        "`bfloat16` or `float32`.",
+        "FLUX.2 klein, Z-Image, Anima, FLUX.1, Chroma and Krea 2 where the card computes in it), "
+        "`float16`, `bfloat16` or `float32`.",
     )
     memory: Literal["auto", "full", "16gb", "11gb", "8gb"] = Field(
         default="auto",

@@ -60,8 +60,6 @@ _TRANSFORMERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Cosmos", ("blocks.block0.blocks.0.block.attn.to_q.0.weight",)),
     ("Cosmos", ("time_embed.t_embedder.linear_1.weight", "patch_embed.proj.weight")),
     ("Ideogram", ("embed_image_indicator.weight",)),
-    ("Krea 2", ("txtfusion.projector.weight",)),
-    ("Krea 2", ("text_fusion.projector.weight",)),
     ("Kandinsky 5", ("visual_transformer_blocks.0.cross_attention.key_norm.weight",)),
     ("CogVideoX", ("blocks.0.norm1.linear.weight",)),
     ("CogVideoX", ("patch_embed.text_proj.weight", "norm_final.weight")),

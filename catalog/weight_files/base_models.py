@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from catalog.families import FAMILIES
-from catalog.families.flux import CHROMA, FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
+from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B
 from catalog.families.recognition import Shapes, UNet
 from catalog.families.unet import SD2, SD2_CONTEXT
 from catalog.weight_files import dit_adapters
@@ -68,7 +68,6 @@ _ARCHITECTURES: Final = (
     ("lumina", "Lumina"),
     ("pixart", "PixArt"),
     ("auraflow", AURAFLOW),
-    ("krea2", "Krea 2"),
 )
 # The same for checkpoint names.
 _CHECKPOINTS: Final = (

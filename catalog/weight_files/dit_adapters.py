@@ -18,8 +18,6 @@ DIT: Final = "DiT"
 
 # Below, names are matched with `_` for every dot, each preceded by a line break.
 _MARKS: Final = (
-    ("txtfusion_", "Krea 2"),
-    ("_attn_wq_", "Krea 2"),
     ("_img_mlp_fc1", "Hunyuan"),
     ("_img_mlp_net_", "Qwen-Image"),
     ("nerf_blocks_", "Chroma1-Radiance"),

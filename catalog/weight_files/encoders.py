@@ -6,12 +6,13 @@ from itertools import product
 from typing import Any, Final
 
 from catalog.families import FAMILIES, TEXT_ENCODER
-from catalog.families.encoders import QWEN3_06B, QWEN3_4B, T5_XXL
+from catalog.families.encoders import QWEN3_06B, QWEN3_4B, QWEN3_VL_4B, T5_XXL
 from catalog.families.recognition import Shapes
 
 QWEN3: Final = "Qwen3"
 """One of another size."""
 QWEN3_VL: Final = "Qwen3-VL"
+"""The same of those that read images, too."""
 T5: Final = "T5"
 """One of another size."""
 UMT5: Final = "UMT5"
@@ -25,6 +26,12 @@ _WIDTHS: Final = {
     4096: "Qwen3-8B",
 }
 """Of the vectors of a Qwen3 (arXiv 2505.09388, table 1)."""
+_VISION_WIDTHS: Final = {
+    2048: "Qwen3-VL-2B",
+    2560: QWEN3_VL_4B,
+    4096: "Qwen3-VL-8B",
+}
+"""The same of a Qwen3-VL (arXiv 2511.21631)."""
 _STATED: Final = "general.architecture"
 """Key of the metadata of a .gguf file, which tell models with the same tensors apart."""
 _OF_QWEN3: Final = "qwen3"
@@ -66,7 +73,7 @@ def kind(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TextEncoder:
-    """name: QWEN3 or T5 if it is of a size that is not known. width: of its vectors."""
+    """name: QWEN3, QWEN3_VL or T5 if it is of a size that is not known. width: of its vectors."""
 
     name: str
     width: int
@@ -92,7 +99,9 @@ def _qwen3(shapes: Shapes, metadata: Mapping[str, str]) -> TextEncoder | None:
                 stated = _OF_QWEN3_VL
             if stated in {None, _OF_QWEN3}:
                 return TextEncoder(sized(shape[1]), shape[1])
-            return TextEncoder(QWEN3_VL, shape[1]) if stated == _OF_QWEN3_VL else None
+            if stated == _OF_QWEN3_VL:
+                return TextEncoder(sized(shape[1], vision=True), shape[1])
+            return None
     return None
 
 
@@ -124,9 +133,11 @@ def _t5(shapes: Shapes) -> TextEncoder | None:
     return None
 
 
-def sized(width: int) -> str:
-    """The Qwen3 whose vectors are so wide; QWEN3 if none is known."""
-    return _WIDTHS.get(width, QWEN3)
+def sized(width: object, *, vision: bool = False) -> str:
+    """The Qwen3 whose vectors are so wide; QWEN3 if none is known. vision: whether it reads images,
+    too, which is a QWEN3_VL."""
+    names, unknown = (_VISION_WIDTHS, QWEN3_VL) if vision else (_WIDTHS, QWEN3)
+    return names.get(width, unknown) if isinstance(width, int) else unknown
 
 
 def sized_t5(width: int) -> str:
@@ -136,9 +147,11 @@ def sized_t5(width: int) -> str:
 
 def unsized(name: str) -> str:
     """What one of another size is called than this one that a family has."""
-    return T5 if name == T5_XXL else QWEN3
+    return {T5_XXL: T5, QWEN3_VL_4B: QWEN3_VL}.get(name, QWEN3)
 
 
 def width_of(config: Mapping[str, Any]) -> object:
     """How wide the vectors are of the encoder with this configuration, as strangers wrote it."""
+    if isinstance(text := config.get("text_config"), Mapping):
+        config = text
     return config.get("hidden_size", config.get("d_model"))

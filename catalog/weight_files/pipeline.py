@@ -54,7 +54,6 @@ _NAMES: Final = {
     "PixArtAlpha": "PixArt",
     "PixArtSigma": "PixArt",
     "HiDreamImage": "HiDream",
-    "Krea2": "Krea 2",
     "Ideogram4": "Ideogram 4",
     "StableCascade": "Stable Cascade",
     "StableCascadeCombined": "Stable Cascade",
@@ -283,7 +282,7 @@ def encoder_of(config: Mapping[str, Any]) -> str:
     if said == "t5" and isinstance(width := config.get("d_model"), int):
         return encoders.kind(encoders.sized_t5(width))
     if said == "qwen3_vl":
-        return encoders.kind(encoders.QWEN3_VL)
+        return encoders.kind(encoders.sized(encoders.width_of(config), vision=True))
     if said is not None:
         return f"text encoder of the type {_plain(str(said))}"
     name = config.get("_class_name")

@@ -30,7 +30,7 @@ from bot.engine.memory import Profile
 from bot.errors import JobFailed
 from catalog.families import FAMILIES
 from tests.parameters import mostly_long
-from tools.untrained import anima, chroma, flux1, flux2, sd15, zimage
+from tools.untrained import anima, chroma, flux1, flux2, krea2, sd15, zimage
 
 Figures = dict[str, Figure]
 ROOM = {**plans.ROOM}
@@ -90,6 +90,7 @@ PUBLISHED = {
     sd15: {"unet": 0.86, "text_encoder": 0.12},
     chroma: {"transformer": 8.90, "text_encoder": 4.76},
     flux1: {"transformer": 11.90, "text_encoder": 0.12, "text_encoder_2": 4.76},
+    krea2: {"transformer": 12.82, "text_encoder": 4.44},
 }
 """10⁹ parameters of each published network."""
 
@@ -221,6 +222,9 @@ def test_ways_are_those_that_the_families_say(monkeypatch: pytest.MonkeyPatch) -
         "flux1": {
             f"{size}gb, {how}" for size in (8, 11, 16) for how in ("8 bits, streamed", "streamed")
         },
+        "krea2": {
+            f"{size}gb, {kind}" for size in (8, 11, 16) for kind in ("8 bits, streamed", "streamed")
+        },
     }
     assert {key: (way := parked(model)) and way.profile for key, model in BY_KEY.items()} == {
         "flux2": Profile.GB11,
@@ -229,11 +233,12 @@ def test_ways_are_those_that_the_families_say(monkeypatch: pytest.MonkeyPatch) -
         "sd15": Profile.GB8,
         "chroma": None,
         "flux1": None,
+        "krea2": None,
     }
-    large = {"flux2", "zimage", "flux1", "chroma"}
+    large = {"flux2", "zimage", "flux1", "chroma", "krea2"}
     assert {key for key, model in BY_KEY.items() if streamed(model)} == large
     in_8 = {key for key, model in BY_KEY.items() if standing.streamed_in_eight_bits(model)}
-    assert in_8 == {"zimage", "flux1", "chroma"}
+    assert in_8 == {"zimage", "flux1", "chroma", "krea2"}
 
 
 @pytest.mark.long
@@ -380,8 +385,10 @@ def test_every_family(tmp_path: Path, key: str) -> None:
         found = {row.name: [*row.measure(context)] for row in rows_of(key)}
         assert all(found.values())
         assert not [f for figures in found.values() for f in figures if f.wrong]
-        # Of what was made in 16 bits, images need not be equal.
-        assert float(found[f"{key}: request"][-1].numbers["farthest"]) < 40
+        # Of what was made in 16 bits, images need not be equal. The stock pipeline of Krea 2 rounds
+        # the noise levels to 16 bits, too, which is much to untrained weights.
+        most = 130 if key == "krea2" else 40
+        assert float(found[f"{key}: request"][-1].numbers["farthest"]) < most
 
 
 @pytest.mark.long

@@ -9,14 +9,20 @@ import pytest
 
 from catalog import LiveCatalog
 from catalog.families import FAMILIES, TEXT_ENCODER, VAE
-from catalog.families.encoders import QWEN3_06B, QWEN3_4B, T5_XXL
+from catalog.families.encoders import QWEN3_06B, QWEN3_4B, QWEN3_VL_4B, T5_XXL
 from catalog.weight_files.gguf import BLOCKS
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.test_judging import LORA, SDXL_UNET, put
 from tests.catalog.test_vaes import MODEL_OF
 from tests.gguf_files import SIZES, written
 
-WIDTHS = {QWEN3_4B: 2560, QWEN3_06B: 1024, "Qwen3-8B": 4096, T5_XXL: 4096}
+WIDTHS = {
+    QWEN3_4B: 2560,
+    QWEN3_06B: 1024,
+    "Qwen3-8B": 4096,
+    QWEN3_VL_4B: 2560,
+    T5_XXL: 4096,
+}
 READING = tuple(key for key, family in FAMILIES.items() if family.encoder)
 
 
@@ -28,10 +34,11 @@ def shapes_of(kind: str) -> dict[str, list[int]]:
             "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight": [1, 1],
             "encoder.block.0.layer.1.DenseReluDense.wi_0.weight": [1, 1],
         }
+    within = "model.language_model." if kind == QWEN3_VL_4B else "model."
     return {
-        "model.embed_tokens.weight": [1, WIDTHS[kind]],
-        "model.layers.0.self_attn.q_norm.weight": [1],
-        "model.layers.0.mlp.gate_proj.weight": [1, 1],
+        f"{within}embed_tokens.weight": [1, WIDTHS[kind]],
+        f"{within}layers.0.self_attn.q_norm.weight": [1],
+        f"{within}layers.0.mlp.gate_proj.weight": [1, 1],
     }
 
 
@@ -53,6 +60,8 @@ def packed(kind: str) -> dict[str, Any]:
 def config_of(kind: str) -> dict[str, Any]:
     if kind == T5_XXL:
         return {"model_type": "t5", "d_model": WIDTHS[kind]}
+    if kind == QWEN3_VL_4B:
+        return {"model_type": "qwen3_vl", "text_config": {"hidden_size": WIDTHS[kind]}}
     return {"model_type": "qwen3", "hidden_size": WIDTHS[kind]}
 
 
@@ -86,7 +95,7 @@ def test_a_text_encoder_of_another_model_is_refused_by_name(
     path = {"file": "e.safetensors", "gguf": "e.gguf", "folder": "e", "pipeline": "p"}[layout]
     within = {"folder": "e/", "pipeline": "p/text_encoder/"}.get(layout, "")
     if layout == "gguf":
-        stated = "t5encoder" if kind == T5_XXL else "qwen3"
+        stated = {T5_XXL: "t5encoder", QWEN3_VL_4B: "qwen3vl"}.get(kind, "qwen3")
         written(home.models_dir / path, packed(kind), metadata={"general.architecture": stated})
     else:
         put(home, f"{within}model.safetensors" if within else path, shapes_of(kind))
@@ -133,6 +142,8 @@ def test_a_model_that_is_not_here_has_to_say_its_family(home: Home) -> None:
         ({"model_type": "qwen3_vl"}, "text encoder (Qwen3-VL)"),
         ({"model_type": "t5", "d_model": 1024}, "text encoder (T5)"),
         ({"model_type": "umt5", "d_model": 4096}, "text encoder of the type umt5"),
+        ({"model_type": "qwen3_vl", "text_config": "x"}, "text encoder (Qwen3-VL)"),
+        (config_of(QWEN3_VL_4B), "text encoder (Qwen3-VL-4B)"),
         ({"model_type": ["**@everyone"]}, "text encoder of the type everyone"),
         ({"_class_name": "AutoencoderKL"}, "folder of the class AutoencoderKL"),
         ("[]", "folder that cannot be read (config.json is not a JSON object)"),
@@ -259,7 +270,7 @@ def test_one_among_the_checkpoints_is_told_what_it_is(home: Home, kind: str) -> 
     said = str(home.read().unfit_models["qwen"])
     assert said.startswith(f"qwen.safetensors is a text encoder ({kind}); ")
     usable = "name it as text_encoder_path of a model in models.toml instead"
-    assert said.endswith(usable) == (kind in {QWEN3_4B, QWEN3_06B, T5_XXL})
+    assert said.endswith(usable) == (kind in {QWEN3_4B, QWEN3_06B, QWEN3_VL_4B, T5_XXL})
 
 
 def test_one_that_an_entry_names_is_no_model_and_no_problem(home: Home) -> None:

@@ -151,9 +151,10 @@ def test_the_prediction_of_its_files_keeps_the_family(home: Home) -> None:
     assert (old.family, old.prediction, old.scheduler) == (SD15, "flow", "Euler")
 
 
-@pytest.mark.parametrize("family", ["flux2", "zimage", "anima"])
+@pytest.mark.parametrize("family", ["flux2", "zimage", "anima", "krea2"])
 def test_a_model_that_is_always_a_flow_may_say_so(home: Home, family: str) -> None:
-    extra = f'family = "{family}"\nvariant = "base"\nprediction = '
+    variant = FAMILIES[family].variants[0].name
+    extra = f'family = "{family}"\nvariant = "{variant}"\nprediction = '
     entries = (model(said, "some/thing", f'{extra}"{said}"\n') for said in ("flow", "epsilon"))
     home.write(ONE_MODEL + "".join(entries))
     read = home.read()

@@ -162,14 +162,14 @@ def test_what_is_not_supported_is_refused_by_name(home: Home) -> None:
     assert [model.key for model in read.offered_models(nsfw=True)] == ["base"]
     assert {key: str(why) for key, why in read.unfit_models.items()} == {
         "flux1-schnell-q8_0": "flux1-schnell-Q8_0.gguf is a FLUX.1-like transformer; only"
-        " checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, FLUX.1 and Chroma can be"
-        " used",
+        " checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, FLUX.1, Chroma and Krea"
+        " 2 can be used",
         "small-iq4_xs": "small-IQ4_XS.gguf is an SDXL checkpoint (its weights cannot be read:"
         " model.diffusion_model.label_emb.0.0.weight is of type IQ4_XS; known are Q4_0, Q4_1, Q5_0,"
         " Q5_1, Q8_0, Q4_K, Q5_K, Q6_K); use a version of it in fp16, bf16, fp8, or one of the GGUF"
         " types that are read",
         "t5-q8_0": "t5-Q8_0.gguf is a file of a kind that is not known here; only checkpoints of"
-        " SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, FLUX.1 and Chroma can be used",
+        " SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, FLUX.1, Chroma and Krea 2 can be used",
     }
     assert [model.key for model in read.refused_models(nsfw=False)] == [*read.unfit_models]
     cut_off, in_parts = reasons(read)

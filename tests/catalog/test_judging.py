@@ -58,8 +58,8 @@ def test_another_file_among_the_checkpoints_is_listed_but_never_offered(home: Ho
     assert list(read.models) == ["aaa", "good"]
     assert str(read.unfit_models["aaa"]) == (
         "aaa.safetensors is a FLUX.1-like transformer;"
-        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, FLUX.1 and Chroma can"
-        " be used"
+        " only checkpoints of SDXL, SD 1.5, FLUX.2 klein 4B, Z-Image, Anima, FLUX.1, Chroma and"
+        " Krea 2 can be used"
     )
     assert read.default == "good"
     for offered in (

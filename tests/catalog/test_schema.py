@@ -104,7 +104,8 @@ def test_entries_are_frozen() -> None:
         ({"clip_skip": 1}, "clip_skip must be from 2 to 12 for Stable Diffusion XL, got 1"),
         (
             {"family": "sd9"},
-            "family must be one of sdxl, sd15, flux2, zimage, anima, flux1, chroma, got 'sd9'",
+            "family must be one of sdxl, sd15, flux2, zimage, anima, flux1, chroma, krea2, got"
+            " 'sd9'",
         ),
         ({"variant": "odd"}, "variant must be one of base, distilled, got 'odd'"),
         (

@@ -35,6 +35,7 @@ MODEL_OF = {
     "anima": {"_class_name": "AnimaModularPipeline"},
     "chroma": {"_class_name": "ChromaPipeline"},
     "flux1": {"_class_name": "FluxPipeline"},
+    "krea2": {"_class_name": "Krea2Pipeline"},
 }
 
 

@@ -51,6 +51,10 @@ path = "families/chroma"
 [models.kontext]
 name = "FLUX.1 Kontext"
 path = "families/kontext"
+
+[models.krea]
+name = "Krea 2"
+path = "families/krea"
 size = [64, 64]
 min_side = 64
 steps = {min = 1, default = 2, max = 50}
@@ -82,6 +86,10 @@ path = "families/colours.safetensors"
 [loras.for-kontext]
 name = "For FLUX.1"
 path = "families/kontext.safetensors"
+
+[loras.for-krea]
+name = "For Krea 2"
+path = "families/krea.safetensors"
 """
 FITTING = {
     "small": (
@@ -94,6 +102,7 @@ FITTING = {
     "lines": ("lora_unet_llm_adapter_blocks_0_cross_attn_q_proj", (16, 16), "anima-preview"),
     "colours": ("lora_unet_distilled_guidance_layer_layers_0_in_layer", (32, 32), "chroma"),
     "kontext": ("transformer.single_transformer_blocks.0.proj_mlp", (128, 32), "flux-1-dev/lora"),
+    "krea": ("lora_unet_blocks_0_attn_wq", (32, 32), "krea2"),
 }
 """Model → a module of it, the shape of its weight, and what a trainer calls the model, which the
 narrow layers of a tiny one do not tell."""
@@ -109,6 +118,7 @@ def write(folder: Path) -> None:
     from tests.engine.families.chroma import tiny_model as chroma
     from tests.engine.families.flux1 import tiny_model as flux1
     from tests.engine.families.flux2 import tiny_model as klein
+    from tests.engine.families.krea2 import tiny_model as krea2
     from tests.engine.families.sd15 import tiny_model as sd15
     from tests.engine.families.zimage import tiny_model as zimage
 
@@ -118,6 +128,7 @@ def write(folder: Path) -> None:
     anima.build(folder / "anima")
     chroma.build(folder / "chroma")
     flux1.build(folder / "kontext", edits=True)
+    krea2.build(folder / "krea")
     # Only its scheduler would tell, which has the shift of neither.
     (folder / "untold" / "scheduler").mkdir(parents=True)
     for name, raw in (
@@ -182,6 +193,8 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
         ("demo", "for-lines", "Anima"),
         ("lines", "for-turbo", "Z-Image"),
         ("klein", "for-kontext", "FLUX.1"),
+        ("turbo", "for-krea", "Krea 2"),
+        ("krea", "for-turbo", "Z-Image"),
     ):
         call = await cleo.slash("imagine", prompt=CANARY, model=model, lora=lora)
         assert base in said(call)
@@ -190,7 +203,7 @@ async def test_what_does_not_fit_a_family_is_refused_in_words(bot: Bot, cleo: Us
 
 
 @pytest.mark.parametrize("preset", ["misty", "draft", "fast", "misty, draft"])
-@pytest.mark.parametrize("model", mostly_long(["klein", "turbo"], usual=1))
+@pytest.mark.parametrize("model", mostly_long(["klein", "turbo", "krea"], usual=1))
 async def test_styles_and_presets_work_with_a_distilled_model(
     bot: Bot, cleo: User, model: str, preset: str
 ) -> None:

@@ -57,7 +57,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert models["klein"].keys() == MODEL.keys()
     said = {
         key: (models[key]["family"], models[key]["variant"], models[key]["edits"])
-        for key in ("small", "klein", "turbo", "lines", "colours", "kontext")
+        for key in ("small", "klein", "turbo", "lines", "colours", "kontext", "krea")
     }
     assert said == {
         "small": ("sd15", None, 0),
@@ -66,6 +66,8 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "lines": ("anima", "base", 0),
         "colours": ("chroma", None, 0),
         "kontext": ("flux1", "kontext", 1),
+        # Its index says that it is distilled.
+        "krea": ("krea2", "turbo", 0),
     }
     assert models["klein"]["takes"] == {
         "negative_prompt": False,
@@ -85,12 +87,12 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
     assert loras["for-klein"].keys() == LORA.keys()
     assert loras["any-klein"]["models"] == ["klein"]
     assert loras["any-klein"]["base"] in models["klein"]["bases"]
-    for key in ("small", "klein", "turbo", "lines", "colours", "kontext"):
+    for key in ("small", "klein", "turbo", "lines", "colours", "kontext", "krea"):
         assert loras[f"for-{key}"]["models"] == [key]
 
 
 @pytest.mark.parametrize(
-    "model", mostly_long(["klein", "turbo", "lines", "colours", "kontext"], usual=1)
+    "model", mostly_long(["klein", "turbo", "lines", "colours", "kontext", "krea"], usual=1)
 )
 async def test_a_client_of_automatic1111_needs_to_know_no_family(
     server: Server, model: str

@@ -33,6 +33,7 @@ def test_a_model_whose_file_is_something_else_is_refused_by_name() -> None:
             "Anima",
             "FLUX.1",
             "Chroma",
+            "Krea 2",
         ),
     }
     said = TEXTS.speaker("en-US")("model.unfit", **refusal.value.params)

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("family", ["sd15", "flux2", "zimage", "anima", "chroma", "flux1"])
+@pytest.mark.parametrize("family", ["sd15", "flux2", "zimage", "anima", "chroma", "flux1", "krea2"])
 def test_one_of_true_size_is_built(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from tools.untrained import filling
 

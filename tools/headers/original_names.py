@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Final
 
 from tools.headers.shapes import Shapes, built
@@ -80,15 +81,35 @@ def _of_lodestone(shapes: Shapes) -> Shapes:
     return _of_black_forest({_first(_CHROMA, name): shape for name, shape in shapes.items()})
 
 
+_KREA: Final = (
+    (r"^img_in\.", "first."),
+    (r"^time_embed\.linear_1\.", "tmlp.0."),
+    (r"^time_embed\.linear_2\.", "tmlp.2."),
+    (r"^time_mod_proj\.", "tproj.1."),
+    (r"^txt_in\.norm\.weight", "txtmlp.0.scale"),
+    (r"^txt_in\.linear_1\.", "txtmlp.1."),
+    (r"^txt_in\.linear_2\.", "txtmlp.3."),
+    (r"^final_layer\.scale_shift_table", "last.modulation.lin"),
+    (r"^final_layer\.norm\.weight", "last.norm.scale"),
+    (r"^final_layer\.linear\.", "last.linear."),
+    (r"^text_fusion\.", "txtfusion."),
+    (r"^transformer_blocks\.", "blocks."),
+    (r"\.attn\.to_([qkv])\.", r".attn.w\1."),
+    (r"\.attn\.to_out\.0\.", ".attn.wo."),
+    (r"\.attn\.to_gate\.", ".attn.gate."),
+    (r"\.attn\.norm_([qk])\.weight", r".attn.qknorm.\1norm.scale"),
+    (r"\.ff\.", ".mlp."),
+    (r"\.norm1\.weight", ".prenorm.scale"),
+    (r"\.norm2\.weight", ".postnorm.scale"),
+    (r"\.scale_shift_table", ".mod.lin"),
+)
+"""Names of diffusers → those of Krea, as for `_FLUX`."""
+
+
 def _of_krea(shapes: Shapes) -> Shapes:
-    table = (
-        (r"^img_in\.", "first."),
-        (r"^text_fusion\.", "txtfusion."),
-        (r"^transformer_blocks\.(\d+)\.attn\.to_([qkv])\.", r"blocks.\1.attn.w\2."),
-        (r"^transformer_blocks\.(\d+)\.attn\.to_out\.0\.", r"blocks.\1.attn.wo."),
-        (r"^transformer_blocks\.(\d+)\.ff\.", r"blocks.\1.mlp."),
-    )
-    return {_first(table, name): shape for name, shape in shapes.items()}
+    renamed = {_every(_KREA, name): shape for name, shape in shapes.items()}
+    # What modulates a block is one row there.
+    return {n: (prod(s),) if n.endswith(".mod.lin") else s for n, s in renamed.items()}
 
 
 _ANIMA: Final = (

@@ -6,8 +6,8 @@ named (`--family chroma`), for which there is no time beside them. With each it 
 requests against the stock pipeline; whether the same bytes come out whole, parked, streamed and
 twice, and what a LoRA costs a step; whether it fits on cards of 8, 11 and 16 GB, under caps of
 torch's allocator; and whether numbers stay finite in float16. The files of a family are removed
-before the next one's are made: 20 GiB at most, 26 of Chroma and 32
-of FLUX.1, in RAM if there is room.
+before the next one's are made: 20 GiB at most, 26 of Chroma, 32 of FLUX.1
+and 33 of Krea 2, in RAM if there is room.
 
 DIR/families.json and the table, DIR/families.md, are rewritten after every figure; the table is
 printed last, also when the call is told to stop. A row that fails, hangs or ends its process is
@@ -35,7 +35,7 @@ from benchmarks.gpu.row import Outcome, Row
 from benchmarks.gpu.supervisor import Supervisor
 
 NAME: Final = "families"
-ROOM: Final = 34 * 2**30
+ROOM: Final = 35 * 2**30
 """Bytes of the largest model and its LoRA."""
 BUDGET: Final = 480.0
 TRYING: Final = 3600.0

@@ -11,7 +11,7 @@ from bot.engine.families import FAMILIES
 from bot.request import GenerationRequest
 from catalog.families import FAMILIES as FACTS
 from catalog.families import Family, Variant
-from tools.untrained import anima, chroma, flux1, flux2, sd15, zimage
+from tools.untrained import anima, chroma, flux1, flux2, krea2, sd15, zimage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,14 @@ MODELS: Final = (
         paint=stock.paint_flux,
         # What the blocks of two streams add to what they read.
         swelling=r"transformer_blocks\.\d+\.ff(?:_context)?\.net\.2\.weight",
+    ),
+    Model(
+        facts=FACTS["krea2"],
+        variant="turbo",
+        untrained=krea2,
+        stock=stock.krea2,
+        paint=stock.paint_krea2,
+        swelling=r"transformer_blocks\.\d+\.ff\.(?:gate|up)\.weight",
     ),
 )
 """In the order of their worth: of those that are usual, the first two are too large for small

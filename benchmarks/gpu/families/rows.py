@@ -44,6 +44,7 @@ PLANNED: Final = {
     "sd15": _planned(4, 2, 8, 7, 7, 4),
     "chroma": _planned(46, 16, 50, 60, 34, 50, 8),
     "flux1": _planned(60, 22, 60, 60, 45, 60, 10),
+    "krea2": _planned(64, 22, 60, 40, 60, 40, 10),
 }
 """By family, in the order of their worth."""
 USUAL: Final = ("flux2", "zimage", "anima", "sd15")

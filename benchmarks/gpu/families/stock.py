@@ -33,6 +33,12 @@ def z_image(folder: Path, dtype: torch.dtype) -> Any:
     return _loaded(ZImagePipeline, folder, dtype)
 
 
+def krea2(folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import Krea2Pipeline
+
+    return _loaded(Krea2Pipeline, folder, dtype)
+
+
 def anima(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import ModularPipeline
     from diffusers.models.transformers import transformer_cosmos
@@ -71,6 +77,11 @@ def paint_klein(pipeline: Any, request: GenerationRequest) -> Any:
 
 
 def paint_z_image(pipeline: Any, request: GenerationRequest) -> Any:
+    # It counts guidance from 0.
+    return _first(pipeline, request, guidance_scale=request.guidance - 1)
+
+
+def paint_krea2(pipeline: Any, request: GenerationRequest) -> Any:
     # It counts guidance from 0.
     return _first(pipeline, request, guidance_scale=request.guidance - 1)
 

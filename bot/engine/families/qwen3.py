@@ -2,6 +2,8 @@
 
 A family reads what comes out of one or several of its layers. Those after the last that is read are
 never built, nor is the head that would predict words: what is read stays the same to the last bit.
+So it does of Qwen3-VL (arXiv 2511.21631) without the half that reads images: for words alone, all
+three axes of its positions are one, and it is a Qwen3.
 """
 
 import re
@@ -38,14 +40,19 @@ _ROPE: Final = Field(
         and ("rope_theta" not in value or _THETA.fits(value["rope_theta"]))
     ),
 )
+_OF_AXES: Final = ("mrope_section", "mrope_interleaved")
+"""How the positions of images are divided among rotations, which is the same for those of words."""
 _LAYERS_MAX: Final = 128
+_VISION_THETA: Final = 500_000.0
+"""The base of the rotations of a Qwen3-VL whose configuration has none (transformers'
+`Qwen3VLTextConfig`)."""
 
 
-def _kind(least: int) -> Kind:
+def _kind(least: int, named: str = "qwen3") -> Kind:
     return Kind(
         ("Qwen3ForCausalLM", "Qwen3Model"),
         {
-            "model_type": one_of("qwen3"),
+            "model_type": one_of(named),
             "vocab_size": whole(1, 1_000_000),
             "hidden_size": whole(1, 16_384),
             "intermediate_size": whole(1, 65_536),
@@ -68,6 +75,11 @@ def _kind(least: int) -> Kind:
     )
 
 
+_VISION: Final = Kind(
+    ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"), {"model_type": one_of("qwen3_vl")}
+)
+
+
 def checked(
     network: str, config: Mapping[str, Any], subject: Subject, *, least: int
 ) -> dict[str, Any]:
@@ -78,6 +90,21 @@ def checked(
     allowed = known(network, config, _kind(least), subject)
     allowed.pop("layer_types", None)  # as many as there are layers, all the same
     return allowed
+
+
+def checked_vision(
+    network: str, config: Mapping[str, Any], subject: Subject, *, least: int
+) -> dict[str, Any]:
+    """The same for the language model of a Qwen3-VL."""
+    known(network, config, _VISION, subject)
+    text = dict(config["text_config"]) if isinstance(config.get("text_config"), Mapping) else {}
+    rope: dict[str, Any] = {"rope_theta": text.pop("rope_theta", _VISION_THETA)}
+    for name in ("rope_scaling", "rope_parameters"):  # of transformers 4, and of 5
+        if isinstance(text.get(name), Mapping):
+            rope |= {key: value for key, value in text.pop(name).items() if key not in _OF_AXES}
+    text.setdefault("rope_parameters", rope)
+    allowed = known(network, text, _kind(least, "qwen3_vl_text"), subject)
+    return {**allowed, "model_type": "qwen3"}
 
 
 def build(config: Mapping[str, Any], *, normed: bool = False) -> Any:
@@ -95,6 +122,9 @@ def build(config: Mapping[str, Any], *, normed: bool = False) -> Any:
     encoder.rotary_emb.inv_freq = frequencies
     return encoder
 
+
+VISION: Final = "visual."
+"""What the names of a Qwen3-VL begin with in the half that reads images."""
 
 _LAYER_OF_LLAMA: Final = re.compile(r"blk\.(\d+)\.(\w+)\.")
 _IN_LAYER: Final = {
@@ -118,7 +148,7 @@ rows over, as it does of Llama's (ggml-org/llama.cpp conversion/qwen.py; gguf-py
 def bare(name: str) -> str:
     """The name in transformers of a parameter without the modules that programs put around the
     encoder."""
-    own = name.removeprefix("transformer.").removeprefix("model.")
+    own = name.removeprefix("transformer.").removeprefix("model.").removeprefix("language_model.")
     if found := _LAYER_OF_LLAMA.match(own):
         number, module = found.groups()
         return f"layers.{number}.{_IN_LAYER.get(module, module)}.{own[found.end() :]}"
@@ -171,18 +201,24 @@ def ids(
 
 
 def states(
-    encoder: Any, padding: int, tokens: tuple[int, ...], room: int
+    encoder: Any,
+    padding: int,
+    tokens: tuple[int, ...],
+    room: int,
+    after: tuple[int, ...] = (),
 ) -> tuple[torch.Tensor, ...]:
-    """What goes into the first layer, and comes out of each, for one text: shape (1, room, width).
+    """What goes into the first layer, and comes out of each, for one text: shape (1, n, width).
 
     One text at a time, so that its bits do not depend on another's. padding: the token that fills
-    the room.
+    the room. after: tokens behind the room, which go on counting where `tokens` end.
     """
-    filled = [*tokens, *[padding] * (room - len(tokens))]
-    seen = [1] * len(tokens) + [0] * (room - len(tokens))
+    filled = [*tokens, *[padding] * (room - len(tokens)), *after]
+    seen = [1] * len(tokens) + [0] * (room - len(tokens)) + [1] * len(after)
+    mask = torch.tensor([seen], device=encoder.device)
     output = encoder(
         input_ids=torch.tensor([filled], device=encoder.device),
-        attention_mask=torch.tensor([seen], device=encoder.device),
+        attention_mask=mask,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0) if after else None,
         output_hidden_states=True,
         use_cache=False,
     )

@@ -14,6 +14,7 @@ from catalog.families.anima import ANIMA
 from catalog.families.chroma import CHROMA
 from catalog.families.flux1 import FLUX1
 from catalog.families.flux2 import FLUX2
+from catalog.families.krea2 import KREA2
 from catalog.families.naming import words_of
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
@@ -57,6 +58,13 @@ TOLD: Final = (
     (FLUX1, "kontext", "flux1-dev-kontext_fp8_scaled FLUX.1-Kontext-dev FluxKontextPipeline"),
     (FLUX1, None, "flux1-dev fluxmania_V FLUX.1-dev kreation kontextual"),
     (FLUX1, "dev", "flux_de-schnell krea-kontext"),
+    (
+        KREA2,
+        "turbo",
+        "krea2_turbo_fp8_scaled krea2_turbo_bf16-Q4_0.gguf Krea-2-Turbo Krea2Turbo_v1",
+    ),
+    (KREA2, "raw", "krea2_raw_bf16 Krea-2-Raw Krea-2-Base-Diffusers krea2Raw_v2 KREA2_RAW"),
+    (KREA2, None, "krea2 krea2_de-turbo krea2_raw_turbo_merge krea2-rawish strawberryKrea2"),
     *(
         (family, "distilled", names)
         for family in (SDXL, SD15)
@@ -176,6 +184,8 @@ def test_the_most_particular_name_that_tells_counts() -> None:
         (FLUX1, "black-forest-labs/FLUX.1-dev", "dev"),
         (FLUX1, "black-forest-labs/FLUX.1-Krea-dev", "krea"),
         (FLUX1, "black-forest-labs/FLUX.1-Kontext-dev", "kontext"),
+        (KREA2, "krea/Krea-2-Raw", "raw"),
+        (KREA2, "krea/Krea-2-Turbo", "turbo"),
     ],
 )
 def test_the_authors_repositories_tell(family: Family, path: str, variant: str | None) -> None:
@@ -220,6 +230,8 @@ def test_what_the_files_hint_at_is_less_than_a_word_of_a_name() -> None:
         (FLUX2, "base", "black-forest-labs/FLUX.2-klein-base-4B"),
         (ANIMA, "base", ANIMA.config),
         (ANIMA, "turbo", ANIMA.config),
+        (KREA2, "raw", "krea/Krea-2-Raw"),
+        (KREA2, "turbo", "krea/Krea-2-Turbo"),
     ],
 )
 def test_a_file_is_completed_as_its_variant_is_and_all_lend_from_one(

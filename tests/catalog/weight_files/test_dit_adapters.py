@@ -92,6 +92,18 @@ def anima(width: int = 2048, *, original: bool) -> Widths:
     return blocks("transformer_blocks", 28, layers)
 
 
+def krea2(*, original: bool) -> Widths:
+    own, less, inside = (6144, 6144), (1536, 6144), (16_384, 6144)
+    if original:
+        layers = {f"attn.{x}": own for x in ("wq", "wo", "gate")}
+        layers |= {"attn.wk": less, "attn.wv": less}
+        layers |= {"mlp.gate": inside, "mlp.up": inside, "mlp.down": inside[::-1]}
+        return blocks("blocks", 28, layers)
+    # What diffusers' own script for training changes; FLUX.2 dev is as wide.
+    layers = {"attn.to_q": own, "attn.to_k": less, "attn.to_v": less, "attn.to_out.0": own}
+    return blocks("transformer_blocks", 28, layers)
+
+
 MODELS: dict[str, tuple[Widths, str]] = {
     "FLUX.1": (of_bfl(3072, 19, 38, gated=False), "FLUX.1/Chroma"),
     "FLUX.1, diffusers": (flux1_of_diffusers(), "FLUX.1/Chroma"),
@@ -107,6 +119,8 @@ MODELS: dict[str, tuple[Widths, str]] = {
     "Anima": (anima(original=True), "Anima"),
     "Anima, diffusers": (anima(original=False), "Anima"),
     "Cosmos 14B": (anima(5120, original=True), "Cosmos"),
+    "Krea 2": (krea2(original=True), "Krea 2"),
+    "Krea 2, diffusers": (krea2(original=False), "Krea 2"),
     "AuraFlow": (auraflow(), "AuraFlow"),
 }
 
@@ -297,6 +311,11 @@ def test_the_second_text_encoder_is_a_clip_or_a_t5(names: tuple[str, ...], wante
     [
         (("diffusion_model.txtfusion.projector",), "Krea 2"),
         (("diffusion_model.blocks.0.attn.wq",), "Krea 2"),
+        (("lora_unet_blocks_27_attn_wo",), "Krea 2"),
+        (("transformer.text_fusion.projector",), "Krea 2"),
+        (("transformer.transformer_blocks.0.attn.to_gate",), "Krea 2"),
+        (("lycoris_transformer_blocks_3_ff_down",), "Krea 2"),
+        (("transformer.transformer_blocks.0.attn1.to_gate_logits",), "DiT"),
         (("transformer.transformer_blocks.0.img_mlp.net.0.proj",), "Qwen-Image"),
         (("lora_unet_double_blocks_0_img_mlp_fc1",), "Hunyuan"),
         (("diffusion_model.blocks.0.self_attn.q", "diffusion_model.blocks.0.ffn.0"), "Wan"),
@@ -317,6 +336,8 @@ def test_others_are_told_by_names_alone(names: tuple[str, ...], wanted: str) -> 
         ("", "Flux.1 Kontext", "FLUX.1"),
         ("", "ZImageTurbo", "Z-Image"),
         ("", "Anima", "Anima"),
+        ("", "Krea 2", "Krea 2"),
+        ("", "Flux.1 Krea", "Flux"),
         ("", "Animagine XL", "SDXL"),
         ("FLUX.1/FLUX.2 klein", "Flux.2 Klein 4B", "FLUX.2 klein 4B"),
         ("FLUX.1/FLUX.2 klein", "Flux.1 D", "FLUX.1"),

@@ -42,7 +42,7 @@ WHAT = {
     "encoder-qwen3-4b-original": "text encoder (Qwen3-4B)",
     "encoder-qwen3-8b": "text encoder (Qwen3-8B)",
     "encoder-qwen3-8b-original": "text encoder (Qwen3-8B)",
-    "encoder-qwen3-vl-4b": "text encoder (Qwen3-VL)",
+    "encoder-qwen3-vl-4b": "text encoder (Qwen3-VL-4B)",
     "encoder-t5-xxl": "text encoder (T5-XXL)",
     "encoder-t5-xxl-original": "text encoder (T5-XXL)",
     "encoder-umt5-xxl": "text encoder (UMT5)",
@@ -175,7 +175,7 @@ def test_a_published_text_encoder_is_named_alone_and_inside(name: str, around: s
     ("stated", "what"),
     [
         ("qwen3", "text encoder (Qwen3-4B)"),
-        ("qwen3vl", "text encoder (Qwen3-VL)"),
+        ("qwen3vl", "text encoder (Qwen3-VL-4B)"),
         ("olmo2", "text encoder (language model)"),
     ],
 )

@@ -14,6 +14,7 @@ WITHOUT_BF16: Final = {
     "zimage": {"transformer": FP16, "text_encoder": BF16, "vae": FP32},
     "anima": {"transformer": FP16, "text_conditioner": BF16, "text_encoder": BF16, "vae": FP16},
     "chroma": {"transformer": FP16, "text_encoder": BF16, "vae": FP32},
+    "krea2": {"transformer": FP16, "text_encoder": BF16, "vae": FP16},
 }
 
 

@@ -48,6 +48,7 @@ PARAMETERS: Final[dict[str, Callable[[], list[int]]]] = {
     "anima": lambda: [conditioner(), qwen3(1024, 3072, 16, 28)],
     "chroma": lambda: [t5(4096, 10_240, 24)],
     "flux1": lambda: [*clips("sd15"), t5_xxl()],
+    "krea2": lambda: [qwen3(2560, 9728, 32, 35)],
 }
 """Family → parameters of each network between its denoiser and its VAE."""
 

@@ -68,6 +68,9 @@ def test_of_published_files_each_family_takes_its_own(key: str) -> None:
         ("chroma", "ChromaRadiancePipeline", None, "ChromaRadiance model"),
         ("anima", "Flux2ModularPipeline", None, "Flux2Modular model"),
         ("sdxl", "ZImagePipeline", None, "Z-Image model"),
+        ("krea2", "Krea2Pipeline", None, None),
+        ("krea2", "Krea2ModularPipeline", None, "Krea2Modular model"),
+        ("krea2", "QwenImagePipeline", None, "Qwen-Image model"),
     ],
 )
 def test_a_folder_is_what_the_catalog_says_that_it_is(

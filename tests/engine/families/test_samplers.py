@@ -13,7 +13,7 @@ from tests.engine.factories import paint, request
 
 pytestmark = pytest.mark.long
 
-FLOWS = ("flux2", "zimage", "anima", "chroma")
+FLOWS = ("flux2", "zimage", "anima", "chroma", "krea2")
 OFFERED = [
     (key, name)
     for key in FLOWS
@@ -28,7 +28,13 @@ def solved() -> dict[str, Any]:
     return {}
 
 
-USUAL = {"flux2": "DPM++ 2M", "zimage": "Euler", "anima": "UniPC", "chroma": "UniPC"}
+USUAL = {
+    "flux2": "DPM++ 2M",
+    "zimage": "Euler",
+    "anima": "UniPC",
+    "chroma": "UniPC",
+    "krea2": "DPM++ 2M",
+}
 
 
 @pytest.mark.parametrize(

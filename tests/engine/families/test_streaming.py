@@ -123,9 +123,9 @@ def test_in_8_bits_only_the_largest_have_no_room(opened: Opened, weights: str) -
     reports = {each: opened(memory=each.value, weights=weights).device_report() for each in Profile}
     streamed = {each: report.streamed for each, report in reports.items() if report.streamed}
     assert streamed == {
-        Profile.GB16: ("flux1",),
-        Profile.GB11: ("flux1", "chroma"),
-        Profile.GB8: ("zimage", "flux1", "chroma"),
+        Profile.GB16: ("flux1", "krea2"),
+        Profile.GB11: ("flux1", "chroma", "krea2"),
+        Profile.GB8: ("zimage", "flux1", "chroma", "krea2"),
     }
     assert set(LARGE) <= {*reports[Profile.GB8].in_eight_bits}
 

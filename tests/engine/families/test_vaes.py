@@ -44,6 +44,7 @@ AUTHORS: Final[dict[str, Callable[[Path, Path], dict[str, torch.Tensor]]]] = {
     "anima": lambda folder, _: of_wan(stored(folder, VAE)),
     "chroma": lambda folder, _: of_ldm(stored(folder, VAE)),
     "flux1": lambda folder, _: of_ldm(stored(folder, VAE)),
+    "krea2": lambda folder, _: of_wan(stored(folder, VAE)),
 }
 """Family → the VAE of the pipeline in a folder in its authors' names."""
 
@@ -112,7 +113,9 @@ def test_the_image_is_that_of_the_pipeline_with_this_vae(
         assert found.recipe.vae.sha256 == hashlib.sha256(vae.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("family", mostly_long(["flux2", "zimage", "anima"], usual=["flux2"]))
+@pytest.mark.parametrize(
+    "family", mostly_long(["flux2", "zimage", "anima", "krea2"], usual=["flux2"])
+)
 def test_a_transformer_alone_takes_no_other_vae(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
@@ -232,6 +235,7 @@ def test_a_configuration_that_does_not_fit_is_refused(
     [
         ("zimage", {"scaling_factor": 0.18215, "shift_factor": None}),
         ("anima", {"latents_mean": [0.5] * 16, "latents_std": [2.0] * 16}),
+        ("krea2", {"latents_mean": [0.5] * 16, "latents_std": [2.0] * 16}),
     ],
 )
 def test_the_scale_of_the_latents_is_the_models_own(
@@ -251,7 +255,9 @@ def test_a_single_file_that_is_not_as_wide_as_the_models_own_is_refused(
     painter: Engine, folders: Path, tmp_path: Path, family: str
 ) -> None:
     tensors = stored(folders / family, VAE)
-    norm = "decoder.norm_out.gamma" if family == "anima" else "decoder.conv_norm_out.weight"
+    norm = (
+        "decoder.norm_out.gamma" if family in {"anima", "krea2"} else "decoder.conv_norm_out.weight"
+    )
     tensors[norm] = torch.cat([tensors[norm]] * 2)
     failure = refusal(painter, family, write(tmp_path / "wide.safetensors", tensors))
     assert failure.code == "model.unreadable"
@@ -294,6 +300,7 @@ TRUE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "anima": ("vae-qwen-image", {}),
     "chroma": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
     "flux1": ("vae-flux1", {**_KL, **_BARE, "latent_channels": 16}),
+    "krea2": ("vae-qwen-image", {}),
 }
 """Family → the published VAE in tests/catalog/weight_files/headers, and its configuration."""
 

@@ -117,7 +117,7 @@ def bits(engine: Engine) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("weights", ["int8", "full"])
-@pytest.mark.parametrize("key", ["flux2", "zimage", "anima", "chroma", "flux1"])
+@pytest.mark.parametrize("key", ["flux2", "zimage", "anima", "chroma", "flux1", "krea2"])
 @pytest.mark.long
 def test_no_bit_differs_after_a_hundred_sets(
     opened: Callable[..., Engine], offered: Catalog, every: Path, key: str, weights: str

@@ -7,8 +7,6 @@
     residual.py        what keeps the transformer within the range of float16
     text.py            prompts → what the transformer is given of them
     conditioning.py    the transformer's inputs at each step
-    latents.py         shape, scale and preview colours of latents
-    autoencoder.py     the VAE, which is one for videos
     memory.py          memory needed on a card
 
 Its denoiser is Cosmos-Predict2 of 2 billion parameters (NVIDIA, 2025), its text encoder Qwen3, its

@@ -6,8 +6,8 @@ from typing import Any, Final
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families.anima.latents import shape
 from bot.engine.families.anima.text import TOKENS, Encoded
+from bot.engine.families.qwen_vae import shape
 from bot.engine.kernels import Shape
 
 LEVELS: Final = 1_000

@@ -5,32 +5,18 @@ from typing import Any, Final
 
 from bot.engine.configurations import (
     ABSENT,
-    Field,
     Kind,
-    each,
-    either,
+    exactly,
     known,
     number,
     one_of,
     whole,
 )
-from bot.engine.families import qwen3
-from bot.engine.families.anima.latents import CHANNELS, VAE_SCALE
+from bot.engine.families import qwen3, qwen_vae
 from bot.engine.families.anima.text import TOKENS
 from bot.engine.families.family import VAE
+from bot.engine.families.qwen_vae import CHANNELS
 from bot.engine.subject import Subject
-
-_HALVINGS: Final = VAE_SCALE.bit_length() - 1
-
-
-def _exactly(field: Field, count: int) -> Field:
-    """A list of `count` such values."""
-    some = each(field, count)
-    return Field(
-        f"a list of {count} of {field.allowed}",
-        lambda value: isinstance(value, list) and len(value) == count and some.fits(value),
-    )
-
 
 _CHOICE: Final = one_of(True, False)
 _TRANSFORMER: Final = Kind(
@@ -47,7 +33,7 @@ _TRANSFORMER: Final = Kind(
         # Positions for 2048 pixels along each side.
         "max_size": one_of([128, 240, 240]),
         "patch_size": one_of([1, 2, 2]),
-        "rope_scale": _exactly(number(0.01, 100), 3),
+        "rope_scale": exactly(number(0.01, 100), 3),
         "concat_padding_mask": one_of(True),
         # Cosmos of other sizes and for other tasks, and its control networks.
         "extra_pos_embed_type": ABSENT,
@@ -69,25 +55,10 @@ _CONDITIONER: Final = Kind(
         "min_sequence_length": one_of(TOKENS),
     },
 )
-_AUTOENCODER: Final = Kind(
-    ("AutoencoderKLQwenImage",),
-    {
-        "base_dim": whole(1, 4_096),
-        "z_dim": one_of(CHANNELS),
-        "dim_mult": _exactly(whole(1, 64), _HALVINGS + 1),
-        "num_res_blocks": whole(1, 8),
-        "attn_scales": each(number(0, 1), 8),
-        "temperal_downsample": _exactly(_CHOICE, _HALVINGS),
-        "dropout": number(0, 1),
-        "input_channels": either(one_of(3), ABSENT),
-        "latents_mean": _exactly(number(-1e6, 1e6), CHANNELS),
-        "latents_std": _exactly(number(1e-6, 1e6), CHANNELS),
-    },
-)
 _OF_NETWORK: Final[Mapping[str, Kind]] = {
     "transformer": _TRANSFORMER,
     "text_conditioner": _CONDITIONER,
-    VAE: _AUTOENCODER,
+    VAE: qwen_vae.CONFIGURATION,
 }
 
 

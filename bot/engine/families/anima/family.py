@@ -9,17 +9,14 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import flow, qwen3, recognition, t5
+from bot.engine.families import flow, qwen3, qwen_vae, recognition, t5
 from bot.engine.families.anima import (
-    autoencoder,
     conditioning,
     configurations,
     networks,
     text,
 )
-from bot.engine.families.anima.autoencoder import Likeliest
 from bot.engine.families.anima.conditioning import Conditioning
-from bot.engine.families.anima.latents import PREVIEW, VAE_SCALE, scaled, shape, unscaled
 from bot.engine.families.anima.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.anima.networks import (
     CONDITIONER,
@@ -34,6 +31,7 @@ from bot.engine.families.anima.original import CONDITIONER as WITHIN
 from bot.engine.families.anima.original import ORIGINALS
 from bot.engine.families.anima.text import Encoded, Encoders
 from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.qwen_vae import PREVIEW, Likeliest, scaled, shape, unscaled
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
@@ -69,7 +67,7 @@ class Anima:
     tokenizers: tuple[str, ...] = TOKENIZERS
     files = FACTS.files
     usual_tokens: int | None = text.TOKENS
-    vae_scale = VAE_SCALE
+    vae_scale = qwen_vae.SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
     too_large_on = TOO_LARGE_ON
@@ -186,10 +184,10 @@ class Anima:
         return scaled(vae, latents)
 
     def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
-        return autoencoder.decode(vae, unscaled(vae, latents), tiled=tiled)
+        return qwen_vae.decode(vae, unscaled(vae, latents), tiled=tiled)
 
     def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
-        return autoencoder.likeliest(vae, pixels, tiled=tiled)
+        return qwen_vae.likeliest(vae, pixels, tiled=tiled)
 
     def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
         return latents

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from diffusers import AnimaTextConditioner, AutoencoderKLQwenImage, CosmosTransformer3DModel
-from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+from diffusers import AnimaTextConditioner, CosmosTransformer3DModel
 
 from bot.engine.building import without_weights
 from bot.engine.environment import Place
-from bot.engine.families import qwen3, renaming
+from bot.engine.families import qwen3, qwen_vae, renaming
 from bot.engine.families.anima.original import CONDITIONER as WITHIN
 from bot.engine.families.anima.original import ORIGINALS
 from bot.engine.families.anima.residual import widen
@@ -87,7 +86,7 @@ def build(network: str, config: Mapping[str, Any]) -> Any:
         if network == CONDITIONER:
             return _conditioner(config)
         if network == VAE:
-            return AutoencoderKLQwenImage.from_config(dict(config))
+            return qwen_vae.build(config)
         return qwen3.build(config, normed=True)
 
 
@@ -113,8 +112,7 @@ def renamed(network: str, stored: dict[str, torch.Tensor]) -> dict[str, torch.Te
     if network == DENOISER:
         return renaming.renamed(ORIGINALS, own)
     if network == VAE:
-        wan = any(name.startswith("decoder.middle.") for name in own)
-        return dict(convert_wan_vae_to_diffusers(own)) if wan else own
+        return qwen_vae.renamed(own)
     if network == TEXT_ENCODER:
         return {qwen3.bare(name): tensor for name, tensor in own.items()}
     return own

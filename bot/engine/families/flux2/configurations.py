@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from bot.engine.configurations import (
     ABSENT,
-    Field,
     Kind,
-    each,
     either,
+    exactly,
     known,
     number,
     one_of,
@@ -26,15 +25,6 @@ _BLOCKS: Final = 4
 """Of the VAE: each but the last halves the sides, which gives an eighth."""
 
 
-def _exactly(field: Field, count: int) -> Field:
-    """A list of `count` such values."""
-    some = each(field, count)
-    return Field(
-        f"a list of {count} of {field.allowed}",
-        lambda value: isinstance(value, list) and len(value) == count and some.fits(value),
-    )
-
-
 TRANSFORMER: Final = Kind(
     ("Flux2Transformer2DModel",),
     {
@@ -48,21 +38,21 @@ TRANSFORMER: Final = Kind(
         "joint_attention_dim": whole(1, 65_536),
         "timestep_guidance_channels": whole(2, 4_096),
         "mlp_ratio": number(0, 64),
-        "axes_dims_rope": _exactly(whole(2, 1_024), _AXES),
+        "axes_dims_rope": exactly(whole(2, 1_024), _AXES),
         "rope_theta": number(1, 1e9),
         "eps": number(0, 1),
         # FLUX.2 dev, which has another text encoder, is guided by an embedding.
         "guidance_embeds": one_of(False),
     },
 )
-_CHANNELS: Final = _exactly(whole(1, 8_192), _BLOCKS)
+_CHANNELS: Final = exactly(whole(1, 8_192), _BLOCKS)
 AUTOENCODER: Final = Kind(
     ("AutoencoderKLFlux2",),
     {
         **dict.fromkeys(("in_channels", "out_channels"), one_of(3)),
         "latent_channels": one_of(CHANNELS // PATCH**2),
-        "down_block_types": _exactly(one_of("DownEncoderBlock2D"), _BLOCKS),
-        "up_block_types": _exactly(one_of("UpDecoderBlock2D"), _BLOCKS),
+        "down_block_types": exactly(one_of("DownEncoderBlock2D"), _BLOCKS),
+        "up_block_types": exactly(one_of("UpDecoderBlock2D"), _BLOCKS),
         "block_out_channels": _CHANNELS,
         "decoder_block_out_channels": either(_CHANNELS, ABSENT),
         "layers_per_block": whole(1, 8),

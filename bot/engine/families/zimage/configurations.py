@@ -6,9 +6,8 @@ from typing import Any, Final
 from bot.engine.configurations import (
     ABSENT,
     TRUTH,
-    Field,
     Kind,
-    each,
+    exactly,
     known,
     number,
     one_of,
@@ -20,14 +19,6 @@ from bot.engine.families.kl16 import AUTOENCODER, CHANNELS
 from bot.engine.subject import Subject
 
 _AXES: Final = 3
-
-
-def _three(low: int, high: int) -> Field:
-    some = each(whole(low, high), _AXES)
-    return Field(
-        f"a list of {_AXES} of {low} to {high}",
-        lambda value: isinstance(value, list) and len(value) == _AXES and some.fits(value),
-    )
 
 
 _TRANSFORMER: Final = Kind(
@@ -48,8 +39,8 @@ _TRANSFORMER: Final = Kind(
         "siglip_feat_dim": ABSENT,
         "rope_theta": number(1, 1e9),
         "t_scale": number(1, 1e6),
-        "axes_dims": _three(2, 1_024),
-        "axes_lens": _three(1, 4_096),
+        "axes_dims": exactly(whole(2, 1_024), _AXES),
+        "axes_lens": exactly(whole(1, 4_096), _AXES),
     },
 )
 _OF_NETWORK: Final[Mapping[str, Kind]] = {"transformer": _TRANSFORMER, VAE: AUTOENCODER}

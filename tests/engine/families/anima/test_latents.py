@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families.anima import Anima, autoencoder, conditioning
+from bot.engine.families import qwen_vae
+from bot.engine.families.anima import Anima, conditioning
 from bot.engine.kernels import Shape
 from bot.engine.preview import picture
 from tests.engine.families.anima.conftest import BASE
@@ -42,7 +43,7 @@ TILE = 64
 def test_a_large_image_is_decoded_and_encoded_in_tiles(
     stock: dict[str, Any], monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(autoencoder, "TILE", TILE)
+    monkeypatch.setattr(qwen_vae, "TILE", TILE)
     family, theirs = Anima(), stock[BASE].vae
     ours = built("vae", theirs)
     width, height = size

@@ -19,10 +19,9 @@ LAYOUTS: Final = (
     *("folder", "pipeline", "file", "file of the bare model", "file with a head"),
     *("file of llama.cpp", "file of llama.cpp in a folder", "inside another"),
 )
-QWEN3: Final = {"general.architecture": "qwen3"}
-T5: Final = {"general.architecture": "t5encoder"}
 EMBEDDINGS_OF_T5: Final = "shared.weight"
 _LLAMA: Final = (
+    ("model.language_model.", "model."),
     ("model.layers.", "blk."),
     ("model.embed_tokens.", "token_embd."),
     ("model.norm.", "output_norm."),
@@ -35,17 +34,34 @@ _LLAMA: Final = (
 )
 
 
+def stated(tensors: Tensors) -> dict[str, str]:
+    """What a file of llama.cpp with this model says about it."""
+    if EMBEDDINGS_OF_T5 in tensors:
+        return {"general.architecture": "t5encoder"}
+    vision = any(".language_model." in name for name in tensors)
+    return {"general.architecture": "qwen3vl" if vision else "qwen3"}
+
+
 def of_llama(tensors: Tensors) -> Tensors:
-    """A text encoder of transformers in the names of llama.cpp."""
+    """A text encoder of transformers in the names of llama.cpp, which has what reads images in
+    another file."""
     if EMBEDDINGS_OF_T5 in tensors:
         renamed = RENAMED["encoder-t5-xxl"]
         return {next(iter(renamed({name: ()}))): tensor for name, tensor in tensors.items()}
     found = {}
     for name, tensor in tensors.items():
+        if ".visual." in name:
+            continue
         for theirs, own in _LLAMA:
             name = name.replace(theirs, own)
         found[name] = tensor
     return found
+
+
+def embeddings_of(tensors: Tensors) -> str:
+    """The name of a text encoder's embeddings of tokens."""
+    ends = (EMBEDDINGS_OF_T5, "model.embed_tokens.weight", "language_model.embed_tokens.weight")
+    return next(name for name in tensors if name.endswith(ends))
 
 
 def causal(folder: Path) -> Tensors:
@@ -69,14 +85,17 @@ def spelt(layout: str, folder: Path, tmp_path: Path) -> Path:
         case "file of the bare model":
             return write(file, {n.removeprefix("model."): t for n, t in tensors.items()})
         case "file with a head":
-            embeddings = tensors.get(EMBEDDINGS_OF_T5, tensors.get("model.embed_tokens.weight"))
-            assert embeddings is not None
-            head = {"lm_head.weight": embeddings.clone()}
+            ends = (
+                EMBEDDINGS_OF_T5,
+                "model.embed_tokens.weight",
+                "language_model.embed_tokens.weight",
+            )
+            words = next(each for name, each in tensors.items() if name.endswith(ends))
+            head = {"lm_head.weight": words.clone()}
             return write(file, {**tensors, **head})
         case "file of llama.cpp":
             packed = {name: plain(tensor) for name, tensor in of_llama(tensors).items()}
-            stated = T5 if EMBEDDINGS_OF_T5 in tensors else QWEN3
-            return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=stated)
+            return written(tmp_path / "Qwen3-F32.gguf", packed, metadata=stated(tensors))
         case "file of llama.cpp in a folder":
             inside = tmp_path / "Qwen3-GGUF"
             inside.mkdir()

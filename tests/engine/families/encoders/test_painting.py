@@ -23,12 +23,12 @@ from tests.engine.factories import catalog, digests, model, paint, pair, request
 from tests.engine.families.encoders.files import (
     ASKED,
     LAYOUTS,
-    QWEN3,
     READING,
     alone,
     causal,
     of_llama,
     spelt,
+    stated,
 )
 from tests.engine.families.flux2.files import scaled, stored, write
 from tests.gguf_files import blocks, plain, stands_for, written
@@ -228,7 +228,8 @@ def test_blocks_of_llama_cpp_are_unpacked_as_far_as_they_are_read(
     painter: Engine, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
     chance, packed, meant = random.Random(7), {}, {}
-    for name, tensor in of_llama(causal(folders / family)).items():
+    tensors = causal(folders / family)
+    for name, tensor in of_llama(tensors).items():
         meant[name], packed[name] = tensor, plain(tensor)
         if tensor.ndim == 2 and tensor.shape[1] % 32 == 0:
             raw = blocks(chance, "Q8_0", tensor.numel() // 32)
@@ -241,7 +242,9 @@ def test_blocks_of_llama_cpp_are_unpacked_as_far_as_they_are_read(
         return unpacked(*given)
 
     monkeypatch.setattr("bot.engine.networks.unpacked", watched)
-    file = written(tmp_path / "q8.gguf", packed, metadata=QWEN3)
+    file = written(tmp_path / "q8.gguf", packed, metadata=stated(tensors))
+    # What reads images tells the model, where no metadata do.
+    meant |= {name: tensor for name, tensor in tensors.items() if ".visual." in name}
     other = write(tmp_path / "meant.safetensors", meant)
     found, wanted = (
         paint(
@@ -295,26 +298,34 @@ def test_a_block_at_a_time_it_is_as_whole(
     assert resident(small).parts[TEXT_ENCODER]._arrangement.by_turns
 
 
-TRUE: Final = {"flux2": "qwen3-4b", "zimage": "qwen3-4b", "anima": "qwen3-06b", "chroma": "t5-xxl"}
-"""Family → the published text encoder in tests/catalog/weight_files/headers."""
+TRUE: Final = {
+    "flux2": ("qwen3-4b", "qwen3-4b-original"),
+    "zimage": ("qwen3-4b", "qwen3-4b-original"),
+    "anima": ("qwen3-06b", "qwen3-06b-original"),
+    "chroma": ("t5-xxl", "t5-xxl-original"),
+    # llama.cpp has what reads images in another file, and the rest as of Qwen3.
+    "krea2": ("qwen3-vl-4b", "qwen3-4b-original"),
+}
+"""Family → the published text encoder in tests/catalog/weight_files/headers, and in the names of
+llama.cpp."""
 
 
-@pytest.mark.parametrize("spelling", ["", "-original"])
+@pytest.mark.parametrize("spelling", [0, 1])
 @pytest.mark.parametrize("family", mostly_long(READING, usual=["flux2"]))
-def test_every_tensor_of_the_published_one_is_read(family: str, spelling: str) -> None:
+def test_every_tensor_of_the_published_one_is_read(family: str, spelling: int) -> None:
     from bot.engine.families import FAMILIES as ENGINES
     from bot.engine.subject import Subject
     from tools.headers.models import MODELS
 
     engine = ENGINES[family]
-    _, options = MODELS[f"encoder-{TRUE[family]}"]
+    _, options = MODELS[f"encoder-{TRUE[family][0]}"]
     known = {key: value for key, value in options.items() if key != "tie_word_embeddings"}
     subject = Subject("model", "x", lambda _: None, lambda: None)
     module = engine.build(TEXT_ENCODER, engine.checked_config(TEXT_ENCODER, known, subject))
     wanted = {name: tuple(each.shape) for name, each in module.named_parameters()}
     tensors = {
         name: torch.empty(shape, device="meta")
-        for name, shape in shapes_of(f"encoder-{TRUE[family]}{spelling}").items()
+        for name, shape in shapes_of(f"encoder-{TRUE[family][spelling]}").items()
         if not engine.unread(TEXT_ENCODER, name)
     }
     found = engine.renamed(TEXT_ENCODER, module, tensors, wanted.keys())

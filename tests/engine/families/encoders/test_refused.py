@@ -12,7 +12,13 @@ from bot.engine import Engine
 from bot.errors import JobFailed
 from catalog.families import FAMILIES, TEXT_ENCODER
 from tests.engine.factories import catalog, digests, model, paint
-from tests.engine.families.encoders.files import ASKED, EMBEDDINGS_OF_T5, READING, causal
+from tests.engine.families.encoders.files import (
+    ASKED,
+    EMBEDDINGS_OF_T5,
+    READING,
+    causal,
+    embeddings_of,
+)
 from tests.engine.families.flux2.files import Tensors, stored, write
 from tests.parameters import mostly_long
 
@@ -26,8 +32,7 @@ def refusal(painter: Engine, family: str, encoder: Path, **fields: Any) -> JobFa
 
 def wide(tensors: Tensors, width: int) -> Tensors:
     """A model with so wide an embedding of a single token."""
-    name = EMBEDDINGS_OF_T5 if EMBEDDINGS_OF_T5 in tensors else "model.embed_tokens.weight"
-    return {**tensors, name: torch.zeros(1, width)}
+    return {**tensors, embeddings_of(tensors): torch.zeros(1, width)}
 
 
 @pytest.mark.parametrize("layout", ["folder", "file"])
@@ -39,6 +44,8 @@ def test_one_of_another_size_is_refused_by_name(
     sizes = {1024: "Qwen3-0.6B", 2560: "Qwen3-4B", 4096: "Qwen3-8B", 32: "Qwen3"}
     if EMBEDDINGS_OF_T5 in tensors:
         sizes = {1024: "T5", 32: "T5"}
+    if family == "krea2":
+        sizes = {2048: "Qwen3-VL-2B", 2560: "Qwen3-VL-4B", 4096: "Qwen3-VL-8B", 32: "Qwen3-VL"}
     for width, name in sizes.items():
         if name == FAMILIES[family].encoder:
             continue
@@ -66,6 +73,7 @@ def test_what_is_no_text_encoder_is_refused_by_name(
         ("gemma", gemma, "text encoder (language model)"),
         ("lora", lora, "LoRA"),
         ("vision", vision, "text encoder (Qwen3-VL)"),
+        ("of Krea 2", causal(folders / "krea2"), "text encoder (Qwen3-VL)"),
         ("vae", stored(folders / "zimage", "vae"), FAMILIES["zimage"].vae),
     ):
         failure = refusal(painter, "zimage", write(tmp_path / f"{name}.safetensors", stated))

@@ -1,0 +1,179 @@
+"""The Family interface of Krea 2; see `families.family` for its methods. Imports torch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+
+from bot.engine.environment import Place
+from bot.engine.families import flow, qwen3, qwen_vae, recognition
+from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.krea2 import (
+    conditioning,
+    configurations,
+    networks,
+    schedule,
+    text,
+)
+from bot.engine.families.krea2.conditioning import TOKEN_SIDE, Conditioning
+from bot.engine.families.krea2.memory import LEAVING, TOO_LARGE_ON, WHOLE
+from bot.engine.families.krea2.networks import (
+    BLOCKS,
+    DENOISER,
+    NETWORKS,
+    TEXT_ENCODER,
+    TOKENIZER,
+)
+from bot.engine.families.krea2.original import IN_ADAPTERS
+from bot.engine.families.krea2.text import Encoded
+from bot.engine.families.qwen_vae import PREVIEW, Likeliest, scaled, shape, unscaled
+from bot.engine.kernels import Shape
+from bot.engine.learned import Learned
+from bot.engine.memory import Profile
+from bot.engine.patches.names import AnyTarget
+from bot.engine.patches.spelling import denoiser_names
+from bot.engine.subject import Subject
+from bot.engine.weights import Formats
+from bot.request import GenerationRequest
+from bot.request.editing import Turn
+from catalog import ModelEntry
+from catalog.families.krea2 import KREA2 as FACTS
+from catalog.weight_files import Header
+from catalog.weight_files.parts import lacking_networks
+from catalog.weight_files.prediction import Training
+
+
+class Krea2:
+    """Krea 2, Turbo and Raw, and the models trained from them."""
+
+    key = FACTS.key
+    adapter_bases = FACTS.adapter_bases
+    networks: tuple[str, ...] = NETWORKS
+    denoiser = DENOISER
+    text_encoders: tuple[str, ...] = (TEXT_ENCODER,)
+    patched: tuple[str, ...] = (DENOISER,)
+    tokenizers: tuple[str, ...] = (TOKENIZER,)
+    files = FACTS.files
+    usual_tokens: int | None = text.TOKENS
+    vae_scale = qwen_vae.SCALE
+    whole: Mapping[Profile, float] = WHOLE
+    leaving = LEAVING
+    too_large_on = TOO_LARGE_ON
+    blocks: Mapping[str, str] = BLOCKS
+    preview = PREVIEW
+    ays: tuple[int, ...] = ()
+
+    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
+        recognition.check_single(FACTS, file, header, subject)
+
+    def check_folder(self, folder: Path, subject: Subject) -> None:
+        recognition.check_folder(FACTS, folder, subject)
+
+    def checked_config(
+        self, network: str, config: Mapping[str, Any], subject: Subject
+    ) -> dict[str, Any]:
+        return configurations.checked(network, config, subject)
+
+    def build(self, network: str, config: Mapping[str, Any]) -> Any:
+        return networks.build(network, config)
+
+    def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
+        return networks.dtype_of(network, place)
+
+    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
+        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
+
+    def latents_dtype(self, _: torch.dtype) -> torch.dtype:
+        return torch.float32
+
+    def lacking(self, header: Header) -> tuple[str, ...]:
+        return lacking_networks(FACTS, header.shapes)
+
+    def training(
+        self,
+        _: Sequence[tuple[Path, Header]],
+        root: Path,
+        entry: ModelEntry,
+        *,
+        single: bool,
+    ) -> Training:
+        return schedule.training(root, entry)
+
+    def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
+        return flow.levels(training, size, steps, TOKEN_SIDE)
+
+    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
+        return asked + (scale - 1.0) * (asked - without)
+
+    def prefixes(self, network: str) -> tuple[str, ...]:
+        return networks.PREFIXES[network]
+
+    def unread(self, network: str, name: str) -> bool:
+        return networks.unread(network, name)
+
+    def renamed(
+        self,
+        network: str,
+        _: Any,
+        stored: dict[str, torch.Tensor],
+        __: Collection[str],
+    ) -> dict[str, torch.Tensor]:
+        return networks.renamed(network, stored)
+
+    def tokenizer(self, folder: Path, subject: Subject) -> Any:
+        return qwen3.tokenizer(folder, text.MARKS, subject)
+
+    def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
+        return denoiser_names(DENOISER, networks[DENOISER], IN_ADAPTERS)
+
+    def encode(
+        self,
+        model: LoadedModel,
+        _: GenerationRequest,
+        turns: Sequence[Turn],
+        __: Sequence[Learned],
+        recall: Recall,
+        *,
+        guided: bool,
+    ) -> tuple[Encoded, ...]:
+        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
+        return text.encode(
+            model.network(TEXT_ENCODER),
+            model.tokenizers[TOKENIZER],
+            pairs,
+            model.network(DENOISER).dtype,
+            recall,
+            model.key,
+        )
+
+    def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
+        return Conditioning.of(encoded)
+
+    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
+        raise ValueError(f"{self.key} edits no images")
+
+    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
+    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
+        raise ValueError(f"{self.key} takes no ControlNets")
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return qwen_vae.decode(vae, unscaled(vae, latents), tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
+        return qwen_vae.likeliest(vae, pixels, tiled=tiled)
+
+    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
+        return latents
+
+    def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
+        conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)
