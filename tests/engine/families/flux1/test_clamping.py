@@ -11,20 +11,24 @@ from bot.engine.families import float16
 from bot.engine.families.flux1 import clamping, networks
 from tests.engine.families.flux1.conftest import SCHNELL
 
-Build = Callable[[float], Any]
+Build = Callable[..., Any]
+KINDS = ("transformer_blocks", "single_transformer_blocks")
 
 
 @pytest.fixture
 def build(stock: dict[str, Any]) -> Build:
-    """Builds the transformer with its blocks' feed-forward layers scaled."""
+    """Builds the transformer with scaled layers in one kind of its blocks."""
 
-    def built(scale: float) -> Any:
+    def built(scale: float, kind: str = KINDS[0]) -> Any:
         theirs = stock[SCHNELL].transformer
         ours = networks.build("transformer", dict(theirs.config))
         ours.load_state_dict(theirs.state_dict(), assign=True)
         ours = ours.eval().requires_grad_(False)
-        for block in ours.transformer_blocks:
-            for layer in (block.ff.net[2], block.ff_context.net[2]):
+        for block in getattr(ours, kind):
+            two = kind == KINDS[0]
+            for layer in (
+                (block.ff.net[2], block.ff_context.net[2]) if two else (block.norm.linear,)
+            ):
                 layer.weight = torch.nn.Parameter(layer.weight * scale)
         return ours
 
@@ -50,10 +54,11 @@ def predicted(transformer: Any, dtype: torch.dtype) -> torch.Tensor:
     return torch.as_tensor(found)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_float16_stays_finite_where_it_would_not(
-    build: Build, monkeypatch: pytest.MonkeyPatch
+    build: Build, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    half = build(100_000.0).half()
+    half = build(50_000.0, kind).half()
     assert predicted(half, torch.float16).isfinite().all()
     for module in (clamping, float16):
         monkeypatch.setattr(module, "clamped", lambda values: values)
