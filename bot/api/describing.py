@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
-from bot.request import AdapterUse, GenerationRequest, InitImage
+from bot.request import MASKED, AdapterUse, GenerationRequest, InitImage
 from bot.store import Failure, ImageRecord, Job, JobState, cell_of_image, shown_warnings
 from bot.texts.language import Say
 
@@ -174,7 +174,10 @@ def _kept(init: InitImage | None) -> dict[str, Any]:
     if init is None or not init.keeps:
         return {}
     extend = {} if init.box is None else {"extend": str(init.box)}
-    return {"strength": init.strength, "masked": init.mask is not None, **extend}
+    area: dict[str, Any] = {}
+    if init.area is not None:
+        area = {"inpaint_area": MASKED, "inpaint_padding": init.area.padding}
+    return {"strength": init.strength, "masked": init.mask is not None, **area, **extend}
 
 
 def _enlarged(request: GenerationRequest) -> dict[str, Any]:

@@ -192,6 +192,8 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "hires": draft.hires,
         "strength": draft.strength,
         "extend": draft.extend,
+        "inpaint_area": draft.inpaint_area,
+        "inpaint_padding": draft.inpaint_padding,
         "reference_weight": draft.reference_weight,
         "control": draft.control,
     }

@@ -25,6 +25,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile
 from bot.engine.preview import Preview
 from bot.engine.reference import Guide
+from bot.engine.regions import Region
 from bot.engine.residency import Resident
 from bot.engine.weights.formats import told
 from bot.painting import PaintedImage
@@ -63,7 +64,7 @@ class Prepared:
     encoded: tuple[tuple[EncodedTurns, ...], ...]
     guidance: Guidance
     begun: Any | None
-    kept: Kept | None
+    kept: Kept | Region | None
     guide: Guide | None
     controls: Followings | None
     references: Any | None

@@ -16,7 +16,7 @@ from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import FAMILIES, VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
-from bot.engine.inpainting import kept_of
+from bot.engine.inpainting import Kept, kept_of
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import TOGETHER, Plan, Profile, in_eight_bits, plan, room
@@ -34,6 +34,7 @@ from bot.engine.recipes import (
     reference_of,
 )
 from bot.engine.reference import References, check_headers
+from bot.engine.regions import Region
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import NotHere, Sources
@@ -138,7 +139,7 @@ class Pipeline:
         needed = locate(order, self._sources, report, check_stop)
         recipe = self._recipe(needed)
         over = canvas(enlarged.image, needed.entry) if enlarged else None
-        size = over.tile if over else request.final_size
+        size = over.tile if over else request.painted_size
         chosen = self._plan(profile, size, needed.files, needed.family)
         resident = self._load(needed, chosen)
         applied = self._apply_adapters(needed, resident, chosen)
@@ -353,12 +354,17 @@ class Pipeline:
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
         controls = self._controls.following(needed, recipe, resident, chosen.together)
-        begun, kept = None, None
+        begun = None
+        kept: Kept | Region | None = None
         if (init := request.init_image) is not None:
             picture, size = needed.pictures[init.sha256], (request.width, request.height)
             if init.keeps:
                 mask = needed.pictures[init.mask] if init.mask else None
-                kept = kept_of(init, picture, mask, size)
+                if init.area and mask:
+                    kept = Region.of(picture, mask, init.area.padding, size, init.strength)
+                    controls = controls and controls.within(kept)
+                else:
+                    kept = kept_of(init, picture, mask, size)
             start = kept.image if kept else pixels.fitted(picture, *size)
             resident.wake(check_stop, VAE)
             begun = pixels.distribution(family, resident.vae, start, tiled=chosen.tiled)

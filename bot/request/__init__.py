@@ -25,6 +25,7 @@ from bot.request.drafts import (
 )
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
+from bot.request.masked_area import AREAS, MASKED, PADDING, WHOLE
 from bot.request.model import (
     DRAFT,
     FAST,
@@ -52,6 +53,7 @@ from bot.request.parts import (
     SEED_MAX,
     UPSCALE_MODES,
     AdapterUse,
+    Area,
     Axis,
     Box,
     ControlUse,
@@ -78,6 +80,7 @@ from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",
+    "AREAS",
     "AWAITED",
     "AXES",
     "AYS",
@@ -92,7 +95,9 @@ __all__ = [
     "EDITED",
     "FAST",
     "HIRES_SCALES",
+    "MASKED",
     "MIXES_MAX",
+    "PADDING",
     "PRESETS",
     "PROMPT_MAX",
     "RANDOM",
@@ -104,8 +109,10 @@ __all__ = [
     "UPSCALED_PIXELS_MAX",
     "UPSCALE_MODES",
     "UPSCALE_SCALES",
+    "WHOLE",
     "AdapterUse",
     "AnyDraft",
+    "Area",
     "Axis",
     "AxisAsk",
     "Box",

@@ -22,6 +22,7 @@ from bot.request.dynamic import Place
 from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
+from bot.request.masked_area import area
 from bot.request.model import GenerationRequest
 from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
@@ -244,7 +245,9 @@ def _resolve(
             preset.steps.max,
             model.family.pixel_step,
         ),
-        init_image=pictures.init_image(draft.image, draft.strength, draft.mask, shape.box),
+        init_image=pictures.init_image(
+            draft.image, draft.strength, draft.mask, shape.box, area(draft)
+        ),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
         variation=Variation(seed, last.strength, (*before,)) if last else None,

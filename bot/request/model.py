@@ -205,12 +205,21 @@ class GenerationRequest:
 
     @property
     def final_size(self) -> tuple[int, int]:
-        """Width and height of the finished image: after the second pass, if there is one."""
+        """Width and height of the finished image: after the second pass, if there is one, and of
+        the whole image, if only a part of it is painted."""
         if self.upscale is not None:
             return upscaled(self.width, self.height, self.upscale.scale)
+        if self.init_image is not None and (area := self.init_image.area) is not None:
+            return area.width, area.height
         if self.hires is None:
             return self.width, self.height
         return self.hires.enlarged(self.width), self.hires.enlarged(self.height)
+
+    @property
+    def painted_size(self) -> tuple[int, int]:
+        """Width and height of its largest pass; of an enlargement, of the enlarged image."""
+        whole = self.hires is not None or self.upscale is not None
+        return self.final_size if whole else (self.width, self.height)
 
     @property
     def names(self) -> tuple[str, ...]:

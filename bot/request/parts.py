@@ -110,6 +110,19 @@ def _scaled(begin: int, length: int, factor: float) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Area:
+    """That only what is masked is painted, at the size of the request, and put into the image.
+
+    padding: pixels of the image around the mask that are painted with it, so that they fit.
+    width, height: of the image, and so of the result.
+    """
+
+    padding: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class InitImage:
     """An image to start from (img2img).
 
@@ -118,12 +131,15 @@ class InitImage:
     mask: sha256 of another such PNG; only what is white there is changed (inpainting).
     box: where in the result the image lies; what is around it is added (outpainting), and without a
     mask all else is kept. None: it is all of the result.
+    area: that only what is masked is painted, in an image that keeps its size; only with a mask and
+    without a box. None: all of it is.
     """
 
     sha256: str
     strength: float
     mask: str | None = None
     box: Box | None = None
+    area: Area | None = None
 
     @property
     def keeps(self) -> bool:
@@ -136,8 +152,9 @@ class InitImage:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        box = data.get("box")
-        return cls(**{**data, "box": Box(**box) if box is not None else None})
+        box, area = data.get("box"), data.get("area")
+        parts = {"box": box and Box(**box), "area": area and Area(**area)}
+        return cls(**{**data, **parts})
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,11 @@ def _check_parts(request: GenerationRequest) -> None:
             in_range("order: init_image.box", min(box.width, box.height), 1, PIXELS_MAX)
             if not box.within(request.width, request.height):
                 raise WireError("order: init_image.box: allowed is one within the image")
+        if (area := init.area) is not None:
+            in_range("order: init_image.area: padding", area.padding, 0, PIXELS_MAX)
+            in_range("order: init_image.area", min(area.width, area.height), 1, PIXELS_MAX)
+            if init.mask is None or init.box is not None or request.hires is not None:
+                raise WireError("order: init_image.area: allowed is one with a mask, once")
     in_range("order: controls", len(request.controls), 0, CONTROLS_MAX)
     for control in request.controls:
         in_range("order: controls: weight", control.weight, 0, NUMBER_MAX)

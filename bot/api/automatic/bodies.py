@@ -25,6 +25,8 @@ NAMES: Final[Mapping[str, str]] = {
     "clip_skip": "CLIP_stop_at_last_layers",
     "image": "init_images",
     "strength": "denoising_strength",
+    "inpaint_area": "inpaint_full_res",
+    "inpaint_padding": "inpaint_full_res_padding",
     "model": "sd_model_checkpoint",
     "scale": "upscaling_resize",
     "upscaler": "upscaler_1",

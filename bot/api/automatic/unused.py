@@ -49,10 +49,9 @@ OF_MASK: Final[Mapping[str, Collection[Any]]] = {
     "mask_blur": (None,),
     "mask_blur_x": (None, 4),
     "mask_blur_y": (None, 4),
-    "inpaint_full_res": (None, False, 0),
 }
 """The same for fields that matter only with a `mask`. What is blurred there is a seam here, of a
-width of its own, and the whole picture is painted."""
+width of its own."""
 FILL, ORIGINAL = 0, 1
 """Values of `inpainting_fill`: where the masked part begins from. Ours is decided by the strength.
 """
@@ -100,8 +99,6 @@ def _fields(body: Txt2Img | Img2Img, sampler: str) -> Iterator[Notice]:
         neutral |= OF_MASK
         fill = FILL if strength_of(body) >= 1 else ORIGINAL
         neutral["inpainting_fill"] = (None, fill)
-        if body.inpaint_full_res:
-            neutral["inpaint_full_res_padding"] = (None, 0)
     if (eta := ETA.get(sampler)) is not None:
         neutral["eta"] = (None, eta)
     if [style for style in body.styles or () if style not in _NONE]:

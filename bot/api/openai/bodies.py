@@ -131,6 +131,11 @@ class Edit(Options):
         "it; or what is white, if nothing is. In JSON, as `image` or as an entry of `images`.",
         json_schema_extra=_no_bytes,
     )
+    inpaint_area: str | None = Field(
+        default=None,
+        description="Not OpenAI's: `masked` paints only what is masked, as in `POST /generate`.",
+    )
+    inpaint_padding: Int | None = Field(default=None, description="Likewise.")
     extend: Text | None = Field(
         default=None,
         description="Not OpenAI's: how far to extend the image, as in `POST /generate`.",

@@ -15,6 +15,7 @@ from bot.request import (
     COUNT_MAX,
     EDITED,
     MIXES_MAX,
+    PADDING,
     SEED_MAX,
     TYPED_MAX,
     Draft,
@@ -129,6 +130,18 @@ class Wanted(BaseModel):
         "left and from above.",
         examples=["left 25%, right 25%"],
     )
+    inpaint_area: str | None = Field(
+        default=None,
+        description="`masked` paints only what `mask` says, at the model's usual size "
+        "or at `size`, and puts it into `image`, which keeps its own size; so what is small in it "
+        "gets more detail. `whole`, the default, paints all of it.",
+        examples=["masked"],
+    )
+    inpaint_padding: Int | None = Field(
+        default=None,
+        description="With `masked`, how many pixels around the mask are painted with it, so that "
+        f"both fit: {PADDING[0]}–{PADDING[2]}, {PADDING[1]} by default.",
+    )
     reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
     reference_weight: Number | None = Field(
         default=None, description="How closely to follow `reference`: 0–1.5."
@@ -175,6 +188,8 @@ class Wanted(BaseModel):
             hires=self.hires,
             strength=self.strength,
             extend=self.extend,
+            inpaint_area=self.inpaint_area,
+            inpaint_padding=self.inpaint_padding,
             reference_weight=self.reference_weight,
             control=self.control,
         )

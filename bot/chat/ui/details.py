@@ -9,7 +9,7 @@ import discord
 from bot.chat.ui.facts import chosen_values, typed_seeds, variations
 from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
-from bot.request import GenerationRequest
+from bot.request import MASKED, GenerationRequest, InitImage
 from bot.request.drawing import typed_again
 from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
@@ -74,7 +74,7 @@ def command_of(request: GenerationRequest) -> str | None:
     init, reference = request.init_image, request.reference
     prompt, negative = typed_again(request)
     options = {
-        "prompt": " ".join(seen(prompt).split()),
+        "prompt": " ".join([*seen(prompt).split(), *_flags(init)]),
         "model": request.model,
         "lora": ", ".join(str(use) for use in request.adapters),
         "negative": " ".join(seen(negative).split()),
@@ -94,6 +94,13 @@ def command_of(request: GenerationRequest) -> str | None:
     }
     command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
     return command if len(command) <= COMMAND_MAX else None
+
+
+def _flags(init: InitImage | None) -> tuple[str, ...]:
+    """What `/imagine` has no option for, as it is written at the end of a prompt."""
+    if init is None or init.area is None:
+        return ()
+    return f"--inpaint_area {MASKED}", f"--inpaint_padding {init.area.padding}"
 
 
 def attachments_of(request: GenerationRequest) -> tuple[str, ...]:

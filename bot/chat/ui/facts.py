@@ -120,7 +120,7 @@ def kept_of_image(say: Say, init: InitImage, size: tuple[int, int]) -> list[str]
     where that is not as usual."""
     chosen = []
     if init.mask is not None:
-        chosen.append(say("facts.part"))
+        chosen.append(say("facts.part_only" if init.area else "facts.part"))
     if init.box is not None:
         chosen.append(_extended(say, init.box, size))
     if not init.keeps or init.strength != STRENGTH_OF_PART:

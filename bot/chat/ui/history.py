@@ -22,7 +22,7 @@ from bot.chat.ui.actions import (
 )
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import cut_at_word, cut_off, one_line, seen, shortened
-from bot.request import AdapterUse, GenerationRequest, Upscale
+from bot.request import MASKED, AdapterUse, GenerationRequest, Upscale
 from bot.store import Discord, Job
 from bot.texts.language import Say
 from catalog import Catalog
@@ -284,6 +284,7 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "image": f"{image.sha256[:8]} · {image.strength:g}" if image else "",
         "mask": (image.mask or "")[:8] if image else "",
         "extend": str(image.box or "") if image else "",
+        "inpaint_area": f"{MASKED} · {image.area.padding}" if image and image.area else "",
         "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
         "control": ", ".join(f"{use} · {use.sha256[:8]}" for use in request.controls),
         "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),

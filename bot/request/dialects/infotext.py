@@ -26,6 +26,10 @@ MASK_MODE: Final = "Mask mode"
 MASKED: Final = "Inpaint masked"
 """The web UI's setting for inpainting, and its value where what is white in the mask was changed.
 """
+AREA: Final = "Inpaint area"
+ONLY_MASKED: Final = "Only masked"
+PADDING: Final = "Masked area padding"
+"""The web UI's settings for painting only what is masked, which it writes where it does."""
 EXTENDED: Final = "Extended"
 """Our own setting: where in the image that lies which was extended, such as `768x512+128+0`."""
 
@@ -243,6 +247,8 @@ _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]
     ("CFG scale", "guidance", _number),
     ("Seed", "seed", _seed),
     (VARIATIONS, "variation", _text),
+    (AREA, "inpaint_area", _text),
+    (PADDING, "inpaint_padding", _whole),
     ("Clip skip", "clip_skip", _whole),
     ("Hires upscale", "hires", _number),
     ("Hires steps", "hires_steps", _whole),
