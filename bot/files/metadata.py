@@ -25,6 +25,7 @@ from bot.request.dialects.controlnet import NONE, USUAL_MODULES
 from bot.request.dialects.infotext import (
     AREA,
     CONTROL_UNIT,
+    DETAIL,
     EXTENDED,
     MASK_MODE,
     MASKED,
@@ -102,6 +103,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         **_passes(request),
         **kept_part(request),
         **_control_units(recipe),
+        DETAIL: ", ".join(map(str, request.detail)),
         **_upscale(request),
         **_variation(request),
         "Clip skip": str(request.clip_skip or ""),
@@ -352,6 +354,7 @@ def has_sound_numbers(request: GenerationRequest) -> bool:
     numbers += [n for p in (request.upscale,) if p for n in (p.scale, p.strength or 0.0)]
     numbers += [part.weight for part in (request.reference,) if part]
     numbers += [n for use in request.controls for n in (use.weight, use.start, use.end)]
+    numbers += [use.strength for use in request.detail]
     numbers += [mix.strength for mix in request.mixes]
     return all(map(math.isfinite, numbers)) and _is_placed(request)
 

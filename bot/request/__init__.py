@@ -13,6 +13,7 @@ from bot.request.compose import (
     draw_seed,
 )
 from bot.request.controlling import CONTROL_WEIGHT, CONTROLS_MAX
+from bot.request.detailing import DETAIL_WORD_MAX, DETAILS_MAX, REGIONS_MAX, USUAL_WORDS
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import CONTROL_IMAGES, EDITED, Draft
 from bot.request.drafts import (
@@ -48,6 +49,7 @@ from bot.request.offers import (
 from bot.request.options import Named, Options
 from bot.request.parts import (
     CRISP,
+    DETAIL_STRENGTH,
     RANDOM,
     REPAINT,
     SEED_MAX,
@@ -57,6 +59,7 @@ from bot.request.parts import (
     Axis,
     Box,
     ControlUse,
+    DetailUse,
     DrawnPrompts,
     EmbeddingUse,
     Hires,
@@ -90,6 +93,9 @@ __all__ = [
     "CONTROL_WEIGHT",
     "COUNT_MAX",
     "CRISP",
+    "DETAILS_MAX",
+    "DETAIL_STRENGTH",
+    "DETAIL_WORD_MAX",
     "DRAFT",
     "DRAFTS",
     "EDITED",
@@ -102,6 +108,7 @@ __all__ = [
     "PROMPT_MAX",
     "RANDOM",
     "REFERENCE_WEIGHT",
+    "REGIONS_MAX",
     "REPAINT",
     "SEED_MAX",
     "STRENGTH",
@@ -109,6 +116,7 @@ __all__ = [
     "UPSCALED_PIXELS_MAX",
     "UPSCALE_MODES",
     "UPSCALE_SCALES",
+    "USUAL_WORDS",
     "WHOLE",
     "AdapterUse",
     "AnyDraft",
@@ -121,6 +129,7 @@ __all__ = [
     "Comparison",
     "Composed",
     "ControlUse",
+    "DetailUse",
     "Draft",
     "DraftKind",
     "DrawnPrompts",

@@ -62,6 +62,7 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "inpaint padding": ("inpaint_padding", _whole),
     "reference weight": ("reference_weight", _number),
     "control": ("control", _text),
+    "detail": ("detail", _text),
     "clip skip": ("clip_skip", _whole),
 }
 """The name of each line, the field of Draft that it sets, and what reads its value."""
@@ -103,6 +104,7 @@ def fields_of(request: GenerationRequest) -> Fields:
         "inpaint padding": _unless(PADDING[1], init.area.padding if init and init.area else None),
         "reference weight": request.reference and f"{request.reference.weight:g}",
         "control": ", ".join(map(str, request.controls)) or None,
+        "detail": ", ".join(map(str, request.detail)) or None,
         "clip skip": request.clip_skip,
     }
     return Fields(

@@ -13,6 +13,7 @@ from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
 from bot.request.controlling import controls
+from bot.request.detailing import details
 from bot.request.dialects import understand
 from bot.request.dialects.plain import advisable, read_as_words
 from bot.request.dialects.samplers import find_scheduler
@@ -252,6 +253,7 @@ def _resolve(
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
         variation=Variation(seed, last.strength, (*before,)) if last else None,
         controls=controls(draft, catalog, model, nsfw=nsfw),
+        detail=details(draft, catalog, model),
     )
     pictures.check_kept(request)
     pictures.check_final_size(request, model.family)

@@ -201,6 +201,29 @@ class ControlUse:
         return f"{text} as map" if self.is_map else text
 
 
+DETAIL_STRENGTH: Final = 0.4
+"""Where none is said: enough to draw it anew, too little to change who it is."""
+DETAIL_PADDING: Final = 32
+"""Pixels of the image around it that are painted with it, as in ADetailer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetailUse:
+    """Something in the finished images that is found and painted again, each time it is there.
+
+    word: what it is called, in English and small letters. strength: how much of it is changed,
+    0.05–1.0.
+    """
+
+    word: str = field(repr=False)
+    strength: float = DETAIL_STRENGTH
+
+    def __str__(self) -> str:
+        """As a user types it: `face`, or `hand:0.3`."""
+        usual = self.strength == DETAIL_STRENGTH
+        return self.word if usual else f"{self.word}:{_plain(self.strength)}"
+
+
 def _plain(number: float) -> str:
     """With as many decimals as can be typed, so that reading it gives the same number again."""
     return f"{number:.{DECIMALS}f}".rstrip("0").rstrip(".")

@@ -64,6 +64,7 @@ def redraft(
         control_images=tuple(
             Picture(use.sha256, *size, measured=False) for use in request.controls
         ),
+        detail=", ".join(map(str, request.detail)) or None,
         pictures=tuple(Picture(sha256, *size, measured=False) for sha256 in request.pictures),
         adapters=tuple(
             AdapterAsk(use.key, use.weight, use.text_weight)

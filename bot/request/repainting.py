@@ -92,4 +92,5 @@ def _from_image(
         hires=None,
         hires_strength=None,
         hires_steps=None,
+        detail=None,
     )

@@ -384,7 +384,7 @@ class TestNaming:
         found = translated(
             styles=["None", "Cinematic"],
             alwayson_scripts={
-                "ADetailer": {"args": [True, {}]},
+                "Tiled Diffusion": {"args": [True, {}]},
                 "ControlNet": {"args": []},
                 "roop": {"args": [False]},
             },
@@ -392,7 +392,7 @@ class TestNaming:
         )
         assert told(found) == [
             ("api.automatic.ignored", "styles"),
-            ("api.automatic.script_ignored", "ADetailer"),
+            ("api.automatic.script_ignored", "Tiled Diffusion"),
             ("api.automatic.ignored", "override_settings.sd_vae"),
             ("api.automatic.ignored", "override_settings.eta_noise_seed_delta"),
         ]

@@ -16,6 +16,7 @@ from bot.request import CONTROLS_MAX, GenerationRequest
 from bot.request.dialects.infotext import (
     AREA,
     CONTROL_UNIT,
+    DETAIL,
     MASK_MODE,
     PADDING,
     parse_infotext,
@@ -79,7 +80,7 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     shown = (
         *("Schedule type", "Variation seed", "Variation seed strength"),
         *("Hires upscale", "Hires steps", MASK_MODE, AREA, PADDING),
-        *("Lora hashes", "TI hashes"),
+        *(DETAIL, "Lora hashes", "TI hashes"),
         *(CONTROL_UNIT.format(number) for number in range(CONTROLS_MAX)),
     )
     prompts, negatives = _texts(body, request, [image.seed for image in images])

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from bot.api.automatic.bodies import Img2Img, Txt2Img, strength_of
+from bot.api.automatic.detailing import is_adetailer
 from bot.api.automatic.units import is_controlnet
 from bot.progress import Notice
 from catalog.families import VAE
@@ -110,7 +111,7 @@ def _fields(body: Txt2Img | Img2Img, sampler: str) -> Iterator[Notice]:
 
 def _scripts(body: Txt2Img | Img2Img) -> Iterator[Notice]:
     for name, script in (body.alwayson_scripts or {}).items():
-        if is_controlnet(name):
+        if is_controlnet(name) or is_adetailer(name):
             continue
         args = script.get("args") if isinstance(script, dict) else script
         if args and args != [False]:

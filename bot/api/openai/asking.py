@@ -110,6 +110,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         inpaint_area=body.inpaint_area if isinstance(body, Edit) else None,
         inpaint_padding=body.inpaint_padding if isinstance(body, Edit) else None,
         control=body.control,
+        detail=body.detail,
     )
     return Asked(
         draft=draft,

@@ -85,6 +85,11 @@ class Options(BaseModel):
         "of an edit, as in `POST /generate`.",
         examples=["canny:0.8"],
     )
+    detail: str | None = Field(
+        default=None,
+        description="What of the finished images to paint again, as in `POST /generate`.",
+        examples=["face"],
+    )
     control_image: str | None = Field(default=None, description="Likewise.")
     control_image2: str | None = Field(
         default=None, description="What the second one follows, if that is another image."

@@ -13,10 +13,13 @@ from bot.request import (
     CONTROL_IMAGES,
     CONTROLS_MAX,
     COUNT_MAX,
+    DETAIL_STRENGTH,
+    DETAILS_MAX,
     EDITED,
     MIXES_MAX,
     PADDING,
     SEED_MAX,
+    STRENGTH,
     TYPED_MAX,
     Draft,
 )
@@ -165,6 +168,13 @@ class Wanted(BaseModel):
         default=None, description="What the second one follows, if that is another image."
     )
 
+    detail: str | None = Field(
+        default=None,
+        description="What of the finished images to find and paint again at full size: `face`, or "
+        f"up to {DETAILS_MAX} English words, each with a strength of {STRENGTH[0]:g}–"
+        f"{STRENGTH[2]:g} if you like ({DETAIL_STRENGTH:g} by default), `face, hand:0.3`.",
+        examples=["face, hand:0.3"],
+    )
     edit: list[str] = Field(
         default=[],
         description=f"Up to {len(EDITED)} images to change as the prompt says, likewise, with a "
@@ -192,6 +202,7 @@ class Wanted(BaseModel):
             inpaint_padding=self.inpaint_padding,
             reference_weight=self.reference_weight,
             control=self.control,
+            detail=self.detail,
         )
 
     def pictures(self) -> dict[str, bytes | str]:

@@ -48,8 +48,9 @@ def details_embed(
             embed.add_field(name=say(name), value=cut_off(copied, FIELD_SHOWN), inline=False)
     if job.recipe is not None:
         made = job.recipe
-        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder, made.depth)
-        weights = [*filter(None, networks), *made.adapters, *made.embeddings]
+        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder)
+        helping = (made.depth, made.detector)
+        weights = [*filter(None, (*networks, *helping)), *made.adapters, *made.embeddings]
         weights += [*made.reference, *made.controls]
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
         facts = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
@@ -91,6 +92,7 @@ def command_of(request: GenerationRequest) -> str | None:
         "extend": str(init.box) if init and init.box else "",
         "reference_weight": f"{reference.weight:g}" if reference else "",
         "control": ", ".join(map(str, request.controls)),
+        "detail": ", ".join(map(str, request.detail)),
     }
     command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
     return command if len(command) <= COMMAND_MAX else None

@@ -99,6 +99,9 @@ def chosen_values(
     if request.reference:
         chosen.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
     chosen += [followed(say, use) for use in request.controls]
+    if request.detail:
+        words = one_line(", ".join(map(str, request.detail)), 80)
+        chosen.append(say("facts.detail", words=words))
     if request.pictures:
         chosen.append(say("facts.pictures", count=len(request.pictures)))
     return chosen

@@ -151,7 +151,7 @@ def _about(say: Say, row: Listed) -> str:
     parts = [one_line(row.name, 60)]
     keys = (use.key for uses in (request.adapters, request.controls) for use in uses)
     parts += [one_line(key, 40) for key in keys]
-    if row.job.kind in ("upscale", "compare", "extend", "part"):
+    if row.job.kind in ("upscale", "compare", "extend", "part", "detail"):
         parts.append(say(f"history.kinds.{row.job.kind}"))
     if request.count > 1:
         parts.append(say("history.images", count=request.count))
@@ -287,6 +287,7 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "inpaint_area": f"{MASKED} · {image.area.padding}" if image and image.area else "",
         "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
         "control": ", ".join(f"{use} · {use.sha256[:8]}" for use in request.controls),
+        "detail": ", ".join(map(str, request.detail)),
         "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),
         "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),
         "upscale": _upscale_value(upscale) if upscale else "",

@@ -113,6 +113,12 @@ def add_request_to(parser: argparse.ArgumentParser) -> None:
         help="the image that it follows (default: that of --image); repeat for the second one",
     )
     parser.add_argument(
+        "--detail",
+        metavar="WORD[:STRENGTH]",
+        help="find that in the finished images and paint it again at full size: face, or "
+        "'face, hand:0.3'",
+    )
+    parser.add_argument(
         "--edit",
         metavar="FILE",
         type=Path,

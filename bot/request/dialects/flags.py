@@ -48,6 +48,7 @@ FLAGS: Final = (
     Flag(("seed", "sameseed"), Kind.SEED, "seed"),
     Flag(("inpaint_area", "inpaint-area"), Kind.WORD, "inpaint_area"),
     Flag(("inpaint_padding", "inpaint-padding"), Kind.COUNT, "inpaint_padding"),
+    Flag(("detail",), Kind.WORDS, "detail"),
     Flag(("q", "quality"), Kind.NUMBER, instead="steps"),
     Flag(("r", "repeat"), Kind.NUMBER, instead="count"),
     Flag(("v", "version"), Kind.WORD, instead="model"),
@@ -87,6 +88,7 @@ _EXAMPLES: Final = {
     "size": "--ar 3:2",
     "seed": "--seed 42",
     "negative": "--no snow",
+    "detail": "--detail face",
     "inpaint_area": "--inpaint_area masked",
     "inpaint_padding": "--inpaint_padding 32",
 }

@@ -40,6 +40,7 @@ _IN_TURN: Final = (
     "clip_skip",
     "inpaint_area",
     "inpaint_padding",
+    "detail",
 )
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")

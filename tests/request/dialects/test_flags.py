@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
 from bot.request import Picture
 from bot.request.dialects.flags import FLAGS, Kind, extract_flags
 from tests.request.dialects.catalog import SEED, codes, composed
@@ -74,6 +74,10 @@ def test_the_rest_is_named_by_what_to_use_instead() -> None:
 def test_every_flag_is_taken_or_named(name: str) -> None:
     flag = next(flag for flag in FLAGS if name in flag.names)
     value = {Kind.RATIO: "2:3", Kind.NOTHING: ""}.get(flag.kind, "5")
+    if flag.option == "detail":
+        with pytest.raises(Refused, match=r"detail\.no_detector"):
+            composed(f"a fox --{name} face")
+        return
     made = composed(f"a fox --{name} {OF_A_MASK.get(name, value)}", **BESIDE.get(name, {}))
     assert made.request.prompt == "a fox"
     assert bool(flag.option) != bool(made.notes)
