@@ -99,7 +99,7 @@ _MODEL: Final = Kind(
 _OPTIONS: Final = ("backbone", "backbone_kwargs", "use_timm_backbone", "use_pretrained_backbone")
 """Fields that would fetch a network from elsewhere, and say nothing here."""
 _EYE: Final = Kind(
-    ("SwinModel", "SwinBackbone"),
+    ("SwinModel", "SwinBackbone", "SwinForImageClassification"),
     {
         "model_type": one_of("swin"),
         "image_size": whole(1, 2_048),
@@ -119,7 +119,7 @@ _EYE: Final = Kind(
     },
 )
 _READER: Final = Kind(
-    ("BertModel",),
+    ("BertModel", "BertForMaskedLM", "BertForPreTraining"),
     {
         "model_type": one_of("bert"),
         "vocab_size": whole(1, 1_000_000),
@@ -329,4 +329,5 @@ def _name_in(stored: Collection[str], name: str, *, shared: bool) -> str:
         former = re.sub(now, then, former)
     alone = name.removeprefix("model.decoder.") if _BOXES.match(name) else name
     first = re.sub(r"^bbox_embed\.\d+\.", "bbox_embed.0.", alone) if shared else alone
-    return next((each for each in (name, former, alone, first) if each in stored), name)
+    called = (name, former, alone, first, f"model.decoder.{first}")
+    return next((each for each in called if each in stored), name)

@@ -174,7 +174,8 @@ def detailed(
         region = Region.of(image, mask, DETAIL_PADDING, size, strength)
         controls = prepared.controls and prepared.controls.within(region)
         generators = generators_of(replace(own, seed=own.image_seed(n)))
-        over = replace(prepared, kept=region, controls=controls)
+        # What is unfinished would be seen of the part alone, in place of the image.
+        over = replace(prepared, kept=region, controls=controls, preview=None)
         pass_ = Pass(over, encoded[0], size, request.steps, taken, generators, here)
         latents, _ = pass_.denoised(begun(prepared, region.image))
         image = region.over(pass_.decoded(latents))

@@ -120,6 +120,23 @@ WRONG: dict[str, tuple[str, Change]] = {
             box=None, area={"padding": 0, "width": 8_000, "height": 8_000}
         ),
     ),
+    "something to find, and nothing that finds it": (
+        "detector",
+        lambda o: o["request"].update(detail=[{"word": "face", "strength": 0.4}]),
+    ),
+    "too much to find": (
+        "detail",
+        lambda o: o["request"].update(detail=[{"word": "face", "strength": 0.4}] * 4),
+    ),
+    "too much of it changed": (
+        "strength",
+        lambda o: o["request"].update(detail=[{"word": "face", "strength": 1.4}]),
+    ),
+    "a word of many lines": (
+        "word",
+        lambda o: o["request"].update(detail=[{"word": "a\nb", "strength": 0.4}]),
+    ),
+    "a detector for nothing": ("detector", lambda o: o.update(detector={"path": "org/finds"})),
     "a weight that is too large": (
         "weight",
         lambda o: o["request"]["adapters"][0].update(weight=1e9),
