@@ -91,6 +91,7 @@ async def test_parts_are_painted_again_across_a_restart(tmp_path: Path, finding_
         assert playground.violations == []
 
 
+@pytest.mark.long  # what it says is tested with the engine alone
 async def test_where_nothing_is_found_the_image_stays_as_it_is(
     tmp_path: Path, finding_dir: Path
 ) -> None:

@@ -178,6 +178,7 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     assert set(shared.home.requests()[-1]["init_image"]) == {"sha256", "strength"}
 
 
+@pytest.mark.long  # a restart, and a part, as above
 async def test_a_part_is_painted_at_full_size_across_a_restart(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

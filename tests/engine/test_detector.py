@@ -17,6 +17,7 @@ from bot.request import REGIONS_MAX, Box
 from tests.engine import grounding_dino
 from tests.engine.factories import save
 from tests.engine.grounding_dino import EYE, READER
+from tests.parameters import mostly_long
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +71,16 @@ def scored(folder: Path, image: PIL.Image.Image, word: str) -> Any:
     return found.boxes(image, word)
 
 
-@pytest.mark.parametrize("size", [(90, 60), (60, 90), (96, 96), (300, 100), (33, 40), (160, 96)])
+@pytest.mark.parametrize(
+    "size", mostly_long([[90, 60], [300, 100], [60, 90], [96, 96], [33, 40], [160, 96]], usual=2)
+)
 @pytest.mark.parametrize("write", [grounding_dino.write, grounding_dino.write_renamed])
 @pytest.mark.usefixtures("small")
 def test_it_finds_what_transformers_finds(
     network: Any,
     tmp_path: Path,
     write: Callable[[Path, Any], None],
-    size: tuple[int, int],
+    size: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from transformers import (
