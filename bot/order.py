@@ -14,6 +14,7 @@ from catalog import (
     Catalog,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -33,7 +34,7 @@ class Order:
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
     controls: those of `request.controls`, in that order. depth: what tells the depth of an image;
-    None if none of them needs that.
+    None if none of them needs that. detector: what finds the parts of `request.detail`.
     lent: network → folder of its weights, or hub id of a pipeline with them, see
         `bot.distributed.localising`. An engine here finds them itself. Their configuration is
         that which completes the model, wherever they are.
@@ -52,6 +53,7 @@ class Order:
     name: str = ""
     controls: tuple[ControlNetEntry, ...] = ()
     depth: DepthEntry | None = None
+    detector: DetectorEntry | None = None
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -81,8 +83,8 @@ def order_of(
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
     Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, upscaler.gone,
-    control.gone, control.no_depth, reference.none, job.files; and OSError if a picture may be read
-    later, see `catalog.disk.may_pass`.
+    control.gone, control.no_depth, detail.no_detector, reference.none, job.files; and OSError if a
+    picture may be read later, see `catalog.disk.may_pass`.
     """
     # The same image has the same recipe, whoever put a word into it, and wherever it was wanted.
     request = request.bare()
@@ -115,6 +117,9 @@ def order_of(
     depth = catalog.controlnets.depth if request.needs_depth else None
     if request.needs_depth and depth is None:
         raise JobFailed("control.no_depth")
+    detector = catalog.detector if request.detail else None
+    if request.detail and detector is None:
+        raise JobFailed("detail.no_detector")
     reference = catalog.reference_for(request.model) if request.reference else None
     if request.reference is not None and reference is None:
         family = catalog.family_of(request.model)
@@ -129,4 +134,5 @@ def order_of(
         upscaler=upscaler,
         controls=tuple(catalog.controlnets.entries[use.key] for use in request.controls),
         depth=depth,
+        detector=detector,
     )

@@ -37,6 +37,8 @@ class Progress:
     step, steps: denoising steps done and in total (PAINTING), or tiles (UPSCALING).
     image, count: 1-based image and images in total (PAINTING, DECODING).
     larger: whether this is the second pass, on the enlarged image (PAINTING, DECODING).
+    part, parts: which of the parts that are painted again, counted from 1, and how many there are
+        (PAINTING, DECODING).
     preview: a small JPEG of the unfinished `image`; None if there is no newer one (PAINTING).
     ready_at: when it will probably be ready, in seconds since the epoch; None if unknown (QUEUED).
     paused: whether the queue is paused (QUEUED).
@@ -56,6 +58,8 @@ class Progress:
     image: int = 1
     count: int = 1
     larger: bool = False
+    part: int = 0
+    parts: int = 0
     preview: bytes | None = field(default=None, repr=False)
     ready_at: int | None = None
     paused: bool = False

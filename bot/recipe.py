@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Final, Self
 
-from bot.request import GenerationRequest
+from bot.request import Box, GenerationRequest
 
 OF_THE_MACHINE: Final = frozenset(
     {
@@ -108,6 +108,18 @@ def _generator(noise: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A part of an image that was found and painted again.
+
+    seed: of the image. word: what was looked for. box: in the finished image.
+    """
+
+    seed: int
+    word: str = field(repr=False)
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One set of weights that was used.
 
@@ -132,7 +144,8 @@ class Recipe:
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     controls: the ControlNets, in the order of `request.controls`. depth: the network that told the
-    depth of an image for one of them; None if none did.
+    depth of an image for one of them; None if none did. detector: the network that found the parts
+    that were painted again; found: these, in the order in which they were.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.
@@ -157,16 +170,18 @@ class Recipe:
     text_encoder: Weights | None = None
     controls: tuple[Weights, ...] = ()
     depth: Weights | None = None
+    detector: Weights | None = None
+    found: tuple[Found, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
         data = {**asdict(self), "request": self.request.to_dict()}
         if not self.embeddings:
             del data["embeddings"]  # so that recipes without any are as ever
-        for name in ("parts", "controls"):
+        for name in ("parts", "controls", "found"):
             if not data[name]:
                 del data[name]
-        for name in ("upscaler", "variant", "config", "text_encoder", "depth"):
+        for name in ("upscaler", "variant", "config", "text_encoder", "depth", "detector"):
             if data[name] is None:
                 del data[name]
         return data
@@ -176,6 +191,7 @@ class Recipe:
         """Accepts recipes of earlier versions, which lacked the fields that have defaults."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         encoder, depth = data.get("text_encoder"), data.get("depth")
+        detector = data.get("detector")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**checkpoint) if checkpoint else None,
@@ -192,6 +208,11 @@ class Recipe:
             text_encoder=Weights(**encoder) if encoder else None,
             controls=tuple(Weights(**weights) for weights in data.get("controls", ())),
             depth=Weights(**depth) if depth else None,
+            detector=Weights(**detector) if detector else None,
+            found=tuple(
+                Found(each["seed"], each["word"], Box(**each["box"]))
+                for each in data.get("found", ())
+            ),
         )
 
     @property
@@ -213,6 +234,7 @@ class Recipe:
             *zip(self.embeddings, earlier.embeddings, strict=False),
             *zip(self.controls, earlier.controls, strict=False),
             (self.depth, earlier.depth),
+            (self.detector, earlier.detector),
             *((parts[name], before[name]) for name in parts if name in before),
         ):
             if now != then and (weights := now or then):

@@ -151,16 +151,19 @@ def _replaced(recipe: Recipe, catalog: Catalog) -> Iterator[str]:
 
 CONTROL: Final = "control"
 """Tells ControlNets from LoRAs and others with the same key."""
+DETECTOR: Final = "detector"
+"""Tells the detector from others of the same name."""
 
 
 def _used(recipe: Recipe) -> Iterator[tuple[Weights, str | None]]:
     """All weights, each with the network that it is in place of the model's own, if it is one, or
-    with CONTROL."""
+    with CONTROL or DETECTOR."""
     networks = {None: recipe.checkpoint, VAE: recipe.vae, TEXT_ENCODER: recipe.text_encoder}
     yield from ((weights, network) for network, weights in networks.items() if weights)
     others = (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
     yield from ((weights, None) for weights in (recipe.upscaler, *others) if weights)
     yield from ((weights, CONTROL) for weights in (*recipe.controls, recipe.depth) if weights)
+    yield from ((weights, DETECTOR) for weights in (recipe.detector,) if weights)
 
 
 def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _Source]:
@@ -175,6 +178,8 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _
         found[key, CONTROL] = _Source(*own, configured=True)
     if depth := catalog.controlnets.depth:
         found[public(depth.path), CONTROL] = _Source(depth.path, revision=depth.revision)
+    if detector := catalog.detector:
+        found[public(detector.path), DETECTOR] = _Source(detector.path, revision=detector.revision)
     for key, each in catalog.models.items():
         named = (each.path, each.weight_name, each.revision)
         found[key, None] = _Source(*named, without=each.replaced.keys())

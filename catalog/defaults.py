@@ -7,7 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalog.families import DEFAULT, FAMILIES
-from catalog.schema import DepthEntry, ImageCheckEntry, ModelEntry, ReferenceEntry, explain
+from catalog.schema import (
+    DepthEntry,
+    DetectorEntry,
+    ImageCheckEntry,
+    ModelEntry,
+    ReferenceEntry,
+    explain,
+)
 from catalog.snapshot import Problem
 from catalog.unfit import Unfit
 
@@ -90,3 +97,13 @@ def depth_of(file: Path, data: Mapping[str, Any]) -> tuple[DepthEntry | None, li
         return DepthEntry.model_validate(fields), []
     except ValidationError as error:
         return None, [Problem(str(file), "depth", explain(error))]
+
+
+def detector_of(file: Path, data: Mapping[str, Any]) -> tuple[DetectorEntry | None, list[Problem]]:
+    fields = data.get("detector")
+    if fields is None:
+        return None, []
+    try:
+        return DetectorEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "detector", explain(error))]

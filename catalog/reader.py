@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from catalog import dropins
 from catalog.collecting import uncollected
-from catalog.defaults import default_of, depth_of, image_check_of, references_of
+from catalog.defaults import default_of, depth_of, detector_of, image_check_of, references_of
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_upscalers import find_upscalers
@@ -196,6 +196,7 @@ def _read_catalog(
         unknown = ([], [], [], [], [])
     references, reference_problems = references_of(file, data)
     image_check, check_problems = image_check_of(file, data)
+    detector, detector_problems = detector_of(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
     styles, style_problems = style_reader.read()
     return Catalog(
@@ -204,12 +205,14 @@ def _read_catalog(
         default=default,
         references=MappingProxyType(references),
         image_check=image_check,
+        detector=detector,
         problems=(
             *models.problems,
             *unsaid,
             *unknown[0],
             *reference_problems,
             *check_problems,
+            *detector_problems,
             *unknown[1],
             *adapters.problems,
             *unknown[2],

@@ -12,7 +12,13 @@ from catalog.families import DEFAULT, FAMILIES, Family, or_all
 from catalog.families.few_steps import are_of_few_steps
 from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
-from catalog.schema import AdapterEntry, ImageCheckEntry, ModelEntry, ReferenceEntry
+from catalog.schema import (
+    AdapterEntry,
+    DetectorEntry,
+    ImageCheckEntry,
+    ModelEntry,
+    ReferenceEntry,
+)
 from catalog.schema.model import names_of
 from catalog.search import Index
 from catalog.style_index import Styles
@@ -62,7 +68,8 @@ class Catalog:
     are models whose files are something else.
     default: key of an enabled model; empty if there is none.
     references: by key of a family, the IP-Adapter for reference images with its models.
-    image_check: the network that judges images; None if there is none.
+    image_check: the network that judges images; detector: the one that finds what a word names in
+    one; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
     upscalers: what enlarges images. controlnets: what makes images follow others.
@@ -81,6 +88,7 @@ class Catalog:
     problems: tuple[Problem, ...] = ()
     references: Mapping[str, ReferenceEntry] = field(default_factory=dict)
     image_check: ImageCheckEntry | None = None
+    detector: DetectorEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
     upscalers: Upscalers = field(default_factory=Upscalers)

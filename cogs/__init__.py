@@ -20,6 +20,7 @@ EXTENSIONS = (
     "cogs.vary",
     "cogs.extend_result",
     "cogs.repaint_part",
+    "cogs.detail_result",
     "cogs.edit_with_words",
     "cogs.reopen",
     "cogs.info",

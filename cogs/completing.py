@@ -10,6 +10,7 @@ from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     control_choices,
+    detail_choices,
     extend_choices,
     model_choices,
     scheduler_choices,
@@ -97,6 +98,12 @@ class Completing:
         catalog, nsfw = self._offered(interaction)
         model = self._chosen(interaction, catalog, nsfw=nsfw)
         return [] if model is None else control_choices(text, catalog, nsfw=nsfw, model=model)
+
+    def detail(self, interaction: Interaction, text: str) -> Choices:
+        if self.turned_away(interaction):
+            return []
+        catalog, _ = self._offered(interaction)
+        return [] if catalog.detector is None else detail_choices(text)
 
     def scheduler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):

@@ -82,6 +82,7 @@ class Imagine(commands.Cog):
         reference_weight="command.imagine.reference_weight",
         control="command.imagine.control",
         control_image="command.imagine.control_image",
+        detail="command.imagine.detail",
         spoiler="command.imagine.spoiler",
         hidden="command.imagine.hidden",
     )
@@ -112,6 +113,7 @@ class Imagine(commands.Cog):
         ) = None,
         control: str | None = None,
         control_image: discord.Attachment | None = None,
+        detail: str | None = None,
         spoiler: bool | None = None,
         hidden: bool | None = None,
     ) -> None:
@@ -176,6 +178,10 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("control")
     async def _complete_control(self, interaction: Interaction, text: str) -> Choices:
         return self._complete.control(interaction, text)
+
+    @imagine.autocomplete("detail")
+    async def _complete_detail(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.detail(interaction, text)
 
     @imagine.autocomplete("scheduler")
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:

@@ -14,14 +14,14 @@ from bot.chat.forms import entered, open_form
 from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import PartId
 from bot.chat.ui.forms.fields import PROMPT
-from bot.chat.ui.forms.repaint_part import STRENGTH, part_form
+from bot.chat.ui.forms.repaint_part import AREA, STRENGTH, part_form
 from bot.chat.ui.messages import alt_text
 from bot.chat.ui.repainting import PartFormId, PartOfId, PartSquaresId, images_view, squares_view
 from bot.errors import InvalidRequest, Refused, UserError
 from bot.files.given import holding
 from bot.files.grid import draw_grid, draw_mask
 from bot.files.inputs import MASK
-from bot.request import Composed, Picture, compose_with_notes, redraft
+from bot.request import WHOLE, Composed, Picture, compose_with_notes, redraft
 from bot.request.pictures import STRENGTH_OF_PART
 from bot.request.repainting import repainted
 from bot.store import Discord, Job
@@ -73,7 +73,7 @@ class PartPainter:
         catalog = await self.results.offered(interaction, *job.request.names)
         if fields is None:
             draft = redraft(job.request, catalog, nsfw=here_of(interaction).nsfw, n=form.n)
-            fields = {PROMPT: draft.prompt, STRENGTH: f"{STRENGTH_OF_PART:g}"}
+            fields = {PROMPT: draft.prompt, STRENGTH: f"{STRENGTH_OF_PART:g}", AREA: WHOLE}
         names = ", ".join(_squares_of(form))
         await open_form(interaction, part_form(here_of(interaction).say, form, fields, names))
 
@@ -153,6 +153,7 @@ class PartPainter:
             nsfw=here.nsfw,
             prompt=fields[PROMPT],
             strength=_strength(fields[STRENGTH]),
+            area=fields[AREA] or WHOLE,  # the form may have been opened before there was one
             pixels_max=here.rules.pixels_max or inf,
         )
         return compose_with_notes(
@@ -235,7 +236,7 @@ class PartForm(AskingComponent[PartFormId]):
 
     async def use(self, interaction: Interaction, custom_id: PartFormId) -> None:
         given = entered(interaction)
-        fields = {name: given.get(name, "") for name in (PROMPT, STRENGTH)}
+        fields = {name: given.get(name, "") for name in (PROMPT, STRENGTH, AREA)}
         await self._painter.submit(interaction, custom_id, fields)
 
 

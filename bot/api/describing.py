@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.progress import Notice, Progress, Stage
 from bot.recipe import Recipe
-from bot.request import AdapterUse, GenerationRequest, InitImage
+from bot.request import MASKED, AdapterUse, GenerationRequest, InitImage
 from bot.store import Failure, ImageRecord, Job, JobState, cell_of_image, shown_warnings
 from bot.texts.language import Say
 
@@ -20,6 +20,10 @@ STATUS: Final[Mapping[JobState, str]] = {
     JobState.FAILED: "failed",
     JobState.CANCELLED: "cancelled",
 }
+
+
+DETAILED: Final = 0.8
+"""How much of an image is done when parts of it begin to be painted again."""
 
 
 def eta(progress: Progress | None, now: float | None = None) -> int | None:
@@ -37,10 +41,18 @@ def share(job: Job, progress: Progress | None) -> float:
         return 0.0
     within = progress.step / progress.steps if progress.steps else 0.0
     match progress.stage:
-        case Stage.DECODING:
+        case Stage.DECODING if not job.request.detail:
             within = 1.0
+        case Stage.DECODING:
+            within = DETAILED + (1 - DETAILED) * progress.part / max(1, progress.parts)
         case Stage.SAVING | Stage.RECEIVING:
             return 1.0
+        case Stage.PAINTING if progress.part:
+            within = (progress.part - 1 + within) / max(1, progress.parts)
+            within = DETAILED + (1 - DETAILED) * within
+        case Stage.PAINTING if job.request.detail:
+            within *= DETAILED / (2 if job.request.hires else 1)
+            within += DETAILED / 2 if progress.larger else 0
         case Stage.PAINTING if progress.larger:
             within = (1 + within) / 2
         case Stage.PAINTING if job.request.hires is not None:
@@ -149,6 +161,8 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         hashes["vae"] = recipe.vae.sha256
     if recipe.text_encoder:
         hashes["text_encoder"] = recipe.text_encoder.sha256
+    if recipe.detector:
+        hashes["[detector]"] = recipe.detector.sha256
     if recipe.depth:
         hashes["[depth]"] = recipe.depth.sha256  # a key has no brackets
     return {
@@ -163,6 +177,8 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         "scheduler": request.scheduler,
         **_kept(request.init_image),
         **({"control": ", ".join(map(str, request.controls))} if request.controls else {}),
+        **({"detail": ", ".join(map(str, request.detail))} if request.detail else {}),
+        **_found(recipe, seed),
         **_enlarged(request),
         **_compared(request),
         "hashes": hashes,
@@ -174,7 +190,18 @@ def _kept(init: InitImage | None) -> dict[str, Any]:
     if init is None or not init.keeps:
         return {}
     extend = {} if init.box is None else {"extend": str(init.box)}
-    return {"strength": init.strength, "masked": init.mask is not None, **extend}
+    area: dict[str, Any] = {}
+    if init.area is not None:
+        area = {"inpaint_area": MASKED, "inpaint_padding": init.area.padding}
+    return {"strength": init.strength, "masked": init.mask is not None, **area, **extend}
+
+
+def _found(recipe: Recipe, seed: int) -> dict[str, Any]:
+    """The parts of the image with this seed that were painted again: nothing, where none was."""
+    found = [
+        {"word": each.word, "box": str(each.box)} for each in recipe.found if each.seed == seed
+    ]
+    return {"found": found} if found else {}
 
 
 def _enlarged(request: GenerationRequest) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from catalog import (
     CatalogError,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     Location,
     ModelEntry,
@@ -275,7 +276,9 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             here = "found" if place.available else "downloaded at first use"
             yield Finding(f"{kind} {entry.key}: {here}{_told(entry)}")
     if depth := catalog.controlnets.depth:
-        yield _depth(depth, models_dir)
+        yield _helper("depth", depth, models_dir)
+    if detector := catalog.detector:
+        yield _helper("detector", detector, models_dir)
     if downloads:
         yield _room(models_dir)
 
@@ -305,15 +308,16 @@ def _reference(family: str, entry: ReferenceEntry, models_dir: Path) -> Finding:
     return Finding(f"reference ({family}): {here}")
 
 
-def _depth(entry: DepthEntry, models_dir: Path) -> Finding:
+def _helper(name: str, entry: DepthEntry | DetectorEntry, models_dir: Path) -> Finding:
+    """About a network that helps models, which the table with that name names."""
     place = locate(entry.path, models_dir, revision=entry.revision)
     if place.error:
-        said = f"depth: {entry.path} cannot be read: {reason_of(place.error)}"
+        said = f"{name}: {entry.path} cannot be read: {reason_of(place.error)}"
         return Finding(said, _mend_of(place.error))
     if place.kind in {"missing", "file"}:
-        mend = "put a folder in transformers' layout there, or correct or remove [depth]"
-        return Finding(f"depth: {entry.path} is no hub id or existing folder", mend)
-    return Finding(f"depth: {'found' if place.available else 'downloaded at first use'}")
+        mend = f"put a folder in transformers' layout there, or correct or remove [{name}]"
+        return Finding(f"{name}: {entry.path} is no hub id or existing folder", mend)
+    return Finding(f"{name}: {'found' if place.available else 'downloaded at first use'}")
 
 
 def _mend_of(error: OSError) -> str:

@@ -192,8 +192,11 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "hires": draft.hires,
         "strength": draft.strength,
         "extend": draft.extend,
+        "inpaint_area": draft.inpaint_area,
+        "inpaint_padding": draft.inpaint_padding,
         "reference_weight": draft.reference_weight,
         "control": draft.control,
+        "detail": draft.detail,
     }
     files: dict[str, Any] = {name: _data_url(data) for name, data in pictures.items()}
     if edited := [files.pop(name) for name in EDITED if name in files]:

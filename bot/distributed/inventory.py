@@ -360,6 +360,8 @@ class Inventory:
                     yield part_of(catalog.controlnets.entries[control.key])
             if each.needs_depth and catalog.controlnets.depth:
                 yield part_of(catalog.controlnets.depth)
+            if each.detail and catalog.detector:
+                yield part_of(catalog.detector)
 
     def _digest(self, member: Member) -> str | None:
         """The digest of a file, if it is known."""

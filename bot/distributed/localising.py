@@ -28,6 +28,7 @@ from catalog import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -47,6 +48,7 @@ _SUBJECTS: Final[Mapping[Kind, SubjectKind]] = {
     Kind.UPSCALER: "upscaler",
     Kind.CONTROL: "control",
     Kind.DEPTH: "depth",
+    Kind.DETECTOR: "detector",
 }
 """What people call the entries of parts; the others are a model's."""
 
@@ -60,6 +62,7 @@ _One = TypeVar(
     ReferenceEntry,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
 )
 
 
@@ -200,8 +203,11 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
             replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
         )
     depth = _called(recipe.depth, order.depth.path) if order.depth else recipe.depth
+    detector = recipe.detector
+    if order.detector:
+        detector = _called(detector, order.detector.path)
     named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference, depth=depth)
-    return replace(named, parts=parts, config=config)
+    return replace(named, detector=detector, parts=parts, config=config)
 
 
 def _called(weights: Weights | None, path: str | None) -> Weights | None:
@@ -219,6 +225,7 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
         upscaler=order.upscaler and _with_place(order.upscaler, place),
         controls=tuple(_with_place(entry, place) for entry in order.controls),
         depth=order.depth and _with_place(order.depth, place),
+        detector=order.detector and _with_place(order.detector, place),
         lent={
             network: place(Part(Kind.NETWORK, path, beside=network), order.request.model).path
             for network, path in order.lent.items()
@@ -243,7 +250,7 @@ def _with_place(entry: _One, place: Place) -> _One:
     found = place(part, _key_of(entry))
     named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
     match entry:
-        case DepthEntry():
+        case DepthEntry() | DetectorEntry():
             del named["weight_name"]
         case ControlNetEntry():
             named["type"] = entry.told_type  # elsewhere, no name of a file tells it
@@ -257,7 +264,9 @@ def _with_place(entry: _One, place: Place) -> _One:
 
 
 def _key_of(entry: Other) -> str:
-    return public(entry.path) if isinstance(entry, ReferenceEntry | DepthEntry) else entry.key
+    if isinstance(entry, ReferenceEntry | DepthEntry | DetectorEntry):
+        return public(entry.path)
+    return entry.key
 
 
 def _missing(part: Part, key: str) -> JobFailed:
@@ -273,5 +282,6 @@ def _missing(part: Part, key: str) -> JobFailed:
         "reference.missing",
         "control.missing",
         "depth.missing",
+        "detector.missing",
         path=public(part.path),
     )

@@ -18,12 +18,20 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Self, TypeAlias
 
 from bot.engine.hashing import of_listing
-from bot.engine.selecting import Select, Unfit, control_files, depth_files, network_weights
+from bot.engine.selecting import (
+    Select,
+    Unfit,
+    control_files,
+    depth_files,
+    detector_files,
+    network_weights,
+)
 from catalog import (
     AdapterEntry,
     Catalog,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -65,6 +73,7 @@ class Kind(StrEnum):
     REFERENCE = "reference"
     CONTROL = "control"
     DEPTH = "depth"
+    DETECTOR = "detector"
 
 
 REPLACING: Final = frozenset((Kind.VAE, Kind.TEXT_ENCODER))
@@ -188,7 +197,7 @@ def digest_of(names: Iterable[str], digests: Iterable[str], *, folder: bool) -> 
 
 def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
     """Whether a part with these files is opened as a folder."""
-    if kind in {Kind.REFERENCE, Kind.DEPTH}:
+    if kind in {Kind.REFERENCE, Kind.DEPTH, Kind.DETECTOR}:
         return True
     if kind is Kind.CONTROL:
         return len(names) > 1
@@ -249,7 +258,13 @@ def config_of(entry: ModelEntry) -> str | None:
 
 
 Other: TypeAlias = (
-    AdapterEntry | EmbeddingEntry | UpscalerEntry | ReferenceEntry | ControlNetEntry | DepthEntry
+    AdapterEntry
+    | EmbeddingEntry
+    | UpscalerEntry
+    | ReferenceEntry
+    | ControlNetEntry
+    | DepthEntry
+    | DetectorEntry
 )
 """An entry of one part."""
 
@@ -270,6 +285,8 @@ def part_of(entry: Other) -> Part:
             return Part(Kind.CONTROL, entry.path, entry.weight_name, entry.revision)
         case DepthEntry():
             return Part(Kind.DEPTH, entry.path, revision=entry.revision)
+        case DetectorEntry():
+            return Part(Kind.DETECTOR, entry.path, revision=entry.revision)
 
 
 def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
@@ -286,6 +303,8 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     yield from map(part_of, catalog.controlnets.entries.values())
     if catalog.controlnets.depth:
         yield part_of(catalog.controlnets.depth)
+    if catalog.detector:
+        yield part_of(catalog.detector)
 
 
 def bundle_of(part: Part, found: Location) -> Bundle | None:
@@ -301,7 +320,7 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
-    if part.kind in {Kind.CONTROL, Kind.DEPTH} and found.kind != "file":
+    if part.kind in {Kind.CONTROL, Kind.DEPTH, Kind.DETECTOR} and found.kind != "file":
         return _chosen(root, part)
     if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
         return _bundle(root, [name for name in _layout(part.kind, root) if part.counts(name)])
@@ -326,7 +345,7 @@ def _network(folder: Path, network: str) -> Bundle | None:
 
 
 def _chosen(root: Path, part: Part) -> Bundle | None:
-    """The files of a ControlNet, or of what tells depth, that are read by any engine."""
+    """The files of a ControlNet, or of what tells depth or finds things, read by any engine."""
     within = PurePosixPath(part.weight_name or "").parent.as_posix()
     chosen: list[str] = []
     for select in selects(part):
@@ -342,6 +361,8 @@ def selects(part: Part) -> tuple[Select, Select]:
     """What chooses the files of such a part, for an engine in 16 bits and for one in 32."""
     if part.kind is Kind.DEPTH:
         return partial(depth_files, half=True), partial(depth_files, half=False)
+    if part.kind is Kind.DETECTOR:
+        return partial(detector_files, half=True), partial(detector_files, half=False)
     named = partial(control_files, weight_name=part.weight_name)
     return partial(named, half=True), partial(named, half=False)
 

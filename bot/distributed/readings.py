@@ -12,6 +12,7 @@ from bot.engine.selecting import (
     config_files,
     control_files,
     depth_files,
+    detector_files,
     network_files,
     network_weights,
     replacing_files,
@@ -82,6 +83,8 @@ def _reading(
             return network_files(names, part.beside, half=half)
         case Kind.DEPTH:
             return depth_files(names, half=half)
+        case Kind.DETECTOR:
+            return detector_files(names, half=half)
         case Kind.CONTROL if folder:
             return control_files(names, part.weight_name, half=half)
         case Kind.EMBEDDING:

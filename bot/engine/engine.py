@@ -192,7 +192,7 @@ class Engine:
         self._free(pipeline)
         if order.model and not order.upscaler and loaded != order.model.key:
             return JobFailed("memory.model", model=order.model.key)
-        width, height = order.request.final_size
+        width, height = order.request.painted_size
         return JobFailed("memory.out", width=width, height=height)
 
     @staticmethod

@@ -89,6 +89,7 @@ class Hub:
                 "reference.gated",
                 "control.gated",
                 "depth.gated",
+                "detector.gated",
                 path=repository,
             ) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -100,6 +101,7 @@ class Hub:
                 "reference.not_on_hub",
                 "control.not_on_hub",
                 "depth.not_on_hub",
+                "detector.not_on_hub",
                 path=repository,
             ) from None
         except (
@@ -119,6 +121,7 @@ class Hub:
                 "reference.unreachable",
                 "control.unreachable",
                 "depth.unreachable",
+                "detector.unreachable",
                 path=repository,
             )
         except OSError as error:
@@ -130,6 +133,7 @@ class Hub:
                 "upscaler.download_failed",
                 "control.download_failed",
                 "depth.download_failed",
+                "detector.download_failed",
                 "reference.download_failed",
                 path=repository,
                 reason=reason,

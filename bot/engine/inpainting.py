@@ -86,12 +86,17 @@ def kept_of(
         resampling = PIL.Image.Resampling.BILINEAR
         grey = pixels.fitted(mask, box.width, box.height, resampling).convert("L")
         white = np.asarray(grey)
-        if init.strength >= 1 and white.min() < WHITE:
-            inner = _filled(inner, white)
+        inner = begun_from(inner, white, init.strength)
     canvas = np.pad(inner, (down, across, (0, 0)), "edge")
     change = np.pad(white, (down, across), constant_values=WHITE)
     seam = max(SEAM_MIN, min(box.width, box.height) // SEAMS)
-    return Kept(PIL.Image.fromarray(canvas), _with_seam(change, seam))
+    return Kept(PIL.Image.fromarray(canvas), with_seam(change, seam))
+
+
+def begun_from(image: Bytes, white: Bytes, strength: float) -> Bytes:
+    """What painting begins with: `image`, (height, width, 3), or where nothing of what is `white`
+    is to be left, the colours around in its place, if there are any."""
+    return _filled(image, white) if strength >= 1 and white.min() < WHITE else image
 
 
 def _filled(image: Bytes, white: Bytes) -> Bytes:
@@ -117,7 +122,7 @@ def _flown(colours: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     return colours * known + smooth * (1 - known)
 
 
-def _with_seam(white: Bytes, seam: int) -> torch.Tensor:
+def with_seam(white: Bytes, seam: int) -> torch.Tensor:
     """How much is changed: all that is `white`, and around it ever less over `seam` pixels.
 
     What is white grows by half of the seam, and is then averaged over as much on each side. In

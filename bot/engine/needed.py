@@ -28,7 +28,7 @@ class Needed:
 
     reference: the IP-Adapter, if there is a reference image. controls: in the order of
     `request.controls`. depth: what tells the depth of an image, if one of them needs it.
-    pictures: input images by sha256.
+    detector: what finds the parts of `request.detail`. pictures: input images by sha256.
     """
 
     request: GenerationRequest
@@ -43,6 +43,7 @@ class Needed:
     pictures: Mapping[str, Image]
     controls: tuple[tuple[Source, Subject], ...] = ()
     depth: tuple[Source, Subject] | None = None
+    detector: tuple[Source, Subject] | None = None
 
 
 def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop) -> Needed:
@@ -73,6 +74,10 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
     if order.depth is not None:
         named = Subject("depth", public(order.depth.path), report, check_stop)
         depth = (sources.depth(order.depth, named), named)
+    detector = None
+    if order.detector is not None:
+        named = Subject("detector", public(order.detector.path), report, check_stop)
+        detector = (sources.detector(order.detector, named), named)
     return Needed(
         order.request,
         entry,
@@ -86,6 +91,7 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
         pictures,
         tuple(controls),
         depth,
+        detector,
     )
 
 

@@ -339,12 +339,22 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
     """
     missing = [name for name in layout.slots if name not in found]
     if missing:
-        codes = ("reference.incomplete", "control.incomplete", "depth.incomplete")
+        codes = (
+            "reference.incomplete",
+            "control.incomplete",
+            "depth.incomplete",
+            "detector.incomplete",
+        )
         raise subject.failed("model.incomplete", *codes, part=f"{network} ({missing[0]})")
     for name, slot in layout.slots.items():
         if tuple(found[name].shape) != slot.shape:
             shapes = f"{tuple(found[name].shape)} instead of {slot.shape}"
-            codes = ("reference.unreadable", "control.unreadable", "depth.unreadable")
+            codes = (
+                "reference.unreadable",
+                "control.unreadable",
+                "depth.unreadable",
+                "detector.unreadable",
+            )
             raise subject.failed("model.unreadable", *codes, reason=f"{network}.{name}: {shapes}")
     fit = {name: found[name] for name in layout.slots}
     return FileTensors(fit, found.files) if isinstance(found, FileTensors) else fit

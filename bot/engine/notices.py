@@ -9,12 +9,29 @@ from bot.engine.patches import AdapterFile
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
 from bot.progress import Notice
+from bot.recipe import Found
+from bot.request import GenerationRequest
 
 _SKIPPED: Final = {"no_such_module": "adapter.no_such_module", "no_bias": "adapter.no_bias"}
 """Reason in `AdapterFile.skipped` → code of the notice."""
 NAME_SHOWN: Final = 100
 """Characters shown of a module's name, which may have any length in the file."""
 NAMES_SHOWN: Final = 4
+
+
+def of_found(request: GenerationRequest, found: Sequence[Found]) -> tuple[Notice, ...]:
+    """Where nothing was found that was to be painted again: in none of the images, or in some."""
+    if not request.detail:
+        return ()
+    seeds = {each.seed for each in found}
+    without = [n for n in range(request.count) if request.image_seed(n) not in seeds]
+    if not without:
+        return ()
+    words = tuple(use.word for use in request.detail)
+    if len(without) == request.count:
+        return (Notice("detail.none", {"words": words}),)
+    numbers = tuple(str(n + 1) for n in without)
+    return (Notice("detail.none_in", {"words": words, "images": numbers}),)
 
 
 def of_adapters(

@@ -18,6 +18,7 @@ import torch
 from bot.engine import pixels, sampling
 from bot.engine.controls import Followings
 from bot.engine.denoise import Estimate, Guidance, Keep, Weighted, denoise, keep_nothing, noise
+from bot.engine.detector import Finder
 from bot.engine.families import VAE, Conditioning, Encoded, Recall
 from bot.engine.inpainting import Kept
 from bot.engine.kernels import KernelChoice, Shape
@@ -25,12 +26,15 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile
 from bot.engine.preview import Preview
 from bot.engine.reference import Guide
+from bot.engine.regions import Region
 from bot.engine.residency import Resident
 from bot.engine.weights.formats import told
 from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
+from bot.recipe import Found
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
+from bot.request.parts import DETAIL_PADDING
 from bot.request.variation import weights
 from catalog.weight_files.prediction import Training
 
@@ -48,7 +52,8 @@ class Prepared:
     encoded: the prompts of each image, for each pass; those of a single one if all images have the
         same.
     begun: the distribution of the initial image's latents. kept: what is kept of
-        it. guide: the reference image. controls: the images that ControlNets follow.
+        it. guide: the reference image. controls: the images that ControlNets follow. finder: of
+        what is to be painted again.
     references: what the family made of the images to edit; None without any.
     kernels: the ways to run the denoiser, and which were used.
     preview: None when previews are off.
@@ -63,9 +68,10 @@ class Prepared:
     encoded: tuple[tuple[EncodedTurns, ...], ...]
     guidance: Guidance
     begun: Any | None
-    kept: Kept | None
+    kept: Kept | Region | None
     guide: Guide | None
     controls: Followings | None
+    finder: Finder | None
     references: Any | None
     kernels: KernelChoice
     preview: Preview | None
@@ -106,8 +112,9 @@ def encoded_images(
     )
 
 
-def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
-    """Generate image `number`, counted from 0, in a batch of 1; returns it and its scheduler."""
+def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any, tuple[Found, ...]]:
+    """Generate image `number`, counted from 0, in a batch of 1; returns it, its scheduler, and what
+    of it was found and painted again."""
     request, init = prepared.request, prepared.request.init_image
     here = Progress(Stage.PAINTING, image=number + 1, count=request.count)
     generators = generators_of(request.alone(number))
@@ -130,8 +137,59 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any]:
         pass_ = Pass(prepared, encoded[1], size, request.hires.steps, taken, generators, here)
         latents, scheduler = pass_.denoised(begun)
         image = pass_.decoded(latents)
+    image, found = detailed(prepared, number, image)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
-    return PaintedImage(request.image_seed(number), image, digest), scheduler
+    return PaintedImage(request.image_seed(number), image, digest), scheduler, found
+
+
+def detailed(
+    prepared: Prepared, number: int, image: PIL.Image.Image
+) -> tuple[PIL.Image.Image, tuple[Found, ...]]:
+    """The finished image `number`, counted from 0, with what its request wants found painted again,
+    each part at the size of the first pass; and these parts, in that order.
+
+    The first part has the noise of the image's own seed, and each further one that of the next
+    seed, as further images of a request have.
+    """
+    request = prepared.request
+    if prepared.finder is None or not request.detail:
+        return image, ()
+    own, size = request.alone(number), (request.width, request.height)
+    encoded = prepared.encoded[number if len(prepared.encoded) > 1 else 0]
+    strengths = {use.word: use.strength for use in request.detail}
+    parts = prepared.finder.found(image, tuple(strengths))
+    for n, (word, box) in enumerate(parts):
+        strength = strengths[word]
+        taken = sampling.taken(request.steps, strength)
+        here = Progress(
+            Stage.PAINTING,
+            image=number + 1,
+            count=request.count,
+            steps=taken,
+            part=n + 1,
+            parts=len(parts),
+        )
+        mask = PIL.Image.new("L", image.size)
+        mask.paste(255, (box.left, box.top, box.left + box.width, box.top + box.height))
+        region = Region.of(image, mask, DETAIL_PADDING, size, strength)
+        controls = prepared.controls and prepared.controls.within(region)
+        generators = generators_of(replace(own, seed=own.image_seed(n)))
+        # What is unfinished would be seen of the part alone, in place of the image.
+        over = replace(prepared, kept=region, controls=controls, preview=None)
+        pass_ = Pass(over, encoded[0], size, request.steps, taken, generators, here)
+        latents, _ = pass_.denoised(begun(prepared, region.image))
+        image = region.over(pass_.decoded(latents))
+    seed = request.image_seed(number)
+    return image, tuple(Found(seed, word, box) for word, box in parts)
+
+
+def begun(prepared: Prepared, image: PIL.Image.Image) -> Any:
+    """The distribution of the latents that a further pass over an image begins with."""
+    resident = prepared.resident
+    if prepared.plan.park_denoiser:
+        resident.park(resident.family.denoiser)
+    resident.wake(prepared.check_stop, VAE)
+    return pixels.distribution(resident.family, resident.vae, image, tiled=prepared.plan.tiled)
 
 
 def generators_of(request: GenerationRequest) -> tuple[Weighted, ...]:

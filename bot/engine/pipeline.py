@@ -11,12 +11,13 @@ from bot.engine import embeddings, notices, patches, pixels, sampling
 from bot.engine.controls import Controls
 from bot.engine.controls import check_headers as check_control
 from bot.engine.denoise import Guidance
+from bot.engine.detector import Detector
 from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import FAMILIES, VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
-from bot.engine.inpainting import kept_of
+from bot.engine.inpainting import Kept, kept_of
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import TOGETHER, Plan, Profile, in_eight_bits, plan, room
@@ -29,11 +30,13 @@ from bot.engine.recipes import (
     adapters_of,
     controls_of,
     depth_of,
+    detector_of,
     digest_of,
     recipe_of,
     reference_of,
 )
 from bot.engine.reference import References, check_headers
+from bot.engine.regions import Region
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import NotHere, Sources
@@ -42,9 +45,9 @@ from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache, formats
 from bot.errors import JobFailed
 from bot.order import Order
-from bot.painting import OnPainted, Painting
+from bot.painting import OnPainted, PaintedImage, Painting
 from bot.progress import Stage
-from bot.recipe import Recipe, formats_in
+from bot.recipe import Found, Recipe, formats_in
 from catalog import AdapterEntry, ModelEntry
 
 
@@ -84,6 +87,7 @@ class Pipeline:
         )
         self._references = References(place, cache)
         self._controls = Controls(place, cache)
+        self._detector = Detector(place)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
         self._encodings = Encodings()
@@ -138,7 +142,7 @@ class Pipeline:
         needed = locate(order, self._sources, report, check_stop)
         recipe = self._recipe(needed)
         over = canvas(enlarged.image, needed.entry) if enlarged else None
-        size = over.tile if over else request.final_size
+        size = over.tile if over else request.painted_size
         chosen = self._plan(profile, size, needed.files, needed.family)
         resident = self._load(needed, chosen)
         applied = self._apply_adapters(needed, resident, chosen)
@@ -156,14 +160,16 @@ class Pipeline:
             each for file in read for each in file.embeddings.values() if each.fits(encoders)
         ]
         check_stop()
-        images = []
+        images: list[PaintedImage] = []
+        found: list[Found] = []
         with torch.inference_mode():
             prepared = self._prepare(needed, resident, chosen, recipe, read, learned)
             for number in range(request.count):
                 if over:
                     image, scheduler = repaint(prepared, over)
                 else:
-                    image, scheduler = paint_image(prepared, number)
+                    image, scheduler, parts = paint_image(prepared, number)
+                    found += parts
                 images.append(image)
                 each(image)
         recipe = replace(
@@ -176,6 +182,8 @@ class Pipeline:
         )
         if enlarged:
             recipe = enlarged.noted(recipe)
+        recipe = replace(recipe, found=tuple(found))
+        told += notices.of_found(request, found)
         self._compile(needed.entry, resident, chosen)
         return Painting(tuple(images), recipe, told)
 
@@ -269,13 +277,14 @@ class Pipeline:
             embeddings.check_headers(source, subject)
         if needed.reference:
             check_headers(*needed.reference)
-        for source, subject in (*needed.controls, *([needed.depth] if needed.depth else [])):
+        for source, subject in (*needed.controls, *filter(None, (needed.depth, needed.detector))):
             check_control(source, subject)
         return replace(
             recipe,
             reference=reference_of(needed, self._hashes),
             controls=controls_of(needed, self._hashes),
             depth=depth_of(needed, self._hashes),
+            detector=detector_of(needed, self._hashes),
         )
 
     def _are_next(self, needed: Needed) -> bool:
@@ -287,7 +296,8 @@ class Pipeline:
         here = self._residency.resident
         if here is None or here.files != needed.files.fingerprint():
             return False
-        return not (needed.embeddings or needed.reference or needed.controls)
+        others = (needed.embeddings, needed.reference, needed.controls, needed.detector)
+        return not any(others)
 
     def _load(self, needed: Needed, chosen: Plan) -> Resident:
         """Load the model, with the networks on the device that are needed first."""
@@ -355,12 +365,17 @@ class Pipeline:
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
         controls = self._controls.following(needed, recipe, resident, chosen.together)
-        begun, kept = None, None
+        begun = None
+        kept: Kept | Region | None = None
         if (init := request.init_image) is not None:
             picture, size = needed.pictures[init.sha256], (request.width, request.height)
             if init.keeps:
                 mask = needed.pictures[init.mask] if init.mask else None
-                kept = kept_of(init, picture, mask, size)
+                if init.area and mask:
+                    kept = Region.of(picture, mask, init.area.padding, size, init.strength)
+                    controls = controls and controls.within(kept)
+                else:
+                    kept = kept_of(init, picture, mask, size)
             start = kept.image if kept else pixels.fitted(picture, *size)
             resident.wake(check_stop, VAE)
             begun = pixels.distribution(family, resident.vae, start, tiled=chosen.tiled)
@@ -386,6 +401,7 @@ class Pipeline:
             kept=kept,
             guide=guide,
             controls=controls,
+            finder=needed.detector and self._detector.ready(*needed.detector),
             references=references,
             kernels=kernels,
             preview=self._new_preview(),

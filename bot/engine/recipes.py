@@ -78,6 +78,11 @@ def depth_of(needed: Needed, hashes: HashCache) -> Weights | None:
     return _named(*needed.depth, hashes) if needed.depth else None
 
 
+def detector_of(needed: Needed, hashes: HashCache) -> Weights | None:
+    """What finds the parts that are painted again; None if nothing is. Raises JobFailed."""
+    return _named(*needed.detector, hashes) if needed.detector else None
+
+
 def _named(source: Source, subject: Subject, hashes: HashCache) -> Weights:
     """Weights that are called as their entry is."""
     sha256 = digest_of(source, subject, hashes)

@@ -11,9 +11,8 @@ import numpy as np
 import PIL.Image
 import torch
 
-from bot.engine import pixels, sampling
-from bot.engine.families import VAE
-from bot.engine.passes import Pass, Prepared, Size
+from bot.engine import sampling
+from bot.engine.passes import Pass, Prepared, Size, begun
 from bot.engine.upscaling.tiles import Floats, Grid, blended, grid
 from bot.painting import PaintedImage
 from bot.progress import Progress, Stage
@@ -82,12 +81,12 @@ def repaint(prepared: Prepared, canvas: Canvas) -> tuple[PaintedImage, Any]:
         nonlocal done, scheduler
         seed = (request.seed + done) % (SEED_MAX + 1)
         generators = ((torch.Generator("cpu").manual_seed(seed), 1.0),)
-        begun = _begun(prepared, canvas.image.crop(box))
+        tile = canvas.image.crop(box)
         here = Progress(Stage.PAINTING, steps=taken, larger=True)
         pass_ = Pass(
             reporting, reporting.encoded[0][0], canvas.tile, request.steps, taken, generators, here
         )
-        latents, scheduler = pass_.denoised(begun)
+        latents, scheduler = pass_.denoised(begun(prepared, tile))
         painted = pass_.decoded(latents)
         done += 1
         return np.asarray(painted, np.float32) / np.float32(255)
@@ -95,11 +94,3 @@ def repaint(prepared: Prepared, canvas: Canvas) -> tuple[PaintedImage, Any]:
     image = blended(canvas.image.size, tiles, 1, make).crop((0, 0, *canvas.size))
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     return PaintedImage(request.image_seed(0), image, digest), scheduler
-
-
-def _begun(prepared: Prepared, tile: PIL.Image.Image) -> Any:
-    resident = prepared.resident
-    if prepared.plan.park_denoiser:
-        resident.park(resident.family.denoiser)
-    resident.wake(prepared.check_stop, VAE)
-    return pixels.distribution(resident.family, resident.vae, tile, tiled=prepared.plan.tiled)

@@ -4,6 +4,7 @@ if they are not there."""
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
+from typing import Final
 
 from catalog import selecting
 from catalog.families import PipelineFiles
@@ -12,6 +13,9 @@ from catalog.selecting import Incomplete, Names, at_the_top
 from catalog.weight_files import CONFIG_FILE, WEIGHTS_FILE
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 from catalog.weight_files.pipeline import NETWORK
+
+VOCABULARY: Final = "vocab.txt"
+"""The file with the words that a text encoder like BERT knows, one in each line."""
 
 Select = Callable[[Names], tuple[str, ...]]
 """All names below a folder or repository → those that are needed. Raises Unfit."""
@@ -34,9 +38,17 @@ def _whole() -> Iterator[None]:
     except Incomplete as error:
         if not error.part:
             raise Unfit(
-                "model.no_safetensors", "control.no_safetensors", "depth.no_safetensors"
+                "model.no_safetensors",
+                "control.no_safetensors",
+                "depth.no_safetensors",
+                "detector.no_safetensors",
             ) from None
-        codes = ("reference.incomplete", "control.incomplete", "depth.incomplete")
+        codes = (
+            "reference.incomplete",
+            "control.incomplete",
+            "depth.incomplete",
+            "detector.incomplete",
+        )
         raise Unfit("model.incomplete", *codes, part=error.part) from None
 
 
@@ -105,6 +117,14 @@ def depth_files(names: Names, *, half: bool) -> tuple[str, ...]:
     return network_files(names, "", half=half)
 
 
+def detector_files(names: Names, *, half: bool) -> tuple[str, ...]:
+    """The files of a network that finds what a word names, likewise, and the words it knows."""
+    config, *weights = network_files(names, "", half=half)
+    if VOCABULARY not in names:
+        raise Unfit("detector.incomplete", part=VOCABULARY)
+    return (config, VOCABULARY, *weights)
+
+
 def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
     """The files of a network in transformers' layout: its configuration, and its weights.
 
@@ -113,7 +133,7 @@ def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
     below = f"{folder}/" if folder else ""
     config = f"{below}{NETWORK}"
     if config not in names:
-        raise Unfit("reference.incomplete", "depth.incomplete", part=config)
+        raise Unfit("reference.incomplete", "depth.incomplete", "detector.incomplete", part=config)
     return (config, *sorted(network_weights(names, below, "model", half=half)))
 
 

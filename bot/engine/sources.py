@@ -16,6 +16,7 @@ from bot.engine.selecting import (
     config_files,
     control_files,
     depth_files,
+    detector_files,
     network_files,
     network_weights,
     reference_files,
@@ -29,6 +30,7 @@ from catalog.schema import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     ImageCheckEntry,
     ModelEntry,
@@ -232,6 +234,15 @@ class Sources:
             revision=entry.revision,
         )
 
+    def detector(self, entry: DetectorEntry, subject: Subject) -> Source:
+        """The configuration, words and weights of the network that finds what a word names."""
+        return self._find(
+            entry.path,
+            lambda names: detector_files(names, half=self._half),
+            subject,
+            revision=entry.revision,
+        )
+
     def image_check(self, entry: ImageCheckEntry, subject: Subject) -> Source:
         """The configuration and weights of the network that judges images."""
         found = self._find(
@@ -294,6 +305,7 @@ class Sources:
                 "reference.missing",
                 "control.missing",
                 "depth.missing",
+                "detector.missing",
                 path=public(path),
             )
         try:
@@ -330,6 +342,11 @@ def _source(folder: Path, names: tuple[str, ...]) -> Source:
     for file in files:
         if file.suffix.lower() not in MODEL_SUFFIXES and file.stat().st_size > TEXT_MAX:
             reason = f"{file.name} is larger than {TEXT_MAX >> 20} MiB"
-            codes = ("reference.unreadable", "control.unreadable", "depth.unreadable")
+            codes = (
+                "reference.unreadable",
+                "control.unreadable",
+                "depth.unreadable",
+                "detector.unreadable",
+            )
             raise Unfit("model.unreadable", *codes, reason=reason)
     return Source(folder, files)

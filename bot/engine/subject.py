@@ -17,6 +17,7 @@ SubjectKind: TypeAlias = Literal[
     "upscaler",
     "control",
     "depth",
+    "detector",
     "image_check",
 ]
 
@@ -66,6 +67,7 @@ class Subject:
                 "reference.missing",
                 "control.missing",
                 "depth.missing",
+                "detector.missing",
                 path=public(str(path)),
             )
         return self.failed(
@@ -76,6 +78,7 @@ class Subject:
             "reference.unreadable",
             "control.unreadable",
             "depth.unreadable",
+            "detector.unreadable",
             reason=reason_of(fault),
         )
 

@@ -23,11 +23,15 @@ from bot.recipe import Recipe, Weights
 from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
 from bot.request.dialects.controlnet import NONE, USUAL_MODULES
 from bot.request.dialects.infotext import (
+    AREA,
     CONTROL_UNIT,
+    DETAIL,
     EXTENDED,
     MASK_MODE,
     MASKED,
     NEGATIVE,
+    ONLY_MASKED,
+    PADDING,
     PROMPT_LINES,
     VARIATIONS,
     opens_negative,
@@ -99,6 +103,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         **_passes(request),
         **kept_part(request),
         **_control_units(recipe),
+        DETAIL: ", ".join(map(str, request.detail)),
         **_upscale(request),
         **_variation(request),
         "Clip skip": str(request.clip_skip or ""),
@@ -213,11 +218,14 @@ def _passes(request: GenerationRequest) -> dict[str, str]:
 
 
 def kept_part(request: GenerationRequest) -> dict[str, str]:
-    """What says which part of the image to start from was kept: the web UI's setting for
+    """What says which part of the image to start from was kept: the web UI's settings for
     inpainting, and our own for where the image lies, if it was extended."""
     init = request.init_image
+    area = init.area if init else None
     return {
         MASK_MODE: MASKED if init and init.mask else "",
+        AREA: ONLY_MASKED if area else "",
+        PADDING: str(area.padding) if area else "",
         EXTENDED: str(init.box) if init and init.box else "",
     }
 
@@ -337,8 +345,8 @@ def _read_recipe(text: str) -> tuple[Recipe, int]:
 
 
 def has_sound_numbers(request: GenerationRequest) -> bool:
-    """Whether none of its numbers is infinite or NaN, and an image that was extended lies within
-    the result."""
+    """Whether none of its numbers is infinite or NaN, an image that was extended lies within the
+    result, and one of which a part was painted has a size."""
     numbers = [request.guidance]
     numbers += [n for use in request.adapters for n in (use.weight, use.text_weight or 0.0)]
     numbers += [n for part in (request.hires,) if part for n in (part.scale, part.strength)]
@@ -346,12 +354,16 @@ def has_sound_numbers(request: GenerationRequest) -> bool:
     numbers += [n for p in (request.upscale,) if p for n in (p.scale, p.strength or 0.0)]
     numbers += [part.weight for part in (request.reference,) if part]
     numbers += [n for use in request.controls for n in (use.weight, use.start, use.end)]
+    numbers += [use.strength for use in request.detail]
     numbers += [mix.strength for mix in request.mixes]
     return all(map(math.isfinite, numbers)) and _is_placed(request)
 
 
 def _is_placed(request: GenerationRequest) -> bool:
-    box = request.init_image.box if request.init_image else None
+    init = request.init_image
+    area, box = (init.area, init.box) if init else (None, None)
+    if area is not None:
+        return box is None and min(area.width, area.height) > 0 <= area.padding
     if box is None:
         return True
     return min(box.width, box.height) > 0 and box.within(request.width, request.height)

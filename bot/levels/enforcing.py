@@ -153,7 +153,7 @@ def _at_most(field: str, code: str, value: int, limit: int | None) -> None:
 
 
 def _check_pixels(request: GenerationRequest, rules: Rules, catalog: Catalog) -> None:
-    width, height = request.final_size
+    width, height = request.painted_size
     if rules.pixels_max is None or width * height <= rules.pixels_max:
         return
     sizes: dict[str, str | float] = {

@@ -32,6 +32,7 @@ def checked(
         model = catalog.models.get(each.model)
         usual = _longest_first((*added, *([model.default_negative] if model else ())))
         texts.update(dict.fromkeys(use.key for use in each.adapters))
+        texts.update(dict.fromkeys(use.word for use in each.detail))
         if each.template is not None and each.template.prompt is not None:
             templates[each.template.prompt] = None
         if negatives and each.template is not None and each.template.negative is not None:

@@ -87,6 +87,9 @@ def _passes(request: GenerationRequest) -> list[tuple[float, int]]:
         steps = max(1, int(steps * request.init_image.strength))
     # Each image to edit, of a megapixel at most, is read at every step beside what is generated.
     passes = [(request.width * request.height / 1e6 + len(request.pictures), steps)]
+    # As if each were found once.
+    pixels = request.width * request.height / 1e6
+    passes += [(pixels, max(1, int(request.steps * use.strength))) for use in request.detail]
     if request.hires is not None:
         width, height = request.final_size
         passes.append((width * height / 1e6, request.hires.taken))

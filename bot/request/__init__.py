@@ -13,6 +13,7 @@ from bot.request.compose import (
     draw_seed,
 )
 from bot.request.controlling import CONTROL_WEIGHT, CONTROLS_MAX
+from bot.request.detailing import DETAIL_WORD_MAX, DETAILS_MAX, REGIONS_MAX, USUAL_WORDS
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import CONTROL_IMAGES, EDITED, Draft
 from bot.request.drafts import (
@@ -25,6 +26,7 @@ from bot.request.drafts import (
 )
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
+from bot.request.masked_area import AREAS, MASKED, PADDING, WHOLE
 from bot.request.model import (
     DRAFT,
     FAST,
@@ -47,14 +49,17 @@ from bot.request.offers import (
 from bot.request.options import Named, Options
 from bot.request.parts import (
     CRISP,
+    DETAIL_STRENGTH,
     RANDOM,
     REPAINT,
     SEED_MAX,
     UPSCALE_MODES,
     AdapterUse,
+    Area,
     Axis,
     Box,
     ControlUse,
+    DetailUse,
     DrawnPrompts,
     EmbeddingUse,
     Hires,
@@ -78,6 +83,7 @@ from catalog.schedulers import AYS
 
 __all__ = [
     "ADAPTERS_MAX",
+    "AREAS",
     "AWAITED",
     "AXES",
     "AYS",
@@ -87,16 +93,22 @@ __all__ = [
     "CONTROL_WEIGHT",
     "COUNT_MAX",
     "CRISP",
+    "DETAILS_MAX",
+    "DETAIL_STRENGTH",
+    "DETAIL_WORD_MAX",
     "DRAFT",
     "DRAFTS",
     "EDITED",
     "FAST",
     "HIRES_SCALES",
+    "MASKED",
     "MIXES_MAX",
+    "PADDING",
     "PRESETS",
     "PROMPT_MAX",
     "RANDOM",
     "REFERENCE_WEIGHT",
+    "REGIONS_MAX",
     "REPAINT",
     "SEED_MAX",
     "STRENGTH",
@@ -104,8 +116,11 @@ __all__ = [
     "UPSCALED_PIXELS_MAX",
     "UPSCALE_MODES",
     "UPSCALE_SCALES",
+    "USUAL_WORDS",
+    "WHOLE",
     "AdapterUse",
     "AnyDraft",
+    "Area",
     "Axis",
     "AxisAsk",
     "Box",
@@ -114,6 +129,7 @@ __all__ = [
     "Comparison",
     "Composed",
     "ControlUse",
+    "DetailUse",
     "Draft",
     "DraftKind",
     "DrawnPrompts",

@@ -14,6 +14,7 @@ from bot.request.controlling import still_followed
 from bot.request.draft import Draft
 from bot.request.drawing import typed_again
 from bot.request.extending import is_box
+from bot.request.masked_area import MASKED, PADDING
 from bot.request.model import GenerationRequest
 from bot.request.pictures import HIRES_STRENGTH, STRENGTH_OF_PART, Picture
 from catalog import ModelEntry
@@ -57,8 +58,11 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "hires steps": ("hires_steps", _whole),
     "strength": ("strength", _number),
     "extend": ("extend", _text),
+    "inpaint area": ("inpaint_area", _text),
+    "inpaint padding": ("inpaint_padding", _whole),
     "reference weight": ("reference_weight", _number),
     "control": ("control", _text),
+    "detail": ("detail", _text),
     "clip skip": ("clip_skip", _whole),
 }
 """The name of each line, the field of Draft that it sets, and what reads its value."""
@@ -70,6 +74,7 @@ _ALIASES: Final = {
     "images": "count",
     "hires scale": "hires",
     "denoising strength": "strength",
+    "masked area padding": "inpaint padding",
 }
 
 
@@ -95,8 +100,11 @@ def fields_of(request: GenerationRequest) -> Fields:
             STRENGTH_OF_PART if init and init.keeps else None, init.strength if init else None
         ),
         "extend": init and init.box,
+        "inpaint area": MASKED if init and init.area else None,
+        "inpaint padding": _unless(PADDING[1], init.area.padding if init and init.area else None),
         "reference weight": request.reference and f"{request.reference.weight:g}",
         "control": ", ".join(map(str, request.controls)) or None,
+        "detail": ", ".join(map(str, request.detail)) or None,
         "clip skip": request.clip_skip,
     }
     return Fields(
@@ -157,6 +165,9 @@ def changed(
     if image is None:
         given.pop("strength", None)
         given.pop("extend", None)
+    if mask is None:
+        given.pop("inpaint_area", None)
+        given.pop("inpaint_padding", None)
     if reference is None:
         given.pop("reference_weight", None)
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
@@ -172,7 +183,10 @@ def draft_of(entered: Fields) -> Draft:
     Raises Mistakes, with one error for each line that is wrong.
     """
     given = _read(entered.more)
-    for name in ("strength", "extend", "reference_weight", "control"):
+    for name in (
+        *("strength", "extend", "inpaint_area", "inpaint_padding"),
+        *("reference_weight", "control"),
+    ):
         if name in given:
             raise Mistakes([InvalidRequest("more", "form.without", value=name)])
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=entered.negative, **given)

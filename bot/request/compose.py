@@ -13,6 +13,7 @@ from bot.progress import Notice
 from bot.request import pictures
 from bot.request.applying import Applied, apply_presets
 from bot.request.controlling import controls
+from bot.request.detailing import details
 from bot.request.dialects import understand
 from bot.request.dialects.plain import advisable, read_as_words
 from bot.request.dialects.samplers import find_scheduler
@@ -22,6 +23,7 @@ from bot.request.dynamic import Place
 from bot.request.filling import fill as put_in
 from bot.request.filling import has_place
 from bot.request.hashes import Hashes, key_of
+from bot.request.masked_area import area
 from bot.request.model import GenerationRequest
 from bot.request.offers import find_adapter, find_model, usual_model
 from bot.request.options import Named
@@ -244,11 +246,14 @@ def _resolve(
             preset.steps.max,
             model.family.pixel_step,
         ),
-        init_image=pictures.init_image(draft.image, draft.strength, draft.mask, shape.box),
+        init_image=pictures.init_image(
+            draft.image, draft.strength, draft.mask, shape.box, area(draft)
+        ),
         reference=pictures.reference(draft.reference, draft.reference_weight, catalog, model.key),
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
         variation=Variation(seed, last.strength, (*before,)) if last else None,
         controls=controls(draft, catalog, model, nsfw=nsfw),
+        detail=details(draft, catalog, model),
     )
     pictures.check_kept(request)
     pictures.check_final_size(request, model.family)

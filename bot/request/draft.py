@@ -23,9 +23,11 @@ class Draft:
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
     control: the ControlNets, `canny:0.8 until 60%`, see `bot.request.controlling`; control_images:
-    what they follow, the image to start from if there is none.
+    what they follow, the image to start from if there is none. detail: what of the finished images
+    is painted again, `face, hand:0.3`, see `bot.request.detailing`.
     mask: of the image, white where it is changed. extend: `zoom 1.5` or `left, right 25%`, see
-    `bot.request.extending`. pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
+    `bot.request.extending`. inpaint_area: `whole` or `masked`, with `inpaint_padding`, see
+    `bot.request.masked_area`. pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
     complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
     added.
     """
@@ -49,10 +51,13 @@ class Draft:
     strength: float | None = None
     mask: Picture | None = None
     extend: str | None = None
+    inpaint_area: str | None = None
+    inpaint_padding: int | None = None
     reference: Picture | None = None
     reference_weight: float | None = None
     control: str | None = None
     control_images: tuple[Picture, ...] = ()
+    detail: str | None = None
     adapters: tuple[AdapterAsk, ...] = ()
     pictures: tuple[Picture, ...] = ()
     variation: str | None = None

@@ -9,9 +9,9 @@ from catalog.families import Family
 
 
 def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | None:
-    """The same without its heaviest part: the second pass, pixels beyond the family's own size, the
-    last of several images to edit, of its ControlNets, or of its LoRAs. None if there is nothing to
-    drop.
+    """The same without its heaviest part: the second pass, what is painted again, pixels beyond the
+    family's own size, the last of several images to edit, of its ControlNets, or of its LoRAs. None
+    if there is nothing to drop.
 
     family: of the request's model.
     """
@@ -22,6 +22,8 @@ def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | N
     pixels, grid = math.prod(family.size), family.bucket_step
     if request.hires is not None:
         return replace(request, hires=None, kernels=None, environment=None)
+    if request.detail:
+        return replace(request, detail=(), kernels=None, environment=None)
     if request.width * request.height > pixels:
         shrink = math.sqrt(pixels / (request.width * request.height))
         width, height = (

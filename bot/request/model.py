@@ -14,6 +14,7 @@ from bot.request.parts import (
     AdapterUse,
     Axis,
     ControlUse,
+    DetailUse,
     DrawnPrompts,
     EmbeddingUse,
     Hires,
@@ -91,6 +92,7 @@ class GenerationRequest:
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
     controls: the images that ControlNets make it follow.
+    detail: what of each finished image is found and painted again.
     pictures: sha256 of the images to edit, in the order in which the prompt may count them.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     environment: where the image was generated that this repeats, see
@@ -143,6 +145,7 @@ class GenerationRequest:
     pictures: tuple[str, ...] = ()
     variation: Variation | None = None
     controls: tuple[ControlUse, ...] = ()
+    detail: tuple[DetailUse, ...] = ()
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -205,12 +208,21 @@ class GenerationRequest:
 
     @property
     def final_size(self) -> tuple[int, int]:
-        """Width and height of the finished image: after the second pass, if there is one."""
+        """Width and height of the finished image: after the second pass, if there is one, and of
+        the whole image, if only a part of it is painted."""
         if self.upscale is not None:
             return upscaled(self.width, self.height, self.upscale.scale)
+        if self.init_image is not None and (area := self.init_image.area) is not None:
+            return area.width, area.height
         if self.hires is None:
             return self.width, self.height
         return self.hires.enlarged(self.width), self.hires.enlarged(self.height)
+
+    @property
+    def painted_size(self) -> tuple[int, int]:
+        """Width and height of its largest pass; of an enlargement, of the enlarged image."""
+        whole = self.hires is not None or self.upscale is not None
+        return self.final_size if whole else (self.width, self.height)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -257,6 +269,7 @@ class GenerationRequest:
     def texts(self) -> tuple[str, ...]:
         """Every text that was typed or drawn for it, which no log may have."""
         typed = (self.template.prompt, self.template.negative) if self.template else ()
+        words = (use.word for use in self.detail)
         drawn = (text for each in self.prompts for text in (each.prompt, each.negative))
         painted = (
             text
@@ -265,7 +278,7 @@ class GenerationRequest:
             for text in texts
         )
         cells = (text for each in self.each if each is not self for text in each.texts)
-        return tuple(text for text in (*typed, *drawn, *painted, *cells) if text)
+        return tuple(text for text in (*typed, *words, *drawn, *painted, *cells) if text)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -357,7 +370,7 @@ class GenerationRequest:
         del data["comparison"]
         for name in (
             *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
-            *("environment", "pictures", "variation", "controls"),
+            *("environment", "pictures", "variation", "controls", "detail"),
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
@@ -384,6 +397,7 @@ class GenerationRequest:
             "added": tuple(data.get("added", ())),
             "pictures": tuple(data.get("pictures", ())),
             "controls": tuple(ControlUse(**use) for use in data.get("controls", ())),
+            "detail": tuple(DetailUse(**use) for use in data.get("detail", ())),
             "embeddings": tuple(EmbeddingUse(**use) for use in data.get("embeddings", ())),
             "others": tuple(map(DrawnPrompts.from_dict, data.get("others", ()))),
         }

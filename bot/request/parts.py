@@ -110,6 +110,19 @@ def _scaled(begin: int, length: int, factor: float) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Area:
+    """That only what is masked is painted, at the size of the request, and put into the image.
+
+    padding: pixels of the image around the mask that are painted with it, so that they fit.
+    width, height: of the image, and so of the result.
+    """
+
+    padding: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class InitImage:
     """An image to start from (img2img).
 
@@ -118,12 +131,15 @@ class InitImage:
     mask: sha256 of another such PNG; only what is white there is changed (inpainting).
     box: where in the result the image lies; what is around it is added (outpainting), and without a
     mask all else is kept. None: it is all of the result.
+    area: that only what is masked is painted, in an image that keeps its size; only with a mask and
+    without a box. None: all of it is.
     """
 
     sha256: str
     strength: float
     mask: str | None = None
     box: Box | None = None
+    area: Area | None = None
 
     @property
     def keeps(self) -> bool:
@@ -136,8 +152,9 @@ class InitImage:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        box = data.get("box")
-        return cls(**{**data, "box": Box(**box) if box is not None else None})
+        box, area = data.get("box"), data.get("area")
+        parts = {"box": box and Box(**box), "area": area and Area(**area)}
+        return cls(**{**data, **parts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +199,29 @@ class ControlUse:
         if self.end < 1:
             text += f" until {_plain(self.end * 100)}%"
         return f"{text} as map" if self.is_map else text
+
+
+DETAIL_STRENGTH: Final = 0.4
+"""Where none is said: enough to draw it anew, too little to change who it is."""
+DETAIL_PADDING: Final = 32
+"""Pixels of the image around it that are painted with it, as in ADetailer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetailUse:
+    """Something in the finished images that is found and painted again, each time it is there.
+
+    word: what it is called, in English and small letters. strength: how much of it is changed,
+    0.05–1.0.
+    """
+
+    word: str = field(repr=False)
+    strength: float = DETAIL_STRENGTH
+
+    def __str__(self) -> str:
+        """As a user types it: `face`, or `hand:0.3`."""
+        usual = self.strength == DETAIL_STRENGTH
+        return self.word if usual else f"{self.word}:{_plain(self.strength)}"
 
 
 def _plain(number: float) -> str:

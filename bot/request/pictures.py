@@ -9,7 +9,7 @@ from bot.errors import InvalidRequest, Refused
 from bot.request.extending import Extent
 from bot.request.model import GenerationRequest
 from bot.request.offers import NAMES_SHOWN, check_reference, editing_models
-from bot.request.parts import Box, Hires, InitImage, Reference
+from bot.request.parts import Area, Box, Hires, InitImage, Reference
 from bot.request.syntax import at_ratio
 from catalog import Catalog, ModelEntry
 from catalog.families import Family
@@ -96,9 +96,13 @@ def _taking(taken: int, second: Hires) -> Hires:
 
 
 def init_image(
-    picture: Picture | None, strength: float | None, mask: Picture | None, box: Box | None
+    picture: Picture | None,
+    strength: float | None,
+    mask: Picture | None,
+    box: Box | None,
+    area: Area | None,
 ) -> InitImage | None:
-    """The image to start from. mask: of another picture. box: see `InitImage`."""
+    """The image to start from. mask: of another picture. box, area: see `InitImage`."""
     low, default, high = STRENGTH
     if mask is not None or box is not None:
         default = STRENGTH_OF_PART
@@ -106,7 +110,7 @@ def init_image(
     if picture is not None:
         if mask is not None:
             _check_mask(mask, picture)
-        return InitImage(picture.sha256, checked, mask.sha256 if mask else None, box)
+        return InitImage(picture.sha256, checked, mask.sha256 if mask else None, box, area)
     if mask is not None:
         raise InvalidRequest("mask", "mask.without", needed="image")
     if strength is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from bot.errors import UserError
 from bot.request.draft import Draft
 from bot.request.drawing import is_complete, typed_again
+from bot.request.masked_area import MASKED, PADDING
 from bot.request.model import GenerationRequest
 from bot.request.parts import AdapterUse, InitImage
 from bot.request.pictures import HIRES_STRENGTH, Picture
@@ -35,7 +36,7 @@ def redraft(
     own = _PresetOf(request, catalog, nsfw=nsfw)
     left_out = usual_left_out and own.known
     before, init, reference = request.hires, request.init_image, request.reference
-    size = (request.width, request.height)
+    size, area = (request.width, request.height), init.area if init else None
     return Draft(
         prompt=prompt,
         model=request.model,
@@ -55,12 +56,15 @@ def redraft(
         strength=init.strength if init else None,
         mask=Picture(init.mask, *_size_of(init, size)) if init and init.mask else None,
         extend=str(init.box) if init and init.box else None,
+        inpaint_area=MASKED if area else None,
+        inpaint_padding=area.padding if area and area.padding != PADDING[1] else None,
         reference=Picture(reference.sha256, *size) if reference else None,
         reference_weight=reference.weight if reference else None,
         control=", ".join(map(str, request.controls)) or None,
         control_images=tuple(
             Picture(use.sha256, *size, measured=False) for use in request.controls
         ),
+        detail=", ".join(map(str, request.detail)) or None,
         pictures=tuple(Picture(sha256, *size, measured=False) for sha256 in request.pictures),
         adapters=tuple(
             AdapterAsk(use.key, use.weight, use.text_weight)
@@ -73,7 +77,8 @@ def redraft(
 
 def _size_of(init: InitImage, size: tuple[int, int]) -> tuple[int, int]:
     """The shape of the image to start from, as far as a request knows it."""
-    return (init.box.width, init.box.height) if init.box else size
+    part = init.box or init.area
+    return (part.width, part.height) if part else size
 
 
 class _PresetOf:

@@ -5,9 +5,10 @@ from math import inf
 
 from bot.request.draft import Draft
 from bot.request.extending import parse_extent
+from bot.request.masked_area import WHOLE
 from bot.request.model import GenerationRequest
 from bot.request.offers import find_model
-from bot.request.pictures import Picture, size_extended, size_within
+from bot.request.pictures import Picture, size_extended, size_like, size_within
 from bot.request.redraft import redraft
 from catalog import Catalog
 
@@ -52,17 +53,19 @@ def repainted(
     nsfw: bool,
     prompt: str,
     strength: float,
+    area: str = WHOLE,
     pixels_max: float = inf,
 ) -> Draft:
     """Image `n` of `request` with what is white in `mask` painted anew, and a seed of its own.
 
-    pixels_max: as for `extended`. Raises InvalidRequest or Refused if the model is not offered any
-    more.
+    area: see `Draft.inpaint_area`; what is painted alone is so at the model's own size. pixels_max:
+    as for `extended`. Raises InvalidRequest or Refused if the model is not offered any more.
     """
     model = find_model(catalog, request.model, nsfw=nsfw)
-    size = size_within(image.width, image.height, model, pixels_max)
+    sides = (image.width, image.height) if area == WHOLE else size_like(image, model)
+    size = size_within(*sides, model, pixels_max)
     draft = _from_image(request, n, image, size, catalog, nsfw=nsfw)
-    return replace(draft, mask=mask, prompt=prompt, strength=strength)
+    return replace(draft, mask=mask, prompt=prompt, strength=strength, inpaint_area=area)
 
 
 def _from_image(
@@ -84,7 +87,10 @@ def _from_image(
         strength=None,
         mask=None,
         extend=None,
+        inpaint_area=None,
+        inpaint_padding=None,
         hires=None,
         hires_strength=None,
         hires_steps=None,
+        detail=None,
     )

@@ -7,6 +7,7 @@ from bot.progress import Notice
 from bot.request import pictures
 from bot.request.draft import Draft
 from bot.request.extending import Extent, parse_extent, placed
+from bot.request.masked_area import paints_masked
 from bot.request.parts import Box
 from bot.request.syntax import parse_size
 from catalog import ModelEntry
@@ -40,7 +41,8 @@ def shaped(draft: Draft, model: ModelEntry, scale: float) -> Shape:
 
 def usual_size(draft: Draft, model: ModelEntry) -> tuple[int, int]:
     """The size of a draft that names none, by its images: their shape, at the pixel count of the
-    model. An image of which a part is kept stays as large as it is, as far as the model can.
+    model. An image of which a part is kept stays as large as it is, as far as the model can, unless
+    only the other part is painted.
 
     Raises InvalidRequest.
     """
@@ -49,7 +51,7 @@ def usual_size(draft: Draft, model: ModelEntry) -> tuple[int, int]:
         return model.size
     if extent is not None:
         return pictures.size_extended(extent, like, model)
-    if draft.mask is not None:
+    if draft.mask is not None and not paints_masked(draft):
         return pictures.size_within(like.width, like.height, model)
     return pictures.size_like(like, model)
 
@@ -58,6 +60,8 @@ def scaled_note(draft: Draft, shape: Shape) -> Notice | None:
     """Says that an image was scaled of which a part is to be kept, where nobody asked for that."""
     image, extent = draft.image, _extent(draft)
     if image is None or not image.measured or (draft.mask is None and extent is None):
+        return None
+    if paints_masked(draft):
         return None
     if extent is not None and (extent.zoomed or extent.box is not None):
         return None

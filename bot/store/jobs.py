@@ -20,7 +20,18 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 U = TypeVar("U")
-Kind = Literal["imagine", "reroll", "vary", "edit", "upscale", "compare", "cell", "extend", "part"]
+Kind = Literal[
+    "imagine",
+    "reroll",
+    "vary",
+    "edit",
+    "upscale",
+    "compare",
+    "cell",
+    "extend",
+    "part",
+    "detail",
+]
 """What a job is for. A *cell* is an image of a comparison, opened as a result of its own: it was
 generated before, costs nothing, and its parent is the comparison."""
 

@@ -42,6 +42,8 @@ def status_line(say: Say, progress: Progress) -> str:
             line = say(f"status.{progress.stage.value}", subject=progress.subject)
     if progress.stage in UNLIMITED:
         line += " " + bar(progress.fraction)
+    if progress.part:
+        line += " · " + say("status.part", part=progress.part, parts=progress.parts)
     if progress.larger:
         line += " · " + say("status.larger")
     if progress.count > 1:

@@ -11,13 +11,15 @@ from bot.order import Order
 from bot.request import (
     CONTROLS_MAX,
     COUNT_MAX,
+    DETAIL_WORD_MAX,
+    DETAILS_MAX,
     MIXES_MAX,
     SEED_MAX,
     UPSCALE_MODES,
     UPSCALED_PIXELS_MAX,
     GenerationRequest,
 )
-from bot.wire.checks import in_range, is_one_of, is_sha256
+from bot.wire.checks import in_range, is_label, is_one_of, is_sha256
 from bot.wire.codec import Codec
 from catalog import (
     CONTROL_TYPES,
@@ -25,6 +27,7 @@ from catalog import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -61,6 +64,7 @@ class SentOrder:
     lent: dict[str, str]
     controls: tuple[ControlNetEntry, ...]
     depth: DepthEntry | None
+    detector: DetectorEntry | None
 
     @classmethod
     def of(cls, order: Order) -> Self:
@@ -75,6 +79,7 @@ class SentOrder:
             lent=dict(order.lent),
             controls=order.controls,
             depth=order.depth,
+            detector=order.detector,
         )
 
     def with_pictures(self, pictures: Mapping[str, bytes]) -> Order:
@@ -97,6 +102,7 @@ class SentOrder:
             name=self.name,
             controls=self.controls,
             depth=self.depth,
+            detector=self.detector,
         )
 
 
@@ -165,12 +171,21 @@ def _check_parts(request: GenerationRequest) -> None:
             in_range("order: init_image.box", min(box.width, box.height), 1, PIXELS_MAX)
             if not box.within(request.width, request.height):
                 raise WireError("order: init_image.box: allowed is one within the image")
+        if (area := init.area) is not None:
+            in_range("order: init_image.area: padding", area.padding, 0, PIXELS_MAX)
+            in_range("order: init_image.area", min(area.width, area.height), 1, PIXELS_MAX)
+            if init.mask is None or init.box is not None or request.hires is not None:
+                raise WireError("order: init_image.area: allowed is one with a mask, once")
     in_range("order: controls", len(request.controls), 0, CONTROLS_MAX)
     for control in request.controls:
         in_range("order: controls: weight", control.weight, 0, NUMBER_MAX)
         in_range("order: controls: start", control.start, 0, control.end)
         in_range("order: controls: end", control.end, control.start, 1)
         is_one_of("order: controls: type", control.type, *CONTROL_TYPES)
+    in_range("order: detail", len(request.detail), 0, DETAILS_MAX)
+    for detail in request.detail:
+        in_range("order: detail: strength", detail.strength, 0, 1)
+        is_label("order: detail: word", detail.word, DETAIL_WORD_MAX)
     if (reference := request.reference) is not None:
         in_range("order: reference.weight", reference.weight, 0, NUMBER_MAX)
 
@@ -194,6 +209,8 @@ def _check_entries(order: SentOrder) -> None:
             raise WireError(f"order: {name}: allowed are those that the request names")
     if (order.depth is not None) != request.needs_depth:
         raise WireError("order: depth: allowed where a ControlNet needs it, and only then")
+    if (order.detector is not None) != bool(request.detail):
+        raise WireError("order: detector: allowed where something is to be found, and only then")
     if (order.reference is None) != (request.reference is None):
         raise WireError("order: reference: allowed with a reference image, and only then")
     if not order.lent.keys() <= (order.model.family.lent.keys() if order.model else set()):

@@ -13,7 +13,7 @@ from bot.errors import Param, WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Recipe, Weights
-from bot.request import SEED_MAX, GenerationRequest
+from bot.request import REGIONS_MAX, SEED_MAX, GenerationRequest
 from bot.texts.language import Texts
 from bot.wire.checks import in_range, is_label, is_sha256
 from bot.wire.codec import Codec
@@ -175,9 +175,12 @@ def _check_weights(recipe: Recipe) -> None:
     in_range("painting: recipe: reference: networks", len(recipe.reference), 0, REFERENCE_MAX)
     if (recipe.depth is not None) != request.needs_depth:
         raise WireError("painting: recipe: depth: allowed where a ControlNet needs it, only then")
+    if (recipe.detector is not None) != bool(request.detail):
+        raise WireError("painting: recipe: detector: allowed where something was to be found")
+    _check_found(recipe)
     single = (
         *(recipe.checkpoint, recipe.vae, recipe.text_encoder),
-        *(recipe.upscaler, recipe.depth),
+        *(recipe.upscaler, recipe.depth, recipe.detector),
     )
     many: tuple[Weights, ...] = (
         *recipe.adapters,
@@ -191,3 +194,18 @@ def _check_weights(recipe: Recipe) -> None:
         is_sha256("painting: recipe: sha256 of weights", weights.sha256)
         if not _HEX.fullmatch(weights.short):
             raise WireError("painting: recipe: short hash of weights: allowed are digits 0-9, a-f")
+
+
+def _check_found(recipe: Recipe) -> None:
+    """It is what the request has looked for, in its images."""
+    request = recipe.request
+    in_range("painting: recipe: found", len(recipe.found), 0, request.count * REGIONS_MAX)
+    words, seeds = (
+        {use.word for use in request.detail},
+        {request.image_seed(n) for n in range(request.count)},
+    )
+    for found in recipe.found:
+        if found.word not in words or found.seed not in seeds:
+            raise WireError("painting: recipe: found: allowed is what the request looks for")
+        if not found.box.within(*request.final_size) or min(found.box.width, found.box.height) < 1:
+            raise WireError("painting: recipe: found: allowed are boxes within the image")

@@ -9,6 +9,7 @@ import PIL.Image
 
 from bot.errors import WireError
 from bot.progress import Progress, Stage
+from bot.request import REGIONS_MAX
 from bot.wire.checks import in_range
 from bot.wire.codec import Codec
 
@@ -42,6 +43,8 @@ def decode(data: bytes, preview: bytes) -> Progress:
     in_range("report: fraction", progress.fraction, 0, 1)
     in_range("report: steps", progress.steps, 0, COUNT_MAX)
     in_range("report: step", progress.step, 0, progress.steps)
+    in_range("report: parts", progress.parts, 0, REGIONS_MAX)
+    in_range("report: part", progress.part, 0, progress.parts)
     in_range("report: count", progress.count, 1, COUNT_MAX)
     in_range("report: image", progress.image, 1, progress.count)
     if not preview:

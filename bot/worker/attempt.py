@@ -5,7 +5,7 @@ import time
 
 from bot.errors import PaintStopped, StopReason
 from bot.progress import UNLIMITED, Progress, Stage
-from bot.request import GenerationRequest
+from bot.request import REGIONS_MAX, GenerationRequest
 from bot.store import Job
 
 STEPS_COVERED = 100
@@ -32,6 +32,8 @@ def _steps(request: GenerationRequest) -> float:
     if request.hires is not None:
         # Each step of the second pass has scale² times as many pixels.
         steps += request.hires.taken * request.hires.scale**2
+    # As many as may be found, of the kind that changes most.
+    steps += REGIONS_MAX * max((use.strength for use in request.detail), default=0) * request.steps
     if request.upscale is not None:
         # Each runs over all of the enlarged image.
         width, height = request.final_size

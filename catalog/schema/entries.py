@@ -172,6 +172,18 @@ class DepthEntry(StrictTable):
     url: Link = ""
 
 
+class DetectorEntry(StrictTable):
+    """The network that finds what a word names in an image, for parts that are painted again.
+
+    path: hub id or folder, in transformers' layout. revision: commit, tag or branch on the hub.
+    """
+
+    path: Source
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
 class StyleEntry(StrictTable):
     """A style that users can paint in: words around their prompt, and options.
 

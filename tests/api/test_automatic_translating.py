@@ -185,7 +185,7 @@ class TestFromAnImage:
         assert told(from_image(mask_blur=8, mask="")) == []
 
     def test_a_mask(self) -> None:
-        found = from_image(mask="BBBB", width=512, height=768)
+        found = from_image(mask="BBBB", inpaint_full_res=False, width=512, height=768)
         assert (found.mask, found.inverted, found.stretched) == ("BBBB", False, (512, 768))
         assert from_image(mask="BBBB", inpainting_mask_invert=1).inverted
         for asked, rounded in (
@@ -207,10 +207,7 @@ class TestFromAnImage:
             ({"inpainting_fill": 1, "denoising_strength": 1}, ["inpainting_fill"]),
             ({"inpainting_fill": 2, "denoising_strength": 1}, ["inpainting_fill"]),
             ({"inpaint_full_res_padding": 32}, []),
-            (
-                {"inpaint_full_res": 1, "inpaint_full_res_padding": 32},
-                ["inpaint_full_res", "inpaint_full_res_padding"],
-            ),
+            ({"inpaint_full_res": 1, "inpaint_full_res_padding": 32}, []),
         ],
     )
     def test_what_is_done_otherwise_with_a_mask_is_named(
@@ -221,7 +218,26 @@ class TestFromAnImage:
 
     def test_so_it_is_where_it_is_what_they_do_unasked(self) -> None:
         names = {name for _, name in told(from_image(mask="BBBB"))}
-        assert names == {"inpainting_fill", "inpaint_full_res"}
+        assert names == {"inpainting_fill"}
+
+    @pytest.mark.parametrize(
+        ("fields", "area", "padding"),
+        [
+            ({}, "masked", 0),
+            ({"inpaint_full_res": 1, "inpaint_full_res_padding": 32}, "masked", 32),
+            ({"inpaint_full_res": False, "inpaint_full_res_padding": 32}, None, None),
+            ({"inpaint_full_res": 0}, None, None),
+            ({"inpaint_full_res": None}, None, None),
+            ({"mask": None}, None, None),
+        ],
+    )
+    def test_only_what_is_masked_may_be_painted(
+        self, fields: dict[str, Any], area: str | None, padding: int | None
+    ) -> None:
+        """As there, where that is the default, and the image then keeps its own size."""
+        found = from_image(**{"mask": "BBBB", "width": 512, "height": 768, **fields})
+        assert (found.draft.inpaint_area, found.draft.inpaint_padding) == (area, padding)
+        assert (found.draft.size, found.stretched is None) == ("512x768", area is not None)
 
 
 USUAL: dict[str, Any] = {
@@ -368,7 +384,7 @@ class TestNaming:
         found = translated(
             styles=["None", "Cinematic"],
             alwayson_scripts={
-                "ADetailer": {"args": [True, {}]},
+                "Tiled Diffusion": {"args": [True, {}]},
                 "ControlNet": {"args": []},
                 "roop": {"args": [False]},
             },
@@ -376,7 +392,7 @@ class TestNaming:
         )
         assert told(found) == [
             ("api.automatic.ignored", "styles"),
-            ("api.automatic.script_ignored", "ADetailer"),
+            ("api.automatic.script_ignored", "Tiled Diffusion"),
             ("api.automatic.ignored", "override_settings.sd_vae"),
             ("api.automatic.ignored", "override_settings.eta_noise_seed_delta"),
         ]

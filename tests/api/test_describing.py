@@ -15,6 +15,7 @@ from bot.api.records import FILES
 from bot.progress import Notice
 from bot.recipe import Weights
 from bot.request import (
+    Area,
     Axis,
     Comparison,
     ControlUse,
@@ -131,11 +132,16 @@ def test_without_one_nothing_is_said_of_it() -> None:
             InitImage("a" * 64, 1.0, box=Box(16, 0, 48, 64)),
             {"strength": 1.0, "masked": False, "extend": "48x64+16+0"},
         ),
+        (
+            InitImage("a" * 64, 0.5, mask="b" * 64, area=Area(8, 900, 700)),
+            {"strength": 0.5, "masked": True, "inpaint_area": "masked", "inpaint_padding": 8},
+        ),
     ],
 )
 def test_what_was_kept_of_an_image_is_told(init: InitImage, told: dict[str, Any]) -> None:
     found = metadata(recipe(request(init_image=init)), 42)
-    assert {n: v for n, v in found.items() if n in ("strength", "masked", "extend")} == told
+    names = ("strength", "masked", "extend", "inpaint_area", "inpaint_padding")
+    assert {name: value for name, value in found.items() if name in names} == told
 
 
 def test_what_followed_an_image_is_told_as_it_is_asked_for() -> None:

@@ -301,3 +301,18 @@ def test_a_model_takes_it_where_one_is_here(home: Home) -> None:
     put(home, "controlnets/a.safetensors")
     both = [abilities(model(), catalog) for catalog in (bare, home.read())]
     assert [known and known.control for known in both] == [False, True]
+
+
+def test_what_finds_things_is_named_beside_the_models(home: Home) -> None:
+    """It is of no family, as what tells depth."""
+    models = home.catalog_dir / "models.toml"
+    before = models.read_text(encoding="utf-8") if models.exists() else ""
+    assert home.read().detector is None
+    home.put(models, f'{before}\n[detector]\npath = "org/finds"\nrevision = "main"\n'.encode())
+    detector = home.read().detector
+    assert detector is not None
+    assert (detector.path, detector.revision) == ("org/finds", "main")
+    home.put(models, f"{before}\n[detector]\nfolder = 1\n".encode())
+    catalog = home.read()
+    assert catalog.detector is None
+    assert "detector" in [problem.key for problem in catalog.problems]

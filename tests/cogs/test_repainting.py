@@ -13,7 +13,7 @@ from bot.chat.ui.extending import ExtendById
 from bot.chat.ui.repainting import PartFormId, PartOfId, PartSquaresId
 from bot.errors import InvalidRequest, Refused
 from bot.files.inputs import Inputs
-from bot.request import CRISP, Axis, Comparison, Upscale
+from bot.request import CRISP, Area, Axis, Comparison, Upscale
 from bot.store import Discord, Job, JobState
 from catalog import Catalog, ModelEntry
 from catalog.families.sdxl import SDXL
@@ -62,8 +62,11 @@ async def pick(
     return picked
 
 
+OWL = {"prompt": "an owl", "strength": "1", "area": "whole"}
+
+
 async def submit(desk: Desk, pictures: ResultPictures, form: PartFormId, **fields: str) -> Picked:
-    picked = Picked(desk, entered(**{"prompt": "an owl", "strength": "1", **fields}))
+    picked = Picked(desk, entered(**{**OWL, **fields}))
     painter = PartPainter(results(desk), pictures, 4)
     await PartForm(painter).use(cast("Any", picked), form)
     return picked
@@ -114,12 +117,27 @@ async def test_a_part_becomes_a_mask_of_the_images_size(
     assert picked.gone
 
 
+@pytest.mark.parametrize(("area", "padding"), [("masked", 32), ("whole", None), ("", None)])
+async def test_a_part_may_be_painted_alone(
+    desk: Desk, pictures: ResultPictures, area: str, padding: int | None
+) -> None:
+    """Empty in a form that was opened before there was a choice."""
+    job = await shown(desk)
+    await submit(desk, pictures, PartFormId.of(job.id, 0, ["D4"]), area=area)
+    init = (await queued(desk)).request.init_image
+    assert init is not None
+    [image] = await desk.store.images(job.id)
+    alone = padding and Area(padding, image.width, image.height)
+    assert init.area == alone
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"strength": "nan"}, "strength: nan won't work. Choose a value from 0.05 to 1.0."),
         ({"strength": "lots"}, "strength: “lots” isn't a number."),
         ({"prompt": " "}, "The prompt is empty."),
+        ({"area": "half"}, "inpaint_area: “half” won't work. Choose whole or masked."),
         ({"prompt": "a fox <lora:nope:1>"}, "There's no LoRA called “nope”"),
     ],
 )
@@ -136,7 +154,7 @@ async def test_a_mistake_costs_nothing_that_was_entered(
     kept = await desk.store.forms.find(button.item.custom_id.split(":")[1], job.person)
     assert kept is not None
     assert PartFormId.parse(kept.of) == form
-    assert kept.fields == {"prompt": "an owl", "strength": "1", **fields}
+    assert kept.fields == {**OWL, **fields}
     assert await desk.store.jobs_in(JobState.PENDING, ("discord",)) == []
     assert await pictures.inputs.stored() == []
 

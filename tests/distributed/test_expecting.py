@@ -12,18 +12,19 @@ from bot.distributed.expecting import expected_of
 from bot.engine import Engine
 from bot.errors import WireError
 from bot.recipe import Weights
-from bot.request import ControlUse, EmbeddingUse, Reference
+from bot.request import ControlUse, DetailUse, EmbeddingUse, Reference
 from bot.wire.expected import Expected
 from catalog import (
     Catalog,
     ControlNetEntry,
     ControlNets,
     DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
     Embeddings,
 )
 from tests.distributed.machines import Machine
-from tests.engine import factories, ip_adapter
+from tests.engine import factories, grounding_dino, ip_adapter
 from tests.engine.controls import depth_anything
 from tests.engine.controls import tiny as control
 from tests.engine.families.encoders.files import spelt
@@ -159,6 +160,26 @@ def test_what_is_said_of_controlnets_is_right(
     for wrong in lies(said.depth):
         with pytest.raises(WireError, match="depth"):
             expected.check(replace(said, depth=wrong))
+
+
+def test_what_is_said_of_a_detector_is_right(
+    machine: Machine, engine: Engine, tmp_path: Path
+) -> None:
+    grounding_dino.write(tmp_path / "finds", grounding_dino.module())
+    catalog = factories.catalog(
+        [factories.model("x", str(machine.models / "tiny"))],
+        detector=DetectorEntry(path=str(tmp_path / "finds")),
+    )
+    asked = factories.request(model="x", detail=(DetailUse("face"),))
+    machine.catalog = catalog
+    machine.ready()
+    expected = expected_of(factories.ordered(asked, catalog), machine.inventory)
+    said = factories.paint(engine, asked, catalog).recipe
+    assert expected.detector
+    expected.check(said)
+    for wrong in lies(said.detector):
+        with pytest.raises(WireError, match="detector"):
+            expected.check(replace(said, detector=wrong))
 
 
 @pytest.mark.parametrize("layout", ["folder", "pipeline", "file of llama.cpp"])

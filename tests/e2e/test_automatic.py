@@ -228,14 +228,15 @@ class TestImg2Img:
         for mask, colour in ((left, 255), (right, 0)):
             mask.paste(colour, (0, 0, 24, 64))
         body = {**QUICK, "steps": 4, "seed": 3, "images": [picture]}
-        result = await called(api.img2img, mask_image=left, mask_blur=8, **body)
+        whole = {"inpaint_full_res": False}
+        result = await called(api.img2img, mask_image=left, mask_blur=8, **whole, **body)
         kept = (40, 0, 64, 64)
         assert result.image.crop(kept).tobytes() == picture.crop(kept).tobytes()
         assert result.image.tobytes() != picture.tobytes()
         assert "Mask mode: Inpaint masked" in result.info["infotexts"][0]
         assert result.parameters["mask"] is None
         told = " ".join(result.info["warnings"])
-        for name in ("mask_blur", "inpainting_fill", "inpaint_full_res"):
+        for name in ("mask_blur", "inpainting_fill"):
             assert f"{name} was ignored" in told
         inverted = {"mask_image": right, "inpainting_mask_invert": 1}
         as_here = {"inpainting_fill": 1, "inpaint_full_res": False}
@@ -253,13 +254,36 @@ class TestImg2Img:
         wide = Image.linear_gradient("L").resize((128, 64)).rotate(90).convert("RGB")
         mask = Image.new("L", (32, 64))
         mask.paste(255, (0, 0, 32, 16))
-        body = {**QUICK, "seed": 3, "images": [wide], "mask_image": mask}
+        whole = {"inpaint_full_res": False}
+        body = {**QUICK, **whole, "seed": 3, "images": [wide], "mask_image": mask}
         result = await called(api.img2img, **body)
         kept = (0, 32, 64, 64)
         stretched = wide.resize((64, 64), Image.Resampling.LANCZOS)
         assert result.image.crop(kept).tobytes() == stretched.crop(kept).tobytes()
         with pytest.raises(RuntimeError, match="Make the mask the same shape as the image"):
             await called(api.img2img, resize_mode=1, **body)
+
+    async def test_only_what_is_masked_is_painted(self, api: webuiapi.WebUIApi) -> None:
+        """At the size that is asked for, in a picture that keeps its own, as there."""
+        picture = Image.merge("RGB", [Image.radial_gradient("L").resize((200, 100))] * 3)
+        mask = Image.new("L", picture.size)
+        mask.paste(255, (60, 30, 90, 60))
+        result = await called(
+            api.img2img,
+            images=[picture],
+            mask_image=mask,
+            inpaint_full_res_padding=16,
+            inpainting_fill=1,
+            **{**QUICK, "seed": 3},
+        )
+        assert result.image.size == picture.size
+        for kept in ((0, 0, 52, 100), (98, 0, 200, 100)):
+            assert result.image.crop(kept).tobytes() == picture.crop(kept).tobytes()
+        assert result.image.tobytes() != picture.tobytes()
+        text = result.info["infotexts"][0]
+        assert "Inpaint area: Only masked, Masked area padding: 16" in text
+        assert result.info["extra_generation_params"]["Masked area padding"] == "16"
+        assert result.info["warnings"] == []
 
     async def test_a_mask_for_latents_alone_is_refused(self, server: Server) -> None:
         body = {**QUICK, "init_images": ["AAAA"], "latent_mask": "AAAA"}

@@ -61,7 +61,12 @@ async def fields_form(user: User, shown: Message, fields: list[str]) -> Interact
 def in_form(call: Interaction) -> dict[str, str]:
     assert call.modal is not None
     inner = (label["component"] for label in call.modal["components"])
-    return {each["custom_id"]: each["value"] for each in inner}
+    return {each["custom_id"]: each.get("value") or chosen(each) for each in inner}
+
+
+def chosen(select: dict[str, Any]) -> str:
+    """What is chosen in a select of a form at first."""
+    return str(next(each["value"] for each in select["options"] if each.get("default")))
 
 
 async def test_an_image_goes_on_beyond_its_edges_across_a_restart(home: Home) -> None:
@@ -126,14 +131,15 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     with Image.open(io.BytesIO((await bytes_of(playground, shown))[0])) as grid:
         assert grid.size == (SIDE, SIDE)
     form = await fields_form(ada, shown, ["C1", "D1", "D2", "C2"])
-    assert in_form(form) == {"prompt": CANARY, "strength": "1"}
+    assert in_form(form) == {"prompt": CANARY, "strength": "1", "area": "whole"}
     assert form.modal is not None
     assert form.modal["title"] == "Repaint C1, D1, C2, D2"
     mistaken = await ada.submit(form, {"prompt": f"{CANARY}, a red sun", "strength": "much"})
     assert "strength: “much” isn't a number." in said(mistaken)
     assert mistaken.message is not None
     form = await ada.click(mistaken.message, "Open the form again")
-    assert in_form(form) == {"prompt": f"{CANARY}, a red sun", "strength": "much"}
+    whole = {"prompt": f"{CANARY}, a red sun", "strength": "much", "area": "whole"}
+    assert in_form(form) == whole
     await ada.submit(form, {"strength": "0,9"})
     part = await posted(playground, mistaken.message, original)
     assert "a part repainted · from an image, strength 0.9" in facts(part)
@@ -170,6 +176,42 @@ async def test_a_part_is_repainted_and_the_rest_stays(
     await ada.submit(form, {})
     await posted(playground, use, part)
     assert set(shared.home.requests()[-1]["init_image"]) == {"sha256", "strength"}
+
+
+@pytest.mark.long  # a restart, and a part, as above
+async def test_a_part_is_painted_at_full_size_across_a_restart(home: Home) -> None:
+    async with Playground() as playground, Bot(home, playground) as bot:
+        ada = playground.user("ada")
+        original = await painted(ada, **FOX, size="128x128")
+        [before] = await pixels_of(playground, original)
+        asked = await press(ada, original, "part")
+        shown = await asked.wait(lambda m: bool(m.attachments))
+        form = await fields_form(ada, shown, ["B2"])
+        await ada.submit(form, {"area": ["On its own, at full size"], "strength": "0.6"})
+        part = await posted(playground, shown, original)
+        assert "a part repainted at full size" in facts(part)
+        request = home.requests()[-1]
+        assert (request["width"], request["height"]) == (64, 64)
+        area = {"padding": 32, "width": 128, "height": 128}
+        assert request["init_image"]["area"] == area
+        [after] = await pixels_of(playground, part)
+        kept = np.ones((128, 128), bool)
+        kept[32 - SEAM : 64 + SEAM, 32 - SEAM : 64 + SEAM] = False
+        assert np.array_equal(after[kept], before[kept])
+        assert not np.array_equal(after[32:64, 32:64], before[32:64, 32:64])
+
+        await bot.end(signal.SIGKILL)
+        await bot.start()
+        again = await result(await press(ada, part, "same"))
+        assert "Identical to the original, byte for byte" in again.text
+        assert await bytes_of(playground, again) == await bytes_of(playground, part)
+        form = await press(ada, part, "edit")
+        assert "inpaint area: masked" in str(form.modal)
+        await result(await ada.submit(form, {"prompt": f"{CANARY} at night"}))
+        assert home.requests()[-1]["init_image"]["area"] == area
+        await bot.end()
+        assert "Traceback" not in bot.log
+        assert playground.violations == []
 
 
 async def test_the_image_is_chosen_first_where_there_are_several(

@@ -16,7 +16,14 @@ from bot.order import Order, order_of
 from bot.painting import Painting
 from bot.progress import Progress
 from bot.request import AdapterUse, GenerationRequest
-from catalog import AdapterEntry, Catalog, ControlNets, ModelEntry, ReferenceEntry
+from catalog import (
+    AdapterEntry,
+    Catalog,
+    ControlNets,
+    DetectorEntry,
+    ModelEntry,
+    ReferenceEntry,
+)
 from catalog.families import DEFAULT
 
 TINY = "tiny"
@@ -57,6 +64,7 @@ def catalog(
     models: Iterable[ModelEntry] = (),
     reference: ReferenceEntry | None = None,
     controlnets: ControlNets | None = None,
+    detector: DetectorEntry | None = None,
     **adapters: Path | str | AdapterEntry,
 ) -> Catalog:
     """A catalog of `demo`, `other`, `models`, and adapters by key."""
@@ -74,6 +82,7 @@ def catalog(
         "demo",
         references=references,
         controlnets=controlnets or ControlNets(),
+        detector=detector,
     )
 
 

@@ -10,6 +10,7 @@ from bot.engine.selecting import (
     config_files,
     control_files,
     depth_files,
+    detector_files,
     replacing_files,
 )
 from catalog.families import FAMILIES
@@ -177,4 +178,17 @@ def test_what_tells_depth_is_its_configuration_and_weights() -> None:
     for lacking, code in ((names[2:], "depth.incomplete"), (names[:2], "depth.no_safetensors")):
         with pytest.raises(Unfit) as refusal:
             depth_files(lacking, half=True)
+        assert code in refusal.value.codes
+
+
+def test_what_finds_things_has_its_words_beside_its_weights() -> None:
+    names = ("config.json", "model.safetensors", "tokenizer.json", "vocab.txt")
+    assert detector_files(names, half=True) == ("config.json", "vocab.txt", "model.safetensors")
+    for lacking, code in (
+        (names[1:], "detector.incomplete"),
+        (names[:3], "detector.incomplete"),
+        ((names[0], names[3]), "detector.no_safetensors"),
+    ):
+        with pytest.raises(Unfit) as refusal:
+            detector_files(lacking, half=True)
         assert code in refusal.value.codes

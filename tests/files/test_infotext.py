@@ -16,6 +16,7 @@ from bot.request import (
     AYS,
     SEED_MAX,
     AdapterUse,
+    Area,
     ControlUse,
     Hires,
     InitImage,
@@ -72,6 +73,15 @@ class TestInfotext:
                     "Denoising strength": "1",
                     "Mask mode": "Inpaint masked",
                     "Extended": "768x768+256+0",
+                },
+            ),
+            (
+                {"init_image": InitImage("a" * 64, 0.4, "b" * 64, area=Area(0, 900, 700))},
+                {
+                    "Denoising strength": "0.4",
+                    "Mask mode": "Inpaint masked",
+                    "Inpaint area": "Only masked",
+                    "Masked area padding": "0",
                 },
             ),
             (

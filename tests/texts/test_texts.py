@@ -21,7 +21,7 @@ from bot.levels.fields import Buttons
 from bot.moderation.word_list import ACTIONS
 from bot.progress import UNLIMITED, Stage
 from bot.queue import LaneState
-from bot.request import AXES, UPSCALE_MODES
+from bot.request import AREAS, AXES, UPSCALE_MODES
 from bot.request.extending import SIDES
 from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
@@ -49,6 +49,7 @@ SETTINGS = {
     "hint": ("loras", "size"),
 }
 EXPANSIONS = {
+    "form.part.": AREAS,
     "form.preset.parts.": list(Part),
     "title.": get_args(Kind),
     "line.lane.": [state.value for state in LaneState if state is not LaneState.READY],

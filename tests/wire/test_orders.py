@@ -102,6 +102,41 @@ WRONG: dict[str, tuple[str, Change]] = {
     "a box beyond the image": ("box", lambda o: o["request"]["init_image"]["box"].update(left=9)),
     "a box before it": ("box", lambda o: o["request"]["init_image"]["box"].update(left=-1)),
     "an empty box": ("box", lambda o: o["request"]["init_image"]["box"].update(width=0)),
+    "an area beside a box": (
+        "area",
+        lambda o: o["request"]["init_image"].update(area={"padding": 0, "width": 9, "height": 9}),
+    ),
+    "an area without a size": (
+        "pixels in the end",
+        lambda o: o["request"]["init_image"].update(area={"padding": 0, "width": 0, "height": 9}),
+    ),
+    "padding of nothing": (
+        "padding",
+        lambda o: o["request"]["init_image"].update(area={"padding": -1, "width": 9, "height": 9}),
+    ),
+    "an area that is too large": (
+        "pixels in the end",
+        lambda o: o["request"]["init_image"].update(
+            box=None, area={"padding": 0, "width": 8_000, "height": 8_000}
+        ),
+    ),
+    "something to find, and nothing that finds it": (
+        "detector",
+        lambda o: o["request"].update(detail=[{"word": "face", "strength": 0.4}]),
+    ),
+    "too much to find": (
+        "detail",
+        lambda o: o["request"].update(detail=[{"word": "face", "strength": 0.4}] * 4),
+    ),
+    "too much of it changed": (
+        "strength",
+        lambda o: o["request"].update(detail=[{"word": "face", "strength": 1.4}]),
+    ),
+    "a word of many lines": (
+        "word",
+        lambda o: o["request"].update(detail=[{"word": "a\nb", "strength": 0.4}]),
+    ),
+    "a detector for nothing": ("detector", lambda o: o.update(detector={"path": "org/finds"})),
     "a weight that is too large": (
         "weight",
         lambda o: o["request"]["adapters"][0].update(weight=1e9),

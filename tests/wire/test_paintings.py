@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bot.errors import WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
-from bot.recipe import Recipe, Weights
-from bot.request import AdapterUse, GenerationRequest, Hires
+from bot.recipe import Found, Recipe, Weights
+from bot.request import AdapterUse, Box, DetailUse, GenerationRequest, Hires
 from bot.wire import paintings
 from tests.language import TEXTS
 from tests.wire.things import CANARY, painted, request, requests
@@ -85,6 +85,36 @@ class _Sized(PIL.Image.Image):
     def __init__(self, asked: GenerationRequest) -> None:
         super().__init__()
         self._size = asked.final_size
+
+
+LOOKED: GenerationRequest = replace(ASKED, detail=(DetailUse("face"),))
+FINDS = Weights("org/finds", "d" * 64, "d" * 10)
+
+
+def looked(*found: Found, detector: Weights | None = FINDS) -> Painting:
+    return recipe_of(request=LOOKED, detector=detector, found=found)
+
+
+def test_what_was_found_comes_out_as_it_went_in() -> None:
+    painting = looked(Found(ASKED.seed, "face", Box(1, 2, 3, 4)))
+    sent = paintings.decode(paintings.encode(painting), LOOKED, TEXTS)
+    assert sent.recipe == painting.recipe
+
+
+@pytest.mark.parametrize(
+    ("painting", "field"),
+    [
+        (looked(detector=None), "detector"),
+        (looked(Found(ASKED.seed, "hand", Box(1, 2, 3, 4))), "found"),
+        (looked(Found(ASKED.seed + 2, "face", Box(1, 2, 3, 4))), "found"),
+        (looked(Found(ASKED.seed, "face", Box(14, 2, 3, 4))), "found"),
+        (looked(Found(ASKED.seed, "face", Box(1, 2, 0, 4))), "found"),
+        (looked(*[Found(ASKED.seed, "face", Box(1, 2, 3, 4))] * 17), "found"),
+    ],
+)
+def test_what_was_not_looked_for_is_refused(painting: Painting, field: str) -> None:
+    with pytest.raises(WireError, match=rf"^painting: recipe: {field}"):
+        paintings.decode(paintings.encode(painting), LOOKED, TEXTS)
 
 
 @given(st.binary(max_size=100))

@@ -25,10 +25,13 @@ NAMES: Final[Mapping[str, str]] = {
     "clip_skip": "CLIP_stop_at_last_layers",
     "image": "init_images",
     "strength": "denoising_strength",
+    "inpaint_area": "inpaint_full_res",
+    "inpaint_padding": "inpaint_full_res_padding",
     "model": "sd_model_checkpoint",
     "scale": "upscaling_resize",
     "upscaler": "upscaler_1",
     "control": "alwayson_scripts.controlnet",
+    "detail": "alwayson_scripts.ADetailer",
     "control_image": "alwayson_scripts.controlnet.args[0].image",
     "control_image2": "alwayson_scripts.controlnet.args[1].image",
 }
@@ -84,7 +87,7 @@ class _Processing(BaseModel):
     save_images: bool | None = False
     alwayson_scripts: dict[str, Any] | None = Field(
         default=None,
-        description="`controlnet` alone: in its `args`, the units of sd-webui-controlnet.",
+        description="`controlnet` and `ADetailer`: in their `args`, the units of these extensions.",
     )
     force_task_id: str | None = None
     infotext: str | None = None

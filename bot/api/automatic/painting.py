@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from bot.api.automatic import describing
+from bot.api.automatic import describing, detailing
 from bot.api.automatic.bodies import (
     Enlarged,
     Extras,
@@ -74,10 +74,12 @@ def routes(parts: Parts) -> APIRouter:
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
         units = understood(body, desk.backend.catalog.current.controlnets)
-        draft = replace(translated.draft, control=units.control)
+        details = detailing.understood(body)
+        draft = replace(translated.draft, control=units.control, detail=details.detail)
         pictures = await given(translated) | await followed(units, size_of(body, model))
         job = await ended(request, desk, caller, draft, pictures)
-        notices = (*about_model, *translated.warnings, *units.warnings, *job.warnings)
+        notices = (*about_model, *translated.warnings, *units.warnings, *details.warnings)
+        notices += tuple(job.warnings)
         images = await desk.images(job) if job.state is JobState.DELIVERED else ()
         if not images:
             notices += (Notice("api.automatic.cancelled", {}),)

@@ -8,7 +8,7 @@ from bot.api.automatic.bodies import NAMES, Img2Img, Txt2Img, strength_of
 from bot.api.automatic.unused import unused
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import RANDOM, Draft
+from bot.request import MASKED, RANDOM, Draft
 from bot.request.dialects.samplers import SUFFIXES, scheduler_for, with_another_schedule
 from bot.request.syntax import with_named_weights
 from bot.request.variation import number_as_typed
@@ -97,13 +97,18 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
             warnings.append(Notice("api.automatic.not_taken", left_out))
     if isinstance(body, Img2Img):
         draft["strength"] = strength_of(body)
+        only_masked = bool(body.mask and body.inpaint_full_res)
+        if only_masked:
+            draft["inpaint_area"] = MASKED
+            draft["inpaint_padding"] = body.inpaint_full_res_padding or 0
         return Translated(
             Draft(**draft),
             _picture(body),
             mask=body.mask or None,
             inverted=bool(body.inpainting_mask_invert),
             rounded=body.mask_round is not False,
-            stretched=_stretched(body, model),
+            # As there: the image keeps its size, and what is cut out of it has its own shape.
+            stretched=None if only_masked else _stretched(body, model),
             warnings=tuple(warnings),
         )
     return Translated(Draft(**draft, **_hires(body, model)), warnings=tuple(warnings))

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from bot.api.automatic.bodies import Img2Img, Txt2Img, strength_of
+from bot.api.automatic.detailing import is_adetailer
 from bot.api.automatic.units import is_controlnet
 from bot.progress import Notice
 from catalog.families import VAE
@@ -49,10 +50,9 @@ OF_MASK: Final[Mapping[str, Collection[Any]]] = {
     "mask_blur": (None,),
     "mask_blur_x": (None, 4),
     "mask_blur_y": (None, 4),
-    "inpaint_full_res": (None, False, 0),
 }
 """The same for fields that matter only with a `mask`. What is blurred there is a seam here, of a
-width of its own, and the whole picture is painted."""
+width of its own."""
 FILL, ORIGINAL = 0, 1
 """Values of `inpainting_fill`: where the masked part begins from. Ours is decided by the strength.
 """
@@ -100,8 +100,6 @@ def _fields(body: Txt2Img | Img2Img, sampler: str) -> Iterator[Notice]:
         neutral |= OF_MASK
         fill = FILL if strength_of(body) >= 1 else ORIGINAL
         neutral["inpainting_fill"] = (None, fill)
-        if body.inpaint_full_res:
-            neutral["inpaint_full_res_padding"] = (None, 0)
     if (eta := ETA.get(sampler)) is not None:
         neutral["eta"] = (None, eta)
     if [style for style in body.styles or () if style not in _NONE]:
@@ -113,7 +111,7 @@ def _fields(body: Txt2Img | Img2Img, sampler: str) -> Iterator[Notice]:
 
 def _scripts(body: Txt2Img | Img2Img) -> Iterator[Notice]:
     for name, script in (body.alwayson_scripts or {}).items():
-        if is_controlnet(name):
+        if is_controlnet(name) or is_adetailer(name):
             continue
         args = script.get("args") if isinstance(script, dict) else script
         if args and args != [False]:

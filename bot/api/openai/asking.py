@@ -107,7 +107,10 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         strength=_strength(body, model) if isinstance(body, Edit) else None,
         reference_weight=body.reference_weight,
         extend=body.extend if isinstance(body, Edit) else None,
+        inpaint_area=body.inpaint_area if isinstance(body, Edit) else None,
+        inpaint_padding=body.inpaint_padding if isinstance(body, Edit) else None,
         control=body.control,
+        detail=body.detail,
     )
     return Asked(
         draft=draft,

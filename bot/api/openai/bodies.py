@@ -85,6 +85,11 @@ class Options(BaseModel):
         "of an edit, as in `POST /generate`.",
         examples=["canny:0.8"],
     )
+    detail: str | None = Field(
+        default=None,
+        description="What of the finished images to paint again, as in `POST /generate`.",
+        examples=["face"],
+    )
     control_image: str | None = Field(default=None, description="Likewise.")
     control_image2: str | None = Field(
         default=None, description="What the second one follows, if that is another image."
@@ -131,6 +136,11 @@ class Edit(Options):
         "it; or what is white, if nothing is. In JSON, as `image` or as an entry of `images`.",
         json_schema_extra=_no_bytes,
     )
+    inpaint_area: str | None = Field(
+        default=None,
+        description="Not OpenAI's: `masked` paints only what is masked, as in `POST /generate`.",
+    )
+    inpaint_padding: Int | None = Field(default=None, description="Likewise.")
     extend: Text | None = Field(
         default=None,
         description="Not OpenAI's: how far to extend the image, as in `POST /generate`.",

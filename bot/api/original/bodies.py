@@ -13,9 +13,13 @@ from bot.request import (
     CONTROL_IMAGES,
     CONTROLS_MAX,
     COUNT_MAX,
+    DETAIL_STRENGTH,
+    DETAILS_MAX,
     EDITED,
     MIXES_MAX,
+    PADDING,
     SEED_MAX,
+    STRENGTH,
     TYPED_MAX,
     Draft,
 )
@@ -129,6 +133,18 @@ class Wanted(BaseModel):
         "left and from above.",
         examples=["left 25%, right 25%"],
     )
+    inpaint_area: str | None = Field(
+        default=None,
+        description="`masked` paints only what `mask` says, at the model's usual size "
+        "or at `size`, and puts it into `image`, which keeps its own size; so what is small in it "
+        "gets more detail. `whole`, the default, paints all of it.",
+        examples=["masked"],
+    )
+    inpaint_padding: Int | None = Field(
+        default=None,
+        description="With `masked`, how many pixels around the mask are painted with it, so that "
+        f"both fit: {PADDING[0]}–{PADDING[2]}, {PADDING[1]} by default.",
+    )
     reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
     reference_weight: Number | None = Field(
         default=None, description="How closely to follow `reference`: 0–1.5."
@@ -152,6 +168,13 @@ class Wanted(BaseModel):
         default=None, description="What the second one follows, if that is another image."
     )
 
+    detail: str | None = Field(
+        default=None,
+        description="What of the finished images to find and paint again at full size: `face`, or "
+        f"up to {DETAILS_MAX} English words, each with a strength of {STRENGTH[0]:g}–"
+        f"{STRENGTH[2]:g} if you like ({DETAIL_STRENGTH:g} by default), `face, hand:0.3`.",
+        examples=["face, hand:0.3"],
+    )
     edit: list[str] = Field(
         default=[],
         description=f"Up to {len(EDITED)} images to change as the prompt says, likewise, with a "
@@ -175,8 +198,11 @@ class Wanted(BaseModel):
             hires=self.hires,
             strength=self.strength,
             extend=self.extend,
+            inpaint_area=self.inpaint_area,
+            inpaint_padding=self.inpaint_padding,
             reference_weight=self.reference_weight,
             control=self.control,
+            detail=self.detail,
         )
 
     def pictures(self) -> dict[str, bytes | str]:

@@ -103,6 +103,15 @@ class PartId(ActionId):
 
 
 @dataclass(frozen=True)
+class DetailId(ActionId):
+    """Makes the result again, with its faces painted at full size."""
+
+    prefix: ClassVar[str] = "detail"
+    emoji: ClassVar[str] = "🙂"
+    label: ClassVar[str] = "button.detail"
+
+
+@dataclass(frozen=True)
 class WordsId(ActionId):
     """Opens the form that says what to change about an image."""
 
@@ -207,11 +216,11 @@ AGAIN: Final[Rows] = ((ReportId, DeleteId),)
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 """Below a compact result."""
 MORE: Final[Rows] = (
-    (VaryId, ExtendId, PartId, UseId),
+    (VaryId, ExtendId, PartId, DetailId, UseId),
     (KeepId, SavePresetId, DetailsId, DeleteId, ReportId),
 )
 MORE_HIDDEN: Final[Rows] = (
-    (VaryId, ExtendId, PartId, UseId),
+    (VaryId, ExtendId, PartId, DetailId, UseId),
     (CompareId, KeepId, SavePresetId, DetailsId, DeleteId),
 )
 MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
@@ -242,24 +251,29 @@ def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Ro
 
 
 def rows_of_more(
-    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool
+    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool, detailing: bool
 ) -> Rows:
     """The buttons that More offers. words: whether a model here edits images by what is said.
-    repainting: whether the images can be extended, or painted anew in part."""
+    repainting: whether the images can be extended, or painted anew in part. detailing: whether
+    faces can be found in them and painted again."""
     if request.comparison is not None:
         return MORE_COMPARED
     usual = MORE_HIDDEN if hidden else MORE
     if not repainting:
         usual = _without(usual, {ExtendId, PartId})
+    if not detailing:
+        usual = _without(usual, {DetailId})
     rows = usual if request.upscale is None else MORE_ENLARGED
     return ((WordsId,), *rows) if words else rows
 
 
 def rows_of_every(
-    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool
+    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool, detailing: bool
 ) -> Rows:
-    """The buttons that a compact result leaves out. words, repainting: as for More."""
-    more = rows_of_more(request, hidden=hidden, words=words, repainting=repainting)
+    """The buttons that a compact result leaves out. words, repainting, detailing: as for More."""
+    more = rows_of_more(
+        request, hidden=hidden, words=words, repainting=repainting, detailing=detailing
+    )
     rows = (*rows_below(request, hidden=hidden), *more)
     return _without(rows, {*(kind for row in COMPACT for kind in row), MoreId})
 

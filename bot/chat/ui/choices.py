@@ -11,7 +11,7 @@ from bot.chat.ui.extending import BOTH_SIDES, RATIOS, WAYS, way_label
 from bot.chat.ui.markdown import seen, shortened
 from bot.chat.ui.pages import kind, misfit_mark
 from bot.errors import InvalidRequest
-from bot.request import CONTROLS_MAX
+from bot.request import CONTROLS_MAX, DETAILS_MAX, USUAL_WORDS
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.syntax import parse_size, usual_sizes
 from bot.texts.language import Say
@@ -189,6 +189,20 @@ def control_choices(
         Choice(name=_cut(f"{value} · {entry.name}"), value=value)
         for value, entry in fitting[:CHOICES_MAX]
     ]
+
+
+def detail_choices(text: str) -> list[Choice[str]]:
+    """Complete the last word of `face, hand` and keep all else as typed."""
+    head, _, last = text.rpartition(",")
+    earlier = [part.strip() for part in head.split(",") if part.strip()]
+    if len(earlier) >= DETAILS_MAX:
+        return []
+    kept = f"{', '.join(earlier)}, " if earlier else ""
+    words = [part.partition(":")[0].strip().casefold() for part in earlier]
+    wanted = last.strip().casefold()
+    found = [word for word in USUAL_WORDS if word.startswith(wanted) and word not in words]
+    values = [f"{kept}{word}" for word in found]
+    return [Choice(name=value, value=value) for value in values if len(value) <= CHOICE_LENGTH]
 
 
 def _types_of(entry: ControlNetEntry, kind: str, catalog: Catalog) -> Iterator[str]:

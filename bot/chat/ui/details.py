@@ -9,7 +9,7 @@ import discord
 from bot.chat.ui.facts import chosen_values, typed_seeds, variations
 from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
-from bot.request import GenerationRequest
+from bot.request import MASKED, GenerationRequest, InitImage
 from bot.request.drawing import typed_again
 from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
@@ -48,8 +48,9 @@ def details_embed(
             embed.add_field(name=say(name), value=cut_off(copied, FIELD_SHOWN), inline=False)
     if job.recipe is not None:
         made = job.recipe
-        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder, made.depth)
-        weights = [*filter(None, networks), *made.adapters, *made.embeddings]
+        networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder)
+        helping = (made.depth, made.detector)
+        weights = [*filter(None, (*networks, *helping)), *made.adapters, *made.embeddings]
         weights += [*made.reference, *made.controls]
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)
         facts = " · ".join(f"{key} {value}" for key, value in job.recipe.environment.items())
@@ -74,7 +75,7 @@ def command_of(request: GenerationRequest) -> str | None:
     init, reference = request.init_image, request.reference
     prompt, negative = typed_again(request)
     options = {
-        "prompt": " ".join(seen(prompt).split()),
+        "prompt": " ".join([*seen(prompt).split(), *_flags(init)]),
         "model": request.model,
         "lora": ", ".join(str(use) for use in request.adapters),
         "negative": " ".join(seen(negative).split()),
@@ -91,9 +92,17 @@ def command_of(request: GenerationRequest) -> str | None:
         "extend": str(init.box) if init and init.box else "",
         "reference_weight": f"{reference.weight:g}" if reference else "",
         "control": ", ".join(map(str, request.controls)),
+        "detail": ", ".join(map(str, request.detail)),
     }
     command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
     return command if len(command) <= COMMAND_MAX else None
+
+
+def _flags(init: InitImage | None) -> tuple[str, ...]:
+    """What `/imagine` has no option for, as it is written at the end of a prompt."""
+    if init is None or init.area is None:
+        return ()
+    return f"--inpaint_area {MASKED}", f"--inpaint_padding {init.area.padding}"
 
 
 def attachments_of(request: GenerationRequest) -> tuple[str, ...]:

@@ -99,6 +99,9 @@ def chosen_values(
     if request.reference:
         chosen.append(say("facts.reference", weight=f"{request.reference.weight:g}"))
     chosen += [followed(say, use) for use in request.controls]
+    if request.detail:
+        words = one_line(", ".join(map(str, request.detail)), 80)
+        chosen.append(say("facts.detail", words=words))
     if request.pictures:
         chosen.append(say("facts.pictures", count=len(request.pictures)))
     return chosen
@@ -120,7 +123,7 @@ def kept_of_image(say: Say, init: InitImage, size: tuple[int, int]) -> list[str]
     where that is not as usual."""
     chosen = []
     if init.mask is not None:
-        chosen.append(say("facts.part"))
+        chosen.append(say("facts.part_only" if init.area else "facts.part"))
     if init.box is not None:
         chosen.append(_extended(say, init.box, size))
     if not init.keeps or init.strength != STRENGTH_OF_PART:

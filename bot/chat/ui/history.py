@@ -22,7 +22,7 @@ from bot.chat.ui.actions import (
 )
 from bot.chat.ui.custom_id import CustomId, Routed
 from bot.chat.ui.markdown import cut_at_word, cut_off, one_line, seen, shortened
-from bot.request import AdapterUse, GenerationRequest, Upscale
+from bot.request import MASKED, AdapterUse, GenerationRequest, Upscale
 from bot.store import Discord, Job
 from bot.texts.language import Say
 from catalog import Catalog
@@ -151,7 +151,7 @@ def _about(say: Say, row: Listed) -> str:
     parts = [one_line(row.name, 60)]
     keys = (use.key for uses in (request.adapters, request.controls) for use in uses)
     parts += [one_line(key, 40) for key in keys]
-    if row.job.kind in ("upscale", "compare", "extend", "part"):
+    if row.job.kind in ("upscale", "compare", "extend", "part", "detail"):
         parts.append(say(f"history.kinds.{row.job.kind}"))
     if request.count > 1:
         parts.append(say("history.images", count=request.count))
@@ -284,8 +284,10 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "image": f"{image.sha256[:8]} · {image.strength:g}" if image else "",
         "mask": (image.mask or "")[:8] if image else "",
         "extend": str(image.box or "") if image else "",
+        "inpaint_area": f"{MASKED} · {image.area.padding}" if image and image.area else "",
         "reference": f"{reference.sha256[:8]} · {reference.weight:g}" if reference else "",
         "control": ", ".join(f"{use} · {use.sha256[:8]}" for use in request.controls),
+        "detail": ", ".join(map(str, request.detail)),
         "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),
         "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),
         "upscale": _upscale_value(upscale) if upscale else "",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.cli.subcommands import add_server_to, server_of, settings_for_terminal
-from bot.request import SEED_MAX
+from bot.request import PADDING, SEED_MAX
 
 if TYPE_CHECKING:
     from bot.cli.subcommands import Subparsers
@@ -79,6 +79,17 @@ def add_request_to(parser: argparse.ArgumentParser) -> None:
         help="change only the part of that image that is transparent, or else white, in this one",
     )
     parser.add_argument(
+        "--inpaint-area",
+        metavar="AREA",
+        help="masked: paint only what the mask says, at the model's full size; whole (the default)",
+    )
+    parser.add_argument(
+        "--inpaint-padding",
+        metavar="PX",
+        type=int,
+        help=f"pixels around the mask that are painted with it (default: {PADDING[1]})",
+    )
+    parser.add_argument(
         "--extend",
         metavar="HOW",
         help="continue that image beyond its edges: 'zoom 1.5', left, 'up 25%%, down', 16:9",
@@ -100,6 +111,12 @@ def add_request_to(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="the image that it follows (default: that of --image); repeat for the second one",
+    )
+    parser.add_argument(
+        "--detail",
+        metavar="WORD[:STRENGTH]",
+        help="find that in the finished images and paint it again at full size: face, or "
+        "'face, hand:0.3'",
     )
     parser.add_argument(
         "--edit",

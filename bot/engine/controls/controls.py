@@ -4,8 +4,8 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 import PIL.Image
 
@@ -15,6 +15,7 @@ from bot.engine.controls.preparing import Maps
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import ControlNetwork, Family
 from bot.engine.needed import Needed
+from bot.engine.regions import Region
 from bot.engine.residency import Resident
 from bot.engine.sources import Source
 from bot.engine.subject import Subject
@@ -53,6 +54,10 @@ class Followings:
     def facts(self) -> dict[str, str]:
         """What of the environment the bits depend on."""
         return self.maps.facts
+
+    def within(self, region: Region) -> Self:
+        """The same for a part of the image: they follow what is there of theirs."""
+        return replace(self, maps=replace(self.maps, region=region))
 
     def controlled(
         self,

@@ -14,10 +14,13 @@ def check_headers(source: Source, subject: Subject) -> None:
             raise subject.failed(
                 "control.not_safetensors",
                 "depth.not_safetensors",
+                "detector.not_safetensors",
                 file=path.name,
                 reason=str(error),
             ) from None
         reason = quantisation.refusal(header)
         if reason or any(map(quantisation.is_companion, header.shapes)):
             said = reason or "its weights are scaled 8-bit floats"
-            raise subject.failed("control.unreadable", "depth.unreadable", reason=said)
+            raise subject.failed(
+                "control.unreadable", "depth.unreadable", "detector.unreadable", reason=said
+            )

@@ -7,6 +7,7 @@ import PIL.Image
 
 from bot.engine.controls import maps
 from bot.engine.needed import Needed
+from bot.engine.regions import Region
 from bot.request import ControlUse
 
 
@@ -14,18 +15,23 @@ from bot.request import ControlUse
 class Maps:
     """Makes the maps of one job, anew for each size.
 
-    depths: of the images whose depth is followed, by sha256; see `maps.prepared`.
+    depths: of the images whose depth is followed, by sha256; see `maps.prepared`. region: the part
+    of the result that is painted, and of which they are; None for all of it.
     """
 
     needed: Needed
     depths: Mapping[str, PIL.Image.Image]
+    region: Region | None = None
 
     def of(self, use: ControlUse, size: tuple[int, int]) -> PIL.Image.Image:
-        """The map, RGB, that `use` follows in a result of that width and height."""
-        picture = self.needed.pictures[use.sha256]
+        """The map, RGB, that `use` follows in a pass of that width and height."""
+        picture, depth = self.needed.pictures[use.sha256], self.depths.get(use.sha256)
+        if self.region is not None:
+            depth = depth and self.region.part_of(depth, picture.size)
+            picture = self.region.part_of(picture)
         if use.is_map:
             return maps.resized(picture, use.type, size)
-        return maps.prepared(picture, use.type, size, depth=self.depths.get(use.sha256))
+        return maps.prepared(picture, use.type, size, depth=depth)
 
     @property
     def facts(self) -> dict[str, str]:

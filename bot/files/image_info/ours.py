@@ -27,6 +27,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
     rest = {
         **kept_part(request),
         "control": ", ".join(map(str, request.controls)),
+        "detail": ", ".join(map(str, request.detail)),
         "Preset": request.preset or "",
         "Reference weight": f"{reference.weight:g}" if reference else "",
         "VAE": recipe.vae.short if recipe.vae else "",

@@ -1,4 +1,4 @@
-"""Midjourney's flags at the end of a prompt: `a fox --ar 3:2 --no snow --s 250`.
+"""Midjourney's flags at the end of a prompt, `a fox --ar 3:2 --no snow --s 250`, and a few of ours.
 
 A name counts as one only after a blank and two dashes. Phones make a long dash of these, which is
 found in prose too: it only counts before a value of the right kind.
@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
     RATIO = "ratio"
     SEED = "seed"
+    COUNT = "count"
     NUMBER = "number"
     WORD = "word"
     WORDS = "words"
@@ -45,6 +46,9 @@ FLAGS: Final = (
     Flag(("ar", "aspect"), Kind.RATIO, "size"),
     Flag(("no",), Kind.WORDS, "negative"),
     Flag(("seed", "sameseed"), Kind.SEED, "seed"),
+    Flag(("inpaint_area", "inpaint-area"), Kind.WORD, "inpaint_area"),
+    Flag(("inpaint_padding", "inpaint-padding"), Kind.COUNT, "inpaint_padding"),
+    Flag(("detail",), Kind.WORDS, "detail"),
     Flag(("q", "quality"), Kind.NUMBER, instead="steps"),
     Flag(("r", "repeat"), Kind.NUMBER, instead="count"),
     Flag(("v", "version"), Kind.WORD, instead="model"),
@@ -80,13 +84,23 @@ FLAGS: Final = (
 _BY_NAME: Final[Mapping[str, Flag]] = {name: flag for flag in FLAGS for name in flag.names}
 _PLAIN_KINDS: Final = (Kind.RATIO, Kind.SEED, Kind.NUMBER)
 """Values that no word is taken for."""
-_EXAMPLES: Final = {"size": "--ar 3:2", "seed": "--seed 42", "negative": "--no snow"}
+_EXAMPLES: Final = {
+    "size": "--ar 3:2",
+    "seed": "--seed 42",
+    "negative": "--no snow",
+    "detail": "--detail face",
+    "inpaint_area": "--inpaint_area masked",
+    "inpaint_padding": "--inpaint_padding 32",
+}
 
-_MARK: Final = re.compile(r"(?<!\S)(?P<dashes>--|[—–])(?P<name>[A-Za-z]+)(?=[\s:=]|$)")
+_MARK: Final = re.compile(
+    r"(?<!\S)(?P<dashes>--|[—–])(?P<name>inpaint[_-](?:area|padding)|[A-Za-z]+)(?=[\s:=]|$)"
+)
 _BLANKS: Final = re.compile(r"[\s:=]*")
 _VALUE: Final[Mapping[Kind, re.Pattern[str]]] = {
     Kind.RATIO: re.compile(r"(\d{1,4}(?:\.\d{1,3})?)[:/x](\d{1,4}(?:\.\d{1,3})?)(?![^\s,])"),
     Kind.SEED: re.compile(r"-1(?![^\s,])|\d{1,19}(?![^\s,])"),
+    Kind.COUNT: re.compile(r"\d{1,6}(?![^\s,])"),
     Kind.NUMBER: re.compile(r"-?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(?![^\s,])"),
     Kind.WORD: re.compile(r"(?!--|[—–])[^\s,]+"),
     Kind.WORDS: re.compile(r"\S.*", re.DOTALL),
@@ -168,7 +182,7 @@ def _set(options: dict[str, str | int], flag: Flag, value: re.Match[str]) -> Non
     match flag.kind:
         case Kind.RATIO:
             options[flag.option] = _ratio(value[1], value[2])
-        case Kind.SEED:
+        case Kind.SEED | Kind.COUNT:
             options[flag.option] = int(value[0])
         case _:
             words = value[0].strip().strip(",").strip()

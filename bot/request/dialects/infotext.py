@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bot.request.dialects.adetailer import word_of
 from bot.request.variation import STRENGTH
 
 NEGATIVE: Final = "Negative prompt:"
@@ -26,9 +27,15 @@ MASK_MODE: Final = "Mask mode"
 MASKED: Final = "Inpaint masked"
 """The web UI's setting for inpainting, and its value where what is white in the mask was changed.
 """
+AREA: Final = "Inpaint area"
+ONLY_MASKED: Final = "Only masked"
+PADDING: Final = "Masked area padding"
+"""The web UI's settings for painting only what is masked, which it writes where it does."""
 EXTENDED: Final = "Extended"
 """Our own setting: where in the image that lies which was extended, such as `768x512+128+0`."""
 
+DETAIL: Final = "Detail"
+"""Our own setting: what was painted again."""
 CONTROL_UNIT: Final = "ControlNet {}"
 """The setting of sd-webui-controlnet for each of its units, counted from 0."""
 
@@ -44,6 +51,8 @@ _WHOLE: Final = re.compile(r"[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _SIZE: Final = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
 _VARIATION: Final = ("Variation seed", "Variation seed strength")
+_DETECTOR: Final = "ADetailer model"
+_DENOISED: Final = "ADetailer denoising strength"
 _ALIGNED: Final = "Align Your Steps"
 _OURS: Final = "imagen "
 _ABOUT: Final = frozenset(
@@ -144,6 +153,8 @@ def settings_of(read: Infotext) -> Settings:
         options["variation"], names["variation"] = mixed, _VARIATION[0]
         for name in _VARIATION:
             del rest[name]
+    if "detail" not in options and (found := _found(rest)) is not None:
+        options["detail"], names["detail"] = found, _DETECTOR
     if "hires" in options:
         # There, a second pass takes as many steps as the first unless it is said.
         if "hires_steps" not in options and "steps" in options:
@@ -173,6 +184,24 @@ def settings_of(read: Infotext) -> Settings:
         left=left,
         names=names,
     )
+
+
+def _found(rest: dict[str, str]) -> str | None:
+    """What ADetailer found and painted again, as it is typed here; what says that is taken out of
+    `rest`. None where there is nothing, or more than is known."""
+    typed = []
+    for further in ("", " 2nd", " 3rd"):
+        if (model := rest.get(f"{_DETECTOR}{further}")) is None:
+            break
+        if (word := word_of(model)) is None:
+            return None
+        strength = rest.get(f"{_DENOISED}{further}", "")
+        typed.append(f"{word}:{strength}" if _number(strength) is not None else word)
+    for number in range(len(typed)):
+        further = ("", " 2nd", " 3rd")[number]
+        rest.pop(f"{_DETECTOR}{further}")
+        rest.pop(f"{_DENOISED}{further}", None)
+    return ", ".join(typed) or None
 
 
 def variation_of(settings: Mapping[str, str]) -> str | None:
@@ -243,6 +272,9 @@ _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]
     ("CFG scale", "guidance", _number),
     ("Seed", "seed", _seed),
     (VARIATIONS, "variation", _text),
+    (DETAIL, "detail", _text),
+    (AREA, "inpaint_area", _text),
+    (PADDING, "inpaint_padding", _whole),
     ("Clip skip", "clip_skip", _whole),
     ("Hires upscale", "hires", _number),
     ("Hires steps", "hires_steps", _whole),

@@ -38,6 +38,9 @@ _IN_TURN: Final = (
     "seed",
     "variation",
     "clip_skip",
+    "inpaint_area",
+    "inpaint_padding",
+    "detail",
 )
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")

@@ -17,6 +17,7 @@ from bot.chat.ui.details import (
 from bot.recipe import Weights
 from bot.request import (
     AdapterUse,
+    Area,
     Axis,
     Box,
     Comparison,
@@ -65,6 +66,15 @@ def test_a_variation_is_named_and_stands_in_the_command() -> None:
     assert shown["Variation"] == "`3:0.4, 12:0.2` `3:0.4, 13:0.2`"
     assert " seed:7 variation:3:0.4, 12:0.2 size:" in (command_of(asked) or "")
     assert "variation:" not in (command_of(request()) or "")
+
+
+def test_a_part_that_is_painted_alone_stands_in_the_command_as_flags() -> None:
+    init = InitImage("a" * 64, 1.0, "b" * 64, area=Area(8, 900, 700))
+    asked = request(prompt="a fox", init_image=init)
+    command = command_of(asked) or ""
+    assert command.startswith("/imagine prompt:a fox --inpaint_area masked --inpaint_padding 8 m")
+    shown = fields(details_embed(SAY, job(asked, recipe=recipe(asked)), [record()], Today()))
+    assert "a part repainted at full size" in shown["Settings"]
 
 
 def test_a_comparison_of_variations_names_each_seed_and_what_is_mixed_in_once() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.chat.ui.actions import ExtendId, PartId, more_view, rows_of_every, rows_of_more
+from bot.chat.ui.actions import DetailId, ExtendId, PartId, more_view, rows_of_every, rows_of_more
 from bot.chat.ui.choices import extend_choices
 from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.extending import extensions_view
@@ -128,14 +128,18 @@ def test_they_stand_behind_more_where_the_model_starts_from_images(
     for rows_of in (rows_of_more, rows_of_every):
         for asked in (request(), SHEET, LARGE):
             for repainting in (True, False):
-                rows = rows_of(asked, hidden=hidden, words=words, repainting=repainting)
+                rows = rows_of(
+                    asked, hidden=hidden, words=words, repainting=repainting, detailing=repainting
+                )
                 kinds = [kind for row in rows for kind in row]
                 assert len(kinds) == len({*kinds})
-                offered = {ExtendId, PartId} & {*kinds}
-                assert len(offered) == (2 if asked == request() and repainting else 0)
+                offered = {ExtendId, PartId, DetailId} & {*kinds}
+                assert len(offered) == (3 if asked == request() and repainting else 0)
                 lines = more_view(SAY, "abc234", rows).to_components()
                 assert all(len(line["components"]) <= 5 for line in lines)
-    usual = rows_of_more(request(), hidden=hidden, words=words, repainting=True)
+    usual = rows_of_more(request(), hidden=hidden, words=words, repainting=True, detailing=False)
+    assert DetailId not in {kind for row in usual for kind in row}
+    usual = rows_of_more(request(), hidden=hidden, words=False, repainting=True, detailing=True)
     assert len(more_view(SAY, "abc234", usual).to_components()) == 2
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.engine import Engine
-from bot.request import Box, InitImage
+from bot.request import Area, Box, InitImage
 from catalog import Catalog
 from catalog.families import FAMILIES
 from tests.engine.factories import digests, opened, paint, picture, request
@@ -55,3 +55,15 @@ def test_an_image_is_extended(engine: Engine, offered: Catalog, key: str) -> Non
     assert painted.size == (96, 64)
     inner = pixels(painted)[:, : 64 - SEAM]
     assert (inner == pixels(opened(sha256))[:, : 64 - SEAM]).all()
+
+
+@pytest.mark.parametrize("key", [key for key, family in FAMILIES.items() if family.takes_image])
+def test_only_a_part_of_it_is_painted(engine: Engine, offered: Catalog, key: str) -> None:
+    whole = (160, 128)
+    sha256, masked = picture(whole), mask((70, 50, 90, 66), whole)
+    init = InitImage(sha256, 0.6, masked, area=Area(16, *whole))
+    asked = request(model=key, guidance=1.0, scheduler="Euler", init_image=init)
+    after = pixels(paint(engine, asked, offered).images[0].image)
+    before = pixels(opened(sha256))
+    assert (after[:, :60] == before[:, :60]).all()
+    assert (after[50:66, 70:90] != before[50:66, 70:90]).any(-1).mean() > 0.8

@@ -1,10 +1,24 @@
 """Midjourney's flags: taken, named, and told from prose."""
 
+from typing import Any
+
 import pytest
 
-from bot.errors import InvalidRequest
+from bot.errors import InvalidRequest, Refused
+from bot.request import Picture
 from bot.request.dialects.flags import FLAGS, Kind, extract_flags
 from tests.request.dialects.catalog import SEED, codes, composed
+
+IMAGE = Picture("a" * 64, 1024, 1024)
+PART: dict[str, Any] = {"image": IMAGE, "mask": IMAGE}
+OF_A_MASK = {"inpaint_area": "masked", "inpaint-area": "masked"}
+BESIDE: dict[str, dict[str, Any]] = {
+    "inpaint_area": PART,
+    "inpaint-area": PART,
+    "inpaint_padding": {**PART, "inpaint_area": "masked"},
+    "inpaint-padding": {**PART, "inpaint_area": "masked"},
+}
+"""What else is asked for where a flag alone would mean nothing."""
 
 
 def test_what_is_taken() -> None:
@@ -60,7 +74,11 @@ def test_the_rest_is_named_by_what_to_use_instead() -> None:
 def test_every_flag_is_taken_or_named(name: str) -> None:
     flag = next(flag for flag in FLAGS if name in flag.names)
     value = {Kind.RATIO: "2:3", Kind.NOTHING: ""}.get(flag.kind, "5")
-    made = composed(f"a fox --{name} {value}")
+    if flag.option == "detail":
+        with pytest.raises(Refused, match=r"detail\.no_detector"):
+            composed(f"a fox --{name} face")
+        return
+    made = composed(f"a fox --{name} {OF_A_MASK.get(name, value)}", **BESIDE.get(name, {}))
     assert made.request.prompt == "a fox"
     assert bool(flag.option) != bool(made.notes)
 

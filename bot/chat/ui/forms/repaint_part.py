@@ -7,11 +7,13 @@ import discord
 
 from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.forms.fields import PROMPT, empty_form, text_field
-from bot.request import PROMPT_MAX
+from bot.request import AREAS, PROMPT_MAX, WHOLE
 from bot.texts.language import Say
 
 STRENGTH: Final = "strength"
 """The custom_id of the field for how much is changed."""
+AREA: Final = "area"
+"""That of the field for whether only the part is painted: one of AREAS."""
 STRENGTH_LENGTH: Final = 10
 
 
@@ -38,6 +40,18 @@ def part_form(
             entered.get(STRENGTH, ""),
             STRENGTH_LENGTH,
             long=False,
+        )
+    )
+    chosen = entered.get(AREA) or WHOLE
+    options = [
+        discord.SelectOption(label=say(f"form.part.{area}"), value=area, default=area == chosen)
+        for area in AREAS
+    ]
+    form.add_item(
+        discord.ui.Label(
+            text=say("form.part.area"),
+            description=say("form.part.area_hint"),
+            component=discord.ui.Select(custom_id=AREA, options=options),
         )
     )
     return form

@@ -27,7 +27,9 @@ def catalog(
     """A catalog of `sd15` and `sd15-other`, of SDXL's `demo` and `other`, and of `models`."""
     entries = [model("sd15", TINY), model("sd15-other", "sd15-other"), *models]
     references = {SD15.key: reference} if reference else {}
-    return replace(factories.catalog(entries, None, controlnets, **adapters), references=references)
+    return replace(
+        factories.catalog(entries, None, controlnets, None, **adapters), references=references
+    )
 
 
 def request(*adapters: tuple[str, float], **fields: Any) -> GenerationRequest:
