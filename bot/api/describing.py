@@ -163,6 +163,7 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         "scheduler": request.scheduler,
         **_kept(request.init_image),
         **({"control": ", ".join(map(str, request.controls))} if request.controls else {}),
+        **({"tile": True} if request.tile else {}),
         **_enlarged(request),
         **_compared(request),
         "hashes": hashes,

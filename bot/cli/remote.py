@@ -194,6 +194,7 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "extend": draft.extend,
         "reference_weight": draft.reference_weight,
         "control": draft.control,
+        "tile": draft.tile,
     }
     files: dict[str, Any] = {name: _data_url(data) for name, data in pictures.items()}
     if edited := [files.pop(name) for name in EDITED if name in files]:

@@ -43,6 +43,19 @@ def _text(text: str) -> str:
     return text
 
 
+YES: Final = "yes"
+_SWITCH: Final = {
+    **dict.fromkeys((YES, "true", "on", "1", "ja", "oui"), True),
+    **dict.fromkeys(("no", "false", "off", "0", "nein", "non"), False),
+}
+
+
+def _tile(text: str) -> bool:
+    if (on := _SWITCH.get(text.casefold())) is None:
+        raise InvalidRequest("tile", "form.switch", value=text)
+    return on
+
+
 LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "seed": ("seed", _whole),
     "variation": ("variation", _text),
@@ -60,6 +73,7 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "reference weight": ("reference_weight", _number),
     "control": ("control", _text),
     "clip skip": ("clip_skip", _whole),
+    "tile": ("tile", _tile),
 }
 """The name of each line, the field of Draft that it sets, and what reads its value."""
 _ALIASES: Final = {
@@ -70,6 +84,7 @@ _ALIASES: Final = {
     "images": "count",
     "hires scale": "hires",
     "denoising strength": "strength",
+    "tiling": "tile",
 }
 
 
@@ -98,6 +113,7 @@ def fields_of(request: GenerationRequest) -> Fields:
         "reference weight": request.reference and f"{request.reference.weight:g}",
         "control": ", ".join(map(str, request.controls)) or None,
         "clip skip": request.clip_skip,
+        "tile": YES if request.tile else None,
     }
     return Fields(
         prompt=prompt,
@@ -190,17 +206,19 @@ def editing(entered: Fields, picture: Picture) -> Draft:
 def with_given(fields: Fields, draft: Draft) -> Fields:
     """`fields` with what `draft` gives of LoRAs, negative prompt and numbers in their place."""
     given = {line: getattr(draft, name) for line, (name, _) in LINES.items()}
-    lines = [
-        f"{line}: {value:g}" if isinstance(value, float) else f"{line}: {value}"
-        for line, value in given.items()
-        if value is not None
-    ]
+    lines = [f"{line}: {_as_typed(value)}" for line, value in given.items() if value is not None]
     return replace(
         fields,
         negative=fields.negative if draft.negative is None else draft.negative,
         loras=", ".join(map(str, draft.adapters)) or fields.loras,
         more="\n".join(lines),
     )
+
+
+def _as_typed(value: object) -> str:
+    if isinstance(value, bool):
+        return YES if value else "no"
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def _defaults(model: ModelEntry) -> dict[str, object]:

@@ -249,6 +249,7 @@ def _resolve(
         pictures=pictures.edited(draft.pictures, model, catalog, nsfw=nsfw),
         variation=Variation(seed, last.strength, (*before,)) if last else None,
         controls=controls(draft, catalog, model, nsfw=nsfw),
+        tile=bool(draft.tile),
     )
     pictures.check_kept(request)
     pictures.check_final_size(request, model.family)

@@ -26,6 +26,7 @@ class Draft:
     what they follow, the image to start from if there is none.
     mask: of the image, white where it is changed. extend: `zoom 1.5` or `left, right 25%`, see
     `bot.request.extending`. pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
+    tile: whether opposite edges are to meet.
     complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
     added.
     """
@@ -56,6 +57,7 @@ class Draft:
     adapters: tuple[AdapterAsk, ...] = ()
     pictures: tuple[Picture, ...] = ()
     variation: str | None = None
+    tile: bool | None = None
     complete: bool = False
 
     @property

@@ -91,6 +91,7 @@ class GenerationRequest:
     spacing: AYS, or None for the scheduler's own timesteps.
     hires, init_image, reference: None if not requested.
     controls: the images that ControlNets make it follow.
+    tile: whether opposite edges of the images meet, so that they can be laid side by side.
     pictures: sha256 of the images to edit, in the order in which the prompt may count them.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     environment: where the image was generated that this repeats, see
@@ -143,6 +144,7 @@ class GenerationRequest:
     pictures: tuple[str, ...] = ()
     variation: Variation | None = None
     controls: tuple[ControlUse, ...] = ()
+    tile: bool = False
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -357,7 +359,7 @@ class GenerationRequest:
         del data["comparison"]
         for name in (
             *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
-            *("environment", "pictures", "variation", "controls"),
+            *("environment", "pictures", "variation", "controls", "tile"),
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever

@@ -44,6 +44,7 @@ def redraft(
         guidance=None if left_out and request.guidance == own.guidance else request.guidance,
         seed=request.alone(n).base_seed,
         variation=request.alone(n).mixed_in or None,
+        tile=request.tile or None,
         size=None if left_out and not init and size == own.size else f"{size[0]}x{size[1]}",
         scheduler=None if left_out and request.scheduler == own.scheduler else request.scheduler,
         preset=request.preset,

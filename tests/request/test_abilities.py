@@ -36,6 +36,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": PICTURE},
     "reference": {"reference": PICTURE},
     "control": {"control_images": (PICTURE,)},
+    "tile": {"tile": True},
 }
 CONTROLS = {
     key: ControlNetEntry(key=key, name=key, path="a/b", family=key)
@@ -112,6 +113,7 @@ def test_as_json_types_by_other_names() -> None:
             "image": True,
             "reference": False,
             "control": False,
+            "tile": True,
             "brackets": True,
         },
         "edits": 0,

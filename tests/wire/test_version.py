@@ -12,7 +12,7 @@ from bot.wire.orders import SentOrder
 from bot.wire.paintings import Header, SentPainting
 
 SENT = (Announcement, SentOrder, Progress, Header, SentPainting)
-FIELDS = {8: "120c09387cd10523"}
+FIELDS = {9: "ae9f5cadee059de0"}
 """WIRE, and the digest of all fields of what is sent. If that changed, raise WIRE."""
 
 

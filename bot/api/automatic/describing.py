@@ -13,7 +13,7 @@ from bot.api.describing import asked_seeds, eta, share
 from bot.files.metadata import IMAGEN, PngMetadata, infotext
 from bot.progress import Progress, Stage
 from bot.request import CONTROLS_MAX, GenerationRequest
-from bot.request.dialects.infotext import CONTROL_UNIT, MASK_MODE, parse_infotext
+from bot.request.dialects.infotext import CONTROL_UNIT, MASK_MODE, TILING, parse_infotext
 from bot.store import ImageRecord, Job
 
 IDLE: Final[Mapping[str, Any]] = {
@@ -72,7 +72,7 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     denoised = request.init_image or request.hires
     shown = (
         *("Schedule type", "Variation seed", "Variation seed strength"),
-        *("Hires upscale", "Hires steps", MASK_MODE, "Lora hashes", "TI hashes"),
+        *("Hires upscale", "Hires steps", MASK_MODE, TILING, "Lora hashes", "TI hashes"),
         *(CONTROL_UNIT.format(number) for number in range(CONTROLS_MAX)),
     )
     prompts, negatives = _texts(body, request, [image.seed for image in images])

@@ -108,6 +108,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         reference_weight=body.reference_weight,
         extend=body.extend if isinstance(body, Edit) else None,
         control=body.control,
+        tile=body.tile,
     )
     return Asked(
         draft=draft,

@@ -129,6 +129,11 @@ class Wanted(BaseModel):
         "left and from above.",
         examples=["left 25%, right 25%"],
     )
+    tile: bool | None = Field(
+        default=None,
+        description="Whether opposite edges of the image are to meet, so that copies of it can be "
+        "laid side by side without a seam.",
+    )
     reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
     reference_weight: Number | None = Field(
         default=None, description="How closely to follow `reference`: 0–1.5."
@@ -177,6 +182,7 @@ class Wanted(BaseModel):
             extend=self.extend,
             reference_weight=self.reference_weight,
             control=self.control,
+            tile=self.tile,
         )
 
     def pictures(self) -> dict[str, bytes | str]:

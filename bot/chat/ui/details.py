@@ -74,7 +74,8 @@ def command_of(request: GenerationRequest) -> str | None:
     init, reference = request.init_image, request.reference
     prompt, negative = typed_again(request)
     options = {
-        "prompt": " ".join(seen(prompt).split()),
+        # There is no option for it.
+        "prompt": " ".join((*seen(prompt).split(), *(["--tile"] if request.tile else []))),
         "model": request.model,
         "lora": ", ".join(str(use) for use in request.adapters),
         "negative": " ".join(seen(negative).split()),

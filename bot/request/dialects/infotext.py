@@ -29,6 +29,9 @@ MASKED: Final = "Inpaint masked"
 EXTENDED: Final = "Extended"
 """Our own setting: where in the image that lies which was extended, such as `768x512+128+0`."""
 
+TILING: Final = "Tiling"
+"""The web UI's setting for images whose opposite edges meet; `True` if they do."""
+
 CONTROL_UNIT: Final = "ControlNet {}"
 """The setting of sd-webui-controlnet for each of its units, counted from 0."""
 
@@ -235,6 +238,11 @@ def _text(text: str) -> str | None:
     return text or None
 
 
+def tiling_of(text: str) -> bool | None:
+    """Whether the setting `Tiling` says that opposite edges meet; None if it cannot be read."""
+    return {"true": True, "false": False}.get(text.casefold())
+
+
 _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]], ...]] = (
     ("Model", "model", _text),
     ("Preset", "preset", _text),
@@ -244,6 +252,7 @@ _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]
     ("Seed", "seed", _seed),
     (VARIATIONS, "variation", _text),
     ("Clip skip", "clip_skip", _whole),
+    (TILING, "tile", tiling_of),
     ("Hires upscale", "hires", _number),
     ("Hires steps", "hires_steps", _whole),
 )

@@ -38,6 +38,7 @@ _IN_TURN: Final = (
     "seed",
     "variation",
     "clip_skip",
+    "tile",
 )
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")
