@@ -50,7 +50,7 @@ FOLLOWING_MAX: Final = 64
 
 ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
-_ADDED: Final = ("variation", "mask", "extend", "control", "control_images", "tile")
+_ADDED: Final = ("variation", "mask", "extend", "control", "control_images", "other_types", "tile")
 """Fields of a draft that came after its digests were first kept."""
 
 Given = bytes | str

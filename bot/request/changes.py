@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.errors import InvalidRequest, Mistakes, UserError
-from bot.request.controlling import still_followed
+from bot.request.controlling import still_followed, types_followed
 from bot.request.draft import Draft
 from bot.request.drawing import typed_again
 from bot.request.extending import is_box
 from bot.request.model import GenerationRequest
 from bot.request.pictures import HIRES_STRENGTH, STRENGTH_OF_PART, Picture
-from catalog import ModelEntry
+from catalog import ControlNets, ModelEntry
+
+NO_CONTROLNETS: Final = ControlNets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,14 @@ def changed(
     reference: Picture | None = None,
     pictures: tuple[Picture, ...] = (),
     control_images: tuple[Picture, ...] = (),
+    controlnets: ControlNets = NO_CONTROLNETS,
 ) -> Draft:
     """The request that results from what was entered into the form for `request`.
 
     before: the model of `request`; None if the catalog has it no more. image, mask, reference,
     pictures, control_images: the request's own, or others; of several ControlNets, one for each,
-    or one for all. The seed is drawn if its line was emptied or taken out. Raises Mistakes, with
-    one error for each line that is wrong, or InvalidRequest.
+    or one for all. controlnets: as these may be called. The seed is drawn if its line was emptied
+    or taken out. Raises Mistakes, with one error for each line that is wrong, or InvalidRequest.
     """
     given = _read(entered.more)
     shown = fields_of(request)
@@ -178,8 +181,17 @@ def changed(
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
     draft = replace(draft, lora=entered.loras, image=image, mask=mask)
     # Empty if its line was emptied or taken out.
-    control_images = still_followed(draft.control or "", request.controls, control_images)
-    return replace(draft, reference=reference, pictures=pictures, control_images=control_images)
+    control = draft.control or ""
+    control_images = still_followed(control, request.controls, control_images, controlnets)
+    if control and not control_images and (image is None or draft.extend):
+        raise InvalidRequest("control", "form.unfollowed", value=control)
+    return replace(
+        draft,
+        reference=reference,
+        pictures=pictures,
+        control_images=control_images,
+        other_types=types_followed(request),
+    )
 
 
 def draft_of(entered: Fields) -> Draft:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from bot.errors import UserError
+from bot.request.controlling import types_followed
 from bot.request.draft import Draft
 from bot.request.drawing import is_complete, typed_again
 from bot.request.model import GenerationRequest
@@ -59,6 +60,7 @@ def redraft(
         reference=Picture(reference.sha256, *size) if reference else None,
         reference_weight=reference.weight if reference else None,
         control=", ".join(map(str, request.controls)) or None,
+        other_types=types_followed(request),
         control_images=tuple(
             Picture(use.sha256, *size, measured=False) for use in request.controls
         ),

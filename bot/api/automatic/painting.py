@@ -74,7 +74,7 @@ def routes(parts: Parts) -> APIRouter:
         model, about_model = await chosen.model(caller, asked_model(body))
         translated = translate(body, model)
         units = understood(body, desk.backend.catalog.current.controlnets)
-        draft = replace(translated.draft, control=units.control)
+        draft = replace(translated.draft, control=units.control, other_types=units.other_types)
         pictures = await given(translated) | await followed(units, size_of(body, model))
         job = await ended(request, desk, caller, draft, pictures)
         notices = (*about_model, *translated.warnings, *units.warnings, *job.warnings)
