@@ -66,8 +66,11 @@ def sure_family(model: ModelEntry, catalog: Catalog, place: Location) -> Family 
     return None if lost and not model.says_family else model.family
 
 
-def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
-    """None for one whose files cannot be used: they may be of no family."""
+def abilities(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Abilities | None:
+    """None for one whose files cannot be used: they may be of no family.
+
+    nsfw: whether what is only for age-restricted channels counts, such as a ControlNet.
+    """
     variant = model.told_variant
     if variant is None or model.key in catalog.unfit_models:
         return None
@@ -79,7 +82,7 @@ def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
         brackets=model.family.takes_emphasis,
         image=model.family.takes_image,
         reference=model.family.takes_reference and catalog.reference_for(model.key) is not None,
-        control=bool(catalog.controlnets.offered(nsfw=True, model=model)),
+        control=bool(catalog.controlnets.offered(nsfw=nsfw, model=model)),
         tile=model.family.takes_tile,
         edits=model.family.pictures_max,
         bases=() if model.demo else model.family.adapter_bases,
