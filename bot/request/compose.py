@@ -40,7 +40,7 @@ Chosen = tuple[AdapterEntry, AdapterUse]
 COUNT_MAX: Final = 4
 Fill: TypeAlias = Callable[[Draft], Draft]
 """Puts values where a draft says nothing."""
-_NO_HASHES: Final[Hashes] = MappingProxyType({})
+NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 
 
@@ -78,7 +78,7 @@ def compose_with_notes(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
-    hashes: Hashes = _NO_HASHES,
+    hashes: Hashes = NO_HASHES,
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
@@ -112,7 +112,7 @@ def compose_applied(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
-    hashes: Hashes = _NO_HASHES,
+    hashes: Hashes = NO_HASHES,
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
 ) -> Composed:
