@@ -54,6 +54,7 @@ def parameters(body: Txt2Img | Img2Img, job: Job) -> dict[str, Any]:
         "cfg_scale": request.guidance,
         "width": request.width,
         "height": request.height,
+        "tiling": request.tile,
     }
     known |= {name: value for name, value in used.items() if known[name] is None}
     if known["alwayson_scripts"]:
