@@ -287,7 +287,7 @@ async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     eve = playground.user("eve")
     # Named by whoever may not know of it, it is not there, and neither is what it might suggest.
     for control in ("VULPINE-C", "Vulpine Controlnet", "vulpin-c"):
-        asked = {**followed, "control": control.upper()}
+        asked: dict[str, Any] = {**followed, "control": control.upper()}
         assert "There are no" in await said(await eve.slash("imagine", prompt="a fox", **asked))
     places = [
         playground.channel,

@@ -130,7 +130,8 @@ class TestNetworks:
             found = seamless.distribution(
                 lambda x: vae.encode(x).latent_dist, image, 8, tiled=False
             )
-            return found.parameters
+            parameters: torch.Tensor = found.parameters
+            return parameters
 
         vae.use_tiling = False
         with torch.inference_mode():
@@ -215,7 +216,8 @@ class TestOthers:
 
         with pytest.raises(PaintStopped):
             paint(engine, request(tile=True, hires=OVER), check_stop=check_stop)
-        assert _get_current_function_mode_stack() == []
+        stack: Any = _get_current_function_mode_stack
+        assert stack() == []
         own = resident(engine)
         assert {each.padding_mode for each in convolutions(own.denoiser, own.vae)} == {"zeros"}
         assert digests(paint(engine, request())) == before

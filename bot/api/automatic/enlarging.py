@@ -118,7 +118,12 @@ def _scale(size: tuple[int, int], wanted: tuple[int, int], asked: Extras) -> flo
     possible = scales_for(*size)
     if not possible:
         width, height = size
-        named = {"width": width, "height": height, "scale": f"{known[0]:g}"}
-        most_pixels = UPSCALED_PIXELS_MAX // 10**6
-        raise InvalidRequest("image", "api.automatic.enlarged", **named, megapixels=most_pixels)
+        raise InvalidRequest(
+            "image",
+            "api.automatic.enlarged",
+            width=width,
+            height=height,
+            scale=f"{known[0]:g}",
+            megapixels=UPSCALED_PIXELS_MAX // 10**6,
+        )
     return max(each for each in possible if each <= wanted_scale)
