@@ -16,9 +16,10 @@ class Abilities:
     """What is known of a model beside the numbers of its entry.
 
     variant: of its family, None for the plain one. speed: of an image with its defaults.
-    negative, guidance, brackets, image, reference, control: whether it takes a negative prompt, a
-    guidance, weights in brackets, an image to start from, one to be guided by, which needs an
-    IP-Adapter that is set up here, and one to follow, which needs a ControlNet that is here.
+    negative, guidance, brackets, image, reference, control, tile: whether it takes a negative
+    prompt, a guidance, weights in brackets, an image to start from, one to be guided by, which
+    needs an IP-Adapter that is set up here, and one to follow, which needs a ControlNet that is
+    here; whether opposite edges can be made to meet.
     edits: how many images it edits at once; 0: it does not. bases: names of the base models whose
     LoRAs fit, as the files of LoRAs say it; none for a demo model, whose LoRAs name it.
     """
@@ -31,6 +32,7 @@ class Abilities:
     image: bool
     reference: bool
     control: bool
+    tile: bool
     edits: int
     bases: tuple[str, ...]
 
@@ -43,6 +45,7 @@ class Abilities:
             "image": self.image,
             "reference": self.reference,
             "control": self.control,
+            "tile": self.tile,
         }
 
 
@@ -63,8 +66,11 @@ def sure_family(model: ModelEntry, catalog: Catalog, place: Location) -> Family 
     return None if lost and not model.says_family else model.family
 
 
-def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
-    """None for one whose files cannot be used: they may be of no family."""
+def abilities(model: ModelEntry, catalog: Catalog, *, nsfw: bool) -> Abilities | None:
+    """None for one whose files cannot be used: they may be of no family.
+
+    nsfw: whether what is only for age-restricted channels counts, such as a ControlNet.
+    """
     variant = model.told_variant
     if variant is None or model.key in catalog.unfit_models:
         return None
@@ -76,7 +82,8 @@ def abilities(model: ModelEntry, catalog: Catalog) -> Abilities | None:
         brackets=model.family.takes_emphasis,
         image=model.family.takes_image,
         reference=model.family.takes_reference and catalog.reference_for(model.key) is not None,
-        control=bool(catalog.controlnets.offered(nsfw=True, model=model)),
+        control=bool(catalog.controlnets.offered(nsfw=nsfw, model=model)),
+        tile=model.family.takes_tile,
         edits=model.pictures_max,
         bases=() if model.demo else model.family.adapter_bases,
     )

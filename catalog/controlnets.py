@@ -68,6 +68,13 @@ class ControlNets:
             if (nsfw or not entry.nsfw) and self.fits(entry.key, model)
         )
 
+    def offered_for(self, family: str, *, nsfw: bool) -> bool:
+        """Whether any is offered for models of the family with that key."""
+        return any(
+            self.family_of(entry.key) == family and (nsfw or not entry.nsfw)
+            for entry in self._offered
+        )
+
     def find(self, name: str) -> ControlNetEntry | None:
         """The one called `name`, ignoring case, offered or not: its key, title or file's name."""
         return called(self.entries, name)

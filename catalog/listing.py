@@ -92,7 +92,7 @@ def _row(entry: Entry, models_dir: Path, catalog: Catalog) -> dict[str, Any]:
             "family_name": family and family.name,
             "family_licence": family and family.licence,
         }
-        able = as_json(abilities(entry, catalog) if family else None)
+        able = as_json(abilities(entry, catalog, nsfw=True) if family else None)
         unknown = (*(() if family else _OF_FAMILY), *(() if told else _OF_VARIANT))
         return {
             **row,

@@ -13,6 +13,7 @@ from catalog.weight_files import (
     AdapterFacts,
     EmbeddingFacts,
 )
+from catalog.weight_files.control_networks import CONTROLNET
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Misfit:
             return f"it is {self.found}"
         if self.found == EMBEDDING:
             return f"a {EMBEDDING} (embedding), not a LoRA: it belongs in embeddings.toml"
+        if self.found == CONTROLNET:
+            return f"a {CONTROLNET}, not a LoRA: it belongs in controlnets/"
         return f"of type {self.found}, which is not supported"
 
 

@@ -105,7 +105,7 @@ class Compare(commands.Cog):
             self._queue.screen(place.person, place.roles, place.community)
         options = locals()
         draft, asks = Draft.from_options(options), axes_asked(axis, values, axis2, values2)
-        here, values_asked = here_of(interaction), (ask.values for ask in asks)
+        here, values_asked = here_of(interaction), [ask.values for ask in asks]
         saved = await self._composing.saved(interaction, draft.preset)
         names = (*draft.names, *values_asked, *(n for each in saved for n in each.options.names))
         catalog = here.offered(await self._catalog.knowing(*names))
@@ -114,6 +114,7 @@ class Compare(commands.Cog):
         within: dict[str, Any] = {
             "nsfw": here.nsfw,
             "adapters_max": most,
+            "hashes": await self._composing.hashes(*names),
             "saved": saved,
             "fill": filling(here, catalog, most, without=without),
         }

@@ -56,6 +56,7 @@ class Comparer:
                 await self.results.offered(interaction, *job.request.names, *fields.values()),
                 nsfw=here_of(interaction).nsfw,
                 adapters_max=self._adapters_max,
+                hashes=await self.results.store.known_weights.hashes(*fields.values()),
             )
             await self.results.ask(
                 interaction, found.request, kind="compare", parent=job, warnings=found.notes

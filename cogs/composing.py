@@ -5,6 +5,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.request import PRESETS, Composed, Draft, Named, compose_with_notes
+from bot.request.hashes import Hashes
 from bot.store import Store
 from catalog import LiveCatalog
 from cogs.defaults import filling
@@ -46,10 +47,14 @@ class Composing:
             catalog,
             nsfw=here.nsfw,
             adapters_max=self.adapters_max,
-            hashes=await self._store.known_weights.hashes(*draft.names),
+            hashes=await self.hashes(*draft.names),
             saved=saved,
             fill=filling(here, catalog, self.adapters_max, within_limits=whole),
         )
+
+    async def hashes(self, *texts: str | None) -> Hashes:
+        """Those by which these texts may name a model."""
+        return await self._store.known_weights.hashes(*texts)
 
     async def saved(self, interaction: Interaction, preset: str | None) -> tuple[Named, ...]:
         """What people saved that `preset` may mean: the person's own, then the server's."""

@@ -183,6 +183,7 @@ class Editor:
             control_images=(picked,)
             if picked and form.role == CONTROL
             else tuple([await self._kept(use.sha256) for use in old.controls]),
+            controlnets=self.results.catalog.current.controlnets,
         )
         catalog = await self.results.offered(interaction, *draft.names)
         composed = compose_with_notes(

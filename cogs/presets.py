@@ -74,6 +74,7 @@ class PresetCog(
         hires_strength="command.preset.save.hires_strength",
         hires_steps="command.preset.save.hires_steps",
         clip_skip="command.preset.save.clip_skip",
+        tile="command.preset.save.tile",
         replace="command.preset.save.replace",
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
@@ -97,6 +98,7 @@ class PresetCog(
         hires_strength: float | None = None,
         hires_steps: int | None = None,
         clip_skip: int | None = None,
+        tile: bool | None = None,
         replace: bool = False,
     ) -> None:
         self.check_may_use(interaction)
@@ -116,6 +118,7 @@ class PresetCog(
             hires_strength=hires_strength,
             hires_steps=hires_steps,
             clip_skip=clip_skip,
+            tile=tile,
         )
         name = await self._saving.save(interaction, name, options, replace=replace)
         await _answer(interaction, here_of(interaction).say("presets.saved", name=one_line(name)))

@@ -47,6 +47,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             sees=partial(can_see, interaction),
             gated=self._gated(interaction),
+            withheld=self._withheld(interaction),
             nsfw=here_of(interaction).nsfw,
             paused=self._queue.still.paused,
             resumes_at=self._queue.still.resumes_at,
@@ -70,6 +71,7 @@ class Queue(commands.Cog):
             user_id=interaction.user.id,
             moderates=partial(moderates, interaction),
             gated=self._gated(interaction),
+            withheld=self._withheld(interaction),
             nsfw=here_of(interaction).nsfw,
         )
 
@@ -92,7 +94,8 @@ class Queue(commands.Cog):
 
     def _lanes(self, interaction: Interaction) -> list[LaneView]:
         """Every lane, with the name of its model where that may stand here."""
-        catalog, nsfw = self._catalog.current, here_of(interaction).nsfw
+        here = here_of(interaction)
+        catalog, nsfw = here.offered(self._catalog.current), here.nsfw
 
         def shown(model: str | None) -> str | None:
             named = model is not None and may_be_named(catalog, "model", model, nsfw=nsfw)
@@ -105,6 +108,13 @@ class Queue(commands.Cog):
         if here_of(interaction).nsfw:
             return lambda job: False
         return lambda job: is_gated(job.request, self._catalog.current)
+
+    def _withheld(self, interaction: Interaction) -> Callable[[Job], bool]:
+        """Whether a job's model may not be used in the place of `interaction`."""
+        known = self._catalog.current
+        offered = here_of(interaction).offered(known)
+        withheld = known.models.keys() - offered.models.keys()
+        return lambda job: job.request.model in withheld
 
     async def _only_one(self, interaction: Interaction) -> str:
         """The id of the user's only job. Raises Refused if there are none or several."""

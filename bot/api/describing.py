@@ -179,6 +179,7 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         **({"control": ", ".join(map(str, request.controls))} if request.controls else {}),
         **({"detail": ", ".join(map(str, request.detail))} if request.detail else {}),
         **_found(recipe, seed),
+        **({"tile": True} if request.tile else {}),
         **_enlarged(request),
         **_compared(request),
         "hashes": hashes,

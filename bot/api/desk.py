@@ -52,7 +52,7 @@ ENDED: Final = (JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED)
 
 _ADDED: Final = (
     *("variation", "mask", "extend", "control", "control_images"),
-    *("inpaint_area", "inpaint_padding", "detail"),
+    *("inpaint_area", "inpaint_padding", "detail", "other_types", "tile"),
 )
 """Fields of a draft that came after its digests were first kept."""
 

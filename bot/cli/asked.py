@@ -83,9 +83,9 @@ def _upscale(options: argparse.Namespace) -> UpscaleDraft:
 def _followed(files: Sequence[Path]) -> dict[str, Path]:
     """What ControlNets follow, by the draft's field. Raises InvalidRequest for too many files."""
     if len(files) > len(CONTROL_IMAGES):
-        raise InvalidRequest(
-            "control_image", "control.images", value=len(files), max=len(CONTROL_IMAGES)
-        )
+        name, *_ = CONTROL_IMAGES
+        most = len(CONTROL_IMAGES)
+        raise InvalidRequest(name, "control.many_images", value=len(files), max=most)
     return dict(zip(CONTROL_IMAGES, files, strict=False))
 
 

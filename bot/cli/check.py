@@ -37,8 +37,10 @@ from catalog import (
     problems_of,
 )
 from catalog.disk import may_pass, reason_of
+from catalog.dropin_controlnets import CONTROLNETS
 from catalog.families import FAMILIES, or_all
 from catalog.weight_files import HeaderError, read_model_header
+from catalog.weight_files.control_networks import CONTROLNET
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
@@ -263,6 +265,8 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             why = embeddings.misfit(entry.key) if kind == "embedding" else why
             if not problems and why:
                 mend = f"remove it, or replace it with {_AN[kind]} for {_families(catalog)}"
+                if why.found == CONTROLNET:
+                    mend = f"move it to {models_dir / CONTROLNETS}"
                 yield Finding(f"{kind} {entry.key}: {why}", mend)
                 continue
             if problems:

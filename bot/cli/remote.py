@@ -197,6 +197,7 @@ def _body(draft: Draft, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "reference_weight": draft.reference_weight,
         "control": draft.control,
         "detail": draft.detail,
+        "tile": draft.tile,
     }
     files: dict[str, Any] = {name: _data_url(data) for name, data in pictures.items()}
     if edited := [files.pop(name) for name in EDITED if name in files]:

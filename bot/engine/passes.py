@@ -15,7 +15,7 @@ import PIL
 import PIL.Image
 import torch
 
-from bot.engine import pixels, sampling
+from bot.engine import pixels, sampling, seamless
 from bot.engine.controls import Followings
 from bot.engine.denoise import Estimate, Guidance, Keep, Weighted, denoise, keep_nothing, noise
 from bot.engine.detector import Finder
@@ -131,7 +131,11 @@ def paint_image(prepared: Prepared, number: int) -> tuple[PaintedImage, Any, tup
         size, taken = request.final_size, request.hires.taken
         image = image.resize(size, PIL.Image.Resampling.LANCZOS)
         begun = pixels.distribution(
-            prepared.resident.family, prepared.resident.vae, image, tiled=prepared.plan.tiled
+            prepared.resident.family,
+            prepared.resident.vae,
+            image,
+            tiled=prepared.plan.tiled,
+            wraps=request.tile,
         )
         here = replace(here, larger=True, steps=taken)
         pass_ = Pass(prepared, encoded[1], size, request.hires.steps, taken, generators, here)
@@ -275,7 +279,7 @@ class Pass:
             if prepared.guide
             else nullcontext()
         )
-        with attached:
+        with attached, seamless.wrapping(request.tile):
             latents = denoise(
                 self._denoiser(conditioning_at(0), order),
                 scheduler,
@@ -328,7 +332,14 @@ class Pass:
             prepared.guide.park()
         if prepared.controls and len(prepared.controls.each) > prepared.plan.controls_stay:
             prepared.controls.park()
-        return pixels.decode(family, resident.vae, latents, resident.key, tiled=prepared.plan.tiled)
+        return pixels.decode(
+            family,
+            resident.vae,
+            latents,
+            resident.key,
+            tiled=prepared.plan.tiled,
+            wraps=prepared.request.tile,
+        )
 
 
 def described(profile: Profile, prepared: Prepared, usual: torch.dtype) -> dict[str, str]:

@@ -378,15 +378,18 @@ class Pipeline:
                     kept = kept_of(init, picture, mask, size)
             start = kept.image if kept else pixels.fitted(picture, *size)
             resident.wake(check_stop, VAE)
-            begun = pixels.distribution(family, resident.vae, start, tiled=chosen.tiled)
+            begun = pixels.distribution(
+                family, resident.vae, start, tiled=chosen.tiled, wraps=request.tile
+            )
         references = None
         if request.pictures:
             pictures = [needed.pictures[sha256] for sha256 in request.pictures]
             resident.wake(check_stop, VAE)
             references = family.references(resident.vae, pictures, tiled=chosen.tiled)
         # Nothing was compiled for what a reference image attaches, for ControlNets, for images to
-        # edit, or for blocks that take turns.
+        # edit, for blocks that take turns, or for what wraps around.
         plain = guide or controls or references is not None or chosen.room is not None
+        plain = plain or request.tile
         kernels = self._kernels.choose(resident.denoiser, "eager" if plain else request.kernels)
         return Prepared(
             request=request,

@@ -1,12 +1,14 @@
 """Images, from files and to and from latents: the VAE, in one piece or in tiles."""
 
 import io
+from functools import partial
 from typing import Any
 
 import PIL.Image
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
+from bot.engine import seamless
 from bot.engine.families import Family
 from bot.errors import JobFailed
 
@@ -21,16 +23,21 @@ def decoded(png: bytes) -> PIL.Image.Image:
 
 
 def decode(
-    family: Family, vae: Any, latents: torch.Tensor, model: str, *, tiled: bool
+    family: Family, vae: Any, latents: torch.Tensor, model: str, *, tiled: bool, wraps: bool = False
 ) -> PIL.Image.Image:
     """Decode latents of `Family.latent_shape` to an RGB image.
 
-    tiled: in tiles, which takes less memory and gives other bits.
+    tiled: in tiles, which takes less memory and gives other bits. wraps: so that opposite edges
+    meet.
     Raises JobFailed when latents or pixels are not finite, or when the image is black.
     """
     if not bool(latents.isfinite().all()):
         raise JobFailed("image.diverged", model=model)
-    pixels = family.decode(vae, latents.to(vae.dtype), tiled=tiled)
+    latents, call = latents.to(vae.dtype), partial(family.decode, vae, tiled=tiled)
+    if wraps:
+        pixels = seamless.decoded(call, latents, family.vae_scale, tiled=tiled)
+    else:
+        pixels = call(latents)
     if not bool(pixels.isfinite().all()):
         raise JobFailed("image.not_finite", model=model)
     image: PIL.Image.Image = _processor(family).postprocess(pixels, output_type="pil")[0]
@@ -39,13 +46,18 @@ def decode(
     return image
 
 
-def distribution(family: Family, vae: Any, image: PIL.Image.Image, *, tiled: bool) -> Any:
+def distribution(
+    family: Family, vae: Any, image: PIL.Image.Image, *, tiled: bool, wraps: bool = False
+) -> Any:
     """The VAE's distribution of an image's latents, for `drawn`.
 
-    image: RGB, its sides multiples of `family.vae_scale`. tiled: as in `decode`.
+    image: RGB, its sides multiples of `family.vae_scale`. tiled, wraps: as in `decode`.
     """
     pixels = _processor(family).preprocess(image).to(vae.device, vae.dtype)
-    return family.distribution(vae, pixels, tiled=tiled)
+    call = partial(family.distribution, vae, tiled=tiled)
+    if wraps:
+        return seamless.distribution(call, pixels, family.vae_scale, tiled=tiled)
+    return call(pixels)
 
 
 def drawn(

@@ -33,6 +33,7 @@ from bot.request.dialects.infotext import (
     ONLY_MASKED,
     PADDING,
     PROMPT_LINES,
+    TILING,
     VARIATIONS,
     opens_negative,
 )
@@ -107,6 +108,7 @@ def infotext(recipe: Recipe, seed: int) -> str:
         **_upscale(request),
         **_variation(request),
         "Clip skip": str(request.clip_skip or ""),
+        TILING: "True" if request.tile else "",
         "Lora hashes": hashes,
         "TI hashes": inversions,
         # Named as by sd-dynamic-prompts, but where the web UI reads them like any setting.

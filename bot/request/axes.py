@@ -10,9 +10,11 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from bot.errors import InvalidRequest, UserError
 from bot.request.cells import CELLS_MAX
+from bot.request.compose import by_hash
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import Draft
 from bot.request.dynamic.variants import labelled_variants
+from bot.request.hashes import Hashes
 from bot.request.model import GenerationRequest
 from bot.request.offers import find_adapter, find_model
 from bot.request.parts import SEED_AXIS, SEED_MAX, Axis
@@ -69,7 +71,8 @@ class Side:
 class Place:
     """What values are looked up in: the draft, its model and preset, and what may be used here.
 
-    compose: see `bot.request.compose`, for what is offered here.
+    compose: see `bot.request.compose`, for what is offered here. hashes: models may be named by
+    theirs.
     """
 
     draft: Draft
@@ -78,6 +81,7 @@ class Place:
     model: ModelEntry
     preset: Preset
     compose: Callable[[Draft], GenerationRequest]
+    hashes: Hashes
 
 
 def axes_asked(
@@ -177,7 +181,8 @@ def _around(
 
 def _models(typed: str, place: Place) -> Side:
     if named := _split(typed):
-        keys = [find_model(place.catalog, name, nsfw=place.nsfw).key for name in named]
+        meant = (by_hash(name, place.hashes, place.catalog, nsfw=place.nsfw) for name in named)
+        keys = [find_model(place.catalog, name or "", nsfw=place.nsfw).key for name in meant]
     else:
         place.compose(place.draft)  # what is wrong with its own model is wrong with all
         offered = (entry.key for entry in place.catalog.offered_models(nsfw=place.nsfw))

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.errors import InvalidRequest, Mistakes, UserError
-from bot.request.controlling import still_followed
+from bot.request.controlling import still_followed, types_followed
 from bot.request.draft import Draft
 from bot.request.drawing import typed_again
 from bot.request.extending import is_box
 from bot.request.masked_area import MASKED, PADDING
 from bot.request.model import GenerationRequest
 from bot.request.pictures import HIRES_STRENGTH, STRENGTH_OF_PART, Picture
-from catalog import ModelEntry
+from catalog import ControlNets, ModelEntry
+
+NO_CONTROLNETS: Final = ControlNets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,19 @@ def _text(text: str) -> str:
     return text
 
 
+YES: Final = "yes"
+_SWITCH: Final = {
+    **dict.fromkeys((YES, "true", "on", "1", "ja", "oui"), True),
+    **dict.fromkeys(("no", "false", "off", "0", "nein", "non"), False),
+}
+
+
+def _tile(text: str) -> bool:
+    if (on := _SWITCH.get(text.casefold())) is None:
+        raise InvalidRequest("tile", "form.switch", value=text)
+    return on
+
+
 LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "seed": ("seed", _whole),
     "variation": ("variation", _text),
@@ -64,6 +79,7 @@ LINES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "control": ("control", _text),
     "detail": ("detail", _text),
     "clip skip": ("clip_skip", _whole),
+    "tile": ("tile", _tile),
 }
 """The name of each line, the field of Draft that it sets, and what reads its value."""
 _ALIASES: Final = {
@@ -75,6 +91,7 @@ _ALIASES: Final = {
     "hires scale": "hires",
     "denoising strength": "strength",
     "masked area padding": "inpaint padding",
+    "tiling": "tile",
 }
 
 
@@ -106,6 +123,7 @@ def fields_of(request: GenerationRequest) -> Fields:
         "control": ", ".join(map(str, request.controls)) or None,
         "detail": ", ".join(map(str, request.detail)) or None,
         "clip skip": request.clip_skip,
+        "tile": YES if request.tile else None,
     }
     return Fields(
         prompt=prompt,
@@ -141,13 +159,14 @@ def changed(
     reference: Picture | None = None,
     pictures: tuple[Picture, ...] = (),
     control_images: tuple[Picture, ...] = (),
+    controlnets: ControlNets = NO_CONTROLNETS,
 ) -> Draft:
     """The request that results from what was entered into the form for `request`.
 
     before: the model of `request`; None if the catalog has it no more. image, mask, reference,
     pictures, control_images: the request's own, or others; of several ControlNets, one for each,
-    or one for all. The seed is drawn if its line was emptied or taken out. Raises Mistakes, with
-    one error for each line that is wrong, or InvalidRequest.
+    or one for all. controlnets: as these may be called. The seed is drawn if its line was emptied
+    or taken out. Raises Mistakes, with one error for each line that is wrong, or InvalidRequest.
     """
     given = _read(entered.more)
     shown = fields_of(request)
@@ -173,8 +192,17 @@ def changed(
     draft = Draft(prompt=entered.prompt, model=entered.model, negative=negative, **given)
     draft = replace(draft, lora=entered.loras, image=image, mask=mask)
     # Empty if its line was emptied or taken out.
-    control_images = still_followed(draft.control or "", request.controls, control_images)
-    return replace(draft, reference=reference, pictures=pictures, control_images=control_images)
+    control = draft.control or ""
+    control_images = still_followed(control, request.controls, control_images, controlnets)
+    if control and not control_images and (image is None or draft.extend):
+        raise InvalidRequest("control", "form.unfollowed", value=control)
+    return replace(
+        draft,
+        reference=reference,
+        pictures=pictures,
+        control_images=control_images,
+        other_types=types_followed(request),
+    )
 
 
 def draft_of(entered: Fields) -> Draft:
@@ -204,17 +232,19 @@ def editing(entered: Fields, picture: Picture) -> Draft:
 def with_given(fields: Fields, draft: Draft) -> Fields:
     """`fields` with what `draft` gives of LoRAs, negative prompt and numbers in their place."""
     given = {line: getattr(draft, name) for line, (name, _) in LINES.items()}
-    lines = [
-        f"{line}: {value:g}" if isinstance(value, float) else f"{line}: {value}"
-        for line, value in given.items()
-        if value is not None
-    ]
+    lines = [f"{line}: {_as_typed(value)}" for line, value in given.items() if value is not None]
     return replace(
         fields,
         negative=fields.negative if draft.negative is None else draft.negative,
         loras=", ".join(map(str, draft.adapters)) or fields.loras,
         more="\n".join(lines),
     )
+
+
+def _as_typed(value: object) -> str:
+    if isinstance(value, bool):
+        return YES if value else "no"
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def _defaults(model: ModelEntry) -> dict[str, object]:

@@ -10,8 +10,17 @@ from bot.errors import InvalidRequest, UserError
 from bot.request.applying import Applied, apply_presets
 from bot.request.axes import LORA, MODEL, PROMPT, AxisAsk, Change, Place, axis_named, side_of
 from bot.request.cells import CELLS_MAX, cells
-from bot.request.compose import ADAPTERS_MAX, Composed, Fill, compose_applied, draw_seed
+from bot.request.compose import (
+    ADAPTERS_MAX,
+    NO_HASHES,
+    Composed,
+    Fill,
+    by_hash,
+    compose_applied,
+    draw_seed,
+)
 from bot.request.draft import Draft
+from bot.request.hashes import Hashes
 from bot.request.model import Comparison, GenerationRequest
 from bot.request.offers import default_model, find_model
 from bot.request.options import Named
@@ -30,6 +39,7 @@ def compare(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
+    hashes: Hashes = NO_HASHES,
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
@@ -38,8 +48,8 @@ def compare(
 
     Each cell is what `compose` makes of the draft with these values, so its image has the bytes
     that /imagine would give. The seed is drawn once, for all. asks: the columns, then the rows.
-    nsfw, adapters_max, saved, fill: see `compose`. The notes are those of all cells, each once.
-    Raises InvalidRequest or Refused.
+    nsfw, adapters_max, hashes, saved, fill: see `compose`. The notes are those of all cells, each
+    once. Raises InvalidRequest or Refused.
     """
     applied = apply_presets(draft, catalog, saved, nsfw=nsfw)
     draft = applied.draft
@@ -51,9 +61,16 @@ def compare(
     draft = replace(draft, seed=seed, variation=variation_text(mixes) or None, count=None)
     applied = replace(applied, draft=draft, filled=filled)
     composed = partial(
-        _cell, applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill, draw=lambda: seed
+        _cell,
+        applied,
+        catalog,
+        nsfw=nsfw,
+        adapters_max=adapters_max,
+        hashes=hashes,
+        fill=fill,
+        draw=lambda: seed,
     )
-    place = _place(applied, catalog, composed, nsfw=nsfw)
+    place = _place(applied, catalog, composed, nsfw=nsfw, hashes=hashes)
     sides = [side_of(ask, place) for ask in asks]
     _check_axes([side.axis for side in sides])
     columns, rows = sides[0], sides[1] if len(sides) > 1 else None
@@ -96,20 +113,33 @@ def _cell(
     *,
     nsfw: bool,
     adapters_max: int,
+    hashes: Hashes = NO_HASHES,
     fill: Fill | None = None,
     draw: Callable[[], int] = draw_seed,
 ) -> Composed:
     applied = replace(applied, draft=draft)
     return compose_applied(
-        applied, catalog, nsfw=nsfw, adapters_max=adapters_max, fill=fill, draw=draw
+        applied,
+        catalog,
+        nsfw=nsfw,
+        adapters_max=adapters_max,
+        hashes=hashes,
+        fill=fill,
+        draw=draw,
     )
 
 
 def _place(
-    applied: Applied, catalog: Catalog, composed: Callable[[Draft], Composed], *, nsfw: bool
+    applied: Applied,
+    catalog: Catalog,
+    composed: Callable[[Draft], Composed],
+    *,
+    nsfw: bool,
+    hashes: Hashes = NO_HASHES,
 ) -> Place:
     draft = applied.draft
-    model = find_model(catalog, draft.model or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
+    named = by_hash(draft.model, hashes, catalog, nsfw=nsfw)
+    model = find_model(catalog, named or default_model(catalog, nsfw=nsfw), nsfw=nsfw)
     try:
         preset = find_preset(draft.preset, model, catalog, nsfw=nsfw)
     except UserError:
@@ -120,7 +150,7 @@ def _place(
     def compose(draft: Draft) -> GenerationRequest:
         return composed(draft).request
 
-    return Place(draft, catalog, nsfw, model, preset, compose)
+    return Place(draft, catalog, nsfw, model, preset, compose, hashes)
 
 
 def compare_again(
@@ -130,6 +160,7 @@ def compare_again(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
+    hashes: Hashes = NO_HASHES,
     n: int = 0,
 ) -> Composed:
     """A comparison around the image `n` of an earlier request, with its seed.
@@ -150,7 +181,7 @@ def compare_again(
         draft = replace(draft, complete=False)  # the prompts are no longer those of then
     # What could be combined then may be combined now.
     most = max(adapters_max, len(draft.adapters))
-    return compare(draft, asks, catalog, nsfw=nsfw, adapters_max=most)
+    return compare(draft, asks, catalog, nsfw=nsfw, adapters_max=most, hashes=hashes)
 
 
 def _applied(draft: Draft, changes: Sequence[tuple[Axis, Change]]) -> Draft:

@@ -42,7 +42,7 @@ Chosen = tuple[AdapterEntry, AdapterUse]
 COUNT_MAX: Final = 4
 Fill: TypeAlias = Callable[[Draft], Draft]
 """Puts values where a draft says nothing."""
-_NO_HASHES: Final[Hashes] = MappingProxyType({})
+NO_HASHES: Final[Hashes] = MappingProxyType({})
 ADAPTERS_MAX: Final = 4
 
 
@@ -80,7 +80,7 @@ def compose_with_notes(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
-    hashes: Hashes = _NO_HASHES,
+    hashes: Hashes = NO_HASHES,
     saved: Sequence[Named] = (),
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
@@ -114,7 +114,7 @@ def compose_applied(
     *,
     nsfw: bool,
     adapters_max: int = ADAPTERS_MAX,
-    hashes: Hashes = _NO_HASHES,
+    hashes: Hashes = NO_HASHES,
     draw: Callable[[], int] = draw_seed,
     fill: Fill | None = None,
 ) -> Composed:
@@ -254,6 +254,7 @@ def _resolve(
         variation=Variation(seed, last.strength, (*before,)) if last else None,
         controls=controls(draft, catalog, model, nsfw=nsfw),
         detail=details(draft, catalog, model),
+        tile=bool(draft.tile),
     )
     pictures.check_kept(request)
     pictures.check_final_size(request, model.family)

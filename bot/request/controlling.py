@@ -6,16 +6,18 @@ and `openpose as map` that the image is the map itself rather than a photo to ma
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bot.errors import InvalidRequest, Refused
 from bot.request.draft import Draft
+from bot.request.model import GenerationRequest
 from bot.request.offers import find_controlnet
 from bot.request.parts import DECIMALS, ControlUse
 from bot.request.pictures import Picture, within
-from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ModelEntry
+from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ControlNets, ModelEntry
+from catalog.control_types import OTHER
 
 CONTROLS_MAX: Final = 2
 """How many ControlNets may act on an image at once."""
@@ -92,13 +94,15 @@ def controls(
         raise InvalidRequest(
             "control", "picture.without", value=draft.control or "", needed="control_image"
         )
+    if not asks and len(images) > 1:
+        raise InvalidRequest("control", "control.unnamed", value=len(images))
     if not asks:
         usual = find_controlnet(catalog, None, model=model, nsfw=nsfw).key
         _, weight, _ = CONTROL_WEIGHT
         asks = (ControlAsk(usual, weight, 0.0, 1.0, is_map=False),)
     if len(images) > len(asks):
         raise InvalidRequest("control_image", "control.images", value=len(images), max=len(asks))
-    chosen = [_used(ask, catalog, model, nsfw=nsfw) for ask in asks]
+    chosen = [_used(ask, draft.other_types, catalog, model, nsfw=nsfw) for ask in asks]
     uses = tuple(
         ControlUse(
             entry.key, _nth(images, n).sha256, kind, ask.weight, ask.start, ask.end, ask.is_map
@@ -110,13 +114,22 @@ def controls(
     return uses
 
 
+def types_followed(request: GenerationRequest) -> tuple[str, ...]:
+    """What its ControlNets follow, for `Draft.other_types`: asking again is asking for the same."""
+    return tuple(f"{use.key}/{use.type}" for use in request.controls)
+
+
 def still_followed(
-    text: str, before: Sequence[ControlUse], images: Sequence[Picture]
+    text: str,
+    before: Sequence[ControlUse],
+    images: Sequence[Picture],
+    controlnets: ControlNets,
 ) -> tuple[Picture, ...]:
     """What the ControlNets typed in `text` follow, after those of an earlier request.
 
     One that was there already follows the image that it followed, and another the one at its place,
-    or the last. images: one for each of `before`, or one for all. Raises InvalidRequest.
+    or the last. images: one for each of `before`, or one for all. controlnets: as they may be
+    called. Raises InvalidRequest.
     """
     asks = parse_controls(text)
     if not images or not asks:
@@ -124,17 +137,28 @@ def still_followed(
     left = list(zip(before, images, strict=True)) if len(images) > 1 else []
     followed = []
     for n, ask in enumerate(asks):
-        name = ask.name.casefold()
-        known = [each for each in left if name in _names(each[0])]
+        known = [each for each in left if _names(ask.name, each[0], controlnets)]
         if known:
             left.remove(known[0])
         followed.append(known[0][1] if known else _nth(images, n))
     return tuple(followed)
 
 
-def _names(use: ControlUse) -> tuple[str, str]:
-    """What it may be called where it was used."""
-    return use.key.casefold(), f"{use.key}/{use.type}".casefold()
+def _names(name: str, use: ControlUse, controlnets: ControlNets) -> bool:
+    """Whether what was used is called so, with its type or without."""
+    called, kind = _split(name)
+    if kind not in (None, use.type):
+        return False
+    entry = controlnets.find(called)
+    return called.casefold() == use.key.casefold() if entry is None else entry.key == use.key
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    """A ControlNet's name, and the type behind it; None if none is said."""
+    called, slash, kind = (part.strip() for part in name.rpartition("/"))
+    if slash and kind.lower() in CONTROL_TYPES:
+        return called, kind.lower()
+    return name, None
 
 
 def _nth(images: Sequence[Picture], n: int) -> Picture:
@@ -152,16 +176,22 @@ def _found(name: str, catalog: Catalog, model: ModelEntry, *, nsfw: bool) -> Con
 
 
 def _used(
-    ask: ControlAsk, catalog: Catalog, model: ModelEntry, *, nsfw: bool
+    ask: ControlAsk,
+    other_types: Collection[str],
+    catalog: Catalog,
+    model: ModelEntry,
+    *,
+    nsfw: bool,
 ) -> tuple[ControlNetEntry, str]:
     """The ControlNet that is meant, and the type that it follows."""
-    name, slash, kind = ask.name.rpartition("/")
-    if slash and kind.strip().lower() in CONTROL_TYPES:
-        entry, kind = _found(name.strip(), catalog, model, nsfw=nsfw), kind.strip().lower()
-        types = catalog.controlnets.types_of(entry.key)
-        if len(types) > 1 and kind not in types:
-            named = {"control": entry.key, "value": kind}
-            raise InvalidRequest("control", "control.type", **named, allowed=types)
-        return entry, kind
-    entry = _found(ask.name, catalog, model, nsfw=nsfw)
-    return entry, catalog.controlnets.type_of(entry.key)
+    name, kind = _split(ask.name)
+    entry = _found(name, catalog, model, nsfw=nsfw)
+    if kind is None:
+        return entry, catalog.controlnets.type_of(entry.key)
+    types = catalog.controlnets.types_of(entry.key)
+    # One for several types is told which; another may be given any map, which is seldom meant.
+    free = len(types) == 1 and (types == (OTHER,) or f"{entry.key}/{kind}" in other_types)
+    if kind not in types and not free:
+        named = {"control": entry.key, "value": kind}
+        raise InvalidRequest("control", "control.type", **named, allowed=types)
+    return entry, kind

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Self, cast
 
+from bot.errors import InvalidRequest
 from bot.request.pictures import Picture
 from bot.request.syntax import AdapterAsk
 
@@ -23,11 +24,14 @@ class Draft:
     and how many steps that is (`hires_steps`). clip_skip: counted as in AUTOMATIC1111.
     image: to start from, with `strength`; reference: to be guided by, with `reference_weight`.
     control: the ControlNets, `canny:0.8 until 60%`, see `bot.request.controlling`; control_images:
-    what they follow, the image to start from if there is none. detail: what of the finished images
-    is painted again, `face, hand:0.3`, see `bot.request.detailing`.
+    what they follow, the image to start from if there is none. other_types: such as `canny/depth`,
+    what else than their own types they may be made to follow: what earlier results did, and modules
+    of AUTOMATIC1111's. detail: what of the finished images is painted again, `face, hand:0.3`, see
+    `bot.request.detailing`.
     mask: of the image, white where it is changed. extend: `zoom 1.5` or `left, right 25%`, see
     `bot.request.extending`. inpaint_area: `whole` or `masked`, with `inpaint_padding`, see
     `bot.request.masked_area`. pictures: to edit. variation: `12:0.2`, see `bot.request.variation`.
+    tile: whether opposite edges are to meet.
     complete: whether the prompt is all of it, as in generation data: no LoRA's trigger words are
     added.
     """
@@ -58,9 +62,11 @@ class Draft:
     control: str | None = None
     control_images: tuple[Picture, ...] = ()
     detail: str | None = None
+    other_types: tuple[str, ...] = ()
     adapters: tuple[AdapterAsk, ...] = ()
     pictures: tuple[Picture, ...] = ()
     variation: str | None = None
+    tile: bool | None = None
     complete: bool = False
 
     @property
@@ -78,15 +84,22 @@ class Draft:
 
     def with_pictures(self, given: Mapping[str, Picture]) -> Self:
         """The same with images by name: "image", "mask", "reference", and those of EDITED and of
-        CONTROL_IMAGES."""
+        CONTROL_IMAGES. Raises InvalidRequest for the second of these without what the first
+        ControlNet follows."""
+        first, second = (given.get(name) for name in CONTROL_IMAGES)
+        if second is not None and first is None:
+            first = None if self.extend else given.get("image", self.image)
+            if first is None:
+                _, name = CONTROL_IMAGES
+                raise InvalidRequest(name, "control.second", needed=CONTROL_IMAGES[0])
+        followed = tuple(each for each in (first, second) if each is not None)
         return replace(
             self,
             image=given.get("image", self.image),
             mask=given.get("mask", self.mask),
             reference=given.get("reference", self.reference),
             pictures=tuple(given[name] for name in EDITED if name in given) or self.pictures,
-            control_images=tuple(given[name] for name in CONTROL_IMAGES if name in given)
-            or self.control_images,
+            control_images=followed or self.control_images,
         )
 
     @classmethod

@@ -60,8 +60,9 @@ def compose_any(
     """
     match draft:
         case CompareDraft(draft=own):
-            own = replace(own, model=by_hash(own.model, hashes, catalog, nsfw=nsfw))
-            return compare(own, draft.asks, catalog, nsfw=nsfw, adapters_max=adapters_max)
+            return compare(
+                own, draft.asks, catalog, nsfw=nsfw, adapters_max=adapters_max, hashes=hashes
+            )
         case UpscaleDraft():
             draft = replace(draft, model=by_hash(draft.model, hashes, catalog, nsfw=nsfw))
             return compose_upscale(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)

@@ -35,7 +35,7 @@ _FIELDS: Final[Mapping[Part, tuple[str, ...]]] = {
     Part.MODEL: ("model",),
     Part.LORAS: ("lora",),
     Part.NEGATIVE: ("negative",),
-    Part.SIZE: ("size",),
+    Part.SIZE: ("size", "tile"),
     Part.SAMPLING: ("steps", "guidance", "scheduler", "clip_skip", "preset"),
     Part.HIRES: ("hires", "hires_strength", "hires_steps"),
     Part.COUNT: ("count",),

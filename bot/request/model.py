@@ -93,6 +93,7 @@ class GenerationRequest:
     hires, init_image, reference: None if not requested.
     controls: the images that ControlNets make it follow.
     detail: what of each finished image is found and painted again.
+    tile: whether opposite edges of the images meet, so that they can be laid side by side.
     pictures: sha256 of the images to edit, in the order in which the prompt may count them.
     kernels: "eager" or "compiled", whichever generated the image that this repeats; None: either.
     environment: where the image was generated that this repeats, see
@@ -146,6 +147,7 @@ class GenerationRequest:
     variation: Variation | None = None
     controls: tuple[ControlUse, ...] = ()
     detail: tuple[DetailUse, ...] = ()
+    tile: bool = False
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -370,7 +372,7 @@ class GenerationRequest:
         del data["comparison"]
         for name in (
             *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
-            *("environment", "pictures", "variation", "controls", "detail"),
+            *("environment", "pictures", "variation", "controls", "detail", "tile"),
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever

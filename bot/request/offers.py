@@ -254,25 +254,38 @@ def find_controlnet(
     offered = controlnets.offered(nsfw=nsfw, model=model)
     if name is None or not name.strip():
         if not offered:
-            raise Refused("control.none", family=family.name)
+            raise _no_controlnet(catalog, model, nsfw=nsfw)
         return offered[0]
+    keys = tuple(each.key for each in offered[:NAMES_SHOWN])
     entry = controlnets.find(name)
     if entry is None or (entry.nsfw and not nsfw):
         if near := controlnets.nearest(name, nsfw=nsfw, model=model):
             raise InvalidRequest("control", "control.unknown", value=name, nearest=near)
         if not offered:
-            raise Refused("control.none", family=family.name)
-        keys = tuple(each.key for each in offered[:NAMES_SHOWN])
+            raise _no_controlnet(catalog, model, nsfw=nsfw)
         raise InvalidRequest("control", "control.unlike", value=name, offered=keys)
     if not entry.enabled:
         raise Refused("control.disabled", name=entry.key)
     if why := controlnets.unfit.get(entry.key):
         raise Refused("control.unusable", name=entry.key, reason=why)
+    named = {"name": entry.key, "model": model.key}
     if (own := controlnets.family_of(entry.key)) != family.key:
-        raise Refused("control.misfit", name=entry.key, family=FAMILIES[own].name, model=model.key)
+        named["family"] = FAMILIES[own].name
+        if keys:
+            raise Refused("control.misfit_offered", **named, offered=keys)
+        raise Refused("control.misfit", **named)
     if not controlnets.fits(entry.key, model):
-        raise Refused("control.other_model", name=entry.key, model=model.key)
+        if keys:
+            raise Refused("control.other_model_offered", **named, offered=keys)
+        raise Refused("control.other_model", **named)
     return entry
+
+
+def _no_controlnet(catalog: Catalog, model: ModelEntry, *, nsfw: bool) -> Refused:
+    """What says that none is offered for a model: for none of its family, or for others only."""
+    if catalog.controlnets.offered_for(model.family.key, nsfw=nsfw):
+        return Refused("control.none_for_model", model=model.key)
+    return Refused("control.none", family=model.family.name)
 
 
 def _shown(entries: Sequence[Entry], *, nsfw: bool) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from bot.errors import UserError
+from bot.request.controlling import types_followed
 from bot.request.draft import Draft
 from bot.request.drawing import is_complete, typed_again
 from bot.request.masked_area import MASKED, PADDING
@@ -45,6 +46,7 @@ def redraft(
         guidance=None if left_out and request.guidance == own.guidance else request.guidance,
         seed=request.alone(n).base_seed,
         variation=request.alone(n).mixed_in or None,
+        tile=request.tile or None,
         size=None if left_out and not init and size == own.size else f"{size[0]}x{size[1]}",
         scheduler=None if left_out and request.scheduler == own.scheduler else request.scheduler,
         preset=request.preset,
@@ -61,6 +63,7 @@ def redraft(
         reference=Picture(reference.sha256, *size) if reference else None,
         reference_weight=reference.weight if reference else None,
         control=", ".join(map(str, request.controls)) or None,
+        other_types=types_followed(request),
         control_images=tuple(
             Picture(use.sha256, *size, measured=False) for use in request.controls
         ),

@@ -134,7 +134,7 @@ def _some_model_takes(option: str, value: Any) -> bool:
                 return find_scheduler(value, SCHEDULERS) in SCHEDULERS
             return False
         case _:
-            return option in {"preset", *OF_HIRES}
+            return option in {"preset", "tile", *OF_HIRES}
 
 
 def _is_of_the_family(error: UserError) -> bool:

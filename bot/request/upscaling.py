@@ -214,5 +214,6 @@ def _over(request: GenerationRequest, upscale: Upscale, image: Picture) -> Gener
         kernels=None,
         environment=None,
         variation=None,
+        tile=False,
         upscale=upscale,
     )

@@ -151,7 +151,8 @@ class Family:
     clip_skip: the layers of a text encoder to choose from, counted from the last as 1; its default
         is what the family's pipelines read. None if there is no choice.
     takes_image: whether it can start from an image. takes_reference: whether one can guide it.
-    takes_control: whether ControlNets can make it follow one.
+    takes_control: whether ControlNets can make it follow one. takes_tile: whether opposite edges of
+        its images can be made to meet.
     pictures_max: how many images it, or one of its variants, can edit by what is said about them; 0
         if it cannot.
     picture_side_min, picture_ratio_max: of each of these, the least width and height, and how many
@@ -194,6 +195,7 @@ class Family:
     takes_image: bool
     takes_reference: bool
     takes_control: bool
+    takes_tile: bool = False
     pictures_max: int
     picture_side_min: int = 1
     picture_ratio_max: int | None = None

@@ -208,6 +208,7 @@ class StyleEntry(StrictTable):
     preset: Literal["draft", "fast"] | None = None
     hires: Annotated[float, Field(ge=1, le=4)] | None = None
     clip_skip: ClipSkip | None = None
+    tile: bool | None = None
 
     @model_validator(mode="after")
     def _name_is_free(self) -> Self:

@@ -180,6 +180,7 @@ class ModelEntry(Entry):
             "image": family.takes_image,
             "reference": family.takes_reference,
             "control": family.takes_control,
+            "tile": family.takes_tile,
             "clip_skip": family.clip_skip is not None,
         }
         return tuple(name for name, takes in taken.items() if not takes)

@@ -131,6 +131,7 @@ class TestParameters:
         found = parameters(Txt2Img(prompt="a", seed=-1, cfg_scale=3), any_job())
         assert (found["steps"], found["width"], found["sampler_name"]) == (10, 64, "Euler")
         assert (found["negative_prompt"], found["cfg_scale"]) == ("low quality", 3)
+        assert found["tiling"] is False
         assert (found["prompt"], found["seed"]) == ("a", -1)
 
     def test_have_images_only_if_asked_for(self) -> None:

@@ -12,6 +12,7 @@ from catalog import Catalog, ModelEntry, UpscalerEntry
 from catalog.upscalers import Upscalers
 from catalog.weight_files import UpscalerFacts
 from tests.api.test_automatic_resampling import opened, png
+from tests.language import TEXTS
 
 SHARP = UpscalerEntry(key="sharp", name="Sharp ×4", path="a/b")
 ADULT = UpscalerEntry(key="adult", name="Adult", path="a/b", nsfw=True)
@@ -94,11 +95,22 @@ def test_it_enlarges_as_much_as_is_needed(fields: dict[str, Any], scale: float) 
 
 
 @pytest.mark.parametrize(
-    ("side", "asked", "scale"), [(1500, 2.1, 2), (2400, 1.6, 1.5), (2000, 4, 2), (3900, 1, 1.5)]
+    ("side", "asked", "scale"), [(1500, 2.1, 2), (2400, 1.6, 1.5), (2000, 4, 2), (2666, 1, 1.5)]
 )
 def test_but_no_larger_than_there_may_be(side: int, asked: float, scale: float) -> None:
     extras = Extras(upscaling_resize=asked)
     assert _scale((side, side), (0, 0), extras) == scale
+
+
+@pytest.mark.parametrize("asked", [1, 1.5, 4])
+def test_what_cannot_be_enlarged_at_all_is_refused_with_what_can_be_done(asked: float) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        _scale((3900, 2000), (0, 0), Extras(upscaling_resize=asked))
+    error = caught.value
+    assert (error.field, error.code) == ("image", "api.automatic.enlarged")
+    said = TEXTS.speaker()(error.code, **error.params)
+    assert "3900×2000" in said
+    assert "even 1.5 times that is more than 16 megapixels" in said
 
 
 @pytest.mark.parametrize(

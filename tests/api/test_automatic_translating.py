@@ -33,7 +33,7 @@ USED = {
     *("override_settings", "clip_skip", "styles", "eta", "send_images", "script_name"),
     *("alwayson_scripts", "enable_hr", "hr_scale", "hr_second_pass_steps", "hr_resize_x"),
     *("hr_resize_y", "init_images", "resize_mode", "mask", "latent_mask", "include_init_images"),
-    *("subseed", "subseed_strength"),
+    *("subseed", "subseed_strength", "tiling"),
     *("mask_blur", "mask_blur_x", "mask_blur_y", "mask_round", "inpainting_fill"),
     *("inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert"),
 }
@@ -331,7 +331,6 @@ OTHER: dict[str, Any] = {
     "seed_resize_from_w": 512,
     "distilled_cfg_scale": 3.5,
     "restore_faces": True,
-    "tiling": True,
     "s_min_uncond": 1.5,
     "s_churn": 1.0,
     "s_tmax": 9.0,

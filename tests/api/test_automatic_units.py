@@ -57,7 +57,7 @@ def used(found: Units) -> list[ControlUse]:
     pictures = {
         name: Picture(name, 64, 64) for name, _ in zip(CONTROL_IMAGES, found.images, strict=False)
     }
-    options = {"control": found.control}
+    options = {"control": found.control, "other_types": found.other_types}
     composed = compose(
         type(draft).from_options({**vars_of(draft), **options}).with_pictures(pictures),
         CATALOG,
@@ -136,6 +136,7 @@ def test_the_script_in_any_case(script: str) -> None:
         ("invert", "sketch", "scribble", False),
         ("invert (from white bg & black line)", "union", "lineart", False),
         ("tile_resample", "union", "tile", False),
+        ("depth_anything_v2", "canny", "depth", False),
     ],
 )
 def test_a_module_makes_the_map_and_none_takes_it_as_it_is(

@@ -42,7 +42,7 @@ def test_what_was_asked_of_other_calls_is_still_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "added", [{"variation": "12:0.2"}, {"extend": "left"}, {"control": "canny"}]
+    "added", [{"variation": "12:0.2"}, {"extend": "left"}, {"control": "canny"}, {"tile": True}]
 )
 def test_what_an_added_option_asks_for_is_something_else(added: dict[str, Any]) -> None:
     plain = Draft(prompt="a fox", seed=7)

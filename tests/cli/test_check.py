@@ -135,6 +135,18 @@ class TestCheck:
         [depth] = [text for text in said if text.startswith("depth")]
         assert depth == f"depth: {tmp_path}/gone is no hub id or existing folder"
 
+    def test_a_controlnet_among_loras_is_to_be_moved(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = settings_in(tmp_path, monkeypatch, CATALOG)
+        file = settings.models_dir.absolute() / "loras" / "lost-way.safetensors"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        name = "controlnet_cond_embedding.conv_in.weight"
+        file.write_bytes(checkpoint_bytes({name: [16, 3, 3, 3]}))
+        [found] = [f for f in check_module._catalog(settings) if "lost-way" in f.text]
+        assert "a ControlNet, not a LoRA: it belongs in controlnets/" in found.text
+        assert found.mend == f"move it to {settings.models_dir.absolute() / 'controlnets'}"
+
     def test_what_keeps_an_entry_disabled_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -18,7 +18,7 @@ class TestGrammar:
             " --seed 42 --size 16:9 --count 2 --out dir --json --scheduler Euler --preset draft"
             " --hires 2 --image a.png --strength 0.5 --reference b.jpg --reference-weight 1.2"
             " --mask c.png --extend left --control canny:0.8 --control-image d.png"
-            " --control-image e.png"
+            " --control-image e.png --tile"
         )
         options = parser().parse_args(typed.split())
         assert (options.prompt, options.model, options.lora) == ("fox", "m", ["a:0.5", "b"])
@@ -29,7 +29,7 @@ class TestGrammar:
         assert (options.image, options.strength) == (Path("a.png"), 0.5)
         assert (options.reference, options.reference_weight) == (Path("b.jpg"), 1.2)
         assert (options.mask, options.extend) == (Path("c.png"), "left")
-        assert options.control == "canny:0.8"
+        assert (options.control, options.tile) == ("canny:0.8", True)
         assert options.control_image == [Path("d.png"), Path("e.png")]
 
     def test_every_option_of_compare(self) -> None:

@@ -62,4 +62,4 @@ async def test_files_to_follow_are_counted_in_the_order_typed(tmp_path: Path) ->
     assert asked.pictures == {"control_image": b"a.png", "control_image2": b"b.png"}
     with pytest.raises(InvalidRequest) as caught:
         await Asked.read(parser().parse_args(["imagine", "a fox", *typed]))
-    assert (caught.value.code, caught.value.params["value"]) == ("control.images", 3)
+    assert (caught.value.code, caught.value.params["value"]) == ("control.many_images", 3)

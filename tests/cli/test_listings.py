@@ -52,7 +52,7 @@ class TestListings:
         heads = ["key", "name", "family", "speed", "takes", "LoRAs", "files", "description"]
         assert lines[0].split() == heads
         assert "  Stable Diffusion XL  medium  " in lines[1]
-        assert "  negative, guidance, image, brackets  SDXL, Pony, Illus" in lines[1]
+        assert "  negative, guidance, image, tile, brackets  SDXL, Pony, Illus" in lines[1]
         assert "present, default" in lines[1]
         assert lines[1].endswith("A small model.")
         assert "disabled" in lines[2]
@@ -86,7 +86,7 @@ class TestListings:
         whole = " ".join(" ".join(first).split())
         for said in (
             f"demo {name}",
-            "takes: negative, guidance, image, brackets",
+            "takes: negative, guidance, image, tile, brackets",
             "LoRAs: SDXL, Pony, Illustrious",
             "files: present, default",
             f"description: {told.strip()}",
@@ -128,6 +128,7 @@ class TestListings:
             "image": True,
             "reference": False,
             "control": False,
+            "tile": False,
             "brackets": False,
         }
 

@@ -78,7 +78,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
     [
         ("Describing an image in words", "describe caption interrogate identify"),
         ("A language model that writes or improves prompts", "expand enhance improve"),
-        ("Seamless tiling", "tile tiling seamless"),
         ("Video", "video animate frames"),
         ("Favourites, a gallery, a board of the best", "gallery board leaderboard"),
         ("Skipping to the next image of a request", "next skip_image"),

@@ -119,11 +119,16 @@ class TestTxt2Img:
         ]
 
     async def test_what_was_left_out_is_named(self, server: Server) -> None:
-        body = {**QUICK, "tiling": True, "alwayson_scripts": {"roop": {"args": [1]}}, "new": 1}
+        body = {
+            **QUICK,
+            "restore_faces": True,
+            "alwayson_scripts": {"roop": {"args": [1]}},
+            "new": 1,
+        }
         _, answer = await told(server, "POST", "txt2img", json=body)
         assert json.loads(answer["info"])["warnings"] == [
             "There's no field called new.",
-            "tiling was ignored. This server doesn't support it.",
+            "restore_faces was ignored. This server doesn't support it.",
             "There's no script called “roop”, so it was ignored.",
         ]
         assert "new" not in answer["parameters"]

@@ -7,6 +7,7 @@ from bot.request import GenerationRequest
 from playground import Message, Playground, User
 from tests.e2e.conftest import CANARY
 from tests.e2e.results import facts, lines
+from tests.e2e.test_actions import press, result
 from tests.e2e.test_imagine import painted
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
@@ -75,6 +76,26 @@ async def test_flags_of_midjourney_in_french(playground: Playground, ada: User) 
     assert "--q" in notes(message)
     assert "Utilise plutôt `steps`" in notes(message)
     assert "--s\N{NO-BREAK SPACE}: rien n’y correspond ici" in notes(message)
+
+
+async def test_opposite_edges_meet_and_still_do_with_something_changed(
+    playground: Playground, ada: User
+) -> None:
+    first = await painted(ada, prompt=f"{CANARY} --tile", seed=7)
+    assert "seamless edges" in facts(first)
+    asked = await request_of(playground, first)
+    assert (asked.prompt, asked.tile) == (CANARY, True)
+    read = read_png(await playground.download(first.attachments[0]))
+    assert "Tiling: True" in (read.parameters or "")
+    form = await press(ada, first, "edit")
+    again = await result(await ada.submit(form, {"more": "seed: 7\ntile: yes"}))
+    one, two = [await playground.download(each.attachments[0]) for each in (first, again)]
+    assert one == two
+    form = await press(ada, first, "edit")
+    plain = await result(await ada.submit(form, {"more": "seed: 7"}))
+    assert "seamless" not in facts(plain)
+    pasted = await painted(ada, prompt=read.parameters or "")
+    assert (await request_of(playground, pasted)).tile
 
 
 async def test_what_means_nothing_is_named(playground: Playground, ada: User) -> None:

@@ -39,6 +39,11 @@ name = "Distances"
 path = "tiny-controlnets/distances"
 type = "depth"
 models = ["demo"]
+[controlnets.off]
+name = "Switched off"
+path = "tiny-controlnets/edges"
+models = ["demo"]
+enabled = false
 """
 
 
@@ -218,7 +223,7 @@ async def test_what_is_made_of_a_result_follows_the_same_unless_it_was_extended(
     assert "follows edges: edges 0.7" in facts(part)
     # Of the two, one may go; the other follows what it followed.
     form = await press(ada, original, "edit")
-    kept = await result(await ada.submit(form, {"more": "seed: 7\ncontrol: many/softedge"}))
+    kept = await result(await ada.submit(form, {"more": "seed: 7\ncontrol: Many kinds/softedge"}))
     assert "follows soft edges: many 1" in facts(kept)
     [use] = bot.home.requests()[-1]["controls"]
     assert use["sha256"] == uses[0]["sha256"]
@@ -250,7 +255,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"control": "many", "control_image": drawn(8), "model": "bright"},
-        "The ControlNet many doesn't fit bright.",
+        "The ControlNet many doesn't fit bright. You can use edges.",
     ),
     (
         {"control": "edges", "control_image": drawn(8), "model": "second"},
@@ -258,7 +263,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"control_image": drawn(8), "model": "second"},
-        "There are no ControlNets for Stable Diffusion XL models here.",
+        "None of the ControlNets here is for second.",
+    ),
+    (
+        {"control": "off", "control_image": drawn(8)},
+        "The ControlNet off is in the catalog, but the bot's owner hasn't enabled it.",
+    ),
+    (
+        {"control": "edges/depth", "control_image": drawn(8)},
+        "The ControlNet edges doesn't follow depth. It can follow canny.",
     ),
     (
         {"control": "edges", "control_image": File("me.txt", b"no image")},

@@ -47,6 +47,14 @@ name = "vulpine upscaler"
 path = "builtin:upscaler.safetensors"
 nsfw = true
 """
+CONTROLNET = """
+[controlnets.vulpine-c]
+name = "vulpine controlnet"
+path = "builtin:controlnet.safetensors"
+type = "canny"
+models = ["demo", "vulpine-m"]
+nsfw = true
+"""
 SECRETS = ("vulpine", "sekritus")
 """In every name that is gated, and in every prompt of the age-restricted channel."""
 PROMPT = "sekritus embedding:vulpine-e __nsfw/vulpine-w__"
@@ -114,6 +122,7 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
         "loras.toml": LORAS + LORA,
         "embeddings.toml": EMBEDDING,
         "upscalers.toml": UPSCALERS + UPSCALER,
+        "controlnets.toml": CONTROLNET,
     }
     for name, text in texts.items():
         (home.catalog_dir / name).write_text(text, encoding="utf-8")
@@ -248,8 +257,10 @@ async def try_actions(two: Two, user: User, where: Channel, result: Message) -> 
 async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     playground, carl, den = two.playground, two.carl, two.den
     gated: dict[str, Any] = {"prompt": PROMPT, "model": "vulpine-m", "lora": "vulpine-l"}
-    result = await painted(carl, channel=den, **gated)
+    followed = {"control": "vulpine-c", "control_image": File("me.png", picture((64, 64)))}
+    result = await painted(carl, channel=den, **gated, **followed)
     assert "a vulpine line" in result.text
+    assert "vulpine-c" in result.text
     below = playground.add_thread(den, "below")
     sheet = await painted(carl, channel=below, **gated)
     compared = await carl.slash(
@@ -274,6 +285,10 @@ async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     assert "vulpine" in str(await two.admin.autocomplete("cancel", "job", "", channel=den))
 
     eve = playground.user("eve")
+    # Named by whoever may not know of it, it is not there, and neither is what it might suggest.
+    for control in ("VULPINE-C", "Vulpine Controlnet", "vulpin-c"):
+        asked: dict[str, Any] = {**followed, "control": control.upper()}
+        assert "There are no" in await said(await eve.slash("imagine", prompt="a fox", **asked))
     places = [
         playground.channel,
         playground.add_thread(playground.channel, "plain thread"),

@@ -300,6 +300,13 @@ async def test_what_is_not_allowed_is_named_nowhere(town: Town) -> None:
     assert "bright" not in gone
     text = await refused(await ada.slash("imagine", channel=channel, **QUICK, model="bright"))
     assert "The model bright can't be used here." in text
+    # Nor does the queue name what waits elsewhere.
+    slow = await ada.slash("imagine", **{**QUICK, "model": "bright", "steps": 100, "count": 4})
+    line = await told(await ada.slash("queue", channel=channel))
+    assert "another model" in line
+    assert "bright" not in line
+    assert "bright" in await told(await ada.slash("queue"))
+    await slow.wait(lambda message: bool(message.attachments), timeout=60)
     # A result from elsewhere cannot be repeated here, nor can a thread get around it.
     thread = town.playground.add_thread(channel, "aside")
     call = forged(town.playground, ada, thread, with_frost, "same", job_of(with_frost))

@@ -52,6 +52,7 @@ def any_request(chance: random.Random, pictures: list[str]) -> GenerationRequest
         spacing=spacing,
         init_image=chance.choice([None, None, over]),
         reference=chance.choice([None, guided]),
+        tile=chance.choice([False, False, True]),
         hires=chance.choice([None, None, Hires(1.25, 0.5, 2)]),
         width=chance.choice([64, 72]),
         count=chance.choice([1, 2]),

@@ -13,6 +13,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.errors import JobFailed
+from bot.progress import Progress
 from catalog import FloatRange, ModelEntry
 from tests.engine.factories import (
     TINY,
@@ -169,6 +170,34 @@ def test_other_sizes_and_earlier_pictures_get_torchs_own(traced: Engine) -> None
     asked = paint(traced, request(kernels="compiled"), offered)
     assert asked.recipe.environment["kernels"] == "compiled"
     assert graphs() == before
+
+
+def test_what_wraps_around_gets_torchs_own_and_leaves_the_code_as_it_is(
+    traced: Engine, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, plain = graphs(), digests(paint(traced, request()))
+    seamless = paint(traced, request(tile=True))
+    assert seamless.recipe.environment["kernels"] == "eager"
+    assert digests(seamless) == digests(paint(engine, request(tile=True)))
+    assert "does not apply" not in caplog.text, "it was not even tried"
+    again = paint(traced, request())
+    assert (again.recipe.environment["kernels"], digests(again)) == ("compiled", plain)
+    assert graphs() == before
+
+
+@pytest.mark.long
+def test_what_is_compiled_while_an_image_wraps_around_does_not(
+    tracing: Engine, engine: Engine
+) -> None:
+    def compiled(progress: Progress) -> None:
+        kernels_of(tracing).wait()  # compiling began with the model that was loaded for the job
+
+    tracing.preload(model("demo", TINY), lambda: None)
+    seamless = paint(tracing, request(tile=True), report=compiled)
+    assert digests(seamless) == digests(paint(engine, request(tile=True)))
+    plain = paint(tracing, request())
+    assert plain.recipe.environment["kernels"] == "compiled"
+    assert digests(plain) == digests(paint(engine, request()))
 
 
 def test_a_job_for_which_the_code_does_not_hold_says_so(

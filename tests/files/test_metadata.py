@@ -95,6 +95,7 @@ class TestPng:
             reference=Reference("b" * 64, 0.8),
             variation=Variation(7, 0.25, (Mix(12, 0.1),)),
             controls=(ControlUse("depth", "d" * 64, "depth", 0.8, 0.1, 0.6),),
+            tile=True,
         )
         weights = Weights("depth", "e" * 64, "e" * 10)
         recipe = replace(recipe, controls=(weights,), depth=weights)

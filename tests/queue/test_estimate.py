@@ -6,6 +6,7 @@ from statistics import median
 import pytest
 
 from bot.queue.estimate import (
+    CONTROLNET,
     ENOUGH,
     RIDGE,
     Estimator,
@@ -21,6 +22,7 @@ from bot.request import (
     CRISP,
     REPAINT,
     AdapterUse,
+    ControlUse,
     GenerationRequest,
     Hires,
     InitImage,
@@ -125,6 +127,20 @@ def test_each_part_of_a_request_that_costs_counts() -> None:
     assert work(scheduler="Heun") == 2 * work()
     assert work(init_image=InitImage("0" * 64, 0.5)) == work() / 2
     assert work(hires=Hires(2.0, 0.5, 30)) == work() + 15 * 4 * work() / 30
+
+
+def test_controlnets_cost_as_long_as_they_act() -> None:
+    def controlled(*spans: tuple[float, float]) -> GenerationRequest:
+        uses = (ControlUse("c", "a" * 64, "canny", start=start, end=end) for start, end in spans)
+        return asked(controls=tuple(uses))
+
+    plain, whole = asked(), controlled((0.0, 1.0))
+    known = taught(*((asked(steps=steps), 0.3 * steps) for steps in (10, 20, 30, 40)))
+    each = [plain, controlled((0.2, 0.7)), whole, controlled((0.0, 1.0), (0.0, 1.0))]
+    [one, half, more, most] = [known.seconds(every, warm(every)) or 0.0 for every in each]
+    assert half - one == pytest.approx((more - one) / 2, rel=0.01)
+    assert more == pytest.approx(one * (1 + CONTROLNET), rel=0.05)
+    assert most - one == pytest.approx(2 * (more - one), rel=0.01)
 
 
 def test_many_requests_with_noise_are_met_within_the_goal() -> None:

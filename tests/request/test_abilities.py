@@ -36,6 +36,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "image": {"image": PICTURE},
     "reference": {"reference": PICTURE},
     "control": {"control_images": (PICTURE,)},
+    "tile": {"tile": True},
 }
 CONTROLS = {
     key: ControlNetEntry(key=key, name=key, path="a/b", family=key)
@@ -57,7 +58,7 @@ def of(*models: ModelEntry, set_up: bool = False) -> Catalog:
 @pytest.mark.parametrize("model", EVERY, ids=lambda model: model.key)
 def test_it_takes_what_requests_may_have(model: ModelEntry, set_up: bool) -> None:
     known = of(model, set_up=set_up)
-    able = abilities(model, known)
+    able = abilities(model, known, nsfw=False)
     assert able is not None
     assert able.taken.keys() == ASKED.keys()
     for name, takes in able.taken.items():
@@ -80,29 +81,39 @@ def test_it_takes_what_requests_may_have(model: ModelEntry, set_up: bool) -> Non
 
 def test_base_models_are_named_as_the_files_of_loras_name_them() -> None:
     klein = next(model for model in EVERY if model.family is FLUX2)
-    able = abilities(klein, of(klein))
+    able = abilities(klein, of(klein), nsfw=False)
     assert able is not None
     assert able.bases == FLUX2.adapter_bases
     assert surely(able.bases) == ("FLUX.2 klein 4B", "FLUX.2 klein")
     demo = ModelEntry(key="demo", name="Demo", path="builtin:demo", demo=True)
-    able = abilities(demo, of(demo))
+    able = abilities(demo, of(demo), nsfw=False)
     assert able is not None
     assert able.bases == ()
+
+
+def test_a_gated_controlnet_is_none_to_whoever_may_not_know_of_it() -> None:
+    model = ModelEntry(key="m", name="M", path="a/b", family=SDXL)
+    gated = ControlNetEntry(key="x", name="x", path="a/b", nsfw=True)
+    known = replace(of(model), controlnets=ControlNets({"x": gated}))
+    for nsfw in (False, True):
+        able = abilities(model, known, nsfw=nsfw)
+        assert able is not None
+        assert able.control is nsfw
 
 
 def test_nothing_is_said_of_what_cannot_be_used() -> None:
     entry = ModelEntry(key="flux", name="Flux", path="a/b")
     unfit = {"flux": Unfit("flux.safetensors", Refusal("Flux (dev) transformer"))}
-    found = abilities(entry, Catalog({"flux": entry}, {}, "", unfit_models=unfit))
+    found = abilities(entry, Catalog({"flux": entry}, {}, "", unfit_models=unfit), nsfw=False)
     assert found is None
     assert set(as_json(found).values()) == {None}
     unclear = ModelEntry(key="z", name="z", path="a/z", family=FAMILIES["zimage"])
-    assert abilities(unclear, of(unclear)) is None
+    assert abilities(unclear, of(unclear), nsfw=False) is None
 
 
 def test_as_json_types_by_other_names() -> None:
     model = next(model for model in EVERY if model.family is SDXL)
-    said = as_json(abilities(model, of(model)), {"negative": "negative_prompt"})
+    said = as_json(abilities(model, of(model), nsfw=False), {"negative": "negative_prompt"})
     assert said == {
         "variant": None,
         "speed": "medium",
@@ -112,6 +123,7 @@ def test_as_json_types_by_other_names() -> None:
             "image": True,
             "reference": False,
             "control": False,
+            "tile": True,
             "brackets": True,
         },
         "edits": 0,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.errors import InvalidRequest, Mistakes
 from bot.request import AdapterUse, Box, ControlUse, Hires, InitImage, Picture, Reference, compose
 from bot.request.changes import Fields, changed, draft_of, fields_of
-from catalog import AdapterEntry, Catalog, ModelEntry
+from catalog import AdapterEntry, Catalog, ControlNetEntry, ControlNets, ModelEntry
 from catalog.ranges import FloatRange, IntRange
 from tests.store.factories import request
 
@@ -183,6 +183,47 @@ def test_controlnets_follow_what_they_followed_while_they_stand_in_the_form() ->
     with pytest.raises(InvalidRequest) as caught:
         followed("control: :0.8", one, two)
     assert caught.value.code == "control.form"
+
+
+def test_controlnets_may_be_called_by_their_titles_too() -> None:
+    nets = {
+        key: ControlNetEntry(key=key, name=name, path="a/b")
+        for key, name in (("edges", "Edges of things"), ("union", "Everything"))
+    }
+    edges, depth = ControlUse("edges", "a" * 64, "canny"), ControlUse("union", "b" * 64, "depth")
+    before = replace(ASKED, controls=(edges, depth))
+    one, two = Picture("a" * 64, 512, 512), Picture("b" * 64, 512, 512)
+    shown = fields_of(before)
+
+    def followed(line: str) -> tuple[Picture, ...]:
+        more = shown.more.replace("edges/canny:1, union/depth:1", line)
+        draft = changed(
+            before,
+            replace(shown, more=more),
+            before=DEMO,
+            control_images=(one, two),
+            controlnets=ControlNets(nets),
+        )
+        return draft.control_images
+
+    assert followed("everything") == (two,)
+    assert followed("Everything/DEPTH:0.5, edges OF things") == (two, one)
+    assert followed("everything/canny, another") == (one, two), "another type of it is another"
+
+
+@pytest.mark.parametrize(
+    ("image", "more"), [(None, ""), (Picture("a" * 64, 512, 512), "\nextend: left")]
+)
+def test_where_there_is_no_image_to_follow_the_form_does_not_ask_for_one(
+    image: Picture | None, more: str
+) -> None:
+    typed = replace(fields_of(ASKED), more=f"{fields_of(ASKED).more}\ncontrol: canny{more}")
+    with pytest.raises(InvalidRequest) as caught:
+        changed(ASKED, typed, before=DEMO, image=image)
+    assert (caught.value.code, caught.value.params["value"]) == ("form.unfollowed", "canny")
+    start = Picture("a" * 64, 512, 512)
+    plain = replace(typed, more=typed.more.replace("\nextend: left", ""))
+    assert changed(ASKED, plain, before=DEMO, image=start).control == "canny"
 
 
 def test_a_form_without_an_image_takes_nothing_of_one() -> None:

@@ -56,6 +56,7 @@ NETS = [
     entry("pose-15", family="sd15"),
     entry("of-demo", models=("demo",)),
     entry("broken"),
+    entry("any", type="other"),
 ]
 CONTROLNETS = ControlNets(
     {each.key: each for each in NETS},
@@ -91,6 +92,8 @@ def refused(**fields: Any) -> tuple[str, dict[str, Any]]:
         ("my-depth:2", [ControlUse("my-depth", ONE.sha256, "depth", 2.0)]),
         ("union/openpose as map", [ControlUse("union", ONE.sha256, "openpose", is_map=True)]),
         ("union", [ControlUse("union", ONE.sha256, "canny")]),
+        ("canny/Canny", [ControlUse("canny", ONE.sha256, "canny")]),
+        ("any/depth", [ControlUse("any", ONE.sha256, "depth")]),
         ("canny until 60%", [ControlUse("canny", ONE.sha256, "canny", end=0.6)]),
         ("canny until 62,5 %", [ControlUse("canny", ONE.sha256, "canny", end=0.625)]),
         (
@@ -151,13 +154,15 @@ def test_depth_is_refused_where_nothing_tells_it_unless_a_map_is_given() -> None
         ({"control": "canny 0.8", "control_images": (ONE,)}, "control.form"),
         ({"control": "canny until 60", "control_images": (ONE,)}, "control.form"),
         ({"control": "union/other", "control_images": (ONE,)}, "control.type"),
+        ({"control": "canny/depth", "control_images": (ONE,)}, "control.type"),
+        ({"control_images": (ONE, TWO)}, "control.unnamed"),
+        ({"control": "canny, of-demo", "control_images": (ONE,)}, "control.other_model_offered"),
         ({"control": "zzzzzz", "control_images": (ONE,)}, "control.unlike"),
         ({"control": "gated", "control_images": (ONE,)}, "control.unlike"),
         ({"control": "off", "control_images": (ONE,)}, "control.disabled"),
         ({"control": "broken", "control_images": (ONE,)}, "control.unusable"),
-        ({"control": "pose-15", "control_images": (ONE,)}, "control.misfit"),
-        ({"control": "of-demo", "control_images": (ONE,)}, "control.other_model"),
-        ({"control": "canny", "control_images": (ONE,), "model": "demo"}, "control.other_model"),
+        ({"control": "pose-15", "control_images": (ONE,)}, "control.misfit_offered"),
+        ({"control": "of-demo", "control_images": (ONE,)}, "control.other_model_offered"),
         ({"control": "canny", "control_images": (ONE,), "model": "klein"}, "family.control"),
         ({"control_images": (ONE,), "model": "klein"}, "family.control"),
     ],
@@ -176,15 +181,83 @@ def test_where_none_is_offered() -> None:
         assert error.value.params == {"family": SDXL.name}
 
 
+def test_what_is_offered_instead_is_named() -> None:
+    follow = {"control_images": (ONE,)}
+    code, params = refused(control="canny", model="demo", **follow)
+    assert (code, params["offered"]) == ("control.other_model_offered", ("of-demo",))
+    code, params = refused(control="pose-15", model="demo", **follow)
+    assert (code, params["offered"]) == ("control.misfit_offered", ("of-demo",))
+    code, params = refused(control="canny/depth", **follow)
+    assert (code, params["allowed"]) == ("control.type", ("canny",))
+    # Where nothing is offered for the model, but something for others of its family.
+    alone = replace(CATALOG, controlnets=ControlNets({"canny": entry("canny")}))
+    for control, code in (
+        (None, "control.none_for_model"),
+        ("zzzzzz", "control.none_for_model"),
+        ("canny", "control.other_model"),
+    ):
+        draft = Draft(prompt="a fox", model="demo", control=control, control_images=(ONE,))
+        with pytest.raises(Refused) as error:
+            compose(draft, alone, nsfw=False)
+        assert error.value.code == code
+    draft = Draft(prompt="a fox", model="old", control="canny", control_images=(ONE,))
+    with pytest.raises(Refused) as error:
+        compose(draft, alone, nsfw=False)
+    assert error.value.code == "control.misfit"
+    # One that only others may know of is none.
+    hidden = replace(CATALOG, controlnets=ControlNets({"gated": entry("gated", nsfw=True)}))
+    draft = Draft(prompt="a fox", model="demo", control_images=(ONE,))
+    with pytest.raises(Refused) as error:
+        compose(draft, hidden, nsfw=False)
+    assert error.value.code == "control.none"
+
+
+def test_the_second_image_alone_is_not_the_first() -> None:
+    both = Draft(prompt="a fox", control="canny, my-depth")
+    with pytest.raises(InvalidRequest) as error:
+        both.with_pictures({"control_image2": TWO})
+    assert (error.value.field, error.value.code) == ("control_image2", "control.second")
+    with pytest.raises(InvalidRequest):
+        replace(both, extend="left").with_pictures({"image": START, "control_image2": TWO})
+    beside = both.with_pictures({"image": START, "control_image2": TWO})
+    assert [use.sha256 for use in compose(beside, CATALOG, nsfw=False).controls] == [
+        START.sha256,
+        TWO.sha256,
+    ]
+
+
+def test_what_an_earlier_result_followed_may_be_followed_again() -> None:
+    """AUTOMATIC1111's modules make any map for any ControlNet."""
+    asked = Draft(
+        prompt="a fox", control="canny/tile", control_images=(ONE,), other_types=("canny/tile",)
+    )
+    request = compose(asked, CATALOG, nsfw=False)
+    assert request.controls == (ControlUse("canny", ONE.sha256, "tile"),)
+    again = redraft(request, CATALOG, nsfw=False)
+    assert compose(again, CATALOG, nsfw=False).controls == request.controls
+    draft = changed(request, fields_of(request), before=MODELS[0], control_images=(ONE,))
+    assert compose(draft, CATALOG, nsfw=False).controls == request.controls
+    other = replace(draft, control="canny/depth")
+    with pytest.raises(InvalidRequest):
+        compose(other, CATALOG, nsfw=False)
+    union = replace(asked, control="union/other", other_types=("union/other",))
+    with pytest.raises(InvalidRequest):
+        compose(union, CATALOG, nsfw=False)
+
+
 USES = st.builds(
     ControlUse,
-    key=st.sampled_from(["canny", "my-depth", "union"]),
+    key=st.sampled_from(["canny", "my-depth", "union", "any"]),
     sha256=st.sampled_from([ONE.sha256, TWO.sha256]),
-    type=st.sampled_from([*OF_UNIONS[8]]),
+    type=st.just("canny"),
     weight=st.integers(0, 2_000_000).map(lambda n: n / 1_000_000),
     start=st.integers(0, 49_999_999).map(lambda n: n / 1_000_000 / 100),
     end=st.integers(50_000_000, 100_000_000).map(lambda n: n / 1_000_000 / 100),
     is_map=st.booleans(),
+).flatmap(
+    lambda use: st.sampled_from(
+        CONTROLNETS.types_of(use.key) if use.key != "any" else OF_UNIONS[8]
+    ).map(lambda kind: replace(use, type=kind))
 )
 
 

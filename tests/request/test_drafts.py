@@ -1,5 +1,6 @@
 """What can be asked for besides images, as typed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,8 +26,9 @@ from catalog import Catalog, ModelEntry, UpscalerEntry
 from catalog.upscalers import Upscalers
 
 PICTURE = Picture("a" * 64, 90, 60)
+MODEL = ModelEntry(key="demo", name="Demo", path="a/b")
 CATALOG = Catalog(
-    {"demo": ModelEntry(key="demo", name="Demo", path="a/b")},
+    {"demo": MODEL},
     {},
     "demo",
     upscalers=Upscalers({"sharp": UpscalerEntry(key="sharp", name="Sharp", path="a/b")}),
@@ -83,3 +85,26 @@ def test_values_belong_to_an_axis() -> None:
     assert axes_asked("steps", "20, 30", "lora", None) == (STEPS, AxisAsk("lora"))
     with pytest.raises(InvalidRequest, match="axis2"):
         axes_asked("steps", None, None, "1, 2")
+
+
+def test_models_may_be_named_by_the_hashes_of_their_files() -> None:
+    hashes = {"demo": ("ab" * 32, "ab" * 5)}
+    named = CompareDraft(
+        draft=replace(FOX, model="ab" * 5), asks=(AxisAsk("model", f"{'ab' * 5}, other"),)
+    )
+    entries = {key: MODEL.model_copy(update={"key": key}) for key in ("demo", "other")}
+    catalog = Catalog(entries, {}, "other")
+    found = compose_any(named, catalog, nsfw=False, adapters_max=4, hashes=hashes).request
+    assert [cell.model for cell in found.each] == ["demo", "other"]
+    assert found.comparison is not None
+    assert found.comparison.axes[0].values == ("demo", "other")
+    steps = replace(named, asks=(STEPS,))
+    found = compose_any(steps, catalog, nsfw=False, adapters_max=4, hashes=hashes).request
+    assert {cell.model for cell in found.each} == {"demo"}
+    with pytest.raises(InvalidRequest):
+        compose_any(named, catalog, nsfw=False, adapters_max=4, hashes={})
+    # One that is only for age-restricted channels has no hash in others.
+    entries["demo"] = entries["demo"].model_copy(update={"nsfw": True})
+    hidden = Catalog(entries, {}, "other")
+    with pytest.raises(InvalidRequest):
+        compose_any(named, hidden, nsfw=False, adapters_max=4, hashes=hashes)

@@ -18,6 +18,9 @@ COUNTS = (0, 1, 2, 5)
 NEVER_ONE = {
     "settings.invalid.forced": "a fixed limit",
     "control.images": "more than there are ControlNets, of which there is at least one",
+    "control.many_images": "over the limit of two images",
+    "api.automatic.enlarged": "the limit of 16 megapixels",
+    "control.unnamed": "more than the one that is followed without a name",
     "prompt.long": "over the limit of 2,000 characters",
     "prompt.breaks": "over the limit of 32 parts",
     "prompt.tokens": "a limit of some 500 tokens, and more than that",

@@ -23,6 +23,7 @@ NAMES: Final[Mapping[str, str]] = {
     "hires_strength": "denoising_strength",
     "hires_steps": "hr_second_pass_steps",
     "clip_skip": "CLIP_stop_at_last_layers",
+    "tile": "tiling",
     "image": "init_images",
     "strength": "denoising_strength",
     "inpaint_area": "inpaint_full_res",

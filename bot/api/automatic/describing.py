@@ -19,6 +19,7 @@ from bot.request.dialects.infotext import (
     DETAIL,
     MASK_MODE,
     PADDING,
+    TILING,
     parse_infotext,
 )
 from bot.store import ImageRecord, Job
@@ -61,6 +62,7 @@ def parameters(body: Txt2Img | Img2Img, job: Job) -> dict[str, Any]:
         "cfg_scale": request.guidance,
         "width": request.width,
         "height": request.height,
+        "tiling": request.tile,
     }
     known |= {name: value for name, value in used.items() if known[name] is None}
     if known["alwayson_scripts"]:
@@ -79,7 +81,7 @@ def info(body: Txt2Img | Img2Img, outcome: Outcome) -> str:
     denoised = request.init_image or request.hires
     shown = (
         *("Schedule type", "Variation seed", "Variation seed strength"),
-        *("Hires upscale", "Hires steps", MASK_MODE, AREA, PADDING),
+        *("Hires upscale", "Hires steps", MASK_MODE, TILING, AREA, PADDING),
         *(DETAIL, "Lora hashes", "TI hashes"),
         *(CONTROL_UNIT.format(number) for number in range(CONTROLS_MAX)),
     )

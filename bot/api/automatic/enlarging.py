@@ -23,7 +23,7 @@ from bot.api.desk import Desk
 from bot.api.errors import NotReady
 from bot.errors import InvalidRequest
 from bot.progress import Notice
-from bot.request import UPSCALE_SCALES, UpscaleDraft, scales_for
+from bot.request import UPSCALE_SCALES, UPSCALED_PIXELS_MAX, UpscaleDraft, scales_for
 from bot.store import ApiKey
 from catalog import Catalog, UpscalerEntry
 
@@ -115,5 +115,15 @@ def _scale(size: tuple[int, int], wanted: tuple[int, int], asked: Extras) -> flo
         raise InvalidRequest(field, "number.range", value=f"{scale:g}", min=LEAST, max=most)
     known = sorted(UPSCALE_SCALES)
     wanted_scale = next(each for each in known if each >= scale)
-    fitting = [each for each in scales_for(*size) if each <= wanted_scale]
-    return max(fitting, default=wanted_scale)
+    possible = scales_for(*size)
+    if not possible:
+        width, height = size
+        raise InvalidRequest(
+            "image",
+            "api.automatic.enlarged",
+            width=width,
+            height=height,
+            scale=f"{known[0]:g}",
+            megapixels=UPSCALED_PIXELS_MAX // 10**6,
+        )
+    return max(each for each in possible if each <= wanted_scale)

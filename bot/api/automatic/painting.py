@@ -75,7 +75,12 @@ def routes(parts: Parts) -> APIRouter:
         translated = translate(body, model)
         units = understood(body, desk.backend.catalog.current.controlnets)
         details = detailing.understood(body)
-        draft = replace(translated.draft, control=units.control, detail=details.detail)
+        draft = replace(
+            translated.draft,
+            control=units.control,
+            other_types=units.other_types,
+            detail=details.detail,
+        )
         pictures = await given(translated) | await followed(units, size_of(body, model))
         job = await ended(request, desk, caller, draft, pictures)
         notices = (*about_model, *translated.warnings, *units.warnings, *details.warnings)

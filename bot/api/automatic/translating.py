@@ -25,6 +25,7 @@ _UNSAID: Final[Mapping[str, Callable[[Any], bool]]] = {
     "negative": lambda text: not text.strip(),
     "guidance": lambda scale: scale <= 1,
     "clip_skip": lambda layer: layer == 1,
+    "tile": lambda on: not on,
 }
 """What clients send for whatever model, as fields of a draft, and which of it asks for nothing."""
 
@@ -86,6 +87,8 @@ def translate(body: Txt2Img | Img2Img, model: ModelEntry) -> Translated:
         "count": _count(body),
         "scheduler": scheduler,
         "clip_skip": _clip_skip(body),
+        # Clients send `false` without having been asked, which outweighs no --tile in a prompt.
+        "tile": body.tiling or None,
         "size": _size(body, model),
     }
     for name, unsaid in _UNSAID.items():

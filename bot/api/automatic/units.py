@@ -116,10 +116,11 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """control: as it is typed here; None without any. images: for the draft's, in order; none if
-    all follow the image to start from. warnings: what was left out."""
+    """control, other_types: as of a draft; None without any. images: for the draft's, in order;
+    none if all follow the image to start from. warnings: what was left out."""
 
     control: str | None = None
+    other_types: tuple[str, ...] = ()
     images: tuple[Followed, ...] = ()
     warnings: tuple[Notice, ...] = ()
 
@@ -138,8 +139,11 @@ def understood(body: Txt2Img | Img2Img, controlnets: ControlNets) -> Units:
         images = tuple(
             picture or _started_from(body, number) for number, picture in pictures.items()
         )
+    asked = [_asked(*each, controlnets) for each in units.items()]
     return Units(
-        control=", ".join(_typed(*each, controlnets) for each in units.items()),
+        control=", ".join(_typed(*each) for each in zip(units.values(), asked, strict=True)),
+        # Which module makes a map is said apart from what follows it.
+        other_types=tuple(asked),
         images=images,
         warnings=tuple(notice for each in units.items() for notice in _unused(*each, body)),
     )
@@ -181,8 +185,9 @@ def _named(number: int, name: str) -> str:
     return f"{ADDRESS}[{number}].{name}"
 
 
-def _typed(number: int, unit: Unit, controlnets: ControlNets) -> str:
-    """As it is typed here. Raises InvalidRequest if there is no such module."""
+def _asked(number: int, unit: Unit, controlnets: ControlNets) -> str:
+    """The ControlNet, with the type of its map if one is said. Raises InvalidRequest if there is no
+    such module."""
     name = (unit.model or _NO_MODEL).strip()
     entry = controlnets.find(name) or controlnets.find(name.partition(" [")[0])
     if entry and entry.nsfw:
@@ -193,13 +198,17 @@ def _typed(number: int, unit: Unit, controlnets: ControlNets) -> str:
     own = controlnets.type_of(entry.key) if entry else None
     if kind in LINES and own in LINES:
         kind = own  # their maps are made in the same way
+    return f"{key}/{kind}" if kind else key
+
+
+def _typed(unit: Unit, asked: str) -> str:
+    """As it is typed here. asked: what `_asked` returned."""
     _, usual, _ = CONTROL_WEIGHT
     weight = usual if unit.weight is None else unit.weight
     start = unit.guidance_start or 0.0
     ends = (each for each in (unit.guidance_end, unit.guidance) if each is not None)
     end = next(ends, 1.0)
-    text = f"{key}/{kind}" if kind else key
-    text += f":{_decimal(weight)}"
+    text = f"{asked}:{_decimal(weight)}"
     text += f" from {_decimal(100 * start)}%" if start > 0 else ""
     text += f" until {_decimal(100 * end)}%" if end < 1 else ""
     return f"{text} as map" if _is_map(unit) else text

@@ -15,7 +15,6 @@ NEUTRAL: Final[Mapping[str, Collection[Any]]] = {
     "seed_resize_from_w": (None, -1, 0),
     "distilled_cfg_scale": (None,),
     "restore_faces": (None, False),
-    "tiling": (None, False),
     "s_min_uncond": (None, 0),
     "s_churn": (None, 0),
     "s_tmax": (None, 0),

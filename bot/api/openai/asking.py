@@ -111,6 +111,7 @@ def understood(body: Options, catalog: Catalog, *, nsfw: bool, previews: bool) -
         inpaint_padding=body.inpaint_padding if isinstance(body, Edit) else None,
         control=body.control,
         detail=body.detail,
+        tile=body.tile,
     )
     return Asked(
         draft=draft,

@@ -73,6 +73,9 @@ class Options(BaseModel):
         description="`draft`, `fast` or a style of the server's, or several: `noir, fast`.",
     )
     hires: Number | None = Field(default=None, description="Scale of a second pass: 1.25, 1.5, 2.")
+    tile: bool | None = Field(
+        default=None, description="Whether opposite edges are to meet, as in `POST /generate`."
+    )
     reference: str | None = Field(
         default=None,
         description="An image to be guided by: in base64, as a data URL, or the `sha256` that "

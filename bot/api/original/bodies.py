@@ -145,6 +145,11 @@ class Wanted(BaseModel):
         description="With `masked`, how many pixels around the mask are painted with it, so that "
         f"both fit: {PADDING[0]}–{PADDING[2]}, {PADDING[1]} by default.",
     )
+    tile: bool | None = Field(
+        default=None,
+        description="Whether opposite edges of the image are to meet, so that copies of it can be "
+        "laid side by side without a seam.",
+    )
     reference: str | None = Field(default=None, description="An image to be guided by, likewise.")
     reference_weight: Number | None = Field(
         default=None, description="How closely to follow `reference`: 0–1.5."
@@ -203,6 +208,7 @@ class Wanted(BaseModel):
             reference_weight=self.reference_weight,
             control=self.control,
             detail=self.detail,
+            tile=self.tile,
         )
 
     def pictures(self) -> dict[str, bytes | str]:

@@ -69,14 +69,27 @@ def _models(
 ) -> list[dict[str, Any]]:
     default = default_model(catalog, nsfw=caller.nsfw)
     return [
-        _model(entry, catalog, models_dir, default=entry.key == default, loaded=entry.key in loaded)
+        _model(
+            entry,
+            catalog,
+            models_dir,
+            default=entry.key == default,
+            loaded=entry.key in loaded,
+            nsfw=caller.nsfw,
+        )
         for entry in catalog.models.values()
         if caller.nsfw or not entry.nsfw
     ]
 
 
 def _model(
-    entry: ModelEntry, catalog: Catalog, models_dir: Path, *, default: bool, loaded: bool
+    entry: ModelEntry,
+    catalog: Catalog,
+    models_dir: Path,
+    *,
+    default: bool,
+    loaded: bool,
+    nsfw: bool,
 ) -> dict[str, Any]:
     family = sure_family(entry, catalog, locate_entry(entry, models_dir, catalog.lacking))
     return {
@@ -84,7 +97,7 @@ def _model(
         "default": default,
         "family": family and family.key,
         "base": family and family.adapter_bases[0],  # as of LoRAs, so that the two compare
-        **as_json(abilities(entry, catalog) if family else None, NAMES),
+        **as_json(abilities(entry, catalog, nsfw=nsfw) if family else None, NAMES),
         **_limits(entry, family),
         "negative_prompt": entry.default_negative,
         "loaded": loaded,

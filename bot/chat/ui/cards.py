@@ -63,9 +63,10 @@ class Card:
 def card_of(
     say: Say, entry: Entry, known: Known, why: Misfit | None, catalog: Catalog, *, nsfw: bool
 ) -> Card:
-    """why: a LoRA does not fit the chosen model; None if it does. nsfw: see `misfit_mark`."""
+    """why: a LoRA does not fit the chosen model; None if it does. nsfw: see `misfit_mark`,
+    and `abilities`."""
     if isinstance(entry, ModelEntry):
-        return _model_card(say, entry, known, abilities(entry, catalog))
+        return _model_card(say, entry, known, abilities(entry, catalog, nsfw=nsfw))
     if isinstance(entry, AdapterEntry):
         return _adapter_card(say, entry, known, why=why, catalog=catalog, nsfw=nsfw)
     facts = catalog.embeddings.facts.get(entry.key) or EmbeddingFacts()

@@ -179,7 +179,7 @@ def control_choices(
     name, further = (match[1], match[2] or "") if match else (last.strip(), "")
     wanted, _, kind = (part.strip() for part in name.partition("/"))
     found = catalog.controlnets.search(wanted, nsfw=nsfw, model=model)
-    named = [(entry, value) for entry in found for value in _types_of(entry, kind, catalog)]
+    named = [(entry, value) for entry in found for value in _meant(entry, wanted, kind, catalog)]
     for entry in catalog.controlnets.offered(nsfw=nsfw, model=model):
         if entry not in found:  # then it may still follow what was typed
             named += [(entry, value) for value in _types_of(entry, wanted, catalog) if "/" in value]
@@ -203,6 +203,13 @@ def detail_choices(text: str) -> list[Choice[str]]:
     found = [word for word in USUAL_WORDS if word.startswith(wanted) and word not in words]
     values = [f"{kept}{word}" for word in found]
     return [Choice(name=value, value=value) for value in values if len(value) <= CHOICE_LENGTH]
+
+
+def _meant(entry: ControlNetEntry, wanted: str, kind: str, catalog: Catalog) -> Iterable[str]:
+    """How one is typed that was found by `wanted`, with `kind` behind it: what was found in its
+    name may have been meant as a type."""
+    of_wanted = () if kind else (*_types_of(entry, wanted, catalog),)
+    return of_wanted or _types_of(entry, kind, catalog)
 
 
 def _types_of(entry: ControlNetEntry, kind: str, catalog: Catalog) -> Iterator[str]:

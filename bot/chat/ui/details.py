@@ -9,7 +9,7 @@ import discord
 from bot.chat.ui.facts import chosen_values, typed_seeds, variations
 from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
-from bot.request import MASKED, GenerationRequest, InitImage
+from bot.request import MASKED, GenerationRequest
 from bot.request.drawing import typed_again
 from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
@@ -75,7 +75,7 @@ def command_of(request: GenerationRequest) -> str | None:
     init, reference = request.init_image, request.reference
     prompt, negative = typed_again(request)
     options = {
-        "prompt": " ".join([*seen(prompt).split(), *_flags(init)]),
+        "prompt": " ".join([*seen(prompt).split(), *_flags(request)]),
         "model": request.model,
         "lora": ", ".join(str(use) for use in request.adapters),
         "negative": " ".join(seen(negative).split()),
@@ -98,11 +98,12 @@ def command_of(request: GenerationRequest) -> str | None:
     return command if len(command) <= COMMAND_MAX else None
 
 
-def _flags(init: InitImage | None) -> tuple[str, ...]:
+def _flags(request: GenerationRequest) -> tuple[str, ...]:
     """What `/imagine` has no option for, as it is written at the end of a prompt."""
-    if init is None or init.area is None:
-        return ()
-    return f"--inpaint_area {MASKED}", f"--inpaint_padding {init.area.padding}"
+    tile = ("--tile",) if request.tile else ()
+    if (init := request.init_image) is None or init.area is None:
+        return tile
+    return *tile, f"--inpaint_area {MASKED}", f"--inpaint_padding {init.area.padding}"
 
 
 def attachments_of(request: GenerationRequest) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ def chosen_values(
         chosen.append(escaped(request.scheduler))
     if request.clip_skip is not None and (model is None or request.clip_skip != model.clip_skip):
         chosen.append(say("facts.clip_skip", layer=request.clip_skip))
+    if request.tile:
+        chosen.append(say("facts.tile"))
     if init := request.init_image:
         chosen += kept_of_image(say, init, (request.width, request.height))
     if request.reference:

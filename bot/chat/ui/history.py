@@ -279,6 +279,7 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
     return {
         "count": str(request.count),
         "clip_skip": "" if skip is None else str(skip),
+        "tile": "✓" if request.tile else "",
         "preset": request.preset or "",
         "hires": f"{hires.scale:g}× · {hires.strength:g} · {hires.steps}" if hires else "",
         "image": f"{image.sha256[:8]} · {image.strength:g}" if image else "",

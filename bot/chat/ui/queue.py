@@ -32,6 +32,7 @@ def queue_embed(
     user_id: int,
     sees: Callable[[Discord], bool],
     gated: Callable[[Job], bool],
+    withheld: Callable[[Job], bool],
     paused: bool,
     nsfw: bool = False,
     resumes_at: int | None = None,
@@ -41,9 +42,10 @@ def queue_embed(
 
     Shows only the prompts of `user_id`, and of others nothing that they asked where the user does
     not see it. sees: whether the user does. gated: whether the names of a job's models and LoRAs
-    may not be shown here. nsfw: whether here may be shown what was asked in an age-restricted
-    channel. resumes_at: when the quiet hours end, in seconds since the epoch; None if it is not
-    quiet. lanes: all; they are shown where there are several.
+    may not be shown here, for their age restriction. withheld: whether its model may not be used
+    here, and so is not named either. nsfw: whether here may be shown what was asked in an
+    age-restricted channel. resumes_at: when the quiet hours end, in seconds since the epoch; None
+    if it is not quiet. lanes: all; they are shown where there are several.
     """
     still = paused or resumes_at is not None
     embed = discord.Embed(title=say("line.title"), colour=YELLOW if still else BLURPLE)
@@ -57,7 +59,7 @@ def queue_embed(
     for ticket in line[:LISTED]:
         mark = "▶️" if ticket.job.id in running else f"**#{ticket.position}**"
         who = _who(say, ticket.job, user_id, sees)
-        about = _about(say, ticket, hidden=gated(ticket.job))
+        about = _about(ticket, _model(say, ticket.job, gated, withheld))
         lines.append(" · ".join([f"{mark} {who}", *about, *_ready(say, ticket.place)]))
     if len(line) > LISTED:
         lines.append(say("line.more", count=len(line) - LISTED))
@@ -95,19 +97,20 @@ def job_choices(
     user_id: int,
     moderates: Callable[[Discord], bool],
     gated: Callable[[Job], bool],
+    withheld: Callable[[Job], bool],
     nsfw: bool = False,
 ) -> list[Choice[str]]:
     """The jobs that the user may cancel, their own first.
 
     moderates: whether they may cancel what others asked there; it is asked once for each channel.
-    gated, nsfw: as in `queue_embed`.
+    gated, withheld, nsfw: as in `queue_embed`.
     """
     person = discord_person(user_id)
     own = (ticket for ticket in line if ticket.job.person == person)
     foreign = (ticket for ticket in line if ticket.job.person != person)
     named = chain(
         _named_by_prompt(say, own, gated, nsfw=nsfw),
-        _named_by_model(say, _moderated(foreign, moderates), gated),
+        _named_by_model(say, _moderated(foreign, moderates), gated, withheld),
     )
     wanted = text.strip().casefold()
     # One at a time: there may be 10,000 jobs, and this is done for each letter that is typed.
@@ -129,11 +132,14 @@ def _named_by_prompt(
 
 
 def _named_by_model(
-    say: Say, line: Iterable[Ticket], gated: Callable[[Job], bool]
+    say: Say,
+    line: Iterable[Ticket],
+    gated: Callable[[Job], bool],
+    withheld: Callable[[Job], bool],
 ) -> Iterator[tuple[str, str]]:
     sentences: dict[str, str] = {}
     for ticket in line:
-        model = say("line.gated") if gated(ticket.job) else ticket.job.request.made_with
+        model = _model(say, ticket.job, gated, withheld)
         if model not in sentences:
             # To form a sentence takes as long as all else for twenty jobs.
             sentences[model] = say("cancel.other", position=_POSITION, model=model)
@@ -174,12 +180,20 @@ def _one_line(ticket: Ticket) -> str:
     return " ".join(seen(ticket.job.request.prompt).split())
 
 
-def _about(say: Say, ticket: Ticket, *, hidden: bool) -> list[str]:
+def _model(
+    say: Say, job: Job, gated: Callable[[Job], bool], withheld: Callable[[Job], bool]
+) -> str:
+    """What may be said here of what makes its images."""
+    if gated(job):
+        return say("line.gated")
+    return say("line.withheld") if withheld(job) else job.request.made_with
+
+
+def _about(ticket: Ticket, model: str) -> list[str]:
     request = ticket.job.request
     width, height = request.final_size
     size = f"{width}×{height}" + (f" ×{request.images}" if request.images > 1 else "")
-    model = say("line.gated") if hidden else one_line(request.made_with, MODEL_SHOWN)
-    return [model, size]
+    return [one_line(model, MODEL_SHOWN), size]
 
 
 def _ready(say: Say, place: Progress) -> list[str]:

@@ -68,6 +68,12 @@ def add_request_to(parser: argparse.ArgumentParser) -> None:
         const=HIRES,
         help=f"a second pass at 1.25, 1.5 or 2 times the size ({HIRES} if SCALE is omitted)",
     )
+    parser.add_argument(
+        "--tile",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="opposite edges of the image meet, so that copies can be laid side by side",
+    )
     parser.add_argument("--image", metavar="FILE", type=Path, help="an image to start from")
     parser.add_argument(
         "--strength", metavar="X", type=float, help="how much of that image to change: 0.05 to 1"

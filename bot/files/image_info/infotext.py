@@ -7,7 +7,13 @@ from typing import Final
 from bot.errors import InvalidRequest
 from bot.files.image_info import values
 from bot.files.image_info.model import ImageInfo, NamedFile, NamedLora
-from bot.request.dialects.infotext import VARIATIONS, parse_infotext, variation_of
+from bot.request.dialects.infotext import (
+    TILING,
+    VARIATIONS,
+    parse_infotext,
+    tiling_of,
+    variation_of,
+)
 from bot.request.syntax import TAG, extract_tags, with_named_weights
 
 OURS: Final = "imagen"
@@ -34,6 +40,8 @@ def from_infotext(texts: Mapping[str, str]) -> ImageInfo | None:
     variation = variation_of(settings) or ""
     if variation:
         used |= {"Variation seed", "Variation seed strength", VARIATIONS}
+    tile = tiling_of(settings.get(TILING, ""))
+    used |= {TILING} if tile is not None else set()
     raw_prompt = settings.get("Raw prompt")  # Fooocus: what was typed, before its styles
     return ImageInfo(
         program=_program(settings, texts),
@@ -53,6 +61,7 @@ def from_infotext(texts: Mapping[str, str]) -> ImageInfo | None:
         hires_steps=values.whole(settings.get("Hires steps")) if hires else None,
         hires_strength=strength if hires else None,
         strength=None if hires else strength,
+        tile=tile,
         rest=values.rest(settings, {*used, "Raw prompt", "Raw negative prompt", "Scheduler"}),
     )
 

@@ -10,6 +10,7 @@ from bot.files.image_info.model import ImageInfo, NamedLora
 from bot.request.variation import Mix, variation_text
 
 NAME: Final = "InvokeAI"
+_SEAMLESS: Final = ("seamless_x", "seamless_y")
 _USED: Final = (
     *("positive_prompt", "negative_prompt", "seed", "steps", "cfg_scale", "scheduler", "width"),
     *("height", "model", "loras", "strength", "clip_skip"),
@@ -25,6 +26,8 @@ def from_invokeai(texts: Mapping[str, str]) -> ImageInfo | None:
     if not data:
         return _before_3(values.json_object(texts.get("sd-metadata")))
     scheduler, schedule = _scheduler(values.text(data.get("scheduler")))
+    # Along one axis alone, there is nothing like it here.
+    around = {data.get(name) is True for name in _SEAMLESS}
     model = values.mapping(data.get("model"))
     return ImageInfo(
         program=NAME,
@@ -45,7 +48,8 @@ def from_invokeai(texts: Mapping[str, str]) -> ImageInfo | None:
         # Here, CLIP skip counts from 0, as layers left out.
         clip_skip=None if not (skip := values.whole(data.get("clip_skip"))) else skip + 1,
         strength=values.number(data.get("strength")),
-        rest=values.rest(data, _USED),
+        tile=around == {True} or None,
+        rest=values.rest(data, (*_USED, *(_SEAMLESS if len(around) == 1 else ()))),
     )
 
 

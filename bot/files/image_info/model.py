@@ -40,6 +40,7 @@ class ImageInfo:
     size: width and height of the first pass.
     hires: the scale of a second pass, with its steps and its denoising strength.
     strength: the denoising strength with which an image was painted over.
+    tile: whether opposite edges meet.
     rest: everything else that it says, in its words.
     """
 
@@ -60,6 +61,7 @@ class ImageInfo:
     hires_steps: int | None = None
     hires_strength: float | None = None
     strength: float | None = None
+    tile: bool | None = None
     rest: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property

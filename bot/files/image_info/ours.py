@@ -51,6 +51,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
         hires_steps=hires.taken if hires and hires.steps != request.steps else None,
         hires_strength=hires.strength if hires else None,
         strength=start.strength if start else None,
+        tile=request.tile or None,
         rest={name: value for name, value in rest.items() if value},
     )
 

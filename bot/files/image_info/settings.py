@@ -10,7 +10,7 @@ from bot.files.image_info.infotext import OURS
 from bot.files.image_info.matching import Match, Matches
 from bot.files.image_info.model import ImageInfo, NamedLora
 from bot.request import PROMPT_MAX, Draft, GenerationRequest, compose, default_model, find_scheduler
-from bot.request.changes import LINES, Fields
+from bot.request.changes import LINES, YES, Fields
 from bot.request.dynamic import escaped
 from bot.request.syntax import AdapterAsk
 from catalog import Catalog
@@ -92,6 +92,7 @@ def fields_of_draft(draft: Draft) -> Fields:
         "hires strength": None if draft.hires_strength is None else f"{draft.hires_strength:g}",
         "hires steps": draft.hires_steps,
         "clip skip": draft.clip_skip,
+        "tile": YES if draft.tile else None,
     }
     return Fields(
         prompt=draft.prompt,
@@ -248,6 +249,7 @@ def _wanted(info: ImageInfo) -> Mapping[str, int | float | str | None]:
         "steps": info.steps,
         "guidance": info.guidance,
         "clip_skip": info.clip_skip,
+        "tile": info.tile or None,
     }
 
 

@@ -49,6 +49,7 @@ FLAGS: Final = (
     Flag(("inpaint_area", "inpaint-area"), Kind.WORD, "inpaint_area"),
     Flag(("inpaint_padding", "inpaint-padding"), Kind.COUNT, "inpaint_padding"),
     Flag(("detail",), Kind.WORDS, "detail"),
+    Flag(("tile",), Kind.NOTHING, "tile"),
     Flag(("q", "quality"), Kind.NUMBER, instead="steps"),
     Flag(("r", "repeat"), Kind.NUMBER, instead="count"),
     Flag(("v", "version"), Kind.WORD, instead="model"),
@@ -76,7 +77,7 @@ FLAGS: Final = (
     *(
         Flag((name,), Kind.NOTHING)
         for name in (
-            *("tile", "raw", "hd", "video", "loop", "fast", "relax", "turbo", "stealth", "public"),
+            *("raw", "hd", "video", "loop", "fast", "relax", "turbo", "stealth", "public"),
             *("test", "testp", "creative"),
         )
     ),
@@ -150,6 +151,9 @@ def extract_flags(prompt: str) -> Flagged:
             if flag and flag.kind is Kind.WORD and (more := _FURTHER.match(prompt, end, until)):
                 end = more.end()
             named.setdefault(flag.instead if flag else "", []).append(said)
+            continue
+        if flag.kind is Kind.NOTHING:
+            flags[flag.option], options[flag.option] = said, True
             continue
         if not value:
             example = _EXAMPLES[flag.option]

@@ -36,6 +36,10 @@ EXTENDED: Final = "Extended"
 
 DETAIL: Final = "Detail"
 """Our own setting: what was painted again."""
+
+TILING: Final = "Tiling"
+"""The web UI's setting for images whose opposite edges meet; `True` if they do."""
+
 CONTROL_UNIT: Final = "ControlNet {}"
 """The setting of sd-webui-controlnet for each of its units, counted from 0."""
 
@@ -264,6 +268,11 @@ def _text(text: str) -> str | None:
     return text or None
 
 
+def tiling_of(text: str) -> bool | None:
+    """Whether the setting `Tiling` says that opposite edges meet; None if it cannot be read."""
+    return {"true": True, "false": False}.get(text.casefold())
+
+
 _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]], ...]] = (
     ("Model", "model", _text),
     ("Preset", "preset", _text),
@@ -276,6 +285,7 @@ _MEANINGS: Final[tuple[tuple[str, str, Callable[[str], int | float | str | None]
     (AREA, "inpaint_area", _text),
     (PADDING, "inpaint_padding", _whole),
     ("Clip skip", "clip_skip", _whole),
+    (TILING, "tile", tiling_of),
     ("Hires upscale", "hires", _number),
     ("Hires steps", "hires_steps", _whole),
 )

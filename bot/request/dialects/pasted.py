@@ -41,6 +41,7 @@ _IN_TURN: Final = (
     "inpaint_area",
     "inpaint_padding",
     "detail",
+    "tile",
 )
 _SECOND_PASS: Final = ("hires", "hires_strength", "hires_steps")
 _NEGATIVE: Final = NEGATIVE.rstrip(":")

@@ -98,6 +98,7 @@ SD15: Final = Family(
     takes_image=True,
     takes_reference=True,
     takes_control=True,
+    takes_tile=True,
     pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),

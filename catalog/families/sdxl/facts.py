@@ -80,6 +80,7 @@ SDXL: Final = Family(
     takes_image=True,
     takes_reference=True,
     takes_control=True,
+    takes_tile=True,
     pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),

@@ -92,7 +92,7 @@ def test_nor_does_a_controlnet_that_has_its_model_beside_it() -> None:
     """As in the files of its author."""
     control: Shapes = {"control_model.input_hint_block.0.weight": (16, 3, 3, 3)}
     assert refused(control) == "ControlNet"
-    assert not refused(SDXL | control)
+    assert not refused({**SDXL, **control})
 
 
 SD1_UNET = unet(context=768, sizes=0)

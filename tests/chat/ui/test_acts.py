@@ -7,14 +7,17 @@ import pytest
 
 from bot.chat.ui.acts import act_line, report_text, report_view
 from bot.store import Act, ActKind, Decision, Report
-from catalog import AdapterEntry, Catalog
+from catalog import AdapterEntry, Catalog, ControlNetEntry, ControlNets
 from tests.language import TEXTS
 from tests.store.factories import any_job
 
 SAY = TEXTS.speaker()
 VELVET = AdapterEntry(key="velvet", name="Velvet", path="org/velvet", nsfw=True)
 FROST = AdapterEntry(key="frost", name="Frost", path="org/frost")
-CATALOG = Catalog({}, {"velvet": VELVET, "frost": FROST}, "")
+SILK = ControlNetEntry(key="silk", name="Silken edges", path="org/silk", nsfw=True)
+CATALOG = Catalog(
+    {}, {"velvet": VELVET, "frost": FROST}, "", controlnets=ControlNets({"silk": SILK})
+)
 
 
 def line(kind: ActKind, subject: str | None = None, **details: Any) -> str:
@@ -27,6 +30,7 @@ def line(kind: ActKind, subject: str | None = None, **details: Any) -> str:
         (ActKind.BLOCKED, "discord:8", {"what": "person"}, "🚫 <@7> blocked <@8>"),
         (ActKind.PRESET_SHARED, "moody", {}, "🔖 <@7> shared a preset with the server: `moody`"),
         (ActKind.PRESET_DELETED, "Velvety", {}, "🔖 <@7> deleted a preset of the server: `…`"),
+        (ActKind.PRESET_DELETED, "Silk", {}, "🔖 <@7> deleted a preset of the server: `…`"),
         (ActKind.BLOCKED, "discord:9", {"what": "server"}, "🚫 <@7> blocked `9`"),
         (
             ActKind.ENTRY_DISABLED,

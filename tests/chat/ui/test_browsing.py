@@ -136,9 +136,10 @@ class TestCards:
         [
             (
                 "distilled",
-                "fast · takes no `negative`, `guidance`, `reference`, `control`, or brackets",
+                "fast · takes no `negative`, `guidance`, `reference`, `control`, `tile`, or"
+                " brackets",
             ),
-            ("base", "slow · takes no `reference`, `control`, or brackets"),
+            ("base", "slow · takes no `reference`, `control`, `tile`, or brackets"),
         ],
     )
     def test_a_model_says_its_variant_what_it_edits_and_its_loras(

@@ -1,5 +1,6 @@
 """Autocomplete: at most 25 choices of at most 100 characters, and the typed text is kept."""
 
+from dataclasses import replace
 from typing import Any
 
 from discord.app_commands import Choice
@@ -333,6 +334,14 @@ class TestControlNets:
         assert self.follow("union/s") == ["union/scribble", "union/softedge", "union/segment"]
         assert self.follow("pose") == []
         assert self.follow("open") == ["union/openpose"]
+        assert self.follow("uni") == [f"union/{name}" for name in TYPES]
+
+    def test_a_type_that_is_found_in_a_name_is_meant_as_a_type(self) -> None:
+        several = ControlNetEntry(key="all", name="Everything but a kitchen tile", path="a/b")
+        facts = {"all": ControlNetFacts("union", "sdxl", OF_UNIONS[8])}
+        known = replace(FOLLOWING, controlnets=ControlNets({"all": several}, facts))
+        found = control_choices("tile", known, nsfw=False, model=MODELS["model-0"])
+        assert values(found) == ["all/tile"]
 
     def test_what_is_said_of_it_and_what_stands_before_it_is_kept(self) -> None:
         assert self.follow("can:0.8 until 60%") == [

@@ -162,6 +162,11 @@ def test_the_file_has_everything() -> None:
     assert data["images"][0]["seed"] == 42
 
 
+def test_the_command_has_the_flag_for_which_there_is_no_option() -> None:
+    command = command_of(request(prompt="a fox", tile=True)) or ""
+    assert command.startswith("/imagine prompt:a fox --tile model:")
+
+
 def test_the_command_names_controlnets_and_the_image_that_they_follow() -> None:
     edges = ControlUse("canny", "a" * 64, "canny", 0.8, 0.0, 0.6)
     depth = ControlUse("union", "a" * 64, "depth", is_map=True)

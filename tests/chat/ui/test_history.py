@@ -48,6 +48,7 @@ OTHERS: dict[str, Any] = {
     "count": 2,
     "scheduler": "DDIM",
     "clip_skip": 3,
+    "tile": True,
     "preset": "draft",
     "spacing": "AYS",
     "hires": Hires(1.5, 0.5, 10),

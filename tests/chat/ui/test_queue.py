@@ -38,6 +38,7 @@ def shown(
     running: str = "job1",
     user: int = 1,
     gated: Callable[[Job], bool] = nothing,
+    withheld: Callable[[Job], bool] = nothing,
     lanes: Sequence[LaneView] = (),
 ) -> str:
     embed = queue_embed(
@@ -47,6 +48,7 @@ def shown(
         user_id=user,
         sees=in_guild(1),
         gated=gated,
+        withheld=withheld,
         paused=paused,
         lanes=lanes,
     )
@@ -87,8 +89,28 @@ def test_a_model_that_may_not_be_named_here_is_not() -> None:
         user_id=1,
         moderates=in_guild(1),
         gated=lambda job: job.request.model == "adults",
+        withheld=nothing,
     )
     assert other.name == "#1 · an age-restricted model, from someone else"
+
+
+def test_nor_is_one_that_may_not_be_used_here() -> None:
+    def withheld(job: Job) -> bool:
+        return job.request.model == "elsewhere"
+
+    line = ticket(1, user=2, model="elsewhere"), ticket(2, user=1, model="elsewhere")
+    text = shown(*line, withheld=withheld)
+    assert "▶️ <@2> · another model · 64×48" in text
+    assert "secret of 1" in text, "one's own prompt is no name of it"
+    choices = job_choices(
+        "", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing, withheld=withheld
+    )
+    assert [each.name for each in choices] == [
+        "#2 · secret of 1",
+        "#1 · another model, from someone else",
+    ]
+    # Of two reasons, the age restriction is said, as without the other.
+    assert "an age-restricted model" in shown(*line, gated=withheld, withheld=withheld)
 
 
 def test_what_a_dead_command_line_left_is_said_so() -> None:
@@ -115,17 +137,28 @@ def test_ones_own_jobs_can_be_chosen_and_moderators_choose_any_that_they_moderat
         ticket(2, user=1, prompt="an owl\nby night " + "x" * 200),
         ticket(3, user=3, guild=2),
     ]
-    own = job_choices("", SAY, line, user_id=1, moderates=nothing, gated=nothing)
+    own = job_choices("", SAY, line, user_id=1, moderates=nothing, gated=nothing, withheld=nothing)
     assert [choice.value for choice in own] == ["job2"]
     assert own[0].name.startswith("#2 · an owl by night")
     assert len(own[0].name) == 100
-    both = job_choices("", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing)
+    both = job_choices(
+        "", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing, withheld=nothing
+    )
     assert [choice.value for choice in both] == ["job2", "job1"]
     assert "fox" not in both[1].name
-    owls = job_choices("OWL", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing)
+    owls = job_choices(
+        "OWL", SAY, line, user_id=1, moderates=in_guild(1), gated=nothing, withheld=nothing
+    )
     assert [choice.value for choice in owls] == ["job2"]
     many = [ticket(n, user=1) for n in range(1, 60)]
-    assert len(job_choices("", SAY, many, user_id=1, moderates=nothing, gated=nothing)) == 25
+    assert (
+        len(
+            job_choices(
+                "", SAY, many, user_id=1, moderates=nothing, gated=nothing, withheld=nothing
+            )
+        )
+        == 25
+    )
 
 
 def test_choosing_a_job_costs_no_more_than_it_must() -> None:
@@ -141,7 +174,9 @@ def test_choosing_a_job_costs_no_more_than_it_must() -> None:
         return origin.guild_id == 1
 
     line = [ticket(n, user=9, guild=1 + n % 2, model="ab"[n % 4 // 2]) for n in range(1, 400)]
-    found = job_choices("", counting, line, user_id=1, moderates=moderates, gated=nothing)
+    found = job_choices(
+        "", counting, line, user_id=1, moderates=moderates, gated=nothing, withheld=nothing
+    )
     assert [choice.name for choice in found[:2]] == [
         "#2 · b, from someone else",
         "#4 · a, from someone else",
@@ -151,5 +186,5 @@ def test_choosing_a_job_costs_no_more_than_it_must() -> None:
     assert said == ["cancel.other"] * 2
     mine = [ticket(n, user=1) for n in range(1, 400)]
     said.clear()
-    job_choices("", counting, mine, user_id=1, moderates=moderates, gated=nothing)
+    job_choices("", counting, mine, user_id=1, moderates=moderates, gated=nothing, withheld=nothing)
     assert said == ["cancel.choice"] * 25

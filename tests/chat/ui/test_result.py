@@ -149,10 +149,12 @@ def test_only_what_differs_from_the_models_defaults_is_named() -> None:
         hires=Hires(1.5, 0.4, 30),
         init_image=InitImage("a" * 64, 0.6),
         reference=Reference("b" * 64, 1.0),
+        tile=True,
     )
     assert facts_line(SAY, asked, DEMO, [1]) == (
         "**Demo** · ink 0.8 0.5 · oil 1 · fast · 1248×1824 (1.5×) · 10 steps · guidance 2 · Heun"
-        " · clip skip 3 · from an image, strength 0.6 · with a reference, weight 1 · seed `1`"
+        " · clip skip 3 · seamless edges · from an image, strength 0.6 · with a reference, weight 1"
+        " · seed `1`"
     )
 
 

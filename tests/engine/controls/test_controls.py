@@ -25,6 +25,7 @@ from bot.errors import JobFailed, PaintStopped, StopReason
 from bot.progress import Progress, Stage
 from bot.request import ControlUse, Hires, InitImage
 from catalog import Catalog
+from tests.engine.circular import circular
 from tests.engine.controls import tiny
 from tests.engine.factories import (
     TINY,
@@ -134,6 +135,18 @@ def test_it_controls_as_diffusers_does(
     same = expected(plain, kind, made[kind], asked, guidance)
     assert painted.image.tobytes() == same
     assert painted.pixels_sha256 != digests(paint(engine, request(guidance=guidance)))[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_opposite_edges_meet_it_wraps_around_as_well(
+    engine: Engine, plain: Any, made: dict[str, Any], offered: Catalog, kind: str
+) -> None:
+    asked = use(kind, weight=0.7)
+    painted = paint(engine, request(controls=(asked,), tile=True), offered).images[0]
+    with circular(plain.unet, plain.vae, made[kind]):
+        assert painted.image.tobytes() == expected(plain, kind, made[kind], asked, 5.0)
+    with circular(plain.unet, plain.vae):
+        assert painted.image.tobytes() != expected(plain, kind, made[kind], asked, 5.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

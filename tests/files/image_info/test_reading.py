@@ -1,6 +1,7 @@
 """Each program's files, built as its own code writes them, read to the same ImageInfo."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,13 @@ from PIL import Image
 from bot.errors import InvalidRequest
 from bot.files.image_info import ImageInfo, NamedFile, NamedLora, read_info
 from bot.files.image_info.exif import TEXT_MAX
+from bot.files.image_info.telling import as_text
+from bot.files.metadata import infotext
+from bot.request.dialects.infotext import parse_infotext
 from tests.files.image_info import samples, writers
 from tests.files.image_info.samples import NEGATIVE, PROMPT, SHA256
+from tests.files.pngs import encode_png
+from tests.files.recipes import RECIPE
 
 INK = "0123456789ab"
 
@@ -259,3 +265,30 @@ def test_what_is_refused_by_name() -> None:
             read_info(data)
         assert error.value.code == code
     assert read_info(writers.png({"unknown": long}, compressed=True)) is None
+
+
+def test_whether_opposite_edges_meet() -> None:
+    made = replace(RECIPE, request=replace(RECIPE.request, tile=True))
+    plain = Image.new("RGB", (8, 8), "red")
+    text = infotext(made, 43)
+    assert parse_infotext(text).settings["Tiling"] == "True"
+    assert "Tiling" not in infotext(RECIPE, 43)
+    sides = ("seamless_x", "seamless_y")
+    invoked = {**samples.INVOKEAI, **dict.fromkeys(sides, True)}
+    for png in (
+        encode_png(plain, made, 43),
+        writers.png({"parameters": text}),
+        writers.png({"invokeai_metadata": json.dumps(invoked)}),
+    ):
+        found = info(png)
+        assert found.tile is True
+        assert not {"Tiling", *sides} & {*found.rest}
+        assert "tile: yes" in as_text(found)
+    for png in (encode_png(plain, RECIPE, 43), FILES["invokeai"][1]):
+        assert info(png).tile is None
+    # Of one axis alone, as of a value that is none, it is told as it is written.
+    one = {**samples.INVOKEAI, "seamless_x": True, "seamless_y": False}
+    found = info(writers.png({"invokeai_metadata": json.dumps(one)}))
+    assert (found.tile, found.rest["seamless_x"]) == (None, "true")
+    odd = info(writers.png({"parameters": text.replace("Tiling: True", "Tiling: x only")}))
+    assert (odd.tile, odd.rest["Tiling"]) == (None, "x only")

@@ -213,6 +213,7 @@ def our_png(**fields: Any) -> tuple[bytes, GenerationRequest]:
         {"steps": 31, "hires": Hires(1.5, 0.4, 31)},
         {"hires": Hires(2.0, 0.5, 24)},
         {"clip_skip": 3},
+        {"tile": True},
         {"variation": Variation(7, 0.25)},
         {"variation": Variation(7, 0.25, (Mix(12, 0.1), Mix(99, 1.0)))},
     ],

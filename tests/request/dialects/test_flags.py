@@ -60,12 +60,12 @@ def test_what_was_chosen_counts_for_more() -> None:
 
 
 def test_the_rest_is_named_by_what_to_use_instead() -> None:
-    made = composed("a fox --v 6.1 --niji --q 2 --s 250 --c 10 --style raw --tile --p abc --foo")
+    made = composed("a fox --v 6.1 --niji --q 2 --s 250 --c 10 --style raw --raw --p abc --foo")
     assert made.request.prompt == "a fox"
     assert [dict(note.params) for note in made.notes] == [
         {"flags": "--v, --niji", "option": "model"},
         {"flags": "--q", "option": "steps"},
-        {"flags": "--s, --c, --tile, --p, --foo"},
+        {"flags": "--s, --c, --raw, --p, --foo"},
         {"flags": "--style", "option": "lora"},
     ]
 
@@ -81,6 +81,19 @@ def test_every_flag_is_taken_or_named(name: str) -> None:
     made = composed(f"a fox --{name} {OF_A_MASK.get(name, value)}", **BESIDE.get(name, {}))
     assert made.request.prompt == "a fox"
     assert bool(flag.option) != bool(made.notes)
+
+
+@pytest.mark.parametrize("typed", ["--tile", "--tile --ar 1:1", "--TILE", "—ar 1:1 —tile"])
+def test_opposite_edges_are_to_meet(typed: str) -> None:
+    made = composed(f"a fox {typed}")
+    assert (made.request.prompt, made.request.tile, made.notes) == ("a fox", True, ())
+    assert not composed("a fox on a tile — tile by tile").request.tile
+
+
+def test_whether_they_are_to_was_chosen_otherwise() -> None:
+    made = composed("a fox --tile", tile=False)
+    assert not made.request.tile
+    assert [dict(note.params) for note in made.notes] == [{"flag": "--tile", "option": "tile"}]
 
 
 def test_words_after_a_flag_stay() -> None:

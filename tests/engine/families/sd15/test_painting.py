@@ -65,6 +65,16 @@ def test_paints_what_diffusers_paints(
     assert painted(engine, scheduler=scheduler, guidance=guidance) == theirs
 
 
+def test_opposite_edges_meet_as_in_diffusers_with_wrapped_convolutions(
+    engine: Engine, plain: Any
+) -> None:
+    from tests.engine.circular import circular
+
+    with circular(plain.unet, plain.vae):
+        theirs = expected(plain, scheduler_of(plain, "Euler"), width=72, height=64)
+    assert painted(engine, tile=True) == theirs != painted(engine)
+
+
 @pytest.mark.parametrize("skip", mostly_long([2, 3], usual=1))
 def test_clip_skip_counts_from_1(
     engine: Engine, plain: Any, monkeypatch: pytest.MonkeyPatch, skip: int
