@@ -8,10 +8,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 from catalog import dropins
 from catalog.collecting import uncollected
+from catalog.controlnets import ControlNets
 from catalog.defaults import default_of, depth_of, image_check_of, references_of
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
-from catalog.dropin_upscalers import find_upscalers
+from catalog.dropin_networks import Kind, find_networks
 from catalog.embeddings import Embeddings
 from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
@@ -30,6 +31,7 @@ from catalog.style_files import StyleReader
 from catalog.tables import FileT, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
 from catalog.unsaid import unsaid_velocity
+from catalog.upscalers import UPSCALERS, Upscalers
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
 
@@ -147,14 +149,14 @@ def _read_catalog(
         keys=embeddings.tables.keys(),
         headers=headers,
     )
-    found_upscalers = find_upscalers(
+    found_upscalers = find_networks(
+        Kind(models_dir / UPSCALERS, "an upscaler", UpscalerEntry, headers.upscaler),
         models_dir,
         upscalers.entries,
         _files(upscalers.entries, upscaler_places),
         table=upscaler_file,
         claimed=_claimed(upscaler_places.values()),
         keys=upscalers.tables.keys(),
-        headers=headers,
     )
     depth, depth_problems = depth_of(control_file, controls)
     found_controlnets = find_controlnets(
@@ -164,7 +166,6 @@ def _read_catalog(
         table=control_file,
         claimed=_claimed(control_places.values()),
         keys=controlnets.tables.keys(),
-        depth=depth,
         headers=headers,
     )
     unread += (*found.unread, *found_embeddings.unread, *said.later.values())
@@ -228,8 +229,10 @@ def _read_catalog(
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=offered_embeddings,
-        upscalers=found_upscalers.upscalers,
-        controlnets=found_controlnets.controlnets,
+        upscalers=Upscalers(found_upscalers.entries, found_upscalers.facts, found_upscalers.unfit),
+        controlnets=ControlNets(
+            found_controlnets.entries, found_controlnets.facts, found_controlnets.unfit, depth
+        ),
         unfit_models=MappingProxyType(unfit),
         lacking=MappingProxyType(said.lacking),
         unread=tuple(unread),
