@@ -52,7 +52,6 @@ def read_catalog(
     *,
     demos: Demos = "hidden",
     headers: HeaderCache | None = None,
-    wanted: Collection[str] = (),
     wildcards: WildcardReader | None = None,
     styles: StyleReader | None = None,
 ) -> Catalog:
@@ -61,7 +60,6 @@ def read_catalog(
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
     headers: the cache of weight file headers from earlier reads; updated. Where it has no time to
     read a file, what is in that file is left out, and the catalog says that it is unread.
-    wanted: keys of adapters whose files are read in any case; those that presets name always are.
     wildcards, styles: what has read them before, to read again only what has changed.
     Raises CatalogError if a file is missing, unreadable or not TOML, and CatalogUnreadable if it
     may be read later.
@@ -73,7 +71,6 @@ def read_catalog(
                 models_dir,
                 demos,
                 headers or HeaderCache(),
-                {*wanted},
                 wildcards or WildcardReader(catalog_dir / WILDCARDS),
                 styles or StyleReader(catalog_dir),
             )
@@ -86,7 +83,6 @@ def _read_catalog(
     models_dir: Path,
     demos: Demos,
     headers: HeaderCache,
-    wanted: set[str],
     wildcard_reader: WildcardReader,
     style_reader: StyleReader,
 ) -> Catalog:
@@ -125,7 +121,8 @@ def _read_catalog(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
     claimed |= replacements_of(models.written, models_dir, headers)
-    wanted |= {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
+    # Their files are read in any case.
+    wanted = {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
     found = dropins.find(
         models_dir,
         claimed=claimed,
