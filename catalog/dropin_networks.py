@@ -64,7 +64,7 @@ def find_networks(
     files: of those entries that are on this machine, by key. folders: those that are networks as
     well, by the file in each. table: the file that the entries are in. claimed: resolved paths of
     files and folders that entries of the catalog name; these are skipped. keys: in use. Raises
-    OSError as `dropins.find`.
+    OSError as `dropin_models.find`.
     """
     every, facts, unfit = dict(entries), dict[str, Said](), dict[str, str]()
     problems: list[Problem] = []

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
-from catalog import dropins
+from catalog import dropin_models
 from catalog.collecting import uncollected
 from catalog.controlnets import ControlNets
 from catalog.defaults import default_of, depth_of, image_check_of, references_of
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_networks import Kind, find_networks
+from catalog.dropins import named
 from catalog.embeddings import Embeddings
 from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
@@ -123,7 +124,7 @@ def _read_catalog(
     claimed |= replacements_of(models.written, models_dir, headers)
     # Their files are read in any case.
     wanted = {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
-    found = dropins.find(
+    found = dropin_models.find(
         models_dir,
         claimed=claimed,
         model_keys=models.tables.keys(),
@@ -265,7 +266,7 @@ def _embeddings(
                 if second and (said := headers.embedding_in_two(file, second_file(file, second))):
                     facts[key] = said
             except NotReadYet as later:
-                unread.append(dropins.named(later.unread, file.stem, key))
+                unread.append(named(later.unread, file.stem, key))
     return Embeddings(
         MappingProxyType({**entries, **{entry.key: entry for entry in found.entries}}),
         MappingProxyType(facts),
@@ -341,7 +342,7 @@ def _facts(
                 said = headers.facts(file, at_once=key in wanted)
                 facts[key] = said.called(entries[key].word)
             except NotReadYet as later:
-                unread.append(dropins.named(later.unread, file.stem, key))
+                unread.append(named(later.unread, file.stem, key))
     return facts
 
 
