@@ -52,7 +52,7 @@ def find_embeddings(
     models that there are. claimed: resolved paths of files that entries of the catalog name; these
     are skipped. keys: in use.
     headers: the cache to use; updated.
-    Raises OSError as `dropins.find`.
+    Raises OSError as `dropin_models.find`.
     """
     entries: list[EmbeddingEntry] = []
     facts: dict[str, EmbeddingFacts] = {}

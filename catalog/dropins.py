@@ -1,38 +1,24 @@
-"""Weight files dropped into `models_dir`, offered without an entry in the catalog."""
+"""What holds for all weight files dropped into `models_dir`: names, keys, links, other formats."""
 
 import os
 import re
 import unicodedata
 import zlib
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
-
-from pydantic import ValidationError
+from typing import Final
 
 from catalog.disk import is_file, is_folder, may_pass, names_in, reason_of
-from catalog.families import of_architecture
-from catalog.headers import HeaderCache
-from catalog.limits import KEY_MAX, NAME_MAX
-from catalog.lines import clean_line
-from catalog.schedulers import narrowed
-from catalog.schema import AdapterEntry, ModelEntry, explain
+from catalog.limits import KEY_MAX
 from catalog.search import fold
-from catalog.sidecars import Sidecar
 from catalog.snapshot import Problem
-from catalog.unread import NotReadYet, Unread
+from catalog.unread import Unread
 from catalog.weight_files import (
-    EMBEDDING,
     WEIGHTS_FILE,
-    AdapterFacts,
-    HeaderError,
 )
-from catalog.weight_files.base_models import in_words
-from catalog.weight_files.gguf import MODEL_SUFFIXES, SUFFIX, without_packing
+from catalog.weight_files.gguf import MODEL_SUFFIXES, SUFFIX
 
 CHECKPOINTS: Final = "checkpoints"
 LORAS: Final = "loras"
@@ -43,33 +29,16 @@ _PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin")
 _LET_IT_BE_READ: Final = "let the user that runs this read it"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What is in the folders: valid entries, the files they were made from, and problems.
-
-    facts: what the files of the adapters say, by key.
-    astray: embeddings that lie among the LoRAs, and those of `unread`, which may be some.
-    unread: files of which nothing is said yet, because they are read later.
-    """
-
-    models: tuple[ModelEntry, ...]
-    adapters: tuple[AdapterEntry, ...]
-    problems: tuple[Problem, ...]
-    facts: Mapping[str, AdapterFacts]
-    files: tuple[Path, ...]
-    astray: tuple[Path, ...] = ()
-    unread: tuple[Unread, ...] = ()
-
-
 def weight_files(folder: Path, problems: list[Problem]) -> list[Path]:
     """The .safetensors files and links directly in a drop-in folder, sorted; [] if it is absent.
 
     problems: gets why the folder cannot be listed. Raises OSError if it may be listed later.
     """
-    return _weights_of(folder, _names_in(folder, problems), MODEL_SUFFIXES[:1])
+    return weights_of(folder, listed_in(folder, problems), MODEL_SUFFIXES[:1])
 
 
-def _names_in(folder: Path, problems: list[Problem]) -> set[str]:
+def listed_in(folder: Path, problems: list[Problem]) -> set[str]:
+    """The names of what is in a drop-in folder; problems, errors: as for `weight_files`."""
     try:
         return set(names_in(folder))
     except OSError as error:
@@ -80,8 +49,9 @@ def _names_in(folder: Path, problems: list[Problem]) -> set[str]:
         return set()
 
 
-def _weights_of(folder: Path, names: Collection[str], suffixes: Sequence[str]) -> list[Path]:
-    """Those in the first of `suffixes` come first, so that no others take the keys of theirs."""
+def weights_of(folder: Path, names: Collection[str], suffixes: Sequence[str]) -> list[Path]:
+    """Those of `names` that end so, in `folder`. Those in the first of `suffixes` come first, so
+    that no others take the keys of theirs."""
     found = (
         sorted(n for n in names if n.lower().endswith(suffix) and not n.startswith("."))
         for suffix in suffixes
@@ -141,143 +111,6 @@ def adapter_folders(folder: Path, names: Collection[str], problems: list[Problem
             reason = f"it cannot be read ({reason_of(error)})"
             problems.append(Problem(str(folder / name), slug(name), reason, _LET_IT_BE_READ))
     return found
-
-
-def find(
-    models_dir: Path,
-    *,
-    claimed: Collection[Path],
-    model_keys: Collection[str],
-    adapter_keys: Collection[str],
-    headers: HeaderCache,
-    wanted: Collection[str] = (),
-) -> Found:
-    """Make an entry for every valid file in the drop-in folders.
-
-    claimed: resolved paths of files that entries of the catalog name; these are skipped.
-    model_keys, adapter_keys: keys in use, including those of disabled and broken entries.
-    headers: the cache to use; updated. wanted: keys of adapters whose files are read at once.
-    Raises OSError if the folders cannot be read now, but may be later.
-    """
-    models: list[ModelEntry] = []
-    adapters: list[AdapterEntry] = []
-    problems: list[Problem] = []
-    facts: dict[str, AdapterFacts] = {}
-    astray: list[Path] = []
-    unread: list[Unread] = []
-    links = Links(models_dir)
-    names = {folder: _names_in(models_dir / folder, problems) for folder in (CHECKPOINTS, LORAS)}
-    files = {
-        folder: _weights_of(
-            models_dir / folder,
-            names[folder],
-            MODEL_SUFFIXES if folder == CHECKPOINTS else MODEL_SUFFIXES[:1],
-        )
-        for folder in names
-    }
-    for folder, what in ((CHECKPOINTS, MODEL), (LORAS, "a LoRA")):
-        problems += other_formats(models_dir / folder, names[folder], what)
-    called = _names_of(files[CHECKPOINTS])
-    folders = adapter_folders(models_dir / LORAS, names[LORAS], problems)
-    others = {folder: names[folder] - {file.name for file in files[folder]} for folder in names}
-    for folder, keys in ((CHECKPOINTS, Keys(model_keys)), (LORAS, Keys(adapter_keys))):
-        for file in (*files[folder], *(folders if folder == LORAS else ())):
-            stem = file.parent.name if file in folders else file.stem
-            if links.real(file) in claimed or (
-                file in folders and links.real(file.parent) in claimed
-            ):
-                continue
-            said, judged = AdapterFacts(), None
-            try:
-                if folder == CHECKPOINTS:
-                    judged = headers.checkpoint(file)
-                    title = judged.title
-                else:
-                    at_once = slug(stem) in wanted
-                    said = headers.facts(file, others[folder], at_once=at_once)
-                    if _is_embedding(file, said, headers):
-                        astray.append(file)
-                        continue
-                    title = said.title or (stem if file in folders else "")
-            except NotReadYet as later:
-                unread.append(named(later.unread, stem))
-                keys.reserve(stem)
-                if folder == LORAS:
-                    astray.append(file)
-                continue
-            except HeaderError as error:
-                problems.append(Problem(str(file), slug(stem), f"not offered: {error}"))
-                continue
-            if (key := keys.take(stem)) is None:
-                unread.append(named(Unread("adapter", (str(file),)), stem))
-                continue
-            if key != slug(stem):
-                reason = f"offered as {key!r}: {slug(stem)!r} is taken"
-                problems.append(Problem(str(file), key, reason))
-            beside, wrong = headers.sidecars.of(file, others[folder])
-            problems += [Problem(str(sidecar), key, why) for sidecar, why in wrong]
-            fields: dict[str, Any] = {
-                "key": key,
-                "name": beside.name
-                or clean_line(title, NAME_MAX)
-                or clean_line(called.get(file, file.stem), NAME_MAX)
-                or key,
-                "path": links.path_of(file),
-                "description": beside.description,
-                "nsfw": beside.nsfw,
-                "licence": beside.licence,
-                "tags": beside.tags,
-            }
-            try:
-                if judged:
-                    if family := of_architecture(judged.model):
-                        told_by = (file.name, beside.base, fields["name"])
-                        variant = family.told(told_by, stated=judged.stated)
-                        fields["family"], fields["variant"] = family, variant and variant.name
-                    # Others need no word in the entry: any sampler fits them.
-                    if narrowed(judged.prediction, judged.zero_snr):
-                        fields["prediction"] = judged.prediction
-                        fields["zero_terminal_snr"] = judged.zero_snr
-                    models.append(ModelEntry(**fields))
-                else:
-                    adapters.append(adapter := AdapterEntry(**fields, **_stated(said, beside)))
-                    facts[key] = _completed(said.called(adapter.word), beside)
-            except ValidationError as error:
-                problems.append(Problem(str(file), key, f"not offered: {explain(error)}"))
-    return Found(
-        tuple(models),
-        tuple(adapters),
-        tuple(problems),
-        MappingProxyType(facts),
-        (*files[CHECKPOINTS], *files[LORAS], *folders),
-        tuple(astray),
-        tuple(unread),
-    )
-
-
-def _names_of(checkpoints: Iterable[Path]) -> dict[Path, str]:
-    """What they are called that do not say it themselves: a .gguf file without how it is packed,
-    but by its whole name where another would be called the same."""
-    plain = {
-        file: without_packing(file.stem) if file.suffix.lower() == SUFFIX else file.stem
-        for file in checkpoints
-    }
-    numbers = Counter(map(fold, plain.values()))
-    return {
-        file: file.name if file.suffix.lower() == SUFFIX and numbers[fold(name)] > 1 else name
-        for file, name in plain.items()
-    }
-
-
-def _is_embedding(file: Path, said: AdapterFacts, headers: HeaderCache) -> bool:
-    """Whether a file among the LoRAs is an embedding."""
-    if said.algorithm != EMBEDDING:
-        return False
-    try:
-        headers.embedding(file, surely=False)
-    except HeaderError:
-        return False
-    return True
 
 
 class Links:
@@ -356,21 +189,3 @@ def _numbered(key: str) -> Iterator[str]:
         suffix = f"-{number}"
         yield key[: KEY_MAX - len(suffix)] + suffix
         number += 1
-
-
-def _stated(facts: AdapterFacts, beside: Sidecar) -> dict[str, Any]:
-    """Fields of an entry that a person gave: next to the file, or in it; not its tags."""
-    weight = facts.weight if beside.weight is None else beside.weight
-    fields: dict[str, Any] = {} if weight is None else {"default_weight": weight}
-    if words := beside.trigger_words or facts.phrase:
-        fields["trigger_words"] = words
-    return fields
-
-
-def _completed(facts: AdapterFacts, beside: Sidecar) -> AdapterFacts:
-    """The facts with what is said next to the file about its base model and further words."""
-    return replace(
-        facts,
-        base=in_words(facts.base, beside.base),
-        tags=(*beside.others, *facts.tags),
-    )

@@ -15,7 +15,6 @@ from catalog import dropins
 from catalog.disk import names_in
 from catalog.dropin_controlnets import CONTROLNETS, network_folders
 from catalog.dropin_embeddings import EMBEDDINGS
-from catalog.dropin_upscalers import UPSCALERS
 from catalog.headers import HeaderCache, Reading
 from catalog.kept import KeptFacts
 from catalog.progress import Told
@@ -36,6 +35,7 @@ from catalog.stamps import Stamp, stamps_now
 from catalog.style_files import StyleReader
 from catalog.switching import SwitchedOff, without
 from catalog.unread import Unread
+from catalog.upscalers import UPSCALERS
 from catalog.weight_files import CONFIG_FILE
 from catalog.weight_files.evidence import BESIDE_CHECKPOINTS
 from catalog.weight_files.gguf import MODEL_SUFFIXES

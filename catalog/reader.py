@@ -6,12 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
-from catalog import dropins
+from catalog import dropin_models
 from catalog.collecting import uncollected
+from catalog.controlnets import ControlNets
 from catalog.defaults import default_of, depth_of, detector_of, image_check_of, references_of
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
-from catalog.dropin_upscalers import find_upscalers
+from catalog.dropin_networks import Kind, find_networks
+from catalog.dropins import named
 from catalog.embeddings import Embeddings
 from catalog.families import Family, or_all
 from catalog.headers import HeaderCache
@@ -30,6 +32,7 @@ from catalog.style_files import StyleReader
 from catalog.tables import FileT, is_there, parsed, read_tables
 from catalog.unread import NotReadYet, Unread
 from catalog.unsaid import unsaid_velocity
+from catalog.upscalers import UPSCALERS, Upscalers
 from catalog.weight_files import AdapterFacts, HeaderError
 from catalog.wildcard_files import WILDCARDS, WildcardReader
 
@@ -50,7 +53,6 @@ def read_catalog(
     *,
     demos: Demos = "hidden",
     headers: HeaderCache | None = None,
-    wanted: Collection[str] = (),
     wildcards: WildcardReader | None = None,
     styles: StyleReader | None = None,
 ) -> Catalog:
@@ -59,7 +61,6 @@ def read_catalog(
     An invalid entry is left out and becomes a problem; the rest works. Blocks on the disk.
     headers: the cache of weight file headers from earlier reads; updated. Where it has no time to
     read a file, what is in that file is left out, and the catalog says that it is unread.
-    wanted: keys of adapters whose files are read in any case; those that presets name always are.
     wildcards, styles: what has read them before, to read again only what has changed.
     Raises CatalogError if a file is missing, unreadable or not TOML, and CatalogUnreadable if it
     may be read later.
@@ -71,7 +72,6 @@ def read_catalog(
                 models_dir,
                 demos,
                 headers or HeaderCache(),
-                {*wanted},
                 wildcards or WildcardReader(catalog_dir / WILDCARDS),
                 styles or StyleReader(catalog_dir),
             )
@@ -84,7 +84,6 @@ def _read_catalog(
     models_dir: Path,
     demos: Demos,
     headers: HeaderCache,
-    wanted: set[str],
     wildcard_reader: WildcardReader,
     style_reader: StyleReader,
 ) -> Catalog:
@@ -123,8 +122,9 @@ def _read_catalog(
         [*_places(models_dir, models.tables).values(), *places.values(), *words.values()]
     )
     claimed |= replacements_of(models.written, models_dir, headers)
-    wanted |= {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
-    found = dropins.find(
+    # Their files are read in any case.
+    wanted = {m.fast.adapter for m in models.entries.values() if m.fast and m.fast.adapter}
+    found = dropin_models.find(
         models_dir,
         claimed=claimed,
         model_keys=models.tables.keys(),
@@ -147,14 +147,14 @@ def _read_catalog(
         keys=embeddings.tables.keys(),
         headers=headers,
     )
-    found_upscalers = find_upscalers(
+    found_upscalers = find_networks(
+        Kind(models_dir / UPSCALERS, "an upscaler", UpscalerEntry, headers.upscaler),
         models_dir,
         upscalers.entries,
         _files(upscalers.entries, upscaler_places),
         table=upscaler_file,
         claimed=_claimed(upscaler_places.values()),
         keys=upscalers.tables.keys(),
-        headers=headers,
     )
     depth, depth_problems = depth_of(control_file, controls)
     found_controlnets = find_controlnets(
@@ -164,7 +164,6 @@ def _read_catalog(
         table=control_file,
         claimed=_claimed(control_places.values()),
         keys=controlnets.tables.keys(),
-        depth=depth,
         headers=headers,
     )
     unread += (*found.unread, *found_embeddings.unread, *said.later.values())
@@ -231,8 +230,10 @@ def _read_catalog(
         ),
         adapter_facts=MappingProxyType(facts),
         embeddings=offered_embeddings,
-        upscalers=found_upscalers.upscalers,
-        controlnets=found_controlnets.controlnets,
+        upscalers=Upscalers(found_upscalers.entries, found_upscalers.facts, found_upscalers.unfit),
+        controlnets=ControlNets(
+            found_controlnets.entries, found_controlnets.facts, found_controlnets.unfit, depth
+        ),
         unfit_models=MappingProxyType(unfit),
         lacking=MappingProxyType(said.lacking),
         unread=tuple(unread),
@@ -268,7 +269,7 @@ def _embeddings(
                 if second and (said := headers.embedding_in_two(file, second_file(file, second))):
                     facts[key] = said
             except NotReadYet as later:
-                unread.append(dropins.named(later.unread, file.stem, key))
+                unread.append(named(later.unread, file.stem, key))
     return Embeddings(
         MappingProxyType({**entries, **{entry.key: entry for entry in found.entries}}),
         MappingProxyType(facts),
@@ -344,7 +345,7 @@ def _facts(
                 said = headers.facts(file, at_once=key in wanted)
                 facts[key] = said.called(entries[key].word)
             except NotReadYet as later:
-                unread.append(dropins.named(later.unread, file.stem, key))
+                unread.append(named(later.unread, file.stem, key))
     return facts
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from catalog.called import called
 from catalog.schema import UpscalerEntry
 from catalog.search import Index
 from catalog.weight_files import UpscalerFacts
+
+UPSCALERS: Final = "upscalers"
+"""The folder below `models_dir` that they are dropped into."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,8 @@
 """What holds in a place, enforced on a job before it is stored, however it was asked for."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from bot.errors import InvalidRequest, JobFailed, Refused
 from bot.levels.level import Level
@@ -20,13 +20,6 @@ ADDED_AGAIN: Final = "levels.negative_again"
 VOID: Final = "levels.negative_void"
 NO_GUIDANCE: Final = 1.0
 """Up to this guidance, a negative prompt has no effect."""
-
-
-class Gate(Protocol):
-    """A further check of every job. It may change the job, and must do so at once: no disk, no
-    database. Raises UserError to refuse it."""
-
-    def __call__(self, new: NewJob, rules: Rules, catalog: Catalog) -> NewJob: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +43,17 @@ async def admitted_as_it_is(new: NewJob) -> Admitted:
 class Enforcing:
     """Checks each job by what holds where it was asked for.
 
-    catalog: returns the current one. gates: further checks, in this order.
+    catalog: returns the current one.
     """
 
-    def __init__(
-        self, levels: Levels, catalog: Callable[[], Catalog], gates: Sequence[Gate] = ()
-    ) -> None:
+    def __init__(self, levels: Levels, catalog: Callable[[], Catalog]) -> None:
         self._levels = levels
         self._catalog = catalog
-        self._gates = tuple(gates)
 
     async def __call__(self, new: NewJob) -> Admitted:
         """See Admit."""
         rules = await self._levels.rules_of(new.origin, new.roles)
-        catalog = self._catalog()
-        new = enforce(new, rules, catalog)
-        for gate in self._gates:
-            new = gate(new, rules, catalog)
-        return Admitted(new, rules)
+        return Admitted(enforce(new, rules, self._catalog()), rules)
 
 
 def enforce(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:

@@ -94,11 +94,11 @@ def axes_asked(
     return (first,) if axis2 is None else (first, AxisAsk(axis2, values2))
 
 
-def axis_named(name: str, field: str = "axis") -> str:
+def axis_named(name: str) -> str:
     """The axis of that name, ignoring case. Raises InvalidRequest if there is none."""
     wanted = name.strip().casefold()
     if wanted not in AXES:
-        raise InvalidRequest(field, "compare.axis", value=name, allowed=AXES)
+        raise InvalidRequest("axis", "compare.axis", value=name, allowed=AXES)
     return wanted
 
 

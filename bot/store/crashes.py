@@ -5,13 +5,12 @@ Within a transaction each. A job with a crash is a suspect: it goes to the back 
 """
 
 import json
+import sqlite3
 from typing import Final
-
-import aiosqlite
 
 from bot.errors import Loss
 from bot.store.jobs import BLAMELESS_MAX, Job, now_ms
-from bot.store.settings import set_setting
+from bot.store.settings import put_setting
 
 DEVICE_LOST: Final = "device lost"
 """The key of the setting that keeps when a job last lost its device, in ms; followed by the name of
@@ -33,32 +32,32 @@ _PAINTING: Final = (
 in another process."""
 
 
-async def lost(write: aiosqlite.Connection, job: Job, loss: Loss, *, sure: bool = True) -> bool:
+def lost(write: sqlite3.Connection, job: Job, loss: Loss, *, sure: bool = True) -> bool:
     """The attempt made its engine unusable; returns whether it was still running.
 
     sure: whether it surely did. The crash is then the job's own, unless the device failed and
     nothing has been generated on its lane since it failed before: then the device itself may be
     broken.
     """
-    own = sure and (loss is not Loss.DEVICE or await _works(write, job.lane))
-    cursor = await write.execute(
+    own = sure and (loss is not Loss.DEVICE or _works(write, job.lane))
+    cursor = write.execute(
         f"UPDATE jobs SET {_TO_THE_BACK}, lost_to = ?, crashes = crashes + 1,"  # noqa: S608
         " own_crashes = own_crashes + ? WHERE state = 'running' AND attempt = ? AND id = ?",
         (loss.value, own, job.attempt, job.id),
     )
     if loss is Loss.DEVICE and cursor.rowcount:
-        await set_setting(write, _device_lost(job.lane), str(now_ms()))
+        put_setting(write, _device_lost(job.lane), str(now_ms()))
     return cursor.rowcount > 0
 
 
-async def put_back(write: aiosqlite.Connection, origins: tuple[str, ...]) -> None:
+def put_back(write: sqlite3.Connection, origins: tuple[str, ...]) -> None:
     """A process was stopped while it ran these jobs."""
     sql = f"UPDATE jobs SET state = 'pending' WHERE {_RUNNING}"  # noqa: S608
-    await write.execute(sql, (json.dumps(origins),))
+    write.execute(sql, (json.dumps(origins),))
 
 
-async def suspect(
-    write: aiosqlite.Connection, origins: tuple[str, ...], boot: str | None, *, own: bool
+def suspect(
+    write: sqlite3.Connection, origins: tuple[str, ...], boot: str | None, *, own: bool
 ) -> None:
     """A process died while it ran these jobs.
 
@@ -68,12 +67,12 @@ async def suspect(
     """
     those = json.dumps(origins)
     alone = f"(SELECT count(*) FROM jobs WHERE {_PAINTING}) = 1"  # noqa: S608
-    await write.execute(
+    write.execute(
         f"UPDATE jobs SET {WITNESS},"  # noqa: S608
         f" own_crashes = own_crashes + ({_SINCE_BOOT} AND ? AND {alone}) WHERE {_PAINTING}",
         (boot, boot, own, those, those),
     )
-    await write.execute(  # the rest
+    write.execute(  # the rest
         "UPDATE jobs SET state = 'pending',"  # noqa: S608
         f" deaths = deaths + (isolated AND painted_at IS NULL) WHERE {_RUNNING}",
         (those,),
@@ -84,16 +83,14 @@ def _device_lost(lane: str | None) -> str:
     return f"{DEVICE_LOST} {lane}" if lane else DEVICE_LOST
 
 
-async def _works(write: aiosqlite.Connection, lane: str | None) -> bool:
+def _works(write: sqlite3.Connection, lane: str | None) -> bool:
     """Whether the lane's device has generated anything since it last failed, or never failed."""
     sql = "SELECT CAST(value AS INTEGER) AS at FROM settings WHERE key = ?"
-    async with write.execute(sql, (_device_lost(lane),)) as cursor:
-        row = await cursor.fetchone()
+    row = write.execute(sql, (_device_lost(lane),)).fetchone()
     if row is None:
         return True
     sql = (
         "SELECT 1 FROM jobs WHERE state IN ('done', 'delivered') AND started_at >= ?"
         " AND lane IS ? LIMIT 1"
     )
-    async with write.execute(sql, (row["at"], lane)) as cursor:
-        return await cursor.fetchone() is not None
+    return write.execute(sql, (row["at"], lane)).fetchone() is not None

@@ -1,7 +1,7 @@
 """Database: one SQLite file, one writer, numbered migrations.
 
-All writes go through `transaction()` or `write()`, so there is one transaction at a time. Reads use
-a separate connection, so they never see uncommitted data.
+All writes go through `write()`, so there is one transaction at a time. Reads use a separate
+connection, so they never see uncommitted data.
 
 A file that was replaced, moved or deleted stays open: what is written goes nowhere then. Each write
 checks that its file is still the one in place, see bot.store.place.
@@ -12,6 +12,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeGuard, TypeVar
 
@@ -59,21 +60,17 @@ class Database:
         self,
         path: Path,
         place: Place,
-        writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
-        together: Writer,
+        writer: Writer,
         *,
         looked_over: bool,
     ) -> None:
         self.path = path
         self.displaced = False
         self._place = place
-        self._saved = False
         self._looked_over = looked_over
-        self._writer = writer
         self._reader = reader
-        self._together = together
-        self._lock = together.lock
+        self._writer = writer
 
     @classmethod
     @asynccontextmanager
@@ -89,99 +86,62 @@ class Database:
         async with AsyncExitStack() as stack:
             try:
                 await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-                writer = await stack.enter_async_context(_connect(path))
-                await migrate(writer, path, migrations)
                 reader = await stack.enter_async_context(_connect(path))
+                await migrate(reader, path, migrations)
                 await reader.execute("PRAGMA query_only = ON")
+                await reader.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
                 large = (await asyncio.to_thread(path.stat)).st_size > LOOKED_OVER_MAX
                 if not large:
                     await asyncio.to_thread(look_over, path)
-                for connection in (writer, reader):
-                    await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
                 place = await asyncio.to_thread(Place.of, path)
                 pragmas = (*PRAGMAS, f"PRAGMA busy_timeout = {BUSY_MS}")
-                together = await stack.enter_async_context(Writer.open(path, pragmas, place.check))
+                writer = await stack.enter_async_context(Writer.open(path, pragmas, place.check))
             except (OSError, sqlite3.Error) as error:
                 raise store_error(path, error) from error
-            yield cls(path, place, writer, reader, together, looked_over=not large)
+            yield cls(path, place, reader, writer, looked_over=not large)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """One write transaction: committed when the block ends, rolled back when it raises.
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` on the connection in a write transaction, in another thread and in one step.
 
-        Cancelling the caller never interrupts BEGIN, COMMIT or ROLLBACK: aiosqlite runs a
-        statement even after the task that awaited it is gone, so each is awaited to its end.
+        Calls that wait for their turn share one transaction, and so wait for the disk once. If
+        `work` raises, only its own changes are undone. A cancelled caller is told once its write
+        has ended, one way or the other.
 
-        Raises StoreError if the disk or the file prevents the write, or if it would go into a file
-        that is no longer in place.
+        Raises StoreError if the disk or the file prevents the write, for all that shared it, or if
+        it would go into a file that is no longer in place.
         """
-        async with self._lock:
-            try:
-                await _undisturbed(self._writer.execute("BEGIN IMMEDIATE"))
-                yield self._writer
-                await self._check_place()
-                await _undisturbed(self._writer.commit())
-            except BaseException as error:
-                # A failed commit (full disk) also leaves its transaction open.
-                if self._writer.in_transaction:
-                    await _undisturbed(self._writer.rollback())
-                if self.displaced and not self._saved:
-                    self._saved = True
-                    await self._save_aside()
-                if _is_the_disks(error):
-                    raise store_error(self.path, error) from error
-                raise
+        try:
+            result = await _undisturbed(self._writer.write(work))
+        except Displaced as wrong:
+            raise await _undisturbed(self._gone(wrong)) from wrong
+        except sqlite3.DatabaseError as error:
+            if _is_the_disks(error):
+                raise store_error(self.path, error) from error
+            raise
+        if self.displaced:
+            log.warning("%s: the file is in place again", self.path)
+            self.displaced = False
+        return result
 
     async def check(self) -> None:
         """Raise StoreError if the file is no longer in place, even if nothing is being written."""
-        async with self.transaction():
-            pass
+        await self.write(lambda _: None)
 
-    async def _check_place(self) -> None:
-        wrong = await asyncio.to_thread(self._place.what_is_wrong)
-        if wrong is None:
-            if self.displaced:
-                log.warning("%s: the file is in place again", self.path)
-                self.displaced = self._saved = False
-            return
+    async def _gone(self, wrong: Displaced) -> StoreError:
+        """What to raise; at first, it is logged, and what the file had is saved."""
         error = StoreError(
             f"{self.path}: {wrong} while the bot was running, so nothing can be stored; restart "
             "the bot, which then goes on with what is there",
             lasting=True,
         )
         if not self.displaced:
+            self.displaced = True
             log.critical("%s", error)
-        self.displaced = True
-        raise error
-
-    async def _save_aside(self) -> None:
-        if (aside := await saved_aside(self._writer, self.path)) is not None:
-            log.critical("%s: what it had is now in %s", self.path, aside)
-            await asyncio.to_thread(self._place.leave)
-
-    async def write(self, work: Work[T]) -> T:
-        """Run `work` on the connection in a write transaction, in another thread and in one step.
-
-        For what happens many times a second: calls that wait for their turn share one transaction,
-        and so wait for the disk once. If `work` raises, only its own changes are undone. A
-        cancelled caller is told once its write has ended, one way or the other.
-
-        Raises StoreError if the disk or the file prevents the write, for all that shared it, or if
-        it would go into a file that is no longer in place.
-        """
-        try:
-            result = await _undisturbed(self._together.write(work))
-            if self.displaced:
-                await self._check_place()
-            return result
-        except Displaced as error:
-            await self.check()
-            # It is in place again by now.
-            raise StoreError(f"{self.path}: {error} for a moment; try again") from error
-        except sqlite3.DatabaseError as error:
-            if _is_the_disks(error):
-                raise store_error(self.path, error) from error
-            raise
+            aside = await self._writer.alone(partial(saved_aside, self.path))
+            if aside is not None:
+                log.critical("%s: what it had is now in %s", self.path, aside)
+                await asyncio.to_thread(self._place.leave)
+        return error
 
     async def look_over(self) -> None:
         """Find damage in a file that was too large to be looked over while it was opened.
@@ -225,7 +185,7 @@ class Database:
         when it moves rows to another. Writes wait meanwhile, on an idle
         machine; reads do not. Raises StoreError if there is no room, or the file is in use.
         """
-        async with self._lock:
+        async with self._writer.lock:
             try:
                 await _undisturbed(asyncio.to_thread(rewrite, self.path))
             except sqlite3.Error as error:

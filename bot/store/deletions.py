@@ -101,5 +101,5 @@ class Deletions:
 
     async def finish(self, job_id: str) -> None:
         """Forget the images of a job, whose files are gone."""
-        async with self._database.transaction() as write:
-            await write.execute("DELETE FROM images WHERE job_id = ?", (job_id,))
+        sql = "DELETE FROM images WHERE job_id = ?"
+        await self._database.write(lambda write: write.execute(sql, (job_id,)))

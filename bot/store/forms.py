@@ -28,17 +28,18 @@ class Forms:
         """Keep what `person` entered; returns the id to find it by."""
         form_id, now = new_id(), now_ms()
         fields = json.dumps(dict(entered.fields), ensure_ascii=False)
-        async with self._database.transaction() as write:
-            await write.execute(
+        await self._database.write(
+            lambda write: write.execute(
                 "INSERT INTO forms (id, person, of, entered, made_at) VALUES (?, ?, ?, ?, ?)",
                 (form_id, person, entered.of, fields, now),
             )
+        )
         return form_id
 
     async def drop_old(self) -> None:
         """Forget what can no longer be opened: it is what people typed."""
-        async with self._database.transaction() as write:
-            await write.execute("DELETE FROM forms WHERE made_at < ?", (now_ms() - KEPT_MS,))
+        sql, before = "DELETE FROM forms WHERE made_at < ?", now_ms() - KEPT_MS
+        await self._database.write(lambda write: write.execute(sql, (before,)))
 
     async def find(self, form_id: str, person: str) -> Entered | None:
         """What that person entered; None if it is too old, or somebody else's."""

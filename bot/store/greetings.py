@@ -1,12 +1,13 @@
 """Which servers were greeted when the bot joined them."""
 
 import json
+import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from bot.store.database import Database
 from bot.store.jobs import now_ms
-from bot.store.settings import set_setting
+from bot.store.settings import put_setting
 
 BEGUN: Final = "greetings begun"
 """The setting that tells that the bot has looked which servers it is in, with when, in ms."""
@@ -21,9 +22,9 @@ class Greetings:
 
     async def begin(self, guild_id: int) -> bool:
         """Record that a server is greeted now; returns False if it was before."""
-        async with self._database.transaction() as write:
-            cursor = await write.execute(ADD, (guild_id, now_ms()))
-            return cursor.rowcount > 0
+        return await self._database.write(
+            lambda write: write.execute(ADD, (guild_id, now_ms())).rowcount > 0
+        )
 
     async def missed(self, guild_ids: Collection[int]) -> Sequence[int]:
         """Which of the servers that the bot is in it has joined unnoticed, while it was away.
@@ -31,17 +32,18 @@ class Greetings:
         None the first time: it may have been in all of them for long, so they count as greeted.
         """
         asked = json.dumps([*guild_ids])
-        async with self._database.transaction() as write:
-            async with write.execute(
+
+        def look(write: sqlite3.Connection) -> Sequence[int]:
+            rows = write.execute(
                 "SELECT value FROM json_each(?) AS asked"
                 " WHERE NOT EXISTS (SELECT 1 FROM greetings WHERE guild_id = asked.value)",
                 (asked,),
-            ) as rows:
-                unknown = [int(row["value"]) for row in await rows.fetchall()]
-            async with write.execute("SELECT 1 FROM settings WHERE key = ?", (BEGUN,)) as rows:
-                begun = await rows.fetchone() is not None
-            if begun:
+            )
+            unknown = [int(row["value"]) for row in rows]
+            if write.execute("SELECT 1 FROM settings WHERE key = ?", (BEGUN,)).fetchone():
                 return unknown
-            await write.executemany(ADD, [(each, now_ms()) for each in unknown])
-            await set_setting(write, BEGUN, str(now_ms()))
-        return ()
+            write.executemany(ADD, [(each, now_ms()) for each in unknown])
+            put_setting(write, BEGUN, str(now_ms()))
+            return ()
+
+        return await self._database.write(look)

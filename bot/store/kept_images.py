@@ -89,8 +89,6 @@ class KeptImages:
 
     async def mark_pruned(self, images: Sequence[KeptImage]) -> None:
         """Record that their files were deleted."""
-        async with self._database.transaction() as write:
-            await write.executemany(
-                "UPDATE images SET pruned_at = ? WHERE job_id = ? AND n = ?",
-                [(now_ms(), image.job_id, image.n) for image in images],
-            )
+        sql = "UPDATE images SET pruned_at = ? WHERE job_id = ? AND n = ?"
+        values = [(now_ms(), image.job_id, image.n) for image in images]
+        await self._database.write(lambda write: write.executemany(sql, values))

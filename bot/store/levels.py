@@ -92,8 +92,7 @@ class LevelSettings:
 
     async def forget(self, key: LevelKey) -> None:
         """Reset everything that is set there."""
-        async with self._database.transaction() as write:
-            await write.execute(_FORGET, key)
+        await self._database.write(lambda write: write.execute(_FORGET, key))
 
 
 def _change(

@@ -1,5 +1,7 @@
 """Which Discord messages show which jobs, and the interaction tokens to answer with."""
 
+import sqlite3
+
 from bot.settings.image_check import ImageCheck
 from bot.store.database import Database
 from bot.store.jobs import Job, now_ms
@@ -30,13 +32,12 @@ class Messages:
 
         Returns False if the result was deleted meanwhile.
         """
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
-                "UPDATE discord_jobs SET hidden = 0, message_id = ? WHERE job_id = ?"
-                " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND deleted_at IS NULL)",
-                (message_id, job_id),
-            )
-            return cursor.rowcount > 0
+        sql = (
+            "UPDATE discord_jobs SET hidden = 0, message_id = ? WHERE job_id = ?"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND deleted_at IS NULL)"
+        )
+        values = (message_id, job_id)
+        return await self._database.write(lambda write: write.execute(sql, values).rowcount > 0)
 
     async def set_shown(self, job_id: str, spoiler: bool, image_check: ImageCheck) -> None:
         """Record how the job's images are to be shown."""
@@ -52,17 +53,17 @@ class Messages:
 
         Returns when one was first sent before, in milliseconds since the epoch; None if never.
         """
-        async with self._database.transaction() as write:
-            async with write.execute(
-                "SELECT posting_at FROM discord_jobs WHERE job_id = ?", (job_id,)
-            ) as rows:
-                row = await rows.fetchone()
-            before: int | None = row["posting_at"] if row else None
-            await write.execute(
+
+        def note(write: sqlite3.Connection) -> int | None:
+            sql = "SELECT posting_at FROM discord_jobs WHERE job_id = ?"
+            row = write.execute(sql, (job_id,)).fetchone()
+            write.execute(
                 "UPDATE discord_jobs SET posting_at = ? WHERE job_id = ? AND posting_at IS NULL",
                 (now_ms(), job_id),
             )
-        return before
+            return row["posting_at"] if row else None
+
+        return await self._database.write(note)
 
     async def token(self, job_id: str) -> str | None:
         """The token of the interaction that asked for the job; None once it has expired."""
@@ -73,23 +74,26 @@ class Messages:
 
     async def erase_token(self, job_id: str) -> None:
         """Delete the job's token: its interaction can no longer be answered."""
-        async with self._database.transaction() as write:
-            await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
+        sql = "DELETE FROM tokens WHERE job_id = ?"
+        await self._database.write(lambda write: write.execute(sql, (job_id,)))
 
     async def erase_tokens(self) -> None:
         """Delete the tokens that have expired or whose job is delivered or reported as ended.
 
         A result that only its token reaches can be taken down for as long as that is valid.
         """
-        async with self._database.transaction() as write:
-            await write.execute(
+
+        def erase(write: sqlite3.Connection) -> None:
+            write.execute(
                 "DELETE FROM tokens WHERE good_to <= ? OR EXISTS (SELECT 1 FROM jobs"
                 " WHERE id = job_id AND (state = 'delivered' OR told_at IS NOT NULL)"
                 " AND NOT EXISTS (SELECT 1 FROM discord_jobs"
                 " WHERE job_id = jobs.id AND (hidden OR absent)))",
                 (now_ms(),),
             )
-            await write.execute(
+            write.execute(
                 "UPDATE forgotten_messages SET token = NULL, good_to = NULL WHERE good_to <= ?",
                 (now_ms(),),
             )
+
+        await self._database.write(erase)

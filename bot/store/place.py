@@ -4,15 +4,12 @@ SQLite keeps its files open. When someone restores a backup, moves the data fold
 disk while the bot runs, it goes on writing into files that no one will ever open again.
 """
 
-import asyncio
 import logging
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
-
-import aiosqlite
 
 log = logging.getLogger(__name__)
 
@@ -88,17 +85,17 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-async def saved_aside(connection: aiosqlite.Connection, path: Path) -> Path | None:
+def saved_aside(path: Path, connection: sqlite3.Connection) -> Path | None:
     """Save what `connection` can still read in a new file beside `path`; None if that fails.
 
     connection: not in a transaction. Its interaction tokens, which are secrets, are left in: they
-    expire within minutes.
+    expire within minutes. Blocks.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     target = path.with_name(f"{path.name}.displaced-{stamp}")
     try:
-        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-        await connection.execute("VACUUM INTO ?", (str(target),))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute("VACUUM INTO ?", (str(target),))
     except (OSError, sqlite3.Error) as error:
         log.error("%s: cannot be written: %s", target, error)
         return None

@@ -21,15 +21,14 @@ class SentAgain:
 
     async def add(self, job_id: str, shown: Shown) -> bool:
         """Record it. Returns False if the result was deleted meanwhile."""
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
-                "INSERT INTO sent_again (message_id, channel_id, job_id)"
-                " SELECT ?, ?, id FROM jobs WHERE id = ? AND deleted_at IS NULL"
-                # It is known already after a message that was sent twice, and arrived once.
-                " ON CONFLICT (message_id) DO UPDATE SET channel_id = excluded.channel_id",
-                (shown.message_id, shown.channel_id, job_id),
-            )
-            return cursor.rowcount > 0
+        sql = (
+            "INSERT INTO sent_again (message_id, channel_id, job_id)"
+            " SELECT ?, ?, id FROM jobs WHERE id = ? AND deleted_at IS NULL"
+            # It is known already after a message that was sent twice, and arrived once.
+            " ON CONFLICT (message_id) DO UPDATE SET channel_id = excluded.channel_id"
+        )
+        values = (shown.message_id, shown.channel_id, job_id)
+        return await self._database.write(lambda write: write.execute(sql, values).rowcount > 0)
 
     async def of(self, job_id: str) -> list[Shown]:
         rows = await self._database.rows(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -9,8 +10,6 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
-
-import aiosqlite
 
 from bot.errors import Loss, StoreError
 from bot.progress import Notice
@@ -25,7 +24,7 @@ from bot.store.jobs import ADD_IMAGE, Failure, ImageRecord, Job, JobState, NewJo
 from bot.store.messages import SET_MESSAGE
 from bot.store.origins import SELECT_JOBS, Origin
 from bot.store.rooms import Rooms
-from bot.store.settings import set_setting
+from bot.store.settings import put_setting
 from bot.store.usage import ASKED, DAY, UNDATE, Usage, usage_of
 
 COPY_NOTICED = "copy noticed"
@@ -114,24 +113,29 @@ class Store(Rooms):
         on they are not to blame if the process dies; it costs no transaction of its own.
         """
         now = now_ms()
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
+        behind = [(now, other) for other in passed]
+        handed_over = [(other.painted_at, other.attempt, other.id) for other in saving]
+
+        def start(write: sqlite3.Connection) -> Job | None:
+            begun = write.execute(
                 "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?,"
                 " boot = ?, lane = ?, isolated = ?, painted_at = NULL"
                 " WHERE state = 'pending' AND id = ?",
                 (now, self._boot, lane, isolated, job_id),
-            )
-            if cursor.rowcount == 0:
+            ).rowcount
+            if not begun:
                 return None
-            await write.executemany(
+            write.executemany(
                 "UPDATE jobs SET passed = passed + 1, due_at = coalesce(due_at, ?) WHERE id = ?",
-                [(now, other) for other in passed],
+                behind,
             )
-            await write.executemany(
+            write.executemany(
                 "UPDATE jobs SET painted_at = ? WHERE state = 'running' AND attempt = ? AND id = ?",
-                [(other.painted_at, other.attempt, other.id) for other in saving],
+                handed_over,
             )
-            return await _written(write, job_id)
+            return _written(write, job_id)
+
+        return await self._database.write(start)
 
     async def requeue(
         self, job: Job, memory_above: int = 0, *, given_back: bool = False
@@ -148,9 +152,9 @@ class Store(Rooms):
     async def lose(self, job: Job, loss: Loss, *, sure: bool = True) -> Job | None:
         """running → pending, and one more crash: this attempt made its engine unusable. sure: see
         EngineLost."""
-        async with self._database.transaction() as write:
-            gone = await lost(write, job, loss, sure=sure)
-            return await _written(write, job.id) if gone else None
+        return await self._database.write(
+            lambda write: _written(write, job.id) if lost(write, job, loss, sure=sure) else None
+        )
 
     async def finish(
         self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
@@ -160,39 +164,48 @@ class Store(Rooms):
         notices: about the result; they are added to the job's warnings.
         """
         now = now_ms()
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
+        made = _json(recipe.to_dict())
+        warnings = _json([asdict(notice) for notice in (*job.warnings, *notices)])
+        rows = [image.row(job.id) for image in images]
+
+        def finish(write: sqlite3.Connection) -> Job | None:
+            finished = write.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, painted_at = ?, recipe = ?,"
                 " warnings = ? WHERE id = ? AND state = 'running' AND attempt = ?",
                 (
                     now,
                     now if job.painted_at is None else job.painted_at,
-                    _json(recipe.to_dict()),
-                    _json([asdict(notice) for notice in (*job.warnings, *notices)]),
+                    made,
+                    warnings,
                     job.id,
                     job.attempt,
                 ),
-            )
-            if cursor.rowcount == 0:
+            ).rowcount
+            if not finished:
                 return None
-            await write.executemany(ADD_IMAGE, [image.row(job.id) for image in images])
-            return await _written(write, job.id)
+            write.executemany(ADD_IMAGE, rows)
+            return _written(write, job.id)
+
+        return await self._database.write(finish)
 
     async def deliver(
         self, job: Job, channel_id: int | None = None, message_id: int | None = None
     ) -> Job | None:
         """done → delivered; on Discord, in that message."""
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
+
+        def deliver(write: sqlite3.Connection) -> Job | None:
+            delivered = write.execute(
                 "UPDATE jobs SET state = 'delivered', delivered_at = ?"
                 " WHERE state = 'done' AND attempt = ? AND id = ?",
                 (now_ms(), job.attempt, job.id),
-            )
-            if cursor.rowcount == 0:
+            ).rowcount
+            if not delivered:
                 return None
             if channel_id is not None and message_id is not None:
-                await write.execute(SET_MESSAGE, (channel_id, message_id, job.id))
-            return await _written(write, job.id)
+                write.execute(SET_MESSAGE, (channel_id, message_id, job.id))
+            return _written(write, job.id)
+
+        return await self._database.write(deliver)
 
     async def fail(self, job: Job, failure: Failure) -> Job | None:
         """pending, running or done → failed."""
@@ -217,14 +230,17 @@ class Store(Rooms):
 
         For a request that another copy of the bot has answered, which must keep its answer.
         """
-        async with self._database.transaction() as write:
-            await write.execute(
+
+        def disown(write: sqlite3.Connection) -> None:
+            write.execute(
                 "UPDATE jobs SET state = 'cancelled', told_at = :now,"
                 " finished_at = coalesce(finished_at, :now)"
                 " WHERE id = :id AND state IN ('pending', 'running', 'done')",
                 {"now": now_ms(), "id": job_id},
             )
-            await write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
+            write.execute("DELETE FROM tokens WHERE job_id = ?", (job_id,))
+
+        await self._database.write(disown)
 
     async def tell(self, job: Job) -> Job | None:
         """Record that the person was told of the failure or cancellation, or cannot be."""
@@ -243,11 +259,13 @@ class Store(Rooms):
         being saved while another was generated. innocent: no job ended that process. own: one did;
         if only one was being generated, that one.
         """
-        async with self._database.transaction() as write:
-            if innocent:
-                await put_back(write, origins)
-            else:
-                await suspect(write, origins, self._boot, own=own)
+        await self._database.write(
+            lambda write: (
+                put_back(write, origins)
+                if innocent
+                else suspect(write, origins, self._boot, own=own)
+            )
+        )
 
     async def witness(self, job: Job) -> Job | None:
         """running → pending, after the command line that ran it died; as in `requeue_all`."""
@@ -359,8 +377,7 @@ class Store(Rooms):
         return row["value"] if row else None
 
     async def set_setting(self, key: str, value: str) -> None:
-        async with self._database.transaction() as write:
-            await set_setting(write, key, value)
+        await self._database.write(lambda write: put_setting(write, key, value))
 
     # Helpers
 
@@ -368,19 +385,16 @@ class Store(Rooms):
         self, job_id: str, change: str, parameters: tuple[Any, ...]
     ) -> Job | None:
         """`change` is SQL: only the constants above, never user input."""
-        async with self._database.transaction() as write:
-            cursor = await write.execute(
-                f"UPDATE jobs SET {change} AND id = ?",  # noqa: S608
-                (*parameters, job_id),
-            )
-            if cursor.rowcount == 0:
-                return None
-            return await _written(write, job_id)
+        sql = f"UPDATE jobs SET {change} AND id = ?"  # noqa: S608
+        values = (*parameters, job_id)
+        return await self._database.write(
+            lambda write: _written(write, job_id) if write.execute(sql, values).rowcount else None
+        )
 
 
-async def _written(write: aiosqlite.Connection, job_id: str) -> Job:
+def _written(write: sqlite3.Connection, job_id: str) -> Job:
     """The job as just written. Read in the transaction: a read after the commit could fail."""
-    [row] = await write.execute_fetchall(f"{SELECT_JOBS} WHERE id = ?", (job_id,))
+    row = write.execute(f"{SELECT_JOBS} WHERE id = ?", (job_id,)).fetchone()
     return Job.from_row(row)
 
 

@@ -1,8 +1,9 @@
-"""Writer: many small writes in few transactions.
+"""Writer: many small writes in few transactions, known as group commit.
 
 A commit waits for the disk, on some machines for a tenth of a second, and each statement that a
-coroutine awaits costs a turn of the event loop. So a write is a plain function that runs in a
-thread, and all writes that were waiting by then run in one transaction.
+coroutine awaits costs a turn of the event loop, in which it can be cancelled or see what others do
+on its connection. So a write is a plain function that runs in a thread, and all writes that were
+waiting by then run in one transaction.
 """
 
 import asyncio
@@ -82,6 +83,12 @@ class Writer:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
         return await future
+
+    async def alone(self, work: Work[T]) -> T:
+        """Run `work` while there is no transaction; it may do what SQLite refuses within one."""
+        loop = asyncio.get_running_loop()
+        async with self.lock:
+            return await loop.run_in_executor(self._thread, work, self._connection)
 
     async def _write_all(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import catalog
-from catalog import Catalog, CatalogError, Problem, ReferenceEntry, dropins, read_catalog
+from catalog import Catalog, CatalogError, Problem, ReferenceEntry, dropin_models, read_catalog
 from tests.catalog.home import ONE_MODEL, Home
 
 SHIPPED = Path(catalog.__file__).parent
@@ -370,13 +370,13 @@ class TestGarbageCollection:
         self, home: Home, monkeypatch: pytest.MonkeyPatch, loras: str, *, enabled: bool
     ) -> None:
         seen: list[bool] = []
-        read = dropins.find
+        read = dropin_models.find
 
         def looking(*args: Any, **options: Any) -> Any:
             seen.append(gc.isenabled())
             return read(*args, **options)
 
-        monkeypatch.setattr(dropins, "find", looking)
+        monkeypatch.setattr(dropin_models, "find", looking)
         home.write(loras=loras)
         if not enabled:
             gc.disable()

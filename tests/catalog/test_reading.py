@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from catalog import Catalog, KeptFacts, LiveCatalog, read_catalog, read_with_progress
+from catalog import AdapterEntry, Catalog, KeptFacts, LiveCatalog, read_catalog, read_with_progress
 from catalog import live as live_module
 from catalog.dropins import Keys
 from catalog.headers import HeaderCache, Reading
@@ -193,6 +193,10 @@ def read_only(home: Home, names: Iterable[str]) -> Catalog:
     return read_catalog(home.catalog_dir, home.models_dir, headers=headers)
 
 
+def files_of(adapters: Mapping[str, AdapterEntry]) -> list[str]:
+    return [PurePosixPath(entry.path).name for entry in adapters.values()]
+
+
 def test_a_key_means_the_same_file_whichever_are_read(home: Home) -> None:
     names = ["Ink.safetensors", "ink-2.safetensors", "ink.safetensors", "ink_.safetensors"]
     for name in names:
@@ -205,8 +209,11 @@ def test_a_key_means_the_same_file_whichever_are_read(home: Home) -> None:
     offered = 0
     for count in range(len(names) + 1):
         for some in combinations(names, count):
-            part = read_only(home, some).adapters
+            catalog = read_only(home, some)
+            part = catalog.adapters
             assert part.items() <= whole.items(), some
+            said = {*files_of(part), *(one.file.name for one in catalog.unread)}
+            assert {*files_of(whole)} <= said, "nothing is neither offered nor still to be read"
             offered += len(part)
     assert offered > len(whole)
 

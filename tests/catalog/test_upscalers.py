@@ -116,6 +116,20 @@ def test_an_entry_names_its_file_and_outweighs_the_drop_in(home: Home) -> None:
     assert catalog.problems == ()
 
 
+def test_a_file_whose_key_an_entry_has_gets_another_and_both_are_read(home: Home) -> None:
+    put(home, "upscalers/sharp.safetensors")
+    put(home, "else/where.safetensors", FOUR)
+    table(home, '[upscalers.sharp]\nname = "Sharp"\npath = "else/where.safetensors"\n')
+    catalog = home.read()
+    assert offered(catalog) == ["sharp", "sharp-2"]
+    assert reasons(catalog) == ["offered as 'sharp-2': 'sharp' is taken"]
+    assert {key: said.factor for key, said in catalog.upscalers.facts.items()} == {
+        "sharp": 4,
+        "sharp-2": 2,
+    }
+    assert catalog.files == 2
+
+
 def test_a_wrong_entry_is_left_out_and_said(home: Home) -> None:
     table(
         home,

@@ -247,8 +247,11 @@ async def test_an_act_of_a_newer_version_is_passed_over_and_logged_once(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     await desk.record(*[SERVER] * UNTOLD_MAX, None)
-    async with desk.store._database.transaction() as write:
-        await write.execute("UPDATE acts SET kind = 'of_tomorrow' WHERE community IS NOT NULL")
+    await desk.store._database.write(
+        lambda write: write.execute(
+            "UPDATE acts SET kind = 'of_tomorrow' WHERE community IS NOT NULL"
+        )
+    )
     await desk.tell()
     await desk.tell()
     assert len(desk.places.owners.texts) == 1

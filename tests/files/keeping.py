@@ -18,11 +18,12 @@ async def painted(store: Store, folder: Path, days_ago: float, *, delivered: boo
     result = painting(request(count=2))
     finished = await store.finish(job, result.recipe, save_images(result, job, folder), [])
     assert finished is not None
-    async with store._database.transaction() as write:
-        await write.execute(
+    await store._database.write(
+        lambda write: write.execute(
             "UPDATE jobs SET finished_at = ? WHERE id = ?",
             (now_ms() - int(days_ago * DAY_MS), job.id),
         )
+    )
     if delivered:
         assert await store.deliver(finished, 1, now_ms())
     return await store.job(job.id)

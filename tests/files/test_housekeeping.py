@@ -54,8 +54,9 @@ async def test_a_path_that_leaves_the_folder_is_not_followed(store: Store, tmp_p
     old = await painted(store, tmp_path / "images", 100)
     outside = tmp_path / "outside.png"
     outside.write_bytes(b"x")
-    async with store._database.transaction() as write:
-        await write.execute("UPDATE images SET path = ? WHERE n = 0", (str(outside),))
+    await store._database.write(
+        lambda write: write.execute("UPDATE images SET path = ? WHERE n = 0", (str(outside),))
+    )
     assert await housekeeping(store, tmp_path / "images", days=90, gib=0).prune() == 1
     assert outside.exists()
     assert [bool(image.pruned_at) for image in await store.images(old.id)] == [False, True]
@@ -235,18 +236,19 @@ async def test_a_server_can_keep_its_images_for_a_shorter_time(
 ) -> None:
     folder = tmp_path / "images"
     old, young, elsewhere = [await painted(store, folder, days) for days in (8, 6, 8)]
-    for job, community in ((old, "discord:1"), (young, "discord:1"), (elsewhere, "discord:2")):
-        values = (community, job.id)
-        async with store._database.transaction() as write:
-            await write.execute("UPDATE jobs SET community = ? WHERE id = ?", values)
-    async with store._database.transaction() as write:
-        await write.executemany(
+    communities = [("discord:1", old.id), ("discord:1", young.id), ("discord:2", elsewhere.id)]
+    await store._database.write(
+        lambda write: write.executemany("UPDATE jobs SET community = ? WHERE id = ?", communities)
+    )
+    await store._database.write(
+        lambda write: write.executemany(
             "INSERT INTO level_settings VALUES ('server', ?, ?, ?, 1)",
             [
                 ("discord:1", "discord:1", '{"keep_days": 7}'),
                 ("discord:2", "discord:2", '{"spoiler": true}'),
             ],
         )
+    )
     chores = Housekeeping(
         store,
         folder,

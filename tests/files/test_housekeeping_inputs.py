@@ -25,16 +25,20 @@ class TestInputs:
         sha256 = await inputs.keep(png(shade))
         job = await store.accept(new_job(request=request(init_image=InitImage(sha256, 0.6))))
         then = now_ms() - int(days_ago * DAY_MS)
-        async with store._database.transaction() as write:
-            await write.execute("UPDATE jobs SET created_at = ? WHERE id = ?", (then, job.id))
+        await store._database.write(
+            lambda write: write.execute(
+                "UPDATE jobs SET created_at = ? WHERE id = ?", (then, job.id)
+            )
+        )
         os.utime(inputs.path(sha256), (then / 1000, then / 1000))
         return await store.job(job.id)
 
     async def ended(self, store: Store, job: Job, state: JobState) -> Job:
-        async with store._database.transaction() as write:
-            await write.execute(
+        await store._database.write(
+            lambda write: write.execute(
                 "UPDATE jobs SET state = ?, finished_at = created_at WHERE id = ?", (state, job.id)
             )
+        )
         return await store.job(job.id)
 
     def file(self, inputs: Inputs, job: Job) -> Path:

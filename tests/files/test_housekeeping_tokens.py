@@ -28,7 +28,9 @@ async def test_tokens_are_used_and_erased_in_time(
     assert await store.messages.token(job.id) is None
     await store.messages.erase_tokens()
     assert await store._database.rows("SELECT * FROM tokens") == []
-    await store._database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    await store._database._writer.alone(
+        lambda write: write.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    )
     assert asked.token.encode() not in content(tmp_path)
 
 

@@ -170,22 +170,16 @@ def test_a_forced_spoiler() -> None:
     assert origin.spoiler
 
 
-async def test_every_gate_sees_the_job_and_elsewhere_nothing_holds(store: Store) -> None:
-    levels, seen = Levels(store), []
-
-    def gate(new: NewJob, rules: Rules, catalog: Catalog) -> NewJob:
-        seen.append((rules.steps_max, catalog))
-        return replace(new, priority=9)
-
-    admit = Enforcing(levels, lambda: CATALOG, [gate])
+async def test_what_a_place_sets_holds_for_its_jobs_and_elsewhere_nothing(store: Store) -> None:
+    levels = Levels(store)
+    admit = Enforcing(levels, lambda: CATALOG)
     place = Place(person="discord:1", community="discord:2", channel_id=3)
     await levels.change(Level.SERVER, place, {"max_steps": 30})
-    assert (await admit(asked())).new.priority == 9
+    assert (await admit(asked())).rules.steps_max == 30
     await levels.change(Level.SERVER, place, {"max_steps": 20})
     with pytest.raises(UserError):
         await admit(asked())
-    await admit(replace(asked(), origin=CommandLine()))
-    assert seen == [(30, CATALOG), (None, CATALOG)]
+    assert (await admit(replace(asked(), origin=CommandLine()))).rules.steps_max is None
 
 
 # What waits

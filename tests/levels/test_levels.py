@@ -70,8 +70,9 @@ async def test_what_is_stored_wrongly_is_logged_and_the_rest_holds(
 ) -> None:
     await levels.change(Level.SERVER, PLACE, {"max_steps": 40})
     wrong = json.dumps({"max_steps": 40, "max_count": "canary", "of_tomorrow": 1})
-    async with store._database.transaction() as write:
-        await write.execute("UPDATE level_settings SET settings = ?", (wrong,))
+    await store._database.write(
+        lambda write: write.execute("UPDATE level_settings SET settings = ?", (wrong,))
+    )
     rules = await Levels(store).rules(PLACE)
     assert (rules.steps_max, rules.count_max) == (40, None)
     assert "max_count, of_tomorrow" in caplog.text

@@ -1,8 +1,10 @@
 """Backups and restoring, with real files."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -93,9 +95,21 @@ class TestBackups:
     async def test_it_is_made_while_somebody_writes(self, database: Path) -> None:
         async with Store.open(database) as store:
             job = await running(store)
-            async with store._database.transaction() as write:
-                await write.execute("UPDATE jobs SET kind = 'vary'")
+            written, go_on = asyncio.Event(), threading.Event()
+            loop = asyncio.get_running_loop()
+
+            def write(connection: sqlite3.Connection) -> None:
+                connection.execute("UPDATE jobs SET kind = 'vary'")
+                loop.call_soon_threadsafe(written.set)
+                go_on.wait()
+
+            writing = asyncio.create_task(store._database.write(write))
+            try:
+                await written.wait()
                 backup = await store.back_up(TODAY)
+            finally:
+                go_on.set()
+                await writing
         assert backup is not None
         async with Store.open(backup) as copy:
             assert (await copy.job(job.id)).kind == "imagine"

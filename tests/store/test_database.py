@@ -4,9 +4,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import coroutine
 from typing import Any
 
 import pytest
@@ -50,8 +48,7 @@ async def numbers(database: Database) -> list[int]:
 
 
 async def add(database: Database, number: int) -> None:
-    async with database.transaction() as write:
-        await write.execute("INSERT INTO t VALUES (?)", (number,))
+    await database.write(lambda write: write.execute("INSERT INTO t VALUES (?)", (number,)))
 
 
 class TestOpening:
@@ -62,13 +59,8 @@ class TestOpening:
     async def test_the_connection_is_set_for_durability(
         self, database: Database, pragma: str, value: object
     ) -> None:
-        async with (
-            database.transaction() as write,
-            write.execute(f"PRAGMA {pragma}") as cursor,
-        ):
-            row = await cursor.fetchone()
-        assert row is not None
-        assert row[0] == value
+        [found] = await database.write(lambda write: write.execute(f"PRAGMA {pragma}").fetchone())
+        assert found == value
 
     async def test_reads_cannot_write(self, database: Database) -> None:
         with pytest.raises(StoreError, match="read-only"):
@@ -91,10 +83,11 @@ class TestOpening:
     async def test_foreign_keys_are_enforced(self, tmp_path: Path) -> None:
         async with Database.open(tmp_path / "x.sqlite3") as opened:
             with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-                async with opened.transaction() as write:
-                    await write.execute(
+                await opened.write(
+                    lambda write: write.execute(
                         "INSERT INTO images VALUES ('none', 0, 1, 'p', 1, 1, 1, 's', 'p', NULL)"
                     )
+                )
 
     async def test_a_folder_that_is_not_there_is_made(self, tmp_path: Path) -> None:
         async with Store.open(tmp_path / "a" / "b" / "x.sqlite3"):
@@ -292,46 +285,33 @@ class TestTransactions:
         assert await numbers(database) == [1]
 
     async def test_it_rolls_back_on_any_exception(self, database: Database) -> None:
-        async def fails() -> None:
-            async with database.transaction() as write:
-                await write.execute("INSERT INTO t VALUES (1)")
-                raise KeyError
+        def fails(write: sqlite3.Connection) -> None:
+            write.execute("INSERT INTO t VALUES (1)")
+            raise KeyError
 
         with pytest.raises(KeyError):
-            await fails()
+            await database.write(fails)
         assert await numbers(database) == []
         await add(database, 2)
         assert await numbers(database) == [2]
 
     async def test_what_is_not_committed_is_not_read(self, database: Database) -> None:
-        async with database.transaction() as write:
-            await write.execute("INSERT INTO t VALUES (1)")
-            assert await numbers(database) == []
+        inside, go_on = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
 
-    async def test_one_coroutine_does_not_undo_or_commit_what_another_wrote(
-        self, database: Database
-    ) -> None:
-        """The second trap of aiosqlite: coroutines that share a connection share a transaction."""
-        inside, go_on = asyncio.Event(), asyncio.Event()
+        def slow(write: sqlite3.Connection) -> None:
+            write.execute("INSERT INTO t VALUES (1)")
+            loop.call_soon_threadsafe(inside.set)
+            go_on.wait()
 
-        async def fails() -> None:
-            async with database.transaction() as write:
-                await write.execute("INSERT INTO t VALUES (1)")
-                inside.set()
-                await go_on.wait()
-                raise KeyError
-
-        failing = asyncio.create_task(fails())
+        writing = asyncio.create_task(database.write(slow))
         await inside.wait()
-        succeeding = asyncio.create_task(add(database, 2))
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert not succeeding.done()
-        go_on.set()
-        with pytest.raises(KeyError):
-            await failing
-        await succeeding
-        assert await numbers(database) == [2]
+        try:
+            assert await numbers(database) == []
+        finally:
+            go_on.set()
+        await writing
+        assert await numbers(database) == [1]
 
     async def test_a_commit_that_fails_leaves_no_open_transaction(self, tmp_path: Path) -> None:
         """A deferred constraint fails at COMMIT, as a full disk would."""
@@ -342,8 +322,7 @@ class TestTransactions:
         )
         async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
             with pytest.raises(sqlite3.IntegrityError):
-                async with opened.transaction() as write:
-                    await write.execute("INSERT INTO c VALUES (9)")
+                await opened.write(lambda write: write.execute("INSERT INTO c VALUES (9)"))
             await add(opened, 1)
             assert await numbers(opened) == [1]
             assert await opened.rows("SELECT * FROM c") == []
@@ -351,8 +330,7 @@ class TestTransactions:
     async def test_a_statement_that_another_process_blocks_leaves_no_open_transaction(
         self, database: Database, tmp_path: Path
     ) -> None:
-        async with database.transaction() as write:
-            await write.execute("PRAGMA busy_timeout = 1")
+        await database.write(lambda write: write.execute("PRAGMA busy_timeout = 1"))
         other = sqlite3.connect(tmp_path / "t.sqlite3", isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
@@ -363,90 +341,3 @@ class TestTransactions:
             other.close()
         await add(database, 2)
         assert await numbers(database) == [2]
-
-
-class Steps:
-    """Runs a coroutine step by step, so that it can be cancelled at each await in turn."""
-
-    def __init__(self, cancel_at: int, times: int) -> None:
-        self.seen = 0
-        self._cancel_at = range(cancel_at, cancel_at + times)
-
-    @coroutine
-    def run(self, work: Any) -> Any:
-        """Await `work`; at the chosen awaits, raise CancelledError into it instead of resuming."""
-        steps = work.__await__()
-        send: Callable[[], Any] = lambda: next(steps)  # noqa: E731
-        while True:
-            try:
-                awaited = send()
-            except StopIteration as stop:
-                return stop.value
-            cancel_now = self.seen in self._cancel_at
-            self.seen += 1
-            if cancel_now:
-                if awaited is not None:
-                    awaited._asyncio_future_blocking = False
-                send = lambda: steps.throw(asyncio.CancelledError())  # noqa: E731
-            else:
-                yield awaited
-                send = lambda: next(steps)  # noqa: E731
-
-
-async def cancelled_at(work: Awaitable[None], step: int, times: int) -> tuple[bool, int]:
-    """Run `work` with cancellations from await number `step` on; (finished, awaits seen)."""
-    steps = Steps(step, times)
-    try:
-        await steps.run(work)
-    except asyncio.CancelledError:
-        return False, steps.seen
-    return True, steps.seen
-
-
-class TestCancellation:
-    """The third trap: a cancelled `await execute` still executes."""
-
-    @pytest.mark.parametrize("times", [1, 2, 3])
-    async def test_at_every_await_all_or_nothing_is_written(
-        self, database: Database, times: int
-    ) -> None:
-        async def two_rows(number: int) -> None:
-            async with database.transaction() as write:
-                await write.execute("INSERT INTO t VALUES (?)", (number,))
-                await write.execute("INSERT INTO t VALUES (?)", (-number,))
-
-        outcomes = []
-        for step in range(1, 60):
-            finished, seen = await cancelled_at(two_rows(step), step - 1, times)
-            written = {x for x in await numbers(database) if abs(x) == step}
-            assert written in (set(), {step, -step})
-            assert not finished or written
-            outcomes.append(bool(written))
-            # No transaction was left open, and the lock is free.
-            await add(database, 1000 + step)
-            assert 1000 + step in await numbers(database)
-            if seen < step:
-                break
-        assert seen < step, "the transaction has more awaits than were tried"
-        assert True in outcomes[:-1], "no cancellation fell on or after the commit"
-        assert False in outcomes
-
-    async def test_a_real_cancel_while_it_writes(self, database: Database) -> None:
-        """The same with Task.cancel after n turns of the loop, twice."""
-
-        async def two_rows(number: int) -> None:
-            async with database.transaction() as write:
-                await write.execute("INSERT INTO t VALUES (?)", (number,))
-                await write.execute("INSERT INTO t VALUES (?)", (-number,))
-
-        for turns in range(1, 40):
-            task = asyncio.create_task(two_rows(turns))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait([task])
-            written = {x for x in await numbers(database) if abs(x) == turns}
-            assert written in (set(), {turns, -turns})
-            await add(database, 1000 + turns)

@@ -84,8 +84,7 @@ class Grown:
         await ask(self._store)  # statements are prepared once
         database = self._store._database
         for watch in (step, None):
-            for connection in (database._reader, database._writer):
-                await connection.set_progress_handler(watch, 1)  # type: ignore[arg-type]
+            await database._reader.set_progress_handler(watch, 1)  # type: ignore[arg-type]
             await database.write(lambda write, watch=watch: write.set_progress_handler(watch, 1))  # type: ignore[misc]
             if watch is not None:
                 await ask(self._store)

@@ -63,8 +63,7 @@ async def test_a_cancelled_job_wants_nothing_and_a_failed_one_may_be_tried_again
 @pytest.mark.parametrize("text", ["{", "null", "7", '{"init_image": 7}', '{"reference": []}'])
 async def test_a_request_that_cannot_be_read_refers_to_nothing(store: Store, text: str) -> None:
     await store.accept(new_job(request=request(init_image=InitImage(ONE, 0.6))))
-    async with store._database.transaction() as write:
-        await write.execute("UPDATE jobs SET request = ?", (text,))
+    await store._database.write(lambda write: write.execute("UPDATE jobs SET request = ?", (text,)))
     assert await store.input_uses.of_all([ONE, OTHER]) == {}
 
 

@@ -1,8 +1,8 @@
 """The hashes of what was used, for those who name models by them."""
 
+import sqlite3
 from dataclasses import replace
-
-import aiosqlite
+from functools import partial
 
 from bot.recipe import Weights
 from bot.store import Store
@@ -43,11 +43,9 @@ async def test_damaged_recipes_are_passed_over(store: Store) -> None:
     await paint(store, "demo", "1")
     for text in ("{", "[]", '{"checkpoint": {"name": "x"}, "adapters": 5}', '{"checkpoint": 1}'):
         job_id = await paint(store, "demo", "2")
-
-        async with store._database.transaction() as write:
-            await _spoil(write, job_id, text)
+        await store._database.write(partial(_spoil, job_id, text))
     assert (await store.known_weights.recent())["demo"].short == "1" * 10
 
 
-async def _spoil(write: aiosqlite.Connection, job_id: str, text: str) -> None:
-    await write.execute("UPDATE jobs SET recipe = ? WHERE id = ?", (text, job_id))
+def _spoil(job_id: str, text: str, write: sqlite3.Connection) -> None:
+    write.execute("UPDATE jobs SET recipe = ? WHERE id = ?", (text, job_id))

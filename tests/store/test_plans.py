@@ -140,8 +140,7 @@ async def test_no_table_of_the_history_is_read_from_end_to_end(store: Store, nam
     said: list[str] = []
     database = store._database
     await store.accept(new_job())
-    for connection in (database._reader, database._writer):
-        await connection.set_trace_callback(said.append)
+    await database._reader.set_trace_callback(said.append)
     await database.write(lambda connection: connection.set_trace_callback(said.append))
     await ASKED[name](store)
     statements = [sql for sql in said if re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)", sql)]

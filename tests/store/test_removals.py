@@ -69,8 +69,11 @@ async def test_the_token_goes_with_it_if_it_reaches_the_message(
     store: Store, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], token: str | None
 ) -> None:
     job = await shown(store, **fields)
-    async with store._database.transaction() as write:
-        await write.execute("INSERT INTO tokens VALUES (?, 't', ?)", (job.id, now_ms() + 10**6))
+    await store._database.write(
+        lambda write: write.execute(
+            "INSERT INTO tokens VALUES (?, 't', ?)", (job.id, now_ms() + 10**6)
+        )
+    )
     await store.deletions.begin(job.id)
     own = next(each for each in await due(store, monkeypatch) if each.message_id == 30)
     assert (own.token, own.by_token) == (token, bool(fields))

@@ -116,10 +116,11 @@ class TestUsage:
         """The clock was a year ahead when the second one was asked for."""
         first, second = [await store.accept(new_job()) for _ in range(2)]
         now = now_ms() + 60_000
-        async with store._database.transaction() as write:
-            await write.execute(
+        await store._database.write(
+            lambda write: write.execute(
                 "UPDATE jobs SET created_at = created_at + 31536000000 WHERE id = ?", (second.id,)
             )
+        )
         times = (first.created_at / 1000, now / 1000)
         assert (await store.usage("discord:7", now / 1000)).images == times
         # Were it now each time, a cooldown would never end.
@@ -254,8 +255,7 @@ class TestUnknownOrigins:
         self, store: Store, caplog: pytest.LogCaptureFixture, damage: str
     ) -> None:
         job = await store.accept(in_channel())
-        async with store._database.transaction() as write:
-            await write.execute(damage)
+        await store._database.write(lambda write: write.execute(damage))
         found = await store.job(job.id)
         assert found.origin == Unknown("discord:7", "discord:1")
         assert (found.person, found.community) == ("discord:7", "discord:1")

@@ -3,15 +3,17 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from types import coroutine
+from typing import Any
 
 import pytest
 
 from bot.errors import StoreError
 from bot.store.database import Database
-from tests.store.test_database import add, cancelled_at, migrations, numbers
+from tests.store.test_database import add, migrations, numbers
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ async def test_those_that_wait_share_one_transaction(database: Database) -> None
     statements: list[str] = []
     await database.write(lambda write: write.set_trace_callback(statements.append))
     statements.clear()
-    async with database.transaction():
+    async with database._writer.lock:
         writes = [asyncio.create_task(database.write(partial(insert, n))) for n in range(50)]
         await asyncio.sleep(0)
     assert await asyncio.gather(*writes) == [*range(50)]
@@ -43,7 +45,7 @@ async def test_one_that_fails_is_undone_alone(database: Database) -> None:
         insert(5, write)
         raise KeyError("half way")
 
-    async with database.transaction():
+    async with database._writer.lock:
         writes = [
             asyncio.create_task(database.write(work))
             for work in (partial(insert, 1), fails, partial(insert, 2))
@@ -80,7 +82,7 @@ async def test_a_commit_that_fails_undoes_all_of_it(tmp_path: Path) -> None:
         "CREATE TABLE c (x INTEGER REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED) STRICT;",
     )
     async with Database.open(tmp_path / "x.sqlite3", folder) as opened:
-        async with opened.transaction():
+        async with opened._writer.lock:
             bad = asyncio.create_task(
                 opened.write(lambda write: write.execute("INSERT INTO c VALUES (9)"))
             )
@@ -93,7 +95,45 @@ async def test_a_commit_that_fails_undoes_all_of_it(tmp_path: Path) -> None:
         assert await numbers(opened) == [2]
 
 
-@pytest.mark.parametrize("times", [1, 2])
+class Steps:
+    """Runs a coroutine step by step, so that it can be cancelled at each await in turn."""
+
+    def __init__(self, cancel_at: int, times: int) -> None:
+        self.seen = 0
+        self._cancel_at = range(cancel_at, cancel_at + times)
+
+    @coroutine
+    def run(self, work: Any) -> Any:
+        """Await `work`; at the chosen awaits, raise CancelledError into it instead of resuming."""
+        steps = work.__await__()
+        send: Callable[[], Any] = lambda: next(steps)  # noqa: E731
+        while True:
+            try:
+                awaited = send()
+            except StopIteration as stop:
+                return stop.value
+            cancel_now = self.seen in self._cancel_at
+            self.seen += 1
+            if cancel_now:
+                if awaited is not None:
+                    awaited._asyncio_future_blocking = False
+                send = lambda: steps.throw(asyncio.CancelledError())  # noqa: E731
+            else:
+                yield awaited
+                send = lambda: next(steps)  # noqa: E731
+
+
+async def cancelled_at(work: Awaitable[None], step: int, times: int) -> tuple[bool, int]:
+    """Run `work` with cancellations from await number `step` on; (finished, awaits seen)."""
+    steps = Steps(step, times)
+    try:
+        await steps.run(work)
+    except asyncio.CancelledError:
+        return False, steps.seen
+    return True, steps.seen
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
 async def test_cancelled_at_every_await_it_is_written_whole_or_not(
     database: Database, times: int
 ) -> None:
@@ -108,6 +148,19 @@ async def test_cancelled_at_every_await_it_is_written_whole_or_not(
         if seen < step:
             break
     assert seen < step
+
+
+async def test_who_is_cancelled_is_told_once_it_is_written(database: Database) -> None:
+    """With Task.cancel after n turns of the loop, twice."""
+    for turns in range(1, 40):
+        task = asyncio.create_task(database.write(partial(insert, turns)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert turns in await numbers(database)
 
 
 async def test_closing_waits_for_what_is_being_written_and_ends_the_thread(tmp_path: Path) -> None:

@@ -147,8 +147,9 @@ class TestFailing:
         async with build(gate) as bench:
             job_id = await bench.take()
             await gate.entered()
-            async with bench.store._database.transaction() as write:
-                await write.execute("PRAGMA busy_timeout = 1")
+            await bench.store._database.write(
+                lambda write: write.execute("PRAGMA busy_timeout = 1")
+            )
             other = sqlite3.connect(bench.store._database.path, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             gate.go_on.set()

@@ -149,11 +149,12 @@ async def test_what_cannot_be_read_does_not_stop_the_start(
     old, painted = await done(store), await done(store)
     assert await store.deliver(old, 1, 2)
     damaged, waiting = await store.accept(new_job()), await store.accept(new_job())
-    async with store._database.transaction() as write:
-        await write.execute(
+    await store._database.write(
+        lambda write: write.execute(
             "UPDATE jobs SET request = ?, recipe = '{', started_at = started_at - 5 WHERE id != ?",
             (request_text, waiting.id),
         )
+    )
     queue = queue_of(store)
     left = await recovered(store, queue)
     assert [*queue.places()] == [waiting.id]

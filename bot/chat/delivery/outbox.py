@@ -1,4 +1,9 @@
-"""Outbox: sends to Discord in order, retrying for as long as Discord is unavailable."""
+"""Outbox: sends to Discord in order, retrying for as long as Discord is unavailable.
+
+In each line one has the turn, and only that one tries: the first, until it got through. One that
+fails again and again lends its turn to the second, for a single try. If that gets through, Discord
+is there, and the first, should it fail once more, goes to the back of the line.
+"""
 
 import asyncio
 import contextlib
@@ -30,11 +35,16 @@ class Away(Exception):
 class _Place:
     """One place in the line of a channel.
 
-    turn: set while it may try. tried: set while it probes for the one in front; its outcome.
+    turn: set while it may try. overtaken: whether another one got through before it.
     """
 
     turn: asyncio.Event = field(default_factory=asyncio.Event)
-    tried: asyncio.Future[bool] | None = None
+    overtaken: bool = False
+
+    def pass_on(self, to: "_Place") -> None:
+        """Give the turn to another."""
+        self.turn.clear()
+        to.turn.set()
 
 
 class Outbox:
@@ -57,21 +67,21 @@ class Outbox:
         """
         line, place = self._lines.setdefault(channel, []), _Place()
         line.append(place)
-        line[0].turn.set()
-        taken = False
+        if line[0] is place:
+            place.turn.set()
         self._inside += 1
         try:
             outcome = await self._in_line(line, place, job_id, attempt)
-            taken = True
+            if line[0] is not place:
+                line[0].overtaken = True
             return outcome
         finally:
             self._inside -= 1
             line.remove(place)
-            _answer(place, taken=taken)
-            if line:
-                line[0].turn.set()
-            else:
+            if not line:
                 del self._lines[channel]
+            elif place.turn.is_set():
+                place.pass_on(line[0])
 
     def back(self) -> None:
         """Discord is reachable again: retry now what is waiting to."""
@@ -82,7 +92,6 @@ class Outbox:
         self, line: list[_Place], place: _Place, job_id: str, attempt: Callable[[], Awaitable[T]]
     ) -> T:
         failures = 0
-        suspect = False
         while True:
             await place.turn.wait()
             try:
@@ -91,35 +100,21 @@ class Outbox:
                 pause = RETRY_AFTER.after(failures)
                 failures += 1
                 log.warning("job %s: %s; trying again in %.0f s", job_id, error, pause)
-            if place.tried is not None:
-                place.turn.clear()
-                _answer(place, taken=False)
-                line[0].turn.set()
-            elif suspect:
-                # Another one got through, so this one is the problem: move it to the back.
-                suspect = False
-                place.turn.clear()
+            if line[0] is not place:
+                place.pass_on(line[0])
+                continue
+            if place.overtaken:
+                place.overtaken = False
                 line.append(line.pop(0))
-                line[0].turn.set()
-            elif failures >= TURN and len(line) > 1 and await _is_taken(line[1]):
-                suspect = True
-            else:
+                place.pass_on(line[0])
+                continue
+            if failures >= TURN and len(line) > 1:
+                place.pass_on(line[1])
+                await place.turn.wait()
+            if not place.overtaken:
                 await self._wait(pause)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._back.wait()
-
-
-async def _is_taken(place: _Place) -> bool:
-    """Let `place` try once; whether it got through."""
-    place.tried = asyncio.get_running_loop().create_future()
-    place.turn.set()
-    return await place.tried
-
-
-def _answer(place: _Place, *, taken: bool) -> None:
-    tried, place.tried = place.tried, None
-    if tried is not None and not tried.done():
-        tried.set_result(taken)

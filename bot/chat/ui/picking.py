@@ -124,13 +124,9 @@ def cell_select(say: Say, job: Job, cells: Sequence[Cell]) -> Routed:
     )
 
 
-def select_view(
-    custom_id: CustomId, options: Sequence[discord.SelectOption], placeholder: str | None = None
-) -> discord.ui.View:
+def select_view(custom_id: CustomId, options: Sequence[discord.SelectOption]) -> discord.ui.View:
     """One select, routed by its custom_id."""
     view = discord.ui.View(timeout=None)
-    select = discord.ui.Select[Any](
-        custom_id=str(custom_id), options=[*options], placeholder=placeholder
-    )
+    select = discord.ui.Select[Any](custom_id=str(custom_id), options=[*options])
     view.add_item(Routed(select))
     return view

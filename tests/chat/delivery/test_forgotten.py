@@ -110,8 +110,9 @@ async def test_a_message_that_becomes_known_too_late_is_taken_down_as_well(desk:
         request = await forgettings.begin(job.person, Span.everything(), hand_over=False)
         failed = await desk.store.cancel(job)
         assert failed is None
-        async with desk.store._database.transaction() as write:
-            await write.execute("UPDATE jobs SET state = 'delivered'")
+        await desk.store._database.write(
+            lambda write: write.execute("UPDATE jobs SET state = 'delivered'")
+        )
         await forgettings.erase(await forgettings.erasable(request))
         await forgettings.finish(request)
 

@@ -1,6 +1,7 @@
 """The outbox: in order within a channel, and no channel waits for another."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -83,6 +84,28 @@ async def test_one_that_discord_chokes_on_lets_the_others_pass(waits: list[float
     assert tries >= TURN
     choking.cancel()
     await asyncio.wait([choking])
+
+
+async def test_it_is_tried_once_more_and_then_after_all_others(waits: list[float]) -> None:
+    tries: list[tuple[str, int]] = []
+    outbox = Outbox()
+
+    async def attempt(name: str) -> None:
+        tries.append((name, len(waits)))
+        await asyncio.sleep(0)
+        if name == "poison":
+            raise Away("500")
+
+    names = ("poison", *"bcd")
+    poison, *others = [
+        asyncio.create_task(outbox.carry(1, name, partial(attempt, name))) for name in names
+    ]
+    await asyncio.gather(*others)
+    before = [("poison", n) for n in range(TURN)]
+    then = [(name, TURN - 1) for name in ("b", "poison", "c", "d")]
+    assert tries[: TURN + 4] == before + then
+    poison.cancel()
+    await asyncio.wait([poison])
 
 
 async def test_after_a_long_absence_everything_leaves_in_order(waits: list[float]) -> None:
