@@ -78,6 +78,11 @@ class Prepared:
     report: Callable[[Progress], None]
     check_stop: Callable[[], None]
 
+    @property
+    def wraps(self) -> bool:
+        """Whether opposite edges are to meet: those of the image, not of a part cut out of it."""
+        return self.request.tile and not isinstance(self.kept, Region)
+
 
 def encoded_passes(
     model: Resident,
@@ -279,7 +284,7 @@ class Pass:
             if prepared.guide
             else nullcontext()
         )
-        with attached, seamless.wrapping(request.tile):
+        with attached, seamless.wrapping(prepared.wraps):
             latents = denoise(
                 self._denoiser(conditioning_at(0), order),
                 scheduler,
@@ -338,7 +343,7 @@ class Pass:
             latents,
             resident.key,
             tiled=prepared.plan.tiled,
-            wraps=prepared.request.tile,
+            wraps=prepared.wraps,
         )
 
 

@@ -378,8 +378,9 @@ class Pipeline:
                     kept = kept_of(init, picture, mask, size)
             start = kept.image if kept else pixels.fitted(picture, *size)
             resident.wake(check_stop, VAE)
+            wraps = request.tile and not isinstance(kept, Region)
             begun = pixels.distribution(
-                family, resident.vae, start, tiled=chosen.tiled, wraps=request.tile
+                family, resident.vae, start, tiled=chosen.tiled, wraps=wraps
             )
         references = None
         if request.pictures:

@@ -90,7 +90,8 @@ async def test_it_answers_before_all_is_read_and_goes_on_after_a_crash(home: Hom
         await playground.wait_offline()
         bot.allow(0)
         await bot.start()
-        assert await read_at_least(ada, 0) == read
+        # It may have read some more before the signal came.
+        assert await read_at_least(ada, 0) >= read
 
         bot.allow(10 * FILES)
         message = await all_read(ada)

@@ -72,10 +72,12 @@ def test_only_the_parts_that_are_found_change(
     assert painted.warnings == plain.warnings
 
 
+@pytest.mark.parametrize("tile", [False, True])
 def test_a_part_is_what_painting_it_alone_gives(
-    engine: Engine, offered: Catalog, boxes: dict[str, list[Box]]
+    engine: Engine, offered: Catalog, boxes: dict[str, list[Box]], tile: bool
 ) -> None:
-    """Of the first, with the image's own seed; of the second, with the next, and over the first."""
+    """Of the first, with the image's own seed; of the second, with the next, and over the first.
+    A part's own edges do not meet."""
     import hashlib
     import io
 
@@ -84,8 +86,8 @@ def test_a_part_is_what_painting_it_alone_gives(
 
     boxes["face"], strength = [LEFT, RIGHT], 0.6
     detail = (DetailUse("face", strength),)
-    painted = paint(engine, request(steps=4, detail=detail), offered)
-    image = paint(engine, request(steps=4), offered).images[0].image
+    painted = paint(engine, request(steps=4, detail=detail, tile=tile), offered)
+    image = paint(engine, request(steps=4, tile=tile), offered).images[0].image
 
     def kept(image: PIL.Image.Image) -> str:
         file = io.BytesIO()

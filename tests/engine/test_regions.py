@@ -1,5 +1,6 @@
 """Only a part of an image is painted, at a size of its own, and put back."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,11 @@ def test_a_mask_without_white_changes_nothing(engine: Engine) -> None:
     sha256 = picture(WHOLE)
     painted = paint(engine, only(sha256, mask((0, 0, 1, 1), WHOLE, level=0))).images[0].image
     assert (pixels(painted) == pixels(opened(sha256))).all()
+
+
+def test_the_edges_of_what_is_cut_out_do_not_meet(engine: Engine) -> None:
+    asked = only(picture(WHOLE), mask((70, 50, 90, 66), WHOLE))
+    assert digests(paint(engine, replace(asked, tile=True))) == digests(paint(engine, asked))
 
 
 def test_each_image_of_a_request_has_its_own(engine: Engine) -> None:
