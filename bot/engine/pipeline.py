@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bot.engine import embeddings, notices, patches, pixels, sampling
+from bot.engine import embeddings, notices, patches, sampling
 from bot.engine.controls import Controls
 from bot.engine.controls import check_headers as check_control
 from bot.engine.denoise import Guidance
@@ -17,7 +17,6 @@ from bot.engine.environment import Place, is_device_lost, is_out_of_memory
 from bot.engine.families import FAMILIES, VAE, Family, family_of
 from bot.engine.hashing import HashCache
 from bot.engine.hub import Hub
-from bot.engine.inpainting import Kept, kept_of
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import TOGETHER, Plan, Profile, in_eight_bits, plan, room
@@ -36,10 +35,10 @@ from bot.engine.recipes import (
     reference_of,
 )
 from bot.engine.reference import References, check_headers
-from bot.engine.regions import Region
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import NotHere, Sources
+from bot.engine.starting import started
 from bot.engine.subject import Subject
 from bot.engine.upscaling import Upscaling
 from bot.engine.weights import WeightCache, formats
@@ -365,23 +364,7 @@ class Pipeline:
                 files, adapter.sha256, image, weight, resident.denoiser, subject
             )
         controls = self._controls.following(needed, recipe, resident, chosen.together)
-        begun = None
-        kept: Kept | Region | None = None
-        if (init := request.init_image) is not None:
-            picture, size = needed.pictures[init.sha256], (request.width, request.height)
-            if init.keeps:
-                mask = needed.pictures[init.mask] if init.mask else None
-                if init.area and mask:
-                    kept = Region.of(picture, mask, init.area.padding, size, init.strength)
-                    controls = controls and controls.within(kept)
-                else:
-                    kept = kept_of(init, picture, mask, size)
-            start = kept.image if kept else pixels.fitted(picture, *size)
-            resident.wake(check_stop, VAE)
-            wraps = request.tile and not isinstance(kept, Region)
-            begun = pixels.distribution(
-                family, resident.vae, start, tiled=chosen.tiled, wraps=wraps
-            )
+        start = started(needed, resident, chosen, controls)
         references = None
         if request.pictures:
             pictures = [needed.pictures[sha256] for sha256 in request.pictures]
@@ -389,7 +372,7 @@ class Pipeline:
             references = family.references(resident.vae, pictures, tiled=chosen.tiled)
         # Nothing was compiled for what a reference image attaches, for ControlNets, for images to
         # edit, for blocks that take turns, or for what wraps around.
-        plain = guide or controls or references is not None or chosen.room is not None
+        plain = guide or start.controls or references is not None or chosen.room is not None
         plain = plain or request.tile
         kernels = self._kernels.choose(resident.denoiser, "eager" if plain else request.kernels)
         return Prepared(
@@ -401,10 +384,10 @@ class Pipeline:
             dtype=family.latents_dtype(resident.parts[family.denoiser].layout.dtype),
             encoded=encoded,
             guidance=guidance,
-            begun=begun,
-            kept=kept,
+            begun=start.begun,
+            kept=start.kept,
             guide=guide,
-            controls=controls,
+            controls=start.controls,
             finder=needed.detector and self._detector.ready(*needed.detector),
             references=references,
             kernels=kernels,
