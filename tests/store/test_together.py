@@ -81,7 +81,8 @@ async def test_who_shared_a_transaction_that_sqlite_undid_is_told_of_the_disk(
 async def test_what_a_failed_write_has_not_read_to_its_end_holds_nothing_up(
     database: Database,
 ) -> None:
-    await database.write(lambda write: write.executemany("INSERT INTO t VALUES (?)", [(1,), (2,)]))
+    rows = [(n,) for n in range(10, 60)]
+    await database.write(lambda write: write.executemany("INSERT INTO t VALUES (?)", rows))
 
     def fails(write: sqlite3.Connection) -> None:
         for _ in write.execute("SELECT x FROM t"):
