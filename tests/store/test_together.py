@@ -85,8 +85,8 @@ async def test_what_a_failed_write_has_not_read_to_its_end_holds_nothing_up(
     await database.write(lambda write: write.executemany("INSERT INTO t VALUES (?)", rows))
 
     def fails(write: sqlite3.Connection) -> None:
-        for _ in write.execute("SELECT x FROM t"):
-            raise KeyError("at the first")
+        read = write.execute("SELECT x FROM t")
+        raise KeyError(read.fetchone()["x"])
 
     with pytest.raises(KeyError) as kept:
         await database.write(fails)
