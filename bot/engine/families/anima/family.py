@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import flow, qwen3, qwen_vae, recognition, t5
+from bot.engine.families import flow, qwen3, qwen_vae, t5
 from bot.engine.families.anima import (
     conditioning,
     configurations,
@@ -30,6 +29,7 @@ from bot.engine.families.anima.networks import (
 from bot.engine.families.anima.original import CONDITIONER as WITHIN
 from bot.engine.families.anima.original import ORIGINALS
 from bot.engine.families.anima.text import Encoded, Encoders
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.qwen_vae import PREVIEW, Likeliest, scaled, shape, unscaled
 from bot.engine.kernels import Shape
@@ -44,7 +44,6 @@ from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.anima import ANIMA as FACTS
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.prediction import Training
 
 _OF_CONDITIONER: Final = Prefixes(
@@ -55,9 +54,10 @@ _OF_CONDITIONER: Final = Prefixes(
 analogy in LyCORIS, and in SD.Next (vladmandic/sdnext pull request 4795)."""
 
 
-class Anima:
+class Anima(FamilyBase):
     """Anima, base, Aesthetic and Turbo, and the models trained from them."""
 
+    facts = FACTS
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases
     networks: tuple[str, ...] = NETWORKS
@@ -74,12 +74,6 @@ class Anima:
     blocks: Mapping[str, str] = {}
     preview = PREVIEW
     ays: tuple[int, ...] = ()
-
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(FACTS, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(FACTS, folder, subject)
 
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
@@ -98,9 +92,6 @@ class Anima:
     def latents_dtype(self, _: torch.dtype) -> torch.dtype:
         return torch.float32
 
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(FACTS, header.shapes)
-
     def training(
         self,
         _: Sequence[tuple[Path, Header]],
@@ -113,9 +104,6 @@ class Anima:
 
     def timesteps(self, _: Training, __: tuple[int, int], steps: int) -> Mapping[str, Any]:
         return {"sigmas": np.linspace(1.0, 1 / steps, steps)}
-
-    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
-        return without + scale * (asked - without)
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
@@ -168,15 +156,6 @@ class Anima:
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning.of(encoded)
 
-    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
-        raise ValueError(f"{self.key} edits no images")
-
-    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
-    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 
@@ -188,9 +167,6 @@ class Anima:
 
     def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
         return qwen_vae.likeliest(vae, pixels, tiled=tiled)
-
-    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
-        return latents
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

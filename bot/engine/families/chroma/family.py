@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, recognition, t5
+from bot.engine.families import autoencoder, t5
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.chroma import configurations, networks, schedule, text
 from bot.engine.families.chroma.conditioning import Conditioning
 from bot.engine.families.chroma.memory import LEAVING, TOO_LARGE_ON, WHOLE
@@ -17,7 +17,6 @@ from bot.engine.families.chroma.original import ORIGINALS
 from bot.engine.families.chroma.text import Encoded
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.kl16 import PREVIEW, VAE_SCALE, scaled, shape, unscaled
-from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches.names import AnyTarget
@@ -30,13 +29,13 @@ from catalog import ModelEntry
 from catalog.families.chroma import CHROMA as FACTS
 from catalog.families.files import TEXT_ENCODER
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.prediction import Training
 
 
-class Chroma:
+class Chroma(FamilyBase):
     """Chroma1, HD, Base and Flash, and the models trained from them."""
 
+    facts = FACTS
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases
     networks: tuple[str, ...] = NETWORKS
@@ -55,12 +54,6 @@ class Chroma:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(FACTS, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(FACTS, folder, subject)
-
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
@@ -75,12 +68,6 @@ class Chroma:
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
         return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
-    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
-        return dtype
-
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(FACTS, header.shapes)
-
     def training(
         self,
         _: Sequence[tuple[Path, Header]],
@@ -93,9 +80,6 @@ class Chroma:
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
         return schedule.timesteps(training, size, steps)
-
-    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
-        return without + scale * (asked - without)
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
@@ -144,15 +128,6 @@ class Chroma:
     def condition(self, encoded: Encoded, size: tuple[int, int], _: object) -> Conditioning:
         return Conditioning.of(encoded, size)
 
-    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
-        raise ValueError(f"{self.key} edits no images")
-
-    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
-    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 
@@ -164,9 +139,3 @@ class Chroma:
 
     def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
         return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
-
-    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
-        return latents
-
-    def rehearse(self, _: LoadedModel, __: Place, ___: Any, ____: Shape) -> None:
-        raise ValueError(f"{self.key} is not compiled")

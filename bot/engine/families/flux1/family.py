@@ -8,7 +8,8 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, clip, flow, recognition, t5
+from bot.engine.families import autoencoder, clip, flow, t5
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.flux1 import (
     adapter_names,
@@ -43,13 +44,13 @@ from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.flux1 import FLUX1 as FACTS
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.prediction import Training
 
 
-class Flux1:
+class Flux1(FamilyBase):
     """FLUX.1 schnell, dev, Krea dev and Kontext dev, and the models trained from them."""
 
+    facts = FACTS
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases
     networks: tuple[str, ...] = NETWORKS
@@ -67,12 +68,6 @@ class Flux1:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(FACTS, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(FACTS, folder, subject)
-
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
@@ -87,12 +82,6 @@ class Flux1:
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
         return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
-    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
-        return dtype
-
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(FACTS, header.shapes)
-
     def training(
         self,
         weights: Sequence[tuple[Path, Header]],
@@ -105,9 +94,6 @@ class Flux1:
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
         return flow.levels(training, size, steps, TOKEN_SIDE)
-
-    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
-        return without + scale * (asked - without)
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
@@ -168,12 +154,6 @@ class Flux1:
     ) -> Conditioning:
         return Conditioning.of(encoded, size, image)
 
-    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
-    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 
@@ -185,9 +165,6 @@ class Flux1:
 
     def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
         return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
-
-    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
-        return latents
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

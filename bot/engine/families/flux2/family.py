@@ -8,7 +8,8 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, qwen3, recognition
+from bot.engine.families import autoencoder, qwen3
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.flux2 import (
     conditioning,
@@ -50,13 +51,13 @@ from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.flux2 import FLUX2 as FACTS
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.prediction import Training
 
 
-class Flux2:
+class Flux2(FamilyBase):
     """FLUX.2 klein, distilled and base, and the models trained from them."""
 
+    facts = FACTS
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases
     networks: tuple[str, ...] = NETWORKS
@@ -74,12 +75,6 @@ class Flux2:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(FACTS, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(FACTS, folder, subject)
-
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
@@ -94,12 +89,6 @@ class Flux2:
     def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
         return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
-    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
-        return dtype
-
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(FACTS, header.shapes)
-
     def training(
         self,
         _: Sequence[tuple[Path, Header]],
@@ -112,9 +101,6 @@ class Flux2:
 
     def timesteps(self, training: Training, size: tuple[int, int], steps: int) -> Mapping[str, Any]:
         return schedule.timesteps(training, size, steps)
-
-    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
-        return without + scale * (asked - without)
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
@@ -175,12 +161,6 @@ class Flux2:
         self, encoded: Encoded, size: tuple[int, int], image: References | None
     ) -> Conditioning:
         return Conditioning.of(encoded, size, image)
-
-    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
-    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)

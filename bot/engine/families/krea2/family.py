@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import flow, qwen3, qwen_vae, recognition
+from bot.engine.families import flow, qwen3, qwen_vae
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.krea2 import (
     conditioning,
@@ -41,13 +41,13 @@ from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.krea2 import KREA2 as FACTS
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.prediction import Training
 
 
-class Krea2:
+class Krea2(FamilyBase):
     """Krea 2, Turbo and Raw, and the models trained from them."""
 
+    facts = FACTS
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases
     networks: tuple[str, ...] = NETWORKS
@@ -65,12 +65,6 @@ class Krea2:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(FACTS, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(FACTS, folder, subject)
-
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
@@ -87,9 +81,6 @@ class Krea2:
 
     def latents_dtype(self, _: torch.dtype) -> torch.dtype:
         return torch.float32
-
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(FACTS, header.shapes)
 
     def training(
         self,
@@ -151,15 +142,6 @@ class Krea2:
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning.of(encoded)
 
-    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
-        raise ValueError(f"{self.key} edits no images")
-
-    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
-    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 
@@ -171,9 +153,6 @@ class Krea2:
 
     def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
         return qwen_vae.likeliest(vae, pixels, tiled=tiled)
-
-    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
-        return latents
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

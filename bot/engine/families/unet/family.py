@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import torch
 
 from bot.engine.configurations import Kind
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, clip, discrete, recognition
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.clip import TextEncoder
 from bot.engine.families.family import ControlNetwork, LoadedModel, PreviewFactors
 from bot.engine.families.unet import adapter_names, configurations, controls, networks
@@ -26,12 +26,11 @@ from bot.errors import JobFailed
 from catalog import ModelEntry, Words
 from catalog.families import Family as Facts
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.pipeline import kind_of_unet
 from catalog.weight_files.prediction import Training
 
 
-class UNetFamily:
+class UNetFamily(FamilyBase):
     """A UNet of discrete steps, CLIP text encoders, and a VAE of 4 channels at an eighth.
 
     See `families.family` for its attributes and methods; a family adds those that are missing here.
@@ -75,12 +74,6 @@ class UNetFamily:
         self._unet = unet
         self._scale = scale
 
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(self.facts, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(self.facts, folder, subject)
-
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
@@ -91,14 +84,8 @@ class UNetFamily:
     def build(self, network: str, config: Mapping[str, Any]) -> Any:
         return networks.build(network, config, self._encoders)
 
-    def latents_dtype(self, dtype: torch.dtype) -> torch.dtype:
-        return dtype
-
     def dtype_of(self, network: str, config: Mapping[str, Any], place: Place) -> torch.dtype:
         return place.dtype
-
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(self.facts, header.shapes)
 
     def training(
         self,
@@ -112,9 +99,6 @@ class UNetFamily:
 
     def timesteps(self, _: Training, __: tuple[int, int], ___: int) -> Mapping[str, Any]:
         return {}
-
-    def guided(self, without: torch.Tensor, asked: torch.Tensor, scale: float) -> torch.Tensor:
-        return without + scale * (asked - without)
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.prefixes(network, self._encoders)
@@ -139,9 +123,6 @@ class UNetFamily:
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, Target]:
         return adapter_names.targets(networks, self._encoders)
-
-    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
-        raise ValueError(f"{self.key} edits no images")
 
     def control(
         self, stored: Mapping[str, torch.Tensor], config: object, denoiser: Any, subject: Subject

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, flow, qwen3, recognition
+from bot.engine.families import autoencoder, flow, qwen3
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.kl16 import PREVIEW, TOKEN_SIDE, VAE_SCALE, scaled, shape, unscaled
 from bot.engine.families.zimage import (
@@ -28,7 +28,6 @@ from bot.engine.families.zimage.networks import (
 )
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.families.zimage.text import Encoded
-from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches.names import AnyTarget
@@ -40,13 +39,13 @@ from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.zimage import ZIMAGE as FACTS
 from catalog.weight_files import Header
-from catalog.weight_files.parts import lacking_networks
 from catalog.weight_files.prediction import Training
 
 
-class ZImage:
+class ZImage(FamilyBase):
     """Z-Image, Turbo and base, and the models trained from them."""
 
+    facts = FACTS
     key = FACTS.key
     adapter_bases = FACTS.adapter_bases
     networks: tuple[str, ...] = NETWORKS
@@ -65,12 +64,6 @@ class ZImage:
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def check_single(self, file: Path, header: Header, subject: Subject) -> None:
-        recognition.check_single(FACTS, file, header, subject)
-
-    def check_folder(self, folder: Path, subject: Subject) -> None:
-        recognition.check_folder(FACTS, folder, subject)
-
     def checked_config(
         self, network: str, config: Mapping[str, Any], subject: Subject
     ) -> dict[str, Any]:
@@ -87,9 +80,6 @@ class ZImage:
 
     def latents_dtype(self, _: torch.dtype) -> torch.dtype:
         return torch.float32
-
-    def lacking(self, header: Header) -> tuple[str, ...]:
-        return lacking_networks(FACTS, header.shapes)
 
     def training(
         self,
@@ -154,15 +144,6 @@ class ZImage:
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning(encoded.prompt, encoded.negative)
 
-    def references(self, _: Any, __: Sequence[PIL.Image.Image], *, tiled: bool) -> Any:
-        raise ValueError(f"{self.key} edits no images")
-
-    def control(self, _: Any, __: object, ___: Any, ____: Subject) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
-    def controlled(self, _: Any, __: Sequence[Any], ___: int, ____: int) -> Any:
-        raise ValueError(f"{self.key} takes no ControlNets")
-
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         return shape(size)
 
@@ -174,9 +155,3 @@ class ZImage:
 
     def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
         return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
-
-    def previewed(self, _: Any, latents: torch.Tensor) -> torch.Tensor:
-        return latents
-
-    def rehearse(self, _: LoadedModel, __: Place, ___: Any, ____: Shape) -> None:
-        raise ValueError(f"{self.key} is not compiled")
