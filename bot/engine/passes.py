@@ -26,7 +26,7 @@ from bot.engine.learned import Learned
 from bot.engine.memory import Plan, Profile
 from bot.engine.preview import Preview
 from bot.engine.reference import Guide
-from bot.engine.regions import Region
+from bot.engine.regions import Region, off_edges
 from bot.engine.residency import Resident
 from bot.engine.weights.formats import told
 from bot.painting import PaintedImage
@@ -178,8 +178,13 @@ def detailed(
             part=n + 1,
             parts=len(parts),
         )
+        # Where opposite edges are to meet, they stay as they are.
+        inner = off_edges(box, image.size) if request.tile else box
+        if inner is None:
+            continue
         mask = PIL.Image.new("L", image.size)
-        mask.paste(255, (box.left, box.top, box.left + box.width, box.top + box.height))
+        corner = (inner.left + inner.width, inner.top + inner.height)
+        mask.paste(255, (inner.left, inner.top, *corner))
         region = Region.of(image, mask, DETAIL_PADDING, size, strength)
         controls = prepared.controls and prepared.controls.within(region)
         generators = generators_of(replace(own, seed=own.image_seed(n)))

@@ -35,6 +35,7 @@ from bot.engine.recipes import (
     reference_of,
 )
 from bot.engine.reference import References, check_headers
+from bot.engine.regions import Region
 from bot.engine.repainting import canvas, repaint
 from bot.engine.residency import Residency, Resident
 from bot.engine.sources import NotHere, Sources
@@ -391,7 +392,8 @@ class Pipeline:
             finder=needed.detector and self._detector.ready(*needed.detector),
             references=references,
             kernels=kernels,
-            preview=self._new_preview(),
+            # What is unfinished would be seen of the part alone, in place of the image.
+            preview=None if isinstance(start.kept, Region) else self._new_preview(),
             report=needed.subject.report,
             check_stop=check_stop,
         )

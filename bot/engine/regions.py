@@ -56,7 +56,7 @@ class Region:
         grey = pixels.fitted(mask, *image.size, PIL.Image.Resampling.BILINEAR).convert("L")
         white: Bytes = np.asarray(grey)
         left, top, right, bottom = grey.getbbox() or (0, 0, *image.size)
-        seam = max(SEAM_MIN, min(right - left, bottom - top) // SEAMS)
+        seam = _seam(right - left, bottom - top)
         soft = _within((left, top, right, bottom), 2 * (seam // 2) + 1, image.size)
         changed = np.zeros(white.shape, np.float32)
         across, down = slice(soft[0], soft[2]), slice(soft[1], soft[3])
@@ -116,6 +116,21 @@ class Region:
         )
         sides = (max(1, to - at) for at, to in zip(begin, end, strict=True))
         return PIL.Image.fromarray(cut(np.asarray(picture), Box(*begin, *sides)))
+
+
+def off_edges(box: Box, whole: Size) -> Box | None:
+    """As much of `box` as can be painted without changing a pixel at an edge of an image of the
+    size `whole`, seam included; None if nothing can."""
+    more = 2 * (_seam(box.width, box.height) // 2) + 1
+    left, top = max(box.left, more), max(box.top, more)
+    right = min(box.left + box.width, whole[0] - more)
+    bottom = min(box.top + box.height, whole[1] - more)
+    return Box(left, top, right - left, bottom - top) if left < right and top < bottom else None
+
+
+def _seam(width: int, height: int) -> int:
+    """Pixels in which what is painted turns into what is around a part of that size."""
+    return max(SEAM_MIN, min(width, height) // SEAMS)
 
 
 def shaped(bounds: tuple[int, int, int, int], padding: int, whole: Size, size: Size) -> Box:

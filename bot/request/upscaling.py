@@ -215,5 +215,6 @@ def _over(request: GenerationRequest, upscale: Upscale, image: Picture) -> Gener
         environment=None,
         variation=None,
         tile=False,
+        detail=(),
         upscale=upscale,
     )

@@ -8,6 +8,7 @@ waiting by then run in one transaction.
 
 import asyncio
 import sqlite3
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -144,6 +145,9 @@ def _run(connection: sqlite3.Connection, write: _Write[Any]) -> None:
         if not connection.in_transaction:
             # SQLite has undone everything, as it does when the disk is full.
             raise
-        write.error = error
+        # What it had not read to its end would hold the connection at what is there now.
+        traceback.clear_frames(error.__traceback__)
+        # No future takes a StopIteration.
+        write.error = RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
         connection.execute("ROLLBACK TO one")
     connection.execute("RELEASE one")

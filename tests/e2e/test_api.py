@@ -468,7 +468,7 @@ async def test_what_is_followed_counts_where_a_call_is_repeated(server: Server) 
         ({"control": "canny:3", "control_image": "IMAGE"}, "number.range", "control"),
         ({"control": "canny,canny,canny", "image": "IMAGE"}, "control.many", "control"),
         ({"control": "canny until 0%", "image": "IMAGE"}, "control.steps", "control"),
-        ({"control_image": "IMAGE", "control_image2": "IMAGE"}, "control.images", "control_image"),
+        ({"control_image": "IMAGE", "control_image2": "IMAGE"}, "control.unnamed", "control"),
         ({"control_image": "?"}, "api.picture.encoding", "control_image"),
         ({"control_image": "7f" * 32}, "api.picture.unknown", "control_image"),
     ],

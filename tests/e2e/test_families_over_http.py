@@ -75,6 +75,7 @@ async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> No
         "image": True,
         "reference": False,
         "control": False,
+        "tile": False,
         "brackets": False,
     }
     assert models["klein"]["bases"] == ["FLUX.2 klein 4B", "FLUX.2 klein", "FLUX.1/FLUX.2 klein"]

@@ -32,6 +32,9 @@ class _Module(_DummyBackendModule):
     def is_available(self) -> bool:
         return False
 
+    def device_count(self) -> int:
+        return 0
+
 
 class _Hook(_DummyPrivateUse1Hook):
     def is_available(self) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -46,7 +47,7 @@ def boxes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Box]]:
     return there
 
 
-LEFT, RIGHT = Box(8, 16, 12, 12), Box(40, 16, 12, 12)
+LEFT, RIGHT = Box(10, 16, 12, 12), Box(40, 16, 12, 12)
 
 
 def test_only_the_parts_that_are_found_change(
@@ -103,6 +104,28 @@ def test_a_part_is_what_painting_it_alone_gives(
         asked = request(steps=4, seed=11 + n, init_image=init)
         image = paint(engine, asked, offered).images[0].image
     assert (pixels(image) == pixels(painted.images[0].image)).all()
+
+
+def test_opposite_edges_that_meet_still_do(
+    engine: Engine, offered: Catalog, boxes: dict[str, list[Box]]
+) -> None:
+    boxes["face"] = [Box(0, 20, 24, 24), Box(56, 0, 8, 3)]
+    plain = pixels(paint(engine, request(steps=4, tile=True), offered).images[0].image)
+    painted = paint(engine, request(steps=4, tile=True, detail=FACE), offered)
+    after = pixels(painted.images[0].image)
+    for edge in (np.s_[:, 0], np.s_[:, -1], np.s_[0], np.s_[-1]):
+        assert (after[edge] == plain[edge]).all()
+    assert (after != plain).any()
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 64, 64), Box(40, 3, 24, 24)])
+def test_what_is_off_the_edges_lies_within_them(box: Box) -> None:
+    from bot.engine.regions import off_edges
+
+    inner = off_edges(box, (64, 64))
+    assert inner is not None
+    assert min(inner.left, inner.top, 64 - inner.left - inner.width) > 0
+    assert off_edges(Box(0, 0, 2, 40), (64, 64)) is None
 
 
 def test_words_come_one_after_the_other_with_their_strengths(

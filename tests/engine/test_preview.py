@@ -9,7 +9,9 @@ import pytest
 
 from bot.engine import Engine
 from bot.progress import Progress, Stage
-from tests.engine.factories import digests, paint, request
+from bot.request import Area, InitImage
+from tests.engine.factories import digests, paint, picture, request
+from tests.engine.test_inpainting import mask
 from tests.parameters import mostly_long
 
 pytestmark = pytest.mark.long
@@ -172,6 +174,17 @@ def test_previews_change_no_byte(
     # At every step but the last, where the image itself is about to follow.
     assert pictured == {(image, step) for image in (1, 2) for step in range(1, 5)}
     assert "JFIF" not in repr(with_)
+
+
+def test_of_a_part_that_is_painted_alone_nothing_is_shown_in_place_of_the_image(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked = mask((20, 20, 40, 40), (64, 64))
+    init = InitImage(picture(), 1.0, masked, area=Area(8, 64, 64))
+    monkeypatch.setattr(engine, "preview_interval", 0.0)
+    seen, _ = previews(engine, steps=4, init_image=init)
+    assert {progress.preview for progress in seen} == {None}
+    assert {progress.preview for progress in previews(engine, steps=4)[0]} != {None}
 
 
 @pytest.mark.long

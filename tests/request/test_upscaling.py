@@ -11,6 +11,7 @@ from bot.request import (
     REPAINT,
     SEED_MAX,
     AdapterUse,
+    DetailUse,
     GenerationRequest,
     Hires,
     InitImage,
@@ -216,6 +217,8 @@ SOURCE = GenerationRequest(
     init_image=InitImage("b" * 64, 0.5),
     reference=Reference("c" * 64, 0.5),
     kernels="compiled",
+    tile=True,
+    detail=(DetailUse("face"),),
 )
 
 
@@ -231,6 +234,8 @@ def test_an_image_of_a_result_is_repainted_with_what_made_it() -> None:
         init_image=None,
         reference=None,
         kernels=None,
+        tile=False,
+        detail=(),
         upscale=Upscale(SHA, "sharp", 2.0, REPAINT, 0.2),
     )
     assert request.inputs == (SHA,)

@@ -57,6 +57,57 @@ async def test_one_that_fails_is_undone_alone(database: Database) -> None:
     assert await numbers(database) == [1, 2]
 
 
+async def test_who_shared_a_transaction_that_sqlite_undid_is_told_of_the_disk(
+    database: Database,
+) -> None:
+    pages = await database.write(lambda write: write.execute("PRAGMA page_count").fetchone()[0])
+    await database.write(lambda write: write.execute(f"PRAGMA max_page_count = {pages}"))
+
+    def large(write: sqlite3.Connection) -> None:
+        write.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(100, 5_000)])
+
+    async with database._writer.lock:
+        writes = [
+            asyncio.create_task(database.write(work))
+            for work in (partial(insert, 1), large, partial(insert, 2))
+        ]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [StoreError] * 3
+    assert await numbers(database) == []
+    assert await database.write(partial(insert, 3)) == 3
+
+
+async def test_what_a_failed_write_has_not_read_to_its_end_holds_nothing_up(
+    database: Database,
+) -> None:
+    rows = [(n,) for n in range(10, 60)]
+    await database.write(lambda write: write.executemany("INSERT INTO t VALUES (?)", rows))
+
+    def fails(write: sqlite3.Connection) -> None:
+        read = write.execute("SELECT x FROM t")
+        raise KeyError(read.fetchone()["x"])
+
+    with pytest.raises(KeyError) as kept:
+        await database.write(fails)
+    with sqlite3.connect(database.path, isolation_level=None) as other:
+        other.execute("INSERT INTO t VALUES (3)")
+    assert await database.write(partial(insert, 4)) == 4
+    assert kept.value is not None
+
+
+async def test_a_write_that_raises_stop_iteration_fails_alone(database: Database) -> None:
+    async with database._writer.lock:
+        writes = [
+            asyncio.create_task(database.write(work))
+            for work in (lambda _: next(iter(())), partial(insert, 2))
+        ]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert isinstance(outcomes[0], RuntimeError)
+    assert outcomes[1] == 2
+
+
 async def test_another_program_that_holds_the_file_is_told_to_all(
     database: Database, tmp_path: Path
 ) -> None:

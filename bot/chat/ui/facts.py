@@ -85,7 +85,8 @@ def chosen_values(
         scale, (width, height) = f"{request.hires.scale:g}", request.final_size
         chosen.append(say("facts.hires", width=width, height=height, scale=scale))
     elif not request.upscale and differs("size", size, model and model.size):
-        chosen.append(f"{request.width}×{request.height}")
+        width, height = request.final_size
+        chosen.append(f"{width}×{height}")
     if differs("steps", request.steps, model and model.steps.default):
         chosen.append(say("facts.steps", count=request.steps))
     if differs("guidance", request.guidance, model and model.guidance.default):

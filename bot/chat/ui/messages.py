@@ -105,9 +105,11 @@ def _title(say: Say, job: Job) -> str:
 def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · Seed 42`, for status and failure messages."""
     request = job.request
+    part_only = request.init_image and request.init_image.area
+    width, height = request.final_size if part_only else (request.width, request.height)
     parts = [
         request.made_with,
-        f"{request.width}×{request.height}",
+        f"{width}×{height}",
         f"{say('result.seed')} {request.base_seed}",
     ]
     if request.variation is not None:

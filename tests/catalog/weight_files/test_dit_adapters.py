@@ -337,7 +337,7 @@ def test_others_are_told_by_names_alone(names: tuple[str, ...], wanted: str) -> 
         ("", "ZImageTurbo", "Z-Image"),
         ("", "Anima", "Anima"),
         ("", "Krea 2", "Krea 2"),
-        ("", "Flux.1 Krea", "Flux"),
+        ("", "Flux.1 Krea", "FLUX.1"),
         ("", "Animagine XL", "SDXL"),
         ("FLUX.1/FLUX.2 klein", "Flux.2 Klein 4B", "FLUX.2 klein 4B"),
         ("FLUX.1/FLUX.2 klein", "Flux.1 D", "FLUX.1"),

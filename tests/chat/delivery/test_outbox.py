@@ -104,8 +104,40 @@ async def test_it_is_tried_once_more_and_then_after_all_others(waits: list[float
     before = [("poison", n) for n in range(TURN)]
     then = [(name, TURN - 1) for name in ("b", "poison", "c", "d")]
     assert tries[: TURN + 4] == before + then
+    # Alone in the line it waits before every attempt again.
+    for _ in range(50):
+        await asyncio.sleep(0)
+    later = [waited for _, waited in tries[TURN + 4 :]]
+    assert len(later) > 2
+    assert later == [*range(later[0], later[0] + len(later))]
     poison.cancel()
     await asyncio.wait([poison])
+
+
+async def test_one_that_leaves_the_line_takes_no_turn_of_another(waits: list[float]) -> None:
+    outbox, trying, going_on = Outbox(), asyncio.Event(), asyncio.Event()
+    tries: list[str] = []
+
+    async def attempt(name: str) -> None:
+        tries.append(name)
+        if name == "second":
+            trying.set()
+            await going_on.wait()
+        raise Away("500")
+
+    names = ("first", "second", "third")
+    first, second, third = [
+        asyncio.create_task(outbox.carry(1, name, partial(attempt, name))) for name in names
+    ]
+    await trying.wait()
+    third.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert tries[-1] == "second"
+    going_on.set()
+    first.cancel()
+    second.cancel()
+    await asyncio.wait([first, second, third])
 
 
 async def test_after_a_long_absence_everything_leaves_in_order(waits: list[float]) -> None:

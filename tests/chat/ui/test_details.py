@@ -77,6 +77,7 @@ def test_a_part_that_is_painted_alone_stands_in_the_command_as_flags() -> None:
     assert command.startswith("/imagine prompt:a fox --inpaint_area masked --inpaint_padding 8 m")
     shown = fields(details_embed(SAY, job(asked, recipe=recipe(asked)), [record()], Today()))
     assert "a part repainted at full size" in shown["Settings"]
+    assert "900×700" in shown["Settings"]
 
 
 def test_a_comparison_of_variations_names_each_seed_and_what_is_mixed_in_once() -> None:
