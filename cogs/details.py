@@ -12,7 +12,7 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import DetailsId
-from bot.chat.ui.details import attachments_of, command_of, details_embed, recipe_json
+from bot.chat.ui.details import command_text, details_embed, recipe_json
 from bot.files.inputs import MASK
 from bot.store import Discord, Job
 from bot.today import Today, today
@@ -36,14 +36,12 @@ class Details:
         check_may_repeat(job, catalog, nsfw=here_of(interaction).nsfw)
         await interaction.response.defer(ephemeral=True, thinking=True)
         images = await self._backend.store.images(job.id)
-        say, command = here_of(interaction).say, command_of(job.request)
+        say = here_of(interaction).say
         embed = details_embed(say, job, images, await self.today(job))
         files = [discord.File(BytesIO(recipe_json(job, images)), f"{job.id}.json")]
         if (mask := await self._mask_for(interaction, job)) is not None:
             files.append(discord.File(BytesIO(mask), f"{MASK}.png"))
-        content = None if command is None else f"```\n{command.replace('`', chr(39))}\n```"
-        if content and (names := attachments_of(job.request)):
-            content += say("details.attach", names=names)
+        content = command_text(say, job.request, catalog.controlnets)
         await interaction.followup.send(
             content or discord.utils.MISSING, embed=embed, files=files, ephemeral=True
         )

@@ -74,6 +74,7 @@ class PresetCog(
         hires_strength="command.preset.save.hires_strength",
         hires_steps="command.preset.save.hires_steps",
         clip_skip="command.preset.save.clip_skip",
+        detail="command.imagine.detail",
         tile="command.preset.save.tile",
         replace="command.preset.save.replace",
     )
@@ -98,6 +99,7 @@ class PresetCog(
         hires_strength: float | None = None,
         hires_steps: int | None = None,
         clip_skip: int | None = None,
+        detail: str | None = None,
         tile: bool | None = None,
         replace: bool = False,
     ) -> None:
@@ -118,6 +120,7 @@ class PresetCog(
             hires_strength=hires_strength,
             hires_steps=hires_steps,
             clip_skip=clip_skip,
+            detail=detail,
             tile=tile,
         )
         name = await self._saving.save(interaction, name, options, replace=replace)
@@ -257,6 +260,10 @@ class PresetCog(
     @save.autocomplete("scheduler")
     async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
         return self._complete.scheduler(interaction, text)
+
+    @save.autocomplete("detail")
+    async def _complete_detail(self, interaction: Interaction, text: str) -> Choices:
+        return self._complete.detail(interaction, text)
 
     @use.autocomplete("name")
     async def _complete_name(self, interaction: Interaction, text: str) -> Choices:

@@ -6,7 +6,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.ui.buttons import AnewId, RetryId
 from bot.errors import Refused
-from bot.request import lighter
+from bot.request import GenerationRequest, lighter
 from bot.store import Job, Kind, discord_person
 from cogs.results import AskingComponent, Results
 
@@ -31,7 +31,7 @@ class RetryButton(AskingComponent[RetryId]):
         await self._results.ask(
             interaction,
             request,
-            kind=_kind(job),
+            kind=_kind(job, request),
             parent=job,
             catalog=catalog,
             warnings=job.warnings,
@@ -46,13 +46,19 @@ class AnewButton(AskingComponent[AnewId]):
     async def use(self, interaction: Interaction, custom_id: AnewId) -> None:
         job = await self._results.askable(interaction, custom_id.job_id)
         await self._results.ask(
-            interaction, job.request, kind=_kind(job), parent=job, warnings=job.warnings
+            interaction,
+            job.request,
+            kind=_kind(job, job.request),
+            parent=job,
+            warnings=job.warnings,
         )
 
 
-def _kind(job: Job) -> Kind:
-    """It repeats nothing to the byte, as a reroll has to."""
-    return "imagine" if job.kind == "reroll" else job.kind
+def _kind(job: Job, request: GenerationRequest) -> Kind:
+    """Of `request`, asked for in the place of `job`: it repeats nothing to the byte, as a reroll
+    has to, and what repaints no details any more is told as any other."""
+    undone = job.kind == "detail" and not request.detail
+    return "imagine" if job.kind == "reroll" or undone else job.kind
 
 
 async def setup(bot: ImagenBot) -> None:

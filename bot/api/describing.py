@@ -34,34 +34,34 @@ def eta(progress: Progress | None, now: float | None = None) -> int | None:
 
 
 def share(job: Job, progress: Progress | None) -> float:
-    """How much of a job's steps is done, from 0 to 1."""
+    """How much of a job's steps is done, from 0 to 1: less at no later report of painting."""
     if job.state is JobState.DELIVERED:
         return 1.0
-    if progress is None or not progress.count or progress.stage is Stage.QUEUED:
+    if progress is None or not progress.count:
         return 0.0
-    within = progress.step / progress.steps if progress.steps else 0.0
     match progress.stage:
-        case Stage.DECODING if not job.request.detail:
-            within = 1.0
-        case Stage.DECODING:
-            within = DETAILED + (1 - DETAILED) * progress.part / max(1, progress.parts)
         case Stage.SAVING | Stage.RECEIVING:
             return 1.0
-        case Stage.PAINTING if progress.part:
-            within = (progress.part - 1 + within) / max(1, progress.parts)
-            within = DETAILED + (1 - DETAILED) * within
-        case Stage.PAINTING if job.request.detail:
-            within *= DETAILED / (2 if job.request.hires else 1)
-            within += DETAILED / 2 if progress.larger else 0
-        case Stage.PAINTING if progress.larger:
-            within = (1 + within) / 2
-        case Stage.PAINTING if job.request.hires is not None:
-            within /= 2
-        case Stage.PAINTING:
-            pass
+        case Stage.PAINTING | Stage.DECODING:
+            begin, end = _span(job.request, progress)
+            # A pass is decoded after its last step; of an enlarged image, each tile is.
+            last = 1.0 if progress.stage is Stage.DECODING else 0.0
+            within = progress.step / progress.steps if progress.steps else last
+            of_image = begin + (end - begin) * within
         case _:
             return 0.0
-    return round(min(1.0, (progress.image - 1 + within) / progress.count), 4)
+    return round(min(1.0, (progress.image - 1 + of_image) / progress.count), 4)
+
+
+def _span(request: GenerationRequest, progress: Progress) -> tuple[float, float]:
+    """From where to where the pass that is reported leads, as shares of its image."""
+    whole = DETAILED if request.detail else 1.0
+    if progress.part:
+        each = (1 - whole) / max(1, progress.parts)
+        return whole + each * (progress.part - 1), whole + each * progress.part
+    if progress.larger:
+        return whole / 2, whole
+    return 0.0, whole / 2 if request.hires else whole
 
 
 def status(

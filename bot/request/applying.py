@@ -6,7 +6,7 @@ the prompt is put into the words of one after the other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from bot.errors import InvalidRequest, Refused, UserError
@@ -34,6 +34,7 @@ NAMES_MAX: Final = 5
 _NEAREST: Final = 3
 _ELSEWHERE: Final = ("prompt", "negative", "preset")
 """What is no option that is filled in where it was left open."""
+_OPTIONS: Final = frozenset(own.name for own in fields(Options))
 _MODEL_GONE: Final = ("model.unknown", "model.unlike", "model.several", "model.disabled")
 _LORA_GONE: Final = (
     *("lora.unknown", "lora.unlike", "lora.several", "lora.disabled", "lora.embedding"),
@@ -103,7 +104,9 @@ def _understood(options: Options) -> tuple[Options, tuple[Notice, ...]]:
     values: dict[str, Any] = {**flagged.options, **options.given, "prompt": prompt}
     if options.negative and (more := flagged.options.get("negative")):
         values["negative"] = emphasis.join([options.negative, str(more)])
-    return Options.from_dict(values), (*flagged.named, *named)
+    alone = [flag for option, flag in flagged.flags.items() if option not in _OPTIONS]
+    left_out = (Notice("presets.left_out.flags", {"flags": ", ".join(alone)}),) if alone else ()
+    return Options.from_dict(values), (*flagged.named, *left_out, *named)
 
 
 def _found(

@@ -119,6 +119,17 @@ def types_followed(request: GenerationRequest) -> tuple[str, ...]:
     return tuple(f"{use.key}/{use.type}" for use in request.controls)
 
 
+def untypable(request: GenerationRequest, controlnets: ControlNets) -> tuple[str, ...]:
+    """Those of its ControlNets, by key, that follow what nobody may ask them to by typing it: only
+    asking again may, see `Draft.other_types`."""
+    return tuple(
+        use.key
+        for use in request.controls
+        if use.key in controlnets.entries
+        and not _may_follow(controlnets.types_of(use.key), use.type)
+    )
+
+
 def still_followed(
     text: str,
     before: Sequence[ControlUse],
@@ -161,6 +172,11 @@ def _split(name: str) -> tuple[str, str | None]:
     return name, None
 
 
+def _may_follow(types: tuple[str, ...], kind: str) -> bool:
+    """Whether one that follows `types` may be asked to follow `kind`."""
+    return kind in types or types == (OTHER,)
+
+
 def _nth(images: Sequence[Picture], n: int) -> Picture:
     return images[min(n, len(images) - 1)]
 
@@ -190,8 +206,8 @@ def _used(
         return entry, catalog.controlnets.type_of(entry.key)
     types = catalog.controlnets.types_of(entry.key)
     # One for several types is told which; another may be given any map, which is seldom meant.
-    free = len(types) == 1 and (types == (OTHER,) or f"{entry.key}/{kind}" in other_types)
-    if kind not in types and not free:
+    free = len(types) == 1 and f"{entry.key}/{kind}" in other_types
+    if not free and not _may_follow(types, kind):
         named = {"control": entry.key, "value": kind}
         raise InvalidRequest("control", "control.type", **named, allowed=types)
     return entry, kind

@@ -37,7 +37,7 @@ _FIELDS: Final[Mapping[Part, tuple[str, ...]]] = {
     Part.NEGATIVE: ("negative",),
     Part.SIZE: ("size", "tile"),
     Part.SAMPLING: ("steps", "guidance", "scheduler", "clip_skip", "preset"),
-    Part.HIRES: ("hires", "hires_strength", "hires_steps"),
+    Part.HIRES: ("hires", "hires_strength", "hires_steps", "detail"),
     Part.COUNT: ("count",),
     Part.SEED: ("seed", "variation"),
 }

@@ -48,6 +48,7 @@ class Options:
     hires_steps: int | None = None
     clip_skip: int | None = None
     variation: str | None = None
+    detail: str | None = field(default=None, repr=False)
     tile: bool | None = None
 
     @property

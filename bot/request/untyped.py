@@ -25,8 +25,8 @@ _OF_THE_MODEL: Final = frozenset(
     )
 )
 """What is wrong with a value for the sake of the model; another may take it."""
-KEPT: Final = "hires.kept"
-"""A second pass does not go with an image of which a part is kept, whatever the model."""
+KEPT: Final = ("hires.kept", "detail.kept")
+"""What does not go with an image of which a part is kept, whatever the model."""
 OF_HIRES: Final = frozenset(("hires", "hires_strength", "hires_steps"))
 _NAMED: Final = {
     "presets.left_out.option": "`{option}`",
@@ -51,13 +51,13 @@ def without_misfits(
         except UserError as error:
             option = error.field if isinstance(error, InvalidRequest) else "preset"
             value = getattr(applied.draft, option, None)
-            known = error.code in (*_OF_THE_MODEL, KEPT) or _is_of_the_family(error)
+            known = error.code in (*_OF_THE_MODEL, *KEPT) or _is_of_the_family(error)
             if not known or option not in applied.filled:
                 raise
             if not _some_model_takes(option, value):
                 raise
             left_out.append((option, value, error))
-            options = OF_HIRES if error.code == KEPT else {option}
+            options = OF_HIRES if option == "hires" and error.code in KEPT else {option}
             nothing: dict[str, Any] = dict.fromkeys(options & applied.filled)
             without = replace(applied.draft, **nothing)
             applied = replace(applied, draft=without, filled=applied.filled - options)
@@ -134,7 +134,7 @@ def _some_model_takes(option: str, value: Any) -> bool:
                 return find_scheduler(value, SCHEDULERS) in SCHEDULERS
             return False
         case _:
-            return option in {"preset", "tile", *OF_HIRES}
+            return option in {"preset", "detail", "tile", *OF_HIRES}
 
 
 def _is_of_the_family(error: UserError) -> bool:
@@ -150,7 +150,7 @@ def _is_size_of(family: Family, text: str) -> bool:
 def _left_out(option: str, value: object, error: UserError, model: str) -> Notice:
     if _is_of_the_family(error):
         return Notice("presets.left_out.option", {"option": option, "model": model})
-    if error.code == KEPT:
+    if error.code in KEPT:
         return Notice("presets.left_out.kept", {"option": option})
     said = f"{value}"[:60]
     return Notice("presets.left_out.value", {"option": option, "value": said, "model": model})

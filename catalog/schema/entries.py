@@ -208,6 +208,7 @@ class StyleEntry(StrictTable):
     preset: Literal["draft", "fast"] | None = None
     hires: Annotated[float, Field(ge=1, le=4)] | None = None
     clip_skip: ClipSkip | None = None
+    detail: Annotated[Line, Field(max_length=200)] | None = None
     tile: bool | None = None
 
     @model_validator(mode="after")

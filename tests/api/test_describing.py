@@ -6,19 +6,22 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.api.describing import metadata, status
+from bot.api.describing import metadata, share, status
 from bot.api.describing import record as described
 from bot.api.openai.answering import image_body
 from bot.api.original.bodies import Generate
 from bot.api.original.further_bodies import Compare
 from bot.api.records import FILES
-from bot.progress import Notice
+from bot.progress import Notice, Progress, Stage
 from bot.recipe import Weights
 from bot.request import (
     Area,
     Axis,
     Comparison,
     ControlUse,
+    DetailUse,
+    GenerationRequest,
+    Hires,
     InitImage,
     Upscale,
     Variation,
@@ -206,3 +209,50 @@ def test_but_nothing_else(given: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Generate.model_validate({"prompt": "a", "variation": given})
     assert [error["loc"] for error in caught.value.errors()] == [("variation",)]
+
+
+def reports(asked: GenerationRequest, parts: int) -> list[Progress]:
+    """What the engine reports of the images of a request, pass by pass."""
+    found = []
+    for image in range(asked.count):
+        here = Progress(Stage.PAINTING, image=image + 1, count=asked.count)
+        passes = [replace(here, steps=4)]
+        passes += [replace(here, steps=2, larger=True)] if asked.hires else []
+        passes += [replace(here, steps=3, part=n + 1, parts=parts) for n in range(parts)]
+        for each in passes:
+            found += [replace(each, step=step) for step in range(each.steps + 1)]
+            found.append(replace(each, stage=Stage.DECODING, step=each.steps))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("hires", [None, Hires(1.5, 0.5, 4)])
+@pytest.mark.parametrize(("detail", "parts"), [((), 0), (("face",), 0), (("face", "hand"), 3)])
+def test_what_is_done_never_becomes_less(
+    count: int, hires: Hires | None, detail: tuple[str, ...], parts: int
+) -> None:
+    asked = request(count=count, hires=hires, detail=tuple(map(DetailUse, detail)))
+    job = any_job(asked, state=JobState.RUNNING)
+    done = [share(job, each) for each in reports(asked, parts)]
+    assert done == sorted(done)
+    assert done[0] == 0.0
+    assert len({*done}) > len(done) / 2
+    # Whether anything is found is known only when all else is done.
+    assert done[-1] == (1.0 if parts or not detail else 1 - 0.2 / count)
+
+
+def test_of_an_image_that_is_enlarged_each_tile_is_a_part() -> None:
+    job = any_job(
+        request(upscale=Upscale("a" * 64, "general", 2.0, "repaint", 0.3)), state=JobState.RUNNING
+    )
+    tiles = [
+        Progress(stage, step=step, steps=8, larger=True)
+        for tile in range(4)
+        for stage, step in (
+            *((Stage.PAINTING, 2 * tile + n) for n in range(3)),
+            (Stage.DECODING, 2 * tile + 2),
+        )
+    ]
+    done = [share(job, each) for each in tiles]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0.5, 1.0)

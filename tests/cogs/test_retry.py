@@ -14,6 +14,7 @@ from bot.chat.ui.buttons import AnewId, RetryId
 from bot.errors import Refused
 from bot.levels import Rules
 from bot.progress import Notice
+from bot.request import DetailUse, Hires
 from bot.store import Failure, Job, Kind
 from cogs.results import Results
 from cogs.retry import AnewButton, RetryButton
@@ -25,6 +26,7 @@ from tests.language import TEXTS
 from tests.store.factories import in_channel, request
 
 LARGE = request(adapters=(), width=1536, height=1536)
+FACES = (DetailUse("face"),)
 
 
 @pytest.fixture
@@ -83,6 +85,20 @@ async def test_it_is_found_among_what_was_asked_for(desk: Desk, kind: Kind, agai
     await button(desk).use(press(desk), RetryId(job.id))
     made = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
     assert [each.kind for each in made] == [again]
+
+
+@pytest.mark.parametrize(
+    ("hires", "again", "detail"),
+    [(Hires(1.5, 0.5, 10), "detail", FACES), (None, "imagine", ())],
+)
+async def test_without_repainted_details_it_is_no_request_for_them(
+    desk: Desk, hires: Hires | None, again: Kind, detail: tuple[DetailUse, ...]
+) -> None:
+    heavy = request(adapters=(), hires=hires, detail=FACES)
+    job = (await desk.accepted(in_channel(request=heavy, kind="detail"))).job
+    await button(desk).use(press(desk), RetryId(job.id))
+    made = [ticket.job for ticket in await desk.queue.standings() if ticket.job.id != job.id]
+    assert [(each.kind, each.request.detail) for each in made] == [(again, detail)]
 
 
 async def test_its_author_may_where_they_could_ask(desk: Desk) -> None:

@@ -12,17 +12,22 @@ from bot.request import (
     Draft,
     GenerationRequest,
     Hires,
+    Named,
+    Options,
     Picture,
     compose,
+    compose_with_notes,
     lighter,
     redraft,
 )
 from bot.request.changes import changed, draft_of, fields_of
 from bot.request.detailing import can_be_detailed, parse_details, with_faces
 from bot.request.dialects.adetailer import word_of
+from bot.request.keeping import Part, options_of
 from bot.request.repainting import repainted
-from catalog import Catalog, DetectorEntry
+from catalog import Catalog, DetectorEntry, StyleEntry
 from catalog.families.sdxl import SDXL
+from catalog.style_index import Styles
 from tests.request.composing import CATALOG, model
 
 OFFERED = replace(CATALOG, detector=DetectorEntry(path="org/finds"))
@@ -176,3 +181,58 @@ def test_words_are_texts_that_no_log_has() -> None:
     asked = composed(detail="canary")
     assert "canary" in asked.texts
     assert "canary" not in repr(asked)
+
+
+class TestInAPreset:
+    def test_what_is_typed_outweighs_it(self) -> None:
+        saved = [Named("faces", Options(detail="face"))]
+        assert of(saved, preset="faces").detail == (DetailUse("face"),)
+        assert of(saved, preset="faces", detail="hand").detail == (DetailUse("hand"),)
+
+    def test_it_may_be_written_in_its_prompt(self) -> None:
+        saved = [Named("faces", Options(prompt="{prompt}, smiling --detail face, hand:0.3"))]
+        made = of(saved, preset="faces")
+        assert made.prompt == "a fox, smiling"
+        assert made.detail == (DetailUse("face"), DetailUse("hand", 0.3))
+
+    def test_it_is_set_by_a_style(self) -> None:
+        style = StyleEntry(key="portrait", name="Portrait", detail="eyes")
+        known = replace(OFFERED, styles=Styles([style]))
+        assert composed(catalog=known, preset="portrait").detail == (DetailUse("eyes"),)
+
+    def test_it_is_kept_with_the_second_pass(self) -> None:
+        asked = composed(detail="face, hand:0.3")
+        kept = options_of(asked, [Part.HIRES], "", OFFERED, nsfw=False)
+        assert kept.given == {"detail": "face, hand:0.3"}
+        assert "face" not in repr(kept)
+
+    def test_it_is_left_out_with_a_note_where_a_part_is_kept(self) -> None:
+        saved = [Named("faces", Options(detail="face", hires=1.5))]
+        draft = Draft(prompt="a fox", preset="faces", image=IMAGE, mask=IMAGE)
+        made = compose_with_notes(draft, OFFERED, nsfw=False, saved=saved)
+        assert (made.request.detail, made.request.hires) == ((), None)
+        assert sorted(note.params["option"] for note in made.notes) == ["detail", "hires"]
+        assert {note.code for note in made.notes} == {"presets.left_out.kept"}
+
+    def test_it_is_left_out_with_a_note_where_the_model_cannot(self) -> None:
+        plain = model("plain", family=replace(SDXL, name="Plain", takes_image=False))
+        known = Catalog({"plain": plain}, {}, "plain", detector=OFFERED.detector)
+        saved = [Named("faces", Options(detail="face"))]
+        draft = Draft(prompt="a fox", preset="faces")
+        made = compose_with_notes(draft, known, nsfw=False, saved=saved)
+        assert made.request.detail == ()
+        assert [note.code for note in made.notes] == ["presets.left_out.option"]
+
+
+def test_flags_that_no_preset_has_are_named() -> None:
+    saved = [Named("part", Options(prompt="{prompt} --inpaint_area masked --inpaint-padding 8"))]
+    draft = Draft(prompt="a fox", preset="part", image=IMAGE, mask=IMAGE)
+    made = compose_with_notes(draft, OFFERED, nsfw=False, saved=saved)
+    assert made.request.prompt == "a fox"
+    assert [(note.code, dict(note.params)) for note in made.notes] == [
+        ("presets.left_out.flags", {"flags": "--inpaint_area, --inpaint-padding"})
+    ]
+
+
+def of(saved: list[Named], **options: Any) -> GenerationRequest:
+    return compose(Draft(prompt="a fox", **options), OFFERED, nsfw=False, saved=saved)

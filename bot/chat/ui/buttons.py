@@ -73,6 +73,8 @@ def failed_view(say: Say, job: Job, family: Family) -> discord.ui.View | None:
 def _label(say: Say, request: GenerationRequest, less: GenerationRequest) -> str:
     if less.hires != request.hires:
         return say("button.lighter.hires")
+    if less.detail != request.detail:
+        return say("button.lighter.detail")
     if less.pictures != request.pictures:
         return say("button.lighter.pictures", count=len(less.pictures))
     if less.controls != request.controls:

@@ -10,10 +10,12 @@ from bot.chat.ui.facts import chosen_values, typed_seeds, variations
 from bot.chat.ui.markdown import code, cut_off, one_line, plain, seen, shown
 from bot.recipe import Weights
 from bot.request import MASKED, GenerationRequest
+from bot.request.controlling import untypable
 from bot.request.drawing import typed_again
 from bot.store import Discord, ImageRecord, Job
 from bot.texts.language import Say
 from bot.today import Today
+from catalog.controlnets import ControlNets
 
 PROMPT_SHOWN = 1_500
 NEGATIVE_SHOWN = 500
@@ -96,6 +98,20 @@ def command_of(request: GenerationRequest) -> str | None:
     }
     command = " ".join(["/imagine", *(f"{key}:{value}" for key, value in options.items() if value)])
     return command if len(command) <= COMMAND_MAX else None
+
+
+def command_text(say: Say, request: GenerationRequest, controlnets: ControlNets) -> str | None:
+    """The command to copy, with what to attach to it, or why it would be refused; None for none.
+
+    controlnets: those that `/imagine` knows.
+    """
+    if (command := command_of(request)) is None:
+        return None
+    if names := untypable(request, controlnets):
+        return say("details.untypable", **plain({"names": names}))
+    text = f"```\n{command.replace('`', chr(39))}\n```"
+    attached = attachments_of(request)
+    return text + say("details.attach", names=attached) if attached else text
 
 
 def _flags(request: GenerationRequest) -> tuple[str, ...]:

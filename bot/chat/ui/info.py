@@ -111,6 +111,8 @@ def _settings(say: Say, info: ImageInfo) -> list[str]:
         parts.append(say("info.hires", scale=f"{info.hires:g}"))
     if info.strength is not None:
         parts.append(say("facts.image", strength=f"{info.strength:g}"))
+    if info.detail:
+        parts.append(say("facts.detail", words=one_line(info.detail, _VALUE_SHOWN)))
     if info.tile:
         parts.append(say("facts.tile"))
     return parts

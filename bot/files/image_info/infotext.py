@@ -8,8 +8,10 @@ from bot.errors import InvalidRequest
 from bot.files.image_info import values
 from bot.files.image_info.model import ImageInfo, NamedFile, NamedLora
 from bot.request.dialects.infotext import (
+    DETAIL,
     TILING,
     VARIATIONS,
+    detailed_by_adetailer,
     parse_infotext,
     tiling_of,
     variation_of,
@@ -40,6 +42,11 @@ def from_infotext(texts: Mapping[str, str]) -> ImageInfo | None:
     variation = variation_of(settings) or ""
     if variation:
         used |= {"Variation seed", "Variation seed strength", VARIATIONS}
+    detail = settings.get(DETAIL, "")
+    used |= {DETAIL}
+    if not detail:
+        detail, said = detailed_by_adetailer(settings)
+        used |= said
     tile = tiling_of(settings.get(TILING, ""))
     used |= {TILING} if tile is not None else set()
     raw_prompt = settings.get("Raw prompt")  # Fooocus: what was typed, before its styles
@@ -61,6 +68,7 @@ def from_infotext(texts: Mapping[str, str]) -> ImageInfo | None:
         hires_steps=values.whole(settings.get("Hires steps")) if hires else None,
         hires_strength=strength if hires else None,
         strength=None if hires else strength,
+        detail=detail,
         tile=tile,
         rest=values.rest(settings, {*used, "Raw prompt", "Raw negative prompt", "Scheduler"}),
     )

@@ -40,6 +40,7 @@ class ImageInfo:
     size: width and height of the first pass.
     hires: the scale of a second pass, with its steps and its denoising strength.
     strength: the denoising strength with which an image was painted over.
+    detail: what was found in the finished image and painted again, such as `face, hand:0.3`.
     tile: whether opposite edges meet.
     rest: everything else that it says, in its words.
     """
@@ -61,6 +62,7 @@ class ImageInfo:
     hires_steps: int | None = None
     hires_strength: float | None = None
     strength: float | None = None
+    detail: str = field(default="", repr=False)
     tile: bool | None = None
     rest: Mapping[str, str] = field(default_factory=dict, repr=False)
 

@@ -27,7 +27,6 @@ def from_ours(png: bytes) -> ImageInfo | None:
     rest = {
         **kept_part(request),
         "control": ", ".join(map(str, request.controls)),
-        "detail": ", ".join(map(str, request.detail)),
         "Preset": request.preset or "",
         "Reference weight": f"{reference.weight:g}" if reference else "",
         "VAE": recipe.vae.short if recipe.vae else "",
@@ -51,6 +50,7 @@ def from_ours(png: bytes) -> ImageInfo | None:
         hires_steps=hires.taken if hires and hires.steps != request.steps else None,
         hires_strength=hires.strength if hires else None,
         strength=start.strength if start else None,
+        detail=", ".join(map(str, request.detail)),
         tile=request.tile or None,
         rest={name: value for name, value in rest.items() if value},
     )

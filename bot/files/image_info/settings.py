@@ -92,6 +92,7 @@ def fields_of_draft(draft: Draft) -> Fields:
         "hires strength": None if draft.hires_strength is None else f"{draft.hires_strength:g}",
         "hires steps": draft.hires_steps,
         "clip skip": draft.clip_skip,
+        "detail": draft.detail,
         "tile": YES if draft.tile else None,
     }
     return Fields(
@@ -249,6 +250,7 @@ def _wanted(info: ImageInfo) -> Mapping[str, int | float | str | None]:
         "steps": info.steps,
         "guidance": info.guidance,
         "clip_skip": info.clip_skip,
+        "detail": info.detail or None,
         "tile": info.tile or None,
     }
 

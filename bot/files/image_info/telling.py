@@ -37,6 +37,7 @@ def _lines(info: ImageInfo) -> Iterator[str]:
         "hires strength": _number(info.hires_strength),
         "hires steps": info.hires_steps,
         "strength": _number(info.strength),
+        "detail": info.detail,
         "tile": "yes" if info.tile else None,
     }
     yield from (f"{name}: {value}" for name, value in values.items() if value not in (None, ""))

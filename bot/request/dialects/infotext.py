@@ -157,8 +157,12 @@ def settings_of(read: Infotext) -> Settings:
         options["variation"], names["variation"] = mixed, _VARIATION[0]
         for name in _VARIATION:
             del rest[name]
-    if "detail" not in options and (found := _found(rest)) is not None:
-        options["detail"], names["detail"] = found, _DETECTOR
+    if "detail" not in options:
+        detail, said = detailed_by_adetailer(rest)
+        if detail:
+            options["detail"], names["detail"] = detail, _DETECTOR
+        for name in said:
+            del rest[name]
     if "hires" in options:
         # There, a second pass takes as many steps as the first unless it is said.
         if "hires_steps" not in options and "steps" in options:
@@ -190,22 +194,20 @@ def settings_of(read: Infotext) -> Settings:
     )
 
 
-def _found(rest: dict[str, str]) -> str | None:
-    """What ADetailer found and painted again, as it is typed here; what says that is taken out of
-    `rest`. None where there is nothing, or more than is known."""
-    typed = []
+def detailed_by_adetailer(settings: Mapping[str, str]) -> tuple[str, frozenset[str]]:
+    """What ADetailer found and painted again, as it is typed here, and the settings that say it:
+    "" and none where there is nothing, or more than is known."""
+    typed: list[str] = []
+    used: set[str] = set()
     for further in ("", " 2nd", " 3rd"):
-        if (model := rest.get(f"{_DETECTOR}{further}")) is None:
+        if (model := settings.get(f"{_DETECTOR}{further}")) is None:
             break
         if (word := word_of(model)) is None:
-            return None
-        strength = rest.get(f"{_DENOISED}{further}", "")
+            return "", frozenset()
+        strength = settings.get(f"{_DENOISED}{further}", "")
         typed.append(f"{word}:{strength}" if _number(strength) is not None else word)
-    for number in range(len(typed)):
-        further = ("", " 2nd", " 3rd")[number]
-        rest.pop(f"{_DETECTOR}{further}")
-        rest.pop(f"{_DENOISED}{further}", None)
-    return ", ".join(typed) or None
+        used |= {f"{_DETECTOR}{further}", f"{_DENOISED}{further}"} & settings.keys()
+    return ", ".join(typed), frozenset(used)
 
 
 def variation_of(settings: Mapping[str, str]) -> str | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.chat.ui.buttons import CancelId, RetryId, cancel_view, failed_view
 from bot.chat.ui.custom_id import CustomId, Routed
-from bot.request import AdapterUse, ControlUse, Hires, Upscale
+from bot.request import AdapterUse, ControlUse, DetailUse, Hires, Upscale
 from bot.store import Failure
 from catalog.families.sdxl import SDXL
 from cogs.wildcards import WildcardsPageId
@@ -103,6 +103,7 @@ async def test_the_cancel_button_names_its_job() -> None:
     ("fields", "label"),
     [
         ({"hires": Hires(scale=2.0, strength=0.5, steps=10)}, "Try without the second pass"),
+        ({"detail": (DetailUse("face"),)}, "Try without repainting details"),
         ({"width": 1536, "height": 1024}, "Try at 1216×832"),
         ({"pictures": ("a", "b", "c")}, "Try with 2 images"),
         ({"pictures": ("a", "b")}, "Try with 1 image"),

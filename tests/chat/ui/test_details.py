@@ -10,6 +10,7 @@ from bot.chat.ui.details import (
     COMMAND_MAX,
     attachments_of,
     command_of,
+    command_text,
     details_embed,
     recipe_json,
     today_sentence,
@@ -31,6 +32,7 @@ from bot.request import (
     Variation,
 )
 from bot.today import Today
+from catalog import ControlNetEntry, ControlNets
 from tests.chat.ui.test_messages import KEYS, LONG, REQUESTS, check_limits, fields, job
 from tests.language import TEXTS
 from tests.parameters import examples
@@ -182,6 +184,29 @@ def test_the_command_names_controlnets_and_the_image_that_they_follow() -> None:
     # /imagine takes one image to follow.
     apart = replace(asked, controls=(edges, replace(depth, sha256="b" * 64)))
     assert command_of(apart) is None
+
+
+def test_there_is_no_command_for_what_nobody_may_type() -> None:
+    """AUTOMATIC1111's modules make any map for any ControlNet."""
+    known = ControlNets({key: controlnet(key) for key in ("canny", "mine", "union-promax")})
+    edges = ControlUse("canny", "a" * 64, "canny")
+    for use in (edges, ControlUse("mine", "a" * 64, "pose"), replace(edges, key="union-promax")):
+        text = command_text(SAY, request(controls=(use,)), known) or ""
+        assert text.startswith(f"```\n{command_of(request(controls=(use,)))}\n```Attach the images")
+    asked = request(controls=(replace(edges, type="openpose"), replace(edges, key="gone")))
+    for locale, said in (
+        ("en", "There's no command to copy: what canny follows can't be asked for in one."),
+        ("de", "Einen Befehl zum Kopieren gibt es nicht"),
+        ("fr", "Il n’y a pas de commande à copier"),
+    ):
+        text = command_text(TEXTS.speaker(locale), asked, known) or ""
+        assert text.startswith(said)
+        assert "/imagine" not in text
+    assert command_text(SAY, replace(asked, pictures=("d" * 64,)), known) is None
+
+
+def controlnet(key: str) -> ControlNetEntry:
+    return ControlNetEntry(key=key, name=key, path=f"org/{key}")
 
 
 def test_the_files_of_controlnets_are_named() -> None:

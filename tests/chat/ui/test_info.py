@@ -58,6 +58,11 @@ def test_what_is_shown() -> None:
     assert info_file(SAY, why, INFO, unmapped) is None
 
 
+def test_what_was_painted_again_is_shown() -> None:
+    embed = info_embed(SAY, why, replace(INFO, detail="face, hand:0.3"), Matches(None, ()), ())
+    assert (embed.fields[1].value or "").endswith(" · repainted: face, hand:0.3")
+
+
 def test_a_long_prompt_comes_whole_as_a_file() -> None:
     long = "fox, " * 2_000
     file = info_file(SAY, why, replace(INFO, prompt=long), ())

@@ -16,6 +16,7 @@ from bot.request import (
     PROMPT_MAX,
     AdapterUse,
     ControlUse,
+    DetailUse,
     GenerationRequest,
     Hires,
     InitImage,
@@ -25,7 +26,7 @@ from bot.request import (
 )
 from bot.request.changes import LINES, draft_of
 from bot.request.parts import Box
-from catalog import Catalog
+from catalog import Catalog, DetectorEntry
 from tests.files.image_info import samples, writers
 from tests.files.image_info.test_reading import FILES, info
 from tests.files.pngs import encode_png
@@ -294,3 +295,40 @@ def test_our_own_picture_that_was_shrunk() -> None:
     found = info(shrunk.data)
     assert (found.program, found.prompt, found.seed) == ("imagen", request.prompt, request.seed)
     assert [str(lora) for lora in found.loras] == ["ink:0.8", "grain:0.5:0.25"]
+
+
+def test_what_was_painted_again_is_asked_for_again() -> None:
+    asked = (DetailUse("face", 0.5), DetailUse("hand", 0.3))
+    png, _ = our_png(detail=asked)
+    shrunk = fit("demo-42.png", png, len(png) - 1)
+    assert shrunk is not None
+    theirs = (
+        "a fox\nSteps: 25, Sampler: Euler, CFG scale: 6.5, Seed: 42, Size: 832x1216, "
+        "ADetailer model: face_yolov8n.pt, ADetailer denoising strength: 0.5, "
+        "ADetailer model 2nd: hand_yolov8s.pt, ADetailer denoising strength 2nd: 0.3"
+    )
+    known = replace(CATALOG, detector=DetectorEntry(path="org/finds"))
+    for data in (png, shrunk.data, writers.png({"parameters": theirs})):
+        found = info(data)
+        assert found.detail == "face:0.5, hand:0.3"
+        assert not [name for name in found.rest if "detail" in name.casefold()]
+        assert "detail: face:0.5, hand:0.3" in as_text(found)
+        able = taken(found, {}, known)
+        assert "detail" not in [each.name for each in able.unmapped]
+        draft = draft_of(fields_of_draft(able.draft))
+        assert compose(draft, known, nsfw=False).detail == asked
+        # Without the network that finds them, it is named with the reason.
+        assert ("detail", found.detail, "detail.no_detector", "") in notes(taken(found, {}))
+
+
+def test_what_adetailer_found_that_is_not_known_is_told_in_its_words() -> None:
+    text = (
+        "a fox\nSteps: 25, Sampler: Euler, CFG scale: 6.5, Seed: 42, Size: 832x1216, "
+        "ADetailer model: deepfashion2_yolov8s-seg.pt, ADetailer denoising strength: 0.4"
+    )
+    found = info(writers.png({"parameters": text}))
+    assert found.detail == ""
+    assert found.rest == {
+        "ADetailer model": "deepfashion2_yolov8s-seg.pt",
+        "ADetailer denoising strength": "0.4",
+    }
