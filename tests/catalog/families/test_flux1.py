@@ -46,7 +46,7 @@ def variant_of(model: ModelEntry) -> str | None:
         ("mine", NARROW, SCHNELL),
         # What it is told, no name denies.
         ("flux1-schnell", NARROW | TOLD, DEV),
-        ("flux1-dev-kontext", NARROW, SCHNELL),
+        ("schnell_dev_mix", NARROW, SCHNELL),
         ("flux1-kontext-dev", NARROW | TOLD, KONTEXT),
         ("flux1-krea-dev", NARROW | TOLD, KREA),
         ("krea-kontext-blend", NARROW | TOLD, DEV),
@@ -71,6 +71,42 @@ def test_a_file_tells(home: Home, name: str, shapes: dict[str, list[int]], varia
 def test_metadata_tell_what_tensors_do_not(home: Home) -> None:
     model = model_in(home, "mine", NARROW | TOLD, **{"modelspec.title": "Flux.1 Krea"})
     assert variant_of(model) == KREA
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata"),
+    [
+        *((name, {}) for name in ("flux-dev-de-distill", "flux1-krea-dev_v2", "flux1-dev-kontext")),
+        *((name, {}) for name in ("fluxUndistilled", "flux-schnell-dedistilled", "de-schnell")),
+        ("mine", {"modelspec.title": "FLUX.1 dev, de-distilled"}),
+        ("mine", {"ss_sd_model_name": "flux1-dev.safetensors"}),
+        ("schnell", {"is_distilled": "false"}),
+    ],
+)
+def test_one_that_is_told_no_guidance_and_said_to_be_another_is_asked_about(
+    home: Home, name: str, metadata: dict[str, str]
+) -> None:
+    path = f"checkpoints/{name}.safetensors"
+    home.put(home.models_dir / path, checkpoint_bytes(NARROW, metadata))
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "{path}"\n')
+    why = home.read().unfit_models["far"]
+    assert (why.undecided, why.variants) == (FLUX1, (SCHNELL,))
+    assert str(why) == (
+        f"{name}.safetensors is a FLUX.1 model, by its tensors schnell, but by what is said of it"
+        ' another, or not distilled; write variant = "schnell" in its entry [models.far] in'
+        " models.toml, and with it the steps and the guidance that its authors recommend"
+    )
+    home.write(ONE_MODEL)
+    assert [key for key in home.read().unfit_models if key != "far"]
+    said = (
+        "steps = {min = 1, default = 28, max = 60}\nguidance = {min = 1, default = 3.5, max = 9}\n"
+    )
+    entry = f'[models.far]\nname = "Far"\npath = "{path}"\nvariant = "schnell"\n{said}'
+    home.write(ONE_MODEL + entry)
+    read = home.read()
+    assert not read.unfit_models
+    assert not read.problems
+    assert (read.models["far"].steps.default, read.models["far"].is_guided(3.5)) == (28, True)
 
 
 def test_the_published_ones_are_told() -> None:
