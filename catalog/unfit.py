@@ -14,8 +14,8 @@ class Unfit:
 
     file: name of the file or folder. undecided: the family that it is certainly of, if only which
     of its variants it is has to be said; else None. variants: those that it may be, as in
-    `ModelEntry.variant`; none if that is not the question. vae_for: the family of the model, if only the
-    VAE that its entry names is none of it, or cannot be read; the file is then that VAE's.
+    `ModelEntry.variant`; none if that is not the question. vae_for: the family of the model, if
+    only the VAE that its entry names is none of it, or cannot be read; the file is then that VAE's.
     encoder_for: the same for its text encoder. quantised: the family that it is certainly of, if
     only its own weights cannot be read.
     """

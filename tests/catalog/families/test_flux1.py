@@ -98,10 +98,9 @@ def test_one_that_is_told_no_guidance_and_said_to_be_another_is_asked_about(
     )
     home.write(ONE_MODEL)
     assert [key for key in home.read().unfit_models if key != "far"]
-    said = (
-        "steps = {min = 1, default = 28, max = 60}\nguidance = {min = 1, default = 3.5, max = 9}\n"
-    )
-    entry = f'[models.far]\nname = "Far"\npath = "{path}"\nvariant = "schnell"\n{said}'
+    entry = f'[models.far]\nname = "Far"\npath = "{path}"\nvariant = "schnell"\n'
+    entry += "steps = {min = 1, default = 28, max = 60}\n"
+    entry += "guidance = {min = 1, default = 3.5, max = 9}\n"
     home.write(ONE_MODEL + entry)
     read = home.read()
     assert not read.unfit_models
