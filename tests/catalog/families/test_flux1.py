@@ -10,8 +10,11 @@ from catalog import LiveCatalog, ModelEntry
 from catalog.families.flux1 import FLUX1
 from catalog.families.flux1.recognition import RECOGNITION
 from catalog.families.stated import Stated
+from catalog.weight_files import Refusal
+from catalog.weight_files.checkpoint import checkpoint_facts
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.weight_files.headers import shapes_of
+from tests.catalog.weight_files.test_checkpoint import FILE, header
 
 NARROW: Final[dict[str, list[int]]] = {
     "double_blocks.0.img_attn.qkv.weight": [1, 1],
@@ -166,6 +169,29 @@ def test_one_for_another_task_is_refused_with_what_to_use(
     why = str(home.read().unfit_models["tool"])
     assert why.startswith(f"tool.safetensors is a FLUX.1 ({task}) transformer; a model of FLUX.1 ")
     assert why.endswith(advice)
+
+
+@pytest.mark.parametrize("form", ["", "-original"])
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_one_with_fewer_blocks_needs_its_own_configuration(
+    home: Home, form: str, prefix: str
+) -> None:
+    double = ("double_blocks.", "transformer_blocks.")
+    whole = {prefix + name: shape for name, shape in shapes_of(f"flux1-dev{form}").items()}
+    smaller = {
+        name: shape
+        for name, shape in whole.items()
+        if not name.removeprefix(prefix).startswith(double)
+        or int(name.removeprefix(prefix).split(".")[1]) < 8
+    }
+    assert not checkpoint_facts(FILE, header(whole)).unfit(of=["FLUX.1"], config=False)
+    facts = checkpoint_facts(FILE, header(smaller))
+    assert facts.unfit(of=["FLUX.1"], config=False) == Refusal(
+        "FLUX.1 transformer with 8 + 38 blocks instead of 19 + 38",
+        "give it an entry in models.toml whose config is the hub id or folder of its authors' model"
+        " in diffusers' layout",
+    )
+    assert facts.unfit(of=["FLUX.1"], config=True) is None
 
 
 def test_redux_is_refused_by_name(home: Home) -> None:
