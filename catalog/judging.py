@@ -163,7 +163,11 @@ def _unfit(
             if refusal:
                 packed = model.family if refusal.unread else None
                 return Unfit(name_of(place, model.path), refusal, quantised=packed)
-    variant = model.variant or model.family.plain
-    if variant is None and model.family.told(model.names, model.path, stated) is None:
-        return undecided(name_of(place, model.path), model.family, model.heading)
+    possible = model.family.possible(stated)
+    if (
+        model.variant is None
+        and model.family.plain not in possible
+        and model.family.told(model.names, model.path, stated) is None
+    ):
+        return undecided(name_of(place, model.path), model.family, possible, model.heading)
     return unfit_networks(model, place, models_dir, headers, lacking)

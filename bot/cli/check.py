@@ -46,11 +46,12 @@ from catalog.weight_files.gguf import MODEL_SUFFIXES
 # Three parts, dot-separated, base64url: the id, a timestamp, a signature.
 TOKEN_SHAPE = re.compile(r"[\w-]{18,}\.[\w-]{5,}\.[\w-]{20,}")
 ROOM_FOR_A_MODEL = 8 * 1024**3
-GIB_NEEDED = {"full": 14, "16gb": 14, "11gb": 9.5, "8gb": 7}
+GIB_NEEDED = {"full": 19.5, "16gb": 14, "11gb": 9.5, "8gb": 7}
 """Free GPU memory by profile: budgeted for one 1024×1024 image, CUDA context included.
 
-With 16 GB and more, the whole of FLUX.2 klein is on the card when a job begins, 13.2 GiB: only on
-smaller cards do its text encoder and its transformer take turns.
+With 20 GiB and more, the whole of Z-Image is on the card when a prompt is encoded after another
+job, 18.9 GiB, and of Krea 2 in 8 bits 16.5; with 16 GB it is that of FLUX.2 klein, 13.2 GiB. On
+smaller cards, text encoders and transformers take turns.
 """
 DAY_MS = 24 * 60 * 60 * 1000
 MEND = {

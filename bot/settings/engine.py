@@ -58,8 +58,8 @@ class EngineSettings(BaseSettings):
         alias="IMAGEN_COMPILE",
         description="`true` compiles the network that denoises in the background, once for each "
         "of the model's usual sizes; not for Z-Image and Chroma, and not on cards of less than "
-        "15 GiB. Compiled code may round differently, so the same seed may not give the same bytes "
-        "as without it.",
+        "15 GiB, or 20 GiB for FLUX.1 and Krea 2. Compiled code may round differently, so the "
+        "same seed may not give the same bytes as without it.",
     )
     model_cache: float | None = Field(
         default=None,

@@ -11,6 +11,8 @@ from catalog.families.stated import NOTHING, Stated
 from catalog.predictions import PREDICTIONS
 from catalog.ranges import FloatRange, IntRange
 
+_DISTILLED: Final = frozenset(("distill", "distilled", "distillation"))
+"""Words that names deny where the distillation was undone: `de-distill`, `undistilled`."""
 HALF: Final = 0.7
 """Of the sides, so of half the pixels: 720² of 1024²."""
 
@@ -235,11 +237,15 @@ class Family:
 
         names: of its file, its repository or folder, and its entry; the first that tells counts.
         repository: its hub id. stated: counts for more, unless a name denies it.
+
+        None, too, where its denoiser leaves only one possible, and what is said is another: one
+        whose distillation was undone is sampled in a way of its own.
         """
-        possible = [v for v in self.variants if stated.guided in {None, v.embedded}]
-        if len(possible) == 1:
-            return possible[0]
         names = (*filter(None, names),)
+        possible = self.possible(stated)
+        if len(possible) == 1:
+            (only,) = possible
+            return None if self._otherwise(only, names, stated) else only
         words = {word: each.name for each in possible for word in each.words}
         in_files, in_names = together(stated.names, words), [heard(n, words) for n in names]
         if in_files.denied or any(each.denied for each in in_names):
@@ -257,6 +263,19 @@ class Family:
         if told:
             return self.named(*told)
         return self.plain if len(possible) < len(self.variants) else None
+
+    def possible(self, stated: Stated) -> tuple[Variant, ...]:
+        """The variants that a model can be whose denoiser is, or is not, told its guidance."""
+        return tuple(v for v in self.variants if stated.guided in {None, v.embedded})
+
+    def _otherwise(self, only: Variant, names: Iterable[str], stated: Stated) -> bool:
+        """Whether a model that can only be this variant is said to be another, or not distilled."""
+        own = {*only.words, *only.usually}
+        others = {word for each in self.variants for word in (*each.words, *each.usually)} - own
+        said = together((*stated.names, *names), own | others | _DISTILLED)
+        if only.distilled and (stated.distilled is False or said.denied & _DISTILLED):
+            return True
+        return bool(said.denied & own or (said.said & others and not said.said & own))
 
     def _matching(self, stated: Stated) -> set[str]:
         """The names of the variants that are as the files of a model say."""

@@ -49,8 +49,14 @@ _GUIDED: Final = (
 _FLUX2_OF_WIDTH: Final = {3072: KLEIN_4B, 4096: KLEIN_9B, 6144: FLUX2_DEV}
 _KLEIN_4B_DOUBLE, _KLEIN_4B_SINGLE = range(5), range(20)
 """The numbers of its blocks; FLUX.1 has 19 and 38."""
-_FLUX2_OF_BLOCKS: Final = {(5, 3072): KLEIN_4B, (8, 4096): KLEIN_9B, (8, 6144): FLUX2_DEV}
-"""Blocks of two streams and their width. FLUX.1 has 19 and Qwen-Image 60, with the same names."""
+_OF_BLOCKS: Final = {
+    (5, 3072): KLEIN_4B,
+    (8, 4096): KLEIN_9B,
+    (8, 6144): FLUX2_DEV,
+    (19, 3072): FLUX,
+}
+"""Blocks of two streams and their width. HunyuanVideo has 20 and Qwen-Image 60, of the same names.
+"""
 
 # Below, names are matched with `_` for every dot, each preceded by a line break.
 _OF_FLUX2: Final = (
@@ -153,7 +159,7 @@ def _adapter_base(names: str, widths: Widths) -> str:
         return FLUX
     if double := {int(n) for n in _DOUBLE_OF_DIFFUSERS.findall(names)}:
         count = len(double) if double == set(range(len(double))) else 0
-        return _FLUX2_OF_BLOCKS.get((count, _width(widths)), "")
+        return _OF_BLOCKS.get((count, _width(widths)), "")
     return ""
 
 

@@ -83,10 +83,9 @@ def heard(name: str, words: Collection[str]) -> Heard:
     for word in words_of(name):
         if word in words:
             (denied if before in _DENIALS else said).add(word)
-        elif found := next((each for each in words if each in word), None):
+        elif found := [each for each in words if each in word]:
             like = True
-            if any(word == denial + found for denial in _DENIALS):
-                denied.add(found)
+            denied.update(each for each in found if word.removesuffix(each) in _DENIALS)
         before = word
     return Heard(frozenset(said), frozenset(denied), like)
 

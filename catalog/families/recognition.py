@@ -50,6 +50,8 @@ class Transformer:
         that have their own, whose names tell them.
     folder: what a folder with such a pipeline has instead of a model of the family; "" if it has
         one. Called with its index and the transformer's configuration, empty where there is none.
+    resized: how many blocks the denoiser in a file with these tensors has, in words, if that is not
+        as many as the configuration says that completes it; "" if it is.
     guided: whether the denoiser in a file with these tensors is told its guidance; None if all
         variants are alike in that.
     adapter_base: which of the family's `adapter_bases` an adapter is for; "" if it is for none.
@@ -61,6 +63,7 @@ class Transformer:
     pipeline: str
     others: tuple[str, ...] = ()
     folder: Callable[[Mapping[str, Any], Mapping[str, Any]], str] = any_folder
+    resized: Callable[[Shapes], str] = lambda _: ""
     guided: Callable[[Shapes], bool | None] = lambda _: None
     adapter_base: Callable[[str, Widths], str]
     telling: tuple[str, ...] = ()

@@ -42,6 +42,10 @@ _UNCLEAR: Final = (UNKNOWN_MODEL, UNKNOWN_DENOISER, f"{ANOTHER} UNet", f"{ANOTHE
 _MOVE_LORA: Final = "move it to the folder loras, and use it with a model"
 _CONTROLS: Final = (control_networks.CONTROLNET, control_networks.T2I_ADAPTER)
 _MOVE_CONTROL: Final = "move it to the folder controlnets, and have a model follow an image with it"
+_NAME_CONFIG: Final = (
+    "give it an entry in models.toml whose config is the hub id or folder of its authors' model in"
+    " diffusers' layout"
+)
 _NAME: Final = "name {} as {} of a model in models.toml instead"
 
 
@@ -53,6 +57,7 @@ class CheckpointFacts:
     model: the one of `layouts.USABLE` that it is a checkpoint of; "" if it is something else. What
         it lacks of text encoders and VAE comes with the configuration that completes it.
     config: hub id of the configuration of an SDXL with fewer layers; "" for SDXL's own shape.
+    resized: how many blocks it has, where that is not its model's own number; else "".
     refusal: why it cannot be used whatever its entry says; None if it can.
     quantised: why its weights cannot be read, whatever it is; None if they can.
     vae: the VAE that is in it, as in `autoencoders`; "" if there is none.
@@ -69,6 +74,7 @@ class CheckpointFacts:
     what: str
     model: str = ""
     config: str = ""
+    resized: str = ""
     refusal: Refusal | None = None
     quantised: str | None = None
     vae: str = ""
@@ -95,6 +101,8 @@ class CheckpointFacts:
         if self.config and not config:
             advice = f'give it an entry with config = "{self.config}" in models.toml'
             return Refusal(f"{self.what} with fewer layers than SDXL", advice)
+        if self.resized and not config:
+            return Refusal(f"{self.what} with {self.resized}", _NAME_CONFIG)
         return None if prediction else self.unclear
 
 
@@ -134,6 +142,7 @@ def checkpoint_facts(file: Path, header: Header) -> CheckpointFacts:
         what=what,
         model=model,
         config=config,
+        resized=_resized(family, shapes),
         refusal=refusal,
         quantised=quantised,
         vae=autoencoder(shapes),
@@ -152,6 +161,11 @@ def _is_control(shapes: Shapes) -> bool:
     can be used without."""
     beside = control_networks.prefix_of(shapes) == control_networks.ORIGINAL
     return bool(control_networks.kind(shapes)) and not (beside and _denoiser(shapes))
+
+
+def _resized(family: Family | None, shapes: Shapes) -> str:
+    known = family.recognition if family else None
+    return known.resized(shapes) if isinstance(known, Transformer) else ""
 
 
 def _guided(family: Family | None, shapes: Shapes) -> bool | None:

@@ -30,6 +30,7 @@ _XLABS: Final = re.compile(r"(.+\.processor\.(?:qkv|proj))_lora([12])")
 """A module by XLabs' trainer for FLUX.1: that of the image's tokens, or of the text's."""
 _SINGLES: Final = frozenset(
     (
+        *("lora_A", "lora_B"),  # without `.weight`, as lodestones/Kroma has them
         *("alpha", "scalar", "dora_scale", "lora_magnitude_vector", "magnitude"),
         *("diff", "diff_b", "w_norm", "b_norm", "oft_blocks", "rescale", "weight", "on_input"),
         *("boft_R", "boft_s", "ia3_l"),
@@ -37,7 +38,12 @@ _SINGLES: Final = frozenset(
         *(f"lokr_{x}" for x in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")),
     )
 )
-_SAME: Final = {"dora_scale": "magnitude", "lora_magnitude_vector": "magnitude"}
+_SAME: Final = {
+    "dora_scale": "magnitude",
+    "lora_magnitude_vector": "magnitude",
+    "lora_A": "down",
+    "lora_B": "up",
+}
 _NAMED_MODULES: Final = frozenset(("lora_A", "lora_B", "lora_magnitude_vector", "oft_R"))
 """Modules into whose names peft inserts the adapter's."""
 _NAMED_TENSORS: Final = frozenset(
@@ -58,8 +64,8 @@ def split(tensor: str, *, biases: bool = False) -> tuple[str, str] | None:
     """A tensor's name → (name of its module, role of the tensor in it); None if it is unknown.
 
     A role is the same for all spellings: "down" stands for `lora_down.weight`,
-    `_lora.down.weight`, `lora_A.weight` and `lora_A.default.weight`. The name of the module is
-    without what peft, torch.compile and distributed training put around modules.
+    `_lora.down.weight`, `lora_A`, `lora_A.weight` and `lora_A.default.weight`. The name of the
+    module is without what peft, torch.compile and distributed training put around modules.
 
     biases: whether peft's configuration says that there are trained ones.
     """

@@ -105,6 +105,6 @@ def test_what_an_embedding_should_have_is_said_once_of_many_families() -> None:
 def test_three_variants_are_a_phrase() -> None:
     third = replace(ANIMA.variants[0], name="third")
     family = replace(ANIMA, variants=(*ANIMA.variants, third))
-    said = str(undecided("x.safetensors", family, "[models.x]"))
+    said = str(undecided("x.safetensors", family, family.variants, "[models.x]"))
     assert "says whether it is turbo, base or third; write" in said
     assert 'write variant = "turbo", variant = "base" or variant = "third" in its' in said

@@ -310,7 +310,10 @@ class TestCheck:
 
 @pytest.mark.parametrize(
     ("profile", "free", "fine"),
-    [("11gb", 9.6, True), ("11gb", 9.4, False), ("16gb", 14.1, True), ("16gb", 13.2, False)],
+    [
+        *(("11gb", 9.6, True), ("11gb", 9.4, False)),
+        *(("16gb", 14.1, True), ("16gb", 13.2, False), ("full", 19.6, True), ("full", 18.9, False)),
+    ],
 )
 def test_check_tells_what_the_cards_profile_wants(
     monkeypatch: pytest.MonkeyPatch, profile: str, free: float, fine: bool

@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import pytest
+
+from bot.cli.check import GIB_NEEDED
 from bot.engine.families import FAMILIES as ENGINES
-from bot.engine.memory import COMPILING, GIB, MEGAPIXEL, SMALLEST, Profile, room
+from bot.engine.memory import COMPILING, GIB, MEGAPIXEL, SMALLEST, Profile, plan, room
 from catalog.families import FAMILIES, Family
 from tests.docs.pages import ROOT, text
 
@@ -97,11 +100,68 @@ def test_what_is_compiled() -> None:
         assert (f"{family.name} is not compiled" in section) != compiled
     least = min(SMALLEST[profile] for profile in COMPILING)
     assert f"a card of at least {least:g} GiB" in section
+    large = [family.name for key, family in FAMILIES.items() if compiled_on(key) == {Profile.FULL}]
+    more = SMALLEST[Profile.FULL]
+    assert f"and {' and '.join(large)} one of {more:g}" in section
     never = " and ".join(f.name for key, f in FAMILIES.items() if not ENGINES[key].usual_tokens)
     for file in ("docs/settings.md", ".env.example"):
         lines = text(ROOT / file).splitlines()
         told = next(line for line in lines if "compiles the network" in line)
         assert f"not for {never}, and not on cards of less than {least:g} GiB" in told
+        assert f"{more:g} GiB for {' and '.join(large)}" in told
+
+
+def compiled_on(key: str) -> set[Profile]:
+    """The profiles on which models of a family are compiled, by the plan for an image."""
+    engine = ENGINES[key]
+    if not engine.usual_tokens:
+        return set()
+    return {
+        profile
+        for profile in Profile
+        if plan(
+            profile,
+            engine.whole,
+            *(1024, 1024),
+            upcast=False,
+            leaving=engine.leaving,
+            room=room(profile, engine.too_large_on),
+        ).compiling
+    }
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_check_wants_as_much_as_the_largest_family_has_on_the_card_at_once(
+    profile: Profile,
+) -> None:
+    """Beside half a GiB of CUDA's own."""
+    for key, family in FAMILIES.items():
+        engine = ENGINES[key]
+        in_8 = profile in engine.too_large_on
+        left = (room(profile, engine.too_large_on) or 2**40) / GIB
+        sizes = [min(part.gib_in_8 if in_8 else part.gib, left) for part in family.parts]
+        away = profile in engine.leaving.denoiser
+        at_once = max(sizes[0], sum(sizes[1:])) if away else sum(sizes)
+        assert GIB_NEEDED[profile] >= at_once + 0.5, (key, at_once)
+
+
+def test_what_16_bits_take_where_nothing_is_streamed() -> None:
+    """The text encoders come back beside the transformer, to encode the next prompt."""
+    large = [
+        family
+        for key, family in FAMILIES.items()
+        if Profile.FULL in ENGINES[key].too_large_on
+        and Profile.FULL not in ENGINES[key].leaving.denoiser
+    ]
+    names = " and ".join(family.name for family in large)
+    least = min(sum(part.gib for part in family.parts) for family in large)
+    page = " ".join(text(HARDWARE).split())
+    assert f"the weights of {names} are on the card at once, {least:.1f} GiB" in page
+    assert f"for {names} on every card" in page
+    for family, cell in each("16-bit weights"):
+        assert (family in large) == (
+            "all of it on the card at once where nothing is streamed" in cell
+        )
 
 
 def test_a_text_encoder_is_as_large_as_the_page_says() -> None:

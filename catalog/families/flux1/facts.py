@@ -62,6 +62,7 @@ FLUX1: Final = Family(
     variants=(
         Variant(
             name="dev",
+            usually=("dev",),
             plain=True,
             steps=_STEPS,
             guidance=_guidance(3.5),

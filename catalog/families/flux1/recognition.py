@@ -1,5 +1,6 @@
 """Which files are of FLUX.1."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -30,6 +31,11 @@ _INPUTS: Final = ("img_in.weight", "x_embedder.weight")
 _TEXT: Final = ("txt_in.weight", "context_embedder.weight")
 _GUIDED: Final = ("guidance_in.in_layer.", "time_text_embed.guidance_embedder.")
 _WIDTH: Final = 3072
+_BLOCKS: Final = (
+    (19, re.compile(r"(?:^|\.)(?:double_blocks|transformer_blocks)\.(\d+)\.")),
+    (38, re.compile(r"(?:^|\.)(?:single_blocks|single_transformer_blocks)\.(\d+)\.")),
+)
+"""How many blocks of two streams and of one its models have, and names that have their numbers."""
 _T5_WIDTH: Final = 4096
 """Of the states of T5 XXL. Models that were built like it read other encoders."""
 
@@ -45,6 +51,17 @@ def _model(prefix: str, shapes: Shapes) -> str:
         return ""
     own = inputs[0] < _WIDTH or text[-1:] == (_T5_WIDTH,)
     return FLUX if own else ""
+
+
+def _resized(shapes: Shapes) -> str:
+    if not any(shape[:1] == (_WIDTH,) for name, shape in shapes.items() if name.endswith(_INPUTS)):
+        return ""
+    usual = " + ".join(str(count) for count, _ in _BLOCKS)
+    found = " + ".join(
+        str(len({match[1] for name in shapes if (match := pattern.search(name))}))
+        for _, pattern in _BLOCKS
+    )
+    return "" if found == usual else f"{found} blocks instead of {usual}"
 
 
 def _guided(shapes: Shapes) -> bool:
@@ -67,6 +84,7 @@ RECOGNITION: Final = Transformer(
     pipeline="Flux",
     others=(KONTEXT,),
     folder=_folder,
+    resized=_resized,
     guided=_guided,
     adapter_base=_adapter_base,
     telling=flux.TELLING,

@@ -16,6 +16,9 @@ _PROJECTORS: Final = ("txtfusion.projector.weight", "text_fusion.projector.weigh
 _WIDTHS: Final = (6144, 1536)
 """Of its blocks, and of their keys and values, of which FLUX.2 dev's blocks have as many."""
 _KEYS: Final = ("_attn_to_k", "_attn_to_v")
+_FUSED: Final = "_attn_to_qkv"
+_FUSED_WIDTHS: Final = (6144, 6144 + 2 * 1536)
+"""What diffusers makes of these and of the queries, which are as wide as the blocks."""
 
 # Names are matched with `_` for every dot. A pattern that begins with plain letters is looked for
 # ten times as fast.
@@ -44,7 +47,11 @@ def _folder(index: Mapping[str, Any], _: Mapping[str, Any]) -> str:
 def _adapter_base(names: str, widths: Widths) -> str:
     if any(mark in names for mark in _MARKS) or any(each.search(names) for each in _BLOCKS):
         return KREA_2
-    own = any(wide == _WIDTHS and module.endswith(_KEYS) for module, wide in widths.items())
+    own = any(
+        (wide == _WIDTHS and module.endswith(_KEYS))
+        or (wide == _FUSED_WIDTHS and module.endswith(_FUSED))
+        for module, wide in widths.items()
+    )
     return KREA_2 if own else ""
 
 
@@ -53,6 +60,6 @@ RECOGNITION: Final = Transformer(
     pipeline="Krea2",
     folder=_folder,
     adapter_base=_adapter_base,
-    telling=_KEYS,
+    telling=(*_KEYS, _FUSED),
     base_names=BaseNames(bases=(("krea2", KREA_2),)),
 )

@@ -10,8 +10,11 @@ from catalog import LiveCatalog, ModelEntry
 from catalog.families.flux1 import FLUX1
 from catalog.families.flux1.recognition import RECOGNITION
 from catalog.families.stated import Stated
+from catalog.weight_files import Refusal
+from catalog.weight_files.checkpoint import checkpoint_facts
 from tests.catalog.home import ONE_MODEL, Home, checkpoint_bytes
 from tests.catalog.weight_files.headers import shapes_of
+from tests.catalog.weight_files.test_checkpoint import FILE, header
 
 NARROW: Final[dict[str, list[int]]] = {
     "double_blocks.0.img_attn.qkv.weight": [1, 1],
@@ -46,7 +49,7 @@ def variant_of(model: ModelEntry) -> str | None:
         ("mine", NARROW, SCHNELL),
         # What it is told, no name denies.
         ("flux1-schnell", NARROW | TOLD, DEV),
-        ("flux1-dev-kontext", NARROW, SCHNELL),
+        ("schnell_dev_mix", NARROW, SCHNELL),
         ("flux1-kontext-dev", NARROW | TOLD, KONTEXT),
         ("flux1-krea-dev", NARROW | TOLD, KREA),
         ("krea-kontext-blend", NARROW | TOLD, DEV),
@@ -71,6 +74,41 @@ def test_a_file_tells(home: Home, name: str, shapes: dict[str, list[int]], varia
 def test_metadata_tell_what_tensors_do_not(home: Home) -> None:
     model = model_in(home, "mine", NARROW | TOLD, **{"modelspec.title": "Flux.1 Krea"})
     assert variant_of(model) == KREA
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata"),
+    [
+        *((name, {}) for name in ("flux-dev-de-distill", "flux1-krea-dev_v2", "flux1-dev-kontext")),
+        *((name, {}) for name in ("fluxUndistilled", "flux-schnell-dedistilled", "de-schnell")),
+        ("mine", {"modelspec.title": "FLUX.1 dev, de-distilled"}),
+        ("mine", {"ss_sd_model_name": "flux1-dev.safetensors"}),
+        ("schnell", {"is_distilled": "false"}),
+    ],
+)
+def test_one_that_is_told_no_guidance_and_said_to_be_another_is_asked_about(
+    home: Home, name: str, metadata: dict[str, str]
+) -> None:
+    path = f"checkpoints/{name}.safetensors"
+    home.put(home.models_dir / path, checkpoint_bytes(NARROW, metadata))
+    home.write(f'{ONE_MODEL}[models.far]\nname = "Far"\npath = "{path}"\n')
+    why = home.read().unfit_models["far"]
+    assert (why.undecided, why.variants) == (FLUX1, (SCHNELL,))
+    assert str(why) == (
+        f"{name}.safetensors is a FLUX.1 model, by its tensors schnell, but by what is said of it"
+        ' another, or not distilled; write variant = "schnell" in its entry [models.far] in'
+        " models.toml, and with it the steps and the guidance that its authors recommend"
+    )
+    home.write(ONE_MODEL)
+    assert [key for key in home.read().unfit_models if key != "far"]
+    entry = f'[models.far]\nname = "Far"\npath = "{path}"\nvariant = "schnell"\n'
+    entry += "steps = {min = 1, default = 28, max = 60}\n"
+    entry += "guidance = {min = 1, default = 3.5, max = 9}\n"
+    home.write(ONE_MODEL + entry)
+    read = home.read()
+    assert not read.unfit_models
+    assert not read.problems
+    assert (read.models["far"].steps.default, read.models["far"].is_guided(3.5)) == (28, True)
 
 
 def test_the_published_ones_are_told() -> None:
@@ -131,6 +169,29 @@ def test_one_for_another_task_is_refused_with_what_to_use(
     why = str(home.read().unfit_models["tool"])
     assert why.startswith(f"tool.safetensors is a FLUX.1 ({task}) transformer; a model of FLUX.1 ")
     assert why.endswith(advice)
+
+
+@pytest.mark.parametrize("form", ["", "-original"])
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_one_with_fewer_blocks_needs_its_own_configuration(
+    home: Home, form: str, prefix: str
+) -> None:
+    double = ("double_blocks.", "transformer_blocks.")
+    whole = {prefix + name: shape for name, shape in shapes_of(f"flux1-dev{form}").items()}
+    smaller = {
+        name: shape
+        for name, shape in whole.items()
+        if not name.removeprefix(prefix).startswith(double)
+        or int(name.removeprefix(prefix).split(".")[1]) < 8
+    }
+    assert not checkpoint_facts(FILE, header(whole)).unfit(of=["FLUX.1"], config=False)
+    facts = checkpoint_facts(FILE, header(smaller))
+    assert facts.unfit(of=["FLUX.1"], config=False) == Refusal(
+        "FLUX.1 transformer with 8 + 38 blocks instead of 19 + 38",
+        "give it an entry in models.toml whose config is the hub id or folder of its authors' model"
+        " in diffusers' layout",
+    )
+    assert facts.unfit(of=["FLUX.1"], config=True) is None
 
 
 def test_redux_is_refused_by_name(home: Home) -> None:

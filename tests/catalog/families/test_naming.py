@@ -56,7 +56,8 @@ TOLD: Final = (
     (FLUX1, "schnell", "flux1-schnell-fp8 FLUX.1-schnell fluxSchnell_v1 SCHNELL schnell_dev_mix"),
     (FLUX1, "krea", "flux1-krea-dev_fp8_scaled FLUX.1-Krea-dev fluxKrea_v2"),
     (FLUX1, "kontext", "flux1-dev-kontext_fp8_scaled FLUX.1-Kontext-dev FluxKontextPipeline"),
-    (FLUX1, None, "flux1-dev fluxmania_V FLUX.1-dev kreation kontextual"),
+    (FLUX1, "dev", "flux1-dev FLUX.1-dev"),
+    (FLUX1, None, "fluxmania_V kreation kontextual kreation_dev"),
     (FLUX1, "dev", "flux_de-schnell krea-kontext"),
     (
         KREA2,

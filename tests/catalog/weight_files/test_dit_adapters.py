@@ -132,6 +132,7 @@ ALGORITHMS: dict[str, Callable[[int, int], Shapes]] = {
         "alpha": (),
     },
     "lora_A, lora_B": lambda out, wide: {"lora_A.weight": (16, wide), "lora_B.weight": (out, 16)},
+    "lora_A, lora_B, bare": lambda out, wide: {"lora_A": (16, wide), "lora_B": (out, 16)},
     "LoHa": lambda out, wide: {
         f"hada_w{n}_{x}": shape for n in "12" for x, shape in (("a", (out, 8)), ("b", (8, wide)))
     },
@@ -279,6 +280,36 @@ def test_chroma_is_told_by_what_flux_1_has_not_or_by_metadata() -> None:
     assert base(chroma | approximator) == "Chroma"
     shapes = header(chroma, "lora_A, lora_B", "ComfyUI")
     assert adapter_facts(shapes, {"modelspec.architecture": "chroma/lora"}).base == "Chroma"
+
+
+TWO_STREAMS: Widths = {
+    path: wide
+    for path, wide in flux1_of_diffusers().items()
+    if path.startswith("transformer_blocks.")
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        ({}, "FLUX.1/Chroma"),
+        (blocks("transformer_blocks", 19, {"norm1.linear": (18432, 3072)}), "FLUX.1"),
+    ],
+)
+@pytest.mark.parametrize("layers", ["attn.", ""])
+def test_blocks_of_two_streams_alone_are_counted(layers: str, more: Widths, wanted: str) -> None:
+    some = {path: wide for path, wide in TWO_STREAMS.items() if layers in path}
+    assert base(some | more, spelling="diffusers") == wanted
+    # HunyuanVideo has one more, and the same names.
+    other = blocks("transformer_blocks", 20, {"attn.to_q": (3072, 3072)})
+    assert base(some | other, spelling="diffusers") == "DiT"
+
+
+def test_fused_projections_are_krea_2s() -> None:
+    layers: Widths = {"attn.to_qkv": (9216, 6144), "attn.to_out.0": (6144, 6144)}
+    assert base(blocks("transformer_blocks", 28, layers), spelling="diffusers") == "Krea 2"
+    layers["attn.to_qkv"] = (18432, 6144)
+    assert base(blocks("transformer_blocks", 28, layers), spelling="diffusers") == "DiT"
 
 
 def only(*names: str) -> Shapes:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
         ("m.lora_down.weight", "m", "down"),
         ("m.lora_mid.weight", "m", "mid"),
         ("unet.a.to_out.0.lora_B.weight", "unet.a.to_out.0", "up"),
+        ("diffusion_model.blocks.0.attn.wq.lora_A", "diffusion_model.blocks.0.attn.wq", "down"),
+        ("a.to_q.lora_B", "a.to_q", "up"),
         ("unet.a.to_q.lora_A.default_0.weight", "unet.a.to_q", "down"),
         ("base_model.model.a.to_q.lora_B.bias", "a.to_q", "up_bias"),
         ("a.to_q.lora_magnitude_vector", "a.to_q", "magnitude"),
@@ -39,7 +41,7 @@ def test_a_tensor_has_a_module_and_a_role(tensor: str, module: str, role: str) -
     assert split(tensor) == (module, role)
 
 
-@pytest.mark.parametrize("tensor", ["", "alpha", "weight", "m.bias", "m.lora_A", "m.set_weight"])
+@pytest.mark.parametrize("tensor", ["", "alpha", "weight", "m.bias", "m.lora_C", "m.set_weight"])
 def test_other_tensors_have_none(tensor: str) -> None:
     from catalog.weight_files import split
 
@@ -47,8 +49,14 @@ def test_other_tensors_have_none(tensor: str) -> None:
 
 
 SPELLINGS = {
-    "down": (".lora_down.weight", ".lora_A.weight", ".lora_A.x.weight", "_lora.down.weight"),
-    "up": (".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".lora_linear_layer.up.weight"),
+    "down": (
+        *(".lora_down.weight", ".lora_A.weight", ".lora_A.x.weight", "_lora.down.weight"),
+        ".lora_A",
+    ),
+    "up": (
+        *(".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".lora_linear_layer.up.weight"),
+        ".lora_B",
+    ),
     "magnitude": (".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.x.weight"),
     "up_bias": (".lora_B.bias", ".lora_B.x.bias"),
     "lokr_w1_a": (".lokr_w1_a",),

@@ -137,7 +137,7 @@ def catalogued(path: Path) -> AdapterFacts:
 @pytest.mark.parametrize(
     "tensor",
     [
-        *(f"{NAME}.{end}" for end in ("diff.weight", "lora_A", "lora_A.b.c.weight", "set_weight")),
+        *(f"{NAME}.{end}" for end in ("diff.weight", "lora_C", "lora_A.b.c.weight", "set_weight")),
         *(f"{NAME}.{end}" for end in ("down.weight", "lora_C.weight", "lora_down.x.weight")),
         *("unet.conv_in.weight", "weight"),
     ],

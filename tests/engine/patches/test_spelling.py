@@ -92,12 +92,13 @@ def test_every_program_may_spell_a_module(path: str, tmp_path: Path) -> None:
     """In any of its names for LoRA, and all of them the same modules."""
     rows = WIDTH * len(PATHS[path])
     names = known()
-    pairs = (("lora_A", "lora_B"), ("lora_down", "lora_up"))
+    pairs = (("lora_A.weight", "lora_B.weight"), ("lora_A", "lora_B"))
+    pairs += (("lora_down.weight", "lora_up.weight"),)
     for name in as_written(path):
         for down, up in pairs:
             tensors = {
-                f"{name}.{down}.weight": torch.ones(4, WIDTH),
-                f"{name}.{up}.weight": torch.ones(rows, 4),
+                f"{name}.{down}": torch.ones(4, WIDTH),
+                f"{name}.{up}": torch.ones(rows, 4),
             }
             file = read(save(tmp_path / "x.safetensors", tensors), names)
             assert (file.total, file.matched) == (1, 1), name

@@ -155,7 +155,10 @@ def test_a_magnitude_in_another_spelling_than_its_factors_is_theirs(
 
 @pytest.mark.parametrize(
     "end",
-    ["lora_A.default.weight", "lora_A.my-style.weight", "lora_A.weight", "lora_A.default_0.weight"],
+    [
+        *("lora_A.default.weight", "lora_A.my-style.weight", "lora_A.weight", "lora_A"),
+        "lora_A.default_0.weight",
+    ],
 )
 def test_names_of_adapters_inside_names_of_tensors(
     known: Spellings, tmp_path: Path, end: str
