@@ -39,7 +39,7 @@ ENTRIES = (
 )
 UNFIT = {
     "vae-alone": Unfit("v.safetensors", Refusal("VAE of FLUX.2")),
-    "unclear": undecided("z.safetensors", ZIMAGE, "[models.unclear]"),
+    "unclear": undecided("z.safetensors", ZIMAGE, ZIMAGE.variants, "[models.unclear]"),
     "other-vae": Unfit("v.safetensors", Refusal("VAE of FLUX.2"), vae_for=ZIMAGE),
     "other-encoder": Unfit("e.gguf", Refusal("text encoder (T5)"), encoder_for=ZIMAGE),
     "quantised": Unfit(

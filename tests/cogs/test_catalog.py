@@ -51,7 +51,7 @@ async def test_a_file_that_is_no_checkpoint_is_listed_last_and_marked(tmp_path: 
             "vae4": Unfit("v.safetensors", unread, vae_for=ZIMAGE),
             "enc4": Unfit("e.gguf", unread, encoder_for=ZIMAGE),
             "zi4": Unfit("z.gguf", unread, quantised=ZIMAGE),
-            "zi": undecided("zi.safetensors", ZIMAGE, "[models.zi]"),
+            "zi": undecided("zi.safetensors", ZIMAGE, ZIMAGE.variants, "[models.zi]"),
         },
     )
     browsing = Browsing(

@@ -231,7 +231,7 @@ def test_of_a_model_whose_variant_nothing_tells_it_is_said_what_its_owner_has_to
 ) -> None:
     key = "z.i"
     entry = ModelEntry(key=key, name="A", path="checkpoints/x.safetensors", family=ZIMAGE)
-    unfit = {key: undecided("x.safetensors", ZIMAGE, entry.heading)}
+    unfit = {key: undecided("x.safetensors", ZIMAGE, ZIMAGE.variants, entry.heading)}
     with pytest.raises(Refused) as refusal:
         find_model(Catalog({key: entry}, {}, "", unfit_models=unfit), key, nsfw=False)
     error = refusal.value

@@ -15,7 +15,7 @@ from catalog.families.chroma import CHROMA
 from catalog.families.flux1 import FLUX1
 from catalog.families.flux2 import FLUX2
 from catalog.families.krea2 import KREA2
-from catalog.families.naming import words_of
+from catalog.families.naming import heard, words_of
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
 from catalog.families.stated import NOTHING, Stated
@@ -250,3 +250,9 @@ def test_a_file_is_completed_as_its_variant_is_and_all_lend_from_one(
 def test_no_word_tells_two_variants(family: Family) -> None:
     words = [word for each in family.variants for word in (*each.words, *each.usually)]
     assert len(words) == len({*words})
+
+
+def test_what_is_denied_is_heard_whichever_word_is_looked_for_first() -> None:
+    for words in (["distill", "distilled"], ["distilled", "distill"]):
+        assert heard("undistilled", words).denied == {"distilled"}
+        assert heard("my-dedistill", words).denied == {"distill"}

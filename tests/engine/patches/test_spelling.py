@@ -92,8 +92,11 @@ def test_every_program_may_spell_a_module(path: str, tmp_path: Path) -> None:
     """In any of its names for LoRA, and all of them the same modules."""
     rows = WIDTH * len(PATHS[path])
     names = known()
-    pairs = (("lora_A.weight", "lora_B.weight"), ("lora_A", "lora_B"))
-    pairs += (("lora_down.weight", "lora_up.weight"),)
+    pairs = (
+        ("lora_A.weight", "lora_B.weight"),
+        ("lora_A", "lora_B"),
+        ("lora_down.weight", "lora_up.weight"),
+    )
     for name in as_written(path):
         for down, up in pairs:
             tensors = {
