@@ -47,11 +47,15 @@ steps = {min = 1, default = 2, max = 50}
 [models.colours]
 name = "Chroma"
 path = "families/chroma"
-
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
 [models.kontext]
 name = "FLUX.1 Kontext"
 path = "families/kontext"
-
+size = [64, 64]
+min_side = 64
+steps = {min = 1, default = 2, max = 50}
 [models.krea]
 name = "Krea 2"
 path = "families/krea"
@@ -82,11 +86,9 @@ path = "families/lines.safetensors"
 [loras.for-colours]
 name = "For Chroma"
 path = "families/colours.safetensors"
-
 [loras.for-kontext]
 name = "For FLUX.1"
 path = "families/kontext.safetensors"
-
 [loras.for-krea]
 name = "For Krea 2"
 path = "families/krea.safetensors"

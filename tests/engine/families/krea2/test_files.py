@@ -187,7 +187,7 @@ def test_a_file_of_another_is_refused_by_name(painter: Engine, turbo: Path, tmp_
     with pytest.raises(JobFailed) as failure:
         loaded(painter, file, config=str(turbo))
     assert failure.value.code == "model.other_family"
-    assert failure.value.params["what"] == "Flux (schnell) transformer"
+    assert failure.value.params["what"] == "FLUX.1-like transformer"
 
 
 BOTH = catalog([entry(TURBO), entry(RAW, "y")])
