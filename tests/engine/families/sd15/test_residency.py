@@ -153,9 +153,9 @@ def test_out_of_memory_is_tried_once_with_less(
     paint(engine, request(), offered)
     real, tried = pixels.decode, []
 
-    def needs_tiles(*args: Any, tiled: bool) -> Any:
+    def needs_tiles(*args: Any, tiled: bool, **more: Any) -> Any:
         tried.append(tiled)
-        return real(*args, tiled=tiled) if tiled else out_of_memory()
+        return real(*args, tiled=tiled, **more) if tiled else out_of_memory()
 
     monkeypatch.setattr(pixels, "decode", needs_tiles)
     monkeypatch.setitem(WHOLE, Profile.GB11, 0)
