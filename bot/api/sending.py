@@ -16,8 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 from bot.api.errors import NotFound, TooManyCalls
 from bot.api.original.bodies import Problem
 from bot.api.parts import Parts
+from bot.distributed.bundles import Member, stamp_of
 from bot.distributed.inventory import Inventory
-from bot.distributed.parts import Member, stamp_of
 
 log = logging.getLogger(__name__)
 

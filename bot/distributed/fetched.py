@@ -19,14 +19,8 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.distributed.parts import (
-    Bundle,
-    Kind,
-    Member,
-    is_digest,
-    is_folder_of,
-    is_sound,
-)
+from bot.distributed.bundles import Bundle, Member, is_folder_of, is_sound
+from bot.distributed.parts import Kind, is_digest
 from bot.distributed.uses import LOOK, Uses, taken
 from bot.process.lock import file_lock
 

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bot.distributed.bundles import Member, stamp_of
 from bot.distributed.fetched import Fetched, SentFile
 from bot.distributed.inventory import Inventory
 from bot.distributed.localising import Lack, PartMissing, digests_of, lacks_of, localise
-from bot.distributed.parts import Member, stamp_of
 from bot.distributed.source import PIECE, Download, FetchFailed, Source
 from bot.errors import JobFailed, NotHere
 from bot.log import here

@@ -14,17 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Never
 
+from bot.distributed.bundles import Bundle, Member, bundle_of, digest_of, is_sound
 from bot.distributed.fetched import Fetched, SentFile
 from bot.distributed.parts import (
-    Bundle,
     Kind,
-    Member,
     Part,
-    bundle_of,
     config_of,
-    digest_of,
     is_digest,
-    is_sound,
     part_of,
     part_of_model,
     parts_of_catalog,

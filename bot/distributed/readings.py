@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.distributed.parts import REPLACING, WEIGHTS, Kind, Part, digest_of
+from bot.distributed.bundles import WEIGHTS, digest_of
+from bot.distributed.parts import REPLACING, Kind, Part
 from bot.engine.selecting import (
     Unfit,
     checkpoint_files,

@@ -20,8 +20,9 @@ import httpx2
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from bot.distributed.bundles import digest_of, is_folder_of, is_sound
 from bot.distributed.fetched import SentFile
-from bot.distributed.parts import Kind, digest_of, is_folder_of, is_sound
+from bot.distributed.parts import Kind
 from bot.errors import JobFailed, SettingsError
 from catalog.weight_files.gguf import MODEL_SUFFIXES
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from bot.distributed import keys
 from bot.distributed.broker import Broker
+from bot.distributed.bundles import Member
 from bot.distributed.inventory import Inventory
 from bot.distributed.pace import Pace
-from bot.distributed.parts import Member
 from bot.distributed.remote import RemoteEngine
 from bot.engine.hashing import HashCache
 from bot.order import Order

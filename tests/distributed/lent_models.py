@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bot.distributed.bundles import Member
 from bot.distributed.inventory import Inventory
 from bot.distributed.localising import addressed
-from bot.distributed.parts import Member
 from bot.engine.hashing import HashCache
 from bot.order import Order
 from bot.wire import orders

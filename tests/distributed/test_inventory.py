@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from bot.distributed import inventory as inventory_module
+from bot.distributed.bundles import is_folder_of
 from bot.distributed.inventory import UNKNOWN
-from bot.distributed.parts import Kind, Part, is_folder_of, part_of_model, parts_of_model
+from bot.distributed.parts import Kind, Part, part_of_model, parts_of_model
 from bot.engine.hashing import HashCache, of_listing
 from catalog import Catalog
 from catalog.families import FAMILIES

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.distributed.bundles import WEIGHTS, bundle_of
 from bot.distributed.expecting import expected_of
 from bot.distributed.localising import NotHashed, digests_of, lacks_of, localise, named_as
-from bot.distributed.parts import WEIGHTS, Kind, Part, bundle_of
+from bot.distributed.parts import Kind, Part
 from bot.engine.hashing import of_listing
 from bot.errors import JobFailed, WireError
 from bot.recipe import Recipe, Weights

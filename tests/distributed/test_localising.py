@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from bot.distributed.bundles import is_sound
 from bot.distributed.inventory import Inventory
 from bot.distributed.localising import (
     SCHEME,
@@ -22,7 +23,7 @@ from bot.distributed.localising import (
     localise,
     named_as,
 )
-from bot.distributed.parts import Part, is_sound
+from bot.distributed.parts import Part
 from bot.errors import JobFailed
 from bot.order import Order
 from bot.recipe import Recipe, Weights
