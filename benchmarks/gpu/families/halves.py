@@ -7,7 +7,7 @@ remain good, only its own weights can show.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -84,23 +84,29 @@ def _outgrown(context: Context, pattern: str) -> tuple[int, Watch]:
 
 @contextmanager
 def _scaled(bench: Bench, pattern: str, scale: int) -> Iterator[None]:
-    """Meanwhile, the weights on the device whose names match are `scale` times as large."""
+    """Meanwhile, the weights on the device whose names match are `scale` times as large, also when
+    they come back to it."""
     part: Any = bench.resident.parts[bench.resident.family.denoiser]
-    part.wake(lambda: None)
-    chosen = [
-        parameter
-        for name, parameter in part.module.named_parameters()
-        if re.fullmatch(pattern, name)
-    ]
+    chosen = [name for name, _ in part.module.named_parameters() if re.fullmatch(pattern, name)]
     if not chosen:
         raise RuntimeError(f"no weight is called {pattern}")
-    with torch.no_grad():
-        for parameter in chosen:
-            parameter.mul_(scale)
+    wake = part.wake
+
+    def woken(check_stop: Callable[[], None]) -> None:
+        there = part.present and part.filled
+        wake(check_stop)
+        if not there:
+            with torch.no_grad():
+                for name in chosen:
+                    part.module.get_parameter(name).mul_(scale)
+
+    part._filled = None  # so that it is filled now, and from the pristine weights in the end
+    part.wake = woken
     try:
         yield
     finally:
-        part._filled = None  # it is filled from the pristine weights again
+        del part.wake
+        part._filled = None
 
 
 def _denoised(context: Context, bench: Bench) -> Watch:
