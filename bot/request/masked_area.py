@@ -40,7 +40,7 @@ def area(draft: Draft) -> Area | None:
             raise InvalidRequest("inpaint_padding", "area.padding", value=padding)
         return None
     if draft.image is None or draft.mask is None:
-        raise InvalidRequest("inpaint_area", "picture.without", value=MASKED, needed="mask")
+        raise InvalidRequest("inpaint_area", "area.mask", value=MASKED)
     if (draft.extend or "").strip():
         raise InvalidRequest("inpaint_area", "area.extend", value=MASKED)
     return Area(padding, draft.image.width, draft.image.height)

@@ -75,7 +75,7 @@ def test_an_infotext_says_it_as_well() -> None:
     ("options", "field", "code"),
     [
         ({"inpaint_area": "half"}, "inpaint_area", "area.form"),
-        ({"inpaint_area": "masked", "mask": None}, "inpaint_area", "picture.without"),
+        ({"inpaint_area": "masked", "mask": None}, "inpaint_area", "area.mask"),
         ({"inpaint_area": "masked", "extend": "left"}, "inpaint_area", "area.extend"),
         ({"inpaint_area": "masked", "inpaint_padding": 257}, "inpaint_padding", "number.range"),
         ({"inpaint_area": "masked", "inpaint_padding": -1}, "inpaint_padding", "number.range"),
