@@ -109,7 +109,7 @@ async def test_where_nothing_is_found_the_image_stays_as_it_is(
 
 REFUSED = [
     ({"detail": "face"}, "I can't find anything in an image: nothing is set up for that here."),
-    ({"detail": "a, b, c, d"}, "detail: 4 things are too many. Up to 3 work."),
+    ({"detail": "a, b, c, d"}, "detail: 4 things are too many. You can name up to 3."),
     ({"detail": "face:2"}, "detail: 2.0 won't work. Choose a value from 0.05 to 1.0."),
 ]
 
