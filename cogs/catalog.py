@@ -13,7 +13,7 @@ from bot.chat.ui.shelves import offered_on, tags_of
 from bot.previews import Shelf
 from catalog import LiveCatalog
 from cogs.browsing import Browsing, browsing_of
-from cogs.completing import Choices, Completing
+from cogs.completing import Choices, complete_model
 
 Interaction = discord.Interaction[ImagenBot]
 Words = app_commands.Range[str, 1, SEARCH_MAX]
@@ -22,10 +22,9 @@ Words = app_commands.Range[str, 1, SEARCH_MAX]
 class CatalogCog(commands.Cog):
     """Shows the catalog privately, page by page."""
 
-    def __init__(self, catalog: LiveCatalog, browsing: Browsing, complete: Completing) -> None:
+    def __init__(self, catalog: LiveCatalog, browsing: Browsing) -> None:
         self._catalog = catalog
         self._browsing = browsing
-        self._complete = complete
 
     @app_commands.command(description="command.models.description")
     @app_commands.describe(search="command.models.options.search", tag="command.models.options.tag")
@@ -41,6 +40,7 @@ class CatalogCog(commands.Cog):
         model="command.loras.model",
         tag="command.models.options.tag",
     )
+    @app_commands.autocomplete(model=complete_model)
     async def loras(
         self,
         interaction: Interaction,
@@ -55,10 +55,6 @@ class CatalogCog(commands.Cog):
     @app_commands.describe(search="command.models.options.search")
     async def embeddings(self, interaction: Interaction, search: Words | None = None) -> None:
         await self._browsing.send(interaction, Shelf.EMBEDDINGS, Filter(words=search or ""))
-
-    @loras.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.model(interaction, text)
 
     @models.autocomplete("tag")
     async def _complete_model_tag(self, interaction: Interaction, text: str) -> Choices:
@@ -76,4 +72,4 @@ class CatalogCog(commands.Cog):
 
 async def setup(bot: ImagenBot) -> None:
     catalog = bot.services.backend.catalog
-    await bot.add_cog(CatalogCog(catalog, browsing_of(bot), Completing.of(bot)))
+    await bot.add_cog(CatalogCog(catalog, browsing_of(bot)))

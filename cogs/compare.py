@@ -1,6 +1,7 @@
 """/compare: one image again and again with one or two things changed, on a labelled sheet."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import discord
@@ -10,7 +11,7 @@ from discord.ext import commands
 
 from bot.chat.client import ImagenBot
 from bot.chat.delivery import Delivery
-from bot.chat.here import here_of
+from bot.chat.here import Here, here_of
 from bot.chat.ui.compare_choices import value_choices
 from bot.levels.defaults import LORAS
 from bot.queue import JobQueue
@@ -23,9 +24,16 @@ from bot.request import (
     compare,
 )
 from bot.request.axes import LORA, WEIGHT, axes_asked, axis_named
-from catalog import LiveCatalog
-from cogs.completing import Choices, Completing
-from cogs.completing_presets import CompletingPresets
+from catalog import Catalog, LiveCatalog
+from cogs.completing import (
+    Choices,
+    complete_lora,
+    complete_model,
+    complete_preset,
+    complete_scheduler,
+    complete_size,
+    offered,
+)
 from cogs.composing import Composing
 from cogs.defaults import filling, first_said
 from cogs.places import asked_by, naming_roles, postponing
@@ -37,6 +45,19 @@ AXIS_CHOICES = [
 ]
 
 
+async def _values(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str, *, of: str
+) -> Choices:
+    """of: the option that names the axis."""
+    typed = vars(interaction.namespace)
+    if (axis := typed.get(of)) is None:
+        return []
+    draft = Draft.from_options({"prompt": "", **typed})
+    saved = await Composing.of(interaction.client).saved(interaction, draft.preset)
+    within: dict[str, Any] = {"nsfw": here.nsfw, "saved": saved}
+    return await asyncio.to_thread(value_choices, axis, text, draft, catalog, **within)
+
+
 class Compare(commands.Cog):
     """Turns the options of the command into a job of several cells."""
 
@@ -46,14 +67,11 @@ class Compare(commands.Cog):
         queue: JobQueue,
         delivery: Delivery,
         composing: Composing,
-        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
         self._delivery = delivery
         self._composing = composing
-        self._complete = complete
-        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.compare.description")
     @app_commands.describe(
@@ -74,6 +92,15 @@ class Compare(commands.Cog):
         hires="command.imagine.hires",
         spoiler="command.imagine.spoiler",
         hidden="command.imagine.hidden",
+    )
+    @app_commands.autocomplete(
+        values=offered(partial(_values, of="axis")),
+        values2=offered(partial(_values, of="axis2")),
+        model=complete_model,
+        lora=complete_lora,
+        size=complete_size,
+        scheduler=complete_scheduler,
+        preset=complete_preset,
     )
     @app_commands.choices(axis=AXIS_CHOICES, axis2=AXIS_CHOICES)
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
@@ -132,45 +159,6 @@ class Compare(commands.Cog):
         async with self._queue.accepting(new, postpone) as ticket:
             await self._delivery.acknowledge(interaction, ticket)
 
-    @compare.autocomplete("values")
-    async def _complete_values(self, interaction: Interaction, text: str) -> Choices:
-        return await self._values(interaction, interaction.namespace.axis, text)
-
-    @compare.autocomplete("values2")
-    async def _complete_values2(self, interaction: Interaction, text: str) -> Choices:
-        return await self._values(interaction, interaction.namespace.axis2, text)
-
-    @compare.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.model(interaction, text)
-
-    @compare.autocomplete("lora")
-    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.lora(interaction, text)
-
-    @compare.autocomplete("size")
-    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.size(interaction, text)
-
-    @compare.autocomplete("scheduler")
-    async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.scheduler(interaction, text)
-
-    @compare.autocomplete("preset")
-    async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete_presets(interaction, text)
-
-    async def _values(self, interaction: Interaction, axis: str | None, text: str) -> Choices:
-        if axis is None or self._complete.turned_away(interaction):
-            return []
-        typed = vars(interaction.namespace)
-        draft = Draft.from_options({"prompt": "", **typed})
-        here = here_of(interaction)
-        catalog = here.offered(self._catalog.current)
-        saved = await self._composing.saved(interaction, draft.preset)
-        within: dict[str, Any] = {"nsfw": here.nsfw, "saved": saved}
-        return await asyncio.to_thread(value_choices, axis, text, draft, catalog, **within)
-
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
@@ -180,6 +168,5 @@ async def setup(bot: ImagenBot) -> None:
             backend.queue,
             services.delivery,
             Composing.of(bot),
-            Completing.of(bot),
         )
     )

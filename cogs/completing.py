@@ -1,12 +1,18 @@
-"""Autocomplete for the options that several commands have."""
+"""Autocomplete for the options that several commands have.
 
-from typing import Self
+From memory, except that presets, and what a person has used, are read from the store.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeAlias
 
 import discord
 from discord.app_commands import Choice
 
 from bot.chat.client import ImagenBot
-from bot.chat.here import here_of
+from bot.chat.here import Here, here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     control_choices,
@@ -17,139 +23,141 @@ from bot.chat.ui.choices import (
     size_choices,
     upscaler_choices,
 )
-from bot.choosing import ADAPTER, MODEL, First
+from bot.chat.ui.presets import preset_choices
+from bot.choosing import ADAPTER, MODEL
 from bot.errors import Refused, UserError
-from bot.queue import JobQueue
 from bot.request import editing_models, find_model, usual_model
 from bot.request.presets import schedulers_of
-from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
+from catalog import SCHEDULERS, Catalog, ModelEntry
 
 Interaction = discord.Interaction[ImagenBot]
-Choices = list[Choice[str]]
+Choices: TypeAlias = list[Choice[str]]
+Complete: TypeAlias = Callable[[Interaction, str], Coroutine[Any, Any, Choices]]
+Find: TypeAlias = Callable[[Interaction, Here, Catalog, str], Coroutine[Any, Any, Choices]]
 
 
-class Completing:
-    """Completes from memory, except that what a person has used is read from the store once.
+def offered(find: Find) -> Complete:
+    """`find`, given what may be used here. Those who would be refused anyway are offered nothing:
+    the sentence comes with the command."""
 
-    Nothing is offered to those who would be refused anyway. first: what is offered first. edits:
-    whether the command edits images, for which the usual model may be another.
-    """
-
-    def __init__(
-        self, catalog: LiveCatalog, queue: JobQueue, first: First, *, edits: bool = False
-    ) -> None:
-        self._catalog = catalog
-        self._queue = queue
-        self._first = first
-        self._edits = edits
-
-    @classmethod
-    def of(cls, bot: ImagenBot, *, edits: bool = False) -> Self:
-        """With the parts of `bot`."""
-        backend = bot.services.backend
-        return cls(backend.catalog, backend.queue, backend.first_for, edits=edits)
-
-    async def model(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        first = await self._first(here_of(interaction).place.person, MODEL)
-        return model_choices(text, catalog, nsfw=nsfw, first=first)
-
-    def editing_model(self, interaction: Interaction, text: str) -> Choices:
-        """Those that edit images."""
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        able = [model.key for model in editing_models(catalog, nsfw=nsfw)]
-        return model_choices(text, catalog, nsfw=nsfw, among=able)
-
-    async def lora(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        return adapter_choices(
-            text,
-            catalog,
-            here_of(interaction).say,
-            nsfw=nsfw,
-            model=model.key if model else None,
-            first=await self._first(here_of(interaction).place.person, ADAPTER),
-        )
-
-    def size(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        if model is None:
-            return []
-        return size_choices(text, model, here_of(interaction).say)
-
-    def extend(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        return extend_choices(text, here_of(interaction).say)
-
-    def control(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        return [] if model is None else control_choices(text, catalog, nsfw=nsfw, model=model)
-
-    def detail(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, _ = self._offered(interaction)
-        return [] if catalog.detector is None else detail_choices(text)
-
-    def scheduler(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        model = self._chosen(interaction, catalog, nsfw=nsfw)
-        if model is None:
-            return scheduler_choices(text, SCHEDULERS)
-        preset = interaction.namespace.preset
-        return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=nsfw))
-
-    def upscaler(self, interaction: Interaction, text: str) -> Choices:
-        if self.turned_away(interaction):
-            return []
-        catalog, nsfw = self._offered(interaction)
-        return upscaler_choices(text, catalog, nsfw=nsfw)
-
-    def _chosen(
-        self, interaction: Interaction, catalog: Catalog, *, nsfw: bool
-    ) -> ModelEntry | None:
-        return chosen_model(interaction, catalog, nsfw=nsfw, edits=self._edits)
-
-    def _offered(self, interaction: Interaction) -> tuple[Catalog, bool]:
-        """What may be used here, and whether that includes what is marked NSFW."""
-        here = here_of(interaction)
-        return here.offered(self._catalog.current), here.nsfw
-
-    def turned_away(self, interaction: Interaction) -> bool:
-        """Whether the user would be refused anyway; the sentence comes with the command."""
-        place = here_of(interaction).place
+    async def complete(interaction: Interaction, text: str) -> Choices:
+        backend, here = interaction.client.services.backend, here_of(interaction)
         try:
-            self._queue.check_person(place.person, place.roles, place.community)
+            backend.queue.check_person(here.place.person, here.place.roles, here.place.community)
         except Refused:
-            return True
-        return False
+            return []
+        return await find(interaction, here, here.offered(backend.catalog.current), text)
+
+    return complete
 
 
-def chosen_model(
-    interaction: Interaction, catalog: Catalog, *, nsfw: bool, edits: bool = False
+@offered
+async def complete_model(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    first = await interaction.client.services.backend.first_for(here.place.person, MODEL)
+    return model_choices(text, catalog, nsfw=here.nsfw, first=first)
+
+
+@offered
+async def complete_editing_model(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    """Those that edit images."""
+    able = [model.key for model in editing_models(catalog, nsfw=here.nsfw)]
+    return model_choices(text, catalog, nsfw=here.nsfw, among=able)
+
+
+async def _loras(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str, *, edits: bool = False
+) -> Choices:
+    model = _chosen(interaction, here, catalog, edits=edits)
+    return adapter_choices(
+        text,
+        catalog,
+        here.say,
+        nsfw=here.nsfw,
+        model=model.key if model else None,
+        first=await interaction.client.services.backend.first_for(here.place.person, ADAPTER),
+    )
+
+
+async def _sizes(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str, *, edits: bool = False
+) -> Choices:
+    model = _chosen(interaction, here, catalog, edits=edits)
+    return [] if model is None else size_choices(text, model, here.say)
+
+
+complete_lora = offered(_loras)
+complete_size = offered(_sizes)
+complete_editing_lora = offered(partial(_loras, edits=True))
+complete_editing_size = offered(partial(_sizes, edits=True))
+
+
+@offered
+async def complete_extend(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    return extend_choices(text, here.say)
+
+
+@offered
+async def complete_control(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    model = _chosen(interaction, here, catalog)
+    return [] if model is None else control_choices(text, catalog, nsfw=here.nsfw, model=model)
+
+
+@offered
+async def complete_detail(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    return [] if catalog.detector is None else detail_choices(text)
+
+
+@offered
+async def complete_scheduler(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    model = _chosen(interaction, here, catalog)
+    if model is None:
+        return scheduler_choices(text, SCHEDULERS)
+    preset = interaction.namespace.preset
+    return scheduler_choices(text, schedulers_of(preset, model, catalog, nsfw=here.nsfw))
+
+
+@offered
+async def complete_upscaler(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    return upscaler_choices(text, catalog, nsfw=here.nsfw)
+
+
+@offered
+async def complete_preset(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    """Those of the model, of the person, of the server, and the styles."""
+    model = _chosen(interaction, here, catalog)
+    presets = interaction.client.services.backend.store.presets
+    saved = await presets.of(here.place.person, here.place.community)
+    # What each of them names is looked up, which may take longer than the event loop can wait.
+    return await asyncio.to_thread(
+        preset_choices, text, saved, model, catalog, here.say, nsfw=here.nsfw
+    )
+
+
+def _chosen(
+    interaction: Interaction, here: Here, catalog: Catalog, *, edits: bool = False
 ) -> ModelEntry | None:
     """The model typed so far, by key or name, or the usual one; None if not offered here.
 
-    edits: whether the command edits images.
+    edits: whether the command edits images, for which the usual model may be another.
     """
     try:
-        typed = interaction.namespace.model or usual_model(catalog, nsfw=nsfw, edits=edits)
-        return find_model(catalog, typed, nsfw=nsfw)
+        typed = interaction.namespace.model or usual_model(catalog, nsfw=here.nsfw, edits=edits)
+        return find_model(catalog, typed, nsfw=here.nsfw)
     except UserError:
         return None

@@ -18,7 +18,11 @@ from bot.settings.image_check import ImageCheck
 from bot.store import Store
 from bot.worker.image_check import Inspector
 from cogs.attachments import Attachments, promised
-from cogs.completing import Choices, Completing
+from cogs.completing import (
+    complete_editing_lora,
+    complete_editing_model,
+    complete_editing_size,
+)
 from cogs.composing import Composing
 from cogs.defaults import first_said
 from cogs.places import asked_by, naming_roles, postponing
@@ -38,7 +42,6 @@ class EditImages(commands.Cog):
         inputs: Inputs,
         inspector: Inspector,
         composing: Composing,
-        complete: Completing,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -46,7 +49,6 @@ class EditImages(commands.Cog):
         self._inputs = inputs
         self._attachments = Attachments(inputs, inspector)
         self._composing = composing
-        self._complete = complete
 
     @app_commands.command(description="command.edit.description")
     @app_commands.describe(
@@ -63,6 +65,9 @@ class EditImages(commands.Cog):
         count="command.imagine.count",
         spoiler="command.imagine.spoiler",
         hidden="command.imagine.hidden",
+    )
+    @app_commands.autocomplete(
+        model=complete_editing_model, lora=complete_editing_lora, size=complete_editing_size
     )
     async def edit(
         self,
@@ -127,18 +132,6 @@ class EditImages(commands.Cog):
         fetch = self._attachments.fetch
         return tuple([await fetch(field, file, keep, mode) for field, file in attached.items()])
 
-    @edit.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.editing_model(interaction, text)
-
-    @edit.autocomplete("lora")
-    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.lora(interaction, text)
-
-    @edit.autocomplete("size")
-    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.size(interaction, text)
-
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
@@ -150,6 +143,5 @@ async def setup(bot: ImagenBot) -> None:
             inputs=backend.inputs,
             inspector=backend.inspector,
             composing=Composing.of(bot),
-            complete=Completing.of(bot, edits=True),
         )
     )

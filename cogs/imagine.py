@@ -24,10 +24,17 @@ from bot.request import (
 )
 from bot.store import Store
 from bot.worker.image_check import Inspector
-from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
-from cogs.completing import Choices, Completing
-from cogs.completing_presets import CompletingPresets
+from cogs.completing import (
+    complete_control,
+    complete_detail,
+    complete_extend,
+    complete_lora,
+    complete_model,
+    complete_preset,
+    complete_scheduler,
+    complete_size,
+)
 from cogs.composing import Composing
 from cogs.defaults import first_said
 from cogs.places import asked_by, naming_roles, postponing
@@ -41,14 +48,12 @@ class Imagine(commands.Cog):
     def __init__(
         self,
         *,
-        catalog: LiveCatalog,
         queue: JobQueue,
         store: Store,
         delivery: Delivery,
         inputs: Inputs,
         inspector: Inspector,
         composing: Composing,
-        complete: Completing,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -56,8 +61,6 @@ class Imagine(commands.Cog):
         self._inputs = inputs
         self._attachments = Attachments(inputs, inspector)
         self._composing = composing
-        self._complete = complete
-        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.imagine.description")
     @app_commands.describe(
@@ -85,6 +88,16 @@ class Imagine(commands.Cog):
         detail="command.imagine.detail",
         spoiler="command.imagine.spoiler",
         hidden="command.imagine.hidden",
+    )
+    @app_commands.autocomplete(
+        model=complete_model,
+        lora=complete_lora,
+        size=complete_size,
+        scheduler=complete_scheduler,
+        preset=complete_preset,
+        extend=complete_extend,
+        control=complete_control,
+        detail=complete_detail,
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
     async def imagine(
@@ -159,50 +172,16 @@ class Imagine(commands.Cog):
             async with self._queue.accepting(new, postpone) as ticket:
                 await self._delivery.acknowledge(interaction, ticket)
 
-    @imagine.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.model(interaction, text)
-
-    @imagine.autocomplete("lora")
-    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.lora(interaction, text)
-
-    @imagine.autocomplete("size")
-    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.size(interaction, text)
-
-    @imagine.autocomplete("extend")
-    async def _complete_extend(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.extend(interaction, text)
-
-    @imagine.autocomplete("control")
-    async def _complete_control(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.control(interaction, text)
-
-    @imagine.autocomplete("detail")
-    async def _complete_detail(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.detail(interaction, text)
-
-    @imagine.autocomplete("scheduler")
-    async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.scheduler(interaction, text)
-
-    @imagine.autocomplete("preset")
-    async def _complete_preset(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete_presets(interaction, text)
-
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
     await bot.add_cog(
         Imagine(
-            catalog=backend.catalog,
             queue=backend.queue,
             store=backend.store,
             delivery=services.delivery,
             inputs=backend.inputs,
             inspector=backend.inspector,
             composing=Composing.of(bot),
-            complete=Completing.of(bot),
         )
     )

@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
-from bot.chat.here import here_of
+from bot.chat.here import Here, here_of
 from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.markdown import one_line
 from bot.chat.ui.presets import SEARCH_MAX, PresetsPageId, presets_page, saved_choices
@@ -21,9 +21,17 @@ from bot.request import COUNT_MAX, HIRES_SCALES, PROMPT_MAX, RANDOM, SEED_MAX, D
 from bot.request.keeping import NAME_MAX
 from bot.request.options import LORA_MAX, is_gated_set, offers_set
 from bot.store.presets import Presets, SavedPreset
-from catalog import LiveCatalog
-from cogs.completing import Choices, Completing
-from cogs.completing_presets import CompletingPresets
+from catalog import Catalog, LiveCatalog
+from cogs.completing import (
+    Choices,
+    complete_detail,
+    complete_lora,
+    complete_model,
+    complete_preset,
+    complete_scheduler,
+    complete_size,
+    offered,
+)
 from cogs.composing import Composing
 from cogs.defaults import first_said
 from cogs.places import asked_by, naming_roles, postponing
@@ -31,6 +39,20 @@ from cogs.saving import Saving
 
 Interaction = discord.Interaction[ImagenBot]
 Name = app_commands.Range[str, 1, NAME_MAX]
+
+
+@offered
+async def _complete_saved(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    """The person's own, or with `shared` the server's."""
+    presets, shared = (
+        interaction.client.services.backend.store.presets,
+        interaction.namespace.shared,
+    )
+    saved = await presets.of(here.place.person, here.place.community)
+    of_kind = [each for each in saved if (each.community is not None) == bool(shared)]
+    return await asyncio.to_thread(saved_choices, text, of_kind, catalog, here.say, nsfw=here.nsfw)
 
 
 class PresetCog(
@@ -45,7 +67,6 @@ class PresetCog(
         presets: Presets,
         composing: Composing,
         saving: Saving,
-        complete: Completing,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
@@ -53,8 +74,6 @@ class PresetCog(
         self._presets = presets
         self._composing = composing
         self._saving = saving
-        self._complete = complete
-        self._complete_presets = CompletingPresets(catalog, composing.presets, complete)
 
     @app_commands.command(description="command.preset.save.description")
     @app_commands.describe(
@@ -77,6 +96,13 @@ class PresetCog(
         detail="command.imagine.detail",
         tile="command.preset.save.tile",
         replace="command.preset.save.replace",
+    )
+    @app_commands.autocomplete(
+        model=complete_model,
+        lora=complete_lora,
+        size=complete_size,
+        scheduler=complete_scheduler,
+        detail=complete_detail,
     )
     @app_commands.choices(hires=[Choice(name=f"{scale:g}×", value=scale) for scale in HIRES_SCALES])
     @app_commands.choices(preset=[Choice(name=name, value=name) for name in ("draft", "fast")])
@@ -133,6 +159,7 @@ class PresetCog(
         seed="command.imagine.seed",
         hidden="command.imagine.hidden",
     )
+    @app_commands.autocomplete(name=complete_preset)
     async def use(
         self,
         interaction: Interaction,
@@ -171,6 +198,7 @@ class PresetCog(
 
     @app_commands.command(description="command.preset.share.description")
     @app_commands.describe(name="command.preset.share.name", replace="command.preset.share.replace")
+    @app_commands.autocomplete(name=_complete_saved)
     async def share(self, interaction: Interaction, name: str, replace: bool = False) -> None:
         self.check_may_use(interaction)
         here = here_of(interaction)
@@ -187,6 +215,7 @@ class PresetCog(
 
     @app_commands.command(description="command.preset.delete.description")
     @app_commands.describe(name="command.preset.delete.name", shared="command.preset.delete.shared")
+    @app_commands.autocomplete(name=_complete_saved)
     async def delete(self, interaction: Interaction, name: str, shared: bool = False) -> None:
         self.check_may_use(interaction)
         if shared:
@@ -245,52 +274,6 @@ class PresetCog(
             place = here_of(interaction).place
             self._queue.check_person(place.person, place.roles, place.community)
 
-    @save.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.model(interaction, text)
-
-    @save.autocomplete("lora")
-    async def _complete_lora(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.lora(interaction, text)
-
-    @save.autocomplete("size")
-    async def _complete_size(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.size(interaction, text)
-
-    @save.autocomplete("scheduler")
-    async def _complete_scheduler(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.scheduler(interaction, text)
-
-    @save.autocomplete("detail")
-    async def _complete_detail(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.detail(interaction, text)
-
-    @use.autocomplete("name")
-    async def _complete_name(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete_presets(interaction, text)
-
-    @share.autocomplete("name")
-    async def _complete_own(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete_saved(interaction, text, shared=False)
-
-    @delete.autocomplete("name")
-    async def _complete_deletable(self, interaction: Interaction, text: str) -> Choices:
-        shared = bool(interaction.namespace.shared)
-        return await self._complete_saved(interaction, text, shared=shared)
-
-    async def _complete_saved(
-        self, interaction: Interaction, text: str, *, shared: bool
-    ) -> Choices:
-        if self._complete.turned_away(interaction):
-            return []
-        here = here_of(interaction)
-        catalog = here.offered(self._catalog.current)
-        saved = await self._presets.of(here.place.person, here.place.community)
-        of_kind = [each for each in saved if (each.community is not None) == shared]
-        return await asyncio.to_thread(
-            saved_choices, text, of_kind, catalog, here.say, nsfw=here.nsfw
-        )
-
 
 class PresetsPageButton(Component[PresetsPageId]):
     """Turns to the page named in its id."""
@@ -327,7 +310,6 @@ async def setup(bot: ImagenBot) -> None:
         presets=backend.store.presets,
         composing=Composing.of(bot),
         saving=Saving.of(bot),
-        complete=Completing.of(bot),
     )
     await bot.add_cog(cog)
     bot.components.add(PresetsPageButton(cog))

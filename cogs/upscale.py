@@ -25,7 +25,7 @@ from bot.store import Store
 from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
-from cogs.completing import Choices, Completing
+from cogs.completing import complete_model, complete_upscaler
 from cogs.defaults import first_said
 from cogs.places import asked_by, naming_roles, postponing
 
@@ -45,10 +45,8 @@ class UpscaleImage(commands.Cog):
         inputs: Inputs,
         inspector: Inspector,
         adapters_max: int,
-        complete: Completing,
     ) -> None:
         self._catalog = catalog
-        self._complete = complete
         self._queue = queue
         self._store = store
         self._delivery = delivery
@@ -70,6 +68,7 @@ class UpscaleImage(commands.Cog):
     )
     @app_commands.choices(scale=[Choice(name=f"{by:g}×", value=by) for by in UPSCALE_SCALES])
     @app_commands.choices(mode=[Choice(name=mode, value=mode) for mode in UPSCALE_MODES])
+    @app_commands.autocomplete(upscaler=complete_upscaler, model=complete_model)
     async def upscale(
         self,
         interaction: Interaction,
@@ -125,14 +124,6 @@ class UpscaleImage(commands.Cog):
             adapters_max=self._adapters_max,
         )
 
-    @upscale.autocomplete("upscaler")
-    async def _complete_upscaler(self, interaction: Interaction, text: str) -> Choices:
-        return self._complete.upscaler(interaction, text)
-
-    @upscale.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> Choices:
-        return await self._complete.model(interaction, text)
-
 
 async def setup(bot: ImagenBot) -> None:
     services, backend = bot.services, bot.services.backend
@@ -145,6 +136,5 @@ async def setup(bot: ImagenBot) -> None:
             inputs=backend.inputs,
             inspector=backend.inspector,
             adapters_max=backend.settings.max_adapters,
-            complete=Completing.of(bot),
         )
     )

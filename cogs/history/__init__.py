@@ -2,7 +2,6 @@
 
 from bot.chat.client import ImagenBot
 from bot.files.thumbnails import Thumbnails
-from cogs.completing import Completing
 from cogs.details import Details
 from cogs.history.command import History
 from cogs.history.lists import Lists
@@ -18,7 +17,7 @@ async def setup(bot: ImagenBot) -> None:
     lists = Lists(results, Thumbnails(images_dir), services.delivery.afterwards)
     details = Details(results, backend)
     opening = Opening(results, services.delivery, details, ComparePicked(results, images_dir))
-    await bot.add_cog(History(results, lists, Completing.of(bot)))
+    await bot.add_cog(History(results, lists))
     bot.components.add(PageButton(lists))
     bot.components.add(PickSelect(opening))
     bot.components.add(CompareWithButton(results, lists))

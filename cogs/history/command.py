@@ -19,7 +19,7 @@ from bot.store import Kind
 from bot.store.history import Query
 from bot.store.history.words import PIECES_MAX, pieces
 from catalog import Catalog
-from cogs.completing import Completing
+from cogs.completing import complete_lora, complete_model
 from cogs.history.lists import Lists
 from cogs.results import Results
 
@@ -36,10 +36,9 @@ KINDS: Final = [
 class History(commands.Cog):
     """Both are private, and work in direct messages too."""
 
-    def __init__(self, results: Results, lists: Lists, completing: Completing) -> None:
+    def __init__(self, results: Results, lists: Lists) -> None:
         self._results = results
         self._lists = lists
-        self._completing = completing
 
     @app_commands.command(description="command.history.description")
     @app_commands.describe(
@@ -52,6 +51,7 @@ class History(commands.Cog):
     )
     @app_commands.rename(since="from", until="to")
     @app_commands.choices(kind=KINDS)
+    @app_commands.autocomplete(model=complete_model, lora=complete_lora)
     async def history(
         self,
         interaction: Interaction,
@@ -84,14 +84,6 @@ class History(commands.Cog):
         self._results.check_not_blocked(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._lists.show(interaction, HistoryPageId(FAVOURITES))
-
-    @history.autocomplete("model")
-    async def _complete_model(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        return await self._completing.model(interaction, text)
-
-    @history.autocomplete("lora")
-    async def _complete_lora(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        return await self._completing.lora(interaction, text)
 
 
 def span(since: str | None, until: str | None, locale: str) -> tuple[int | None, int | None]:

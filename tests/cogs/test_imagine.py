@@ -12,7 +12,7 @@ from bot.queue import JobQueue
 from bot.queue.limits import Limits
 from bot.store import NewJob, Store
 from catalog import Catalog, ModelEntry
-from cogs.completing import Completing
+from cogs import completing
 from cogs.composing import Composing
 from cogs.imagine import Imagine
 from cogs.results import Results
@@ -87,21 +87,15 @@ def interaction(user: int) -> Any:
     )
 
 
-async def nothing_first(person: str, kind: str) -> tuple[str, ...]:
-    return ()
-
-
 def cog(queue: JobQueue, catalog: Any) -> Imagine:
     store = cast("Any", NothingKnown())
     return Imagine(
-        catalog=catalog,
         queue=queue,
         store=store,
         delivery=cast("Any", Deferring()),
         inputs=cast("Any", NotLookedAt()),
         inspector=cast("Any", NotLookedAt()),
         composing=Composing(catalog, store, 4),
-        complete=Completing(catalog, queue, nothing_first),
     )
 
 
@@ -124,9 +118,10 @@ class TestWhoMayNotAsk:
     async def test_nothing_is_searched(
         self, limits: dict[str, Any], code: str, option: str
     ) -> None:
-        imagine = cog(limited(**limits), NotLookedAt())
-        complete = getattr(imagine, f"_complete_{option}")
-        assert await complete(interaction(7), "a") == []
+        backend = SimpleNamespace(queue=limited(**limits), catalog=NotLookedAt())
+        asking = interaction(7)
+        asking.client = SimpleNamespace(services=SimpleNamespace(backend=backend))
+        assert await getattr(completing, f"complete_{option}")(asking, "a") == []
 
     async def test_a_button_looks_nothing_up(self, limits: dict[str, Any], code: str) -> None:
         nothing: Any = NotLookedAt()

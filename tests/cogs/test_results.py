@@ -371,7 +371,6 @@ async def test_the_cells_of_a_comparison_are_composed_off_the_event_loop(
                 desk.queue,
                 desk.delivery,
                 Composing(acting.catalog, desk.store, 4),
-                cast("Any", None),
             )
             await cast("Any", Compare.compare.callback)(cog, pressed, "a fox", "steps")
         else:
