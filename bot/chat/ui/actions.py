@@ -5,198 +5,134 @@ prefixes, so they never change.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeAlias
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.custom_id import CustomId, JobId, Routed
 from bot.request import GenerationRequest
 from bot.texts.language import Say
 
 
-@dataclass(frozen=True)
-class ActionId(CustomId):
+class ActionId(JobId):
     """An action on the result of a job. emoji, label: on its button; the label is a text's code."""
 
     emoji: ClassVar[str]
     label: ClassVar[str]
 
-    job_id: str
 
-
-@dataclass(frozen=True)
 class SameSeedId(ActionId):
-    prefix: ClassVar[str] = "same"
-    emoji: ClassVar[str] = "🔁"
-    label: ClassVar[str] = "button.same"
+    prefix, emoji, label = "same", "🔁", "button.same"
 
 
-@dataclass(frozen=True)
 class NewSeedId(ActionId):
-    prefix: ClassVar[str] = "new"
-    emoji: ClassVar[str] = "🎲"
-    label: ClassVar[str] = "button.new"
+    prefix, emoji, label = "new", "🎲", "button.new"
 
 
-@dataclass(frozen=True)
 class VaryId(ActionId):
     """Offers to make images that are close to one of the result."""
 
-    prefix: ClassVar[str] = "variations"
-    emoji: ClassVar[str] = "🧬"
-    label: ClassVar[str] = "button.vary"
+    prefix, emoji, label = "variations", "🧬", "button.vary"
 
 
-@dataclass(frozen=True)
 class EditId(ActionId):
     """Opens the form to change anything."""
 
-    prefix: ClassVar[str] = "edit"
-    emoji: ClassVar[str] = "✏️"
-    label: ClassVar[str] = "button.edit"
+    prefix, emoji, label = "edit", "✏️", "button.edit"
 
 
-@dataclass(frozen=True)
 class CompareId(ActionId):
     """Opens the form to change one thing in several ways."""
 
-    prefix: ClassVar[str] = "compare"
-    emoji: ClassVar[str] = "🔬"
-    label: ClassVar[str] = "button.compare"
+    prefix, emoji, label = "compare", "🔬", "button.compare"
 
 
-@dataclass(frozen=True)
 class UpscaleId(ActionId):
     """Offers the ways to enlarge each image."""
 
-    prefix: ClassVar[str] = "upscale"
-    emoji: ClassVar[str] = "⬆️"
-    label: ClassVar[str] = "button.upscale"
+    prefix, emoji, label = "upscale", "⬆️", "button.upscale"
 
 
-@dataclass(frozen=True)
 class UseId(ActionId):
     """Offers the images to paint over or as a reference."""
 
-    prefix: ClassVar[str] = "use"
-    emoji: ClassVar[str] = "🖼️"
-    label: ClassVar[str] = "button.use"
+    prefix, emoji, label = "use", "🖼️", "button.use"
 
 
-@dataclass(frozen=True)
 class ExtendId(ActionId):
     """Offers the ways to paint on around each image."""
 
-    prefix: ClassVar[str] = "extend"
-    emoji: ClassVar[str] = "↔️"
-    label: ClassVar[str] = "button.extend"
+    prefix, emoji, label = "extend", "↔️", "button.extend"
 
 
-@dataclass(frozen=True)
 class PartId(ActionId):
     """Asks which part of an image to paint anew."""
 
-    prefix: ClassVar[str] = "part"
-    emoji: ClassVar[str] = "🖌️"
-    label: ClassVar[str] = "button.part"
+    prefix, emoji, label = "part", "🖌️", "button.part"
 
 
-@dataclass(frozen=True)
 class DetailId(ActionId):
     """Makes the result again, with its faces painted at full size."""
 
-    prefix: ClassVar[str] = "detail"
-    emoji: ClassVar[str] = "🙂"
-    label: ClassVar[str] = "button.detail"
+    prefix, emoji, label = "detail", "🙂", "button.detail"
 
 
-@dataclass(frozen=True)
 class WordsId(ActionId):
     """Opens the form that says what to change about an image."""
 
-    prefix: ClassVar[str] = "words"
-    emoji: ClassVar[str] = "🪄"
-    label: ClassVar[str] = "button.words"
+    prefix, emoji, label = "words", "🪄", "button.words"
 
 
-@dataclass(frozen=True)
 class SavePresetId(ActionId):
     """Opens the form to save what the result was made with as a preset."""
 
-    prefix: ClassVar[str] = "savepreset"
-    emoji: ClassVar[str] = "💾"
-    label: ClassVar[str] = "button.save_preset"
+    prefix, emoji, label = "savepreset", "💾", "button.save_preset"
 
 
-@dataclass(frozen=True)
 class DetailsId(ActionId):
-    prefix: ClassVar[str] = "details"
-    emoji: ClassVar[str] = "ℹ️"
-    label: ClassVar[str] = "button.details"
+    prefix, emoji, label = "details", "ℹ️", "button.details"
 
 
-@dataclass(frozen=True)
 class DeleteId(ActionId):
     """Asks whether the result is to be deleted."""
 
-    prefix: ClassVar[str] = "delete"
-    emoji: ClassVar[str] = "🗑️"
-    label: ClassVar[str] = "button.delete"
+    prefix, emoji, label = "delete", "🗑️", "button.delete"
 
 
-@dataclass(frozen=True)
 class ReportId(ActionId):
     """Opens the form to report the result."""
 
-    prefix: ClassVar[str] = "report"
-    emoji: ClassVar[str] = "🚩"
-    label: ClassVar[str] = "button.report"
+    prefix, emoji, label = "report", "🚩", "button.report"
 
 
-@dataclass(frozen=True)
 class PublishId(ActionId):
     """Shows a hidden result to everyone in the channel."""
 
-    prefix: ClassVar[str] = "publish"
-    emoji: ClassVar[str] = "📢"
-    label: ClassVar[str] = "button.publish"
+    prefix, emoji, label = "publish", "📢", "button.publish"
 
 
-@dataclass(frozen=True)
 class KeepId(ActionId):
     """Makes the result a favourite of the person who presses it, or no more."""
 
-    prefix: ClassVar[str] = "keep"
-    emoji: ClassVar[str] = "⭐"
-    label: ClassVar[str] = "button.keep"
+    prefix, emoji, label = "keep", "⭐", "button.keep"
 
 
-@dataclass(frozen=True)
 class MoreId(ActionId):
     """Offers the other actions."""
 
-    prefix: ClassVar[str] = "more"
-    emoji: ClassVar[str] = "➕"
-    label: ClassVar[str] = "button.more"
+    prefix, emoji, label = "more", "➕", "button.more"
 
 
-@dataclass(frozen=True)
 class EveryId(ActionId):
     """Offers all other actions, below a result that shows few."""
 
-    prefix: ClassVar[str] = "every"
-    emoji: ClassVar[str] = "➕"
-    label: ClassVar[str] = "button.more"
+    prefix, emoji, label = "every", "➕", "button.more"
 
 
-@dataclass(frozen=True)
-class EraseId(CustomId):
+class EraseId(JobId):
     """Deletes the result, once the person said so."""
 
-    prefix: ClassVar[str] = "erase"
-
-    job_id: str
+    prefix = "erase"
 
 
 Rows: TypeAlias = tuple[tuple[type[ActionId], ...], ...]

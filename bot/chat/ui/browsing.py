@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import discord
@@ -44,39 +44,34 @@ class ListId(CustomId):
     of: str = ""
 
 
-@dataclass(frozen=True)
 class TurnId(ListId):
     """Shows that page."""
 
-    prefix: ClassVar[str] = "browse"
+    prefix = "browse"
 
 
-@dataclass(frozen=True)
 class TagId(ListId):
     """Lists what has the tag that is picked."""
 
-    prefix: ClassVar[str] = "browsetag"
+    prefix = "browsetag"
 
 
-@dataclass(frozen=True)
 class UseId(ListId):
     """Opens the form to paint with the entry whose key is picked."""
 
-    prefix: ClassVar[str] = "browseuse"
+    prefix = "browseuse"
 
 
-@dataclass(frozen=True)
 class SearchId(ListId):
     """Opens the form to search."""
 
-    prefix: ClassVar[str] = "browsefind"
+    prefix = "browsefind"
 
 
-@dataclass(frozen=True)
 class SearchFormId(ListId):
     """Searches for what was entered."""
 
-    prefix: ClassVar[str] = "browseform"
+    prefix = "browseform"
 
 
 _ROOM: Final = CUSTOM_ID_MAX - len("browseform:embeddings:99999:")

@@ -3,13 +3,10 @@
 The cog that registers a component for an id decides what the button does.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import discord
 
 from bot.chat.ui.actions import EditId, routed_button
-from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.custom_id import JobId
 from bot.request import GenerationRequest, lighter
 from bot.store import Job
 from bot.texts.language import Say
@@ -20,31 +17,22 @@ UNREADABLE = "job.unreadable"
 """The failure of a job whose request is not known any more."""
 
 
-@dataclass(frozen=True)
-class CancelId(CustomId):
+class CancelId(JobId):
     """Cancels the job."""
 
-    prefix: ClassVar[str] = "cancel"
-
-    job_id: str
+    prefix = "cancel"
 
 
-@dataclass(frozen=True)
-class RetryId(CustomId):
+class RetryId(JobId):
     """Queues the failed job's request again, with lower memory needs."""
 
-    prefix: ClassVar[str] = "lighter"  # existing messages carry it
-
-    job_id: str
+    prefix = "lighter"  # existing messages carry it
 
 
-@dataclass(frozen=True)
-class AnewId(CustomId):
+class AnewId(JobId):
     """Queues the failed job's request again, as it is."""
 
-    prefix: ClassVar[str] = "anew"
-
-    job_id: str
+    prefix = "anew"
 
 
 def cancel_view(say: Say, job_id: str) -> discord.ui.View:

@@ -48,6 +48,13 @@ class CustomId:
         return parsed
 
 
+@dataclass(frozen=True)
+class JobId(CustomId):
+    """Acts on a job. Subclasses without fields of their own need only set `prefix`."""
+
+    job_id: str
+
+
 class Routed(
     discord.ui.DynamicItem[discord.ui.Item[Any]], template=re.compile(r"[a-z]+:.*", re.DOTALL)
 ):

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.custom_id import JobId
 from bot.chat.ui.picking import OPTIONS_MAX, select_view
 from bot.errors import InvalidRequest
 from bot.request.extending import parse_extent
@@ -28,13 +27,10 @@ RATIOS: Final = ("16:9", "9:16", "1:1")
 BOTH_SIDES: Final = "left, right"
 
 
-@dataclass(frozen=True)
-class ExtendById(CustomId):
+class ExtendById(JobId):
     """Extends an image of a job's result; the value is `0 zoom 1.5`: number and way."""
 
-    prefix: ClassVar[str] = "extendby"
-
-    job_id: str
+    prefix = "extendby"
 
 
 def way_label(say: Say, way: str) -> str:

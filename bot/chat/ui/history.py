@@ -59,22 +59,16 @@ class HistoryPickId(CustomId):
     first: str = ""
 
 
-@dataclass(frozen=True)
 class CompareWithId(ActionId):
     """Lists the results to compare this one with."""
 
-    prefix: ClassVar[str] = "comparewith"
-    emoji: ClassVar[str] = "⚖️"
-    label: ClassVar[str] = "button.compare_with"
+    prefix, emoji, label = "comparewith", "⚖️", "button.compare_with"
 
 
-@dataclass(frozen=True)
 class SendId(ActionId):
     """Shows the result in the channel, as a new message."""
 
-    prefix: ClassVar[str] = "send"
-    emoji: ClassVar[str] = "📤"
-    label: ClassVar[str] = "button.send"
+    prefix, emoji, label = "send", "📤", "button.send"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """Selects that ask which image of a result is meant, and what for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.custom_id import CustomId, JobId, Routed
 from bot.chat.ui.markdown import seen, shortened
 from bot.request import CRISP, REPAINT, Cell, scales_for
 from bot.store import ImageRecord, Job
@@ -21,13 +20,10 @@ STRENGTHS: Final = {"0.1": "pick.subtle", "0.2": "pick.medium", "0.4": "pick.str
 """How far variations are from an image, and what that is called."""
 
 
-@dataclass(frozen=True)
-class UseAsId(CustomId):
+class UseAsId(JobId):
     """Uses an image of a job's result; the value is `start 0`, `reference 0` or `control 0`."""
 
-    prefix: ClassVar[str] = "useas"
-
-    job_id: str
+    prefix = "useas"
 
 
 def uses_view(
@@ -50,31 +46,22 @@ def uses_view(
     return select_view(UseAsId(job_id), options)
 
 
-@dataclass(frozen=True)
-class EnlargeId(CustomId):
+class EnlargeId(JobId):
     """Enlarges an image of a job's result; the value is `0 crisp 2`: number, way and scale."""
 
-    prefix: ClassVar[str] = "enlarge"
-
-    job_id: str
+    prefix = "enlarge"
 
 
-@dataclass(frozen=True)
-class VaryById(CustomId):
+class VaryById(JobId):
     """Varies an image of a job's result; the value is `0 0.2`: number and strength."""
 
-    prefix: ClassVar[str] = "varyby"
-
-    job_id: str
+    prefix = "varyby"
 
 
-@dataclass(frozen=True)
-class OpenCellId(CustomId):
+class OpenCellId(JobId):
     """Opens an image of a comparison; the value is its number."""
 
-    prefix: ClassVar[str] = "opencell"
-
-    job_id: str
+    prefix = "opencell"
 
 
 def ways_view(say: Say, job: Job, images: Sequence[ImageRecord]) -> discord.ui.View | None:

@@ -6,19 +6,16 @@ from typing import Any, ClassVar, Self
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.custom_id import CustomId, JobId, Routed
 from bot.chat.ui.picking import select_view
 from bot.files.grid import SQUARES
 from bot.texts.language import Say
 
 
-@dataclass(frozen=True)
-class PartOfId(CustomId):
+class PartOfId(JobId):
     """Shows the squares of an image of a job's result; the value is its number."""
 
-    prefix: ClassVar[str] = "partof"
-
-    job_id: str
+    prefix = "partof"
 
 
 @dataclass(frozen=True)

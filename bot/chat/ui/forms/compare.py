@@ -1,12 +1,11 @@
 """The form that asks what a comparison around a result varies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.custom_id import JobId
 from bot.chat.ui.forms.fields import empty_form, text_field
 from bot.request import AXES
 from bot.texts.language import Say
@@ -16,13 +15,10 @@ AXIS, VALUES, AXIS2, VALUES2 = "axis", "values", "axis2", "values2"
 VALUES_MAX: Final = 1_000
 
 
-@dataclass(frozen=True)
-class CompareFormId(CustomId):
+class CompareFormId(JobId):
     """Compares around the result of a job."""
 
-    prefix: ClassVar[str] = "compareform"
-
-    job_id: str
+    prefix = "compareform"
 
 
 def compare_form(

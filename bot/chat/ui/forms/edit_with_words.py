@@ -1,12 +1,11 @@
 """The form that says what to change about an image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.custom_id import JobId
 from bot.chat.ui.forms.fields import (
     LORAS,
     MODEL,
@@ -27,13 +26,10 @@ IMAGE: Final = "image"
 """The custom_id of the field for which image."""
 
 
-@dataclass(frozen=True)
-class WordsFormId(CustomId):
+class WordsFormId(JobId):
     """Edits an image of a job's result by what is said about it."""
 
-    prefix: ClassVar[str] = "wordsform"
-
-    job_id: str
+    prefix = "wordsform"
 
 
 def words_form(

@@ -1,11 +1,10 @@
 """The form to report a result."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.custom_id import JobId
 from bot.chat.ui.forms.fields import empty_form, text_field
 from bot.texts.language import Say
 
@@ -14,13 +13,10 @@ REASON: Final = "reason"
 REASON_MAX: Final = 1_000
 
 
-@dataclass(frozen=True)
-class ReportFormId(CustomId):
+class ReportFormId(JobId):
     """Reports the result of a job."""
 
-    prefix: ClassVar[str] = "reportform"
-
-    job_id: str
+    prefix = "reportform"
 
 
 def report_form(say: Say, custom_id: ReportFormId) -> discord.ui.Modal:

@@ -1,12 +1,10 @@
 """The form to save what a result was made with."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
 
 import discord
 
-from bot.chat.ui.custom_id import CustomId
+from bot.chat.ui.custom_id import JobId
 from bot.chat.ui.forms.fields import PROMPT, empty_form, text_field
 from bot.request import PROMPT_MAX
 from bot.request.keeping import NAME_MAX, Part
@@ -16,13 +14,10 @@ NAME, PARTS, REPLACE = "name", "parts", "replace"
 """The custom_ids of the fields, beside PROMPT."""
 
 
-@dataclass(frozen=True)
-class PresetFormId(CustomId):
+class PresetFormId(JobId):
     """Saves what the result of a job was made with as a preset."""
 
-    prefix: ClassVar[str] = "presetform"
-
-    job_id: str
+    prefix = "presetform"
 
 
 def save_form(
