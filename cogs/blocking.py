@@ -8,6 +8,7 @@ from discord.app_commands import Choice, locale_str
 
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
+from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
 from bot.chat.ui.markdown import code, seen
 from bot.chat.ui.words import action_text, found_words, word_list
 from bot.moderation.owner_file import typed_entry
@@ -18,9 +19,6 @@ from bot.store import OWNER, discord_person
 from bot.texts.language import Texts
 
 Interaction = discord.Interaction[ImagenBot]
-
-CHOICES_MAX = 25
-CHOICE_LENGTH = 100
 
 
 def action_choices(texts: Texts) -> list[Choice[str]]:

@@ -32,6 +32,17 @@ from cogs.admin.group import (
 log = logging.getLogger(__name__)
 
 
+async def suggest_servers(interaction: Interaction, text: str) -> list[Choice[str]]:
+    """The servers whose name or ID holds `text`."""
+    if not await may_be_suggested(interaction):
+        return []
+    wanted, servers = text.casefold(), interaction.client.guilds
+    found = [
+        guild for guild in servers if wanted in guild.name.casefold() or wanted in str(guild.id)
+    ]
+    return [labelled(guild.name, str(guild.id)) for guild in found[:CHOICES_MAX]]
+
+
 class BlockCommands(OwnersGroup):
     """/admin block user, server and list."""
 
@@ -61,6 +72,7 @@ class BlockCommands(OwnersGroup):
     @app_commands.describe(
         server="command.admin.block.server.server", leave="command.admin.block.server.leave"
     )
+    @app_commands.autocomplete(server=suggest_servers)
     async def block_server(
         self, interaction: Interaction, server: str, leave: bool = False
     ) -> None:
@@ -87,10 +99,6 @@ class BlockCommands(OwnersGroup):
         blocks = await self._store.blocks.within(EVERYWHERE)
         await answer(interaction, blocks_text(say_to(interaction), blocks))
 
-    @block_server.autocomplete("server")
-    async def _complete(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        return await suggest_servers(self._bot, interaction, text)
-
 
 class UnblockCommands(OwnersGroup):
     """/admin unblock user and server."""
@@ -116,6 +124,7 @@ class UnblockCommands(OwnersGroup):
 
     @app_commands.command(name="server", description="command.admin.unblock.server.description")
     @app_commands.describe(server="command.admin.unblock.server.server")
+    @app_commands.autocomplete(server=suggest_servers)
     async def unblock_server(self, interaction: Interaction, server: str) -> None:
         guild_id = parse_server(server)
         removed = await self._blocking.unblock(
@@ -126,10 +135,6 @@ class UnblockCommands(OwnersGroup):
         )
         code = "admin.block.undone" if removed else "admin.block.not"
         await answer(interaction, say_to(interaction)(code, user=name_of(self._bot, guild_id)))
-
-    @unblock_server.autocomplete("server")
-    async def _complete(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        return await suggest_servers(self._bot, interaction, text)
 
 
 class ServerCommands(OwnersGroup):
@@ -158,6 +163,7 @@ class ServerCommands(OwnersGroup):
 
     @app_commands.command(name="leave", description="command.admin.server.leave.description")
     @app_commands.describe(server="command.admin.server.leave.server")
+    @app_commands.autocomplete(server=suggest_servers)
     async def leave(self, interaction: Interaction, server: str) -> None:
         guild_id = parse_server(server)
         if guild_id == interaction.guild_id:
@@ -170,10 +176,6 @@ class ServerCommands(OwnersGroup):
         name = one_line(guild.name)
         await answer(interaction, say_to(interaction)("admin.server.left", server=name))
 
-    @leave.autocomplete("server")
-    async def _complete(self, interaction: Interaction, text: str) -> list[Choice[str]]:
-        return await suggest_servers(self._bot, interaction, text)
-
 
 def parse_server(text: str) -> int:
     """The ID that was typed or chosen. Raises InvalidRequest."""
@@ -185,17 +187,6 @@ def parse_server(text: str) -> int:
 def name_of(bot: ImagenBot, guild_id: int) -> str:
     guild = bot.get_guild(guild_id)
     return one_line(guild.name) if guild else str(guild_id)
-
-
-async def suggest_servers(bot: ImagenBot, interaction: Interaction, text: str) -> list[Choice[str]]:
-    """The servers whose name or ID holds `text`."""
-    if not await may_be_suggested(interaction):
-        return []
-    wanted = text.casefold()
-    found = [
-        guild for guild in bot.guilds if wanted in guild.name.casefold() or wanted in str(guild.id)
-    ]
-    return [labelled(guild.name, str(guild.id)) for guild in found[:CHOICES_MAX]]
 
 
 async def leave_server(store: Store, guild: discord.Guild, user_id: int) -> None:

@@ -9,14 +9,13 @@ from discord.app_commands import Choice
 from bot.chat.client import ImagenBot
 from bot.chat.here import here_of
 from bot.chat.ui.admin import entry_name, reloaded, switched_off
-from bot.chat.ui.choices import labelled
+from bot.chat.ui.choices import CHOICES_MAX, labelled
 from bot.chat.ui.markdown import cut_off
 from bot.errors import InvalidRequest, Refused
 from bot.store import ActKind, Store, discord_person
 from catalog import CatalogError, EntryKind, LiveCatalog, changes, entries_of
 from cogs.admin.group import Commands, Interaction, OwnersGroup, answer, may_be_suggested, say_to
 
-CHOICES_MAX = 25
 KINDS = [
     Choice(name="model", value="model"),
     Choice(name="LoRA", value="adapter"),
