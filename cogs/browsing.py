@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component, IdT
+from bot.chat.components import Component, IdT, picked
 from bot.chat.forms import entered, open_form
 from bot.chat.here import Here, here_of
 from bot.chat.ui.browsing import (
@@ -216,15 +216,6 @@ def _reading(say: Say, catalog: Catalog) -> list[str]:
     return [say("pages.reading", read=catalog.files_read, files=catalog.files)]
 
 
-def picked(interaction: Interaction) -> str:
-    """What was picked in a select. Raises Refused if nothing was."""
-    data: dict[str, Any] = {**(interaction.data or {})}
-    values = data.get("values") or ()
-    if not values:
-        raise Refused("error.component")
-    return str(values[0])
-
-
 class BrowsingComponent(Component[IdT]):
     def __init__(self, browsing: Browsing) -> None:
         self._browsing = browsing
@@ -284,10 +275,6 @@ def browsing_of(bot: ImagenBot) -> Browsing:
 
 async def setup(bot: ImagenBot) -> None:
     browsing = browsing_of(bot)
-    for component in (
-        TurnButton(browsing),
-        TagSelect(browsing),
-        SearchButton(browsing),
-        SearchForm(browsing),
-    ):
-        bot.components.add(component)
+    bot.components.add(
+        TurnButton(browsing), TagSelect(browsing), SearchButton(browsing), SearchForm(browsing)
+    )

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked
 from bot.chat.delivery import Delivery
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
@@ -113,8 +113,7 @@ class OpenCellSelect(AskingComponent[OpenCellId]):
 
     async def use(self, interaction: Interaction, custom_id: OpenCellId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
-        data: dict[str, Any] = {**(interaction.data or {})}
-        n = str(next(iter(data.get("values", ())), ""))
+        n = picked(interaction)
         if not n.isdecimal():
             raise Refused("error.component")
         found = next((each for each in cells(job.request) if each.n == int(n)), None)

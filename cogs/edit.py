@@ -3,11 +3,11 @@
 import logging
 import re
 from dataclasses import asdict, replace
-from typing import Any
 
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EditId, UseId
@@ -255,11 +255,10 @@ class UseAsSelect(AskingComponent[UseAsId]):
         self._editor = editor
 
     async def use(self, interaction: Interaction, custom_id: UseAsId) -> None:
-        data: dict[str, Any] = {**(interaction.data or {})}
-        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
-        if picked is None:
+        found = PICKED.fullmatch(picked(interaction))
+        if found is None:
             raise Refused("error.component")
-        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, *picked.groups()))
+        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, *found.groups()))
 
 
 def best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:

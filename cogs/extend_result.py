@@ -2,11 +2,12 @@
 
 import re
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked
 from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import ExtendId
 from bot.chat.ui.extending import RATIOS, WAYS, ExtendById, extensions_view
@@ -53,11 +54,10 @@ class ExtendSelect(AskingComponent[ExtendById]):
     async def use(self, interaction: Interaction, custom_id: ExtendById) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
         check_generated(job)
-        data: dict[str, Any] = {**(interaction.data or {})}
-        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
-        if picked is None or int(picked[1]) >= job.request.count:
+        found = PICKED.fullmatch(picked(interaction))
+        if found is None or int(found[1]) >= job.request.count:
             raise Refused("error.component")
-        n, way = int(picked[1]), picked[2]
+        n, way = int(found[1]), found[2]
         catalog = await self._results.offered(interaction, *job.request.names)
         here = here_of(interaction)
         self._composed(job, n, await self._pictures.promised(job, n), way, catalog, here)

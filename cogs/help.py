@@ -1,7 +1,6 @@
 """/help: how the bot is used, by topic, naming only what this person may use here."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import discord
 from discord import app_commands
@@ -9,7 +8,7 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
+from bot.chat.components import Component, picks
 from bot.chat.contexts import Context, Contexts
 from bot.chat.errors import UNREACHABLE
 from bot.chat.here import here_of
@@ -106,8 +105,7 @@ class HelpSelect(Component[HelpId]):
         self._topics = topics
 
     async def use(self, interaction: Interaction, custom_id: HelpId) -> None:
-        data: dict[str, Any] = {**(interaction.data or {})}
-        wanted = str(next(iter(data.get("values", ())), ""))
+        wanted = next(iter(picks(interaction)), "")
         lines = await self._topics.lines(interaction)
         if wanted not in lines:
             raise Refused("help.unknown", value=wanted)

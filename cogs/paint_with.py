@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.browsing import UseId
@@ -15,7 +16,6 @@ from bot.previews import Shelf
 from bot.request import Draft, Fill, default_model, find_adapter, find_model
 from bot.request.changes import Fields, draft_of, with_given
 from catalog import Catalog, ModelEntry
-from cogs.browsing import picked
 from cogs.composing import Composing
 from cogs.defaults import filling
 from cogs.edit import best_models

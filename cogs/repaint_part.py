@@ -5,11 +5,12 @@ import logging
 from collections.abc import Mapping
 from io import BytesIO
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked, picks
 from bot.chat.forms import entered, open_form
 from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import PartId
@@ -182,11 +183,6 @@ def _squares_of(form: PartFormId) -> tuple[str, ...]:
         raise Refused("error.component") from error
 
 
-def _values(interaction: Interaction) -> tuple[str, ...]:
-    data: dict[str, Any] = {**(interaction.data or {})}
-    return tuple(map(str, data.get("values", ())))
-
-
 class PartButton(AskingComponent[PartId]):
     ids = PartId
 
@@ -206,7 +202,7 @@ class PartOfSelect(AskingComponent[PartOfId]):
         self._painter = painter
 
     async def use(self, interaction: Interaction, custom_id: PartOfId) -> None:
-        number = next(iter(_values(interaction)), "")
+        number = picked(interaction)
         if not (number.isascii() and number.isdecimal()):
             raise Refused("error.component")
         await self._painter.ask_squares(interaction, custom_id.job_id, int(number))
@@ -221,7 +217,7 @@ class PartSquaresSelect(AskingComponent[PartSquaresId]):
 
     async def use(self, interaction: Interaction, custom_id: PartSquaresId) -> None:
         try:
-            form = PartFormId.of(custom_id.job_id, custom_id.n, _values(interaction))
+            form = PartFormId.of(custom_id.job_id, custom_id.n, picks(interaction))
         except ValueError as error:
             raise Refused("error.component") from error
         await self._painter.open(interaction, form)

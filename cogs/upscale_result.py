@@ -1,11 +1,12 @@
 """⬆️ Upscale: a select of the ways to enlarge each image of a result."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked
 from bot.chat.here import here_of
 from bot.chat.ui.actions import UpscaleId
 from bot.chat.ui.picking import HIRES, WAYS, EnlargeId, ways_view
@@ -51,11 +52,10 @@ class EnlargeSelect(AskingComponent[EnlargeId]):
 
     async def use(self, interaction: Interaction, custom_id: EnlargeId) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
-        data: dict[str, Any] = {**(interaction.data or {})}
-        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
-        if picked is None or int(picked[1]) >= job.request.count or job.request.comparison:
+        found = PICKED.fullmatch(picked(interaction))
+        if found is None or int(found[1]) >= job.request.count or job.request.comparison:
             raise Refused("error.component")
-        n, mode, scale = int(picked[1]), picked[2], float(picked[3])
+        n, mode, scale = int(found[1]), found[2], float(found[3])
         if mode == HIRES:
             request = await self._again_larger(interaction, job, n, scale)
             await self._results.ask(interaction, request, kind="upscale", parent=job)

@@ -1,11 +1,12 @@
 """🧬 Vary: images that are close to one of a result."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import discord
 
 from bot.chat.client import ImagenBot
+from bot.chat.components import picked
 from bot.chat.here import here_of
 from bot.chat.ui.actions import VaryId
 from bot.chat.ui.picking import STRENGTHS, VaryById, variations_view
@@ -41,13 +42,12 @@ class VarySelect(AskingComponent[VaryById]):
     async def use(self, interaction: Interaction, custom_id: VaryById) -> None:
         job = await self._results.usable(interaction, custom_id.job_id)
         _check_can_be_varied(job)
-        data: dict[str, Any] = {**(interaction.data or {})}
-        picked = PICKED.fullmatch(str(next(iter(data.get("values", ())), "")))
-        if picked is None or int(picked[1]) >= job.request.count:
+        found = PICKED.fullmatch(picked(interaction))
+        if found is None or int(found[1]) >= job.request.count:
             raise Refused("error.component")
         count = await self._results.count_max(interaction)
-        varied = job.request.alone(int(picked[1]))
-        request = varied.variations(draw_seed(), float(picked[2]), count)
+        varied = job.request.alone(int(found[1]))
+        request = varied.variations(draw_seed(), float(found[2]), count)
         await self._results.ask(interaction, request, kind="vary", parent=job)
 
 

@@ -28,7 +28,7 @@ class Component(ABC, Generic[IdT]):
 
     @abstractmethod
     async def use(self, interaction: discord.Interaction[Any], custom_id: IdT) -> None:
-        """Act and answer the interaction; the choices made in a select are in its `data`.
+        """Act and answer the interaction; see `picks` for what was chosen in a select.
 
         Exceptions are answered in the same way as a command's.
         """
@@ -43,6 +43,19 @@ class Component(ABC, Generic[IdT]):
         await self.use(interaction, custom_id)
 
 
+def picks(interaction: discord.Interaction[Any]) -> list[str]:
+    """What was chosen in the select that was used."""
+    data: dict[str, Any] = {**(interaction.data or {})}
+    return [str(value) for value in data.get("values") or ()]
+
+
+def picked(interaction: discord.Interaction[Any]) -> str:
+    """The first of it. Raises Refused if nothing was."""
+    for value in picks(interaction):
+        return value
+    raise Refused("error.component")
+
+
 class Components:
     """All kinds of buttons and selects, by the prefix of their custom_ids."""
 
@@ -50,15 +63,16 @@ class Components:
         self._tree = tree
         self._by_prefix: dict[str, Component[Any]] = {}
 
-    def add(self, component: Component[Any]) -> None:
-        """Register a kind. Raises ValueError when another one has its prefix."""
-        prefix = component.ids.prefix
-        if other := self._by_prefix.get(prefix):
-            raise ValueError(
-                f"custom_id prefix {prefix!r} of {type(component).__name__}: "
-                f"{type(other).__name__} has it"
-            )
-        self._by_prefix[prefix] = component
+    def add(self, *components: Component[Any]) -> None:
+        """Register some kinds. Raises ValueError when another one has the prefix of one."""
+        for component in components:
+            prefix = component.ids.prefix
+            if other := self._by_prefix.get(prefix):
+                raise ValueError(
+                    f"custom_id prefix {prefix!r} of {type(component).__name__}: "
+                    f"{type(other).__name__} has it"
+                )
+            self._by_prefix[prefix] = component
 
     async def use(self, interaction: discord.Interaction[Any], text: str) -> None:
         """Route one use of a component by its custom_id `text`. Errors are answered, not raised."""

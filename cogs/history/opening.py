@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
+from bot.chat.components import Component, picks
 from bot.chat.contexts import is_member
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
@@ -133,9 +132,7 @@ class PickSelect(Component[HistoryPickId]):
         self._opening.results.check_not_blocked(interaction)
 
     async def use(self, interaction: Interaction, custom_id: HistoryPickId) -> None:
-        data: dict[str, Any] = {**(interaction.data or {})}
-        chosen = [str(value) for value in data.get("values", ())]
-        both = [*([custom_id.first] if custom_id.first else []), *chosen]
+        both = [*([custom_id.first] if custom_id.first else []), *picks(interaction)]
         if not 1 <= len(both) <= 2:
             raise Refused("error.component")
         await self._opening.open(interaction, both)

@@ -1,11 +1,11 @@
 """The selects, buttons and forms of a panel."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.components import Component
+from bot.chat.components import Component, picked, picks
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.settings import (
@@ -61,16 +61,11 @@ class _OfPanel(Component[IdT]):
         return seen_from, entering
 
 
-def _chosen(interaction: Interaction) -> list[str]:
-    data: dict[str, Any] = {**(interaction.data or {})}
-    return [str(value) for value in data.get("values", ())]
-
-
 class GroupSelect(_OfPanel[SettingGroupId]):
     ids = SettingGroupId
 
     async def use(self, interaction: Interaction, custom_id: SettingGroupId) -> None:
-        group = next(iter(_chosen(interaction)), "")
+        group = picked(interaction)
         if group not in GROUPS:
             raise Refused("error.component")
         seen_from = await self._desk.seen_from(interaction, level_of(custom_id.level))
@@ -95,7 +90,7 @@ class Picker(_OfPanel[SettingPickId]):
     ids = SettingPickId
 
     async def use(self, interaction: Interaction, custom_id: SettingPickId) -> None:
-        name = next(iter(_chosen(interaction)), "")
+        name = picked(interaction)
         seen_from, entering = await self._found(interaction, custom_id.level, name)
         here = here_of(interaction)
         if KINDS[name] not in CHOSEN:
@@ -130,7 +125,7 @@ class Value(_OfPanel[SettingValueId]):
     async def use(self, interaction: Interaction, custom_id: SettingValueId) -> None:
         name = custom_id.name
         seen_from, entering = await self._found(interaction, custom_id.level, name)
-        value = entering.read(name, ", ".join(_chosen(interaction)))
+        value = entering.read(name, ", ".join(picks(interaction)))
         await self._desk.change_on_panel(interaction, seen_from.level, name, value)
 
 
