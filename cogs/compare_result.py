@@ -10,7 +10,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.components import picked
 from bot.chat.delivery import Delivery
-from bot.chat.forms import entered, open_form
+from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import CompareId
 from bot.chat.ui.forms.compare import AXIS, AXIS2, VALUES, VALUES2, CompareFormId, compare_form
@@ -21,7 +21,7 @@ from bot.request import AxisAsk, cells, compare_again
 from bot.store import Discord
 from cogs.history.sending import Showing
 from cogs.places import asked_by
-from cogs.results import AskingComponent, Results
+from cogs.results import AskingComponent, Results, ServiceComponent
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -74,28 +74,19 @@ def _asks(fields: Mapping[str, str]) -> list[AxisAsk]:
     return asks
 
 
-class CompareButton(AskingComponent[CompareId]):
+class CompareButton(ServiceComponent[CompareId, Comparer]):
     ids = CompareId
 
-    def __init__(self, comparer: Comparer) -> None:
-        super().__init__(comparer.results)
-        self._comparer = comparer
-
     async def use(self, interaction: Interaction, custom_id: CompareId) -> None:
-        await self._comparer.open(interaction, custom_id.job_id)
+        await self._service.open(interaction, custom_id.job_id)
 
 
-class CompareForm(AskingComponent[CompareFormId]):
+class CompareForm(ServiceComponent[CompareFormId, Comparer]):
     ids = CompareFormId
 
-    def __init__(self, comparer: Comparer) -> None:
-        super().__init__(comparer.results)
-        self._comparer = comparer
-
     async def use(self, interaction: Interaction, custom_id: CompareFormId) -> None:
-        given = entered(interaction)
-        fields = {name: given.get(name, "") for name in (AXIS, VALUES, AXIS2, VALUES2)}
-        await self._comparer.submit(interaction, custom_id, fields)
+        fields = entered_into(interaction, (AXIS, VALUES, AXIS2, VALUES2))
+        await self._service.submit(interaction, custom_id, fields)
 
 
 class OpenCellSelect(AskingComponent[OpenCellId]):

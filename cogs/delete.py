@@ -152,5 +152,4 @@ def deleting_of(bot: ImagenBot) -> Deleting:
 
 async def setup(bot: ImagenBot) -> None:
     deleting = deleting_of(bot)
-    bot.components.add(DeleteButton(deleting))
-    bot.components.add(EraseButton(deleting))
+    bot.components.add(DeleteButton(deleting), EraseButton(deleting))

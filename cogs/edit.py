@@ -8,7 +8,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import picked
-from bot.chat.forms import entered, open_form
+from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EditId, UseId
 from bot.chat.ui.forms.edit import EditFormId, edit_form
@@ -28,7 +28,7 @@ from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
 from catalog import Catalog, ControlNetEntry, ModelEntry
 from cogs.result_pictures import ResultPictures
-from cogs.results import AskingComponent, Results
+from cogs.results import Results, ServiceComponent
 
 log = logging.getLogger(__name__)
 
@@ -206,59 +206,42 @@ class Editor:
             raise Refused("picture.gone") from None
 
 
-class EditButton(AskingComponent[EditId]):
+class EditButton(ServiceComponent[EditId, Editor]):
     ids = EditId
 
-    def __init__(self, editor: Editor) -> None:
-        super().__init__(editor.results)
-        self._editor = editor
-
     async def use(self, interaction: Interaction, custom_id: EditId) -> None:
-        job = await self._editor.results.askable(interaction, custom_id.job_id)
-        await self._editor.open_for(interaction, job)
+        job = await self._results.askable(interaction, custom_id.job_id)
+        await self._service.open_for(interaction, job)
 
 
-class EditForm(AskingComponent[EditFormId]):
+class EditForm(ServiceComponent[EditFormId, Editor]):
     ids = EditFormId
 
-    def __init__(self, editor: Editor) -> None:
-        super().__init__(editor.results)
-        self._editor = editor
-
     async def use(self, interaction: Interaction, custom_id: EditFormId) -> None:
-        given = entered(interaction)
-        fields = Fields(**{name: given.get(name, "") for name in Fields.__slots__})
-        await self._editor.submit(interaction, custom_id, fields)
+        fields = Fields(**entered_into(interaction, Fields.__slots__))
+        await self._service.submit(interaction, custom_id, fields)
 
 
-class UseButton(AskingComponent[UseId]):
+class UseButton(ServiceComponent[UseId, Editor]):
     """Asks which image of the result to use, and for what."""
 
     ids = UseId
 
-    def __init__(self, editor: Editor) -> None:
-        super().__init__(editor.results)
-        self._editor = editor
-
     async def use(self, interaction: Interaction, custom_id: UseId) -> None:
-        job = await self._editor.results.usable(interaction, custom_id.job_id)
-        await self._editor.ask_use(interaction, job)
+        job = await self._results.usable(interaction, custom_id.job_id)
+        await self._service.ask_use(interaction, job)
 
 
-class UseAsSelect(AskingComponent[UseAsId]):
+class UseAsSelect(ServiceComponent[UseAsId, Editor]):
     """Opens the form with the image that was picked."""
 
     ids = UseAsId
-
-    def __init__(self, editor: Editor) -> None:
-        super().__init__(editor.results)
-        self._editor = editor
 
     async def use(self, interaction: Interaction, custom_id: UseAsId) -> None:
         found = PICKED.fullmatch(picked(interaction))
         if found is None:
             raise Refused("error.component")
-        await self._editor.open_with(interaction, EditFormId(custom_id.job_id, *found.groups()))
+        await self._service.open_with(interaction, EditFormId(custom_id.job_id, *found.groups()))
 
 
 def best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]:
@@ -280,10 +263,9 @@ def editor_of(bot: ImagenBot) -> Editor:
 
 async def setup(bot: ImagenBot) -> None:
     editor = editor_of(bot)
-    for component in (
+    bot.components.add(
         EditButton(editor),
         EditForm(editor),
         UseButton(editor),
         UseAsSelect(editor),
-    ):
-        bot.components.add(component)
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.forms import entered, open_form
+from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import WordsId
 from bot.chat.ui.forms.edit_with_words import IMAGE, WordsFormId, words_form
@@ -15,7 +15,7 @@ from bot.files.given import holding
 from bot.request import Composed, Picture, compose_with_notes, editing_models
 from bot.request.changes import Fields, editing
 from cogs.result_pictures import ResultPictures
-from cogs.results import AskingComponent, Results
+from cogs.results import Results, ServiceComponent
 
 Interaction = discord.Interaction[ImagenBot]
 FIELDS = (PROMPT, IMAGE, MODEL, LORAS, MORE)
@@ -91,28 +91,19 @@ class WordsEditor:
         )
 
 
-class WordsButton(AskingComponent[WordsId]):
+class WordsButton(ServiceComponent[WordsId, WordsEditor]):
     ids = WordsId
 
-    def __init__(self, editor: WordsEditor) -> None:
-        super().__init__(editor.results)
-        self._editor = editor
-
     async def use(self, interaction: Interaction, custom_id: WordsId) -> None:
-        await self._editor.open(interaction, custom_id.job_id)
+        await self._service.open(interaction, custom_id.job_id)
 
 
-class WordsForm(AskingComponent[WordsFormId]):
+class WordsForm(ServiceComponent[WordsFormId, WordsEditor]):
     ids = WordsFormId
 
-    def __init__(self, editor: WordsEditor) -> None:
-        super().__init__(editor.results)
-        self._editor = editor
-
     async def use(self, interaction: Interaction, custom_id: WordsFormId) -> None:
-        given = entered(interaction)
-        fields = {name: given.get(name, "") for name in FIELDS}
-        await self._editor.submit(interaction, custom_id, fields)
+        fields = entered_into(interaction, FIELDS)
+        await self._service.submit(interaction, custom_id, fields)
 
 
 def words_editor_of(bot: ImagenBot) -> WordsEditor:
@@ -122,5 +113,4 @@ def words_editor_of(bot: ImagenBot) -> WordsEditor:
 
 async def setup(bot: ImagenBot) -> None:
     editor = words_editor_of(bot)
-    bot.components.add(WordsButton(editor))
-    bot.components.add(WordsForm(editor))
+    bot.components.add(WordsButton(editor), WordsForm(editor))

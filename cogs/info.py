@@ -17,7 +17,7 @@ from discord.ext import commands
 from bot.backend import Backend
 from bot.chat.client import ImagenBot
 from bot.chat.errors import sentence
-from bot.chat.forms import entered, open_form
+from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.forms.edit import edit_form
 from bot.chat.ui.info import (
@@ -39,7 +39,7 @@ from bot.store import Job, discord_person, shown_images
 from bot.store.forms import Entered
 from cogs.edit import best_models
 from cogs.places import check_may_repeat
-from cogs.results import AskingComponent, Results
+from cogs.results import Results, ServiceComponent
 
 log = logging.getLogger(__name__)
 
@@ -167,28 +167,19 @@ class ImageInfos:
         return await _read(data)
 
 
-class UseSettingsButton(AskingComponent[UseSettingsId]):
+class UseSettingsButton(ServiceComponent[UseSettingsId, ImageInfos]):
     ids = UseSettingsId
 
-    def __init__(self, infos: ImageInfos) -> None:
-        super().__init__(infos.results)
-        self._infos = infos
-
     async def use(self, interaction: Interaction, custom_id: UseSettingsId) -> None:
-        await self._infos.open(interaction, custom_id.form_id)
+        await self._service.open(interaction, custom_id.form_id)
 
 
-class SettingsForm(AskingComponent[SettingsFormId]):
+class SettingsForm(ServiceComponent[SettingsFormId, ImageInfos]):
     ids = SettingsFormId
 
-    def __init__(self, infos: ImageInfos) -> None:
-        super().__init__(infos.results)
-        self._infos = infos
-
     async def use(self, interaction: Interaction, custom_id: SettingsFormId) -> None:
-        given = entered(interaction)
-        fields = Fields(**{name: given.get(name, "") for name in Fields.__slots__})
-        await self._infos.submit(interaction, fields)
+        fields = Fields(**entered_into(interaction, Fields.__slots__))
+        await self._service.submit(interaction, fields)
 
 
 class Info(commands.Cog):
@@ -259,6 +250,5 @@ def image_infos_of(bot: ImagenBot) -> ImageInfos:
 
 async def setup(bot: ImagenBot) -> None:
     infos = image_infos_of(bot)
-    bot.components.add(UseSettingsButton(infos))
-    bot.components.add(SettingsForm(infos))
+    bot.components.add(UseSettingsButton(infos), SettingsForm(infos))
     await bot.add_cog(Info(infos))

@@ -7,7 +7,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import picked
-from bot.chat.forms import entered, open_form
+from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.browsing import UseId
 from bot.chat.ui.forms.edit import PaintFormId, edit_form
@@ -19,7 +19,7 @@ from catalog import Catalog, ModelEntry
 from cogs.composing import Composing
 from cogs.defaults import filling
 from cogs.edit import best_models
-from cogs.results import AskingComponent, Results
+from cogs.results import Results, ServiceComponent
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -122,28 +122,19 @@ def _with_default_negative(draft: Draft, catalog: Catalog | None) -> Draft:
     return replace(draft, negative=None) if draft.negative and unchanged else draft
 
 
-class UseSelect(AskingComponent[UseId]):
+class UseSelect(ServiceComponent[UseId, Painter]):
     ids = UseId
 
-    def __init__(self, painter: Painter) -> None:
-        super().__init__(painter.results)
-        self._painter = painter
-
     async def use(self, interaction: Interaction, custom_id: UseId) -> None:
-        await self._painter.open(interaction, custom_id.shelf, picked(interaction))
+        await self._service.open(interaction, custom_id.shelf, picked(interaction))
 
 
-class PaintForm(AskingComponent[PaintFormId]):
+class PaintForm(ServiceComponent[PaintFormId, Painter]):
     ids = PaintFormId
 
-    def __init__(self, painter: Painter) -> None:
-        super().__init__(painter.results)
-        self._painter = painter
-
     async def use(self, interaction: Interaction, custom_id: PaintFormId) -> None:
-        given = entered(interaction)
-        fields = Fields(**{name: given.get(name, "") for name in Fields.__slots__})
-        await self._painter.submit(interaction, custom_id, fields)
+        fields = Fields(**entered_into(interaction, Fields.__slots__))
+        await self._service.submit(interaction, custom_id, fields)
 
 
 def painter_of(bot: ImagenBot) -> Painter:
@@ -153,5 +144,4 @@ def painter_of(bot: ImagenBot) -> Painter:
 
 async def setup(bot: ImagenBot) -> None:
     painter = painter_of(bot)
-    bot.components.add(UseSelect(painter))
-    bot.components.add(PaintForm(painter))
+    bot.components.add(UseSelect(painter), PaintForm(painter))

@@ -11,7 +11,7 @@ import discord
 
 from bot.chat.client import ImagenBot
 from bot.chat.components import picked, picks
-from bot.chat.forms import entered, open_form
+from bot.chat.forms import entered_into, open_form
 from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import PartId
 from bot.chat.ui.forms.fields import PROMPT
@@ -28,7 +28,7 @@ from bot.request.repainting import repainted
 from bot.store import Discord, Job
 from catalog import Catalog
 from cogs.result_pictures import ResultPictures
-from cogs.results import AskingComponent, Results, check_generated
+from cogs.results import Results, ServiceComponent, check_generated
 
 log = logging.getLogger(__name__)
 
@@ -183,57 +183,40 @@ def _squares_of(form: PartFormId) -> tuple[str, ...]:
         raise Refused("error.component") from error
 
 
-class PartButton(AskingComponent[PartId]):
+class PartButton(ServiceComponent[PartId, PartPainter]):
     ids = PartId
 
-    def __init__(self, painter: PartPainter) -> None:
-        super().__init__(painter.results)
-        self._painter = painter
-
     async def use(self, interaction: Interaction, custom_id: PartId) -> None:
-        await self._painter.ask_image(interaction, custom_id.job_id)
+        await self._service.ask_image(interaction, custom_id.job_id)
 
 
-class PartOfSelect(AskingComponent[PartOfId]):
+class PartOfSelect(ServiceComponent[PartOfId, PartPainter]):
     ids = PartOfId
-
-    def __init__(self, painter: PartPainter) -> None:
-        super().__init__(painter.results)
-        self._painter = painter
 
     async def use(self, interaction: Interaction, custom_id: PartOfId) -> None:
         number = picked(interaction)
         if not (number.isascii() and number.isdecimal()):
             raise Refused("error.component")
-        await self._painter.ask_squares(interaction, custom_id.job_id, int(number))
+        await self._service.ask_squares(interaction, custom_id.job_id, int(number))
 
 
-class PartSquaresSelect(AskingComponent[PartSquaresId]):
+class PartSquaresSelect(ServiceComponent[PartSquaresId, PartPainter]):
     ids = PartSquaresId
-
-    def __init__(self, painter: PartPainter) -> None:
-        super().__init__(painter.results)
-        self._painter = painter
 
     async def use(self, interaction: Interaction, custom_id: PartSquaresId) -> None:
         try:
             form = PartFormId.of(custom_id.job_id, custom_id.n, picks(interaction))
         except ValueError as error:
             raise Refused("error.component") from error
-        await self._painter.open(interaction, form)
+        await self._service.open(interaction, form)
 
 
-class PartForm(AskingComponent[PartFormId]):
+class PartForm(ServiceComponent[PartFormId, PartPainter]):
     ids = PartFormId
 
-    def __init__(self, painter: PartPainter) -> None:
-        super().__init__(painter.results)
-        self._painter = painter
-
     async def use(self, interaction: Interaction, custom_id: PartFormId) -> None:
-        given = entered(interaction)
-        fields = {name: given.get(name, "") for name in (PROMPT, STRENGTH, AREA)}
-        await self._painter.submit(interaction, custom_id, fields)
+        fields = entered_into(interaction, (PROMPT, STRENGTH, AREA))
+        await self._service.submit(interaction, custom_id, fields)
 
 
 def part_painter_of(bot: ImagenBot) -> PartPainter:
@@ -244,10 +227,9 @@ def part_painter_of(bot: ImagenBot) -> PartPainter:
 
 async def setup(bot: ImagenBot) -> None:
     painter = part_painter_of(bot)
-    for component in (
+    bot.components.add(
         PartButton(painter),
         PartOfSelect(painter),
         PartSquaresSelect(painter),
         PartForm(painter),
-    ):
-        bot.components.add(component)
+    )

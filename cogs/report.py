@@ -67,5 +67,4 @@ class ReportForm(Component[ReportFormId]):
 
 async def setup(bot: ImagenBot) -> None:
     reports = Reports(Results.of(bot))
-    bot.components.add(ReportButton(reports))
-    bot.components.add(ReportForm(reports))
+    bot.components.add(ReportButton(reports), ReportForm(reports))

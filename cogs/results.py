@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import discord
 from discord import app_commands
@@ -384,3 +384,21 @@ class AskingComponent(Component[IdT]):
 
     async def check(self, interaction: discord.Interaction[Any], custom_id: IdT) -> None:
         self._results.check_may_ask(interaction)
+
+
+class Service(Protocol):
+    """What acts on results. results: who may, and asking for another."""
+
+    @property
+    def results(self) -> Results: ...
+
+
+ServiceT = TypeVar("ServiceT", bound=Service)
+
+
+class ServiceComponent(AskingComponent[IdT], Generic[IdT, ServiceT]):
+    """The same, of a service that does what it asks for."""
+
+    def __init__(self, service: ServiceT) -> None:
+        super().__init__(service.results)
+        self._service = service

@@ -63,5 +63,4 @@ def _kind(job: Job, request: GenerationRequest) -> Kind:
 
 async def setup(bot: ImagenBot) -> None:
     results = Results.of(bot)
-    bot.components.add(RetryButton(results))
-    bot.components.add(AnewButton(results))
+    bot.components.add(RetryButton(results), AnewButton(results))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import discord
 
 from bot.chat.client import ImagenBot
-from bot.chat.forms import chosen, entered, open_form
+from bot.chat.forms import chosen, entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import SavePresetId
 from bot.chat.ui.forms.fields import PROMPT
@@ -15,7 +15,7 @@ from bot.errors import Refused, UserError
 from bot.request.changes import fields_of
 from bot.request.keeping import USUAL, Part, options_of
 from bot.store import Job
-from cogs.results import AskingComponent, Results
+from cogs.results import Results, ServiceComponent
 from cogs.saving import Saving
 
 Interaction = discord.Interaction[ImagenBot]
@@ -78,29 +78,20 @@ def _parts(names: Collection[str]) -> list[Part]:
     return [part for part in Part if part in names]
 
 
-class SavePresetButton(AskingComponent[SavePresetId]):
+class SavePresetButton(ServiceComponent[SavePresetId, ResultSaver]):
     ids = SavePresetId
 
-    def __init__(self, saver: ResultSaver) -> None:
-        super().__init__(saver.results)
-        self._saver = saver
-
     async def use(self, interaction: Interaction, custom_id: SavePresetId) -> None:
-        await self._saver.open(interaction, custom_id.job_id)
+        await self._service.open(interaction, custom_id.job_id)
 
 
-class PresetForm(AskingComponent[PresetFormId]):
+class PresetForm(ServiceComponent[PresetFormId, ResultSaver]):
     ids = PresetFormId
 
-    def __init__(self, saver: ResultSaver) -> None:
-        super().__init__(saver.results)
-        self._saver = saver
-
     async def use(self, interaction: Interaction, custom_id: PresetFormId) -> None:
-        given = entered(interaction)
-        fields = {name: given.get(name, "") for name in (NAME, PROMPT)}
+        fields = entered_into(interaction, (NAME, PROMPT))
         fields |= {name: ",".join(chosen(interaction, name)) for name in (PARTS, REPLACE)}
-        await self._saver.submit(interaction, custom_id, fields)
+        await self._service.submit(interaction, custom_id, fields)
 
 
 def saver_of(bot: ImagenBot) -> ResultSaver:
@@ -109,5 +100,4 @@ def saver_of(bot: ImagenBot) -> ResultSaver:
 
 async def setup(bot: ImagenBot) -> None:
     saver = saver_of(bot)
-    bot.components.add(SavePresetButton(saver))
-    bot.components.add(PresetForm(saver))
+    bot.components.add(SavePresetButton(saver), PresetForm(saver))

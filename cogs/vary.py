@@ -59,5 +59,4 @@ def _check_can_be_varied(job: Job) -> None:
 
 async def setup(bot: ImagenBot) -> None:
     results = Results.of(bot)
-    bot.components.add(VaryButton(results))
-    bot.components.add(VarySelect(results))
+    bot.components.add(VaryButton(results), VarySelect(results))

@@ -4,6 +4,7 @@ discord.py keeps a modal in memory until it is submitted. Ours are routed by the
 buttons, so a form that was open while the bot restarted can still be submitted.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import discord
@@ -25,6 +26,14 @@ def entered(interaction: discord.Interaction[Any]) -> dict[str, str]:
     """
     data: dict[str, Any] = {**(interaction.data or {})}
     return dict(_values(data.get("components", ())))
+
+
+def entered_into(
+    interaction: discord.Interaction[Any], custom_ids: Iterable[str]
+) -> dict[str, str]:
+    """The same, of these fields alone; "" for what is not in the form."""
+    given = entered(interaction)
+    return {custom_id: given.get(custom_id, "") for custom_id in custom_ids}
 
 
 def chosen(interaction: discord.Interaction[Any], custom_id: str) -> tuple[str, ...]:

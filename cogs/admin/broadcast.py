@@ -91,8 +91,7 @@ class BroadcastButton(Component[BroadcastId]):
 
 def commands(bot: ImagenBot) -> Commands:
     broadcasting = Broadcasting(bot, bot.services.backend.store)
-    bot.components.add(BroadcastForm(broadcasting))
-    bot.components.add(BroadcastButton(broadcasting))
+    bot.components.add(BroadcastForm(broadcasting), BroadcastButton(broadcasting))
     return (
         app_commands.Command(
             name="broadcast",

@@ -18,7 +18,9 @@ async def setup(bot: ImagenBot) -> None:
     details = Details(results, backend)
     opening = Opening(results, services.delivery, details, ComparePicked(results, images_dir))
     await bot.add_cog(History(results, lists))
-    bot.components.add(PageButton(lists))
-    bot.components.add(PickSelect(opening))
-    bot.components.add(CompareWithButton(results, lists))
-    bot.components.add(SendButton(results, services.delivery, Showing.of(bot)))
+    bot.components.add(
+        PageButton(lists),
+        PickSelect(opening),
+        CompareWithButton(results, lists),
+        SendButton(results, services.delivery, Showing.of(bot)),
+    )
