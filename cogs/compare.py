@@ -36,7 +36,7 @@ from cogs.completing import (
 )
 from cogs.composing import Composing
 from cogs.defaults import filling, first_said
-from cogs.places import asked_by, naming_roles, postponing
+from cogs.places import accept, asked_by, check_here
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -127,9 +127,7 @@ class Compare(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        place = here_of(interaction).place
-        with naming_roles(interaction):
-            self._queue.screen(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.screen)
         options = locals()
         draft, asks = Draft.from_options(options), axes_asked(axis, values, axis2, values2)
         here, values_asked = here_of(interaction), [ask.values for ask in asks]
@@ -155,9 +153,7 @@ class Compare(commands.Cog):
             spoiler=spoiler,
             warnings=found.notes,
         )
-        postpone = postponing(interaction, self._delivery, hidden=hidden)
-        async with self._queue.accepting(new, postpone) as ticket:
-            await self._delivery.acknowledge(interaction, ticket)
+        await accept(interaction, self._queue, self._delivery, new)
 
 
 async def setup(bot: ImagenBot) -> None:

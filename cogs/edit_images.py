@@ -25,7 +25,7 @@ from cogs.completing import (
 )
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, naming_roles, postponing
+from cogs.places import accept, asked_by, check_here
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -88,9 +88,7 @@ class EditImages(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        place = here_of(interaction).place
-        with naming_roles(interaction):
-            self._queue.screen(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.screen)
         given = {"image": image, "image2": image2, "image3": image3, "image4": image4}
         attached = {field: file for field, file in given.items() if file is not None}
         draft = Draft(
@@ -122,9 +120,7 @@ class EditImages(commands.Cog):
             draft = replace(draft, pictures=await self._fetched(attached, keep, mode))
             composed = await self._composing.composed(interaction, draft)
             new = replace(new, request=composed.request, warnings=composed.notes)
-            postpone = postponing(interaction, self._delivery, hidden=hidden)
-            async with self._queue.accepting(new, postpone) as ticket:
-                await self._delivery.acknowledge(interaction, ticket)
+            await accept(interaction, self._queue, self._delivery, new)
 
     async def _fetched(
         self, attached: Mapping[str, discord.Attachment], keep: Keep, mode: ImageCheck

@@ -37,7 +37,7 @@ from cogs.completing import (
 )
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, naming_roles, postponing
+from cogs.places import accept, asked_by, check_here
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -132,9 +132,7 @@ class Imagine(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        place = here_of(interaction).place
-        with naming_roles(interaction):
-            self._queue.screen(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.screen)
         given = {
             "image": image,
             "mask": mask,
@@ -168,9 +166,7 @@ class Imagine(commands.Cog):
                 )
                 composed = await self._composing.composed(interaction, draft)
                 new = replace(new, request=composed.request, warnings=composed.notes)
-            postpone = postponing(interaction, self._delivery, hidden=hidden)
-            async with self._queue.accepting(new, postpone) as ticket:
-                await self._delivery.acknowledge(interaction, ticket)
+            await accept(interaction, self._queue, self._delivery, new)
 
 
 async def setup(bot: ImagenBot) -> None:

@@ -1,8 +1,7 @@
 """Where a request comes from on Discord, who makes it, and what they may do elsewhere."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from bot.chat.here import here_of, parent_of
 from bot.chat.places import permissions_in, sees
 from bot.errors import AnsweredElsewhere, Refused
 from bot.progress import Notice
+from bot.queue import JobQueue
 from bot.request import GenerationRequest, is_gated
 from bot.store import Discord, Job, Kind, NewJob
 from bot.store.sent_again import Shown
@@ -104,14 +104,19 @@ def check_may_repeat(job: Job, catalog: Catalog, *, nsfw: bool) -> None:
         raise Refused("repeat.gated")
 
 
-@contextmanager
-def naming_roles(interaction: discord.Interaction[Any]) -> Iterator[None]:
-    """Where a required role cannot be mentioned, since it is another server's, say so in words."""
+def check_here(
+    interaction: discord.Interaction[Any],
+    check: Callable[[str, frozenset[int], str | None], None],
+) -> None:
+    """`check` the person where they are, for what the queue may refuse them.
+
+    Where a required role cannot be mentioned, since it is another server's, it is said in words.
+    """
+    here = here_of(interaction)
     try:
-        yield
+        check(here.place.person, here.place.roles, here.place.community)
     except Refused as error:
-        server = here_of(interaction).context is Context.SERVER
-        if server or error.code not in ("queue.role", "queue.roles"):
+        if here.context is Context.SERVER or error.code not in ("queue.role", "queue.roles"):
             raise
         raise Refused("where.role") from error
 
@@ -165,6 +170,15 @@ def asked_by(
         parent_id=parent.id if parent else None,
         warnings=warnings,
     )
+
+
+async def accept(
+    interaction: discord.Interaction[Any], queue: JobQueue, delivery: Delivery, new: NewJob
+) -> None:
+    """Queue `new`, and answer with its place in line. Raises Refused if a limit is reached."""
+    postpone = postponing(interaction, delivery, hidden=Discord.of(new.origin).hidden)
+    async with queue.accepting(new, postpone) as ticket:
+        await delivery.acknowledge(interaction, ticket)
 
 
 def postponing(

@@ -34,7 +34,7 @@ from cogs.completing import (
 )
 from cogs.composing import Composing
 from cogs.defaults import first_said
-from cogs.places import asked_by, naming_roles, postponing
+from cogs.places import accept, asked_by, check_here
 from cogs.saving import Saving
 
 Interaction = discord.Interaction[ImagenBot]
@@ -170,9 +170,7 @@ class PresetCog(
     ) -> None:
         rules = here_of(interaction).rules
         hidden = first_said(hidden, rules.private)
-        with naming_roles(interaction):
-            place = here_of(interaction).place
-            self._queue.screen(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.screen)
         draft = Draft(prompt=prompt, preset=name, seed=seed)
         composed = await self._composing.composed(interaction, draft)
         new = asked_by(
@@ -182,9 +180,7 @@ class PresetCog(
             hidden=hidden,
             spoiler=first_said(None, rules.spoiler),
         )
-        postpone = postponing(interaction, self._delivery, hidden=hidden)
-        async with self._queue.accepting(new, postpone) as ticket:
-            await self._delivery.acknowledge(interaction, ticket)
+        await accept(interaction, self._queue, self._delivery, new)
 
     @app_commands.command(name="list", description="command.preset.list.description")
     @app_commands.describe(search="command.preset.list.search")
@@ -270,9 +266,7 @@ class PresetCog(
 
     def check_may_use(self, interaction: Interaction) -> None:
         """Raise Refused for one who may never ask for anything here."""
-        with naming_roles(interaction):
-            place = here_of(interaction).place
-            self._queue.check_person(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.check_person)
 
 
 class PresetsPageButton(Component[PresetsPageId]):

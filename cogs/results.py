@@ -27,7 +27,15 @@ from bot.store import Discord, Job, JobState, Kind, Store, discord_person
 from bot.store.forms import Entered
 from bot.texts.language import Say, Texts
 from catalog import Catalog, LiveCatalog
-from cogs.places import as_asked_in, asked_by, can_see, check_may_repeat, naming_roles, postponing
+from cogs.places import (
+    accept,
+    as_asked_in,
+    asked_by,
+    can_see,
+    check_here,
+    check_may_repeat,
+    postponing,
+)
 from cogs.repeating import at_most, count_max, repeated
 
 APART = "posted apart"
@@ -88,15 +96,11 @@ class Results:
 
     def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
         """The same, and for one without the role that the owner requires."""
-        place = here_of(interaction).place
-        with naming_roles(interaction):
-            self._queue.check_person(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.check_person)
 
     def check_no_cooldown(self, interaction: discord.Interaction[Any]) -> None:
         """The same, and for one who has asked for something too short a time ago."""
-        place = here_of(interaction).place
-        with naming_roles(interaction):
-            self._queue.screen(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.screen)
 
     def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
@@ -302,9 +306,7 @@ class Results:
                 with suppress(*UNREACHABLE):
                     await interaction.delete_original_response()
             return
-        postpone = postponing(interaction, self._delivery, hidden=hidden)
-        async with self._queue.accepting(new, postpone) as ticket:
-            await self._delivery.acknowledge(interaction, ticket)
+        await accept(interaction, self._queue, self._delivery, new)
 
     async def send_back(
         self,

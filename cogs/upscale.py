@@ -27,7 +27,7 @@ from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import complete_model, complete_upscaler
 from cogs.defaults import first_said
-from cogs.places import asked_by, naming_roles, postponing
+from cogs.places import accept, asked_by, check_here
 
 Interaction = discord.Interaction[ImagenBot]
 
@@ -84,9 +84,7 @@ class UpscaleImage(commands.Cog):
     ) -> None:
         rules = here_of(interaction).rules
         spoiler, hidden = first_said(spoiler, rules.spoiler), first_said(hidden, rules.private)
-        place = here_of(interaction).place
-        with naming_roles(interaction):
-            self._queue.screen(place.person, place.roles, place.community)
+        check_here(interaction, self._queue.screen)
         draft = UpscaleDraft(
             image=promised("image", image),
             scale=scale,
@@ -111,9 +109,7 @@ class UpscaleImage(commands.Cog):
             draft = replace(draft, image=kept)
             composed = await self._compose(interaction, draft)
             new = replace(new, request=composed.request, warnings=composed.notes)
-            postpone = postponing(interaction, self._delivery, hidden=hidden)
-            async with self._queue.accepting(new, postpone) as ticket:
-                await self._delivery.acknowledge(interaction, ticket)
+            await accept(interaction, self._queue, self._delivery, new)
 
     async def _compose(self, interaction: Interaction, draft: UpscaleDraft) -> Composed:
         here = here_of(interaction)
