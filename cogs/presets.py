@@ -12,8 +12,8 @@ from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.here import Here, here_of
-from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.markdown import one_line
+from bot.chat.ui.pages import turning_view
 from bot.chat.ui.presets import SEARCH_MAX, PresetsPageId, presets_page, saved_choices
 from bot.errors import InvalidRequest, Refused
 from bot.queue import JobQueue
@@ -235,16 +235,7 @@ class PresetCog(
         embed, page, pages = await asyncio.to_thread(
             presets_page, here.say, saved, catalog, wanted, nsfw=here.nsfw
         )
-        view = discord.ui.View(timeout=None)
-        if pages > 1:
-            for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
-                button = discord.ui.Button[discord.ui.View](
-                    label=here.say(label),
-                    custom_id=str(replaced(wanted, page=to)),
-                    disabled=not 0 <= to < pages,
-                )
-                view.add_item(Routed(button))
-        return embed, view
+        return embed, turning_view(here.say, replaced(wanted, page=page), pages)
 
     async def _own(self, interaction: Interaction, name: str) -> SavedPreset:
         """Raises InvalidRequest if the person has none of that name that may be named here."""

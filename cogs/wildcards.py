@@ -1,7 +1,6 @@
 """/wildcards: which lists of words a prompt can draw from."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import discord
 from discord import app_commands
@@ -11,7 +10,7 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot
 from bot.chat.components import Component
 from bot.chat.here import here_of
-from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.pages import PageId, turning_view
 from bot.chat.ui.wildcards import wildcard_choices, wildcards_meant, wildcards_page
 from catalog import LiveCatalog
 
@@ -21,13 +20,8 @@ SEARCH_MAX = 60
 """Characters of what is searched for, which the buttons carry."""
 
 
-@dataclass(frozen=True)
-class WildcardsPageId(CustomId):
-    """A page of the wildcards that match `search`, from 0."""
-
-    prefix: ClassVar[str] = "wildcards"
-    page: int
-    search: str = ""
+class WildcardsPageId(PageId):
+    prefix = "wildcards"
 
 
 class WildcardsCog(commands.Cog):
@@ -59,16 +53,7 @@ class WildcardsCog(commands.Cog):
         wildcards = self._catalog.current.wildcards
         names = wildcards_meant(wanted.search, wildcards, nsfw=here_of(interaction).nsfw)
         embed, page, pages = wildcards_page(say, names, wanted.page, wildcards=wildcards)
-        view = discord.ui.View(timeout=None)
-        if pages > 1:
-            for to, label in ((page - 1, "pages.previous"), (page + 1, "pages.next")):
-                button = discord.ui.Button[discord.ui.View](
-                    label=say(label),
-                    custom_id=str(replace(wanted, page=to)),
-                    disabled=not 0 <= to < pages,
-                )
-                view.add_item(Routed(button))
-        return embed, view
+        return embed, turning_view(say, replace(wanted, page=page), pages)
 
 
 class WildcardsPageButton(Component[WildcardsPageId]):

@@ -1,17 +1,15 @@
 """Presets that people saved, and the owner's styles: suggestions, and the pages of a list."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import discord
 from discord.app_commands import Choice
 
 from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
-from bot.chat.ui.custom_id import CustomId
 from bot.chat.ui.markdown import codes, cut_off, one_line, seen, shortened, shown
 from bot.chat.ui.messages import BLURPLE
-from bot.chat.ui.pages import VALUE_MAX, cut
+from bot.chat.ui.pages import VALUE_MAX, PageId, cut
 from bot.request import Options
 from bot.request.options import offers_set, offers_style
 from bot.request.presets import presets_of
@@ -26,13 +24,8 @@ DESCRIPTION_MAX: Final = 200
 TEXT_SHOWN: Final = 160
 
 
-@dataclass(frozen=True)
-class PresetsPageId(CustomId):
-    """A page of the presets that match `search`, from 0."""
-
-    prefix: ClassVar[str] = "presets"
-    page: int
-    search: str = ""
+class PresetsPageId(PageId):
+    prefix = "presets"
 
 
 def saved_choices(
