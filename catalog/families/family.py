@@ -170,7 +170,7 @@ class Family:
     architectures: tuple[str, ...]
     adapter_bases: tuple[str, ...]
     recognition: Transformer | UNet
-    text_encoders: tuple[str, ...]
+    text_encoders: tuple[str, ...] = ()
     files: PipelineFiles
     vae: str
     encoder: str | None = None
@@ -193,12 +193,12 @@ class Family:
     schedulers: tuple[str, ...]
     predictions: tuple[str, ...] = PREDICTIONS
     takes_emphasis: bool
-    clip_skip: IntRange | None
-    takes_image: bool
-    takes_reference: bool
-    takes_control: bool
+    clip_skip: IntRange | None = None
+    takes_image: bool = True
+    takes_reference: bool = False
+    takes_control: bool = False
     takes_tile: bool = False
-    pictures_max: int
+    pictures_max: int = 0
     picture_side_min: int = 1
     picture_ratio_max: int | None = None
     adapts_text: bool

@@ -25,7 +25,6 @@ ANIMA: Final = Family(
     architectures=(ANIMA_MODEL,),
     adapter_bases=(ANIMA_MODEL,),
     recognition=RECOGNITION,
-    text_encoders=(),
     # Its authors publish the configuration of all variants once, and so one shift, of 3.0.
     files=pipeline_files(
         {
@@ -93,11 +92,6 @@ ANIMA: Final = Family(
     schedulers=("Euler", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "UniPC"),
     predictions=(FLOW,),
     takes_emphasis=True,
-    clip_skip=None,
-    takes_image=True,
-    takes_reference=False,
-    takes_control=False,
-    pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),

@@ -30,7 +30,6 @@ CHROMA: Final = Family(
     architectures=(MODEL,),
     adapter_bases=ADAPTER_BASES,
     recognition=RECOGNITION,
-    text_encoders=(),
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
@@ -98,11 +97,6 @@ CHROMA: Final = Family(
     schedulers=("Euler", "DPM++ 2M", "UniPC"),
     predictions=(FLOW,),
     takes_emphasis=False,
-    clip_skip=None,
-    takes_image=True,
-    takes_reference=False,
-    takes_control=False,
-    pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 20),
     fast_guidance=(1.0, 1.0),

@@ -32,7 +32,6 @@ FLUX1: Final = Family(
     architectures=(FLUX,),
     adapter_bases=ADAPTER_BASES,
     recognition=RECOGNITION,
-    text_encoders=(),
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
@@ -121,10 +120,6 @@ FLUX1: Final = Family(
     schedulers=("Euler", "DPM++ 2M", "UniPC"),
     predictions=(FLOW,),
     takes_emphasis=False,
-    clip_skip=None,
-    takes_image=True,
-    takes_reference=False,
-    takes_control=False,
     pictures_max=1,
     adapts_text=True,
     fast_steps=(1, 12),

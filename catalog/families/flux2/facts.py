@@ -27,7 +27,6 @@ FLUX2: Final = Family(
     architectures=(FLUX2_KLEIN,),
     adapter_bases=ADAPTER_BASES,
     recognition=RECOGNITION,
-    text_encoders=(),
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
@@ -94,10 +93,6 @@ FLUX2: Final = Family(
     schedulers=("Euler", "DPM++ 2M", "UniPC"),
     predictions=(FLOW,),
     takes_emphasis=False,
-    clip_skip=None,
-    takes_image=True,
-    takes_reference=False,
-    takes_control=False,
     pictures_max=4,
     # As diffusers' Flux2ImageProcessor.
     picture_side_min=64,

@@ -24,7 +24,6 @@ KREA2: Final = Family(
     architectures=(KREA_2,),
     adapter_bases=(KREA_2,),
     recognition=RECOGNITION,
-    text_encoders=(),
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
@@ -84,11 +83,6 @@ KREA2: Final = Family(
     schedulers=("Euler", "DPM++ 2M", "UniPC"),
     predictions=(FLOW,),
     takes_emphasis=False,
-    clip_skip=None,
-    takes_image=True,
-    takes_reference=False,
-    takes_control=False,
-    pictures_max=0,
     adapts_text=False,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),

@@ -95,11 +95,9 @@ SD15: Final = Family(
     takes_emphasis=True,
     # The last layer, of twelve.
     clip_skip=IntRange(min=1, default=1, max=12),
-    takes_image=True,
     takes_reference=True,
     takes_control=True,
     takes_tile=True,
-    pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),

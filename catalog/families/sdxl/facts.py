@@ -77,11 +77,9 @@ SDXL: Final = Family(
     takes_emphasis=True,
     # The penultimate layer (the paper's section 2.1), of the smaller encoder's twelve.
     clip_skip=IntRange(min=2, default=2, max=12),
-    takes_image=True,
     takes_reference=True,
     takes_control=True,
     takes_tile=True,
-    pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 4.0),

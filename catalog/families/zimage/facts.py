@@ -24,7 +24,6 @@ ZIMAGE: Final = Family(
     architectures=(Z_IMAGE,),
     adapter_bases=(Z_IMAGE,),
     recognition=RECOGNITION,
-    text_encoders=(),
     files=pipeline_files(
         {
             "transformer": OF_DIFFUSERS,
@@ -85,11 +84,6 @@ ZIMAGE: Final = Family(
     schedulers=("Euler", "DPM++ 2M", "UniPC"),
     predictions=(FLOW,),
     takes_emphasis=False,
-    clip_skip=None,
-    takes_image=True,
-    takes_reference=False,
-    takes_control=False,
-    pictures_max=0,
     adapts_text=True,
     fast_steps=(1, 12),
     fast_guidance=(1.0, 1.0),
