@@ -2,21 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from catalog.families import DEFAULT, FAMILIES
-from catalog.schema import (
-    DepthEntry,
-    DetectorEntry,
-    ImageCheckEntry,
-    ModelEntry,
-    ReferenceEntry,
-    explain,
-)
+from catalog.ranges import StrictTable
+from catalog.schema import ModelEntry, ReferenceEntry, explain
 from catalog.snapshot import Problem
 from catalog.unfit import Unfit
+
+TableT = TypeVar("TableT", bound=StrictTable)
 
 
 def default_of(
@@ -77,33 +73,13 @@ def references_of(
     return found, problems
 
 
-def image_check_of(
-    file: Path, data: Mapping[str, Any]
-) -> tuple[ImageCheckEntry | None, list[Problem]]:
-    fields = data.get("image_check")
-    if fields is None:
+def table_of(
+    file: Path, data: Mapping[str, Any], name: str, kind: type[TableT]
+) -> tuple[TableT | None, list[Problem]]:
+    """The one table called `name`, if there is one and it is valid."""
+    if (fields := data.get(name)) is None:
         return None, []
     try:
-        return ImageCheckEntry.model_validate(fields), []
+        return kind.model_validate(fields), []
     except ValidationError as error:
-        return None, [Problem(str(file), "image_check", explain(error))]
-
-
-def depth_of(file: Path, data: Mapping[str, Any]) -> tuple[DepthEntry | None, list[Problem]]:
-    fields = data.get("depth")
-    if fields is None:
-        return None, []
-    try:
-        return DepthEntry.model_validate(fields), []
-    except ValidationError as error:
-        return None, [Problem(str(file), "depth", explain(error))]
-
-
-def detector_of(file: Path, data: Mapping[str, Any]) -> tuple[DetectorEntry | None, list[Problem]]:
-    fields = data.get("detector")
-    if fields is None:
-        return None, []
-    try:
-        return DetectorEntry.model_validate(fields), []
-    except ValidationError as error:
-        return None, [Problem(str(file), "detector", explain(error))]
+        return None, [Problem(str(file), name, explain(error))]

@@ -9,7 +9,10 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, TypeAlias
+
+FileStamp: TypeAlias = tuple[str, int, int, int]
+"""Path, size, time of the last change in ns, inode: what changes when a file does."""
 
 _ABSENT: Final = frozenset(
     {
@@ -94,6 +97,16 @@ def status_of(path: Path) -> os.stat_result | None:
         if is_absent(error):
             return None
         raise
+
+
+def file_stamp(file: Path | os.DirEntry[str]) -> FileStamp:
+    """How it looks now; -1 for what cannot be looked at."""
+    path = os.fspath(file)
+    try:
+        status = file.stat()
+    except OSError:
+        return (path, -1, -1, -1)
+    return (path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def is_file(path: Path) -> bool:

@@ -21,30 +21,14 @@ from catalog.disk import reason_of
 from catalog.headers import SIDECAR, HeaderCache, Reading
 from catalog.sidecars import Sidecar
 from catalog.stamps import Stamp
-from catalog.weight_files import (
-    AdapterFacts,
-    CheckpointFacts,
-    ControlNetFacts,
-    EmbeddingFacts,
-    HeaderError,
-    UpscalerFacts,
-)
-from catalog.weight_files.pipeline import FolderFacts, NetworkFacts
+from catalog.weight_files import HeaderError
 
 log = logging.getLogger(__name__)
 
 DEAD_MAX: Final = 1_000
 """Lines that no longer count, above which the file is written whole while the bot runs."""
 _KINDS: Final[dict[str, TypeAdapter[Any]]] = {
-    "adapter": TypeAdapter(AdapterFacts),
-    "embedding": TypeAdapter(EmbeddingFacts),
-    "pair": TypeAdapter(EmbeddingFacts),
-    "checkpoint": TypeAdapter(CheckpointFacts),
-    "folder": TypeAdapter(FolderFacts),
-    "autoencoder": TypeAdapter(NetworkFacts),
-    "encoder": TypeAdapter(NetworkFacts),
-    "upscaler": TypeAdapter(UpscalerFacts),
-    "controlnet": TypeAdapter(ControlNetFacts),
+    **{kind: TypeAdapter(shelf.of) for kind, shelf in HeaderCache().shelves.items()},
     SIDECAR: TypeAdapter(Sidecar),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Never
 
 from catalog import dropins
-from catalog.disk import names_in
+from catalog.disk import FileStamp, file_stamp, names_in
 from catalog.dropin_controlnets import CONTROLNETS, network_folders
 from catalog.dropin_embeddings import EMBEDDINGS
 from catalog.headers import HeaderCache, Reading
@@ -54,8 +54,7 @@ SHARE: Final = 10
 PATIENCE: Final = 1.5
 """Seconds that a request waits for files that it may mean; Discord allows three for an answer."""
 
-_Stamp = tuple[str, int, int, int]
-_Seen = tuple[tuple[_Stamp, ...], tuple[Stamp, ...]]
+_Seen = tuple[tuple[FileStamp, ...], tuple[Stamp, ...]]
 _DROPINS: Final = (dropins.CHECKPOINTS, dropins.LORAS, EMBEDDINGS, UPSCALERS, CONTROLNETS)
 _READ = (*MODEL_SUFFIXES, *SUFFIXES, *BESIDE_CHECKPOINTS)
 
@@ -322,17 +321,17 @@ class LiveCatalog:
             self._kept.save(self._headers)
         return read
 
-    def _stamps(self) -> tuple[_Stamp, ...]:
+    def _stamps(self) -> tuple[FileStamp, ...]:
         files = (MODELS_FILE, ADAPTERS_FILE, EMBEDDINGS_FILE, UPSCALERS_FILE, CONTROLNETS_FILE)
-        stamps = [_stamp(self._catalog_dir / file) for file in files]
+        stamps = [file_stamp(self._catalog_dir / file) for file in files]
         for folder in _DROPINS:
             stamps += _listing(self._models_dir / folder)
         for network in self._network_folders():
             stamps += _listing(network)
         for file in self._adapter_folders():
-            stamps += [_stamp(file), _stamp(file.with_name(CONFIG_FILE))]
+            stamps += [file_stamp(file), file_stamp(file.with_name(CONFIG_FILE))]
         # The folder of a snapshot changes when a file is downloaded into it.
-        stamps += [_stamp(folder) for folder in self._snapshots()]
+        stamps += [file_stamp(folder) for folder in self._snapshots()]
         stamps += self._wildcards.stamps()
         stamps += self._styles.stamps()
         return tuple(stamps)
@@ -369,19 +368,12 @@ class LiveCatalog:
         return tuple(stamp for stamp, before in zip(now, known, strict=True) if stamp != before)
 
 
-def _stamp(file: Path | os.DirEntry[str]) -> _Stamp:
-    path = os.fspath(file)
-    try:
-        status = file.stat()
-    except OSError:
-        return (path, -1, -1, -1)
-    return (path, status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def _listing(folder: Path) -> list[_Stamp]:
+def _listing(folder: Path) -> list[FileStamp]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(_stamp(entry) for entry in entries if entry.name.lower().endswith(_READ))
+            return sorted(
+                file_stamp(entry) for entry in entries if entry.name.lower().endswith(_READ)
+            )
     except OSError:
         return []
 

@@ -17,7 +17,7 @@ from catalog.judging import Told, judged, told
 from catalog.schedulers import FITTING, narrowed
 from catalog.schema import ModelEntry, explain
 from catalog.snapshot import Problem
-from catalog.tables import Table, read_tables
+from catalog.tables import Table, place_of, read_tables
 from catalog.unread import NotReadYet, Unread
 
 
@@ -76,12 +76,8 @@ def _said(
     said: dict[str, Told] = {}
     later: dict[str, Unread] = {}
     for key in order:
-        fields = tables[key]
-        if isinstance(fields, dict) and isinstance(path := fields.get("path"), str):
-            name, revision = (
-                value if isinstance(value := fields.get(field), str) else None
-                for field in ("weight_name", "revision")
-            )
+        if place := place_of(tables[key]):
+            path, name, revision = place
             try:
                 said[key] = told(path, models_dir, headers, name, revision)
             except NotReadYet as waits:

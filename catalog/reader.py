@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from catalog import dropin_models
 from catalog.collecting import uncollected
 from catalog.controlnets import ControlNets
-from catalog.defaults import default_of, depth_of, detector_of, image_check_of, references_of
+from catalog.defaults import default_of, references_of, table_of
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_networks import Kind, find_networks
@@ -23,13 +23,16 @@ from catalog.model_tables import read_models
 from catalog.schema import (
     AdapterEntry,
     ControlNetEntry,
+    DepthEntry,
+    DetectorEntry,
     EmbeddingEntry,
+    ImageCheckEntry,
     ModelEntry,
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
 from catalog.style_files import StyleReader
-from catalog.tables import FileT, is_there, parsed, read_tables
+from catalog.tables import Table, is_there, parsed, place_of, read_tables
 from catalog.unread import NotReadYet, Unread
 from catalog.unsaid import unsaid_velocity
 from catalog.upscalers import UPSCALERS, Upscalers
@@ -93,12 +96,6 @@ def _read_catalog(
     models, unread = read_models(file, data, models_dir, headers, demos_first=demos == "default")
     adapter_file = catalog_dir / ADAPTERS_FILE
     adapters = read_tables(adapter_file, parsed(adapter_file), "loras", AdapterEntry)
-    if demos != "hidden":
-        models.entries, adapters.entries = _enabled(models.entries), _enabled(adapters.entries)
-    if demos == "default":
-        models.entries, adapters.entries = _first(models.entries), _first(adapters.entries)
-        if demo := [m.key for m in models.entries.values() if m.demo]:
-            data["default"] = demo[0]
     embedding_file = catalog_dir / EMBEDDINGS_FILE
     embeddings = read_tables(
         embedding_file, _optional(embedding_file), "embeddings", EmbeddingEntry
@@ -108,12 +105,10 @@ def _read_catalog(
     control_file = catalog_dir / CONTROLNETS_FILE
     controls = _optional(control_file)
     controlnets = read_tables(control_file, controls, "controlnets", ControlNetEntry)
-    if demos != "hidden":
-        upscalers.entries = _enabled(upscalers.entries)
-        controlnets.entries = _enabled(controlnets.entries)
-    if demos == "default":
-        upscalers.entries = _first(upscalers.entries)
-        controlnets.entries = _first(controlnets.entries)
+    for with_demos in (models, adapters, upscalers, controlnets):
+        _treat_demos(with_demos, demos)
+    if demos == "default" and (demo := [m.key for m in models.entries.values() if m.demo]):
+        data["default"] = demo[0]
     words = _places(models_dir, embeddings.tables)
     upscaler_places = _places(models_dir, upscalers.tables)
     control_places = _places(models_dir, controlnets.tables)
@@ -156,7 +151,7 @@ def _read_catalog(
         claimed=_claimed(upscaler_places.values()),
         keys=upscalers.tables.keys(),
     )
-    depth, depth_problems = depth_of(control_file, controls)
+    depth, depth_problems = table_of(control_file, controls, "depth", DepthEntry)
     found_controlnets = find_controlnets(
         models_dir,
         controlnets.entries,
@@ -194,8 +189,8 @@ def _read_catalog(
     if unread:  # it may be in a file that is read later
         unknown = ([], [], [], [], [])
     references, reference_problems = references_of(file, data)
-    image_check, check_problems = image_check_of(file, data)
-    detector, detector_problems = detector_of(file, data)
+    image_check, check_problems = table_of(file, data, "image_check", ImageCheckEntry)
+    detector, detector_problems = table_of(file, data, "detector", DetectorEntry)
     wildcards, wildcard_problems = wildcard_reader.read()
     styles, style_problems = style_reader.read()
     return Catalog(
@@ -282,17 +277,15 @@ def _optional(file: Path) -> dict[str, Any]:
     return parsed(file) if is_there(file) else {}
 
 
-def _enabled(entries: Mapping[str, FileT]) -> dict[str, FileT]:
-    """The same with every demo enabled."""
-    return {
-        key: entry.model_copy(update={"enabled": True}) if entry.demo else entry
-        for key, entry in entries.items()
-    }
-
-
-def _first(entries: Mapping[str, FileT]) -> dict[str, FileT]:
-    """The same with every demo before the others."""
-    return dict(sorted(entries.items(), key=lambda pair: not pair[1].demo))
+def _treat_demos(table: Table[Any], demos: Demos) -> None:
+    """Enable every demo, and put them before the others, as `demos` says."""
+    if demos != "hidden":
+        table.entries = {
+            key: entry.model_copy(update={"enabled": True}) if entry.demo else entry
+            for key, entry in table.entries.items()
+        }
+    if demos == "default":
+        table.entries = dict(sorted(table.entries.items(), key=lambda pair: not pair[1].demo))
 
 
 def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Location, str | None]]:
@@ -302,11 +295,8 @@ def _places(models_dir: Path, tables: Mapping[str, Any]) -> dict[str, tuple[Loca
     """
     places = {}
     for key, fields in tables.items():
-        if isinstance(fields, dict) and isinstance(path := fields.get("path"), str):
-            name, revision = (
-                value if isinstance(value := fields.get(field), str) else None
-                for field in ("weight_name", "revision")
-            )
+        if place := place_of(fields):
+            path, name, revision = place
             places[key] = locate(path, models_dir, name, revision).settled(), name
     return places
 

@@ -11,11 +11,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from pydantic import ValidationError
 
-from catalog.disk import may_pass, names_in, reason_of
+from catalog.disk import FileStamp, file_stamp, may_pass, names_in, reason_of
 from catalog.limits import NAME_MAX
 from catalog.lines import clean_line
 from catalog.schema import StyleEntry, explain
@@ -32,9 +32,6 @@ FILE_MAX: Final = 4 * 2**20
 STYLES_MAX: Final = 5_000
 """Of all files together."""
 PLACE: Final = "{prompt}"
-
-Stamp: TypeAlias = tuple[str, int, int, int]
-"""Path, size, time of the last change in ns, inode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +63,13 @@ class StyleReader:
     """Reads the styles of a catalog folder, each file of the folder only when it has changed."""
 
     catalog_dir: Path
-    _kept: dict[Stamp, _Read] = field(default_factory=dict)
+    _kept: dict[FileStamp, _Read] = field(default_factory=dict)
 
-    def stamps(self) -> tuple[Stamp, ...]:
+    def stamps(self) -> tuple[FileStamp, ...]:
         """What changes when a file does. Blocks; never raises."""
         file = self.catalog_dir / STYLES_FILE
         try:
-            return (_stamp(file), *self._listed())
+            return (file_stamp(file), *self._listed())
         except OSError:
             return ()
 
@@ -104,7 +101,7 @@ class StyleReader:
                 problems.append(Problem(path, entry.key, reason))
         return Styles(entries), tuple(problems)
 
-    def _listed(self) -> Iterator[Stamp]:
+    def _listed(self) -> Iterator[FileStamp]:
         """The files of the folder, sorted. Raises OSError if it may be listed later."""
         folder = self.catalog_dir / STYLES
         try:
@@ -115,15 +112,7 @@ class StyleReader:
             return
         for name in names:
             if name.lower().endswith(tuple(_READERS)) and not name.startswith("."):
-                yield _stamp(folder / name)
-
-
-def _stamp(file: Path) -> Stamp:
-    try:
-        status = file.stat()
-    except OSError:
-        return (str(file), -1, -1, -1)
-    return (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+                yield file_stamp(folder / name)
 
 
 def _read(path: Path) -> _Read:

@@ -123,6 +123,19 @@ def _entry(
     return kind.model_validate({"key": key, **fields, **known})
 
 
+def place_of(fields: object) -> tuple[str, str | None, str | None] | None:
+    """The `path`, `weight_name` and `revision` of a raw table, as far as they are texts; None for
+    one without a path."""
+    if not isinstance(fields, dict) or not isinstance(path := fields.get("path"), str):
+        return None
+    name, revision = fields.get("weight_name"), fields.get("revision")
+    return (
+        path,
+        name if isinstance(name, str) else None,
+        revision if isinstance(revision, str) else None,
+    )
+
+
 def _nearest(word: str, known: Collection[str]) -> str:
     near = process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from catalog.disk import is_absent, may_pass, reason_of
+from catalog.disk import FileStamp, is_absent, may_pass, reason_of
 from catalog.lines import CONTROL
 from catalog.snapshot import Problem
 from catalog.wildcard_index import (
@@ -35,9 +35,6 @@ ALL_MAX: Final = 64 * 2**20
 VALUE_MAX: Final = 2_000
 """Characters of a line."""
 
-Stamp = tuple[str, int, int, int]
-"""Path, size, time of the last change in ns, inode."""
-
 _NAME: Final = re.compile(rf"(?!.*__)(?!.*[*?]){NAME}")
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _SUFFIX: Final = ".txt"
@@ -51,9 +48,9 @@ class WildcardReader:
     """
 
     folder: Path
-    _kept: dict[Stamp, WildcardFile | str] = field(default_factory=dict)
+    _kept: dict[FileStamp, WildcardFile | str] = field(default_factory=dict)
 
-    def stamps(self) -> tuple[Stamp, ...]:
+    def stamps(self) -> tuple[FileStamp, ...]:
         """What changes when a file does. Blocks; never raises."""
         try:
             return tuple(stamp for _, stamp in self._listed())
@@ -65,7 +62,7 @@ class WildcardReader:
 
         Raises OSError if a file may be read later.
         """
-        kept: dict[Stamp, WildcardFile | str] = {}
+        kept: dict[FileStamp, WildcardFile | str] = {}
         files: dict[str, WildcardFile] = {}
         folded: dict[str, str] = {}
         problems, total = [], 0
@@ -87,7 +84,7 @@ class WildcardReader:
         self._kept = kept
         return Wildcards(files), tuple(problems)
 
-    def _listed(self) -> Iterator[tuple[str, Stamp]]:
+    def _listed(self) -> Iterator[tuple[str, FileStamp]]:
         """Each file by name, sorted. Raises OSError if a folder may be listed later."""
 
         def failed(error: OSError) -> None:
