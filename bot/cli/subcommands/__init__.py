@@ -8,7 +8,7 @@ any command line, so a module defers slow imports (discord, the backend) until i
 import argparse
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from bot import log
@@ -17,7 +17,7 @@ from bot.settings import Settings
 if TYPE_CHECKING:
     from bot.cli.remote import RemoteServer
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def settings_for_terminal() -> Settings:

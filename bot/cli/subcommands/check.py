@@ -1,15 +1,12 @@
 """`main.py check`: can the bot run here?"""
 
 import argparse
-from typing import TYPE_CHECKING
 
+from bot.cli.subcommands import Subparsers
 from bot.settings import Settings
 
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
 
-
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("check", help="check whether the bot can run, and what to fix")
     parser.add_argument(
         "--repair", action="store_true", help="repair a damaged database; stop the bot first"

@@ -1,15 +1,11 @@
 """`main.py compare`: one image again and again with one or two things changed, on a sheet."""
 
-from typing import TYPE_CHECKING
-
+from bot.cli.subcommands import Subparsers
 from bot.cli.subcommands.imagine import add_request_to, add_result_to, run
 from bot.request import AXES
 
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
 
-
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Options are named as in Discord."""
     parser = subparsers.add_parser(
         "compare", help="compare images that differ in one or two things, on a labelled sheet"

@@ -3,18 +3,14 @@
 import argparse
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import add_server_to, server_of, settings_for_terminal
+from bot.cli.subcommands import Subparsers, add_server_to, server_of, settings_for_terminal
 from bot.request import PADDING, SEED_MAX
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
 
 HIRES = 1.5
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Options are named as in Discord."""
     parser = subparsers.add_parser(
         "imagine", help="generate images from the command line, with the bot's own queue and engine"

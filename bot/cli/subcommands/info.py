@@ -2,15 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
+from bot.cli.subcommands import Subparsers, settings_for_terminal
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "info", help="show how an image was generated, whichever program made it"
     )

@@ -2,15 +2,11 @@
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
+from bot.cli.subcommands import Subparsers, settings_for_terminal
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("keys", help="make, list and revoke keys for the HTTP interface")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="make a key and print it, once")

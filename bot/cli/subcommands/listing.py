@@ -2,15 +2,11 @@
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import add_server_to, server_of, settings_for_terminal
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
+from bot.cli.subcommands import Subparsers, add_server_to, server_of, settings_for_terminal
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     for name, what in (
         *(("models", "models"), ("loras", "LoRAs"), ("embeddings", "embeddings")),
         ("controlnets", "ControlNets"),

@@ -2,18 +2,14 @@
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
+from bot.cli.subcommands import Subparsers, settings_for_terminal
 
 PAGE_PORT = 8799
 PORT_MAX = 65_535
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "playground", help="chat with the bot in your browser, without Discord or a token"
     )

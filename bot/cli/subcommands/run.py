@@ -2,17 +2,14 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
+from bot.cli.subcommands import Subparsers
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
 from catalog import CatalogError
 
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
 
-
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Takes no arguments."""
     parser = subparsers.add_parser(
         "run", help="run the bot on Discord (the default; only this and sync need a token)"

@@ -2,15 +2,11 @@
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
+from bot.cli.subcommands import Subparsers, settings_for_terminal
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("sync", help="register the slash commands with Discord")
     parser.add_argument("--guild", metavar="ID", type=int, help="register in this server only")
     parser.set_defaults(run=run)

@@ -1,18 +1,15 @@
 """`main.py upscale`: an image made larger."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bot.cli.subcommands import Subparsers
 from bot.cli.subcommands.imagine import add_result_to, run, seed_typed
 from bot.request import UPSCALE_MODES, UPSCALE_SCALES
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
 
 _SCALES = ", ".join(f"{scale:g}" for scale in UPSCALE_SCALES)
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     """Options are named as in Discord."""
     parser = subparsers.add_parser("upscale", help="enlarge an image with a network made for it")
     parser.add_argument("image", metavar="FILE", type=Path, help="a PNG, JPEG or WebP file")

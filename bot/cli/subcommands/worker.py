@@ -2,17 +2,14 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
+from bot.cli.subcommands import Subparsers
 from bot.errors import SettingsError, StoreError
 from bot.settings import Settings
 from catalog import CatalogError
 
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
 
-
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "worker", help="generate for a bot on another machine, through the broker; needs no token"
     )

@@ -2,15 +2,11 @@
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
-from bot.cli.subcommands import settings_for_terminal
-
-if TYPE_CHECKING:
-    from bot.cli.subcommands import Subparsers
+from bot.cli.subcommands import Subparsers, settings_for_terminal
 
 
-def add_to(subparsers: "Subparsers") -> None:
+def add_to(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("workers", help="list, drain and resume workers; allow new ones")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="list the workers that are there")
