@@ -6,7 +6,7 @@ from typing import Any, cast
 import discord
 from discord.app_commands import Choice, locale_str
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
 from bot.chat.ui.markdown import code, seen
@@ -17,8 +17,6 @@ from bot.moderation.word_list import ACTIONS, Action, Blocked, EntryKind, as_typ
 from bot.moderation.words import Words
 from bot.store import OWNER, discord_person
 from bot.texts.language import Texts
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 def action_choices(texts: Texts) -> list[Choice[str]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import discord
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component, IdT, picked
 from bot.chat.forms import entered, open_form
 from bot.chat.here import Here, here_of
@@ -43,8 +43,6 @@ from bot.store import Store
 from bot.store.forms import Entered
 from bot.texts.language import Say
 from catalog import Catalog, LiveCatalog, ModelEntry, locate_entry, problems_of
-
-Interaction = discord.Interaction[ImagenBot]
 
 KINDS: Final[dict[Shelf, Kind]] = {Shelf.MODELS: MODEL, Shelf.LORAS: ADAPTER}
 SENTENCES: Final = {

@@ -1,11 +1,10 @@
 """/models, /loras and /embeddings: what is on offer."""
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.browsing import SEARCH_MAX, Filter
 from bot.chat.ui.choices import tag_choices
@@ -15,7 +14,6 @@ from catalog import LiveCatalog
 from cogs.browsing import Browsing, browsing_of
 from cogs.completing import Choices, complete_model
 
-Interaction = discord.Interaction[ImagenBot]
 Words = app_commands.Range[str, 1, SEARCH_MAX]
 
 

@@ -4,12 +4,11 @@ import asyncio
 from functools import partial
 from typing import Any
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, locale_str
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import Here, here_of
 from bot.chat.ui.compare_choices import value_choices
@@ -37,8 +36,6 @@ from cogs.completing import (
 from cogs.composing import Composing
 from cogs.defaults import filling, first_said
 from cogs.places import accept, asked_by, check_here
-
-Interaction = discord.Interaction[ImagenBot]
 
 AXIS_CHOICES = [
     Choice(name=locale_str(name, code=f"command.compare.axes.{name}"), value=name) for name in AXES

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.delivery import Delivery
 from bot.chat.forms import entered_into, open_form
@@ -22,8 +20,6 @@ from bot.store import Discord
 from cogs.history.sending import Showing
 from cogs.places import asked_by
 from cogs.results import AskingComponent, Results, ServiceComponent
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Comparer:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeAlias
 
-import discord
 from discord.app_commands import Choice
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.here import Here, here_of
 from bot.chat.ui.choices import (
     adapter_choices,
@@ -30,7 +29,6 @@ from bot.request import editing_models, find_model, usual_model
 from bot.request.presets import schedulers_of
 from catalog import SCHEDULERS, Catalog, ModelEntry
 
-Interaction = discord.Interaction[ImagenBot]
 Choices: TypeAlias = list[Choice[str]]
 Complete: TypeAlias = Callable[[Interaction, str], Coroutine[Any, Any, Choices]]
 Find: TypeAlias = Callable[[Interaction, Here, Catalog, str], Coroutine[Any, Any, Choices]]

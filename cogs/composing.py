@@ -1,16 +1,12 @@
 """Make a request of a draft, where somebody is."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.request import PRESETS, Composed, Draft, Named, compose_with_notes
 from bot.request.hashes import Hashes
 from bot.store import Store
 from catalog import LiveCatalog
 from cogs.defaults import filling
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Composing:

@@ -1,10 +1,9 @@
 """Deciding a report, by the buttons below it: delete the image, block its person, or dismiss it."""
 
-import discord
 from discord import app_commands
 
 from bot.chat.audit import Audit
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
@@ -25,8 +24,6 @@ from bot.worker.blocking import Blocking
 from cogs.blockable import check_may_be_blocked
 from cogs.delete import Deleting, deleting_of
 from cogs.places import lacks_thread, moderates, moderates_server
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Deciding(Component[DecideId]):

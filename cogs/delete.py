@@ -5,7 +5,7 @@ from pathlib import Path
 
 import discord
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery, Removed, mention
 from bot.chat.errors import UNREACHABLE
@@ -18,8 +18,6 @@ from cogs.places import moderates
 from cogs.results import Results
 
 log = logging.getLogger(__name__)
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Deleting:

@@ -1,16 +1,12 @@
 """🙂 Detail faces: a result made again, with its faces painted at full size."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.actions import DetailId
 from bot.errors import Refused
 from bot.request.detailing import can_be_detailed, with_faces
 from cogs.repeating import repeated
 from cogs.results import AskingComponent, Results, check_generated
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class DetailButton(AskingComponent[DetailId]):

@@ -8,7 +8,7 @@ from io import BytesIO
 import discord
 
 from bot.backend import Backend
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import DetailsId
@@ -20,8 +20,6 @@ from cogs.places import check_may_repeat
 from cogs.results import Results
 
 log = logging.getLogger(__name__)
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Details:

@@ -4,9 +4,7 @@ import logging
 import re
 from dataclasses import asdict, replace
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
@@ -32,7 +30,6 @@ from cogs.results import Results, ServiceComponent
 
 log = logging.getLogger(__name__)
 
-Interaction = discord.Interaction[ImagenBot]
 START, REFERENCE, CONTROL = "start", "reference", "control"
 STRENGTHS = {START: ("strength", STRENGTH), REFERENCE: ("reference weight", REFERENCE_WEIGHT)}
 """The line of the form that says how much the image counts: lowest, usual, highest."""

@@ -7,7 +7,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.files.given import Keep, holding
@@ -26,8 +26,6 @@ from cogs.completing import (
 from cogs.composing import Composing
 from cogs.defaults import first_said
 from cogs.places import accept, asked_by, check_here
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class EditImages(commands.Cog):

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import WordsId
@@ -17,7 +15,6 @@ from bot.request.changes import Fields, editing
 from cogs.result_pictures import ResultPictures
 from cogs.results import Results, ServiceComponent
 
-Interaction = discord.Interaction[ImagenBot]
 FIELDS = (PROMPT, IMAGE, MODEL, LORAS, MORE)
 
 

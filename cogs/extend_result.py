@@ -4,9 +4,7 @@ import re
 from math import inf
 from typing import Final
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.here import Here, here_of
 from bot.chat.ui.actions import ExtendId
@@ -20,7 +18,6 @@ from catalog import Catalog
 from cogs.result_pictures import ResultPictures
 from cogs.results import AskingComponent, Results, check_generated
 
-Interaction = discord.Interaction[ImagenBot]
 PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(map(re.escape, (*WAYS, *RATIOS)))})")
 
 

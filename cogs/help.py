@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component, picks
 from bot.chat.contexts import Context, Contexts
 from bot.chat.errors import UNREACHABLE
@@ -16,8 +16,6 @@ from bot.chat.owners import Owners
 from bot.chat.ui.help import TOPICS, Audience, HelpId, Topic, help_layout, title_of
 from bot.errors import Refused
 from bot.texts.language import Texts
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class HelpTopics:

@@ -15,7 +15,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.backend import Backend
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.errors import sentence
 from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
@@ -43,7 +43,6 @@ from cogs.results import Results, ServiceComponent
 
 log = logging.getLogger(__name__)
 
-Interaction = discord.Interaction[ImagenBot]
 
 DOWNLOAD_TIMEOUT: Final = 60.0
 """Seconds allowed for fetching one image."""

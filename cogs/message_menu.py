@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import locale_str
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.errors import Refused
 from bot.store import Job
 from bot.texts.language import Texts
@@ -19,7 +19,6 @@ from cogs.edit import editor_of
 from cogs.info import image_infos_of
 from cogs.results import Results
 
-Interaction = discord.Interaction[ImagenBot]
 Act = Callable[[Interaction, Job], Awaitable[None]]
 
 

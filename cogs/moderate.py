@@ -4,7 +4,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import mention
 from bot.chat.here import here_of
 from bot.chat.owners import Owners
@@ -15,8 +15,6 @@ from bot.store import Store, discord_person
 from bot.worker.blocking import Blocking
 from cogs.blockable import check_may_be_blocked
 from cogs.places import moderates_server
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 @app_commands.default_permissions(manage_messages=True)

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EveryId, MoreId, Rows, more_view, rows_of_every, rows_of_more
@@ -15,7 +13,6 @@ from bot.request.repainting import can_be_repainted
 from bot.store import Discord
 from cogs.results import Results
 
-Interaction = discord.Interaction[ImagenBot]
 IdT = TypeVar("IdT", MoreId, EveryId)
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
@@ -20,8 +18,6 @@ from cogs.composing import Composing
 from cogs.defaults import filling
 from cogs.edit import best_models
 from cogs.results import Results, ServiceComponent
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Painter:

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.delivery import Delivery
 from bot.chat.here import Here, here_of
@@ -37,7 +37,6 @@ from cogs.defaults import first_said
 from cogs.places import accept, asked_by, check_here
 from cogs.saving import Saving
 
-Interaction = discord.Interaction[ImagenBot]
 Name = app_commands.Range[str, 1, NAME_MAX]
 
 

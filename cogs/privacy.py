@@ -13,7 +13,7 @@ from discord.app_commands import Choice as Offered
 from discord.app_commands import locale_str
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.errors import UNREACHABLE, sentence
 from bot.chat.here import here_of
@@ -36,7 +36,6 @@ from bot.texts.language import Say
 
 log = logging.getLogger(__name__)
 
-Interaction = discord.Interaction[ImagenBot]
 
 SPANS: Final = [
     Offered(name=locale_str("Everything", code="command.spans.all"), value="all"),

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.chat.ui.actions import PublishId
@@ -13,8 +11,6 @@ from bot.store import Discord
 from cogs.history.sending import Showing
 from cogs.places import asked_by
 from cogs.results import AskingComponent, Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class PublishButton(AskingComponent[PublishId]):

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.owners import NotOwner
@@ -23,8 +23,6 @@ from bot.store import Discord, Job, JobState, Store, discord_person
 from bot.worker.workers import Workers
 from catalog import LiveCatalog
 from cogs.places import can_see, moderates
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Queue(commands.Cog):

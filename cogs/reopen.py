@@ -1,8 +1,6 @@
 """The button that opens a form again, as it was, after a mistake."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.ui.forms.compare import CompareFormId
 from bot.chat.ui.forms.edit import EditFormId, PaintFormId
 from bot.chat.ui.forms.edit_with_words import WordsFormId
@@ -19,8 +17,6 @@ from cogs.paint_with import Painter, painter_of
 from cogs.repaint_part import PartPainter, part_painter_of
 from cogs.results import AskingComponent, Results
 from cogs.save_result import ResultSaver, saver_of
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class ReopenButton(AskingComponent[ReopenId]):

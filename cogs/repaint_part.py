@@ -9,7 +9,7 @@ from typing import Final
 
 import discord
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked, picks
 from bot.chat.forms import entered_into, open_form
 from bot.chat.here import Here, here_of
@@ -32,7 +32,6 @@ from cogs.results import Results, ServiceComponent, check_generated
 
 log = logging.getLogger(__name__)
 
-Interaction = discord.Interaction[ImagenBot]
 GRID_FILE: Final = "grid.webp"
 AT_ONCE: Final = 2
 """How many grids are drawn at a time: a picture has to be decoded for each."""

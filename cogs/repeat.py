@@ -1,12 +1,8 @@
 """The buttons below a result that do it again: with the same seed, or with a new one."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.ui.actions import ActionId, NewSeedId, SameSeedId
 from cogs.results import AskingComponent, Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class RepeatButton(AskingComponent[ActionId]):

@@ -1,8 +1,6 @@
 """🚩 Report: tells the moderators of the server, or else the owners, about a result."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
@@ -11,8 +9,6 @@ from bot.chat.ui.forms.report import REASON, ReportFormId, report_form
 from bot.errors import Refused
 from bot.store import discord_person
 from cogs.results import Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Reports:

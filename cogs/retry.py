@@ -1,16 +1,12 @@
 """The buttons below a job that failed: retry it, with lower memory needs where it ran out of GPU
 memory."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.ui.buttons import AnewId, RetryId
 from bot.errors import Refused
 from bot.request import GenerationRequest, lighter
 from bot.store import Job, Kind, discord_person
 from cogs.results import AskingComponent, Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class RetryButton(AskingComponent[RetryId]):

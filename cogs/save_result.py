@@ -2,9 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.forms import chosen, entered_into, open_form
 from bot.chat.here import here_of
 from bot.chat.ui.actions import SavePresetId
@@ -17,8 +15,6 @@ from bot.request.keeping import USUAL, Part, options_of
 from bot.store import Job
 from cogs.results import Results, ServiceComponent
 from cogs.saving import Saving
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class ResultSaver:

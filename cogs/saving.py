@@ -1,8 +1,6 @@
 """Save a preset: which names and values it may have, where somebody is."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.errors import InvalidRequest, Refused
 from bot.moderation.texts import Checked
@@ -13,7 +11,6 @@ from bot.request.keeping import checked_name, checked_options
 from bot.store.presets import OWN_MAX, SHARED_MAX, Kept, Presets
 from cogs.composing import Composing
 
-Interaction = discord.Interaction[ImagenBot]
 SAMPLE = "x"
 """Stands for what will be typed, to try a preset with."""
 

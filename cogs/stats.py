@@ -11,7 +11,7 @@ from discord import app_commands
 from discord.app_commands import Choice, locale_str
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.stats import chart_of, since, stats_layout
 from bot.files.charts import Chart, draw_chart
@@ -19,8 +19,6 @@ from bot.store import discord_community, discord_person, now_ms
 from bot.store.figures import Tally
 from catalog import Catalog
 from cogs.results import Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 FILE: Final = "figures.png"
 DAYS: Final = (7, 30, 90)

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
 from bot.files.given import holding
@@ -28,8 +28,6 @@ from cogs.attachments import Attachments, promised
 from cogs.completing import complete_model, complete_upscaler
 from cogs.defaults import first_said
 from cogs.places import accept, asked_by, check_here
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class UpscaleImage(commands.Cog):

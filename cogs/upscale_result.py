@@ -3,9 +3,7 @@
 import re
 from typing import Final
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.here import here_of
 from bot.chat.ui.actions import UpscaleId
@@ -17,7 +15,6 @@ from bot.store import Job, shown_images
 from cogs.result_pictures import ResultPictures
 from cogs.results import AskingComponent, Results
 
-Interaction = discord.Interaction[ImagenBot]
 PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(WAYS)}) ([0-9](?:\.[0-9])?)")
 
 

@@ -3,9 +3,7 @@
 import re
 from typing import Final
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.here import here_of
 from bot.chat.ui.actions import VaryId
@@ -16,7 +14,6 @@ from bot.request.variation import check_length
 from bot.store import Job
 from cogs.results import AskingComponent, Results, check_generated
 
-Interaction = discord.Interaction[ImagenBot]
 PICKED: Final = re.compile(rf"([0-9]{{1,2}}) ({'|'.join(map(re.escape, STRENGTHS))})")
 
 

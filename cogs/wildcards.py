@@ -7,14 +7,12 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.pages import PageId, turning_view
 from bot.chat.ui.wildcards import wildcard_choices, wildcards_meant, wildcards_page
 from catalog import LiveCatalog
-
-Interaction = discord.Interaction[ImagenBot]
 
 SEARCH_MAX = 60
 """Characters of what is searched for, which the buttons carry."""

@@ -7,12 +7,10 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.moderation.spelling import LENGTH_MAX
 from bot.store import discord_community
 from cogs.blocking import Blocking, action_choices
-
-Interaction = discord.Interaction[ImagenBot]
 
 ENTRY_MAX = 2 * LENGTH_MAX + 2
 """Characters of a word, or of a pattern and its slashes."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import discord
@@ -113,3 +113,6 @@ class ImagenBot(ShardedBot):
         if interaction.type is discord.InteractionType.modal_submit:
             data: dict[str, Any] = {**(interaction.data or {})}
             await self.components.use(interaction, str(data.get("custom_id", "")))
+
+
+Interaction: TypeAlias = discord.Interaction[ImagenBot]

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.ui.admin import servers_text
 from bot.chat.ui.choices import CHOICES_MAX, labelled
 from bot.chat.ui.markdown import one_line
@@ -20,14 +20,7 @@ from bot.store import (
     discord_person,
 )
 from bot.worker.blocking import Blocking
-from cogs.admin.group import (
-    Commands,
-    Interaction,
-    OwnersGroup,
-    answer,
-    may_be_suggested,
-    say_to,
-)
+from cogs.admin.group import Commands, OwnersGroup, answer, may_be_suggested, say_to
 
 log = logging.getLogger(__name__)
 

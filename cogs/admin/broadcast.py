@@ -3,7 +3,7 @@
 import discord
 from discord import app_commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.forms import entered, open_form
 from bot.chat.ui.actions import routed_button
@@ -12,7 +12,7 @@ from bot.chat.ui.forms.broadcast import BROADCAST, BroadcastFormId, BroadcastId,
 from bot.errors import Refused
 from bot.store import Store, discord_community, discord_person
 from bot.store.forms import Entered
-from cogs.admin.group import Commands, Interaction, check_owner, say_to
+from cogs.admin.group import Commands, check_owner, say_to
 
 
 class Broadcasting:

@@ -6,7 +6,7 @@ from typing import cast
 from discord import app_commands
 from discord.app_commands import Choice
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.admin import entry_name, reloaded, switched_off
 from bot.chat.ui.choices import CHOICES_MAX, labelled
@@ -14,7 +14,7 @@ from bot.chat.ui.markdown import cut_off
 from bot.errors import InvalidRequest, Refused
 from bot.store import ActKind, Store, discord_person
 from catalog import CatalogError, EntryKind, LiveCatalog, changes, entries_of
-from cogs.admin.group import Commands, Interaction, OwnersGroup, answer, may_be_suggested, say_to
+from cogs.admin.group import Commands, OwnersGroup, answer, may_be_suggested, say_to
 
 KINDS = [
     Choice(name="model", value="model"),

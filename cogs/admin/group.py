@@ -6,12 +6,11 @@ from typing import Any, TypeAlias
 import discord
 from discord import app_commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.here import here_of
 from bot.chat.owners import NotOwner
 from bot.texts.language import Say
 
-Interaction = discord.Interaction[ImagenBot]
 Commands: TypeAlias = Sequence[app_commands.Group | app_commands.Command[Any, ..., Any]]
 
 

@@ -5,20 +5,13 @@ from zoneinfo import available_timezones
 from discord import app_commands
 from discord.app_commands import Choice
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.draining import Draining
 from bot.chat.ui.choices import CHOICES_MAX
 from bot.queue import JobQueue
 from bot.queue.quiet import QuietHours
 from bot.store import discord_person
-from cogs.admin.group import (
-    Commands,
-    Interaction,
-    OwnersGroup,
-    answer,
-    may_be_suggested,
-    say_to,
-)
+from cogs.admin.group import Commands, OwnersGroup, answer, may_be_suggested, say_to
 
 
 class QuietCommands(OwnersGroup):

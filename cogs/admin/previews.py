@@ -2,12 +2,12 @@
 
 from discord import app_commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.here import here_of
 from bot.previews import Previews
 from bot.store import discord_person
 from catalog import LiveCatalog
-from cogs.admin.group import Commands, Interaction, OwnersGroup, answer, say_to
+from cogs.admin.group import Commands, OwnersGroup, answer, say_to
 
 FAILED_SHOWN = 10
 

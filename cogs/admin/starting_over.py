@@ -3,10 +3,10 @@
 import discord
 from discord import app_commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.queue import JobQueue
 from bot.store import discord_person
-from cogs.admin.group import Commands, Interaction, OwnersGroup, answer, say_to
+from cogs.admin.group import Commands, OwnersGroup, answer, say_to
 
 
 class ResetCommands(OwnersGroup):

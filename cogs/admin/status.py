@@ -6,13 +6,13 @@ from pathlib import Path
 
 from discord import app_commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.ui.admin import Status, status_text
 from bot.chat.ui.lanes import LaneView
 from bot.queue import JobQueue
 from bot.store import Store, now_ms
 from bot.store.usage import DAY
-from cogs.admin.group import Commands, Interaction, answer, say_to
+from cogs.admin.group import Commands, answer, say_to
 
 
 class StatusCommand:

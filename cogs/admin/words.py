@@ -3,9 +3,9 @@
 from discord import app_commands
 from discord.app_commands import Choice
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.store import OWNER
-from cogs.admin.group import Commands, Interaction, OwnersGroup, may_be_suggested
+from cogs.admin.group import Commands, OwnersGroup, may_be_suggested
 from cogs.blocking import Blocking, action_choices
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast, get_args
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, locale_str
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.history import FAVOURITES, HistoryPageId
 from bot.errors import InvalidRequest, UserError
@@ -22,8 +21,6 @@ from catalog import Catalog
 from cogs.completing import complete_lora, complete_model
 from cogs.history.lists import Lists
 from cogs.results import Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 WORDS_MAX: Final = 300
 NAME_MAX: Final = 100

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import discord
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.delivery.afterwards import Afterwards
 from bot.chat.here import here_of
 from bot.chat.ui.history import FAVOURITES, NEWER, SIZE, HistoryPageId, Listed, Page, page_layout
@@ -19,7 +19,6 @@ from bot.store.forms import Entered
 from bot.store.history import Query
 from cogs.results import Results
 
-Interaction = discord.Interaction[ImagenBot]
 Placed: TypeAlias = tuple[int, Job]
 Fetch: TypeAlias = Callable[[int | None, int | None], Awaitable[list[Placed]]]
 """Results with their places: those before the first number, or the nearest after the second."""

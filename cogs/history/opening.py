@@ -8,7 +8,7 @@ from pathlib import Path
 
 import discord
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.components import Component, picks
 from bot.chat.contexts import is_member
 from bot.chat.delivery import Delivery
@@ -30,8 +30,6 @@ from cogs.details import Details
 from cogs.history.lists import Lists
 from cogs.places import can_see
 from cogs.results import Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 PAIR_FILE = "pair.webp"
 

@@ -5,9 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.contexts import is_member
 from bot.chat.delivery import Delivery, mention
 from bot.chat.here import here_of
@@ -19,8 +17,6 @@ from bot.store.comparisons import sheet_number
 from bot.worker.image_check import Inspector
 from cogs.places import asked_by, check_may_repeat
 from cogs.results import AskingComponent, Results
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class Showing:

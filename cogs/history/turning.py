@@ -1,13 +1,9 @@
 """The buttons that turn the pages of a list."""
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.components import Component
 from bot.chat.ui.history import HistoryPageId
 from cogs.history.lists import Lists
-
-Interaction = discord.Interaction[ImagenBot]
 
 
 class PageButton(Component[HistoryPageId]):

@@ -1,11 +1,10 @@
 """/settings me, channel, server and set."""
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, locale_str
 from discord.ext import commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.here import here_of
 from bot.chat.ui.choices import model_choices, scheduler_choices
 from bot.chat.ui.settings import choice_label, setting_choices, setting_named
@@ -17,7 +16,6 @@ from bot.levels.levels import FIELDS
 from catalog import SCHEDULERS
 from cogs.settings.desk import LEVELS, SettingsDesk
 
-Interaction = discord.Interaction[ImagenBot]
 Choices = list[Choice[str]]
 
 LEVEL_CHOICES = [

@@ -2,9 +2,7 @@
 
 from typing import TypeVar
 
-import discord
-
-from bot.chat.client import ImagenBot
+from bot.chat.client import Interaction
 from bot.chat.components import Component, picked, picks
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
@@ -28,7 +26,6 @@ from bot.levels.levels import FIELDS
 from bot.levels.showing import SeenFrom
 from cogs.settings.desk import SettingsDesk, level_of
 
-Interaction = discord.Interaction[ImagenBot]
 IdT = TypeVar(
     "IdT",
     SettingGroupId,
