@@ -1,5 +1,7 @@
 """Manage: what an owner does with the workers of a bot, from a terminal beside it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,31 +35,17 @@ class Seen:
 
 async def listed(broker: Broker) -> list[Seen]:
     """The workers that are there, by name. Raises AccessError."""
-
-    async def look(client: Redis) -> list[Seen]:
+    async with _client(broker) as client:
         return [await _seen(client, name) for name in sorted(await names_of(client))]
-
-    client = broker.client(Pace())
-    try:
-        return await look(client)
-    except RedisError as error:
-        raise _unusable(broker, error) from None
-    finally:
-        await client.aclose()
 
 
 async def drain(broker: Broker, worker: str, *, drained: bool) -> None:
     """Have it take no more jobs, or take jobs again. Raises AccessError."""
-    client = broker.client(Pace())
-    try:
+    async with _client(broker) as client:
         if drained:
             await client.set(keys.drained(worker), "1")
         else:
             await client.delete(keys.drained(worker))
-    except RedisError as error:
-        raise _unusable(broker, error) from None
-    finally:
-        await client.aclose()
 
 
 async def allow(broker: Broker, worker: str, at: Broker | None = None) -> str:
@@ -65,36 +53,33 @@ async def allow(broker: Broker, worker: str, at: Broker | None = None) -> str:
 
     at: the broker as the worker reaches it; None: as it is reached here.
     """
-    client = broker.client(Pace())
-    try:
+    async with _client(broker) as client:
         return (at or broker).url(*await access.allow(client, worker))
-    except RedisError as error:
-        raise _unusable(broker, error) from None
-    finally:
-        await client.aclose()
 
 
 async def keeps_logins(broker: Broker) -> bool:
     """Whether the broker has them again after a restart. Raises AccessError."""
-    client = broker.client(Pace())
-    try:
+    async with _client(broker) as client:
         return await access.save(client)
-    except RedisError as error:
-        raise _unusable(broker, error) from None
-    finally:
-        await client.aclose()
 
 
 async def remove(broker: Broker, worker: str) -> bool:
     """Make its login useless and delete all that it has left in the broker; returns whether there
     was a login. Raises AccessError."""
-    client = broker.client(Pace())
-    try:
+    async with _client(broker) as client:
         removed = await access.remove(client, worker)
         for pattern in keys.of_worker(worker):
             async for key in client.scan_iter(match=pattern, count=SCAN):
                 await client.unlink(key)
         return removed
+
+
+@asynccontextmanager
+async def _client(broker: Broker) -> AsyncIterator[Redis]:
+    """Yields one for as long as the block lasts. Raises AccessError if the broker fails in it."""
+    client = broker.client(Pace())
+    try:
+        yield client
     except RedisError as error:
         raise _unusable(broker, error) from None
     finally:
