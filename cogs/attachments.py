@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Self
 
 import aiohttp
 import discord
 
+from bot.chat.client import ImagenBot
 from bot.errors import InvalidRequest
-from bot.files.given import Keep
+from bot.files.given import Keep, holding
 from bot.files.inputs import Inputs, check_file
 from bot.request import Picture
 from bot.settings.image_check import ImageCheck
+from bot.store import Store
 from bot.worker.image_check import Inspector
 
 log = logging.getLogger(__name__)
@@ -41,10 +44,21 @@ def promised(field: str, attachment: discord.Attachment) -> Picture:
 class Attachments:
     """Downloads attachments and stores them as input images."""
 
-    def __init__(self, inputs: Inputs, inspector: Inspector) -> None:
+    def __init__(self, store: Store, inputs: Inputs, inspector: Inspector) -> None:
+        self._store = store
         self._inputs = inputs
         self._inspector = inspector
         self._downloads = asyncio.Semaphore(DOWNLOADS)
+
+    @classmethod
+    def of(cls, bot: ImagenBot) -> Self:
+        """With the parts of `bot`."""
+        backend = bot.services.backend
+        return cls(backend.store, backend.inputs, backend.inspector)
+
+    def holding(self) -> AbstractAsyncContextManager[Keep]:
+        """See bot.files.given."""
+        return holding(self._store, self._inputs)
 
     async def fetch(
         self, field: str, attachment: discord.Attachment, keep: Keep, mode: ImageCheck

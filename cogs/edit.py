@@ -25,8 +25,8 @@ from bot.request import (
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
 from catalog import Catalog, ControlNetEntry, ModelEntry
-from cogs.result_pictures import ResultPictures
-from cogs.results import Results, ServiceComponent
+from cogs.result_pictures import PictureService
+from cogs.results import ServiceComponent
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +36,8 @@ STRENGTHS = {START: ("strength", STRENGTH), REFERENCE: ("reference weight", REFE
 PICKED = re.compile(f"({START}|{REFERENCE}|{CONTROL}) ([0-9]{{1,2}})")
 
 
-class Editor:
-    """Opens the form for a result, and makes a request of what was entered.
-
-    adapters_max: LoRAs that a user may combine.
-    """
-
-    def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
-        self.results = results
-        self._pictures = pictures
-        self._adapters_max = adapters_max
+class Editor(PictureService):
+    """Opens the form for a result, and makes a request of what was entered."""
 
     async def open_for(self, interaction: Interaction, job: Job) -> None:
         """Open it with what the result was made with. Raises Refused for an enlarged image."""
@@ -253,13 +245,8 @@ def best_models(catalog: Catalog, first: str, *, nsfw: bool) -> list[ModelEntry]
     return sorted(offered, key=lambda model: front.index(model.key) if model.key in front else 2)
 
 
-def editor_of(bot: ImagenBot) -> Editor:
-    adapters_max = bot.services.backend.settings.max_adapters
-    return Editor(Results.of(bot), ResultPictures.of(bot), adapters_max)
-
-
 async def setup(bot: ImagenBot) -> None:
-    editor = editor_of(bot)
+    editor = Editor.of(bot)
     bot.components.add(
         EditButton(editor),
         EditForm(editor),

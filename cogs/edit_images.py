@@ -10,13 +10,10 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
-from bot.files.given import Keep, holding
-from bot.files.inputs import Inputs
+from bot.files.given import Keep
 from bot.queue import JobQueue
 from bot.request import COUNT_MAX, RANDOM, SEED_MAX, Draft, Picture
 from bot.settings.image_check import ImageCheck
-from bot.store import Store
-from bot.worker.image_check import Inspector
 from cogs.attachments import Attachments, promised
 from cogs.completing import (
     complete_editing_lora,
@@ -35,17 +32,13 @@ class EditImages(commands.Cog):
         self,
         *,
         queue: JobQueue,
-        store: Store,
         delivery: Delivery,
-        inputs: Inputs,
-        inspector: Inspector,
+        attachments: Attachments,
         composing: Composing,
     ) -> None:
         self._queue = queue
-        self._store = store
         self._delivery = delivery
-        self._inputs = inputs
-        self._attachments = Attachments(inputs, inspector)
+        self._attachments = attachments
         self._composing = composing
 
     @app_commands.command(description="command.edit.description")
@@ -110,7 +103,7 @@ class EditImages(commands.Cog):
         )
         async with (
             self._queue.reserving(new),
-            holding(self._store, self._inputs) as keep,
+            self._attachments.holding() as keep,
         ):
             # Fetching them may take longer than the three seconds allowed for an answer.
             await self._delivery.defer(interaction, hidden=hidden)
@@ -132,10 +125,8 @@ async def setup(bot: ImagenBot) -> None:
     await bot.add_cog(
         EditImages(
             queue=backend.queue,
-            store=backend.store,
             delivery=services.delivery,
-            inputs=backend.inputs,
-            inspector=backend.inspector,
+            attachments=Attachments.of(bot),
             composing=Composing.of(bot),
         )
     )

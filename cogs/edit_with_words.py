@@ -12,22 +12,14 @@ from bot.errors import Refused, UserError
 from bot.files.given import holding
 from bot.request import Composed, Picture, compose_with_notes, editing_models
 from bot.request.changes import Fields, editing
-from cogs.result_pictures import ResultPictures
-from cogs.results import Results, ServiceComponent
+from cogs.result_pictures import PictureService
+from cogs.results import ServiceComponent
 
 FIELDS = (PROMPT, IMAGE, MODEL, LORAS, MORE)
 
 
-class WordsEditor:
-    """Opens the form for a result, and makes a request of what was entered.
-
-    adapters_max: LoRAs that a user may combine.
-    """
-
-    def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
-        self.results = results
-        self._pictures = pictures
-        self._adapters_max = adapters_max
+class WordsEditor(PictureService):
+    """Opens the form for a result, and makes a request of what was entered."""
 
     async def open(
         self, interaction: Interaction, job_id: str, fields: Mapping[str, str] | None = None
@@ -103,11 +95,6 @@ class WordsForm(ServiceComponent[WordsFormId, WordsEditor]):
         await self._service.submit(interaction, custom_id, fields)
 
 
-def words_editor_of(bot: ImagenBot) -> WordsEditor:
-    adapters_max = bot.services.backend.settings.max_adapters
-    return WordsEditor(Results.of(bot), ResultPictures.of(bot), adapters_max)
-
-
 async def setup(bot: ImagenBot) -> None:
-    editor = words_editor_of(bot)
+    editor = WordsEditor.of(bot)
     bot.components.add(WordsButton(editor), WordsForm(editor))

@@ -10,8 +10,6 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
-from bot.files.given import holding
-from bot.files.inputs import Inputs
 from bot.queue import JobQueue
 from bot.request import (
     COUNT_MAX,
@@ -22,8 +20,6 @@ from bot.request import (
     STRENGTH,
     Draft,
 )
-from bot.store import Store
-from bot.worker.image_check import Inspector
 from cogs.attachments import Attachments, promised
 from cogs.completing import (
     complete_control,
@@ -47,17 +43,13 @@ class Imagine(commands.Cog):
         self,
         *,
         queue: JobQueue,
-        store: Store,
         delivery: Delivery,
-        inputs: Inputs,
-        inspector: Inspector,
+        attachments: Attachments,
         composing: Composing,
     ) -> None:
         self._queue = queue
-        self._store = store
         self._delivery = delivery
-        self._inputs = inputs
-        self._attachments = Attachments(inputs, inspector)
+        self._attachments = attachments
         self._composing = composing
 
     @app_commands.command(description="command.imagine.description")
@@ -150,7 +142,7 @@ class Imagine(commands.Cog):
         )
         async with (
             self._queue.reserving(new),
-            holding(self._store, self._inputs) as keep,
+            self._attachments.holding() as keep,
         ):
             if attached:
                 # Fetching them may take longer than the three seconds allowed for an answer.
@@ -172,10 +164,8 @@ async def setup(bot: ImagenBot) -> None:
     await bot.add_cog(
         Imagine(
             queue=backend.queue,
-            store=backend.store,
             delivery=services.delivery,
-            inputs=backend.inputs,
-            inspector=backend.inspector,
+            attachments=Attachments.of(bot),
             composing=Composing.of(bot),
         )
     )

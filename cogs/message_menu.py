@@ -15,7 +15,7 @@ from bot.errors import Refused
 from bot.store import Job
 from bot.texts.language import Texts
 from cogs.delete import deleting_of
-from cogs.edit import editor_of
+from cogs.edit import Editor
 from cogs.info import image_infos_of
 from cogs.results import Results
 
@@ -36,7 +36,7 @@ def command(texts: Texts, code: str, results: Results, act: Act) -> app_commands
 
 
 async def setup(bot: ImagenBot) -> None:
-    results, editor, deleting = Results.of(bot), editor_of(bot), deleting_of(bot)
+    results, editor, deleting = Results.of(bot), Editor.of(bot), deleting_of(bot)
 
     async def again(interaction: Interaction, job: Job) -> None:
         results.check_may_ask(interaction)

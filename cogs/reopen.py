@@ -11,10 +11,10 @@ from bot.errors import Refused
 from bot.request.changes import Fields
 from bot.store import discord_person
 from cogs.compare_result import Comparer, comparer_of
-from cogs.edit import Editor, editor_of
-from cogs.edit_with_words import WordsEditor, words_editor_of
+from cogs.edit import Editor
+from cogs.edit_with_words import WordsEditor
 from cogs.paint_with import Painter, painter_of
-from cogs.repaint_part import PartPainter, part_painter_of
+from cogs.repaint_part import PartPainter
 from cogs.results import AskingComponent, Results
 from cogs.save_result import ResultSaver, saver_of
 
@@ -69,11 +69,11 @@ async def setup(bot: ImagenBot) -> None:
     bot.components.add(
         ReopenButton(
             Results.of(bot),
-            editor_of(bot),
+            Editor.of(bot),
             comparer_of(bot),
             painter_of(bot),
             saver_of(bot),
-            words_editor_of(bot),
-            part_painter_of(bot),
+            WordsEditor.of(bot),
+            PartPainter.of(bot),
         )
     )

@@ -27,7 +27,7 @@ from bot.request.pictures import STRENGTH_OF_PART
 from bot.request.repainting import repainted
 from bot.store import Discord, Job
 from catalog import Catalog
-from cogs.result_pictures import ResultPictures
+from cogs.result_pictures import PictureService, ResultPictures
 from cogs.results import Results, ServiceComponent, check_generated
 
 log = logging.getLogger(__name__)
@@ -37,16 +37,11 @@ AT_ONCE: Final = 2
 """How many grids are drawn at a time: a picture has to be decoded for each."""
 
 
-class PartPainter:
-    """Asks for the part and for what is to be there, and queues it.
-
-    adapters_max: LoRAs that a user may combine.
-    """
+class PartPainter(PictureService):
+    """Asks for the part and for what is to be there, and queues it."""
 
     def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
-        self.results = results
-        self._pictures = pictures
-        self._adapters_max = adapters_max
+        super().__init__(results, pictures, adapters_max)
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def ask_image(self, interaction: Interaction, job_id: str) -> None:
@@ -218,14 +213,8 @@ class PartForm(ServiceComponent[PartFormId, PartPainter]):
         await self._service.submit(interaction, custom_id, fields)
 
 
-def part_painter_of(bot: ImagenBot) -> PartPainter:
-    """With the parts of `bot`."""
-    adapters_max = bot.services.backend.settings.max_adapters
-    return PartPainter(Results.of(bot), ResultPictures.of(bot), adapters_max)
-
-
 async def setup(bot: ImagenBot) -> None:
-    painter = part_painter_of(bot)
+    painter = PartPainter.of(bot)
     bot.components.add(
         PartButton(painter),
         PartOfSelect(painter),

@@ -11,6 +11,7 @@ from bot.files.given import Keep
 from bot.files.inputs import Inputs
 from bot.request import Picture
 from bot.store import ImageRecord, Job, Store
+from cogs.results import Results
 
 log = logging.getLogger(__name__)
 
@@ -63,3 +64,21 @@ class ResultPictures:
         if image is None:
             raise Refused("action.pruned")
         return image
+
+
+class PictureService:
+    """What makes requests of a result and its images.
+
+    adapters_max: LoRAs that a user may combine.
+    """
+
+    def __init__(self, results: Results, pictures: ResultPictures, adapters_max: int) -> None:
+        self.results = results
+        self._pictures = pictures
+        self._adapters_max = adapters_max
+
+    @classmethod
+    def of(cls, bot: ImagenBot) -> Self:
+        """With the parts of `bot`."""
+        adapters_max = bot.services.backend.settings.max_adapters
+        return cls(Results.of(bot), ResultPictures.of(bot), adapters_max)

@@ -10,8 +10,6 @@ from discord.ext import commands
 from bot.chat.client import ImagenBot, Interaction
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of
-from bot.files.given import holding
-from bot.files.inputs import Inputs
 from bot.queue import JobQueue
 from bot.request import (
     STRENGTH,
@@ -21,8 +19,6 @@ from bot.request import (
     UpscaleDraft,
     compose_upscale,
 )
-from bot.store import Store
-from bot.worker.image_check import Inspector
 from catalog import LiveCatalog
 from cogs.attachments import Attachments, promised
 from cogs.completing import complete_model, complete_upscaler
@@ -38,18 +34,14 @@ class UpscaleImage(commands.Cog):
         *,
         catalog: LiveCatalog,
         queue: JobQueue,
-        store: Store,
         delivery: Delivery,
-        inputs: Inputs,
-        inspector: Inspector,
+        attachments: Attachments,
         adapters_max: int,
     ) -> None:
         self._catalog = catalog
         self._queue = queue
-        self._store = store
         self._delivery = delivery
-        self._inputs = inputs
-        self._attachments = Attachments(inputs, inspector)
+        self._attachments = attachments
         self._adapters_max = adapters_max
 
     @app_commands.command(description="command.upscale.description")
@@ -98,7 +90,7 @@ class UpscaleImage(commands.Cog):
         )
         async with (
             self._queue.reserving(new),
-            holding(self._store, self._inputs) as keep,
+            self._attachments.holding() as keep,
         ):
             # Fetching it may take longer than the three seconds allowed for an answer.
             await self._delivery.defer(interaction, hidden=hidden)
@@ -125,10 +117,8 @@ async def setup(bot: ImagenBot) -> None:
         UpscaleImage(
             catalog=backend.catalog,
             queue=backend.queue,
-            store=backend.store,
             delivery=services.delivery,
-            inputs=backend.inputs,
-            inspector=backend.inspector,
+            attachments=Attachments.of(bot),
             adapters_max=backend.settings.max_adapters,
         )
     )

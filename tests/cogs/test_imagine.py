@@ -13,6 +13,7 @@ from bot.queue.limits import Limits
 from bot.store import NewJob, Store
 from catalog import Catalog, ModelEntry
 from cogs import completing
+from cogs.attachments import Attachments
 from cogs.composing import Composing
 from cogs.imagine import Imagine
 from cogs.results import Results
@@ -91,10 +92,8 @@ def cog(queue: JobQueue, catalog: Any) -> Imagine:
     store = cast("Any", NothingKnown())
     return Imagine(
         queue=queue,
-        store=store,
         delivery=cast("Any", Deferring()),
-        inputs=cast("Any", NotLookedAt()),
-        inspector=cast("Any", NotLookedAt()),
+        attachments=Attachments(store, cast("Any", NotLookedAt()), cast("Any", NotLookedAt())),
         composing=Composing(catalog, store, 4),
     )
 
