@@ -11,20 +11,17 @@ class BrokerSettings(BaseSettings):
 
     broker: SecretStr | None = Field(
         default=None,
-        alias="IMAGEN_BROKER",
         description="Address of the Redis or Valkey server through which the bot gives jobs to "
         "workers on other machines, such as `rediss://:PASSWORD@broker.example.org:6379`; the same "
         "on the bot and on its workers (see docs/scaling.md). If unset, there are none.",
     )
     broker_ca: HomePath | None = Field(
         default=None,
-        alias="IMAGEN_BROKER_CA",
         description="File with the certificate (PEM) that signed the broker's, if the system does "
         "not trust it anyway.",
     )
     broker_tunnel: bool = Field(
         default=False,
-        alias="IMAGEN_BROKER_TUNNEL",
         description="`true` allows an address of another machine to begin with `redis://` (no "
         "TLS), because something else encrypts the way there: WireGuard, Tailscale, or a network "
         "of containers on one machine.",

@@ -37,7 +37,6 @@ class ConnectionSettings(BaseSettings):
     )
     presence: bool = Field(
         default=True,
-        alias="IMAGEN_PRESENCE",
         description="Whether the bot's status says which model is loaded and how many requests "
         "wait: `true` or `false`. Everyone in its servers sees it, so it names no model that is "
         "only for age-restricted channels, or that any server or channel does not allow.",

@@ -13,18 +13,15 @@ class FolderSettings(BaseSettings):
 
     data_dir: HomePath = Field(
         default=Path("data"),
-        alias="IMAGEN_DATA_DIR",
         description="Folder for the database, generated images and images that users upload.",
     )
     catalog_dir: HomePath = Field(
         default=Path("catalog"),
-        alias="IMAGEN_CATALOG_DIR",
         description="Folder with `models.toml`, `loras.toml`, `embeddings.toml`, "
         "`upscalers.toml`, `controlnets.toml` and the folder `wildcards`.",
     )
     models_dir: HomePath = Field(
         default=Path("models"),
-        alias="IMAGEN_MODELS_DIR",
         description="Folder for your own model files and for downloads: `checkpoints/`, `loras/`, "
         "`embeddings/`, `upscalers/`, `controlnets/` and `hub/`.",
     )

@@ -13,21 +13,18 @@ class LimitSettings(BaseSettings):
         default=50,
         ge=1,
         le=10_000,
-        alias="IMAGEN_QUEUE_SIZE",
         description="Jobs that may be waiting or running at once, across all users.",
     )
     queue_per_user: int = Field(
         default=3,
         ge=1,
         le=1_000,
-        alias="IMAGEN_QUEUE_PER_USER",
         description="Jobs that may be waiting or running at once for one user.",
     )
     queue_per_guild: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
-        alias="IMAGEN_QUEUE_PER_GUILD",
         description="Jobs that may be waiting or running at once for one server. If unset, there "
         "is no limit per server.",
     )
@@ -35,39 +32,33 @@ class LimitSettings(BaseSettings):
         default=0,
         ge=0,
         le=86_400,
-        alias="IMAGEN_COOLDOWN",
         description="Seconds a user has to wait between two requests.",
     )
     daily_pictures: int | None = Field(
         default=None,
         ge=1,
         le=100_000,
-        alias="IMAGEN_DAILY_PICTURES",
         description="Images one user may have in any 24 hours; failed jobs do not count. If "
         "unset, there is no limit.",
     )
     allowed_roles: Ids = Field(
         default=(),
-        alias="IMAGEN_ALLOWED_ROLES",
         description="IDs of roles, separated by commas; a user needs one of them to generate "
         "images. If unset, everyone may.",
     )
     priority_roles: Priorities = Field(
         default={},
-        alias="IMAGEN_PRIORITY_ROLES",
         description="IDs of roles whose jobs go first, such as `123, 456:2`. The number after the "
         "colon is the priority: higher goes first, and without one it is 1.",
     )
     blocked_users: Ids = Field(
         default=(),
-        alias="IMAGEN_BLOCKED_USERS",
         description="IDs of users, separated by commas, who may not generate images.",
     )
     keep_days: float = Field(
         default=90,
         ge=0,
         le=100_000,
-        alias="IMAGEN_KEEP_DAYS",
         description="Days to keep generated images, and the images they were made from, on disk; 0 "
         "means forever. Posts in Discord, and each job's history and seed in the database, are not "
         "affected. What people keep of their own with ⭐ has no age limit.",
@@ -76,7 +67,6 @@ class LimitSettings(BaseSettings):
         default=50,
         ge=0,
         le=1_000_000,
-        alias="IMAGEN_KEEP_GB",
         description="GiB of those images to keep on disk; beyond that, the oldest are deleted "
         "first, and what somebody keeps with ⭐ last. 0 means no limit.",
     )
@@ -84,6 +74,5 @@ class LimitSettings(BaseSettings):
         default=4,
         ge=1,
         le=8,
-        alias="IMAGEN_MAX_ADAPTERS",
         description="LoRAs that one request may combine.",
     )

@@ -11,7 +11,6 @@ class ModelSettings(BaseSettings):
 
     demo: bool = Field(
         default=False,
-        alias="IMAGEN_DEMO",
         description="`true` offers the small demo models that come with the bot and makes them "
         "the default.",
     )

@@ -18,25 +18,21 @@ class MonitoringSettings(BaseSettings):
 
     log_level: Level = Field(
         default="INFO",
-        alias="IMAGEN_LOG_LEVEL",
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     )
     log_format: Literal["text", "json"] = Field(
         default="text",
-        alias="IMAGEN_LOG_FORMAT",
         description="`text`, or `json` for one object per line, with the job's ID in `job`.",
     )
     metrics_port: int | None = Field(
         default=None,
         ge=1,
         le=65_535,
-        alias="IMAGEN_METRICS_PORT",
         description="Port for `GET /healthz` and `GET /metrics` (Prometheus). If unset, there is "
         "none.",
     )
     metrics_host: str = Field(
         default="127.0.0.1",
-        alias="IMAGEN_METRICS_HOST",
         description="Address that port listens on. Anyone who can reach it can see how busy the "
         "bot is.",
     )

@@ -12,25 +12,21 @@ class PrivacySettings(BaseSettings):
     contact: str | None = Field(
         default=None,
         max_length=200,
-        alias="IMAGEN_CONTACT",
         description="How people reach whoever runs the bot, such as an e-mail address: `/privacy` "
         "shows it.",
     )
     privacy_url: PageUrl | None = Field(
         default=None,
-        alias="IMAGEN_PRIVACY_URL",
         description="Address of your privacy policy (see PRIVACY.md), to which `/privacy` links.",
     )
     terms_url: PageUrl | None = Field(
         default=None,
-        alias="IMAGEN_TERMS_URL",
         description="Address of your terms of service (see TERMS.md), to which `/privacy` links.",
     )
     keep_history_days: int = Field(
         default=0,
         ge=0,
         le=100_000,
-        alias="IMAGEN_KEEP_HISTORY_DAYS",
         description="Days to keep requests in the database, prompts included; 0 means until their "
         "person uses `/forget`. Favourites are kept. With a request, its images are deleted as "
         "well.",

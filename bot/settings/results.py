@@ -14,13 +14,11 @@ class ResultSettings(BaseSettings):
 
     buttons: Literal["everyone", "requester"] = Field(
         default="everyone",
-        alias="IMAGEN_BUTTONS",
         description="Who may use the buttons below a result to make another image: `everyone` who "
         "may use the bot there, or only its `requester`.",
     )
     blocked_in_negatives: bool = Field(
         default=True,
-        alias="IMAGEN_BLOCKED_IN_NEGATIVES",
         description="Whether blocked words are also looked for in negative prompts: `true` or "
         "`false`.",
     )
@@ -28,13 +26,11 @@ class ResultSettings(BaseSettings):
         default=2,
         ge=0,
         le=1440,
-        alias="IMAGEN_PING_AFTER",
         description="Minutes after which people are mentioned once when their image is ready, "
         "because editing a message notifies no one; `0` never does.",
     )
     image_check: ImageCheck = Field(
         default="off",
-        alias="IMAGEN_IMAGE_CHECK",
         description="What to do with images that Stable Diffusion's safety checker flags, outside "
         "of age-restricted channels: `off` checks none, `spoiler` blurs them until someone clicks, "
         "`private` sends them to their person alone, and `refuse` deletes them. A server can be "
@@ -43,14 +39,12 @@ class ResultSettings(BaseSettings):
     report_channel: int | None = Field(
         default=None,
         ge=1,
-        alias="IMAGEN_REPORT_CHANNEL",
         description="ID of the channel that is told of what the bot's owners change with `/admin`, "
         "and of reports from servers that have no audit channel. If unset, the owners are told in "
         "direct messages.",
     )
     admin_servers: Ids = Field(
         default=(),
-        alias="IMAGEN_ADMIN_SERVERS",
         description="IDs of servers, separated by commas, that have the command `/admin`, which "
         "only the owners of the bot's application may use. If unset, there is no such command.",
     )
@@ -59,7 +53,6 @@ class ResultSettings(BaseSettings):
         min_length=1,
         max_length=500,
         repr=False,
-        alias="IMAGEN_PREVIEWS_PROMPT",
         description="What the preview pictures show that `/admin previews start` paints of each "
         "model and LoRA, for `/models` and `/loras`.",
     )

@@ -11,7 +11,6 @@ class ServerSettings(BaseSettings):
         default=0,
         ge=0,
         le=99,
-        alias="IMAGEN_SERVER_PRIORITY",
         description="The priority that jobs of a server's own priority roles get. They go ahead of "
         "everyone's with a lower one, in all servers; `0` gives them none.",
     )

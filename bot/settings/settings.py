@@ -47,12 +47,14 @@ class Settings(
     FolderSettings,
     ConnectionSettings,
 ):
-    """One field per variable; the field's alias is the variable's name.
+    """One field per variable, whose name is IMAGEN_ and the field's in upper case, unless the field
+    has an alias.
 
     The last of the groups above comes first, since pydantic takes fields from bases in that order.
     """
 
     model_config = SettingsConfigDict(
+        alias_generator=lambda name: f"IMAGEN_{name.upper()}",
         env_file=ENV_FILE,
         env_file_encoding="utf-8",
         env_ignore_empty=True,

@@ -11,7 +11,6 @@ class WorkerSettings(BaseSettings):
 
     fetch_from: ImagenUrl | None = Field(
         default=None,
-        alias="IMAGEN_FETCH_FROM",
         description="On a worker: address of the bot's HTTP interface, such as "
         "`https://imagen.example.org`, to fetch model files from that the worker lacks. It needs "
         "`IMAGEN_KEY`, made with `python main.py keys add NAME --worker`. If unset, it only takes "
@@ -21,7 +20,6 @@ class WorkerSettings(BaseSettings):
         default=100,
         gt=0,
         le=1_000_000,
-        alias="IMAGEN_FETCHED_GB",
         description="On a worker: GiB of fetched model files to keep, in `fetched/` of the models "
         "folder; beyond that, what was not used for longest is deleted.",
     )
