@@ -219,10 +219,9 @@ class HeaderCache:
         """
         stamps = (self._stamp(file),)
 
-        def read() -> UpscalerFacts:
-            return upscaler_facts(read_header(file).shapes)
-
-        return self.upscalers.once(str(file), stamps, read)
+        return self.upscalers.once(
+            str(file), stamps, lambda: upscaler_facts(read_header(file).shapes)
+        )
 
     def controlnet(self, file: Path) -> ControlNetFacts:
         """What the file of a ControlNet says; never put off, because they are few.

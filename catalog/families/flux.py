@@ -8,6 +8,7 @@ diffusers 0.42).
 """
 
 import re
+from collections.abc import Callable, Collection
 from typing import Final
 
 from catalog.families.recognition import Shapes, Widths, counted, input_width, output_width
@@ -24,6 +25,12 @@ KLEIN_9B: Final = "FLUX.2 klein 9B"
 FLUX2: Final = "FLUX.2"
 FLUX2_DEV: Final = "FLUX.2 dev"
 
+INPUTS: Final = ("img_in.weight", "x_embedder.weight")
+"""What reads the latents, in its authors' names and in diffusers'."""
+_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
+WIDTH: Final = 3072
+_T5_WIDTH: Final = 4096
+"""Of the states of T5 XXL. Models that were built like it read other encoders."""
 TASKS: Final = {384: "Fill", 128: "Control", 196: "Control"}
 """Width of a FLUX.1's input, which is 64, → what it is for instead: to fill in a part of an image,
 or to follow one."""
@@ -191,3 +198,24 @@ def _of_blocks(names: str, widths: Widths, double: set[int], single: set[int]) -
 def _width(widths: Widths) -> int:
     """How wide the blocks are; 0 if nothing tells."""
     return input_width(widths, _INWARDS) or output_width(widths, _OUTWARDS)
+
+
+def adapter_base_among(bases: Collection[str]) -> Callable[[str, Widths], str]:
+    """The same as `adapter_base`, but only one of `bases`."""
+
+    def told(names: str, widths: Widths) -> str:
+        base = adapter_base(names, widths)
+        return base if base in bases else ""
+
+    return told
+
+
+def numbers_read(prefix: str, shapes: Shapes) -> int:
+    """How many numbers of a token a transformer reads that is built like FLUX.1; 0 for one that
+    reads another text encoder than T5 XXL."""
+    inputs, text = (
+        next((shapes[prefix + name] for name in names if prefix + name in shapes), ())
+        for names in (INPUTS, _TEXT)
+    )
+    own = len(inputs) == 2 and (inputs[0] < WIDTH or text[-1:] == (_T5_WIDTH,))
+    return inputs[1] if own else 0

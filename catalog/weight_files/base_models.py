@@ -4,7 +4,7 @@ Shapes outrank metadata, which anyone may edit.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from catalog.families import FAMILIES
@@ -165,7 +165,7 @@ def of_tensors(shapes: Shapes, telling: Mapping[str, Shapes]) -> str:
     for module, parts in telling.items():
         if not reads_text(module):
             continue
-        width = _input_width(parts)
+        width = _width(parts, INPUT_LAST, 1, "b")
         if module.endswith(_JOINT_KEYS):
             if width in _SD3_WIDTHS:
                 return "SD 3"
@@ -175,7 +175,10 @@ def of_tensors(shapes: Shapes, telling: Mapping[str, Shapes]) -> str:
             foreign = True
     names = "\n" + "\n".join(shapes).replace(".", "_")
     widths = {
-        module.replace(".", "_"): (_input_width(parts), _output_width(parts))
+        module.replace(".", "_"): (
+            _width(parts, INPUT_LAST, 1, "b"),
+            _width(parts, OUTPUT_FIRST, 0, "a"),
+        )
         for module, parts in telling.items()
     }
     if base := dit_adapters.base_of(names, widths):
@@ -187,22 +190,15 @@ def of_tensors(shapes: Shapes, telling: Mapping[str, Shapes]) -> str:
     return next(filter(None, told), "")
 
 
-def _input_width(parts: Shapes) -> int:
-    """The input width of the module of these tensors; 0 if they do not tell."""
-    for part in INPUT_LAST:
-        if len(shape := parts.get(part, ())) >= 2:
-            return shape[1]
-    first = parts.get("lokr_w1") or parts.get("lokr_w1_b") or ()
-    second = parts.get("lokr_w2") or parts.get("lokr_w2_b") or ()
-    # The Kronecker product of a×b and c×d has b·d columns; a low-rank factor ends in them too.
-    return first[1] * second[1] if len(first) >= 2 and len(second) >= 2 else 0
+def _width(parts: Shapes, ends: Sequence[str], axis: int, factor: str) -> int:
+    """The width of the module of these tensors on that side of its matrix; 0 if they do not tell.
 
-
-def _output_width(parts: Shapes) -> int:
-    """The output width of the module of these tensors; 0 if they do not tell."""
-    for part in OUTPUT_FIRST:
+    ends: tensors that have it. factor: which one of a low-rank pair has it.
+    """
+    for part in ends:
         if len(shape := parts.get(part, ())) >= 2:
-            return shape[0]
-    first = parts.get("lokr_w1") or parts.get("lokr_w1_a") or ()
-    second = parts.get("lokr_w2") or parts.get("lokr_w2_a") or ()
-    return first[0] * second[0] if len(first) >= 2 and len(second) >= 2 else 0
+            return shape[axis]
+    first = parts.get("lokr_w1") or parts.get(f"lokr_w1_{factor}") or ()
+    second = parts.get("lokr_w2") or parts.get(f"lokr_w2_{factor}") or ()
+    # The Kronecker product of a×b and c×d has a·c rows and b·d columns.
+    return first[axis] * second[axis] if len(first) >= 2 and len(second) >= 2 else 0

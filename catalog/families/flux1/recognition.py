@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from catalog.families import flux
 from catalog.families.flux import CHROMA, FLUX, FLUX_OR_CHROMA, FLUX_OR_KLEIN, TASKS
-from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
+from catalog.families.recognition import BaseNames, Shapes, Transformer
 
 ADAPTER_BASES: Final = (FLUX, FLUX_OR_CHROMA, FLUX_OR_KLEIN)
 """The shapes of many adapters do not tell it from Chroma, and of some not from FLUX.2 klein."""
@@ -27,34 +27,24 @@ _NEEDED: Final = (
 )
 """In its authors' names and in diffusers': blocks, which others have as well, what reads CLIP's
 pooled state, which Chroma has not, and the last layer, which ControlNets have not."""
-_INPUTS: Final = ("img_in.weight", "x_embedder.weight")
-_TEXT: Final = ("txt_in.weight", "context_embedder.weight")
 _GUIDED: Final = ("guidance_in.in_layer.", "time_text_embed.guidance_embedder.")
-_WIDTH: Final = 3072
 _BLOCKS: Final = (
     (19, re.compile(r"(?:^|\.)(?:double_blocks|transformer_blocks)\.(\d+)\.")),
     (38, re.compile(r"(?:^|\.)(?:single_blocks|single_transformer_blocks)\.(\d+)\.")),
 )
 """How many blocks of two streams and of one its models have, and names that have their numbers."""
-_T5_WIDTH: Final = 4096
-"""Of the states of T5 XXL. Models that were built like it read other encoders."""
 
 
 def _model(prefix: str, shapes: Shapes) -> str:
     if not any(all(prefix + name in shapes for name in needed) for needed in _NEEDED):
         return ""
-    inputs, text = (
-        next((shapes[prefix + name] for name in names if prefix + name in shapes), ())
-        for names in (_INPUTS, _TEXT)
-    )
-    if len(inputs) != 2 or inputs[1] in TASKS:
-        return ""
-    own = inputs[0] < _WIDTH or text[-1:] == (_T5_WIDTH,)
-    return FLUX if own else ""
+    numbers = flux.numbers_read(prefix, shapes)
+    return FLUX if numbers and numbers not in TASKS else ""
 
 
 def _resized(shapes: Shapes) -> str:
-    if not any(shape[:1] == (_WIDTH,) for name, shape in shapes.items() if name.endswith(_INPUTS)):
+    inputs = (shape for name, shape in shapes.items() if name.endswith(flux.INPUTS))
+    if not any(shape[:1] == (flux.WIDTH,) for shape in inputs):
         return ""
     usual = " + ".join(str(count) for count, _ in _BLOCKS)
     found = " + ".join(
@@ -66,11 +56,6 @@ def _resized(shapes: Shapes) -> str:
 
 def _guided(shapes: Shapes) -> bool:
     return any(mark in name for name in shapes for mark in _GUIDED)
-
-
-def _adapter_base(names: str, widths: Widths) -> str:
-    base = flux.adapter_base(names, widths)
-    return base if base in ADAPTER_BASES else ""
 
 
 def _folder(_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -86,7 +71,7 @@ RECOGNITION: Final = Transformer(
     folder=_folder,
     resized=_resized,
     guided=_guided,
-    adapter_base=_adapter_base,
+    adapter_base=flux.adapter_base_among(ADAPTER_BASES),
     telling=flux.TELLING,
     base_names=BaseNames(
         alike=(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from catalog.families import flux
 from catalog.families.flux import FLUX, FLUX2_DEV, FLUX_OR_KLEIN, KLEIN, KLEIN_4B, KLEIN_9B
-from catalog.families.recognition import BaseNames, Shapes, Transformer, Widths
+from catalog.families.recognition import BaseNames, Shapes, Transformer
 
 FLUX2_KLEIN: Final = KLEIN_4B
 """What its models are called."""
@@ -20,11 +20,6 @@ def _model(prefix: str, shapes: Shapes) -> str:
     return FLUX2_KLEIN if flux.flux2(prefix, shapes) == KLEIN_4B else ""
 
 
-def _adapter_base(names: str, widths: Widths) -> str:
-    base = flux.adapter_base(names, widths)
-    return base if base in ADAPTER_BASES else ""
-
-
 def _folder(_: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     blocks = (config.get("num_layers"), config.get("num_single_layers"))
     return KLEIN_9B if blocks == _KLEIN_9B else ""
@@ -34,7 +29,7 @@ RECOGNITION: Final = Transformer(
     model=_model,
     pipeline="Flux2Klein",
     folder=_folder,
-    adapter_base=_adapter_base,
+    adapter_base=flux.adapter_base_among(ADAPTER_BASES),
     telling=flux.TELLING,
     base_names=BaseNames(
         bases=(("flux2klein4b", KLEIN_4B), ("flux2klein9b", KLEIN_9B), ("flux2klein", KLEIN)),
