@@ -1,15 +1,14 @@
 """Whom no moderator and no owner may block."""
 
-from typing import Any
-
 import discord
 
+from bot.chat.client import Interaction
 from bot.chat.owners import Owners
 from bot.errors import Refused
 
 
 async def check_may_be_blocked(
-    interaction: discord.Interaction[Any],
+    interaction: Interaction,
     owners: Owners,
     user_id: int,
     *,

@@ -1,5 +1,7 @@
 """/moderate: who may use the bot in one server, and how soon again."""
 
+from typing import Any
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -30,7 +32,7 @@ class Moderate(
         self._blocking = blocking
         self._owners = owners
 
-    async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         if not moderates_server(interaction):
             raise app_commands.MissingPermissions(["manage_messages"])
         return True

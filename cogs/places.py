@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import discord
 
+from bot.chat.client import Interaction
 from bot.chat.contexts import Context
 from bot.chat.delivery import Delivery
 from bot.chat.here import here_of, parent_of
@@ -22,12 +22,12 @@ from catalog import Catalog
 log = logging.getLogger(__name__)
 
 
-def can_see(interaction: discord.Interaction[Any], asked: Discord) -> bool:
+def can_see(interaction: Interaction, asked: Discord) -> bool:
     """Whether the user can read the channel that something was asked in, wherever they are now."""
     return _permissions_there(interaction, asked).read_messages
 
 
-def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
+def moderates(interaction: Interaction, asked: Discord) -> bool:
     """Whether the user may delete other people's messages in the channel of `asked`.
 
     What they may do where they use the command does not matter.
@@ -35,9 +35,7 @@ def moderates(interaction: discord.Interaction[Any], asked: Discord) -> bool:
     return _permissions_there(interaction, asked).manage_messages
 
 
-def as_asked_in(
-    interaction: discord.Interaction[Any], asked: Discord, shown: Shown
-) -> Discord | None:
+def as_asked_in(interaction: Interaction, asked: Discord, shown: Shown) -> Discord | None:
     """`asked`, as if the result's message was the one that shows it again; None if that is not
     known to be in this server."""
     guild, channel_id = interaction.guild, shown.channel_id
@@ -54,7 +52,7 @@ def as_asked_in(
     )
 
 
-def moderates_server(interaction: discord.Interaction[Any]) -> bool:
+def moderates_server(interaction: Interaction) -> bool:
     """Whether the user may delete other people's messages in the whole server, by their roles."""
     member = interaction.user
     if not isinstance(member, discord.Member):
@@ -62,9 +60,7 @@ def moderates_server(interaction: discord.Interaction[Any]) -> bool:
     return member.guild_permissions.manage_messages
 
 
-def _permissions_there(
-    interaction: discord.Interaction[Any], asked: Discord
-) -> discord.Permissions:
+def _permissions_there(interaction: Interaction, asked: Discord) -> discord.Permissions:
     """What the user may do in the channel of `asked`; nothing if they are not known to see it."""
     if asked.guild_id != interaction.guild_id:
         return discord.Permissions.none()
@@ -82,7 +78,7 @@ def _permissions_there(
     return found if sees(channel, found, member.id) else discord.Permissions.none()
 
 
-def lacks_thread(interaction: discord.Interaction[Any], asked: Discord) -> bool:
+def lacks_thread(interaction: Interaction, asked: Discord) -> bool:
     """Whether the user would moderate the private thread of `asked` if they were known to see
     it."""
     guild, member = interaction.guild, interaction.user
@@ -105,7 +101,7 @@ def check_may_repeat(job: Job, catalog: Catalog, *, nsfw: bool) -> None:
 
 
 def check_here(
-    interaction: discord.Interaction[Any],
+    interaction: Interaction,
     check: Callable[[str, frozenset[int], str | None], None],
 ) -> None:
     """`check` the person where they are, for what the queue may refuse them.
@@ -129,7 +125,7 @@ def roles_of(person: discord.User | discord.Member | None) -> frozenset[int]:
 
 
 def asked_by(
-    interaction: discord.Interaction[Any],
+    interaction: Interaction,
     request: GenerationRequest,
     *,
     kind: Kind = "imagine",
@@ -173,7 +169,7 @@ def asked_by(
 
 
 async def accept(
-    interaction: discord.Interaction[Any], queue: JobQueue, delivery: Delivery, new: NewJob
+    interaction: Interaction, queue: JobQueue, delivery: Delivery, new: NewJob
 ) -> None:
     """Queue `new`, and answer with its place in line. Raises Refused if a limit is reached."""
     postpone = postponing(interaction, delivery, hidden=Discord.of(new.origin).hidden)
@@ -182,7 +178,7 @@ async def accept(
 
 
 def postponing(
-    interaction: discord.Interaction[Any], delivery: Delivery, *, hidden: bool = False
+    interaction: Interaction, delivery: Delivery, *, hidden: bool = False
 ) -> Callable[[], Awaitable[None]]:
     """A function that tells Discord to wait for the answer, which then may take 15 minutes. It
     does nothing if Discord was told so before."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import discord
 from discord import app_commands
 
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component, IdT
 from bot.chat.contexts import Context, Contexts
 from bot.chat.delivery import Delivery
@@ -89,20 +89,20 @@ class Results:
             return True
         return False
 
-    def check_not_blocked(self, interaction: discord.Interaction[Any]) -> None:
+    def check_not_blocked(self, interaction: Interaction) -> None:
         """Raise Refused for one who is blocked here."""
         place = here_of(interaction).place
         self._queue.check_not_blocked(place.person, place.community)
 
-    def check_may_use(self, interaction: discord.Interaction[Any]) -> None:
+    def check_may_use(self, interaction: Interaction) -> None:
         """The same, and for one without the role that the owner requires."""
         check_here(interaction, self._queue.check_person)
 
-    def check_no_cooldown(self, interaction: discord.Interaction[Any]) -> None:
+    def check_no_cooldown(self, interaction: Interaction) -> None:
         """The same, and for one who has asked for something too short a time ago."""
         check_here(interaction, self._queue.screen)
 
-    def check_may_ask(self, interaction: discord.Interaction[Any]) -> None:
+    def check_may_ask(self, interaction: Interaction) -> None:
         """Raise unless this person could use a command here; Discord lets everyone who sees a
         button press it. A cooldown does not count yet: a form may be filled in meanwhile."""
         self.check_may_use(interaction)
@@ -112,14 +112,14 @@ class Results:
         if not may_ask(interaction.channel, interaction.permissions):
             raise app_commands.MissingPermissions(["send_messages", "use_application_commands"])
 
-    async def shown(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+    async def shown(self, interaction: Interaction, job_id: str) -> Job:
         """The job, if it has a result that this person may see.
 
         For one who does not see where it was asked for, there is none. Raises Refused.
         """
         return self._checked(interaction, await self.store.find(job_id))
 
-    async def seen(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+    async def seen(self, interaction: Interaction, job_id: str) -> Job:
         """The same, or one that its person has shown again where this person sees it.
 
         For what does not make anything of it. Raises Refused.
@@ -136,7 +136,7 @@ class Results:
                 raise
             return self._checked(interaction, job, seen)
 
-    async def sees(self, interaction: discord.Interaction[Any], job: Job) -> bool:
+    async def sees(self, interaction: Interaction, job: Job) -> bool:
         """Whether it is this person's, or where they see it: what `seen` asks."""
         if job.person == discord_person(interaction.user.id):
             return True
@@ -146,16 +146,14 @@ class Results:
             return error.code != "action.gone"
         return True
 
-    async def shown_again(self, interaction: discord.Interaction[Any], job: Job) -> list[Discord]:
+    async def shown_again(self, interaction: Interaction, job: Job) -> list[Discord]:
         """Where in this server the result was shown again: its origin, as if asked for there."""
         origin = Discord.of(job.origin)
         shown = await self.store.sent_again.of(job.id)
         places = (as_asked_in(interaction, origin, each) for each in shown)
         return [place for place in places if place is not None]
 
-    async def shown_by(
-        self, interaction: discord.Interaction[Any], message: discord.Message
-    ) -> Job | None:
+    async def shown_by(self, interaction: Interaction, message: discord.Message) -> Job | None:
         """The job whose result `message` shows, as `seen`; None if it shows none of ours."""
         job_id = await self._shown_by(message.id)
         if job_id is None and message.author == interaction.client.user:
@@ -167,35 +165,33 @@ class Results:
         job = await self.store.messages.job_of(message_id)
         return await self.store.sent_again.job_of(message_id) if job is None else job.id
 
-    async def usable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+    async def usable(self, interaction: Interaction, job_id: str) -> Job:
         """The same for making something of it: only the requester may, if a level says so, and
         what was made for an age-restricted channel stays in such. Raises Refused."""
         return self.check_usable(interaction, await self.shown(interaction, job_id))
 
-    async def askable(self, interaction: discord.Interaction[Any], job_id: str) -> Job:
+    async def askable(self, interaction: Interaction, job_id: str) -> Job:
         """The same for asking for it again: also one that failed. Raises Refused."""
         job = self._checked(interaction, await self.store.find(job_id), failed=True)
         return self.check_usable(interaction, job)
 
-    def check_usable(self, interaction: discord.Interaction[Any], job: Job) -> Job:
+    def check_usable(self, interaction: Interaction, job: Job) -> Job:
         only_requester = here_of(interaction).rules.buttons == "requester"
         if only_requester and job.person != discord_person(interaction.user.id):
             raise Refused("action.foreign", user=Discord.of(job.origin).user_id)
         check_may_repeat(job, self.catalog.current, nsfw=here_of(interaction).nsfw)
         return job
 
-    async def count_max(self, interaction: discord.Interaction[Any]) -> int:
+    async def count_max(self, interaction: Interaction) -> int:
         """As many images as this person may ask for at once here and now, at least 1."""
         here = here_of(interaction)
         return await count_max(self._queue, here.place, here.rules)
 
-    async def offered(self, interaction: discord.Interaction[Any], *names: str | None) -> Catalog:
+    async def offered(self, interaction: Interaction, *names: str | None) -> Catalog:
         """What may be used here, from a catalog that knows what `names` may mean."""
         return here_of(interaction).offered(await self.catalog.knowing(*names))
 
-    async def postpone(
-        self, interaction: discord.Interaction[Any], parent: Job | None = None
-    ) -> None:
+    async def postpone(self, interaction: Interaction, parent: Job | None = None) -> None:
         """Tell Discord to wait, before work that may take longer than it allows for an answer.
 
         Raises AnsweredElsewhere if another copy of the bot has answered a private message.
@@ -207,7 +203,7 @@ class Results:
         hidden = self.hides(interaction, parent)
         await postponing(interaction, self._delivery, hidden=hidden)()
 
-    def posts_apart(self, interaction: discord.Interaction[Any], parent: Job | None = None) -> bool:
+    def posts_apart(self, interaction: Interaction, parent: Job | None = None) -> bool:
         """Whether what is made of it is a message of its own in the channel, and no answer: one to
         a private message would show there as a reply to something that nobody else sees.
 
@@ -223,15 +219,13 @@ class Results:
         return bool(interaction.extras[APART])
 
     @staticmethod
-    def hides(interaction: discord.Interaction[Any], parent: Job | None = None) -> bool:
+    def hides(interaction: Interaction, parent: Job | None = None) -> bool:
         """Whether only this person sees what they make of it: like the result itself, or because
         they have set it so."""
         hidden = parent is not None and Discord.of(parent.origin).hidden
         return hidden or here_of(interaction).rules.private
 
-    async def repeat(
-        self, interaction: discord.Interaction[Any], job: Job, *, same_seed: bool
-    ) -> None:
+    async def repeat(self, interaction: Interaction, job: Job, *, same_seed: bool) -> None:
         """Queue the request of `job` again; raises as `ask`. With a new seed, there may be fewer
         images, since it is none of those that are there."""
         catalog = await self.offered(interaction, *job.request.names)
@@ -245,7 +239,7 @@ class Results:
 
     async def ask(
         self,
-        interaction: discord.Interaction[Any],
+        interaction: Interaction,
         request: GenerationRequest,
         *,
         kind: Kind,
@@ -269,7 +263,7 @@ class Results:
 
     async def queue(
         self,
-        interaction: discord.Interaction[Any],
+        interaction: Interaction,
         request: GenerationRequest,
         *,
         kind: Kind = "imagine",
@@ -310,7 +304,7 @@ class Results:
 
     async def send_back(
         self,
-        interaction: discord.Interaction[Any],
+        interaction: Interaction,
         form: CustomId,
         fields: Mapping[str, str],
         error: UserError,
@@ -321,7 +315,7 @@ class Results:
         await self.offer_again(interaction, ReopenId(form_id), error)
 
     async def offer_again(
-        self, interaction: discord.Interaction[Any], reopen: CustomId, error: UserError
+        self, interaction: Interaction, reopen: CustomId, error: UserError
     ) -> None:
         """Name the mistake in a form. reopen: the id of the button that opens it again."""
         say = here_of(interaction).say
@@ -332,7 +326,7 @@ class Results:
 
     @staticmethod
     def _checked(
-        interaction: discord.Interaction[Any],
+        interaction: Interaction,
         job: Job | None,
         shown: Discord | None = None,
         *,
@@ -384,7 +378,7 @@ class AskingComponent(Component[IdT]):
     def __init__(self, results: Results) -> None:
         self._results = results
 
-    async def check(self, interaction: discord.Interaction[Any], custom_id: IdT) -> None:
+    async def check(self, interaction: Interaction, custom_id: IdT) -> None:
         self._results.check_may_ask(interaction)
 
 

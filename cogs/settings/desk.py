@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.chat.audit import Audit
-from bot.chat.client import ImagenBot
+from bot.chat.client import ImagenBot, Interaction
 from bot.chat.contexts import Context
 from bot.chat.here import here_of
 from bot.chat.places import may_tell
@@ -44,7 +44,7 @@ class SettingsDesk:
         services, backend = bot.services, bot.services.backend
         return cls(backend.levels, backend.catalog, backend.queue, services.texts, services.audit)
 
-    def check(self, interaction: discord.Interaction[Any], level: Level) -> None:
+    def check(self, interaction: Interaction, level: Level) -> None:
         """Raise unless this person may see and change what `level` sets where they are.
 
         A server's and a channel's settings are for those who manage the server. A panel belongs to
@@ -60,10 +60,10 @@ class SettingsDesk:
         if not (may.manage_guild or may.administrator):
             raise app_commands.MissingPermissions(["manage_guild"])
 
-    async def seen_from(self, interaction: discord.Interaction[Any], level: Level) -> SeenFrom:
+    async def seen_from(self, interaction: Interaction, level: Level) -> SeenFrom:
         return await self.levels.seen_from(level, here_of(interaction).place)
 
-    def entering(self, interaction: discord.Interaction[Any], seen_from: SeenFrom) -> Entering:
+    def entering(self, interaction: Interaction, seen_from: SeenFrom) -> Entering:
         """Reads what is entered. A list of what is allowed is about all that the levels above
         allow."""
         rules = seen_from.rules
@@ -84,7 +84,7 @@ class SettingsDesk:
 
     def panel(
         self,
-        interaction: discord.Interaction[Any],
+        interaction: Interaction,
         seen_from: SeenFrom,
         group: str,
         said: str | None = None,
@@ -109,7 +109,7 @@ class SettingsDesk:
         return self.catalog.current
 
     async def change(
-        self, interaction: discord.Interaction[Any], level: Level, name: str, value: Any
+        self, interaction: Interaction, level: Level, name: str, value: Any
     ) -> tuple[SeenFrom, str]:
         """Set it, or reset it with None; returns what holds then, and a line that says so."""
         here = here_of(interaction)
@@ -126,7 +126,7 @@ class SettingsDesk:
         return seen_from, line
 
     async def change_on_panel(
-        self, interaction: discord.Interaction[Any], level: Level, name: str, value: Any
+        self, interaction: Interaction, level: Level, name: str, value: Any
     ) -> None:
         """The same, and show the panel again."""
         seen_from, line = await self.change(interaction, level, name, value)
