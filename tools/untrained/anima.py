@@ -4,7 +4,6 @@ Tiny, its layers have the names of the real one's; there are fewer.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from transformers import Qwen3Model
 
 from tools.headers.models import MODELS
 from tools.untrained import qwen3, tokenizers
-from tools.untrained.filling import PLAIN, SHARD, Like, made
+from tools.untrained.filling import PLAIN, Like, made, writer
 
 SEED: Final = 20_261_201
 Sizes = Mapping[str, Mapping[str, Any]]
@@ -74,20 +73,8 @@ def pipeline(sizes: Sizes = TINY, *, seed: int = SEED, like: Like = PLAIN) -> An
     return pipe
 
 
-def build(
-    folder: Path,
-    sizes: Sizes = TINY,
-    *,
-    seed: int = SEED,
-    like: Like = PLAIN,
-    shard: str = SHARD,
-) -> None:
-    """Write the model as a folder of diffusers' modular kind, which names itself in its index.
-
-    shard: the most that a file of it may have.
-    """
-    pipe = pipeline(sizes, seed=seed, like=like)
-    pipe.save_pretrained(str(folder), max_shard_size=shard, overwrite_modular_index=True)
+build = writer(pipeline, overwrite_modular_index=True)
+"""A folder of diffusers' modular kind, which names itself in its index."""
 
 
 def transforms() -> Any:

@@ -4,7 +4,8 @@ torch."""
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec
 
 import torch
 
@@ -16,6 +17,8 @@ class Like:
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
+
+P = ParamSpec("P")
 
 PLAIN: Final = Like()
 SHARD: Final = "2GB"
@@ -34,6 +37,18 @@ def made(build: Callable[[], Any], seed: int, like: Like = PLAIN) -> Any:
         torch.set_default_dtype(before)
     fill(part, seed)
     return part.eval()
+
+
+def writer(pipeline: Callable[P, Any], **options: Any) -> Callable[Concatenate[Path, P], None]:
+    """What writes the model that `pipeline` makes, as a diffusers folder.
+
+    options: of `save_pretrained`.
+    """
+
+    def build(folder: Path, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        pipeline(*args, **kwargs).save_pretrained(str(folder), max_shard_size=SHARD, **options)
+
+    return build
 
 
 def fill(part: torch.nn.Module, seed: int) -> None:

@@ -4,7 +4,6 @@ Tiny, its layers have the names of the real one's; there are fewer.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from diffusers import (
@@ -18,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, T5EncoderModel
 
 from tools.headers.models import MODELS
 from tools.untrained import sd15, t5, tokenizers
-from tools.untrained.filling import PLAIN, SHARD, Like, made
+from tools.untrained.filling import PLAIN, Like, made, writer
 
 SEED: Final = 20_261_201
 Sizes = Mapping[str, Mapping[str, Any]]
@@ -79,16 +78,4 @@ def pipeline(
     )
 
 
-def build(
-    folder: Path,
-    sizes: Sizes = TINY,
-    *,
-    guided: bool = True,
-    edits: bool = False,
-    seed: int = SEED,
-    like: Like = PLAIN,
-    shard: str = SHARD,
-) -> None:
-    """Write the model as a diffusers folder. shard: the most that a file of it may have."""
-    pipe = pipeline(sizes, guided=guided, edits=edits, seed=seed, like=like)
-    pipe.save_pretrained(str(folder), max_shard_size=shard)
+build = writer(pipeline)

@@ -4,7 +4,6 @@ Tiny, its layers have the names of the real one's; there are fewer.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from diffusers import (
@@ -17,7 +16,7 @@ from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from tools.headers.models import MODELS
 from tools.untrained import qwen3, tokenizers
-from tools.untrained.filling import PLAIN, SHARD, Like, made
+from tools.untrained.filling import PLAIN, Like, made, writer
 
 SEED: Final = 20_261_202
 LAYERS: Final = 36
@@ -96,15 +95,4 @@ def pipeline(
     )
 
 
-def build(
-    folder: Path,
-    sizes: Sizes = TINY,
-    *,
-    distilled: bool = True,
-    seed: int = SEED,
-    like: Like = PLAIN,
-    shard: str = SHARD,
-) -> None:
-    """Write the model as a diffusers folder. shard: the most that a file of it may have."""
-    pipe = pipeline(sizes, distilled=distilled, seed=seed, like=like)
-    pipe.save_pretrained(str(folder), max_shard_size=shard)
+build = writer(pipeline)

@@ -4,7 +4,6 @@ Tiny, it has as many blocks as SD 1.5, with the same names.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -12,7 +11,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from tools.headers.models import MODELS
 from tools.untrained import tokenizers
-from tools.untrained.filling import PLAIN, SHARD, Like, made
+from tools.untrained.filling import PLAIN, Like, made, writer
 
 SEED: Final = 20_261_204
 Sizes = Mapping[str, Mapping[str, Any]]
@@ -97,14 +96,4 @@ def pipeline(sizes: Sizes = TINY, *, seed: int = SEED, like: Like = PLAIN) -> An
     )
 
 
-def build(
-    folder: Path,
-    sizes: Sizes = TINY,
-    *,
-    seed: int = SEED,
-    like: Like = PLAIN,
-    shard: str = SHARD,
-) -> None:
-    """Write the model as a diffusers folder. shard: the most that a file of it may have."""
-    pipe = pipeline(sizes, seed=seed, like=like)
-    pipe.save_pretrained(str(folder), max_shard_size=shard)
+build = writer(pipeline)

@@ -126,7 +126,7 @@ def test_a_folder_of_shards(
 ) -> None:
     from tools.untrained import chroma
 
-    chroma.build(tmp_path / "sharded", shard="20KB")
+    chroma.pipeline().save_pretrained(str(tmp_path / "sharded"), max_shard_size="20KB")
     for network in ("transformer", "text_encoder"):
         assert len([*(tmp_path / "sharded" / network).glob("*.safetensors")]) > 1
     assert loaded(painter, tmp_path / "sharded") == expected
