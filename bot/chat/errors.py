@@ -14,7 +14,7 @@ from bot.chat.copies import TOO_LATE
 from bot.chat.forms import entered
 from bot.chat.here import say_of
 from bot.chat.owners import NotOwner
-from bot.chat.ui.markdown import cut_off, plain
+from bot.chat.ui.markdown import CONTENT_MAX, cut_off, plain
 from bot.errors import AnsweredElsewhere, Mistakes, StoreError, UserError
 from bot.log import traceback_without
 from bot.texts.language import Say, Texts
@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 
 UNREACHABLE: Final = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to Discord raises when it is refused, or Discord is unavailable."""
-
-CONTENT_MAX: Final = 2_000
-"""Characters of a message (docs, resources/message)."""
 
 
 def sentence(error: BaseException, say: Say) -> str | None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.chat.ui.stats import ALT_MAX, alt_text, chart_of, since
+from bot.chat.ui.messages import ALT_TEXT_MAX
+from bot.chat.ui.stats import alt_text, chart_of, since
 from bot.files.charts import (
     BAR,
     LABEL_SIZES,
@@ -86,7 +87,7 @@ def test_the_same_is_said_in_words() -> None:
         assert part in text
     assert "secret" not in text
     many = tally(days=Counter(dict.fromkeys(range(90), 1000)))
-    assert len(alt_text(chart_of(say, many, "x" * 900, FIRST, 90, named))) <= ALT_MAX
+    assert len(alt_text(chart_of(say, many, "x" * 900, FIRST, 90, named))) <= ALT_TEXT_MAX
 
 
 def test_the_last_day_is_today() -> None:

@@ -9,12 +9,11 @@ import discord
 from bot.chat.ui.actions import routed_button
 from bot.chat.ui.admin import entry_name
 from bot.chat.ui.custom_id import CustomId
-from bot.chat.ui.markdown import code, codes, cut_off, shown
+from bot.chat.ui.markdown import CONTENT_MAX, code, codes, cut_off, shown
 from bot.store import Act, ActKind, Decision, Discord, Job, Report
 from bot.texts.language import Say
 from catalog import Catalog, EntryKind
 
-CONTENT_MAX: Final = 2_000
 REASON_SHOWN: Final = 1_000
 DETAILS_ROOM: Final = 800
 _PERSON: Final = re.compile(r"discord:([0-9]+)")

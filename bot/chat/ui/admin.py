@@ -6,13 +6,11 @@ from math import isfinite
 from typing import Final
 
 from bot.chat.ui.lanes import LaneView
-from bot.chat.ui.markdown import code, codes, cut_off, one_line
+from bot.chat.ui.markdown import CONTENT_MAX, code, codes, cut_off, one_line
 from bot.queue import LaneState
 from bot.texts.language import Say
 from catalog import Catalog, CatalogChanges, EntryKind, entries_of
 
-CONTENT_MAX: Final = 2_000
-"""Characters of a message."""
 PROBLEMS_SHOWN: Final = 10
 SERVERS_SHOWN: Final = 25
 NAME_SHOWN: Final = 30

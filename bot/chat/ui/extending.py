@@ -7,7 +7,8 @@ from typing import Final
 import discord
 
 from bot.chat.ui.custom_id import JobId
-from bot.chat.ui.picking import OPTIONS_MAX, select_view
+from bot.chat.ui.forms.fields import OPTIONS_MAX
+from bot.chat.ui.picking import select_view
 from bot.errors import InvalidRequest
 from bot.request.extending import parse_extent
 from bot.store import ImageRecord

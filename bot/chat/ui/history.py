@@ -21,6 +21,7 @@ from bot.chat.ui.actions import (
     VaryId,
 )
 from bot.chat.ui.custom_id import CustomId, Routed
+from bot.chat.ui.forms.fields import OPTION_LENGTH
 from bot.chat.ui.markdown import cut_at_word, cut_off, one_line, seen, shortened
 from bot.request import MASKED, AdapterUse, GenerationRequest, Upscale
 from bot.store import Discord, Job
@@ -31,7 +32,6 @@ SIZE: Final = 6
 """Results on a page. Discord takes 40 components in a message, and three are needed for each."""
 PROMPT_SHOWN: Final = 140
 LINE_SHOWN: Final = 300
-OPTION_LENGTH: Final = 100
 FAVOURITES: Final = "favourites"
 OLDER, NEWER = "older", "newer"
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+CONTENT_MAX: Final = 2_000
+"""Characters of a message (docs, resources/message)."""
 VALUE_SHOWN = 200
 CODE_SHOWN = 100
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.chat.ui.acts import person
-from bot.chat.ui.markdown import code, cut_off
+from bot.chat.ui.markdown import CONTENT_MAX, code, cut_off
 from bot.store import Block
 from bot.texts.language import Say
 
 LISTED: Final = 30
-CONTENT_MAX: Final = 2_000
 
 
 def blocks_text(say: Say, blocks: Sequence[Block]) -> str:

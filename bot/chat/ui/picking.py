@@ -6,13 +6,12 @@ from typing import Any, Final
 import discord
 
 from bot.chat.ui.custom_id import CustomId, JobId, Routed
+from bot.chat.ui.forms.fields import OPTION_LENGTH, OPTIONS_MAX
 from bot.chat.ui.markdown import seen, shortened
 from bot.request import CRISP, REPAINT, Cell, scales_for
 from bot.store import ImageRecord, Job
 from bot.texts.language import Say
 
-OPTIONS_MAX: Final = 25
-OPTION_LENGTH: Final = 100
 HIRES: Final = "hires"
 WAYS: Final = {CRISP: "pick.crisp", REPAINT: "pick.repaint", HIRES: "pick.hires"}
 """The ways to enlarge an image, and what they are called."""

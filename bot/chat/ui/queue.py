@@ -6,6 +6,7 @@ from itertools import chain, islice
 import discord
 from discord.app_commands import Choice
 
+from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
 from bot.chat.ui.lanes import LaneView, lane_lines
 from bot.chat.ui.markdown import one_line, seen, shortened
 from bot.chat.ui.messages import BLURPLE, YELLOW
@@ -18,8 +19,6 @@ LISTED = 10
 LANES_SHOWN = 8
 PROMPT_SHOWN = 80
 MODEL_SHOWN = 40
-CHOICES_MAX = 25
-CHOICE_LENGTH = 100
 _POSITION = "\x00"
 """Stands for a position in a sentence; no file or text has it."""
 

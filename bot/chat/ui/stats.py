@@ -6,13 +6,13 @@ from typing import Final
 
 import discord
 
-from bot.chat.ui.markdown import one_line, seen
+from bot.chat.ui.markdown import one_line, seen, shortened
+from bot.chat.ui.messages import ALT_TEXT_MAX
 from bot.files.charts import Chart
 from bot.store.figures import Tally
 from bot.texts.language import Say
 
 NAMES_MAX: Final = 5
-ALT_MAX: Final = 1_024
 
 
 def chart_of(
@@ -78,8 +78,7 @@ def alt_text(chart: Chart) -> str:
         if count
     ]
     parts.append(f"{chart.days_title}: " + ", ".join(busy))
-    text = ". ".join(parts)
-    return text if len(text) <= ALT_MAX else text[: ALT_MAX - 1] + "…"
+    return shortened(". ".join(parts), ALT_TEXT_MAX)
 
 
 def since(now: datetime, days: int) -> datetime:

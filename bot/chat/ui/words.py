@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from bot.chat.ui.markdown import code, seen
+from bot.chat.ui.markdown import CONTENT_MAX, code, seen, shortened
 from bot.moderation.word_list import Action, Blocked, as_typed
 from bot.moderation.words import Finding
 from bot.texts.language import Say
-
-CONTENT_MAX: Final = 2_000
-"""Characters of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ def found_words(say: Say, finding: Finding, *, owner: bool) -> str:
     if not lines:
         return say("words.panel.nothing")
     text = "\n".join([say("words.panel.found"), *lines])
-    return text if len(text) <= CONTENT_MAX else text[: CONTENT_MAX - 1] + "…"
+    return shortened(text, CONTENT_MAX)
 
 
 def _entry(say: Say, entry: Blocked) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from discord.app_commands import Choice
 
+from bot.chat.ui.choices import CHOICE_LENGTH, CHOICES_MAX
 from bot.chat.ui.markdown import codes, one_line, seen, shortened
 from bot.errors import InvalidRequest
 from bot.levels import Level
@@ -15,8 +16,6 @@ from bot.texts.language import Say
 from catalog import TAG, Catalog
 from catalog.search import Index, fold
 
-CHOICES_MAX: Final = 25
-CHOICE_LENGTH: Final = 100
 TEXT_SHOWN: Final = 120
 NAMES_SHOWN: Final = 500
 NEAREST: Final = 3
