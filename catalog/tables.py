@@ -32,10 +32,6 @@ EntryT = TypeVar(
     ControlNetEntry,
     StyleEntry,
 )
-FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry, ControlNetEntry)
-"""An entry with a weight file."""
-
-
 _BESIDE: Final[Mapping[str, frozenset[str]]] = {
     "models": frozenset(("default", "reference", "image_check", "detector")),
     "controlnets": frozenset(("depth",)),

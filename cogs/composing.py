@@ -17,7 +17,6 @@ class Composing:
 
     def __init__(self, catalog: LiveCatalog, store: Store, adapters_max: int) -> None:
         self.adapters_max = adapters_max
-        self.presets = store.presets
         self._catalog = catalog
         self._store = store
 
@@ -57,7 +56,7 @@ class Composing:
         if not preset or preset.strip().casefold() in PRESETS:
             return ()
         place = here_of(interaction).place
-        found = await self.presets.of(place.person, place.community)
+        found = await self._store.presets.of(place.person, place.community)
         return tuple(each.named for each in found)
 
     @classmethod

@@ -43,7 +43,6 @@ from cogs.results import Results, ServiceComponent
 
 log = logging.getLogger(__name__)
 
-
 DOWNLOAD_TIMEOUT: Final = 60.0
 """Seconds allowed for fetching one image."""
 DOWNLOADS: Final = 4

@@ -36,7 +36,6 @@ from bot.texts.language import Say
 
 log = logging.getLogger(__name__)
 
-
 SPANS: Final = [
     Offered(name=locale_str("Everything", code="command.spans.all"), value="all"),
     Offered(name=locale_str("The last hour", code="command.spans.hour"), value="hour"),

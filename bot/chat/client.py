@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class ImagenBot(ShardedBot):
-    """The Discord client. Each cog takes the parts it needs from `services` in its `setup`."""
+    """The Discord client. Each cog takes the parts it needs from `services` in its `setup`; what
+    completes options, when it is asked."""
 
     tree: ImagenTree
     services: Services
