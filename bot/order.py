@@ -17,6 +17,7 @@ from catalog import (
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
@@ -34,7 +35,9 @@ class Order:
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
     controls: those of `request.controls`, in that order. depth: what tells the depth of an image;
-    None if none of them needs that. detector: what finds the parts of `request.detail`.
+    None if none of them needs that. pose: what tells how the people in it stand, likewise.
+    detector: what finds the parts of `request.detail`, and these people; None if neither is needed,
+    or if there is none for the people.
     lent: network → folder of its weights, or hub id of a pipeline with them, see
         `bot.distributed.localising`. An engine here finds them itself. Their configuration is
         that which completes the model, wherever they are.
@@ -54,6 +57,7 @@ class Order:
     controls: tuple[ControlNetEntry, ...] = ()
     depth: DepthEntry | None = None
     detector: DetectorEntry | None = None
+    pose: PoseEntry | None = None
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -83,8 +87,8 @@ def order_of(
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
     Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, upscaler.gone,
-    control.gone, control.no_depth, detail.no_detector, reference.none, job.files; and OSError if a
-    picture may be read later, see `catalog.disk.may_pass`.
+    control.gone, control.no_depth, control.no_pose, detail.no_detector, reference.none, job.files;
+    and OSError if a picture may be read later, see `catalog.disk.may_pass`.
     """
     # The same image has the same recipe, whoever put a word into it, and wherever it was wanted.
     request = request.bare()
@@ -117,7 +121,10 @@ def order_of(
     depth = catalog.controlnets.depth if request.needs_depth else None
     if request.needs_depth and depth is None:
         raise JobFailed("control.no_depth")
-    detector = catalog.detector if request.detail else None
+    pose = catalog.controlnets.pose if request.needs_pose else None
+    if request.needs_pose and pose is None:
+        raise JobFailed("control.no_pose")
+    detector = catalog.detector if request.detail or request.needs_pose else None
     if request.detail and detector is None:
         raise JobFailed("detail.no_detector")
     reference = catalog.reference_for(request.model) if request.reference else None
@@ -135,4 +142,5 @@ def order_of(
         controls=tuple(catalog.controlnets.entries[use.key] for use in request.controls),
         depth=depth,
         detector=detector,
+        pose=pose,
     )

@@ -12,6 +12,7 @@ from catalog.schema import (
     DetectorEntry,
     ImageCheckEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     explain,
 )
@@ -97,6 +98,16 @@ def depth_of(file: Path, data: Mapping[str, Any]) -> tuple[DepthEntry | None, li
         return DepthEntry.model_validate(fields), []
     except ValidationError as error:
         return None, [Problem(str(file), "depth", explain(error))]
+
+
+def pose_of(file: Path, data: Mapping[str, Any]) -> tuple[PoseEntry | None, list[Problem]]:
+    fields = data.get("pose")
+    if fields is None:
+        return None, []
+    try:
+        return PoseEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "pose", explain(error))]
 
 
 def detector_of(file: Path, data: Mapping[str, Any]) -> tuple[DetectorEntry | None, list[Problem]]:

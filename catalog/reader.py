@@ -9,7 +9,14 @@ from typing import Any, Final, Literal, TypeAlias
 from catalog import dropin_models
 from catalog.collecting import uncollected
 from catalog.controlnets import ControlNets
-from catalog.defaults import default_of, depth_of, detector_of, image_check_of, references_of
+from catalog.defaults import (
+    default_of,
+    depth_of,
+    detector_of,
+    image_check_of,
+    pose_of,
+    references_of,
+)
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_networks import Kind, find_networks
@@ -157,6 +164,7 @@ def _read_catalog(
         keys=upscalers.tables.keys(),
     )
     depth, depth_problems = depth_of(control_file, controls)
+    pose, pose_problems = pose_of(control_file, controls)
     found_controlnets = find_controlnets(
         models_dir,
         controlnets.entries,
@@ -225,6 +233,7 @@ def _read_catalog(
             *controlnets.problems,
             *unknown[4],
             *depth_problems,
+            *pose_problems,
             *found_controlnets.problems,
             *style_problems,
         ),
@@ -232,7 +241,7 @@ def _read_catalog(
         embeddings=offered_embeddings,
         upscalers=Upscalers(found_upscalers.entries, found_upscalers.facts, found_upscalers.unfit),
         controlnets=ControlNets(
-            found_controlnets.entries, found_controlnets.facts, found_controlnets.unfit, depth
+            found_controlnets.entries, found_controlnets.facts, found_controlnets.unfit, depth, pose
         ),
         unfit_models=MappingProxyType(unfit),
         lacking=MappingProxyType(said.lacking),

@@ -28,7 +28,8 @@ class Needed:
 
     reference: the IP-Adapter, if there is a reference image. controls: in the order of
     `request.controls`. depth: what tells the depth of an image, if one of them needs it.
-    detector: what finds the parts of `request.detail`. pictures: input images by sha256.
+    pose: what tells how the people in it stand, likewise. detector: what finds them, and the parts
+    of `request.detail`. pictures: input images by sha256.
     """
 
     request: GenerationRequest
@@ -44,6 +45,7 @@ class Needed:
     controls: tuple[tuple[Source, Subject], ...] = ()
     depth: tuple[Source, Subject] | None = None
     detector: tuple[Source, Subject] | None = None
+    pose: tuple[Source, Subject] | None = None
 
 
 def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop) -> Needed:
@@ -74,6 +76,10 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
     if order.depth is not None:
         named = Subject("depth", public(order.depth.path), report, check_stop)
         depth = (sources.depth(order.depth, named), named)
+    pose = None
+    if order.pose is not None:
+        named = Subject("pose", public(order.pose.path), report, check_stop)
+        pose = (sources.pose(order.pose, named), named)
     detector = None
     if order.detector is not None:
         named = Subject("detector", public(order.detector.path), report, check_stop)
@@ -92,6 +98,7 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
         tuple(controls),
         depth,
         detector,
+        pose,
     )
 
 

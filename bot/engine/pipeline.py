@@ -31,6 +31,7 @@ from bot.engine.recipes import (
     depth_of,
     detector_of,
     digest_of,
+    pose_of,
     recipe_of,
     reference_of,
 )
@@ -86,8 +87,8 @@ class Pipeline:
             place, cache, self._hashes, self._in_eight_bits, lambda old: self._kernels.forget(old)
         )
         self._references = References(place, cache)
-        self._controls = Controls(place, cache)
         self._detector = Detector(place)
+        self._controls = Controls(place, cache, self._detector)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
         self._encodings = Encodings()
@@ -277,13 +278,15 @@ class Pipeline:
             embeddings.check_headers(source, subject)
         if needed.reference:
             check_headers(*needed.reference)
-        for source, subject in (*needed.controls, *filter(None, (needed.depth, needed.detector))):
+        helping = (needed.depth, needed.pose, needed.detector)
+        for source, subject in (*needed.controls, *filter(None, helping)):
             check_control(source, subject)
         return replace(
             recipe,
             reference=reference_of(needed, self._hashes),
             controls=controls_of(needed, self._hashes),
             depth=depth_of(needed, self._hashes),
+            pose=pose_of(needed, self._hashes),
             detector=detector_of(needed, self._hashes),
         )
 
@@ -375,6 +378,7 @@ class Pipeline:
         # edit, for blocks that take turns, or for what wraps around.
         plain = guide or start.controls or references is not None or chosen.room is not None
         plain = plain or request.tile
+        finding = needed.detector if request.detail else None
         kernels = self._kernels.choose(resident.denoiser, "eager" if plain else request.kernels)
         return Prepared(
             request=request,
@@ -389,7 +393,7 @@ class Pipeline:
             kept=start.kept,
             guide=guide,
             controls=start.controls,
-            finder=needed.detector and self._detector.ready(*needed.detector),
+            finder=finding and self._detector.ready(*finding),
             references=references,
             kernels=kernels,
             # What is unfinished would be seen of the part alone, in place of the image.

@@ -78,8 +78,14 @@ def depth_of(needed: Needed, hashes: HashCache) -> Weights | None:
     return _named(*needed.depth, hashes) if needed.depth else None
 
 
+def pose_of(needed: Needed, hashes: HashCache) -> Weights | None:
+    """What tells how people stand; None if nothing needs that. Raises JobFailed."""
+    return _named(*needed.pose, hashes) if needed.pose else None
+
+
 def detector_of(needed: Needed, hashes: HashCache) -> Weights | None:
-    """What finds the parts that are painted again; None if nothing is. Raises JobFailed."""
+    """What finds the parts that are painted again, or people; None if nothing does. Raises
+    JobFailed."""
     return _named(*needed.detector, hashes) if needed.detector else None
 
 

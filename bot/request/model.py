@@ -248,6 +248,11 @@ class GenerationRequest:
         return any(use.needs_depth for use in self.controls)
 
     @property
+    def needs_pose(self) -> bool:
+        """Whether a network has to tell how the people in an image stand first."""
+        return any(use.needs_pose for use in self.controls)
+
+    @property
     def embedding_keys(self) -> tuple[str, ...]:
         """The catalog keys of the embeddings of all images, each once."""
         return tuple(dict.fromkeys(use.key for use in self.all_embeddings))
@@ -378,6 +383,8 @@ class GenerationRequest:
                 del data[name]  # so that requests without any are stored as ever
         if self.init_image is not None:
             data["init_image"] = self.init_image.to_dict()
+        if self.controls:
+            data["controls"] = tuple(use.to_dict() for use in self.controls)
         if self.hires is not None and self.hires.pixel_step == PIXEL_STEP:
             del data["hires"]["pixel_step"]
         if self.comparison is not None:
