@@ -227,15 +227,17 @@ def test_the_recipe_names_opencv_where_it_was_used() -> None:
 
 def test_a_scribble_of_a_photo_has_its_lines_and_a_drawing_stays_one() -> None:
     picture = photo()
+    PIL.ImageDraw.Draw(picture).ellipse((40, 30, 150, 140), fill=(5, 10, 20))
     found = maps.scribble(picture, (300, 200))
-    assert {colour for _, colour in found.getcolors(2)} == {BLACK, WHITE}
+    assert {colour for _, colour in found.getcolors(2) or ()} == {BLACK, WHITE}
     assert maps.scribble(picture, (300, 200)).tobytes() == found.tobytes()
     lines = array(found)[..., 0] > 0
-    # Lines run along the dark shapes' borders, and nowhere in what changes softly.
+    # Along the border of what is dark, and nowhere in what changes softly.
     assert 0.005 < lines.mean() < 0.2
-    assert lines[80:100, 36:50].any()
+    assert lines[80:90, 36:50].any()
     assert not lines[:20, 200:].any()
-    assert maps.scribble(drawing(), (100, 100)) == made(drawing(), "scribble", (100, 100))
+    drawn = made(drawing(), "scribble", (100, 100))
+    assert maps.scribble(drawing(), (100, 100)).tobytes() == drawn.tobytes()
 
 
 def test_blurring_for_a_scribble_is_in_whole_numbers() -> None:
