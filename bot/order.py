@@ -34,10 +34,10 @@ class Order:
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
-    controls: those of `request.controls`, in that order. depth: what tells the depth of an image;
-    None if none of them needs that. pose: what tells how the people in it stand, likewise.
-    detector: what finds the parts of `request.detail`, and these people; None if neither is needed,
-    or if there is none for the people.
+    controls: those of `request.control_keys`, in that order. depth: what tells the depth of an
+        image; None if none of them needs that. pose: what tells how the people in it stand,
+        likewise. detector: what finds the parts of `request.detail`, and these people; None if
+        neither is needed, or if there is none for the people.
     lent: network → folder of its weights, or hub id of a pipeline with them, see
         `bot.distributed.localising`. An engine here finds them itself. Their configuration is
         that which completes the model, wherever they are.
@@ -70,7 +70,7 @@ def knows(catalog: Catalog, request: GenerationRequest) -> bool:
         (not each.model or each.model in catalog.models)
         and (each.upscale is None or each.upscale.upscaler in catalog.upscalers.entries)
         and all(use.key in catalog.adapters for use in each.adapters)
-        and all(use.key in catalog.controlnets.entries for use in each.controls)
+        and all(key in catalog.controlnets.entries for key in each.control_keys)
         and all(key in catalog.embeddings.entries for key in each.embedding_keys)
         for each in request.each
     )
@@ -115,9 +115,9 @@ def order_of(
         upscaler = catalog.upscalers.entries.get(request.upscale.upscaler)
         if upscaler is None:
             raise JobFailed("upscaler.gone", upscaler=request.upscale.upscaler)
-    for control in request.controls:
-        if control.key not in catalog.controlnets.entries:
-            raise JobFailed("control.gone", control=control.key)
+    for key in request.control_keys:
+        if key not in catalog.controlnets.entries:
+            raise JobFailed("control.gone", control=key)
     depth = catalog.controlnets.depth if request.needs_depth else None
     if request.needs_depth and depth is None:
         raise JobFailed("control.no_depth")
@@ -139,7 +139,7 @@ def order_of(
         pictures=pictures,
         embeddings=tuple(catalog.embeddings.entries[key] for key in request.embedding_keys),
         upscaler=upscaler,
-        controls=tuple(catalog.controlnets.entries[use.key] for use in request.controls),
+        controls=tuple(catalog.controlnets.entries[key] for key in request.control_keys),
         depth=depth,
         detector=detector,
         pose=pose,

@@ -143,10 +143,10 @@ class Recipe:
         text encoder.
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
-    controls: the ControlNets, in the order of `request.controls`. depth: the network that told the
-    depth of an image for one of them; None if none did. pose: the one that told how people in it
-    stand, likewise. detector: the network that found these people, or the parts that were painted
-    again; found: those parts, in the order in which they were.
+    controls: the ControlNets, in the order of `request.control_keys`. depth: the network that told
+    the depth of an image for one of them; None if none did. pose: the one that told how people in
+    it stand, likewise. detector: the network that found these people, or the parts that were
+    painted again; found: those parts, in the order in which they were.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.

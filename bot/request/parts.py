@@ -172,7 +172,8 @@ class Reference:
 class ControlUse:
     """An image whose edges, depth, pose or whatever else a ControlNet makes the result follow.
 
-    key: of the ControlNet in the catalog. sha256: as in InitImage.
+    key: of the ControlNet in the catalog; "" if only the map itself is wanted. sha256: as in
+    InitImage.
     type: what the network follows, one of `catalog.CONTROL_TYPES`.
     is_map: whether the image is the map of that already, which is made from it otherwise.
     weight: of what the network adds, 0–2. start, end: between which shares of the steps it does.
@@ -200,7 +201,10 @@ class ControlUse:
         return self.type == DEPTH and not self.is_map
 
     def __str__(self) -> str:
-        """As a user types it: `canny:0.8`, or `union/depth:1 from 10% until 60% as map`."""
+        """As a user types it: `canny:0.8`, or `union/depth:1 from 10% until 60% as map`. A map
+        alone is called after its type."""
+        if not self.key:
+            return self.type
         text = f"{self.key}/{self.type}:{_plain(self.weight)}"
         if self.start > 0:
             text += f" from {_plain(self.start * 100)}%"

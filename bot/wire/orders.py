@@ -182,6 +182,8 @@ def _check_parts(request: GenerationRequest) -> None:
             if init.mask is None or init.box is not None or request.hires is not None:
                 raise WireError("order: init_image.area: allowed is one with a mask, once")
     in_range("order: controls", len(request.controls), 0, CONTROLS_MAX)
+    if request.only_map and (request.model or request.upscale or len(request.controls) > 1):
+        raise WireError("order: controls: allowed is a map alone, or one for each ControlNet")
     for control in request.controls:
         in_range("order: controls: weight", control.weight, 0, NUMBER_MAX)
         in_range("order: controls: start", control.start, 0, control.end)
@@ -204,7 +206,7 @@ def _check_entries(order: SentOrder) -> None:
         ("model", [request.model] if request.model else [], [order.model] if order.model else []),
         ("adapters", [use.key for use in request.adapters], order.adapters),
         ("embeddings", list(request.embedding_keys), order.embeddings),
-        ("controls", [use.key for use in request.controls], order.controls),
+        ("controls", list(request.control_keys), order.controls),
         (
             "upscaler",
             [request.upscale.upscaler] if request.upscale else [],

@@ -163,7 +163,7 @@ def _check_weights(recipe: Recipe) -> None:
         ("upscaler", (recipe.upscaler,), (upscaler,)),
         ("adapters", recipe.adapters, tuple(use.key for use in request.adapters)),
         ("embeddings", recipe.embeddings, tuple(request.embedding_keys)),
-        ("controls", recipe.controls, tuple(use.key for use in request.controls)),
+        ("controls", recipe.controls, request.control_keys),
     )
     for what, used, keys in named:
         if tuple(each and each.name for each in used) != keys:

@@ -212,7 +212,9 @@ def test_a_wrong_entry_is_left_out_and_said(home: Home) -> None:
     catalog = home.read()
     assert offered(catalog) == ["c"]
     top, pickle, unknown, kind, family = reasons(catalog)
-    assert "only controlnets, depth and pose may be at the top level (did you mean depth?)" in top
+    assert (
+        "only controlnets and depth and pose may be at the top level (did you mean depth?)" in top
+    )
     assert "only .safetensors is ever loaded" in pickle
     assert unknown.startswith("weight is not a known field")
     assert "must be one of canny, depth, openpose" in kind

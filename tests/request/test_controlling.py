@@ -35,7 +35,7 @@ from catalog import (
     UpscalerEntry,
     Upscalers,
 )
-from catalog.control_types import OF_UNIONS, told_type
+from catalog.control_types import MADE_OF_PHOTOS, OF_UNIONS, told_type
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
@@ -292,7 +292,7 @@ USES = st.builds(
 ).flatmap(
     lambda use: st.sampled_from(
         CONTROLNETS.types_of(use.key) if use.key != "any" else OF_UNIONS[8]
-    ).map(lambda kind: replace(use, type=kind))
+    ).map(lambda kind: replace(use, type=kind, of_photo=kind in MADE_OF_PHOTOS and not use.is_map))
 )
 
 

@@ -17,7 +17,7 @@ from bot.engine.controls.skeleton import Person
 from bot.engine.detector import Detector
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import ControlNetwork, Family
-from bot.engine.needed import Needed
+from bot.engine.needed import Needed, Shown
 from bot.engine.regions import Region
 from bot.engine.residency import Resident
 from bot.engine.sources import Source
@@ -114,7 +114,7 @@ class Controls:
         if not needed.controls:
             return None
         uses = needed.request.controls
-        depths, people = self._depths(needed), self._people(needed)
+        maps = self.maps(needed.shown)
         shape = model.shapes[model.family.denoiser]
         keys = [(source.fingerprint(), shape) for source, _ in needed.controls]
         self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
@@ -129,29 +129,36 @@ class Controls:
             part.stream(room)
             network.check(use, subject)
             each.append(Following(use, network, part))
-        return Followings(tuple(each), model.family, Maps(needed, depths, people), self._place)
+        return Followings(tuple(each), model.family, maps, self._place)
 
-    def _depths(self, needed: Needed) -> dict[str, PIL.Image.Image]:
+    def maps(self, shown: Shown) -> Maps:
+        """What makes the maps of a request, with all looked up that networks tell about its images.
+
+        Raises JobFailed, or what a subject's `check_stop` raises.
+        """
+        return Maps(shown, self._depths(shown), self._people(shown))
+
+    def _depths(self, shown: Shown) -> dict[str, PIL.Image.Image]:
         """The depths of the images that ControlNets are to follow for that, by sha256."""
-        if needed.depth is None:
+        if shown.depth is None:
             return {}
-        files, subject = needed.depth
+        files, subject = shown.depth
         return {
-            use.sha256: self._depth.depth(files, (use.sha256, needed.pictures[use.sha256]), subject)
-            for use in needed.request.controls
+            use.sha256: self._depth.depth(files, (use.sha256, shown.pictures[use.sha256]), subject)
+            for use in shown.request.controls
             if use.needs_depth
         }
 
-    def _people(self, needed: Needed) -> dict[str, tuple[Person, ...]]:
+    def _people(self, shown: Shown) -> dict[str, tuple[Person, ...]]:
         """The people in the images whose pose ControlNets are to follow for that, by sha256.
 
         Raises JobFailed, also when there is nobody in one of them.
         """
-        if needed.pose is None:
+        if shown.pose is None:
             return {}
-        files, subject = needed.pose
+        files, subject = shown.pose
         detector = None
-        if (finding := needed.detector) is not None:
+        if (finding := shown.detector) is not None:
 
             def find(image: PIL.Image.Image) -> tuple[Box, ...]:
                 found = self._detector.ready(*finding).found(image, (PEOPLE,))
@@ -160,9 +167,9 @@ class Controls:
             detector = (finding[0], find)
         return {
             use.sha256: self._pose.people(
-                files, (use.sha256, needed.pictures[use.sha256]), subject, detector
+                files, (use.sha256, shown.pictures[use.sha256]), subject, detector
             )
-            for use in needed.request.controls
+            for use in shown.request.controls
             if use.needs_pose
         }
 

@@ -8,7 +8,7 @@ import PIL.Image
 from bot.engine import pixels
 from bot.engine.controls import maps, skeleton
 from bot.engine.controls.skeleton import Person
-from bot.engine.needed import Needed
+from bot.engine.needed import Shown
 from bot.engine.regions import Region
 from bot.request import ControlUse
 from catalog.control_types import SCRIBBLE
@@ -23,14 +23,14 @@ class Maps:
     all of it.
     """
 
-    needed: Needed
+    shown: Shown
     depths: Mapping[str, PIL.Image.Image]
     people: Mapping[str, tuple[Person, ...]]
     region: Region | None = None
 
     def of(self, use: ControlUse, size: tuple[int, int]) -> PIL.Image.Image:
         """The map, RGB, that `use` follows in a pass of that width and height."""
-        picture, depth = self.needed.pictures[use.sha256], self.depths.get(use.sha256)
+        picture, depth = self.shown.pictures[use.sha256], self.depths.get(use.sha256)
         if use.needs_pose:
             return self._pose(picture.size, self.people[use.sha256], size)
         if self.region is not None:
@@ -56,5 +56,5 @@ class Maps:
     @property
     def facts(self) -> dict[str, str]:
         """What of the environment their bits depend on."""
-        made = [maps.facts(use) for use in self.needed.request.controls]
+        made = [maps.facts(use) for use in self.shown.request.controls]
         return {name: version for each in made for name, version in each.items()}
