@@ -1,5 +1,6 @@
 """A ControlNet that follows a pose: of the people in a photo, as the estimator tells it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from bot.engine.controls import pose, skeleton
 from bot.engine.controls.pose import PoseEstimator
 from bot.engine.detector import Finder
 from bot.errors import JobFailed
-from bot.request import ControlUse, Hires
+from bot.request import ControlUse, Hires, MapDraft, Picture
+from bot.request.mapping import compose_map
 from catalog import Catalog, ControlNets, DetectorEntry, PoseEntry
 from tests.engine import grounding_dino
 from tests.engine.controls import tiny, vitpose
@@ -165,3 +167,24 @@ def test_a_scribble_is_made_of_a_photo(engine: Engine, alone: Catalog) -> None:
     finished = ControlUse(KEY, kept(map_), "scribble", is_map=True)
     painted = paint(engine, request(controls=(use,)), alone)
     assert digests(painted) == digests(paint(engine, request(controls=(finished,)), alone))
+
+
+@pytest.mark.parametrize("kind", ["openpose", "canny", "scribble", "lineart"])
+def test_a_map_alone_is_the_one_that_is_followed(engine: Engine, alone: Catalog, kind: str) -> None:
+    sha256 = picture((80, 50), seed=8)
+    draft = MapDraft(image=Picture(sha256, 80, 50), type=kind, side=64)
+    asked = compose_map(draft, alone)
+    before = engine.loaded
+    painted = paint(engine, asked, alone)
+    assert engine.loaded == before
+    [image] = painted.images
+    assert image.image.size == (102, 64)
+    assert digests(paint(engine, asked, alone)) == digests(painted)
+    assert painted.recipe.checkpoint is None
+    assert (painted.recipe.pose is not None) == (kind == "openpose")
+    # It is what a ControlNet is shown of the photo in that size.
+    use, square = replace(asked.controls[0], key=KEY), replace(asked, width=64, height=64)
+    [shown] = paint(engine, square, alone).images
+    finished = ControlUse(KEY, kept(shown.image), kind, is_map=True)
+    of_photo = paint(engine, request(controls=(use,)), alone)
+    assert digests(of_photo) == digests(paint(engine, request(controls=(finished,)), alone))
