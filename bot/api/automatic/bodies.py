@@ -199,6 +199,9 @@ class Detect(BaseModel):
 
     controlnet_module: str = Field(default="none", examples=["openpose"])
     controlnet_input_images: list[str] = Field(default=[], description="Image files in base64.")
+    controlnet_images: list[str] = Field(
+        default=[], description="The same, as `webuiapi` names it.", examples=[[]]
+    )
     controlnet_processor_res: Int = Field(
         default=-1, description="Pixels of a map's shorter side, from 64; 512 otherwise."
     )
@@ -206,6 +209,11 @@ class Detect(BaseModel):
     controlnet_threshold_b: Number = -1
     controlnet_masks: list[str] = []
     low_vram: bool = False
+
+    @property
+    def images(self) -> list[str]:
+        """Those that were sent, by whichever name."""
+        return self.controlnet_input_images or self.controlnet_images
 
 
 class Detected(BaseModel):

@@ -33,7 +33,7 @@ def checked(body: Detect) -> tuple[Module, int | None, tuple[Notice, ...]]:
     if module.type is None:
         value, allowed = body.controlnet_module[:100], OFFERED_MODULES[1:]
         raise InvalidRequest(MODULE, "api.automatic.module", value=value, allowed=allowed)
-    count = len(body.controlnet_input_images)
+    count = len(body.images)
     if not 1 <= count <= COUNT_MAX:
         raise InvalidRequest(IMAGES, "number.range", value=count, min=1, max=COUNT_MAX)
     least, _, most = MAP_SIDE

@@ -66,7 +66,7 @@ def routes(parts: Parts) -> APIRouter:
         module, side, notices = checked(body)
         sent = ImagesIn()
         images = []
-        for number, text in enumerate(body.controlnet_input_images):
+        for number, text in enumerate(body.images):
             data = await decoded(f"{IMAGES}[{number}]", text)
             job = await mapped(data, module.type or "", side, request, parts.desk, caller)
             _, _, path = await parts.desk.image(caller, job.id)
