@@ -40,7 +40,7 @@ from bot.engine.residency import Residency, Resident
 from bot.engine.sources import NotHere, Sources
 from bot.engine.starting import started
 from bot.engine.subject import Subject
-from bot.engine.upscaling import Upscaling
+from bot.engine.upscaling import Upscaling, make_room
 from bot.engine.weights import WeightCache, formats
 from bot.errors import JobFailed
 from bot.order import Order
@@ -134,6 +134,7 @@ class Pipeline:
             self._controls.park()  # those of the last job would be in the way
         if order.request.only_map is not None:
             shown = locate_shown(order, self._sources, report, check_stop)
+            make_room(self._residency.resident, profile)
             return alone.painting(shown, self._controls, self._hashes, self._place, each)
         # No name for the resident model here: another family's is freed before this one is loaded.
         enlarged = self._upscaling.enlarged(

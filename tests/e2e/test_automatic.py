@@ -374,7 +374,9 @@ class TestControlNets:
             _, answer = await told(
                 server, "POST", "txt2img", json={**body, "alwayson_scripts": scripts}
             )
-            made.append(answer["images"])
+            [data] = answer["images"]
+            with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+                made.append(image.tobytes())
         assert made[0] == made[1]
 
     @pytest.mark.parametrize(

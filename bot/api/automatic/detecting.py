@@ -2,6 +2,7 @@
 that needs the engine."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from fastapi import Request
 
@@ -17,10 +18,10 @@ from bot.request.dialects.controlnet import OFFERED_MODULES, USUAL_MODULES, Modu
 from bot.store import ApiKey, Job
 from catalog.control_types import CANNY
 
-MODULE = "controlnet_module"
-IMAGES = "controlnet_input_images"
-_THRESHOLDS = {"controlnet_threshold_a": 100, "controlnet_threshold_b": 200}
-_LEVELS = (1, 255)
+MODULE: Final = "controlnet_module"
+IMAGES: Final = "controlnet_input_images"
+_THRESHOLDS: Final = {"controlnet_threshold_a": 100, "controlnet_threshold_b": 200}
+_LEVELS: Final = (1, 255)
 """Of Canny's thresholds, what they are here, and between which they count there."""
 
 
@@ -59,14 +60,21 @@ def _unused(body: Detect, module: Module) -> Iterator[Notice]:
 
 
 async def mapped(
-    data: bytes, kind: str, side: int | None, request: Request, desk: Desk, caller: ApiKey
+    data: bytes,
+    kind: str,
+    side: int | None,
+    request: Request,
+    desk: Desk,
+    caller: ApiKey,
+    *,
+    counted: bool,
 ) -> Job:
     """The job whose image is the map of the image file `data`, of that type.
 
-    caller: whose call has been counted. Raises NotReady if the job was cancelled, and as `ended`.
+    counted: see `Desk.accept`. Raises NotReady if the job was cancelled, and as `ended`.
     """
     draft = MapDraft(type=kind, side=side)
-    job = await ended(request, desk, caller, draft, {"image": data}, counted=True)
+    job = await ended(request, desk, caller, draft, {"image": data}, counted=counted)
     if not await desk.images(job):
         raise NotReady("api.job.cancelled")
     return job

@@ -68,7 +68,9 @@ def routes(parts: Parts) -> APIRouter:
         images = []
         for number, text in enumerate(body.images):
             data = await decoded(f"{IMAGES}[{number}]", text)
-            job = await mapped(data, module.type or "", side, request, parts.desk, caller)
+            # The call counts for the first of them.
+            asked = (data, module.type or "", side, request, parts.desk, caller)
+            job = await mapped(*asked, counted=number == 0)
             _, _, path = await parts.desk.image(caller, job.id)
             images.append(sent.name(await asyncio.to_thread(path.read_bytes)))
             notices += job.warnings

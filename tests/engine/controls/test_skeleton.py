@@ -1,6 +1,7 @@
 """People drawn as OpenPose draws them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -41,15 +42,15 @@ POINTS = [*LIMBS.values(), (255, 0, 85)]
 
 
 def test_key_points_of_coco_become_those_of_openpose() -> None:
-    person = from_coco(COCO)
-    assert len([*person]) == 18
+    person: Any = from_coco(COCO)
+    assert len(person) == 18
     assert person[1] == (256, 140)  # the neck
     arms = [point[0] < 256 for point in person[2:8] if point]
     assert arms == [True] * 3 + [False] * 3
     assert person[8:11] == ((227, 270), (222, 370), (217, 470))
     assert person[11:14] == ((285, 270), (290, 370), (295, 470))
     assert person[14:] == ((246, 80), (266, 80), (232, 86), (280, 86))
-    without = from_coco([*COCO[:5], None, *COCO[6:]])
+    without: Any = from_coco([*COCO[:5], None, *COCO[6:]])
     assert without[1] is None
     assert without[5] is None
 
