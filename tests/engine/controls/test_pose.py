@@ -64,9 +64,14 @@ class Estimator:
         return self.inner.people(source, (sha256, image), subject, detector)
 
 
-@pytest.mark.parametrize("simple", [True, False])
-@pytest.mark.parametrize("mixed", [False, True])
-@pytest.mark.parametrize("write", [vitpose.write, vitpose.write_renamed])
+@pytest.mark.parametrize(
+    ("write", "simple", "mixed"),
+    [
+        (vitpose.write, True, False),
+        (vitpose.write, False, True),
+        (vitpose.write_renamed, True, True),
+    ],
+)
 def test_it_tells_what_transformers_tells(
     tmp_path: Path, write: Callable[[Path, Any], None], *, simple: bool, mixed: bool
 ) -> None:
