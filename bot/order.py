@@ -17,6 +17,7 @@ from catalog import (
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
@@ -33,8 +34,10 @@ class Order:
     pictures: the PNG file for each sha256 in `request.inputs`.
     embeddings: those of `request.embedding_keys`, in that order.
     upscaler: the one of `request.upscale`.
-    controls: those of `request.controls`, in that order. depth: what tells the depth of an image;
-    None if none of them needs that. detector: what finds the parts of `request.detail`.
+    controls: those of `request.control_keys`, in that order. depth: what tells the depth of an
+        image; None if none of them needs that. pose: what tells how the people in it stand,
+        likewise. detector: what finds the parts of `request.detail`, and these people; None if
+        neither is needed, or if there is none for the people.
     lent: network → folder of its weights, or hub id of a pipeline with them, see
         `bot.distributed.localising`. An engine here finds them itself. Their configuration is
         that which completes the model, wherever they are.
@@ -54,6 +57,7 @@ class Order:
     controls: tuple[ControlNetEntry, ...] = ()
     depth: DepthEntry | None = None
     detector: DetectorEntry | None = None
+    pose: PoseEntry | None = None
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -66,7 +70,7 @@ def knows(catalog: Catalog, request: GenerationRequest) -> bool:
         (not each.model or each.model in catalog.models)
         and (each.upscale is None or each.upscale.upscaler in catalog.upscalers.entries)
         and all(use.key in catalog.adapters for use in each.adapters)
-        and all(use.key in catalog.controlnets.entries for use in each.controls)
+        and all(key in catalog.controlnets.entries for key in each.control_keys)
         and all(key in catalog.embeddings.entries for key in each.embedding_keys)
         for each in request.each
     )
@@ -83,8 +87,8 @@ def order_of(
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
     Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, upscaler.gone,
-    control.gone, control.no_depth, detail.no_detector, reference.none, job.files; and OSError if a
-    picture may be read later, see `catalog.disk.may_pass`.
+    control.gone, control.no_depth, control.no_pose, detail.no_detector, reference.none, job.files;
+    and OSError if a picture may be read later, see `catalog.disk.may_pass`.
     """
     # The same image has the same recipe, whoever put a word into it, and wherever it was wanted.
     request = request.bare()
@@ -111,13 +115,16 @@ def order_of(
         upscaler = catalog.upscalers.entries.get(request.upscale.upscaler)
         if upscaler is None:
             raise JobFailed("upscaler.gone", upscaler=request.upscale.upscaler)
-    for control in request.controls:
-        if control.key not in catalog.controlnets.entries:
-            raise JobFailed("control.gone", control=control.key)
+    for key in request.control_keys:
+        if key not in catalog.controlnets.entries:
+            raise JobFailed("control.gone", control=key)
     depth = catalog.controlnets.depth if request.needs_depth else None
     if request.needs_depth and depth is None:
         raise JobFailed("control.no_depth")
-    detector = catalog.detector if request.detail else None
+    pose = catalog.controlnets.pose if request.needs_pose else None
+    if request.needs_pose and pose is None:
+        raise JobFailed("control.no_pose")
+    detector = catalog.detector if request.detail or request.needs_pose else None
     if request.detail and detector is None:
         raise JobFailed("detail.no_detector")
     reference = catalog.reference_for(request.model) if request.reference else None
@@ -132,7 +139,8 @@ def order_of(
         pictures=pictures,
         embeddings=tuple(catalog.embeddings.entries[key] for key in request.embedding_keys),
         upscaler=upscaler,
-        controls=tuple(catalog.controlnets.entries[use.key] for use in request.controls),
+        controls=tuple(catalog.controlnets.entries[key] for key in request.control_keys),
         depth=depth,
         detector=detector,
+        pose=pose,
     )

@@ -143,9 +143,10 @@ class Recipe:
         text encoder.
     adapters: in the order of `request.adapters`, which have the strengths.
     reference: the IP-Adapter and its image encoder; empty without a reference image.
-    controls: the ControlNets, in the order of `request.controls`. depth: the network that told the
-    depth of an image for one of them; None if none did. detector: the network that found the parts
-    that were painted again; found: these, in the order in which they were.
+    controls: the ControlNets, in the order of `request.control_keys`. depth: the network that told
+    the depth of an image for one of them; None if none did. pose: the one that told how people in
+    it stand, likewise. detector: the network that found these people, or the parts that were
+    painted again; found: those parts, in the order in which they were.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.
@@ -172,6 +173,7 @@ class Recipe:
     depth: Weights | None = None
     detector: Weights | None = None
     found: tuple[Found, ...] = ()
+    pose: Weights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON types; `from_dict` reverses it."""
@@ -181,7 +183,8 @@ class Recipe:
         for name in ("parts", "controls", "found"):
             if not data[name]:
                 del data[name]
-        for name in ("upscaler", "variant", "config", "text_encoder", "depth", "detector"):
+        optional = ("upscaler", "variant", "config", "text_encoder", "depth", "pose", "detector")
+        for name in optional:
             if data[name] is None:
                 del data[name]
         return data
@@ -191,7 +194,7 @@ class Recipe:
         """Accepts recipes of earlier versions, which lacked the fields that have defaults."""
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         encoder, depth = data.get("text_encoder"), data.get("depth")
-        detector = data.get("detector")
+        detector, pose = data.get("detector"), data.get("pose")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**checkpoint) if checkpoint else None,
@@ -208,6 +211,7 @@ class Recipe:
             text_encoder=Weights(**encoder) if encoder else None,
             controls=tuple(Weights(**weights) for weights in data.get("controls", ())),
             depth=Weights(**depth) if depth else None,
+            pose=Weights(**pose) if pose else None,
             detector=Weights(**detector) if detector else None,
             found=tuple(
                 Found(each["seed"], each["word"], Box(**each["box"]))
@@ -234,6 +238,7 @@ class Recipe:
             *zip(self.embeddings, earlier.embeddings, strict=False),
             *zip(self.controls, earlier.controls, strict=False),
             (self.depth, earlier.depth),
+            (self.pose, earlier.pose),
             (self.detector, earlier.detector),
             *((parts[name], before[name]) for name in parts if name in before),
         ):

@@ -162,7 +162,8 @@ def _used(recipe: Recipe) -> Iterator[tuple[Weights, str | None]]:
     yield from ((weights, network) for network, weights in networks.items() if weights)
     others = (*recipe.adapters, *recipe.reference, *recipe.embeddings, *recipe.parts)
     yield from ((weights, None) for weights in (recipe.upscaler, *others) if weights)
-    yield from ((weights, CONTROL) for weights in (*recipe.controls, recipe.depth) if weights)
+    following = (*recipe.controls, recipe.depth, recipe.pose)
+    yield from ((weights, CONTROL) for weights in following if weights)
     yield from ((weights, DETECTOR) for weights in (recipe.detector,) if weights)
 
 
@@ -178,6 +179,8 @@ def _sources(recipe: Recipe, catalog: Catalog) -> dict[tuple[str, str | None], _
         found[key, CONTROL] = _Source(*own, configured=True)
     if depth := catalog.controlnets.depth:
         found[public(depth.path), CONTROL] = _Source(depth.path, revision=depth.revision)
+    if pose := catalog.controlnets.pose:
+        found[public(pose.path), CONTROL] = _Source(pose.path, revision=pose.revision)
     if detector := catalog.detector:
         found[public(detector.path), DETECTOR] = _Source(detector.path, revision=detector.revision)
     for key, each in catalog.models.items():

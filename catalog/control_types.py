@@ -6,14 +6,16 @@ from typing import Final
 
 CANNY: Final = "canny"
 DEPTH: Final = "depth"
+POSE: Final = "openpose"
+SCRIBBLE: Final = "scribble"
 TILE: Final = "tile"
 OTHER: Final = "other"
 CONTROL_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     CANNY: ("canny",),
     DEPTH: ("depth", "midas", "zoe"),
-    "openpose": ("openpose", "pose"),
+    POSE: ("openpose", "pose"),
     "lineart": ("lineart", "line"),
-    "scribble": ("scribble", "sketch"),
+    SCRIBBLE: ("scribble", "sketch"),
     "softedge": ("softedge", "hed", "pidi"),
     "mlsd": ("mlsd",),
     "normal": ("normal",),
@@ -22,6 +24,9 @@ CONTROL_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     OTHER: (),
 }
 """The types, named as in AUTOMATIC1111's extension, and the words in names that tell them."""
+
+MADE_OF_PHOTOS: Final = (POSE, SCRIBBLE)
+"""Types of which a map was only brought to size at first, before one could be made of a photo."""
 
 OF_UNIONS: Final[Mapping[int, tuple[str, ...]]] = {
     6: tuple(name for name in CONTROL_TYPES if name not in (TILE, OTHER)),

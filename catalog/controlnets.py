@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from catalog.called import called
 from catalog.control_types import CANNY, OTHER
 from catalog.families import DEFAULT
-from catalog.schema import ControlNetEntry, DepthEntry, ModelEntry
+from catalog.schema import ControlNetEntry, DepthEntry, ModelEntry, PoseEntry
 from catalog.search import Index
 from catalog.weight_files.controlnet import ControlNetFacts
 
@@ -18,13 +18,14 @@ class ControlNets:
     Disabled entries are among them, and are never offered or suggested.
     facts: what their files say, by key, for those on this machine.
     unfit: why the files of others cannot be used, by key; these are not offered either.
-    depth: what tells the depth of an image; None if there is nothing.
+    depth: what tells the depth of an image, pose: how people in it stand; None if there is nothing.
     """
 
     entries: Mapping[str, ControlNetEntry] = field(default_factory=dict)
     facts: Mapping[str, ControlNetFacts] = field(default_factory=dict, repr=False)
     unfit: Mapping[str, str] = field(default_factory=dict, repr=False)
     depth: DepthEntry | None = None
+    pose: PoseEntry | None = None
     _offered: tuple[ControlNetEntry, ...] = field(init=False, repr=False)
     _index: Index = field(init=False, repr=False)
 

@@ -28,6 +28,7 @@ from catalog.schema import (
     EmbeddingEntry,
     ImageCheckEntry,
     ModelEntry,
+    PoseEntry,
     UpscalerEntry,
 )
 from catalog.snapshot import Catalog, CatalogUnreadable, Problem
@@ -152,6 +153,7 @@ def _read_catalog(
         keys=upscalers.tables.keys(),
     )
     depth, depth_problems = table_of(control_file, controls, "depth", DepthEntry)
+    pose, pose_problems = table_of(control_file, controls, "pose", PoseEntry)
     found_controlnets = find_controlnets(
         models_dir,
         controlnets.entries,
@@ -220,6 +222,7 @@ def _read_catalog(
             *controlnets.problems,
             *unknown[4],
             *depth_problems,
+            *pose_problems,
             *found_controlnets.problems,
             *style_problems,
         ),
@@ -227,7 +230,7 @@ def _read_catalog(
         embeddings=offered_embeddings,
         upscalers=Upscalers(found_upscalers.entries, found_upscalers.facts, found_upscalers.unfit),
         controlnets=ControlNets(
-            found_controlnets.entries, found_controlnets.facts, found_controlnets.unfit, depth
+            found_controlnets.entries, found_controlnets.facts, found_controlnets.unfit, depth, pose
         ),
         unfit_models=MappingProxyType(unfit),
         lacking=MappingProxyType(said.lacking),

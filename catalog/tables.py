@@ -34,7 +34,7 @@ EntryT = TypeVar(
 )
 _BESIDE: Final[Mapping[str, frozenset[str]]] = {
     "models": frozenset(("default", "reference", "image_check", "detector")),
-    "controlnets": frozenset(("depth",)),
+    "controlnets": frozenset(("depth", "pose")),
 }
 """What else may be at the top level of the file with these tables."""
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

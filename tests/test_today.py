@@ -11,7 +11,15 @@ import pytest
 from bot.engine.hashing import HashCache
 from bot.recipe import Environment, Recipe, Weights, environment_id
 from bot.today import Today, today
-from catalog import AdapterEntry, Catalog, ControlNetEntry, ControlNets, DepthEntry, ModelEntry
+from catalog import (
+    AdapterEntry,
+    Catalog,
+    ControlNetEntry,
+    ControlNets,
+    DepthEntry,
+    ModelEntry,
+    PoseEntry,
+)
 from catalog.families.zimage import ZIMAGE
 from tests.store.factories import recipe
 
@@ -273,6 +281,8 @@ def test_a_controlnet_is_looked_for_beside_a_lora_of_the_same_key(
     (folder / "config.json").write_bytes(b"{}")
     (models_dir / "depth").mkdir()
     (models_dir / "depth/model.safetensors").write_bytes(b"depth")
+    (models_dir / "pose").mkdir()
+    (models_dir / "pose/model.safetensors").write_bytes(b"pose")
     own = folder / "diffusion_pytorch_model.safetensors"
     path, name, files = {
         "file": (str(own), None, [own]),
@@ -285,12 +295,18 @@ def test_a_controlnet_is_looked_for_beside_a_lora_of_the_same_key(
         digest = hashes.of_files(folder, files, lambda _: None)
     entry = ControlNetEntry(key="ink", name="Ink", path=path, weight_name=name)
     offered = replace(
-        catalog(), controlnets=ControlNets({"ink": entry}, depth=DepthEntry(path="depth"))
+        catalog(),
+        controlnets=ControlNets(
+            {"ink": entry}, depth=DepthEntry(path="depth"), pose=PoseEntry(path="pose")
+        ),
     )
     depth = Weights("depth", "d" * 64, "d" * 10)
-    used = replace(made(models_dir), controls=(Weights("ink", digest, digest[:10]),), depth=depth)
+    pose = replace(depth, name="pose")
+    used = replace(
+        made(models_dir), controls=(Weights("ink", digest, digest[:10]),), depth=depth, pose=pose
+    )
     assert compared(models_dir, used, offered=offered).same
-    assert compared(models_dir, used).gone == ("ink", "depth")
+    assert compared(models_dir, used).gone == ("ink", "depth", "pose")
     other = replace(used, controls=(Weights("ink", "e" * 64, "e" * 10),))
     changed = compared(models_dir, other, offered=offered).changed
     assert changed == (("ink",) if layout == "file" else ())

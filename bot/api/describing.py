@@ -165,6 +165,8 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         hashes["[detector]"] = recipe.detector.sha256
     if recipe.depth:
         hashes["[depth]"] = recipe.depth.sha256  # a key has no brackets
+    if recipe.pose:
+        hashes["[pose]"] = recipe.pose.sha256
     return {
         "model": request.made_with,
         "loras": [lora(use) for use in request.adapters],

@@ -35,6 +35,7 @@ WITH_IMAGES: Final = (
     "/sdapi/v1/extra-batch-images",
     "/sdapi/v1/png-info",
     "/sdapi/v1/interrogate",
+    "/controlnet/detect",
 )
 
 

@@ -31,6 +31,7 @@ from catalog import (
     EmbeddingEntry,
     Location,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     locate,
     locate_entry,
@@ -282,6 +283,8 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
             yield Finding(f"{kind} {entry.key}: {here}{_told(entry)}")
     if depth := catalog.controlnets.depth:
         yield _helper("depth", depth, models_dir)
+    if pose := catalog.controlnets.pose:
+        yield _helper("pose", pose, models_dir)
     if detector := catalog.detector:
         yield _helper("detector", detector, models_dir)
     if downloads:
@@ -313,7 +316,7 @@ def _reference(family: str, entry: ReferenceEntry, models_dir: Path) -> Finding:
     return Finding(f"reference ({family}): {here}")
 
 
-def _helper(name: str, entry: DepthEntry | DetectorEntry, models_dir: Path) -> Finding:
+def _helper(name: str, entry: DepthEntry | PoseEntry | DetectorEntry, models_dir: Path) -> Finding:
     """About a network that helps models, which the table with that name names."""
     place = locate(entry.path, models_dir, revision=entry.revision)
     if place.error:

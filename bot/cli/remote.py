@@ -18,7 +18,7 @@ from bot.cli.asked import Asked
 from bot.cli.remote_calls import FIELDS, PATIENCE, Calls, Lost
 from bot.cli.result import BAD_REQUEST, NotDone, Result, printable, write
 from bot.cli.watching import Watcher, until_ended
-from bot.request import EDITED, AnyDraft, CompareDraft, Draft, UpscaleDraft
+from bot.request import EDITED, AnyDraft, CompareDraft, Draft, MapDraft, UpscaleDraft
 from bot.request.syntax import parse_adapters
 from bot.texts.language import Say
 from catalog.listing import Listed
@@ -153,6 +153,8 @@ def _asked(draft: AnyDraft, pictures: Mapping[str, bytes]) -> tuple[str, dict[st
             axes = [said for ask in draft.asks for said in (ask.name, ask.values)]
             axes_said = {name: said for name, said in zip(named, axes, strict=False) if said}
             return "compare", _body(draft.draft, pictures) | axes_said
+        case MapDraft():
+            raise ValueError("no command asks for a map alone")
         case _:
             return "generate", _body(draft, pictures)
 

@@ -17,6 +17,7 @@ from bot.engine.selecting import (
     depth_files,
     detector_files,
     network_weights,
+    pose_files,
 )
 from catalog.disk import files_below, is_file, is_folder, names_in
 from catalog.families import FAMILIES
@@ -111,7 +112,7 @@ def digest_of(names: Iterable[str], digests: Iterable[str], *, folder: bool) -> 
 
 def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
     """Whether a part with these files is opened as a folder."""
-    if kind in {Kind.REFERENCE, Kind.DEPTH, Kind.DETECTOR}:
+    if kind in {Kind.REFERENCE, Kind.DEPTH, Kind.POSE, Kind.DETECTOR}:
         return True
     if kind is Kind.CONTROL:
         return len(names) > 1
@@ -142,7 +143,7 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
-    if part.kind in {Kind.CONTROL, Kind.DEPTH, Kind.DETECTOR} and found.kind != "file":
+    if part.kind in {Kind.CONTROL, Kind.DEPTH, Kind.POSE, Kind.DETECTOR} and found.kind != "file":
         return _chosen(root, part)
     if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
         return _bundle(root, [name for name in _layout(part.kind, root) if part.counts(name)])
@@ -167,7 +168,8 @@ def _network(folder: Path, network: str) -> Bundle | None:
 
 
 def _chosen(root: Path, part: Part) -> Bundle | None:
-    """The files of a ControlNet, or of what tells depth or finds things, read by any engine."""
+    """The files of a ControlNet, or of what tells depth or poses or finds things, read by any
+    engine."""
     within = PurePosixPath(part.weight_name or "").parent.as_posix()
     chosen: list[str] = []
     for select in selects(part):
@@ -183,6 +185,8 @@ def selects(part: Part) -> tuple[Select, Select]:
     """What chooses the files of such a part, for an engine in 16 bits and for one in 32."""
     if part.kind is Kind.DEPTH:
         return partial(depth_files, half=True), partial(depth_files, half=False)
+    if part.kind is Kind.POSE:
+        return partial(pose_files, half=True), partial(pose_files, half=False)
     if part.kind is Kind.DETECTOR:
         return partial(detector_files, half=True), partial(detector_files, half=False)
     named = partial(control_files, weight_name=part.weight_name)

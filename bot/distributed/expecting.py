@@ -41,6 +41,7 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
         reference=reference,
         controls=tuple(known(part_of(entry)) for entry in order.controls),
         depth=known(part_of(order.depth)) if order.depth else ANY,
+        pose=known(part_of(order.pose)) if order.pose else ANY,
         detector=known(part_of(order.detector)) if order.detector else ANY,
         parts=parts,
     )

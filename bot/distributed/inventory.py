@@ -356,7 +356,9 @@ class Inventory:
                     yield part_of(catalog.controlnets.entries[control.key])
             if each.needs_depth and catalog.controlnets.depth:
                 yield part_of(catalog.controlnets.depth)
-            if each.detail and catalog.detector:
+            if each.needs_pose and catalog.controlnets.pose:
+                yield part_of(catalog.controlnets.pose)
+            if (each.detail or each.needs_pose) and catalog.detector:
                 yield part_of(catalog.detector)
 
     def _digest(self, member: Member) -> str | None:

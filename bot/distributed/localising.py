@@ -31,6 +31,7 @@ from catalog import (
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
@@ -48,6 +49,7 @@ _SUBJECTS: Final[Mapping[Kind, SubjectKind]] = {
     Kind.UPSCALER: "upscaler",
     Kind.CONTROL: "control",
     Kind.DEPTH: "depth",
+    Kind.POSE: "pose",
     Kind.DETECTOR: "detector",
 }
 """What people call the entries of parts; the others are a model's."""
@@ -62,6 +64,7 @@ _One = TypeVar(
     ReferenceEntry,
     ControlNetEntry,
     DepthEntry,
+    PoseEntry,
     DetectorEntry,
 )
 
@@ -203,11 +206,12 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
             replace(weights, name=f"{lender}/{PurePath(weights.name).name}") for weights in parts
         )
     depth = _called(recipe.depth, order.depth.path) if order.depth else recipe.depth
+    pose = _called(recipe.pose, order.pose.path) if order.pose else recipe.pose
     detector = recipe.detector
     if order.detector:
         detector = _called(detector, order.detector.path)
     named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference, depth=depth)
-    return replace(named, detector=detector, parts=parts, config=config)
+    return replace(named, pose=pose, detector=detector, parts=parts, config=config)
 
 
 def _called(weights: Weights | None, path: str | None) -> Weights | None:
@@ -225,6 +229,7 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
         upscaler=order.upscaler and _with_place(order.upscaler, place),
         controls=tuple(_with_place(entry, place) for entry in order.controls),
         depth=order.depth and _with_place(order.depth, place),
+        pose=order.pose and _with_place(order.pose, place),
         detector=order.detector and _with_place(order.detector, place),
         lent={
             network: place(Part(Kind.NETWORK, path, beside=network), order.request.model).path
@@ -250,7 +255,7 @@ def _with_place(entry: _One, place: Place) -> _One:
     found = place(part, _key_of(entry))
     named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
     match entry:
-        case DepthEntry() | DetectorEntry():
+        case DepthEntry() | PoseEntry() | DetectorEntry():
             del named["weight_name"]
         case ControlNetEntry():
             named["type"] = entry.told_type  # elsewhere, no name of a file tells it
@@ -264,7 +269,7 @@ def _with_place(entry: _One, place: Place) -> _One:
 
 
 def _key_of(entry: Other) -> str:
-    if isinstance(entry, ReferenceEntry | DepthEntry | DetectorEntry):
+    if isinstance(entry, ReferenceEntry | DepthEntry | PoseEntry | DetectorEntry):
         return public(entry.path)
     return entry.key
 
@@ -282,6 +287,7 @@ def _missing(part: Part, key: str) -> JobFailed:
         "reference.missing",
         "control.missing",
         "depth.missing",
+        "pose.missing",
         "detector.missing",
         path=public(part.path),
     )

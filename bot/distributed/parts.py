@@ -22,6 +22,7 @@ from catalog import (
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
@@ -43,6 +44,7 @@ class Kind(StrEnum):
     REFERENCE = "reference"
     CONTROL = "control"
     DEPTH = "depth"
+    POSE = "pose"
     DETECTOR = "detector"
 
 
@@ -146,6 +148,7 @@ Other: TypeAlias = (
     | ReferenceEntry
     | ControlNetEntry
     | DepthEntry
+    | PoseEntry
     | DetectorEntry
 )
 """An entry of one part."""
@@ -167,6 +170,8 @@ def part_of(entry: Other) -> Part:
             return Part(Kind.CONTROL, entry.path, entry.weight_name, entry.revision)
         case DepthEntry():
             return Part(Kind.DEPTH, entry.path, revision=entry.revision)
+        case PoseEntry():
+            return Part(Kind.POSE, entry.path, revision=entry.revision)
         case DetectorEntry():
             return Part(Kind.DETECTOR, entry.path, revision=entry.revision)
 
@@ -185,5 +190,7 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
     yield from map(part_of, catalog.controlnets.entries.values())
     if catalog.controlnets.depth:
         yield part_of(catalog.controlnets.depth)
+    if catalog.controlnets.pose:
+        yield part_of(catalog.controlnets.pose)
     if catalog.detector:
         yield part_of(catalog.detector)

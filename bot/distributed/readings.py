@@ -16,6 +16,7 @@ from bot.engine.selecting import (
     detector_files,
     network_files,
     network_weights,
+    pose_files,
     replacing_files,
 )
 from catalog.families import FAMILIES, PipelineFiles
@@ -84,6 +85,8 @@ def _reading(
             return network_files(names, part.beside, half=half)
         case Kind.DEPTH:
             return depth_files(names, half=half)
+        case Kind.POSE:
+            return pose_files(names, half=half)
         case Kind.DETECTOR:
             return detector_files(names, half=half)
         case Kind.CONTROL if folder:

@@ -140,6 +140,7 @@ def _refused(name: str, field: str, value: object, allowed: str, subject: Subjec
         "reference.configuration",
         "control.configuration",
         "depth.configuration",
+        "pose.configuration",
         "detector.configuration",
         field=f"{name}.{field}",
         value=shown if len(shown) <= VALUE_SHOWN else shown[: VALUE_SHOWN - 1] + "…",

@@ -89,6 +89,7 @@ class Hub:
                 "reference.gated",
                 "control.gated",
                 "depth.gated",
+                "pose.gated",
                 "detector.gated",
                 path=repository,
             ) from None
@@ -101,6 +102,7 @@ class Hub:
                 "reference.not_on_hub",
                 "control.not_on_hub",
                 "depth.not_on_hub",
+                "pose.not_on_hub",
                 "detector.not_on_hub",
                 path=repository,
             ) from None
@@ -121,6 +123,7 @@ class Hub:
                 "reference.unreachable",
                 "control.unreachable",
                 "depth.unreachable",
+                "pose.unreachable",
                 "detector.unreachable",
                 path=repository,
             )
@@ -133,6 +136,7 @@ class Hub:
                 "upscaler.download_failed",
                 "control.download_failed",
                 "depth.download_failed",
+                "pose.download_failed",
                 "detector.download_failed",
                 "reference.download_failed",
                 path=repository,

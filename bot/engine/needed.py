@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from PIL.Image import Image
 
@@ -15,11 +16,33 @@ from bot.engine.training import training_of, with_moments
 from bot.order import Order
 from bot.progress import Progress
 from bot.request import GenerationRequest
-from catalog import ModelEntry
+from catalog import DepthEntry, DetectorEntry, ModelEntry, PoseEntry
 from catalog.weight_files.prediction import Training
 
+EntryT = TypeVar("EntryT", DepthEntry, PoseEntry, DetectorEntry)
 Report = Callable[[Progress], None]
 CheckStop = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What maps are made of for a request, and with what.
+
+    pictures: input images by sha256. depth: what tells the depth of an image, if one of them needs
+    it. pose: what tells how the people in it stand, likewise. detector: what finds them, and the
+    parts of `request.detail`.
+    """
+
+    request: GenerationRequest
+    pictures: Mapping[str, Image]
+    depth: tuple[Source, Subject] | None = None
+    pose: tuple[Source, Subject] | None = None
+    detector: tuple[Source, Subject] | None = None
+
+    @property
+    def helping(self) -> tuple[tuple[Source, Subject], ...]:
+        """The networks among them."""
+        return tuple(filter(None, (self.depth, self.pose, self.detector)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +50,7 @@ class Needed:
     """One request and the files that it needs, each with the subject to name in errors.
 
     reference: the IP-Adapter, if there is a reference image. controls: in the order of
-    `request.controls`. depth: what tells the depth of an image, if one of them needs it.
-    detector: what finds the parts of `request.detail`. pictures: input images by sha256.
+    `request.controls`.
     """
 
     request: GenerationRequest
@@ -40,10 +62,8 @@ class Needed:
     adapters: tuple[tuple[Path, Subject], ...]
     embeddings: tuple[tuple[Source, Subject], ...]
     reference: tuple[ReferenceFiles, Subject] | None
-    pictures: Mapping[str, Image]
+    shown: Shown
     controls: tuple[tuple[Source, Subject], ...] = ()
-    depth: tuple[Source, Subject] | None = None
-    detector: tuple[Source, Subject] | None = None
 
 
 def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop) -> Needed:
@@ -51,7 +71,6 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
     if (entry := order.model) is None:
         raise ValueError("an order needs a model, unless it is to enlarge an image")
     subject = Subject("model", entry.key, report, check_stop)
-    pictures = {sha256: pixels.decoded(data) for sha256, data in order.pictures.items()}
     files, family = model_files(entry, sources, subject, order.lent), family_of(entry)
     training = training_of(files, family, entry, subject)
     adapters = []
@@ -70,14 +89,7 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
     for control in order.controls:
         named = Subject("control", control.key, report, check_stop)
         controls.append((sources.control(control, named), named))
-    depth = None
-    if order.depth is not None:
-        named = Subject("depth", public(order.depth.path), report, check_stop)
-        depth = (sources.depth(order.depth, named), named)
-    detector = None
-    if order.detector is not None:
-        named = Subject("detector", public(order.detector.path), report, check_stop)
-        detector = (sources.detector(order.detector, named), named)
+    shown = locate_shown(order, sources, report, check_stop)
     return Needed(
         order.request,
         entry,
@@ -88,10 +100,31 @@ def locate(order: Order, sources: Sources, report: Report, check_stop: CheckStop
         tuple(adapters),
         tuple(words),
         reference,
-        pictures,
+        shown,
         tuple(controls),
-        depth,
-        detector,
+    )
+
+
+def locate_shown(order: Order, sources: Sources, report: Report, check_stop: CheckStop) -> Shown:
+    """The input images, and the files of what maps are made with."""
+    pictures = {sha256: pixels.decoded(data) for sha256, data in order.pictures.items()}
+
+    def named(
+        kind: Literal["depth", "pose", "detector"],
+        entry: EntryT | None,
+        find: Callable[[EntryT, Subject], Source],
+    ) -> tuple[Source, Subject] | None:
+        if entry is None:
+            return None
+        subject = Subject(kind, public(entry.path), report, check_stop)
+        return find(entry, subject), subject
+
+    return Shown(
+        order.request,
+        pictures,
+        depth=named("depth", order.depth, sources.depth),
+        pose=named("pose", order.pose, sources.pose),
+        detector=named("detector", order.detector, sources.detector),
     )
 
 

@@ -343,6 +343,7 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
             "reference.incomplete",
             "control.incomplete",
             "depth.incomplete",
+            "pose.incomplete",
             "detector.incomplete",
         )
         raise subject.failed("model.incomplete", *codes, part=f"{network} ({missing[0]})")
@@ -353,6 +354,7 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
                 "reference.unreadable",
                 "control.unreadable",
                 "depth.unreadable",
+                "pose.unreadable",
                 "detector.unreadable",
             )
             raise subject.failed("model.unreadable", *codes, reason=f"{network}.{name}: {shapes}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from bot.engine import embeddings, notices, patches, sampling
-from bot.engine.controls import Controls
+from bot.engine.controls import Controls, alone
 from bot.engine.controls import check_headers as check_control
 from bot.engine.denoise import Guidance
 from bot.engine.detector import Detector
@@ -20,7 +20,7 @@ from bot.engine.hub import Hub
 from bot.engine.kernels import Kernels, shapes_of
 from bot.engine.learned import Learned
 from bot.engine.memory import TOGETHER, Plan, Profile, in_eight_bits, plan, room
-from bot.engine.needed import CheckStop, Needed, Report, locate, model_files
+from bot.engine.needed import CheckStop, Needed, Report, locate, locate_shown, model_files
 from bot.engine.networks import ModelFiles
 from bot.engine.passes import Prepared, described, encoded_images, paint_image
 from bot.engine.patches import AdapterFile
@@ -28,11 +28,10 @@ from bot.engine.preview import Preview
 from bot.engine.recipes import (
     adapters_of,
     controls_of,
-    depth_of,
-    detector_of,
     digest_of,
     recipe_of,
     reference_of,
+    with_helping,
 )
 from bot.engine.reference import References, check_headers
 from bot.engine.regions import Region
@@ -41,7 +40,7 @@ from bot.engine.residency import Residency, Resident
 from bot.engine.sources import NotHere, Sources
 from bot.engine.starting import started
 from bot.engine.subject import Subject
-from bot.engine.upscaling import Upscaling
+from bot.engine.upscaling import Upscaling, make_room
 from bot.engine.weights import WeightCache, formats
 from bot.errors import JobFailed
 from bot.order import Order
@@ -86,8 +85,8 @@ class Pipeline:
             place, cache, self._hashes, self._in_eight_bits, lambda old: self._kernels.forget(old)
         )
         self._references = References(place, cache)
-        self._controls = Controls(place, cache)
         self._detector = Detector(place)
+        self._controls = Controls(place, cache, self._detector)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
         self._encodings = Encodings()
@@ -133,6 +132,10 @@ class Pipeline:
         alike = order.controls and order.model and order.model.key == self.loaded
         if not alike or profile in TOGETHER:
             self._controls.park()  # those of the last job would be in the way
+        if order.request.only_map is not None:
+            shown = locate_shown(order, self._sources, report, check_stop)
+            make_room(self._residency.resident, profile)
+            return alone.painting(shown, self._controls, self._hashes, self._place, each)
         # No name for the resident model here: another family's is freed before this one is loaded.
         enlarged = self._upscaling.enlarged(
             order, profile, self._residency.resident, report, check_stop
@@ -277,15 +280,14 @@ class Pipeline:
             embeddings.check_headers(source, subject)
         if needed.reference:
             check_headers(*needed.reference)
-        for source, subject in (*needed.controls, *filter(None, (needed.depth, needed.detector))):
+        for source, subject in (*needed.controls, *needed.shown.helping):
             check_control(source, subject)
-        return replace(
+        recipe = replace(
             recipe,
             reference=reference_of(needed, self._hashes),
             controls=controls_of(needed, self._hashes),
-            depth=depth_of(needed, self._hashes),
-            detector=detector_of(needed, self._hashes),
         )
+        return with_helping(recipe, needed.shown, self._hashes)
 
     def _are_next(self, needed: Needed) -> bool:
         """Whether a request's adapters are the next files that can be at fault.
@@ -296,7 +298,7 @@ class Pipeline:
         here = self._residency.resident
         if here is None or here.files != needed.files.fingerprint():
             return False
-        others = (needed.embeddings, needed.reference, needed.controls, needed.detector)
+        others = (needed.embeddings, needed.reference, needed.controls, needed.shown.detector)
         return not any(others)
 
     def _load(self, needed: Needed, chosen: Plan) -> Resident:
@@ -359,7 +361,7 @@ class Pipeline:
         if needed.reference and request.reference:
             files, subject = needed.reference
             sha256, weight = request.reference.sha256, request.reference.weight
-            image = (sha256, needed.pictures[sha256])
+            image = (sha256, needed.shown.pictures[sha256])
             adapter, _ = recipe.reference
             guide = self._references.guide(
                 files, adapter.sha256, image, weight, resident.denoiser, subject
@@ -368,13 +370,14 @@ class Pipeline:
         start = started(needed, resident, chosen, controls)
         references = None
         if request.pictures:
-            pictures = [needed.pictures[sha256] for sha256 in request.pictures]
+            pictures = [needed.shown.pictures[sha256] for sha256 in request.pictures]
             resident.wake(check_stop, VAE)
             references = family.references(resident.vae, pictures, tiled=chosen.tiled)
         # Nothing was compiled for what a reference image attaches, for ControlNets, for images to
         # edit, for blocks that take turns, or for what wraps around.
         plain = guide or start.controls or references is not None or chosen.room is not None
         plain = plain or request.tile
+        finding = needed.shown.detector if request.detail else None
         kernels = self._kernels.choose(resident.denoiser, "eager" if plain else request.kernels)
         return Prepared(
             request=request,
@@ -389,7 +392,7 @@ class Pipeline:
             kept=start.kept,
             guide=guide,
             controls=start.controls,
-            finder=needed.detector and self._detector.ready(*needed.detector),
+            finder=finding and self._detector.ready(*finding),
             references=references,
             kernels=kernels,
             # What is unfinished would be seen of the part alone, in place of the image.

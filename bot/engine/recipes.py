@@ -1,10 +1,11 @@
 """What a recipe says of the files that an image is made with: their names, and their digests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.engine.families import VAE
 from bot.engine.hashing import HashCache
-from bot.engine.needed import Needed
+from bot.engine.needed import Needed, Shown
 from bot.engine.patches import AdapterFile
 from bot.engine.sources import Source
 from bot.engine.subject import Subject, public
@@ -73,14 +74,13 @@ def controls_of(needed: Needed, hashes: HashCache) -> tuple[Weights, ...]:
     return tuple(_named(source, subject, hashes) for source, subject in needed.controls)
 
 
-def depth_of(needed: Needed, hashes: HashCache) -> Weights | None:
-    """What tells the depth of an image; None if nothing needs that. Raises JobFailed."""
-    return _named(*needed.depth, hashes) if needed.depth else None
+def with_helping(recipe: Recipe, shown: Shown, hashes: HashCache) -> Recipe:
+    """`recipe` with what tells depth and poses, and what finds things. Raises JobFailed."""
 
+    def of(helping: tuple[Source, Subject] | None) -> Weights | None:
+        return _named(*helping, hashes) if helping else None
 
-def detector_of(needed: Needed, hashes: HashCache) -> Weights | None:
-    """What finds the parts that are painted again; None if nothing is. Raises JobFailed."""
-    return _named(*needed.detector, hashes) if needed.detector else None
+    return replace(recipe, depth=of(shown.depth), pose=of(shown.pose), detector=of(shown.detector))
 
 
 def _named(source: Source, subject: Subject, hashes: HashCache) -> Weights:

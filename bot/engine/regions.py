@@ -107,7 +107,12 @@ class Region:
         """
         if of is not None and of != picture.size:
             picture = picture.resize(of, PIL.Image.Resampling.BICUBIC)
-        left, top, right, _ = pixels.covering(picture.size, *self.whole.size)
+        return PIL.Image.fromarray(cut(np.asarray(picture), self.box_in(picture.size)))
+
+    def box_in(self, size: Size) -> Box:
+        """Where the part is in another picture of that size, likewise, in its pixels; it may extend
+        beyond its edges."""
+        left, top, right, _ = pixels.covering(size, *self.whole.size)
         scale, box = (right - left) / self.whole.width, self.box
         begin = round(left + box.left * scale), round(top + box.top * scale)
         end = (
@@ -115,7 +120,7 @@ class Region:
             round(top + (box.top + box.height) * scale),
         )
         sides = (max(1, to - at) for at, to in zip(begin, end, strict=True))
-        return PIL.Image.fromarray(cut(np.asarray(picture), Box(*begin, *sides)))
+        return Box(*begin, *sides)
 
 
 def off_edges(box: Box, whole: Size) -> Box | None:

@@ -41,12 +41,14 @@ def _whole() -> Iterator[None]:
                 "model.no_safetensors",
                 "control.no_safetensors",
                 "depth.no_safetensors",
+                "pose.no_safetensors",
                 "detector.no_safetensors",
             ) from None
         codes = (
             "reference.incomplete",
             "control.incomplete",
             "depth.incomplete",
+            "pose.incomplete",
             "detector.incomplete",
         )
         raise Unfit("model.incomplete", *codes, part=error.part) from None
@@ -117,6 +119,11 @@ def depth_files(names: Names, *, half: bool) -> tuple[str, ...]:
     return network_files(names, "", half=half)
 
 
+def pose_files(names: Names, *, half: bool) -> tuple[str, ...]:
+    """The files of a network that tells poses, likewise."""
+    return network_files(names, "", half=half)
+
+
 def detector_files(names: Names, *, half: bool) -> tuple[str, ...]:
     """The files of a network that finds what a word names, likewise, and the words it knows."""
     config, *weights = network_files(names, "", half=half)
@@ -133,7 +140,13 @@ def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
     below = f"{folder}/" if folder else ""
     config = f"{below}{NETWORK}"
     if config not in names:
-        raise Unfit("reference.incomplete", "depth.incomplete", "detector.incomplete", part=config)
+        raise Unfit(
+            "reference.incomplete",
+            "depth.incomplete",
+            "pose.incomplete",
+            "detector.incomplete",
+            part=config,
+        )
     return (config, *sorted(network_weights(names, below, "model", half=half)))
 
 

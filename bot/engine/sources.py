@@ -19,6 +19,7 @@ from bot.engine.selecting import (
     detector_files,
     network_files,
     network_weights,
+    pose_files,
     reference_files,
     replacing_files,
     single_file,
@@ -34,6 +35,7 @@ from catalog.schema import (
     EmbeddingEntry,
     ImageCheckEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
@@ -234,6 +236,15 @@ class Sources:
             revision=entry.revision,
         )
 
+    def pose(self, entry: PoseEntry, subject: Subject) -> Source:
+        """The configuration and weights of the network that tells poses."""
+        return self._find(
+            entry.path,
+            lambda names: pose_files(names, half=self._half),
+            subject,
+            revision=entry.revision,
+        )
+
     def detector(self, entry: DetectorEntry, subject: Subject) -> Source:
         """The configuration, words and weights of the network that finds what a word names."""
         return self._find(
@@ -305,6 +316,7 @@ class Sources:
                 "reference.missing",
                 "control.missing",
                 "depth.missing",
+                "pose.missing",
                 "detector.missing",
                 path=public(path),
             )
@@ -346,6 +358,7 @@ def _source(folder: Path, names: tuple[str, ...]) -> Source:
                 "reference.unreadable",
                 "control.unreadable",
                 "depth.unreadable",
+                "pose.unreadable",
                 "detector.unreadable",
             )
             raise Unfit("model.unreadable", *codes, reason=reason)

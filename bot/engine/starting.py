@@ -28,8 +28,8 @@ def started(needed: Needed, resident: Resident, chosen: Plan, controls: Followin
     request = needed.request
     if (init := request.init_image) is None:
         return Start(None, None, controls)
-    picture, size = needed.pictures[init.sha256], (request.width, request.height)
-    mask = needed.pictures[init.mask] if init.mask else None
+    picture, size = needed.shown.pictures[init.sha256], (request.width, request.height)
+    mask = needed.shown.pictures[init.mask] if init.mask else None
     kept: Kept | Region | None = None
     if init.area and mask:
         kept = Region.of(picture, mask, init.area.padding, size, init.strength)

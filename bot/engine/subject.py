@@ -17,6 +17,7 @@ SubjectKind: TypeAlias = Literal[
     "upscaler",
     "control",
     "depth",
+    "pose",
     "detector",
     "image_check",
 ]
@@ -67,6 +68,7 @@ class Subject:
                 "reference.missing",
                 "control.missing",
                 "depth.missing",
+                "pose.missing",
                 "detector.missing",
                 path=public(str(path)),
             )
@@ -78,6 +80,7 @@ class Subject:
             "reference.unreadable",
             "control.unreadable",
             "depth.unreadable",
+            "pose.unreadable",
             "detector.unreadable",
             reason=reason_of(fault),
         )

@@ -20,8 +20,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot import __version__
 from bot.recipe import Recipe, Weights
-from bot.request import AYS, CRISP, SEED_MAX, AdapterUse, GenerationRequest, Template
-from bot.request.dialects.controlnet import NONE, USUAL_MODULES
+from bot.request import (
+    AYS,
+    CRISP,
+    SEED_MAX,
+    AdapterUse,
+    ControlUse,
+    GenerationRequest,
+    Template,
+)
+from bot.request.dialects.controlnet import BEFORE_PHOTOS, NONE, USUAL_MODULES
 from bot.request.dialects.infotext import (
     AREA,
     CONTROL_UNIT,
@@ -241,7 +249,7 @@ def _control_units(recipe: Recipe) -> dict[str, str]:
         zip(recipe.request.controls, recipe.controls, strict=False)
     ):
         fields = {
-            "Module": NONE if use.is_map else USUAL_MODULES.get(use.type, NONE),
+            "Module": _module(use),
             "Model": f"{weights.name} [{weights.short}]",
             "Weight": _number(use.weight),
             "Resize Mode": "Crop and Resize",
@@ -253,6 +261,15 @@ def _control_units(recipe: Recipe) -> dict[str, str]:
         text = ", ".join(f"{name}: {value}" for name, value in fields.items())
         units[CONTROL_UNIT.format(number)] = text
     return units
+
+
+def _module(use: ControlUse) -> str:
+    """What makes the map of its image there."""
+    if use.is_map:
+        return NONE
+    if use.type in BEFORE_PHOTOS and not use.of_photo:
+        return BEFORE_PHOTOS[use.type]
+    return USUAL_MODULES.get(use.type, NONE)
 
 
 def _upscale(request: GenerationRequest) -> dict[str, str]:

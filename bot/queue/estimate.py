@@ -200,7 +200,9 @@ class Estimator:
 
 
 def _made_with(request: GenerationRequest) -> str:
-    """Whose fit its seconds belong to; upscalers may have the keys of models."""
+    """Whose fit its seconds belong to; upscalers and types of maps may be called as models are."""
+    if request.only_map:
+        return f"map {request.made_with}"
     return request.model or f"upscaler {request.made_with}"
 
 

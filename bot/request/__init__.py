@@ -26,6 +26,7 @@ from bot.request.drafts import (
 )
 from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
+from bot.request.mapping import MAP_SIDE, MapDraft
 from bot.request.masked_area import AREAS, MASKED, PADDING, WHOLE
 from bot.request.model import (
     DRAFT,
@@ -101,6 +102,7 @@ __all__ = [
     "EDITED",
     "FAST",
     "HIRES_SCALES",
+    "MAP_SIDE",
     "MASKED",
     "MIXES_MAX",
     "PADDING",
@@ -138,6 +140,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "InitImage",
+    "MapDraft",
     "Mix",
     "Named",
     "Options",

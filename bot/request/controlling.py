@@ -17,7 +17,7 @@ from bot.request.offers import find_controlnet
 from bot.request.parts import DECIMALS, ControlUse
 from bot.request.pictures import Picture, within
 from catalog import CONTROL_TYPES, Catalog, ControlNetEntry, ControlNets, ModelEntry
-from catalog.control_types import OTHER
+from catalog.control_types import MADE_OF_PHOTOS, OTHER
 
 CONTROLS_MAX: Final = 2
 """How many ControlNets may act on an image at once."""
@@ -105,12 +105,21 @@ def controls(
     chosen = [_used(ask, draft.other_types, catalog, model, nsfw=nsfw) for ask in asks]
     uses = tuple(
         ControlUse(
-            entry.key, _nth(images, n).sha256, kind, ask.weight, ask.start, ask.end, ask.is_map
+            entry.key,
+            _nth(images, n).sha256,
+            kind,
+            ask.weight,
+            ask.start,
+            ask.end,
+            ask.is_map,
+            of_photo=kind in MADE_OF_PHOTOS and not ask.is_map,
         )
         for n, (ask, (entry, kind)) in enumerate(zip(asks, chosen, strict=True))
     )
     if catalog.controlnets.depth is None and any(use.needs_depth for use in uses):
         raise Refused("control.no_depth")
+    if catalog.controlnets.pose is None and any(use.needs_pose for use in uses):
+        raise Refused("control.no_pose")
     return uses
 
 

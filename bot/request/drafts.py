@@ -1,4 +1,5 @@
-"""What can be asked for, as typed: images, a comparison of them, or an image to be enlarged."""
+"""What can be asked for, as typed: images, a comparison of them, an image to be enlarged, or a map
+of one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from bot.request.compare import compare
 from bot.request.compose import Composed, by_hash, compose_with_notes
 from bot.request.draft import Draft
 from bot.request.hashes import Hashes
+from bot.request.mapping import MapDraft, compose_map
 from bot.request.pictures import Picture
 from bot.request.upscaling import UpscaleDraft, compose_upscale
 from catalog import Catalog
@@ -31,12 +33,13 @@ class CompareDraft:
         return replace(self, draft=self.draft.with_pictures(given))
 
 
-AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft
-DraftKind: TypeAlias = Literal["imagine", "compare", "upscale"]
+AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft | MapDraft
+DraftKind: TypeAlias = Literal["imagine", "compare", "upscale", "map"]
 DRAFTS: Final[Mapping[DraftKind, type[AnyDraft]]] = {
     "imagine": Draft,
     "compare": CompareDraft,
     "upscale": UpscaleDraft,
+    "map": MapDraft,
 }
 """By what the command for each is called."""
 
@@ -66,6 +69,8 @@ def compose_any(
         case UpscaleDraft():
             draft = replace(draft, model=by_hash(draft.model, hashes, catalog, nsfw=nsfw))
             return compose_upscale(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
+        case MapDraft():
+            return Composed(compose_map(draft, catalog))
         case _:
             return compose_with_notes(
                 draft, catalog, nsfw=nsfw, adapters_max=adapters_max, hashes=hashes

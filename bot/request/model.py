@@ -82,7 +82,7 @@ class GenerationRequest:
     negative prompt, the scheduler and the seed are stored here, not looked up again.
 
     prompt: as the user wrote it, without `<lora:…>` tags; drawn if there is a template.
-    model: key of the checkpoint; "" if none is needed, which only a CRISP upscale has.
+    model: key of the checkpoint; "" if none is needed, which only a CRISP upscale has, or a map.
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`. Of a variation, it is what
         is mixed in last, while all images vary the same one; see `base_seed`.
@@ -233,19 +233,37 @@ class GenerationRequest:
         for each in self.each:
             keys += [each.model] if each.model else []
             keys += [use.key for use in each.adapters]
-            keys += [use.key for use in each.controls]
+            keys += each.control_keys
             keys += [*each.embedding_keys, *([each.upscale.upscaler] if each.upscale else [])]
         return tuple(dict.fromkeys(keys))
 
     @property
     def made_with(self) -> str:
-        """The catalog key of what makes the images: the checkpoint, or else the upscaler."""
+        """The catalog key of what makes the images: the checkpoint, or else the upscaler; of a map
+        alone, its type."""
+        if (map_ := self.only_map) is not None:
+            return map_.type
         return self.model or (self.upscale.upscaler if self.upscale else "")
+
+    @property
+    def only_map(self) -> ControlUse | None:
+        """The map that is its result, if it asks for no image but that."""
+        return next((use for use in self.controls if not use.key), None)
+
+    @property
+    def control_keys(self) -> tuple[str, ...]:
+        """The catalog keys of its ControlNets, in order."""
+        return tuple(use.key for use in self.controls if use.key)
 
     @property
     def needs_depth(self) -> bool:
         """Whether a network has to tell the depth of an image first."""
         return any(use.needs_depth for use in self.controls)
+
+    @property
+    def needs_pose(self) -> bool:
+        """Whether a network has to tell how the people in an image stand first."""
+        return any(use.needs_pose for use in self.controls)
 
     @property
     def embedding_keys(self) -> tuple[str, ...]:
@@ -378,6 +396,8 @@ class GenerationRequest:
                 del data[name]  # so that requests without any are stored as ever
         if self.init_image is not None:
             data["init_image"] = self.init_image.to_dict()
+        if self.controls:
+            data["controls"] = tuple(use.to_dict() for use in self.controls)
         if self.hires is not None and self.hires.pixel_step == PIXEL_STEP:
             del data["hires"]["pixel_step"]
         if self.comparison is not None:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
-from catalog.control_types import DEPTH
+from catalog.control_types import DEPTH, POSE
 
 SEED_MAX: Final = 2**32 - 1
 """The highest seed, as in AUTOMATIC1111's web UI; the lowest is 0."""
@@ -172,10 +172,13 @@ class Reference:
 class ControlUse:
     """An image whose edges, depth, pose or whatever else a ControlNet makes the result follow.
 
-    key: of the ControlNet in the catalog. sha256: as in InitImage.
+    key: of the ControlNet in the catalog; "" if only the map itself is wanted. sha256: as in
+    InitImage.
     type: what the network follows, one of `catalog.CONTROL_TYPES`.
     is_map: whether the image is the map of that already, which is made from it otherwise.
     weight: of what the network adds, 0–2. start, end: between which shares of the steps it does.
+    of_photo: of MADE_OF_PHOTOS, whether the map is made of a photo: a pose is found in it, or lines
+    of a scribble. In earlier versions such an image was only brought to size.
     """
 
     key: str
@@ -185,6 +188,12 @@ class ControlUse:
     start: float = 0.0
     end: float = 1.0
     is_map: bool = False
+    of_photo: bool = False
+
+    @property
+    def needs_pose(self) -> bool:
+        """Whether its map is made by a network that tells how the people in an image stand."""
+        return self.type == POSE and self.of_photo
 
     @property
     def needs_depth(self) -> bool:
@@ -192,13 +201,25 @@ class ControlUse:
         return self.type == DEPTH and not self.is_map
 
     def __str__(self) -> str:
-        """As a user types it: `canny:0.8`, or `union/depth:1 from 10% until 60% as map`."""
+        """As a user types it: `canny:0.8`, or `union/depth:1 from 10% until 60% as map`. A map
+        alone is called after its type."""
+        if not self.key:
+            return self.type
         text = f"{self.key}/{self.type}:{_plain(self.weight)}"
         if self.start > 0:
             text += f" from {_plain(self.start * 100)}%"
         if self.end < 1:
             text += f" until {_plain(self.end * 100)}%"
-        return f"{text} as map" if self.is_map else text
+        # As an earlier version took it, which asking again is not to change.
+        skeleton = self.type == POSE and not self.of_photo
+        return f"{text} as map" if self.is_map or skeleton else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types; those that earlier versions had are as ever."""
+        data = asdict(self)
+        if not self.of_photo:
+            del data["of_photo"]
+        return data
 
 
 DETAIL_STRENGTH: Final = 0.4

@@ -68,7 +68,8 @@ class Tally:
 
     def _add_names(self, asked: dict[str, Any]) -> None:
         try:
-            self.models[str(asked["model"] or asked["upscale"]["upscaler"])] += 1
+            if asked["model"] or asked.get("upscale"):  # not a map alone
+                self.models[str(asked["model"] or asked["upscale"]["upscaler"])] += 1
             self.loras.update({str(use["key"]) for use in asked["adapters"]})
         except (TypeError, LookupError):
             return  # reported by whoever reads the job itself

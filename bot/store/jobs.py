@@ -31,6 +31,7 @@ Kind = Literal[
     "extend",
     "part",
     "detail",
+    "map",
 ]
 """What a job is for. A *cell* is an image of a comparison, opened as a result of its own: it was
 generated before, costs nothing, and its parent is the comparison."""

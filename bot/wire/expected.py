@@ -32,6 +32,7 @@ class Expected:
     reference: tuple[Sha256s, ...] = ()
     controls: tuple[Sha256s, ...] = ()
     depth: Sha256s = ANY
+    pose: Sha256s = ANY
     detector: Sha256s = ANY
     parts: Mapping[str, Sha256s] = field(default_factory=dict)
 
@@ -57,6 +58,7 @@ class Expected:
         _compare("reference", recipe.reference, self.reference)
         _compare("controls", recipe.controls, self.controls)
         _compare("depth", [recipe.depth], [self.depth])
+        _compare("pose", [recipe.pose], [self.pose])
         _compare("detector", [recipe.detector], [self.detector])
         _compare("parts", [parts[name] for name in self.parts], [*self.parts.values()])
 

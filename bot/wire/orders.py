@@ -30,9 +30,11 @@ from catalog import (
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
 )
+from catalog.control_types import MADE_OF_PHOTOS
 
 PICTURE_MAX: Final = 64 * 2**20
 """Bytes of one input picture: a PNG of PIXELS_MAX that cannot be compressed has fewer."""
@@ -65,6 +67,7 @@ class SentOrder:
     controls: tuple[ControlNetEntry, ...]
     depth: DepthEntry | None
     detector: DetectorEntry | None
+    pose: PoseEntry | None
 
     @classmethod
     def of(cls, order: Order) -> Self:
@@ -80,6 +83,7 @@ class SentOrder:
             controls=order.controls,
             depth=order.depth,
             detector=order.detector,
+            pose=order.pose,
         )
 
     def with_pictures(self, pictures: Mapping[str, bytes]) -> Order:
@@ -103,6 +107,7 @@ class SentOrder:
             controls=self.controls,
             depth=self.depth,
             detector=self.detector,
+            pose=self.pose,
         )
 
 
@@ -177,11 +182,15 @@ def _check_parts(request: GenerationRequest) -> None:
             if init.mask is None or init.box is not None or request.hires is not None:
                 raise WireError("order: init_image.area: allowed is one with a mask, once")
     in_range("order: controls", len(request.controls), 0, CONTROLS_MAX)
+    if request.only_map and (request.model or request.upscale or len(request.controls) > 1):
+        raise WireError("order: controls: allowed is a map alone, or one for each ControlNet")
     for control in request.controls:
         in_range("order: controls: weight", control.weight, 0, NUMBER_MAX)
         in_range("order: controls: start", control.start, 0, control.end)
         in_range("order: controls: end", control.end, control.start, 1)
         is_one_of("order: controls: type", control.type, *CONTROL_TYPES)
+        if control.of_photo and (control.is_map or control.type not in MADE_OF_PHOTOS):
+            raise WireError("order: controls: of_photo: allowed where a map is made of a photo")
     in_range("order: detail", len(request.detail), 0, DETAILS_MAX)
     for detail in request.detail:
         in_range("order: detail: strength", detail.strength, 0, 1)
@@ -197,7 +206,7 @@ def _check_entries(order: SentOrder) -> None:
         ("model", [request.model] if request.model else [], [order.model] if order.model else []),
         ("adapters", [use.key for use in request.adapters], order.adapters),
         ("embeddings", list(request.embedding_keys), order.embeddings),
-        ("controls", [use.key for use in request.controls], order.controls),
+        ("controls", list(request.control_keys), order.controls),
         (
             "upscaler",
             [request.upscale.upscaler] if request.upscale else [],
@@ -209,7 +218,11 @@ def _check_entries(order: SentOrder) -> None:
             raise WireError(f"order: {name}: allowed are those that the request names")
     if (order.depth is not None) != request.needs_depth:
         raise WireError("order: depth: allowed where a ControlNet needs it, and only then")
-    if (order.detector is not None) != bool(request.detail):
+    if (order.pose is not None) != request.needs_pose:
+        raise WireError("order: pose: allowed where a ControlNet needs it, and only then")
+    # Poses are also told where nothing finds the people.
+    allowed = {bool(request.detail), bool(request.detail) or request.needs_pose}
+    if (order.detector is not None) not in allowed:
         raise WireError("order: detector: allowed where something is to be found, and only then")
     if (order.reference is None) != (request.reference is None):
         raise WireError("order: reference: allowed with a reference image, and only then")

@@ -163,7 +163,7 @@ def _check_weights(recipe: Recipe) -> None:
         ("upscaler", (recipe.upscaler,), (upscaler,)),
         ("adapters", recipe.adapters, tuple(use.key for use in request.adapters)),
         ("embeddings", recipe.embeddings, tuple(request.embedding_keys)),
-        ("controls", recipe.controls, tuple(use.key for use in request.controls)),
+        ("controls", recipe.controls, request.control_keys),
     )
     for what, used, keys in named:
         if tuple(each and each.name for each in used) != keys:
@@ -175,12 +175,15 @@ def _check_weights(recipe: Recipe) -> None:
     in_range("painting: recipe: reference: networks", len(recipe.reference), 0, REFERENCE_MAX)
     if (recipe.depth is not None) != request.needs_depth:
         raise WireError("painting: recipe: depth: allowed where a ControlNet needs it, only then")
-    if (recipe.detector is not None) != bool(request.detail):
+    if (recipe.pose is not None) != request.needs_pose:
+        raise WireError("painting: recipe: pose: allowed where a ControlNet needs it, only then")
+    allowed = {bool(request.detail), bool(request.detail) or request.needs_pose}
+    if (recipe.detector is not None) not in allowed:
         raise WireError("painting: recipe: detector: allowed where something was to be found")
     _check_found(recipe)
     single = (
         *(recipe.checkpoint, recipe.vae, recipe.text_encoder),
-        *(recipe.upscaler, recipe.depth, recipe.detector),
+        *(recipe.upscaler, recipe.depth, recipe.pose, recipe.detector),
     )
     many: tuple[Weights, ...] = (
         *recipe.adapters,

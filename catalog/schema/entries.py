@@ -172,8 +172,21 @@ class DepthEntry(StrictTable):
     url: Link = ""
 
 
+class PoseEntry(StrictTable):
+    """The network that tells how the people in an image stand, for ControlNets of poses.
+
+    path: hub id or folder, in transformers' layout. revision: commit, tag or branch on the hub.
+    """
+
+    path: Source
+    revision: Revision | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
 class DetectorEntry(StrictTable):
-    """The network that finds what a word names in an image, for parts that are painted again.
+    """The network that finds what a word names in an image: parts that are painted again, and the
+    people whose pose is followed.
 
     path: hub id or folder, in transformers' layout. revision: commit, tag or branch on the hub.
     """

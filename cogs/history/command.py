@@ -27,6 +27,7 @@ NAME_MAX: Final = 100
 KINDS: Final = [
     Choice(name=locale_str(kind, code=f"history.kinds.{kind}"), value=kind)
     for kind in get_args(Kind)
+    if kind != "map"  # which is asked for over HTTP only
 ]
 
 

@@ -21,6 +21,7 @@ from catalog import (
     ControlNets,
     DepthEntry,
     ModelEntry,
+    PoseEntry,
 )
 from catalog.control_types import OF_UNIONS
 from tests.language import TEXTS
@@ -36,6 +37,7 @@ CONTROLNETS = ControlNets(
     entries={entry.key: entry for entry in ENTRIES},
     facts={"union": ControlNetFacts("union", "sdxl", OF_UNIONS[8])},
     depth=DepthEntry(path="org/depth"),
+    pose=PoseEntry(path="org/pose"),
 )
 CATALOG = Catalog({"base": MODEL}, {}, "base", controlnets=CONTROLNETS)
 IMAGE = "AAAA"
@@ -136,6 +138,8 @@ def test_the_script_in_any_case(script: str) -> None:
         ("invert", "sketch", "scribble", False),
         ("invert (from white bg & black line)", "union", "lineart", False),
         ("tile_resample", "union", "tile", False),
+        ("openpose", "union", "openpose", False),
+        ("scribble_xdog", "sketch", "scribble", False),
         ("depth_anything_v2", "canny", "depth", False),
     ],
 )
@@ -171,7 +175,7 @@ def test_what_is_not_here_is_refused_with_what_is(name: str) -> None:
     assert caught.value.code in ("control.unlike", "control.unknown")
 
 
-@pytest.mark.parametrize("module", ["openpose_full", "reference_only", "softedge_hed"])
+@pytest.mark.parametrize("module", ["openpose_faceonly", "reference_only", "softedge_hed"])
 def test_a_module_that_is_not_here_is_refused(module: str) -> None:
     """Otherwise the photo itself would be taken for the pose in it."""
     with pytest.raises(InvalidRequest) as caught:
@@ -320,6 +324,12 @@ class TestWhatIsNamed:
         assert told(found) == [("api.automatic.module_other", "[0].module")]
         [notice] = found.warnings
         assert "depth_anything_v2" in say(notice.code, **notice.params)
+
+    def test_more_of_a_pose_than_its_body(self) -> None:
+        found = understood({**UNIT, "module": "openpose_full", "model": "union"})
+        [use] = used(found)
+        assert (use.type, use.of_photo) == ("openpose", True)
+        assert told(found) == [("api.automatic.module_other", "[0].module")]
 
     def test_passes_only_where_there_are_two(self) -> None:
         sent = {**UNIT, "hr_option": "High res only"}

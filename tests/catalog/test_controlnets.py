@@ -212,7 +212,9 @@ def test_a_wrong_entry_is_left_out_and_said(home: Home) -> None:
     catalog = home.read()
     assert offered(catalog) == ["c"]
     top, pickle, unknown, kind, family = reasons(catalog)
-    assert "only controlnets and depth may be at the top level (did you mean depth?)" in top
+    assert (
+        "only controlnets and depth and pose may be at the top level (did you mean depth?)" in top
+    )
     assert "only .safetensors is ever loaded" in pickle
     assert unknown.startswith("weight is not a known field")
     assert "must be one of canny, depth, openpose" in kind
@@ -230,6 +232,17 @@ def test_what_tells_depth_is_named_beside_them(home: Home) -> None:
     catalog = home.read()
     assert catalog.controlnets.depth is None
     assert [problem.key for problem in catalog.problems] == ["depth"]
+
+
+def test_what_tells_poses_is_named_beside_them(home: Home) -> None:
+    table(home, '[pose]\npath = "usyd-community/vitpose-base-simple"\n')
+    pose = home.read().controlnets.pose
+    assert pose
+    assert pose.path == "usyd-community/vitpose-base-simple"
+    table(home, "[pose]\nfolder = 1\n")
+    catalog = home.read()
+    assert catalog.controlnets.pose is None
+    assert [problem.key for problem in catalog.problems] == ["pose"]
 
 
 def test_it_is_read_again_when_a_file_comes_or_changes(home: Home) -> None:

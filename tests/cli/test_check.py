@@ -118,7 +118,7 @@ class TestCheck:
         (folder / "lora.safetensors").write_bytes(checkpoint_bytes({"lora_unet_x.lora_up": [1]}))
         table = f'[controlnets.{{}}]\nname = "X"\npath = "{folder}/{{}}.safetensors"\n'
         (settings.catalog_dir / "controlnets.toml").write_text(
-            f'[depth]\npath = "{tmp_path}/gone"\n'
+            f'[depth]\npath = "{tmp_path}/gone"\n[pose]\npath = "{tmp_path}/gone"\n'
             + table.format("mine", "lora")
             + table.format("gone", "gone"),
             encoding="utf-8",
@@ -134,6 +134,7 @@ class TestCheck:
         assert any(text.startswith("ControlNet gone: path") for text in said)
         [depth] = [text for text in said if text.startswith("depth")]
         assert depth == f"depth: {tmp_path}/gone is no hub id or existing folder"
+        assert f"pose: {tmp_path}/gone is no hub id or existing folder" in said
 
     def test_a_controlnet_among_loras_is_to_be_moved(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -28,6 +28,7 @@ from catalog import (
     EmbeddingEntry,
     Embeddings,
     ModelEntry,
+    PoseEntry,
     ReferenceEntry,
     UpscalerEntry,
     Upscalers,
@@ -83,6 +84,8 @@ BOT: Mapping[str, bytes] = {
     "union/diffusion_pytorch_model_promax.safetensors": b"promax",
     "depth/config.json": b"{}",
     "depth/model.safetensors": b"depth",
+    "pose/config.json": b"{}",
+    "pose/model.safetensors": b"pose",
 }
 """The bot's files."""
 WORKER: Mapping[str, bytes] = {
@@ -108,6 +111,8 @@ WORKER: Mapping[str, bytes] = {
     "l/diffusion_pytorch_model_promax.safetensors": b"promax",
     "m/config.json": b"{}",
     "m/model.safetensors": b"depth",
+    "n/config.json": b"{}",
+    "n/model.safetensors": b"pose",
 }
 """The same, elsewhere and under other names."""
 
@@ -131,6 +136,7 @@ def catalog_of(
     edges: str = "controlnets/edges.safetensors",
     union: str = "union",
     depth: str = "depth",
+    pose: str = "pose",
 ) -> Catalog:
     models = (
         model("big", big, vae_path=vae, config=config),
@@ -159,7 +165,9 @@ def catalog_of(
             )
         },
         controlnets=ControlNets(
-            {entry.key: entry for entry in controls}, depth=DepthEntry(path=depth)
+            {entry.key: entry for entry in controls},
+            depth=DepthEntry(path=depth),
+            pose=PoseEntry(path=pose),
         ),
     )
 
@@ -179,6 +187,7 @@ WORKERS = catalog_of(
     edges="k.safetensors",
     union="l",
     depth="m",
+    pose="n",
 )
 EMPTY = Catalog({}, {}, "")
 
@@ -192,7 +201,7 @@ def everything(model_key: str = "big") -> GenerationRequest:
         reference=Reference("b" * 64, 0.8),
         upscale=Upscale("c" * 64, "4x", 2.0, "repaint", 0.3),
         controls=(
-            ControlUse("edges", "d" * 64, "canny", 1.0),
+            ControlUse("edges", "d" * 64, "openpose", 1.0, of_photo=True),
             ControlUse("union", "d" * 64, "depth", 0.5),
         ),
     )
@@ -211,6 +220,7 @@ def order_for(catalog: Catalog, asked: GenerationRequest) -> Order:
         catalog.upscalers.entries[asked.upscale.upscaler] if asked.upscale else None,
         controls=tuple(catalog.controlnets.entries[use.key] for use in asked.controls),
         depth=catalog.controlnets.depth if asked.needs_depth else None,
+        pose=catalog.controlnets.pose if asked.needs_pose else None,
     )
 
 

@@ -22,10 +22,11 @@ from catalog import (
     DetectorEntry,
     EmbeddingEntry,
     Embeddings,
+    PoseEntry,
 )
 from tests.distributed.machines import Machine
 from tests.engine import factories, grounding_dino, ip_adapter
-from tests.engine.controls import depth_anything
+from tests.engine.controls import depth_anything, vitpose
 from tests.engine.controls import tiny as control
 from tests.engine.families.encoders.files import spelt
 from tests.engine.families.zimage import tiny_model as zimage
@@ -140,13 +141,19 @@ def test_what_is_said_of_controlnets_is_right(
             weights.rename(path / name)
             shutil.copy(path / "config.json", path / "inner/config_x.json")
     depth_anything.write(tmp_path / "depth", depth_anything.module())
+    vitpose.write(tmp_path / "pose", vitpose.module())
     edges = ControlNetEntry(key="edges", name="E", path=str(path), weight_name=name)
-    controls = ControlNets({"edges": edges}, depth=DepthEntry(path=str(tmp_path / "depth")))
+    controls = ControlNets(
+        {"edges": edges},
+        depth=DepthEntry(path=str(tmp_path / "depth")),
+        pose=PoseEntry(path=str(tmp_path / "pose")),
+    )
     catalog = factories.catalog(
         [factories.model("x", str(machine.models / "tiny"))], controlnets=controls
     )
     followed = ControlUse("edges", factories.picture((64, 64), seed=8), "depth")
-    asked = factories.request(model="x", controls=(followed,))
+    stood = replace(followed, type="openpose", of_photo=True)
+    asked = factories.request(model="x", controls=(followed, stood))
     machine.catalog = catalog
     machine.ready()
     expected = expected_of(factories.ordered(asked, catalog), machine.inventory)
@@ -160,6 +167,10 @@ def test_what_is_said_of_controlnets_is_right(
     for wrong in lies(said.depth):
         with pytest.raises(WireError, match="depth"):
             expected.check(replace(said, depth=wrong))
+    assert expected.pose
+    for wrong in lies(said.pose):
+        with pytest.raises(WireError, match="pose"):
+            expected.check(replace(said, pose=wrong))
 
 
 def test_what_is_said_of_a_detector_is_right(

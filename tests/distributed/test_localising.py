@@ -56,7 +56,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 def paths_of(order: Order) -> list[str]:
     entries = (
         *(order.model, *order.adapters, order.reference, *order.embeddings, order.upscaler),
-        *(*order.controls, order.depth),
+        *(*order.controls, order.depth, order.pose),
     )
     paths = [entry.path for entry in entries if entry is not None]
     if order.model is not None:
@@ -98,6 +98,8 @@ def test_an_order_finds_the_same_files_elsewhere(here: Machine, there: Machine, 
     assert union.weight_name == "diffusion_pytorch_model_promax.safetensors"
     assert local.depth is not None
     assert local.depth.path == str(models / "m")
+    assert local.pose is not None
+    assert local.pose.path == str(models / "n")
     assert digests_of(addressed(order, here.inventory)) == {
         *here.inventory.needs_of(order.request, BOTS)
     }
@@ -110,7 +112,14 @@ def test_nothing_that_travels_names_a_path(here: Machine) -> None:
     sent = addressed(order_for(BOTS, everything()), here.inventory)
     assert all(path.startswith(SCHEME) for path in paths_of(sent))
     # As the wire takes it: everything is validated again there.
-    others = (sent.reference, *sent.embeddings, sent.upscaler, *sent.controls, sent.depth)
+    others = (
+        sent.reference,
+        *sent.embeddings,
+        sent.upscaler,
+        *sent.controls,
+        sent.depth,
+        sent.pose,
+    )
     for entry in (sent.model, *sent.adapters, *others):
         data = json.dumps(entry.model_dump(mode="json"))  # type: ignore[union-attr]
         assert TypeAdapter(type(entry)).validate_json(data) == entry
@@ -283,6 +292,7 @@ def test_what_came_over_the_wire_opens_nothing(
         upscaler=entry(sent.upscaler),
         controls=tuple(map(entry, sent.controls)),
         depth=entry(sent.depth),
+        pose=entry(sent.pose),
         lent={"text_encoder": data.draw(path)},
     )
     touched: list[str] = []
@@ -365,12 +375,16 @@ def test_a_sound_name_stays_below_its_folder(name: str) -> None:
 def test_a_recipe_from_a_worker_has_the_names_that_the_bots_own_would_have() -> None:
     order = order_for(BOTS, everything())
     weights = Weights("fetched", "1" * 64, "1" * 10)
-    told: Recipe = replace(recipe(), vae=weights, reference=(weights, weights), depth=weights)
+    told: Recipe = replace(
+        recipe(), vae=weights, reference=(weights, weights), depth=weights, pose=weights
+    )
     named = named_as(told, order)
     assert named.depth == replace(weights, name="depth")
+    assert named.pose == replace(weights, name="pose")
     assert named.vae == replace(weights, name="vae")
     assert [each.name for each in named.reference] == ["ip-adapter.safetensors", "image_encoder"]
-    assert replace(named, vae=weights, reference=told.reference, depth=weights) == told
+    back = replace(named, vae=weights, reference=told.reference)
+    assert replace(back, depth=weights, pose=weights) == told
     assert named_as(recipe(), order_for(BOTS, everything("folder"))).vae is None
 
 

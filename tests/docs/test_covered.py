@@ -149,7 +149,7 @@ class TestCatalog:
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
         other, variant, model, lora, *rest = blocks(CATALOG, "toml")
-        embedding, upscaler, controlnet, detector, style, *rest = rest
+        embedding, upscaler, controlnet, pose, detector, style, *rest = rest
         encoder, flow, packed, distilled, fast = rest
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
@@ -164,7 +164,7 @@ class TestCatalog:
         (tmp_path / "loras.toml").write_text(f"{lora}\n{lcm}", encoding="utf-8")
         (tmp_path / "embeddings.toml").write_text(embedding, encoding="utf-8")
         (tmp_path / "upscalers.toml").write_text(upscaler, encoding="utf-8")
-        (tmp_path / "controlnets.toml").write_text(controlnet, encoding="utf-8")
+        (tmp_path / "controlnets.toml").write_text(f"{pose}\n{controlnet}", encoding="utf-8")
         (tmp_path / "styles.toml").write_text(style, encoding="utf-8")
         catalog = read_catalog(tmp_path, tmp_path / "models", demos="hidden")
         assert catalog.problems == ()
@@ -173,6 +173,7 @@ class TestCatalog:
         assert "sharp" in catalog.upscalers.entries
         assert catalog.controlnets.type_of("room") == "mlsd"
         assert catalog.detector is not None
+        assert catalog.controlnets.pose is not None
         assert {
             "my-model",
             "bigasp",

@@ -344,6 +344,71 @@ class TestControlNets:
         image = await server.client.get(f"/image/{accepted['job_id']}")
         assert sent(result) == [image.content]
 
+    async def test_maps_alone_are_jobs_that_are_waited_for(
+        self, server: Server, api: webuiapi.WebUIApi
+    ) -> None:
+        images = [self.shape(), self.shape().resize((128, 64))]
+        result = await called(
+            api.controlnet_detect,
+            images=images,
+            module="canny",
+            processor_res=64,
+            threshold_a=100,
+            threshold_b=200,
+        )
+        assert result.info == "Success"
+        assert [image.size for image in result.images] == [(64, 64), (128, 64)]
+        colours = {colour for image in result.images for _, colour in image.getcolors()}
+        assert colours == {(0, 0, 0), (255, 255, 255)}
+        asked = server.home.requests()[-2:]
+        assert [each["controls"][0]["type"] for each in asked] == ["canny"] * 2
+        # Followed as a finished map, it is what the module makes.
+        body = {**QUICK, "seed": 3}
+        units = (
+            {"model": "canny", "module": "canny", "image": webuiapi.raw_b64_img(images[0])},
+            {"model": "canny", "image": webuiapi.raw_b64_img(result.images[0])},
+        )
+        made = []
+        for unit in units:
+            scripts = {"controlnet": {"args": [unit]}}
+            _, answer = await told(
+                server, "POST", "txt2img", json={**body, "alwayson_scripts": scripts}
+            )
+            [data] = answer["images"]
+            with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+                made.append(image.tobytes())
+        assert made[0] == made[1]
+
+    @pytest.mark.parametrize(
+        ("fields", "status", "said"),
+        [
+            ({"controlnet_module": "mlsd"}, 400, "mlsd"),
+            ({"controlnet_module": "none"}, 400, "none"),
+            ({"controlnet_module": "openpose"}, 400, "skeleton"),
+            ({"controlnet_input_images": []}, 400, "controlnet_input_images"),
+            ({"controlnet_input_images": ["no"]}, 400, "controlnet_input_images[0]"),
+            ({"controlnet_processor_res": 9000}, 400, "controlnet_processor_res"),
+        ],
+    )
+    async def test_a_map_that_is_not_possible_is_refused(
+        self, server: Server, fields: dict[str, Any], status: int, said: str
+    ) -> None:
+        image = webuiapi.raw_b64_img(self.shape())
+        body = {"controlnet_module": "canny", "controlnet_input_images": [image], **fields}
+        answer = await server.client.post("/controlnet/detect", json=body)
+        assert (answer.status_code, said in str(answer.json()["detail"])) == (status, True)
+
+    async def test_what_has_no_effect_on_a_map_is_named(self, server: Server) -> None:
+        image = webuiapi.raw_b64_img(self.shape())
+        body = {"controlnet_module": "scribble_hed", "controlnet_input_images": [image]}
+        answer = await server.client.post("/controlnet/detect", json=body)
+        [warning] = answer.json()["warnings"]
+        assert "scribble_xdog was used instead" in warning
+        types = (await server.client.get("/controlnet/control_types")).json()["control_types"]
+        assert types["Canny"]["default_option"] == "canny"
+        assert types["OpenPose"]["module_list"] == ["none", "openpose"]
+        assert types["All"]["default_model"] == types["Canny"]["default_model"]
+
     async def test_follow_the_image_to_start_from(
         self, server: Server, api: webuiapi.WebUIApi
     ) -> None:
@@ -374,7 +439,7 @@ class TestControlNets:
     @pytest.mark.parametrize(
         ("fields", "status", "said"),
         [
-            ({"module": "openpose_full"}, 400, "openpose_full"),
+            ({"module": "openpose_faceonly"}, 400, "openpose_faceonly"),
             ({"weight": 3}, 422, "weight"),
             ({"model": "control_v11p_sd15_openpose [cab727d4]"}, 400, "canny"),
             ({"image": ""}, 400, "alwayson_scripts.controlnet"),

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FOX: dict[str, Any] = {"prompt": CANARY, "seed": 7}
 OFFERED = """
+[pose]
+path = "tiny-controlnets/pose"
 [controlnets.edges]
 name = "Edges"
 path = "tiny-controlnets/edges"
@@ -52,12 +54,13 @@ def following_dir(models_dir: Path) -> Path:
     """The shared models folder, with tiny networks for its model."""
     from diffusers import UNet2DConditionModel
 
-    from tests.engine.controls import tiny
+    from tests.engine.controls import tiny, vitpose
 
     unet = UNet2DConditionModel.from_pretrained(BUILTINS_DIR / "flat" / "unet")
     kinds = {"edges": "controlnet", "many": "union", "distances": "controlnet"}
     for seed, (name, kind) in enumerate(kinds.items()):
         tiny.write(models_dir / "tiny-controlnets" / name, tiny.network(unet, kind, seed))
+    vitpose.write(models_dir / "tiny-controlnets" / "pose", vitpose.module())
     return models_dir
 
 
@@ -89,6 +92,16 @@ def drawn(left: int, size: tuple[int, int] = (64, 64)) -> File:
     buffer = io.BytesIO()
     Image.fromarray(shades).save(buffer, "PNG")
     return File("bar.png", buffer.getvalue())
+
+
+def soft() -> File:
+    """What is no drawing: colours that change softly, with something dark before them."""
+    bands = [Image.radial_gradient("L"), Image.linear_gradient("L")]
+    image = Image.merge("RGB", [*bands, bands[1].rotate(90)]).resize((64, 64))
+    image.paste((10, 10, 10), (20, 12, 40, 50))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return File("photo.png", buffer.getvalue())
 
 
 async def one_of(playground: Playground, message: Message) -> bytes:
@@ -156,6 +169,34 @@ async def test_each_kind_is_followed_alone_and_two_together(bot: Bot, ada: User)
     assert bot.home.requests()[-1]["controls"][0]["type"] == "canny"
     usual = await painted(ada, **FOX, control_image=bar)
     assert await one_of(playground, usual) == files["edges"]
+
+
+async def test_a_pose_is_found_in_a_photo_and_a_scribble_made_of_one(bot: Bot, ada: User) -> None:
+    playground, photo = bot.playground, soft()
+    asked = {"control": "many/openpose:0.9", "control_image": photo}
+    posed = await painted(ada, **FOX, **asked)
+    assert "follows a pose: many 0.9" in facts(posed)
+    made = await one_of(playground, posed)
+    [use] = bot.home.requests()[-1]["controls"]
+    assert (use["type"], use["of_photo"], use["is_map"]) == ("openpose", True, False)
+    # A skeleton of one's own is taken as it is, and the photo is none.
+    as_map = await painted(ada, **FOX, control="many/openpose:0.9 as map", control_image=photo)
+    assert await one_of(playground, as_map) != made
+    again = await result(await press(ada, posed, "same"))
+    assert "Identical to the original, byte for byte" in again.text
+    form = await press(ada, posed, "edit")
+    assert "control: many/openpose:0.9" in str(form.modal)
+    same = await result(await ada.submit(form, {}))
+    assert await one_of(playground, same) == made
+    assert "many/openpose" in [
+        str(choice.value) for choice in await ada.autocomplete("imagine", "control", "many/op")
+    ]
+    details = await (await press(ada, posed, "details")).wait(lambda m: bool(m.embeds))
+    files = next(f["value"] for f in details.embeds[0]["fields"] if f["name"] == "Files and hashes")
+    assert "tiny-controlnets/pose" in files
+    sketched = await painted(ada, **FOX, control="many/scribble", control_image=photo)
+    assert "follows a sketch: many 1" in facts(sketched)
+    assert await one_of(playground, sketched) != made
 
 
 async def test_the_image_to_start_from_is_followed_and_gives_the_shape(bot: Bot, ada: User) -> None:

@@ -10,7 +10,7 @@ from bot.engine.hub import Hub
 from bot.engine.sources import NotHere, Source, Sources
 from bot.engine.subject import Subject, SubjectKind
 from bot.errors import JobFailed
-from catalog import ControlNetEntry, DepthEntry
+from catalog import ControlNetEntry, DepthEntry, PoseEntry
 from catalog.control_types import OF_UNIONS
 from tests.engine.hub_server import HubServer, hub_server
 
@@ -84,6 +84,7 @@ def test_nothing_but_what_is_read_is_downloaded_and_once(
 def test_what_tells_depth_is_downloaded_without_the_rest(tmp_path: Path, hub: HubServer) -> None:
     found = sources(tmp_path, hub).depth(DepthEntry(path="org/depth"), subject("depth"))
     assert names(found) == hub.fetched() == ["config.json", "model.safetensors"]
+    assert sources(tmp_path, hub).pose(PoseEntry(path="org/depth"), subject("pose")) == found
 
 
 def test_a_file_or_a_folder_of_ones_own_is_read_where_it_is(tmp_path: Path, hub: HubServer) -> None:
@@ -131,6 +132,9 @@ def test_what_cannot_be_found_is_said_of_what_tells_depth(tmp_path: Path, hub: H
             sources(tmp_path, hub).depth(DepthEntry(path=path), subject("depth"))
         assert failure.value.code == code
         assert failure.value.params["depth"] == "ink"
+        with pytest.raises(JobFailed) as failure:
+            sources(tmp_path, hub).pose(PoseEntry(path=path), subject("pose"))
+        assert failure.value.code == code.replace("depth", "pose")
 
 
 def test_without_downloads_it_is_not_here(tmp_path: Path, hub: HubServer) -> None:

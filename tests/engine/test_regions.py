@@ -149,6 +149,30 @@ class TestShapes:
         depth = other.resize((150, 100)).convert("F")
         assert region.part_of(depth, (300, 200)).size == (136, 136)
 
+    def test_poses_are_followed_in_that_part_of_theirs(self) -> None:
+        from types import SimpleNamespace
+
+        from bot.engine.controls.preparing import Maps
+        from bot.engine.controls.skeleton import from_coco
+        from bot.engine.regions import Region
+
+        sha256, white = "a" * 64, PIL.Image.new("L", (100, 100))
+        white.paste(255, (30, 30, 70, 70))
+        picture = PIL.Image.new("RGB", (200, 200))
+        region = Region.of(PIL.Image.new("RGB", (100, 100)), white, 6, (64, 64), 0.5)
+        person = from_coco([(60.0 + 5 * n, 60.0 + 7 * n % 90) for n in range(17)])
+        moved = tuple(point and (point[0] - 32, point[1] - 32) for point in person)
+        use = ControlUse("any", sha256, "openpose", of_photo=True)
+
+        def map_of(image: PIL.Image.Image, people: Any, region: Any = None) -> Any:
+            shown: Any = SimpleNamespace(pictures={sha256: image})
+            return pixels(Maps(shown, {}, {sha256: (people,)}, region).of(use, (64, 64)))
+
+        found = map_of(picture, person, region)
+        assert found.any()
+        assert (found == map_of(picture.crop((32, 32, 168, 168)), moved)).all()
+        assert (found != map_of(picture, person)).any()
+
     @pytest.mark.parametrize("kind", ["canny", "depth", "lineart", "segment"])
     @pytest.mark.parametrize("is_map", [False, True])
     def test_controlnets_follow_that_part_of_theirs(self, kind: str, is_map: bool) -> None:
@@ -166,8 +190,8 @@ class TestShapes:
         use = ControlUse("any", sha256, kind, is_map=is_map)
 
         def map_of(image: PIL.Image.Image, far: PIL.Image.Image, region: Any = None) -> Any:
-            needed: Any = SimpleNamespace(pictures={sha256: image})
-            return pixels(Maps(needed, {sha256: far}, region).of(use, (64, 64)))
+            shown: Any = SimpleNamespace(pictures={sha256: image})
+            return pixels(Maps(shown, {sha256: far}, {}, region).of(use, (64, 64)))
 
         part = (16, 16, 84, 84)
         large = depth.resize((100, 100), PIL.Image.Resampling.BICUBIC)

@@ -31,10 +31,11 @@ from catalog import (
     ControlNets,
     DepthEntry,
     ModelEntry,
+    PoseEntry,
     UpscalerEntry,
     Upscalers,
 )
-from catalog.control_types import OF_UNIONS, told_type
+from catalog.control_types import MADE_OF_PHOTOS, OF_UNIONS, told_type
 from catalog.families.flux2 import FLUX2
 from catalog.families.sd15 import SD15
 from catalog.families.sdxl import SDXL
@@ -63,6 +64,7 @@ CONTROLNETS = ControlNets(
     facts={"union": ControlNetFacts("union", "sdxl", OF_UNIONS[8])},
     unfit={"broken": "it is a LoRA"},
     depth=DepthEntry(path="org/depth"),
+    pose=PoseEntry(path="org/pose"),
 )
 MODELS = [
     ModelEntry(key="base", name="Base", path="org/base"),
@@ -91,6 +93,12 @@ def refused(**fields: Any) -> tuple[str, dict[str, Any]]:
         ("canny:0,8", [ControlUse("canny", ONE.sha256, "canny", 0.8)]),
         ("my-depth:2", [ControlUse("my-depth", ONE.sha256, "depth", 2.0)]),
         ("union/openpose as map", [ControlUse("union", ONE.sha256, "openpose", is_map=True)]),
+        (
+            "union/openpose:0.5",
+            [ControlUse("union", ONE.sha256, "openpose", 0.5, of_photo=True)],
+        ),
+        ("union/scribble", [ControlUse("union", ONE.sha256, "scribble", of_photo=True)]),
+        ("union/scribble as map", [ControlUse("union", ONE.sha256, "scribble", is_map=True)]),
         ("union", [ControlUse("union", ONE.sha256, "canny")]),
         ("canny/Canny", [ControlUse("canny", ONE.sha256, "canny")]),
         ("any/depth", [ControlUse("any", ONE.sha256, "depth")]),
@@ -127,6 +135,33 @@ def test_which_image_each_follows() -> None:
     assert (request.width, request.height) == (832, 1280)
     assert request.inputs == (ONE.sha256,)
     assert request.names == ("base", "canny")
+
+
+def test_a_pose_is_refused_where_nothing_tells_it_unless_a_skeleton_is_given() -> None:
+    catalog = replace(CATALOG, controlnets=replace(CONTROLNETS, pose=None))
+    asked = Draft(prompt="a fox", control="union/openpose", control_images=(ONE,))
+    with pytest.raises(UserError) as error:
+        compose(asked, catalog, nsfw=False)
+    assert error.value.code == "control.no_pose"
+    given = compose(replace(asked, control="union/openpose as map"), catalog, nsfw=False)
+    assert given.controls[0].is_map
+    assert not given.needs_pose
+    assert compose(asked, CATALOG, nsfw=False).needs_pose
+
+
+def test_what_an_earlier_version_took_for_a_skeleton_stays_one() -> None:
+    """Then, no pose was found in a photo: the image was shown to the ControlNet as it was."""
+    asked = composed(control="union/openpose", control_images=(ONE,))
+    stored = asked.to_dict()
+    assert stored["controls"][0]["of_photo"] is True
+    assert GenerationRequest.from_dict(stored) == asked
+    del stored["controls"][0]["of_photo"]
+    before = GenerationRequest.from_dict(stored)
+    assert not before.needs_pose
+    assert before.to_dict() == stored
+    assert str(before.controls[0]) == "union/openpose:1 as map"
+    sketch = replace(before.controls[0], type="scribble")
+    assert str(sketch) == "union/scribble:1"
 
 
 def test_depth_is_refused_where_nothing_tells_it_unless_a_map_is_given() -> None:
@@ -257,7 +292,7 @@ USES = st.builds(
 ).flatmap(
     lambda use: st.sampled_from(
         CONTROLNETS.types_of(use.key) if use.key != "any" else OF_UNIONS[8]
-    ).map(lambda kind: replace(use, type=kind))
+    ).map(lambda kind: replace(use, type=kind, of_photo=kind in MADE_OF_PHOTOS and not use.is_map))
 )
 
 

@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 
 from bot.errors import WireError
 from bot.order import Order
-from bot.request import Axis, Comparison, GenerationRequest, Mix, Variation
+from bot.request import (
+    Axis,
+    Comparison,
+    ControlUse,
+    GenerationRequest,
+    MapDraft,
+    Mix,
+    Picture,
+    Variation,
+)
+from bot.request.mapping import compose_map
 from bot.wire import orders
+from catalog import Catalog, ControlNetEntry, DetectorEntry, PoseEntry
 from tests.wire.things import (
     CANARY,
     INK,
@@ -56,6 +67,18 @@ def test_noise_is_refused(noise: bytes) -> None:
     with pytest.raises(WireError, match=r"^order: "):
         orders.decode(noise)
 
+
+POSED: dict[str, Any] = {
+    "key": "union",
+    "sha256": "d" * 64,
+    "type": "openpose",
+    "weight": 1.0,
+    "start": 0.0,
+    "end": 1.0,
+    "is_map": False,
+    "of_photo": True,
+}
+UNION: dict[str, Any] = ControlNetEntry(key="union", name="U", path="org/u").model_dump(mode="json")
 
 Change = Callable[[dict[str, Any]], object]
 WRONG: dict[str, tuple[str, Change]] = {
@@ -137,6 +160,23 @@ WRONG: dict[str, tuple[str, Change]] = {
         lambda o: o["request"].update(detail=[{"word": "a\nb", "strength": 0.4}]),
     ),
     "a detector for nothing": ("detector", lambda o: o.update(detector={"path": "org/finds"})),
+    "a pose to follow, and nothing that tells it": (
+        "pose",
+        lambda o: (o["request"].update(controls=[POSED]), o.update(controls=[UNION])),
+    ),
+    "what tells poses for nothing": ("pose", lambda o: o.update(pose={"path": "org/poses"})),
+    "edges of a photo, which are always": (
+        "of_photo",
+        lambda o: o["request"].update(controls=[{**POSED, "type": "canny"}]),
+    ),
+    "a map of a photo that is a map": (
+        "of_photo",
+        lambda o: o["request"].update(controls=[{**POSED, "is_map": True}]),
+    ),
+    "a map alone beside a model": (
+        "controls",
+        lambda o: o["request"].update(controls=[{**POSED, "key": ""}]),
+    ),
     "a weight that is too large": (
         "weight",
         lambda o: o["request"]["adapters"][0].update(weight=1e9),
@@ -216,3 +256,25 @@ def test_a_picture_is_a_png_of_a_usual_size() -> None:
         sent = replace(enlarging(), request=replace(asked, upscale=upscale))
         with pytest.raises(WireError, match=rf"picture {sha256}: .*{why}"):
             orders.decode(orders.encode(sent)).with_pictures({sha256: data})
+
+
+def test_a_pose_may_have_a_detector_and_needs_none() -> None:
+    use = ControlUse("union", "d" * 64, "openpose", of_photo=True)
+    sent = replace(
+        order(),
+        request=replace(order().request, controls=(use,)),
+        controls=(ControlNetEntry(key="union", name="U", path="org/u"),),
+        pose=PoseEntry(path="org/poses"),
+    )
+    for detector in (None, DetectorEntry(path="org/finds")):
+        asked = replace(sent, detector=detector)
+        decoded = orders.decode(orders.encode(asked))
+        assert (decoded.pose, decoded.detector) == (asked.pose, detector)
+
+
+def test_a_map_alone_is_an_order() -> None:
+    draft = MapDraft(image=Picture("a" * 64, 90, 60), type="canny")
+    request = compose_map(draft, Catalog({}, {}, ""))
+    decoded = orders.decode(orders.encode(Order(request, None)))
+    assert decoded.request == request
+    assert decoded.controls == ()

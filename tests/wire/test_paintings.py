@@ -15,7 +15,7 @@ from bot.errors import WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Found, Recipe, Weights
-from bot.request import AdapterUse, Box, DetailUse, GenerationRequest, Hires
+from bot.request import AdapterUse, Box, ControlUse, DetailUse, GenerationRequest, Hires
 from bot.wire import paintings
 from tests.language import TEXTS
 from tests.wire.things import CANARY, painted, request, requests
@@ -115,6 +115,21 @@ def test_what_was_found_comes_out_as_it_went_in() -> None:
 def test_what_was_not_looked_for_is_refused(painting: Painting, field: str) -> None:
     with pytest.raises(WireError, match=rf"^painting: recipe: {field}"):
         paintings.decode(paintings.encode(painting), LOOKED, TEXTS)
+
+
+def test_what_told_a_pose_comes_out_with_whatever_found_the_people() -> None:
+    use = ControlUse("union", "e" * 64, "openpose", of_photo=True)
+    asked: GenerationRequest = replace(ASKED, controls=(use,))
+    union = (Weights("union", "d" * 64, "d" * 10),)
+    posed = {"request": asked, "controls": union}
+    for detector in (None, FINDS):
+        painting = recipe_of(**posed, pose=FINDS, detector=detector)
+        sent = paintings.decode(paintings.encode(painting), asked, TEXTS)
+        assert sent.recipe == painting.recipe
+    with pytest.raises(WireError, match=r"^painting: recipe: pose"):
+        paintings.decode(paintings.encode(recipe_of(**posed)), asked, TEXTS)
+    with pytest.raises(WireError, match=r"^painting: recipe: pose"):
+        paintings.decode(paintings.encode(recipe_of(pose=FINDS)), ASKED, TEXTS)
 
 
 @given(st.binary(max_size=100))

@@ -194,6 +194,36 @@ class Extras(BaseModel):
     upscale_first: bool | None = False
 
 
+class Detect(BaseModel):
+    """Images of which to make maps, as sd-webui-controlnet names its fields."""
+
+    controlnet_module: str = Field(default="none", examples=["openpose"])
+    controlnet_input_images: list[str] = Field(default=[], description="Image files in base64.")
+    controlnet_images: list[str] = Field(
+        default=[], description="The same, as `webuiapi` names it.", examples=[[]]
+    )
+    controlnet_processor_res: Int = Field(
+        default=-1, description="Pixels of a map's shorter side, from 64; 512 otherwise."
+    )
+    controlnet_threshold_a: Number = -1
+    controlnet_threshold_b: Number = -1
+    controlnet_masks: list[str] = []
+    low_vram: bool = False
+
+    @property
+    def images(self) -> list[str]:
+        """Those that were sent, by whichever name."""
+        return self.controlnet_input_images or self.controlnet_images
+
+
+class Detected(BaseModel):
+    """`warnings` names what was asked for and has no effect; it is left out without any."""
+
+    images: list[str] = Field(description="PNG files in base64.", examples=[["iVBORw0KGgo…"]])
+    info: str = Field(examples=["Success"])
+    warnings: list[str] | None = None
+
+
 class PngInfo(BaseModel):
     """A PNG in base64."""
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from bot.recipe import Weights
+from bot.request.dialects.controlnet import MODULES, OFFERED_MODULES, TYPE_NAMES
 from bot.store import ApiKey
 from catalog import AdapterEntry, AdapterFacts, Catalog, EmbeddingEntry, ModelEntry, locate_entry
 
@@ -112,6 +113,26 @@ def listed_controlnets(catalog: Catalog, caller: ApiKey) -> list[str]:
         for entry in catalog.controlnets.offered(nsfw=caller.nsfw, model=model)
     )
     return [*keys]
+
+
+def listed_types(catalog: Catalog, caller: ApiKey) -> dict[str, Any]:
+    """For `GET /controlnet/control_types`: by the type's name there, what makes its map and what
+    follows it."""
+    keys, controlnets = listed_controlnets(catalog, caller), catalog.controlnets
+    found = {"All": (list(OFFERED_MODULES), ["None", *keys])}
+    for kind, name in TYPE_NAMES.items():
+        models = [key for key in keys if kind in controlnets.types_of(key)]
+        modules = [module for module in OFFERED_MODULES if MODULES[module].type in (None, kind)]
+        found[name] = (modules, ["None", *models])
+    return {
+        name: {
+            "module_list": modules,
+            "model_list": models,
+            "default_option": modules[:2][-1],
+            "default_model": models[:2][-1],
+        }
+        for name, (modules, models) in found.items()
+    }
 
 
 def _embedding(entry: EmbeddingEntry, catalog: Catalog) -> dict[str, Any]:

@@ -58,6 +58,16 @@ MODULES: Final = {
     "module_list": ["none", "canny"],
     "module_detail": {"canny": {"model_free": False, "sliders": []}},
 }
+CONTROL_TYPES: Final[dict[str, Any]] = {
+    "control_types": {
+        "OpenPose": {
+            "module_list": ["none", "openpose"],
+            "model_list": ["None", "openpose"],
+            "default_option": "openpose",
+            "default_model": "openpose",
+        }
+    }
+}
 SCRIPTS: Final[dict[str, list[str]]] = {"txt2img": [], "img2img": []}
 MEMORY: Final = {
     "ram": {"free": 24_000_000_000, "used": 8_000_000_000, "total": 32_000_000_000},

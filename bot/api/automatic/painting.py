@@ -167,12 +167,13 @@ def routes(parts: Parts) -> APIRouter:
             raise InvalidRequest("image", "api.automatic.png") from None
         return AsciiJson(describing.png_info(read))
 
-    async def decoded(field: str, text: str) -> bytes:
-        """Raises InvalidRequest."""
-        data = await aside(len(text), lambda: picture(field, text.strip()))
-        if isinstance(data, str):
-            raise InvalidRequest(field, "api.picture.encoding")
-        check_file(field, size=len(data))
-        return data
-
     return router
+
+
+async def decoded(field: str, text: str) -> bytes:
+    """An image file that was sent in base64. Raises InvalidRequest, naming the field."""
+    data = await aside(len(text), lambda: picture(field, text.strip()))
+    if isinstance(data, str):
+        raise InvalidRequest(field, "api.picture.encoding")
+    check_file(field, size=len(data))
+    return data

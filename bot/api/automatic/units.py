@@ -25,7 +25,7 @@ from bot.request.dialects.controlnet import (
     Module,
 )
 from catalog import ControlNets
-from catalog.control_types import CANNY, DEPTH
+from catalog.control_types import CANNY, DEPTH, POSE
 
 SCRIPT: Final = "controlnet"
 ADDRESS: Final = f"alwayson_scripts.{SCRIPT}.args"
@@ -196,7 +196,7 @@ def _asked(number: int, unit: Unit, controlnets: ControlNets) -> str:
     module = _module(number, unit)
     kind = module.type or UNION_TYPES.get(_told_type(unit))
     own = controlnets.type_of(entry.key) if entry else None
-    if kind in LINES and own in LINES:
+    if kind == LINES[0] and own in LINES:
         kind = own  # their maps are made in the same way
     return f"{key}/{kind}" if kind else key
 
@@ -220,15 +220,23 @@ def _decimal(number: float) -> str:
 
 def _module(number: int, unit: Unit) -> Module:
     """Raises InvalidRequest if there is no such module."""
-    name = (unit.module or NONE).strip().casefold()
-    if name not in MODULES:
+    return module_called(_named(number, "module"), unit.module)
+
+
+def module_called(field: str, name: str | None) -> Module:
+    """The module that a request names in that field; without a name, what makes no map.
+
+    Raises InvalidRequest if there is no such module.
+    """
+    module = MODULES.get((name or NONE).strip().casefold())
+    if module is None:
         raise InvalidRequest(
-            _named(number, "module"),
+            field,
             "api.automatic.module",
-            value=(unit.module or "")[:100],
+            value=(name or "")[:100],
             allowed=OFFERED_MODULES[1:],
         )
-    return MODULES[name]
+    return module
 
 
 def _told_type(unit: Unit) -> str:
@@ -289,7 +297,7 @@ def _unused(number: int, unit: Unit, body: Txt2Img | Img2Img) -> Iterator[Notice
         yield _ignored(number, "resize_mode")
     if isinstance(body, Txt2Img) and body.enable_hr and unit.hr_option not in (None, "Both"):
         yield _ignored(number, "hr_option")
-    if module.type in (CANNY, DEPTH) and not _is_sharp(unit, body):
+    if module.type in (CANNY, DEPTH, POSE) and not _is_sharp(unit, body):
         yield _ignored(number, "processor_res")
     if module.type == CANNY:
         low, high = _LEVELS

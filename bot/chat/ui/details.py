@@ -51,7 +51,7 @@ def details_embed(
     if job.recipe is not None:
         made = job.recipe
         networks = (made.checkpoint, made.upscaler, made.vae, made.text_encoder)
-        helping = (made.depth, made.detector)
+        helping = (made.depth, made.pose, made.detector)
         weights = [*filter(None, (*networks, *helping)), *made.adapters, *made.embeddings]
         weights += [*made.reference, *made.controls]
         embed.add_field(name=say("details.files"), value=_hashes(weights), inline=False)

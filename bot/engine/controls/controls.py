@@ -11,10 +11,13 @@ import PIL.Image
 
 from bot.engine import networks
 from bot.engine.controls.depth import DepthEstimator
+from bot.engine.controls.pose import PEOPLE, PoseEstimator
 from bot.engine.controls.preparing import Maps
+from bot.engine.controls.skeleton import Person
+from bot.engine.detector import Detector
 from bot.engine.environment import Place, is_the_devices
 from bot.engine.families import ControlNetwork, Family
-from bot.engine.needed import Needed
+from bot.engine.needed import Needed, Shown
 from bot.engine.regions import Region
 from bot.engine.residency import Resident
 from bot.engine.sources import Source
@@ -23,8 +26,7 @@ from bot.engine.weights import FileTensors, Formats, Part, WeightCache
 from bot.errors import ImagenError
 from bot.progress import Stage
 from bot.recipe import Recipe
-from bot.request import ControlUse
-from catalog.control_types import DEPTH
+from bot.request import Box, ControlUse
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +86,13 @@ class Followings:
 class Controls:
     """Keeps the ControlNets that were used last."""
 
-    def __init__(self, place: Place, cache: WeightCache) -> None:
+    def __init__(self, place: Place, cache: WeightCache, detector: Detector) -> None:
         self._place = place
         self._cache = cache
         self._kept: dict[Any, tuple[ControlNetwork, Part]] = {}
-        self._estimator = DepthEstimator(place)
+        self._detector = detector
+        self._depth = DepthEstimator(place)
+        self._pose = PoseEstimator(place)
 
     def free(self) -> None:
         """Free them entirely."""
@@ -110,7 +114,7 @@ class Controls:
         if not needed.controls:
             return None
         uses = needed.request.controls
-        depths = self._depths(needed)
+        maps = self.maps(needed.shown)
         shape = model.shapes[model.family.denoiser]
         keys = [(source.fingerprint(), shape) for source, _ in needed.controls]
         self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
@@ -125,19 +129,48 @@ class Controls:
             part.stream(room)
             network.check(use, subject)
             each.append(Following(use, network, part))
-        return Followings(tuple(each), model.family, Maps(needed, depths), self._place)
+        return Followings(tuple(each), model.family, maps, self._place)
 
-    def _depths(self, needed: Needed) -> dict[str, PIL.Image.Image]:
+    def maps(self, shown: Shown) -> Maps:
+        """What makes the maps of a request, with all looked up that networks tell about its images.
+
+        Raises JobFailed, or what a subject's `check_stop` raises.
+        """
+        return Maps(shown, self._depths(shown), self._people(shown))
+
+    def _depths(self, shown: Shown) -> dict[str, PIL.Image.Image]:
         """The depths of the images that ControlNets are to follow for that, by sha256."""
-        if needed.depth is None:
+        if shown.depth is None:
             return {}
-        files, subject = needed.depth
+        files, subject = shown.depth
         return {
-            use.sha256: self._estimator.depth(
-                files, (use.sha256, needed.pictures[use.sha256]), subject
+            use.sha256: self._depth.depth(files, (use.sha256, shown.pictures[use.sha256]), subject)
+            for use in shown.request.controls
+            if use.needs_depth
+        }
+
+    def _people(self, shown: Shown) -> dict[str, tuple[Person, ...]]:
+        """The people in the images whose pose ControlNets are to follow for that, by sha256.
+
+        Raises JobFailed, also when there is nobody in one of them.
+        """
+        if shown.pose is None:
+            return {}
+        files, subject = shown.pose
+        detector = None
+        if (finding := shown.detector) is not None:
+
+            def find(image: PIL.Image.Image) -> tuple[Box, ...]:
+                found = self._detector.ready(*finding).found(image, (PEOPLE,))
+                return tuple(box for _, box in found)
+
+            detector = (finding[0], find)
+        return {
+            use.sha256: self._pose.people(
+                files, (use.sha256, shown.pictures[use.sha256]), subject, detector
             )
-            for use in needed.request.controls
-            if use.type == DEPTH and not use.is_map
+            for use in shown.request.controls
+            if use.needs_pose
         }
 
     def _read(

@@ -14,6 +14,7 @@ def check_headers(source: Source, subject: Subject) -> None:
             raise subject.failed(
                 "control.not_safetensors",
                 "depth.not_safetensors",
+                "pose.not_safetensors",
                 "detector.not_safetensors",
                 file=path.name,
                 reason=str(error),
@@ -21,6 +22,5 @@ def check_headers(source: Source, subject: Subject) -> None:
         reason = quantisation.refusal(header)
         if reason or any(map(quantisation.is_companion, header.shapes)):
             said = reason or "its weights are scaled 8-bit floats"
-            raise subject.failed(
-                "control.unreadable", "depth.unreadable", "detector.unreadable", reason=said
-            )
+            codes = ("control.unreadable", "depth.unreadable", "pose.unreadable")
+            raise subject.failed(*codes, "detector.unreadable", reason=said)

@@ -1,8 +1,9 @@
 """What a ControlNet is shown: the map of an image's edges, depth, and so on.
 
-Of most types a map is only brought to size: somebody drew it, or made it elsewhere. Canny edges and
-depth are found in a photo here. A map depends on its image, type and size alone: OpenCV's Canny
-computes in whole numbers, so neither threads nor the processor's instructions change its bits.
+Of most types a map is only brought to size: somebody drew it, or made it elsewhere. Canny edges,
+depth, poses (`skeleton`) and scribbles are found in a photo here. A map depends on its image, type
+and size alone: what OpenCV is asked for it computes in whole numbers, so neither threads nor the
+processor's instructions change its bits.
 """
 
 from collections.abc import Mapping
@@ -13,12 +14,22 @@ import PIL.Image
 import PIL.ImageOps
 
 from bot.engine import pixels
-from catalog.control_types import CANNY, DEPTH
+from bot.request import ControlUse
+from catalog.control_types import CANNY, DEPTH, SCRIBBLE
 
 CANNY_THRESHOLDS: Final = (100, 200)
 """Gradients from which an edge goes on, and begins. ControlNets were trained with many, and these
 are what their authors show them with (diffusers, docs/source/en/using-diffusers/controlnet.md)."""
-DRAWINGS: Final = ("lineart", "scribble")
+XDOG_SIDE: Final = 512
+XDOG_SIGMAS: Final = (0.5, 5.0)
+XDOG_THRESHOLD: Final = 32
+"""Pixels of the shorter side of what is blurred, of both blurs, and of 510 by how much a line is
+darker than around it."""
+_FINE: Final = 256
+"""Steps between two levels, so that blurring in whole numbers loses nothing."""
+DRAWN: Final = 0.8
+"""The share of a drawing's pixels that are nearly black or nearly white."""
+DRAWINGS: Final = ("lineart", SCRIBBLE)
 """Types whose maps have light lines on a dark ground, while people draw the other way round."""
 NAMED_BY_COLOUR: Final = "segment"
 """The type in whose maps each colour says what is there; a mixed one would say something else."""
@@ -65,9 +76,32 @@ def resized(map_: PIL.Image.Image, kind: str, size: Size) -> PIL.Image.Image:
     return fitted.convert("L").point([255 * (level >= lit) for level in range(256)]).convert("RGB")
 
 
-def facts(kind: str) -> Mapping[str, str]:
-    """What the bits of a map that is `prepared` depend on, for the recipe: names and versions."""
-    if kind != CANNY:
+def scribble(picture: PIL.Image.Image, size: Size) -> PIL.Image.Image:
+    """A scribble, RGB, of `picture`, RGB, in `size`, cropped as `pixels.fitted` does.
+
+    A drawing is taken for one. Of any other image, it is what a narrow blur leaves darker than a
+    wide one (XDoG, doi 10.1016/j.cag.2012.03.004), with the numbers of ControlNet's annotator
+    (`scribble_xdog` in scripts/processor.py of Mikubill/sd-webui-controlnet): white on black.
+    """
+    if _is_drawing(picture):
+        return prepared(picture, SCRIBBLE, size, depth=None)
+    import cv2
+
+    levels = np.asarray(pixels.fitted(picture, *size), np.uint16) * _FINE
+    # It is made where the shorter side has as many pixels as there.
+    scale = min(size) / XDOG_SIDE
+    narrow, wide = (
+        cv2.GaussianBlur(levels, (0, 0), max(sigma * scale, 0.3)).astype(np.int32)
+        for sigma in XDOG_SIGMAS
+    )
+    darker = np.amin(wide - narrow, axis=2)
+    lines = np.where(2 * darker > XDOG_THRESHOLD * _FINE, 255, 0)
+    return PIL.Image.fromarray(lines.astype(np.uint8)).convert("RGB")
+
+
+def facts(use: ControlUse) -> Mapping[str, str]:
+    """What the bits of its map depend on, for the recipe: names and versions."""
+    if use.is_map or not (use.type == CANNY or use.of_photo):
         return {}
     import cv2
 
@@ -101,6 +135,12 @@ def _is_light(picture: PIL.Image.Image) -> bool:
     """Whether most of it is."""
     levels = picture.convert("L").histogram()
     return sum(levels[128:]) > sum(levels[:128])
+
+
+def _is_drawing(picture: PIL.Image.Image) -> bool:
+    """Whether it is lines on paper, or on black: nearly all of it is nearly one of the two."""
+    levels = picture.convert("L").histogram()
+    return sum(levels[:32]) + sum(levels[224:]) >= DRAWN * sum(levels)
 
 
 def _is_black_and_white(picture: PIL.Image.Image) -> bool:

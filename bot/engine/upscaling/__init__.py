@@ -1,5 +1,5 @@
 """Enlarging images with networks that were trained for it, without a checkpoint."""
 
-from bot.engine.upscaling.upscaling import Enlarged, Upscaling
+from bot.engine.upscaling.upscaling import Enlarged, Upscaling, make_room
 
-__all__ = ["Enlarged", "Upscaling"]
+__all__ = ["Enlarged", "Upscaling", "make_room"]

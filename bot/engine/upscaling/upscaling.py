@@ -98,7 +98,7 @@ class Upscaling:
         image = pixels.decoded(order.pictures[asked.sha256])
         subject = Subject("upscaler", entry.key, report, check_stop)
         upscaler = self._ready(entry, subject)
-        _make_room(resident, profile)
+        make_room(resident, profile)
         tile = tile_side(self._place.device, profile)
         try:
             upscaler.to(self._place.device)
@@ -137,8 +137,9 @@ def tile_side(device: str, profile: Profile) -> int:
     return TILE_ON_CPU if device == "cpu" else TILES[profile]
 
 
-def _make_room(resident: Resident | None, profile: Profile) -> None:
-    """On the smaller cards, as for decoding."""
+def make_room(resident: Resident | None, profile: Profile) -> None:
+    """Take from the smaller cards what is not needed while another network is at work, as for
+    decoding. resident: the model, networks of which may be on the device."""
     if resident is None or profile in (Profile.FULL, Profile.GB16):
         return
     resident.park(*resident.family.text_encoders)

@@ -1,6 +1,7 @@
 """Maps: edges, drawings, depth, and those that are finished already."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 from bot.engine import pixels
 from bot.engine.controls import maps
+from bot.request import ControlUse
 from catalog import CONTROL_TYPES
+from catalog.control_types import MADE_OF_PHOTOS
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 MADE = {"canny", "depth", "lineart", "scribble"}
@@ -213,6 +216,39 @@ def test_a_map_of_depth_needs_the_depth() -> None:
 def test_the_recipe_names_opencv_where_it_was_used() -> None:
     import cv2
 
-    assert maps.facts("canny") == {"opencv": cv2.__version__}
-    for kind in CONTROL_TYPES.keys() - {"canny"}:
-        assert maps.facts(kind) == {}
+    used = {"opencv": cv2.__version__}
+    for kind in CONTROL_TYPES:
+        plain = ControlUse("any", "a" * 64, kind)
+        assert maps.facts(plain) == (used if kind == "canny" else {})
+        assert maps.facts(replace(plain, is_map=True)) == {}
+    for kind in MADE_OF_PHOTOS:
+        assert maps.facts(ControlUse("any", "a" * 64, kind, of_photo=True)) == used
+
+
+def test_a_scribble_of_a_photo_has_its_lines_and_a_drawing_stays_one() -> None:
+    soft = PIL.Image.linear_gradient("L").resize((300, 200)).point(lambda level: 120 + level // 4)
+    picture = soft.convert("RGB")
+    PIL.ImageDraw.Draw(picture).ellipse((40, 30, 150, 140), fill=(5, 10, 20))
+    found = maps.scribble(picture, (300, 200))
+    assert {colour for _, colour in found.getcolors(2) or ()} == {BLACK, WHITE}
+    assert maps.scribble(picture, (300, 200)).tobytes() == found.tobytes()
+    lines = array(found)[..., 0] > 0
+    # Along the border of what is dark, and nowhere in what changes softly.
+    assert 0.002 < lines.mean() < 0.2
+    assert lines[80:90, 36:50].any()
+    assert not lines[:20, 200:].any()
+    drawn = made(drawing(), "scribble", (100, 100))
+    assert maps.scribble(drawing(), (100, 100)).tobytes() == drawn.tobytes()
+
+
+def test_blurring_for_a_scribble_is_in_whole_numbers() -> None:
+    import cv2
+
+    digests = set()
+    for threads in (1, 4):
+        cv2.setNumThreads(threads)
+        digests.add(hashlib.sha256(maps.scribble(photo(), (512, 384)).tobytes()).hexdigest())
+        cv2.setUseOptimized(False)
+        digests.add(hashlib.sha256(maps.scribble(photo(), (512, 384)).tobytes()).hexdigest())
+        cv2.setUseOptimized(True)
+    assert len(digests) == 1

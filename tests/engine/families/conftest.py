@@ -1,6 +1,7 @@
 """The tiny models of the families, beside those of SDXL."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from bot.engine import Engine
 from bot.request import ControlUse, GenerationRequest, Reference
-from catalog import Catalog, DepthEntry
+from catalog import Catalog, DepthEntry, DetectorEntry, PoseEntry
 from catalog.families import FAMILIES
 
 
@@ -92,3 +93,22 @@ def followed(models_dir: Path, tmp_path: Path) -> tuple[GenerationRequest, Catal
     sha256 = picture((80, 50), seed=8)
     controls = (ControlUse("controlnet", sha256, "depth"), ControlUse("union", sha256, "canny"))
     return request(controls=controls, reference=Reference(sha256, 0.7)), offered
+
+
+@pytest.fixture
+def posed(models_dir: Path, tmp_path: Path) -> tuple[GenerationRequest, Catalog]:
+    """A request that follows the poses of people who are found, and the catalog for it."""
+    from tests.engine import grounding_dino
+    from tests.engine.controls import tiny, vitpose
+    from tests.engine.factories import TINY, catalog, picture, plain_pipeline, request
+
+    made = tiny.network(plain_pipeline(models_dir / TINY).unet, "controlnet")
+    nets = tiny.offered({"controlnet": tiny.write(tmp_path / "controlnet", made)})
+    vitpose.write(tmp_path / "pose", vitpose.module(simple=False, mixed=True))
+    grounding_dino.write(tmp_path / "finds", grounding_dino.module())
+    offered = catalog(
+        controlnets=replace(nets, pose=PoseEntry(path=str(tmp_path / "pose"))),
+        detector=DetectorEntry(path=str(tmp_path / "finds")),
+    )
+    use = ControlUse("controlnet", picture((80, 50), seed=8), "openpose", of_photo=True)
+    return request(controls=(use,)), offered

@@ -81,6 +81,13 @@ def test_nor_do_controls_depth_and_references(
     assert far(making(memory="full", models_dir=models_dir), [wanted], offered) <= ROUNDED
 
 
+def test_nor_do_poses(
+    models_dir: Path, making: Making, posed: tuple[GenerationRequest, Catalog]
+) -> None:
+    wanted, offered = posed
+    assert far(making(memory="full", models_dir=models_dir), [wanted], offered) <= ROUNDED
+
+
 def test_nor_do_upscalers(models_dir: Path, making: Making, tmp_path: Path) -> None:
     path = str(written(tmp_path / "double.safetensors", compact))
     double = UpscalerEntry(key="double", name="double", path=path)

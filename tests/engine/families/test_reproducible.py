@@ -56,6 +56,14 @@ def test_nor_do_controls_depth_and_references(
     assert watch.calls > 1_000
 
 
+def test_nor_do_poses(fresh: Engine, posed: tuple[GenerationRequest, Catalog]) -> None:
+    wanted, offered = posed
+    with Watch() as watch:
+        paint(fresh, wanted, offered)
+    assert watch.found == NOTHING
+    assert watch.calls > 1_000
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_nor_does_an_upscaler(name: str) -> None:
     library()
