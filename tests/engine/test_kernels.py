@@ -185,21 +185,6 @@ def test_what_wraps_around_gets_torchs_own_and_leaves_the_code_as_it_is(
     assert graphs() == before
 
 
-@pytest.mark.long
-def test_what_is_compiled_while_an_image_wraps_around_does_not(
-    tracing: Engine, engine: Engine
-) -> None:
-    def compiled(progress: Progress) -> None:
-        kernels_of(tracing).wait()  # compiling began with the model that was loaded for the job
-
-    tracing.preload(model("demo", TINY), lambda: None)
-    seamless = paint(tracing, request(tile=True), report=compiled)
-    assert digests(seamless) == digests(paint(engine, request(tile=True)))
-    plain = paint(tracing, request())
-    assert plain.recipe.environment["kernels"] == "compiled"
-    assert digests(plain) == digests(paint(engine, request()))
-
-
 def test_a_job_for_which_the_code_does_not_hold_says_so(
     traced: Engine, ran: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,6 +205,21 @@ def test_a_job_for_which_the_code_does_not_hold_says_so(
     again = paint(traced, request())
     assert again.recipe.environment["kernels"] == "compiled"
     assert digests(again) == expected
+
+
+@pytest.mark.long
+def test_what_is_compiled_while_an_image_wraps_around_does_not(
+    tracing: Engine, engine: Engine
+) -> None:
+    def compiled(progress: Progress) -> None:
+        kernels_of(tracing).wait()  # compiling began with the model that was loaded for the job
+
+    tracing.preload(model("demo", TINY), lambda: None)
+    seamless = paint(tracing, request(tile=True), report=compiled)
+    assert digests(seamless) == digests(paint(engine, request(tile=True)))
+    plain = paint(tracing, request())
+    assert plain.recipe.environment["kernels"] == "compiled"
+    assert digests(plain) == digests(paint(engine, request()))
 
 
 @pytest.mark.long
