@@ -145,7 +145,8 @@ class Recipe:
     reference: the IP-Adapter and its image encoder; empty without a reference image.
     controls: the ControlNets, in the order of `request.controls`. depth: the network that told the
     depth of an image for one of them; None if none did. detector: the network that found the parts
-    that were painted again; found: these, in the order in which they were.
+    that were painted again; found: these, in the order in which they were. describer: the network
+    that wrote what is in the image of `request.describe`.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.
@@ -171,6 +172,7 @@ class Recipe:
     controls: tuple[Weights, ...] = ()
     depth: Weights | None = None
     detector: Weights | None = None
+    describer: Weights | None = None
     found: tuple[Found, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,7 +183,10 @@ class Recipe:
         for name in ("parts", "controls", "found"):
             if not data[name]:
                 del data[name]
-        for name in ("upscaler", "variant", "config", "text_encoder", "depth", "detector"):
+        for name in (
+            *("upscaler", "variant", "config", "text_encoder", "depth", "detector"),
+            "describer",
+        ):
             if data[name] is None:
                 del data[name]
         return data
@@ -192,6 +197,7 @@ class Recipe:
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         encoder, depth = data.get("text_encoder"), data.get("depth")
         detector = data.get("detector")
+        describer = data.get("describer")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**checkpoint) if checkpoint else None,
@@ -209,6 +215,7 @@ class Recipe:
             controls=tuple(Weights(**weights) for weights in data.get("controls", ())),
             depth=Weights(**depth) if depth else None,
             detector=Weights(**detector) if detector else None,
+            describer=Weights(**describer) if describer else None,
             found=tuple(
                 Found(each["seed"], each["word"], Box(**each["box"]))
                 for each in data.get("found", ())
@@ -235,6 +242,7 @@ class Recipe:
             *zip(self.controls, earlier.controls, strict=False),
             (self.depth, earlier.depth),
             (self.detector, earlier.detector),
+            (self.describer, earlier.describer),
             *((parts[name], before[name]) for name in parts if name in before),
         ):
             if now != then and (weights := now or then):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from catalog.families import DEFAULT, FAMILIES
 from catalog.schema import (
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     ImageCheckEntry,
     ModelEntry,
@@ -107,3 +108,15 @@ def detector_of(file: Path, data: Mapping[str, Any]) -> tuple[DetectorEntry | No
         return DetectorEntry.model_validate(fields), []
     except ValidationError as error:
         return None, [Problem(str(file), "detector", explain(error))]
+
+
+def describer_of(
+    file: Path, data: Mapping[str, Any]
+) -> tuple[DescriberEntry | None, list[Problem]]:
+    fields = data.get("describer")
+    if fields is None:
+        return None, []
+    try:
+        return DescriberEntry.model_validate(fields), []
+    except ValidationError as error:
+        return None, [Problem(str(file), "describer", explain(error))]

@@ -9,7 +9,14 @@ from typing import Any, Final, Literal, TypeAlias
 from catalog import dropin_models
 from catalog.collecting import uncollected
 from catalog.controlnets import ControlNets
-from catalog.defaults import default_of, depth_of, detector_of, image_check_of, references_of
+from catalog.defaults import (
+    default_of,
+    depth_of,
+    describer_of,
+    detector_of,
+    image_check_of,
+    references_of,
+)
 from catalog.dropin_controlnets import find_controlnets
 from catalog.dropin_embeddings import FoundEmbeddings, find_embeddings
 from catalog.dropin_networks import Kind, find_networks
@@ -196,6 +203,7 @@ def _read_catalog(
     references, reference_problems = references_of(file, data)
     image_check, check_problems = image_check_of(file, data)
     detector, detector_problems = detector_of(file, data)
+    describer, describer_problems = describer_of(file, data)
     wildcards, wildcard_problems = wildcard_reader.read()
     styles, style_problems = style_reader.read()
     return Catalog(
@@ -205,6 +213,7 @@ def _read_catalog(
         references=MappingProxyType(references),
         image_check=image_check,
         detector=detector,
+        describer=describer,
         problems=(
             *models.problems,
             *unsaid,
@@ -212,6 +221,7 @@ def _read_catalog(
             *reference_problems,
             *check_problems,
             *detector_problems,
+            *describer_problems,
             *unknown[1],
             *adapters.problems,
             *unknown[2],

@@ -37,7 +37,7 @@ FileT = TypeVar("FileT", ModelEntry, AdapterEntry, EmbeddingEntry, UpscalerEntry
 
 
 _BESIDE: Final[Mapping[str, frozenset[str]]] = {
-    "models": frozenset(("default", "reference", "image_check", "detector")),
+    "models": frozenset(("default", "reference", "image_check", "detector", "describer")),
     "controlnets": frozenset(("depth",)),
 }
 """What else may be at the top level of the file with these tables."""

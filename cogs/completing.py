@@ -10,6 +10,7 @@ from bot.chat.here import here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     control_choices,
+    describe_choices,
     detail_choices,
     extend_choices,
     model_choices,
@@ -20,7 +21,7 @@ from bot.chat.ui.choices import (
 from bot.choosing import ADAPTER, MODEL, First
 from bot.errors import Refused, UserError
 from bot.queue import JobQueue
-from bot.request import editing_models, find_model, usual_model
+from bot.request import describe_styles, editing_models, find_model, usual_model
 from bot.request.presets import schedulers_of
 from catalog import SCHEDULERS, Catalog, LiveCatalog, ModelEntry
 
@@ -104,6 +105,13 @@ class Completing:
             return []
         catalog, _ = self._offered(interaction)
         return [] if catalog.detector is None else detail_choices(text)
+
+    def style(self, interaction: Interaction, text: str) -> Choices:
+        """In which images can be described."""
+        if self.turned_away(interaction):
+            return []
+        catalog, _ = self._offered(interaction)
+        return describe_choices(text, describe_styles(catalog), here_of(interaction).say)
 
     def scheduler(self, interaction: Interaction, text: str) -> Choices:
         if self.turned_away(interaction):

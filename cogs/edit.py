@@ -2,6 +2,7 @@
 
 import logging
 import re
+import zlib
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import discord
 from bot.chat.client import ImagenBot
 from bot.chat.forms import entered, open_form
 from bot.chat.here import here_of
-from bot.chat.ui.actions import EditId, UseId
+from bot.chat.ui.actions import EditId, ImagineWordsId, UseId
 from bot.chat.ui.forms.edit import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import Refused, UserError
@@ -19,10 +20,12 @@ from bot.request import (
     REFERENCE_WEIGHT,
     STRENGTH,
     Composed,
+    GenerationRequest,
     InitImage,
     Picture,
     Reference,
     compose_with_notes,
+    imagined,
 )
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
@@ -51,15 +54,34 @@ class Editor:
         self._adapters_max = adapters_max
 
     async def open_for(self, interaction: Interaction, job: Job) -> None:
-        """Open it with what the result was made with. Raises Refused for an enlarged image."""
+        """Open it with what the result was made with, or with the words for an image as the prompt.
+        Raises Refused for an enlarged image."""
         self.results.check_usable(interaction, job)
         if job.request.upscale is not None:
             raise Refused("action.enlarged")
-        await self._open(interaction, EditFormId(job.id), fields_of(job.request))
+        request = self._changed(interaction, job)
+        await self._open(interaction, EditFormId(job.id), fields_of(request))
+
+    def _changed(self, interaction: Interaction, job: Job) -> GenerationRequest:
+        """The request that the form changes: that of `job`, or one for what it describes."""
+        if job.request.describe is None:
+            return job.request
+        if job.words is None:
+            raise Refused("action.none")
+        here = here_of(interaction)
+        return imagined(
+            job.words,
+            (job.request.width, job.request.height),
+            here.offered(self.results.catalog.current),
+            nsfw=here.nsfw,
+            seed=zlib.crc32(job.id.encode()),
+        )
 
     async def ask_use(self, interaction: Interaction, job: Job) -> None:
         """Ask which image of the result to use, and for what. Raises Refused if there is none."""
         self.results.check_usable(interaction, job)
+        if job.request.describe is not None:
+            raise Refused("action.described")
         if job.request.comparison is not None:
             raise Refused("action.open_first")
         say = here_of(interaction).say
@@ -168,7 +190,7 @@ class Editor:
 
         picked: the image of the result to use; None to keep those of its request. Raises UserError.
         """
-        old = job.request
+        old = self._changed(interaction, job)
         start = old.init_image if form.role != START else None
         reference = old.reference
         mask = start and start.mask
@@ -215,6 +237,22 @@ class EditButton(AskingComponent[EditId]):
 
     async def use(self, interaction: Interaction, custom_id: EditId) -> None:
         job = await self._editor.results.askable(interaction, custom_id.job_id)
+        await self._editor.open_for(interaction, job)
+
+
+class ImagineWordsButton(AskingComponent[ImagineWordsId]):
+    """Opens the form with the words for an image."""
+
+    ids = ImagineWordsId
+
+    def __init__(self, editor: Editor) -> None:
+        super().__init__(editor.results)
+        self._editor = editor
+
+    async def use(self, interaction: Interaction, custom_id: ImagineWordsId) -> None:
+        job = await self._editor.results.usable(interaction, custom_id.job_id)
+        if job.request.describe is None:
+            raise Refused("error.component")
         await self._editor.open_for(interaction, job)
 
 
@@ -283,6 +321,7 @@ async def setup(bot: ImagenBot) -> None:
     editor = editor_of(bot)
     for component in (
         EditButton(editor),
+        ImagineWordsButton(editor),
         EditForm(editor),
         UseButton(editor),
         UseAsSelect(editor),

@@ -11,7 +11,7 @@ from bot.errors import WireError
 from bot.recipe import Environment
 from bot.wire.codec import Codec
 
-WIRE: Final = 9
+WIRE: Final = 10
 """The version of everything that the bot and a worker send each other. Only the same one fits."""
 JSON_MAX: Final = 65_536
 DEVICES_MAX: Final = 16

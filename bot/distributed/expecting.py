@@ -42,5 +42,6 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
         controls=tuple(known(part_of(entry)) for entry in order.controls),
         depth=known(part_of(order.depth)) if order.depth else ANY,
         detector=known(part_of(order.detector)) if order.detector else ANY,
+        describer=known(part_of(order.describer)) if order.describer else ANY,
         parts=parts,
     )

@@ -28,6 +28,7 @@ from catalog import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
@@ -49,6 +50,7 @@ _SUBJECTS: Final[Mapping[Kind, SubjectKind]] = {
     Kind.CONTROL: "control",
     Kind.DEPTH: "depth",
     Kind.DETECTOR: "detector",
+    Kind.DESCRIBER: "describer",
 }
 """What people call the entries of parts; the others are a model's."""
 
@@ -62,6 +64,7 @@ _One = TypeVar(
     ReferenceEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
 )
 
@@ -206,8 +209,12 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
     detector = recipe.detector
     if order.detector:
         detector = _called(detector, order.detector.path)
+    describer = recipe.describer
+    if order.describer:
+        describer = _called(describer, order.describer.path)
     named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference, depth=depth)
-    return replace(named, detector=detector, parts=parts, config=config)
+    named = replace(named, detector=detector, describer=describer)
+    return replace(named, parts=parts, config=config)
 
 
 def _called(weights: Weights | None, path: str | None) -> Weights | None:
@@ -226,6 +233,7 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
         controls=tuple(_with_place(entry, place) for entry in order.controls),
         depth=order.depth and _with_place(order.depth, place),
         detector=order.detector and _with_place(order.detector, place),
+        describer=order.describer and _with_place(order.describer, place),
         lent={
             network: place(Part(Kind.NETWORK, path, beside=network), order.request.model).path
             for network, path in order.lent.items()
@@ -250,7 +258,7 @@ def _with_place(entry: _One, place: Place) -> _One:
     found = place(part, _key_of(entry))
     named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
     match entry:
-        case DepthEntry() | DetectorEntry():
+        case DepthEntry() | DetectorEntry() | DescriberEntry():
             del named["weight_name"]
         case ControlNetEntry():
             named["type"] = entry.told_type  # elsewhere, no name of a file tells it
@@ -264,7 +272,7 @@ def _with_place(entry: _One, place: Place) -> _One:
 
 
 def _key_of(entry: Other) -> str:
-    if isinstance(entry, ReferenceEntry | DepthEntry | DetectorEntry):
+    if isinstance(entry, ReferenceEntry | DepthEntry | DetectorEntry | DescriberEntry):
         return public(entry.path)
     return entry.key
 
@@ -283,5 +291,6 @@ def _missing(part: Part, key: str) -> JobFailed:
         "control.missing",
         "depth.missing",
         "detector.missing",
+        "describer.missing",
         path=public(part.path),
     )

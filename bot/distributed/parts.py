@@ -19,6 +19,7 @@ from catalog import (
     Catalog,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     CONTROL = "control"
     DEPTH = "depth"
     DETECTOR = "detector"
+    DESCRIBER = "describer"
 
 
 REPLACING: Final = frozenset((Kind.VAE, Kind.TEXT_ENCODER))
@@ -147,6 +149,7 @@ Other: TypeAlias = (
     | ControlNetEntry
     | DepthEntry
     | DetectorEntry
+    | DescriberEntry
 )
 """An entry of one part."""
 
@@ -169,6 +172,8 @@ def part_of(entry: Other) -> Part:
             return Part(Kind.DEPTH, entry.path, revision=entry.revision)
         case DetectorEntry():
             return Part(Kind.DETECTOR, entry.path, revision=entry.revision)
+        case DescriberEntry():
+            return Part(Kind.DESCRIBER, entry.path, revision=entry.revision)
 
 
 def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
@@ -187,3 +192,5 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
         yield part_of(catalog.controlnets.depth)
     if catalog.detector:
         yield part_of(catalog.detector)
+    if catalog.describer:
+        yield part_of(catalog.describer)

@@ -90,6 +90,7 @@ class Hub:
                 "control.gated",
                 "depth.gated",
                 "detector.gated",
+                "describer.gated",
                 path=repository,
             ) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -102,6 +103,7 @@ class Hub:
                 "control.not_on_hub",
                 "depth.not_on_hub",
                 "detector.not_on_hub",
+                "describer.not_on_hub",
                 path=repository,
             ) from None
         except (
@@ -122,6 +124,7 @@ class Hub:
                 "control.unreachable",
                 "depth.unreachable",
                 "detector.unreachable",
+                "describer.unreachable",
                 path=repository,
             )
         except OSError as error:
@@ -134,6 +137,7 @@ class Hub:
                 "control.download_failed",
                 "depth.download_failed",
                 "detector.download_failed",
+                "describer.download_failed",
                 "reference.download_failed",
                 path=repository,
                 reason=reason,

@@ -344,6 +344,7 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
             "control.incomplete",
             "depth.incomplete",
             "detector.incomplete",
+            "describer.incomplete",
         )
         raise subject.failed("model.incomplete", *codes, part=f"{network} ({missing[0]})")
     for name, slot in layout.slots.items():
@@ -354,6 +355,7 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
                 "control.unreadable",
                 "depth.unreadable",
                 "detector.unreadable",
+                "describer.unreadable",
             )
             raise subject.failed("model.unreadable", *codes, reason=f"{network}.{name}: {shapes}")
     fit = {name: found[name] for name in layout.slots}

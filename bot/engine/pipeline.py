@@ -11,6 +11,7 @@ from bot.engine import embeddings, notices, patches, sampling
 from bot.engine.controls import Controls
 from bot.engine.controls import check_headers as check_control
 from bot.engine.denoise import Guidance
+from bot.engine.describer import Describer
 from bot.engine.detector import Detector
 from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
@@ -90,6 +91,7 @@ class Pipeline:
         self._detector = Detector(place)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
+        self._describer = Describer(place, self._sources, self._hashes)
         self._encodings = Encodings()
         self._kernels = kernels
         self._new_preview = new_preview
@@ -134,6 +136,11 @@ class Pipeline:
         if not alike or profile in TOGETHER:
             self._controls.park()  # those of the last job would be in the way
         # No name for the resident model here: another family's is freed before this one is loaded.
+        words = self._describer.described(
+            order, profile, self._residency.resident, report, check_stop
+        )
+        if words:
+            return words
         enlarged = self._upscaling.enlarged(
             order, profile, self._residency.resident, report, check_stop
         )

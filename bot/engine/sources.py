@@ -16,6 +16,7 @@ from bot.engine.selecting import (
     config_files,
     control_files,
     depth_files,
+    describer_files,
     detector_files,
     network_files,
     network_weights,
@@ -30,6 +31,7 @@ from catalog.schema import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ImageCheckEntry,
@@ -243,6 +245,16 @@ class Sources:
             revision=entry.revision,
         )
 
+    def describer(self, entry: DescriberEntry, subject: Subject) -> Source:
+        """The configuration, tokenizer and weights of the network that writes what is in an
+        image."""
+        return self._find(
+            entry.path,
+            lambda names: describer_files(names, half=self._half),
+            subject,
+            revision=entry.revision,
+        )
+
     def image_check(self, entry: ImageCheckEntry, subject: Subject) -> Source:
         """The configuration and weights of the network that judges images."""
         found = self._find(
@@ -306,6 +318,7 @@ class Sources:
                 "control.missing",
                 "depth.missing",
                 "detector.missing",
+                "describer.missing",
                 path=public(path),
             )
         try:
@@ -347,6 +360,7 @@ def _source(folder: Path, names: tuple[str, ...]) -> Source:
                 "control.unreadable",
                 "depth.unreadable",
                 "detector.unreadable",
+                "describer.unreadable",
             )
             raise Unfit("model.unreadable", *codes, reason=reason)
     return Source(folder, files)

@@ -18,6 +18,7 @@ SubjectKind: TypeAlias = Literal[
     "control",
     "depth",
     "detector",
+    "describer",
     "image_check",
 ]
 
@@ -68,6 +69,7 @@ class Subject:
                 "control.missing",
                 "depth.missing",
                 "detector.missing",
+                "describer.missing",
                 path=public(str(path)),
             )
         return self.failed(
@@ -79,6 +81,7 @@ class Subject:
             "control.unreadable",
             "depth.unreadable",
             "detector.unreadable",
+            "describer.unreadable",
             reason=reason_of(fault),
         )
 

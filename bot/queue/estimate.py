@@ -201,6 +201,8 @@ class Estimator:
 
 def _made_with(request: GenerationRequest) -> str:
     """Whose fit its seconds belong to; upscalers may have the keys of models."""
+    if request.describe is not None:
+        return request.made_with
     return request.model or f"upscaler {request.made_with}"
 
 

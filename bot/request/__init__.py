@@ -13,6 +13,7 @@ from bot.request.compose import (
     draw_seed,
 )
 from bot.request.controlling import CONTROL_WEIGHT, CONTROLS_MAX
+from bot.request.describing import WORDS_MAX, DescribeDraft, as_prompt, compose_describe, imagined
 from bot.request.detailing import DETAIL_WORD_MAX, DETAILS_MAX, REGIONS_MAX, USUAL_WORDS
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import CONTROL_IMAGES, EDITED, Draft
@@ -28,6 +29,7 @@ from bot.request.drawing import PROMPT_MAX, typed_again, varied
 from bot.request.lighter import lighter
 from bot.request.masked_area import AREAS, MASKED, PADDING, WHOLE
 from bot.request.model import (
+    DESCRIBER,
     DRAFT,
     FAST,
     PRESETS,
@@ -38,6 +40,7 @@ from bot.request.naming import nameable
 from bot.request.offers import (
     check_offered,
     default_model,
+    describe_styles,
     editing_models,
     find_adapter,
     find_controlnet,
@@ -49,7 +52,9 @@ from bot.request.offers import (
 from bot.request.options import Named, Options
 from bot.request.parts import (
     CRISP,
+    DESCRIBE_STYLES,
     DETAIL_STRENGTH,
+    DETAILED,
     RANDOM,
     REPAINT,
     SEED_MAX,
@@ -59,6 +64,7 @@ from bot.request.parts import (
     Axis,
     Box,
     ControlUse,
+    Describe,
     DetailUse,
     DrawnPrompts,
     EmbeddingUse,
@@ -93,6 +99,9 @@ __all__ = [
     "CONTROL_WEIGHT",
     "COUNT_MAX",
     "CRISP",
+    "DESCRIBER",
+    "DESCRIBE_STYLES",
+    "DETAILED",
     "DETAILS_MAX",
     "DETAIL_STRENGTH",
     "DETAIL_WORD_MAX",
@@ -118,6 +127,7 @@ __all__ = [
     "UPSCALE_SCALES",
     "USUAL_WORDS",
     "WHOLE",
+    "WORDS_MAX",
     "AdapterUse",
     "AnyDraft",
     "Area",
@@ -129,6 +139,8 @@ __all__ = [
     "Comparison",
     "Composed",
     "ControlUse",
+    "Describe",
+    "DescribeDraft",
     "DetailUse",
     "Draft",
     "DraftKind",
@@ -147,6 +159,7 @@ __all__ = [
     "Upscale",
     "UpscaleDraft",
     "Variation",
+    "as_prompt",
     "axes_asked",
     "cells",
     "check_offered",
@@ -154,9 +167,11 @@ __all__ = [
     "compare_again",
     "compose",
     "compose_any",
+    "compose_describe",
     "compose_upscale",
     "compose_with_notes",
     "default_model",
+    "describe_styles",
     "draw_seed",
     "editing_models",
     "find_adapter",
@@ -164,6 +179,7 @@ __all__ = [
     "find_model",
     "find_scheduler",
     "find_upscaler",
+    "imagined",
     "is_gated",
     "kind_of",
     "lighter",

@@ -1,4 +1,4 @@
-"""What can be asked for, as typed: images, a comparison of them, or an image to be enlarged."""
+"""What can be asked for, as typed: images, a comparison of them, one enlarged, or one described."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from typing import Final, Literal, Self, TypeAlias
 from bot.request.axes import AxisAsk
 from bot.request.compare import compare
 from bot.request.compose import Composed, by_hash, compose_with_notes
+from bot.request.describing import DescribeDraft, compose_describe
 from bot.request.draft import Draft
 from bot.request.hashes import Hashes
 from bot.request.pictures import Picture
@@ -31,12 +32,13 @@ class CompareDraft:
         return replace(self, draft=self.draft.with_pictures(given))
 
 
-AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft
-DraftKind: TypeAlias = Literal["imagine", "compare", "upscale"]
+AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft | DescribeDraft
+DraftKind: TypeAlias = Literal["imagine", "compare", "upscale", "describe"]
 DRAFTS: Final[Mapping[DraftKind, type[AnyDraft]]] = {
     "imagine": Draft,
     "compare": CompareDraft,
     "upscale": UpscaleDraft,
+    "describe": DescribeDraft,
 }
 """By what the command for each is called."""
 
@@ -66,6 +68,8 @@ def compose_any(
         case UpscaleDraft():
             draft = replace(draft, model=by_hash(draft.model, hashes, catalog, nsfw=nsfw))
             return compose_upscale(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
+        case DescribeDraft():
+            return compose_describe(draft, catalog)
         case _:
             return compose_with_notes(
                 draft, catalog, nsfw=nsfw, adapters_max=adapters_max, hashes=hashes

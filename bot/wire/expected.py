@@ -33,6 +33,7 @@ class Expected:
     controls: tuple[Sha256s, ...] = ()
     depth: Sha256s = ANY
     detector: Sha256s = ANY
+    describer: Sha256s = ANY
     parts: Mapping[str, Sha256s] = field(default_factory=dict)
 
     def check(self, recipe: Recipe) -> None:
@@ -58,6 +59,7 @@ class Expected:
         _compare("controls", recipe.controls, self.controls)
         _compare("depth", [recipe.depth], [self.depth])
         _compare("detector", [recipe.detector], [self.detector])
+        _compare("describer", [recipe.describer], [self.describer])
         _compare("parts", [parts[name] for name in self.parts], [*self.parts.values()])
 
 

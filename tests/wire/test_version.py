@@ -12,7 +12,7 @@ from bot.wire.orders import SentOrder
 from bot.wire.paintings import Header, SentPainting
 
 SENT = (Announcement, SentOrder, Progress, Header, SentPainting)
-FIELDS = {9: "e129f37f76a75e33"}
+FIELDS = {10: "9166e3ef8a7531ca"}
 """WIRE, and the digest of all fields of what is sent. If that changed, raise WIRE."""
 
 

@@ -77,6 +77,24 @@ class OpenCellId(CustomId):
     job_id: str
 
 
+@dataclass(frozen=True)
+class DescribePickId(CustomId):
+    """Describes an image of a job's result; the value is its number."""
+
+    prefix: ClassVar[str] = "describepick"
+
+    job_id: str
+
+
+def describe_view(say: Say, job_id: str, images: Sequence[int]) -> discord.ui.View:
+    """images: numbers, from 0."""
+    options = [
+        discord.SelectOption(label=say("pick.describe_n", image=n + 1), value=str(n))
+        for n in images
+    ]
+    return select_view(DescribePickId(job_id), options)
+
+
 def ways_view(say: Say, job: Job, images: Sequence[ImageRecord]) -> discord.ui.View | None:
     """The ways to enlarge each of `images`; None if all of them are too large already."""
     options = []

@@ -15,6 +15,7 @@ def check_headers(source: Source, subject: Subject) -> None:
                 "control.not_safetensors",
                 "depth.not_safetensors",
                 "detector.not_safetensors",
+                "describer.not_safetensors",
                 file=path.name,
                 reason=str(error),
             ) from None
@@ -22,5 +23,9 @@ def check_headers(source: Source, subject: Subject) -> None:
         if reason or any(map(quantisation.is_companion, header.shapes)):
             said = reason or "its weights are scaled 8-bit floats"
             raise subject.failed(
-                "control.unreadable", "depth.unreadable", "detector.unreadable", reason=said
+                "control.unreadable",
+                "depth.unreadable",
+                "detector.unreadable",
+                "describer.unreadable",
+                reason=said,
             )
