@@ -340,6 +340,7 @@ class Backend:
                 idle=settings.idle_minutes * 60 or None,
                 previews=partial(_shows_previews, engine),
                 permit=self.permits,
+                screen=self.screening.screen,
             )
 
         consumers = [build(lane, engine) for lane, engine in self.lanes]

@@ -38,7 +38,7 @@ from bot.worker.workers import Workers
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Of the messages. A bot and a command line of different versions do not understand each other."""
 LINE_MAX: Final = 2**20
 """Bytes of one message: a draft, which has only texts."""

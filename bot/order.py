@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.errors import JobFailed
-from bot.request import GenerationRequest
+from bot.request import GenerationRequest, describe_styles
 from catalog import (
     AdapterEntry,
     Catalog,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
@@ -38,6 +39,7 @@ class Order:
         image; None if none of them needs that. pose: what tells how the people in it stand,
         likewise. detector: what finds the parts of `request.detail`, and these people; None if
         neither is needed, or if there is none for the people.
+    describer: what writes what is in the image of `request.describe`.
     lent: network → folder of its weights, or hub id of a pipeline with them, see
         `bot.distributed.localising`. An engine here finds them itself. Their configuration is
         that which completes the model, wherever they are.
@@ -58,6 +60,7 @@ class Order:
     depth: DepthEntry | None = None
     detector: DetectorEntry | None = None
     pose: PoseEntry | None = None
+    describer: DescriberEntry | None = None
 
 
 def _none_kept(sha256: str) -> bytes:
@@ -87,8 +90,9 @@ def order_of(
         none, ValueError if the argument is not a sha256. By default, there are no files.
 
     Raises JobFailed: model.gone, picture.gone, adapter.gone, embedding.gone, upscaler.gone,
-    control.gone, control.no_depth, control.no_pose, detail.no_detector, reference.none, job.files;
-    and OSError if a picture may be read later, see `catalog.disk.may_pass`.
+    control.gone, control.no_depth, control.no_pose, detail.no_detector, describe.gone,
+    describe.no_tags, reference.none, job.files; and OSError if a picture may be read later, see
+    `catalog.disk.may_pass`.
     """
     # The same image has the same recipe, whoever put a word into it, and wherever it was wanted.
     request = request.bare()
@@ -127,6 +131,12 @@ def order_of(
     detector = catalog.detector if request.detail or request.needs_pose else None
     if request.detail and detector is None:
         raise JobFailed("detail.no_detector")
+    describer = catalog.describer if request.describe else None
+    if request.describe is not None:
+        if describer is None:
+            raise JobFailed("describe.gone")
+        if request.describe.style not in describe_styles(catalog):
+            raise JobFailed("describe.no_tags")
     reference = catalog.reference_for(request.model) if request.reference else None
     if request.reference is not None and reference is None:
         family = catalog.family_of(request.model)
@@ -143,4 +153,5 @@ def order_of(
         depth=depth,
         detector=detector,
         pose=pose,
+        describer=describer,
     )

@@ -1,7 +1,7 @@
-"""The engine's result: the images and their recipe."""
+"""The engine's result: the images, or the words for one, and their recipe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import PIL.Image
 
@@ -32,8 +32,12 @@ def unheard(_: PaintedImage) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """All images of one request, in order, with their recipe."""
+    """All images of one request, in order, with their recipe.
+
+    words: what is in the image of `request.describe`, in one line; there are no images then.
+    """
 
     images: tuple[PaintedImage, ...]
     recipe: Recipe
     warnings: tuple[Notice, ...]
+    words: str | None = field(default=None, repr=False)

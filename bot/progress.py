@@ -15,6 +15,7 @@ class Stage(StrEnum):
     LOADING = "loading"
     ADAPTERS = "adapters"
     UPSCALING = "upscaling"
+    DESCRIBING = "describing"
     PAINTING = "painting"
     DECODING = "decoding"
     SAVING = "saving"
@@ -34,7 +35,8 @@ class Progress:
     position: 1-based place in the queue (QUEUED).
     fraction: 0.0–1.0 of a download, or of what goes to a worker elsewhere (SENDING: the input
         images) and comes back from it (RECEIVING: the result).
-    step, steps: denoising steps done and in total (PAINTING), or tiles (UPSCALING).
+    step, steps: denoising steps done and in total (PAINTING), tiles (UPSCALING), or
+        words of at most so many (DESCRIBING).
     image, count: 1-based image and images in total (PAINTING, DECODING).
     larger: whether this is the second pass, on the enlarged image (PAINTING, DECODING).
     part, parts: which of the parts that are painted again, counted from 1, and how many there are

@@ -147,6 +147,7 @@ class Recipe:
     the depth of an image for one of them; None if none did. pose: the one that told how people in
     it stand, likewise. detector: the network that found these people, or the parts that were
     painted again; found: those parts, in the order in which they were.
+    describer: the network that wrote what is in the image of `request.describe`.
     embeddings: in the order of `request.embedding_keys`.
     upscaler: what enlarged the image of `request.upscale`; None without one.
     parts: networks that came from elsewhere, because the checkpoint has not got them.
@@ -172,6 +173,7 @@ class Recipe:
     controls: tuple[Weights, ...] = ()
     depth: Weights | None = None
     detector: Weights | None = None
+    describer: Weights | None = None
     found: tuple[Found, ...] = ()
     pose: Weights | None = None
 
@@ -184,7 +186,7 @@ class Recipe:
             if not data[name]:
                 del data[name]
         optional = ("upscaler", "variant", "config", "text_encoder", "depth", "pose", "detector")
-        for name in optional:
+        for name in (*optional, "describer"):
             if data[name] is None:
                 del data[name]
         return data
@@ -195,6 +197,7 @@ class Recipe:
         checkpoint, vae, upscaler = data["checkpoint"], data["vae"], data.get("upscaler")
         encoder, depth = data.get("text_encoder"), data.get("depth")
         detector, pose = data.get("detector"), data.get("pose")
+        describer = data.get("describer")
         return cls(
             request=GenerationRequest.from_dict(data["request"]),
             checkpoint=Weights(**checkpoint) if checkpoint else None,
@@ -213,6 +216,7 @@ class Recipe:
             depth=Weights(**depth) if depth else None,
             pose=Weights(**pose) if pose else None,
             detector=Weights(**detector) if detector else None,
+            describer=Weights(**describer) if describer else None,
             found=tuple(
                 Found(each["seed"], each["word"], Box(**each["box"]))
                 for each in data.get("found", ())
@@ -240,6 +244,7 @@ class Recipe:
             (self.depth, earlier.depth),
             (self.pose, earlier.pose),
             (self.detector, earlier.detector),
+            (self.describer, earlier.describer),
             *((parts[name], before[name]) for name in parts if name in before),
         ):
             if now != then and (weights := now or then):

@@ -24,6 +24,7 @@ from catalog.schema import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ImageCheckEntry,
@@ -193,6 +194,7 @@ def _read_catalog(
     references, reference_problems = references_of(file, data)
     image_check, check_problems = table_of(file, data, "image_check", ImageCheckEntry)
     detector, detector_problems = table_of(file, data, "detector", DetectorEntry)
+    describer, describer_problems = table_of(file, data, "describer", DescriberEntry)
     wildcards, wildcard_problems = wildcard_reader.read()
     styles, style_problems = style_reader.read()
     return Catalog(
@@ -202,6 +204,7 @@ def _read_catalog(
         references=MappingProxyType(references),
         image_check=image_check,
         detector=detector,
+        describer=describer,
         problems=(
             *models.problems,
             *unsaid,
@@ -209,6 +212,7 @@ def _read_catalog(
             *reference_problems,
             *check_problems,
             *detector_problems,
+            *describer_problems,
             *unknown[1],
             *adapters.problems,
             *unknown[2],

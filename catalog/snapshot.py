@@ -14,6 +14,7 @@ from catalog.lines import one_line
 from catalog.misfit import Misfit, misfit
 from catalog.schema import (
     AdapterEntry,
+    DescriberEntry,
     DetectorEntry,
     ImageCheckEntry,
     ModelEntry,
@@ -69,7 +70,7 @@ class Catalog:
     default: key of an enabled model; empty if there is none.
     references: by key of a family, the IP-Adapter for reference images with its models.
     image_check: the network that judges images; detector: the one that finds what a word names in
-    one; None if there is none.
+    one; describer: the one that writes what is in one; None if there is none.
     adapter_facts: what the files of adapters say, by key, for those on this machine.
     embeddings: what prompts may name. wildcards: what prompts may draw from.
     upscalers: what enlarges images. controlnets: what makes images follow others.
@@ -89,6 +90,7 @@ class Catalog:
     references: Mapping[str, ReferenceEntry] = field(default_factory=dict)
     image_check: ImageCheckEntry | None = None
     detector: DetectorEntry | None = None
+    describer: DescriberEntry | None = None
     adapter_facts: Mapping[str, AdapterFacts] = field(default_factory=dict, repr=False)
     embeddings: Embeddings = field(default_factory=Embeddings)
     upscalers: Upscalers = field(default_factory=Upscalers)

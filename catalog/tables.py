@@ -33,7 +33,7 @@ EntryT = TypeVar(
     StyleEntry,
 )
 _BESIDE: Final[Mapping[str, frozenset[str]]] = {
-    "models": frozenset(("default", "reference", "image_check", "detector")),
+    "models": frozenset(("default", "reference", "image_check", "detector", "describer")),
     "controlnets": frozenset(("depth", "pose")),
 }
 """What else may be at the top level of the file with these tables."""

@@ -36,6 +36,8 @@ class Comparer:
         job = await self.results.usable(interaction, job_id)
         if job.request.upscale is not None:
             raise Refused("action.enlarged")
+        if job.request.describe is not None:
+            raise Refused("action.described")
         say = here_of(interaction).say
         await open_form(interaction, compare_form(say, CompareFormId(job_id), fields or {}))
 

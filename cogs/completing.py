@@ -15,6 +15,7 @@ from bot.chat.here import Here, here_of
 from bot.chat.ui.choices import (
     adapter_choices,
     control_choices,
+    describe_choices,
     detail_choices,
     extend_choices,
     model_choices,
@@ -25,7 +26,7 @@ from bot.chat.ui.choices import (
 from bot.chat.ui.presets import preset_choices
 from bot.choosing import ADAPTER, MODEL
 from bot.errors import Refused, UserError
-from bot.request import editing_models, find_model, usual_model
+from bot.request import describe_styles, editing_models, find_model, usual_model
 from bot.request.presets import schedulers_of
 from catalog import SCHEDULERS, Catalog, ModelEntry
 
@@ -113,6 +114,14 @@ async def complete_detail(
     interaction: Interaction, here: Here, catalog: Catalog, text: str
 ) -> Choices:
     return [] if catalog.detector is None else detail_choices(text)
+
+
+@offered
+async def complete_style(
+    interaction: Interaction, here: Here, catalog: Catalog, text: str
+) -> Choices:
+    """In which images can be described."""
+    return describe_choices(text, describe_styles(catalog), here.say)
 
 
 @offered

@@ -2,13 +2,14 @@
 
 import logging
 import re
+import zlib
 from dataclasses import asdict, replace
 
 from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import picked
 from bot.chat.forms import entered_into, open_form
 from bot.chat.here import here_of
-from bot.chat.ui.actions import EditId, UseId
+from bot.chat.ui.actions import EditId, ImagineWordsId, UseId
 from bot.chat.ui.forms.edit import EditFormId, edit_form
 from bot.chat.ui.picking import UseAsId, uses_view
 from bot.errors import Refused, UserError
@@ -17,10 +18,12 @@ from bot.request import (
     REFERENCE_WEIGHT,
     STRENGTH,
     Composed,
+    GenerationRequest,
     InitImage,
     Picture,
     Reference,
     compose_with_notes,
+    imagined,
 )
 from bot.request.changes import Fields, changed, fields_of
 from bot.store import Job
@@ -40,15 +43,34 @@ class Editor(PictureService):
     """Opens the form for a result, and makes a request of what was entered."""
 
     async def open_for(self, interaction: Interaction, job: Job) -> None:
-        """Open it with what the result was made with. Raises Refused for an enlarged image."""
+        """Open it with what the result was made with, or with the words for an image as the prompt.
+        Raises Refused for an enlarged image."""
         self.results.check_usable(interaction, job)
         if job.request.upscale is not None:
             raise Refused("action.enlarged")
-        await self._open(interaction, EditFormId(job.id), fields_of(job.request))
+        request = self._changed(interaction, job)
+        await self._open(interaction, EditFormId(job.id), fields_of(request))
+
+    def _changed(self, interaction: Interaction, job: Job) -> GenerationRequest:
+        """The request that the form changes: that of `job`, or one for what it describes."""
+        if job.request.describe is None:
+            return job.request
+        if job.words is None:
+            raise Refused("action.none")
+        here = here_of(interaction)
+        return imagined(
+            job.words,
+            (job.request.width, job.request.height),
+            here.offered(self.results.catalog.current),
+            nsfw=here.nsfw,
+            seed=zlib.crc32(job.id.encode()),
+        )
 
     async def ask_use(self, interaction: Interaction, job: Job) -> None:
         """Ask which image of the result to use, and for what. Raises Refused if there is none."""
         self.results.check_usable(interaction, job)
+        if job.request.describe is not None:
+            raise Refused("action.described")
         if job.request.comparison is not None:
             raise Refused("action.open_first")
         say = here_of(interaction).say
@@ -157,7 +179,7 @@ class Editor(PictureService):
 
         picked: the image of the result to use; None to keep those of its request. Raises UserError.
         """
-        old = job.request
+        old = self._changed(interaction, job)
         start = old.init_image if form.role != START else None
         reference = old.reference
         mask = start and start.mask
@@ -200,6 +222,18 @@ class EditButton(ServiceComponent[EditId, Editor]):
 
     async def use(self, interaction: Interaction, custom_id: EditId) -> None:
         job = await self._results.askable(interaction, custom_id.job_id)
+        await self._service.open_for(interaction, job)
+
+
+class ImagineWordsButton(ServiceComponent[ImagineWordsId, Editor]):
+    """Opens the form with the words for an image."""
+
+    ids = ImagineWordsId
+
+    async def use(self, interaction: Interaction, custom_id: ImagineWordsId) -> None:
+        job = await self._results.usable(interaction, custom_id.job_id)
+        if job.request.describe is None:
+            raise Refused("error.component")
         await self._service.open_for(interaction, job)
 
 
@@ -249,6 +283,7 @@ async def setup(bot: ImagenBot) -> None:
     editor = Editor.of(bot)
     bot.components.add(
         EditButton(editor),
+        ImagineWordsButton(editor),
         EditForm(editor),
         UseButton(editor),
         UseAsSelect(editor),

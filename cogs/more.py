@@ -7,7 +7,7 @@ from bot.chat.client import ImagenBot, Interaction
 from bot.chat.components import Component
 from bot.chat.here import here_of
 from bot.chat.ui.actions import EveryId, MoreId, Rows, more_view, rows_of_every, rows_of_more
-from bot.request import editing_models
+from bot.request import describe_styles, editing_models
 from bot.request.detailing import can_be_detailed
 from bot.request.repainting import can_be_repainted
 from bot.store import Discord
@@ -18,8 +18,8 @@ IdT = TypeVar("IdT", MoreId, EveryId)
 
 class MoreButton(Component[IdT]):
     """rows: which buttons it offers, of a request, whether its result is hidden, whether a model
-    here edits images by what is said, and whether these can be extended, or repainted in part, or
-    their faces painted again."""
+    here edits images by what is said, and whether these can be extended, or repainted in part,
+    or their faces painted again, or described."""
 
     def __init__(self, results: Results, ids: type[IdT], rows: Callable[..., Rows]) -> None:
         self.ids = ids
@@ -39,6 +39,7 @@ class MoreButton(Component[IdT]):
             words=bool(editing_models(offered, nsfw=here.nsfw)),
             repainting=can_be_repainted(job.request, offered),
             detailing=can_be_detailed(job.request, offered),
+            describing=bool(describe_styles(offered)),
         )
         view = more_view(here.say, job.id, rows)
         await interaction.response.send_message(here.say("more.choose"), view=view, ephemeral=True)

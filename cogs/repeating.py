@@ -19,7 +19,7 @@ def repeated(
 
     Raises InvalidRequest or Refused if nothing can be drawn from its template any more.
     """
-    if not same_seed:
+    if not same_seed and job.request.describe is None:
         return varied(job.request, catalog, nsfw=nsfw, seed=draw_seed()), "vary"
     if job.recipe is None:
         return replace(job.request.with_kernels(None), environment=None), "reroll"

@@ -31,6 +31,8 @@ class ResultPictures:
 
     async def kept(self, job: Job) -> list[ImageRecord]:
         """The images of its result whose files are still there. Raises Refused if none is."""
+        if job.request.describe is not None:
+            raise Refused("action.described")
         images = [image for image in await self._store.images(job.id) if image.pruned_at is None]
         if not images:
             raise Refused("action.pruned")

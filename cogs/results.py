@@ -365,11 +365,13 @@ def _is_question(message: discord.Message | None) -> bool:
 
 
 def check_generated(job: Job) -> None:
-    """Raise Refused for a sheet, and for an enlarged image: a seed made neither of them."""
+    """Raise Refused for a sheet, an enlarged image, and a description: a seed made none of them."""
     if job.request.comparison is not None:
         raise Refused("action.open_first")
     if job.request.upscale is not None:
         raise Refused("action.enlarged")
+    if job.request.describe is not None:
+        raise Refused("action.described")
 
 
 class AskingComponent(Component[IdT]):

@@ -65,6 +65,8 @@ class ResultSaver:
         job = await self.results.usable(interaction, job_id)
         if job.request.upscale is not None:
             raise Refused("action.enlarged")
+        if job.request.describe is not None:
+            raise Refused("action.described")
         if job.request.comparison is not None:
             raise Refused("action.open_first")
         return job

@@ -84,6 +84,7 @@ def status(
         "larger_gpu": place is not None and place.larger_gpu,
         "error": job.error and say(job.error.code, **job.error.params),
         "images": [image_entry(job, image) for image in images],
+        "words": job.words,
         "warnings": [say(notice.code, **notice.params) for notice in shown_warnings(job)],
         "metadata": metadata(job.recipe, job.request.seed) if job.recipe else None,
     }
@@ -108,6 +109,7 @@ def record(job: Job, images: Sequence[ImageRecord], say: Say) -> dict[str, Any]:
             }
             for image in images
         ],
+        "words": job.words,
         "recipe": job.recipe.to_dict() if job.recipe else None,
         "warnings": [_told(notice, say) for notice in shown_warnings(job)],
         "error": _told(job.error, say) if job.error else None,
@@ -163,6 +165,8 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         hashes["text_encoder"] = recipe.text_encoder.sha256
     if recipe.detector:
         hashes["[detector]"] = recipe.detector.sha256
+    if recipe.describer:
+        hashes["[describer]"] = recipe.describer.sha256
     if recipe.depth:
         hashes["[depth]"] = recipe.depth.sha256  # a key has no brackets
     if recipe.pose:
@@ -184,6 +188,7 @@ def metadata(recipe: Recipe, seed: int) -> dict[str, Any]:
         **({"tile": True} if request.tile else {}),
         **_enlarged(request),
         **_compared(request),
+        **({"style": request.describe.style} if request.describe else {}),
         "hashes": hashes,
     }
 

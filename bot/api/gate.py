@@ -25,6 +25,7 @@ WITH_IMAGES: Final = (
     "/generate",
     "/compare",
     "/upscale",
+    "/describe",
     "/images",
     "/v1/images/generations",
     "/v1/images/edits",

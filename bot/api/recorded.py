@@ -44,6 +44,11 @@ class Record(BaseModel):
     model: str = Field(examples=["sdxl-base"])
     seconds: float = Field(description="How long it was generated.", examples=[7.9])
     images: list[RecordedImage] = Field(description="Once the job is done.")
+    words: str | None = Field(
+        default=None,
+        description="What is in the image that it describes, once the job is done.",
+        examples=[None],
+    )
     recipe: dict[str, Any] | None = Field(
         description="The request and what it was resolved to: hashes of all weights, the "
         "scheduler's configuration, versions. Null until the job is done."

@@ -32,6 +32,7 @@ OFFERED: Final[Mapping[str, frozenset[Context]]] = {
     "compare": EVERYWHERE,
     "edit": EVERYWHERE,
     "upscale": EVERYWHERE,
+    "describe": EVERYWHERE,
     "models": EVERYWHERE,
     "loras": EVERYWHERE,
     "embeddings": EVERYWHERE,

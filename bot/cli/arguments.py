@@ -7,6 +7,7 @@ from typing import Any
 from bot.cli.subcommands import (
     check,
     compare,
+    describe,
     imagine,
     info,
     keys,
@@ -21,7 +22,7 @@ from bot.cli.subcommands import (
 )
 
 SUBCOMMANDS = (
-    *(run, serve, imagine, compare, upscale, info, listing),
+    *(run, serve, imagine, compare, upscale, describe, info, listing),
     *(playground, sync, check, keys, worker, workers),
 )
 """In the order of `--help`."""

@@ -1,4 +1,4 @@
-"""What the options of `main.py imagine`, `compare` and `upscale` ask for."""
+"""What the options of `main.py imagine`, `compare`, `upscale` and `describe` ask for."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ from bot.request import (
     EDITED,
     AnyDraft,
     CompareDraft,
+    DescribeDraft,
     Draft,
     UpscaleDraft,
     axes_asked,
@@ -36,7 +37,7 @@ class Asked:
         of no axis.
         """
         files = {"image": options.image}
-        if options.call != "upscale":
+        if options.call not in ("upscale", "describe"):
             files |= {"mask": options.mask, "reference": options.reference}
             files |= dict(zip(EDITED, options.edit, strict=False))
             files |= _followed(options.control_image)
@@ -52,6 +53,8 @@ class Asked:
 def _draft(options: argparse.Namespace) -> AnyDraft:
     if options.call == "upscale":
         return _upscale(options)
+    if options.call == "describe":
+        return DescribeDraft(style=options.style)
     draft = Draft.from_options(
         vars(options),
         lora=", ".join(options.lora) or None,

@@ -27,6 +27,7 @@ from catalog import (
     CatalogError,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     Location,
@@ -287,6 +288,8 @@ def _entries(catalog: Catalog, models_dir: Path) -> Iterator[Finding]:
         yield _helper("pose", pose, models_dir)
     if detector := catalog.detector:
         yield _helper("detector", detector, models_dir)
+    if describer := catalog.describer:
+        yield _helper("describer", describer, models_dir)
     if downloads:
         yield _room(models_dir)
 
@@ -316,8 +319,12 @@ def _reference(family: str, entry: ReferenceEntry, models_dir: Path) -> Finding:
     return Finding(f"reference ({family}): {here}")
 
 
-def _helper(name: str, entry: DepthEntry | PoseEntry | DetectorEntry, models_dir: Path) -> Finding:
-    """About a network that helps models, which the table with that name names."""
+def _helper(
+    name: str,
+    entry: DepthEntry | PoseEntry | DetectorEntry | DescriberEntry,
+    models_dir: Path,
+) -> Finding:
+    """About a network that looks at images, which the table with that name names."""
     place = locate(entry.path, models_dir, revision=entry.revision)
     if place.error:
         said = f"{name}: {entry.path} cannot be read: {reason_of(place.error)}"

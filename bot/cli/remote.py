@@ -18,7 +18,7 @@ from bot.cli.asked import Asked
 from bot.cli.remote_calls import FIELDS, PATIENCE, Calls, Lost
 from bot.cli.result import BAD_REQUEST, NotDone, Result, printable, write
 from bot.cli.watching import Watcher, until_ended
-from bot.request import EDITED, AnyDraft, CompareDraft, Draft, MapDraft, UpscaleDraft
+from bot.request import EDITED, AnyDraft, CompareDraft, DescribeDraft, Draft, MapDraft, UpscaleDraft
 from bot.request.syntax import parse_adapters
 from bot.texts.language import Say
 from catalog.listing import Listed
@@ -148,6 +148,10 @@ def _asked(draft: AnyDraft, pictures: Mapping[str, bytes]) -> tuple[str, dict[st
     match draft:
         case UpscaleDraft():
             return "upscale", _upscale(draft, pictures)
+        case DescribeDraft():
+            style = {} if draft.style is None else {"style": draft.style}
+            files = {name: _data_url(data) for name, data in pictures.items()}
+            return "describe", {**style, **files}
         case CompareDraft():
             named = ("axis", "values", "axis2", "values2")
             axes = [said for ask in draft.asks for said in (ask.name, ask.values)]

@@ -68,6 +68,7 @@ def _as_json(result: Result) -> dict[str, Any]:
             }
             for image, path in zip(record["images"], result.files, strict=True)
         ],
+        **({"words": words} if (words := record.get("words")) is not None else {}),
         **{name: record[name] for name in ("recipe", "warnings", "error")},
     }
 
@@ -76,6 +77,8 @@ def _print(result: Result, say: Say) -> None:
     record = result.record
     for notice in record["warnings"]:
         print(printable(notice["text"]), file=sys.stderr)
+    if record.get("words") is not None:
+        print(printable(record["words"]))
     compared = any(image.get("cell") for image in record["images"])
     for image, path in zip(record["images"], result.files, strict=True):
         said = _in_comparison(record, image) if compared else _alone(record, image)

@@ -15,6 +15,7 @@ from bot.engine.selecting import (
     Unfit,
     control_files,
     depth_files,
+    describer_files,
     detector_files,
     network_weights,
     pose_files,
@@ -112,7 +113,7 @@ def digest_of(names: Iterable[str], digests: Iterable[str], *, folder: bool) -> 
 
 def is_folder_of(kind: Kind, names: Collection[str]) -> bool:
     """Whether a part with these files is opened as a folder."""
-    if kind in {Kind.REFERENCE, Kind.DEPTH, Kind.POSE, Kind.DETECTOR}:
+    if kind in {Kind.REFERENCE, Kind.DEPTH, Kind.POSE, Kind.DETECTOR, Kind.DESCRIBER}:
         return True
     if kind is Kind.CONTROL:
         return len(names) > 1
@@ -143,7 +144,8 @@ def bundle_of(part: Part, found: Location) -> Bundle | None:
     if part.kind is Kind.REFERENCE:
         names = [part.weight_name or "", *_flat(root, part.beside, SUFFIXES)]
         return _bundle(root, names)
-    if part.kind in {Kind.CONTROL, Kind.DEPTH, Kind.POSE, Kind.DETECTOR} and found.kind != "file":
+    looking = {Kind.CONTROL, Kind.DEPTH, Kind.POSE, Kind.DETECTOR, Kind.DESCRIBER}
+    if part.kind in looking and found.kind != "file":
         return _chosen(root, part)
     if found.kind != "file" and part.weight_name is None and _has_layout(part.kind, root):
         return _bundle(root, [name for name in _layout(part.kind, root) if part.counts(name)])
@@ -189,6 +191,8 @@ def selects(part: Part) -> tuple[Select, Select]:
         return partial(pose_files, half=True), partial(pose_files, half=False)
     if part.kind is Kind.DETECTOR:
         return partial(detector_files, half=True), partial(detector_files, half=False)
+    if part.kind is Kind.DESCRIBER:
+        return partial(describer_files, half=True), partial(describer_files, half=False)
     named = partial(control_files, weight_name=part.weight_name)
     return partial(named, half=True), partial(named, half=False)
 

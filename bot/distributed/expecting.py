@@ -43,5 +43,6 @@ def expected_of(order: Order, inventory: Inventory) -> Expected:
         depth=known(part_of(order.depth)) if order.depth else ANY,
         pose=known(part_of(order.pose)) if order.pose else ANY,
         detector=known(part_of(order.detector)) if order.detector else ANY,
+        describer=known(part_of(order.describer)) if order.describer else ANY,
         parts=parts,
     )

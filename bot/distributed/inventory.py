@@ -360,6 +360,8 @@ class Inventory:
                 yield part_of(catalog.controlnets.pose)
             if (each.detail or each.needs_pose) and catalog.detector:
                 yield part_of(catalog.detector)
+            if each.describe and catalog.describer:
+                yield part_of(catalog.describer)
 
     def _digest(self, member: Member) -> str | None:
         """The digest of a file, if it is known."""

@@ -28,6 +28,7 @@ from catalog import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
@@ -51,6 +52,7 @@ _SUBJECTS: Final[Mapping[Kind, SubjectKind]] = {
     Kind.DEPTH: "depth",
     Kind.POSE: "pose",
     Kind.DETECTOR: "detector",
+    Kind.DESCRIBER: "describer",
 }
 """What people call the entries of parts; the others are a model's."""
 
@@ -65,6 +67,7 @@ _One = TypeVar(
     ControlNetEntry,
     DepthEntry,
     PoseEntry,
+    DescriberEntry,
     DetectorEntry,
 )
 
@@ -210,8 +213,12 @@ def named_as(recipe: Recipe, order: Order) -> Recipe:
     detector = recipe.detector
     if order.detector:
         detector = _called(detector, order.detector.path)
+    describer = recipe.describer
+    if order.describer:
+        describer = _called(describer, order.describer.path)
     named = replace(recipe, vae=vae, text_encoder=encoder, reference=reference, depth=depth)
-    return replace(named, pose=pose, detector=detector, parts=parts, config=config)
+    named = replace(named, pose=pose, detector=detector, describer=describer)
+    return replace(named, parts=parts, config=config)
 
 
 def _called(weights: Weights | None, path: str | None) -> Weights | None:
@@ -231,6 +238,7 @@ def _with_parts(order: Order, place: Place, model: Callable[[ModelEntry], ModelE
         depth=order.depth and _with_place(order.depth, place),
         pose=order.pose and _with_place(order.pose, place),
         detector=order.detector and _with_place(order.detector, place),
+        describer=order.describer and _with_place(order.describer, place),
         lent={
             network: place(Part(Kind.NETWORK, path, beside=network), order.request.model).path
             for network, path in order.lent.items()
@@ -255,7 +263,7 @@ def _with_place(entry: _One, place: Place) -> _One:
     found = place(part, _key_of(entry))
     named = {"path": found.path, "weight_name": found.weight_name, "revision": found.revision}
     match entry:
-        case DepthEntry() | PoseEntry() | DetectorEntry():
+        case DepthEntry() | PoseEntry() | DetectorEntry() | DescriberEntry():
             del named["weight_name"]
         case ControlNetEntry():
             named["type"] = entry.told_type  # elsewhere, no name of a file tells it
@@ -269,7 +277,8 @@ def _with_place(entry: _One, place: Place) -> _One:
 
 
 def _key_of(entry: Other) -> str:
-    if isinstance(entry, ReferenceEntry | DepthEntry | PoseEntry | DetectorEntry):
+    looking = DepthEntry | PoseEntry | DetectorEntry | DescriberEntry
+    if isinstance(entry, ReferenceEntry | looking):
         return public(entry.path)
     return entry.key
 
@@ -289,5 +298,6 @@ def _missing(part: Part, key: str) -> JobFailed:
         "depth.missing",
         "pose.missing",
         "detector.missing",
+        "describer.missing",
         path=public(part.path),
     )

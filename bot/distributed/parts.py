@@ -19,6 +19,7 @@ from catalog import (
     Catalog,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     DEPTH = "depth"
     POSE = "pose"
     DETECTOR = "detector"
+    DESCRIBER = "describer"
 
 
 REPLACING: Final = frozenset((Kind.VAE, Kind.TEXT_ENCODER))
@@ -150,6 +152,7 @@ Other: TypeAlias = (
     | DepthEntry
     | PoseEntry
     | DetectorEntry
+    | DescriberEntry
 )
 """An entry of one part."""
 
@@ -174,6 +177,8 @@ def part_of(entry: Other) -> Part:
             return Part(Kind.POSE, entry.path, revision=entry.revision)
         case DetectorEntry():
             return Part(Kind.DETECTOR, entry.path, revision=entry.revision)
+        case DescriberEntry():
+            return Part(Kind.DESCRIBER, entry.path, revision=entry.revision)
 
 
 def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
@@ -194,3 +199,5 @@ def parts_of_catalog(catalog: Catalog) -> Iterator[Part]:
         yield part_of(catalog.controlnets.pose)
     if catalog.detector:
         yield part_of(catalog.detector)
+    if catalog.describer:
+        yield part_of(catalog.describer)

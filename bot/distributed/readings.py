@@ -13,6 +13,7 @@ from bot.engine.selecting import (
     config_files,
     control_files,
     depth_files,
+    describer_files,
     detector_files,
     network_files,
     network_weights,
@@ -89,6 +90,8 @@ def _reading(
             return pose_files(names, half=half)
         case Kind.DETECTOR:
             return detector_files(names, half=half)
+        case Kind.DESCRIBER:
+            return describer_files(names, half=half)
         case Kind.CONTROL if folder:
             return control_files(names, part.weight_name, half=half)
         case Kind.EMBEDDING:

@@ -142,6 +142,7 @@ def _refused(name: str, field: str, value: object, allowed: str, subject: Subjec
         "depth.configuration",
         "pose.configuration",
         "detector.configuration",
+        "describer.configuration",
         field=f"{name}.{field}",
         value=shown if len(shown) <= VALUE_SHOWN else shown[: VALUE_SHOWN - 1] + "…",
         allowed=allowed,

@@ -91,6 +91,7 @@ class Hub:
                 "depth.gated",
                 "pose.gated",
                 "detector.gated",
+                "describer.gated",
                 path=repository,
             ) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -104,6 +105,7 @@ class Hub:
                 "depth.not_on_hub",
                 "pose.not_on_hub",
                 "detector.not_on_hub",
+                "describer.not_on_hub",
                 path=repository,
             ) from None
         except (
@@ -125,6 +127,7 @@ class Hub:
                 "depth.unreachable",
                 "pose.unreachable",
                 "detector.unreachable",
+                "describer.unreachable",
                 path=repository,
             )
         except OSError as error:
@@ -138,6 +141,7 @@ class Hub:
                 "depth.download_failed",
                 "pose.download_failed",
                 "detector.download_failed",
+                "describer.download_failed",
                 "reference.download_failed",
                 path=repository,
                 reason=reason,

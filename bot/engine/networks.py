@@ -345,6 +345,7 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
             "depth.incomplete",
             "pose.incomplete",
             "detector.incomplete",
+            "describer.incomplete",
         )
         raise subject.failed("model.incomplete", *codes, part=f"{network} ({missing[0]})")
     for name, slot in layout.slots.items():
@@ -356,6 +357,7 @@ def fitting(network: str, found: Tensors, layout: Layout, subject: Subject) -> T
                 "depth.unreadable",
                 "pose.unreadable",
                 "detector.unreadable",
+                "describer.unreadable",
             )
             raise subject.failed("model.unreadable", *codes, reason=f"{network}.{name}: {shapes}")
     fit = {name: found[name] for name in layout.slots}

@@ -11,6 +11,7 @@ from bot.engine import embeddings, notices, patches, sampling
 from bot.engine.controls import Controls, alone
 from bot.engine.controls import check_headers as check_control
 from bot.engine.denoise import Guidance
+from bot.engine.describer import Describer
 from bot.engine.detector import Detector
 from bot.engine.encodings import Encodings, patches_of
 from bot.engine.environment import Place, is_device_lost, is_out_of_memory
@@ -89,6 +90,7 @@ class Pipeline:
         self._controls = Controls(place, cache, self._detector)
         self._adapters = patches.AdapterCache(adapters_limit, self._hashes)
         self._upscaling = Upscaling(place, self._sources)
+        self._describer = Describer(place, self._sources, self._hashes)
         self._encodings = Encodings()
         self._kernels = kernels
         self._new_preview = new_preview
@@ -137,6 +139,11 @@ class Pipeline:
             make_room(self._residency.resident, profile)
             return alone.painting(shown, self._controls, self._hashes, self._place, each)
         # No name for the resident model here: another family's is freed before this one is loaded.
+        words = self._describer.described(
+            order, profile, self._residency.resident, report, check_stop
+        )
+        if words:
+            return words
         enlarged = self._upscaling.enlarged(
             order, profile, self._residency.resident, report, check_stop
         )

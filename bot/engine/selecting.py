@@ -16,6 +16,8 @@ from catalog.weight_files.pipeline import NETWORK
 
 VOCABULARY: Final = "vocab.txt"
 """The file with the words that a text encoder like BERT knows, one in each line."""
+TOKENIZER: Final = "tokenizer.json"
+"""The file with all that the tokenizer of a language model is made of."""
 
 Select = Callable[[Names], tuple[str, ...]]
 """All names below a folder or repository → those that are needed. Raises Unfit."""
@@ -43,6 +45,7 @@ def _whole() -> Iterator[None]:
                 "depth.no_safetensors",
                 "pose.no_safetensors",
                 "detector.no_safetensors",
+                "describer.no_safetensors",
             ) from None
         codes = (
             "reference.incomplete",
@@ -50,6 +53,7 @@ def _whole() -> Iterator[None]:
             "depth.incomplete",
             "pose.incomplete",
             "detector.incomplete",
+            "describer.incomplete",
         )
         raise Unfit("model.incomplete", *codes, part=error.part) from None
 
@@ -132,6 +136,14 @@ def detector_files(names: Names, *, half: bool) -> tuple[str, ...]:
     return (config, VOCABULARY, *weights)
 
 
+def describer_files(names: Names, *, half: bool) -> tuple[str, ...]:
+    """The files of a network that writes what is in an image, likewise, and its tokenizer's."""
+    config, *weights = network_files(names, "", half=half)
+    if TOKENIZER not in names:
+        raise Unfit("describer.incomplete", part=TOKENIZER)
+    return (config, TOKENIZER, *weights)
+
+
 def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
     """The files of a network in transformers' layout: its configuration, and its weights.
 
@@ -145,6 +157,7 @@ def network_files(names: Names, folder: str, *, half: bool) -> tuple[str, ...]:
             "depth.incomplete",
             "pose.incomplete",
             "detector.incomplete",
+            "describer.incomplete",
             part=config,
         )
     return (config, *sorted(network_weights(names, below, "model", half=half)))

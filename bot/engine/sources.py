@@ -16,6 +16,7 @@ from bot.engine.selecting import (
     config_files,
     control_files,
     depth_files,
+    describer_files,
     detector_files,
     network_files,
     network_weights,
@@ -31,6 +32,7 @@ from catalog.schema import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ImageCheckEntry,
@@ -254,6 +256,16 @@ class Sources:
             revision=entry.revision,
         )
 
+    def describer(self, entry: DescriberEntry, subject: Subject) -> Source:
+        """The configuration, tokenizer and weights of the network that writes what is in an
+        image."""
+        return self._find(
+            entry.path,
+            lambda names: describer_files(names, half=self._half),
+            subject,
+            revision=entry.revision,
+        )
+
     def image_check(self, entry: ImageCheckEntry, subject: Subject) -> Source:
         """The configuration and weights of the network that judges images."""
         found = self._find(
@@ -318,6 +330,7 @@ class Sources:
                 "depth.missing",
                 "pose.missing",
                 "detector.missing",
+                "describer.missing",
                 path=public(path),
             )
         try:
@@ -360,6 +373,7 @@ def _source(folder: Path, names: tuple[str, ...]) -> Source:
                 "depth.unreadable",
                 "pose.unreadable",
                 "detector.unreadable",
+                "describer.unreadable",
             )
             raise Unfit("model.unreadable", *codes, reason=reason)
     return Source(folder, files)

@@ -19,6 +19,7 @@ SubjectKind: TypeAlias = Literal[
     "depth",
     "pose",
     "detector",
+    "describer",
     "image_check",
 ]
 
@@ -70,6 +71,7 @@ class Subject:
                 "depth.missing",
                 "pose.missing",
                 "detector.missing",
+                "describer.missing",
                 path=public(str(path)),
             )
         return self.failed(
@@ -82,6 +84,7 @@ class Subject:
             "depth.unreadable",
             "pose.unreadable",
             "detector.unreadable",
+            "describer.unreadable",
             reason=reason_of(fault),
         )
 

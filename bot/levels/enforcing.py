@@ -123,6 +123,8 @@ def _check_caps(request: GenerationRequest, rules: Rules, catalog: Catalog) -> N
         _at_most("count", "levels.count", each.count, rules.count_max)
         if each.model:
             _at_most("steps", "levels.steps", each.steps, rules.steps_max)
+        if each.describe is not None:
+            continue  # how large it is was limited when it was given
         if each.upscale is None:
             _check_pixels(each, rules, catalog)
         elif rules.upscale_max is not None and each.upscale.scale > rules.upscale_max:

@@ -28,6 +28,7 @@ from catalog import Catalog
 log = logging.getLogger(__name__)
 
 WORD_SHOWN: Final = 100
+RESTRICTED: Final = "words.changed_restricted"
 
 
 class Screening:
@@ -93,7 +94,16 @@ class Screening:
         if finding.has("refuse"):
             raise JobFailed("words.changed")
         if finding.has("restrict") and not await self._restricted(job.origin, job.request):
-            raise JobFailed("words.changed_restricted")
+            raise JobFailed(RESTRICTED)
+
+    async def screen(self, job: Job, words: str) -> None:
+        """Raise JobFailed if the words in which it describes an image are blocked where it was
+        asked for."""
+        try:
+            await self.recheck(replace(job, words=words))
+        except JobFailed as failed:
+            code = "describe.restricted" if failed.code == RESTRICTED else "describe.blocked"
+            raise JobFailed(code) from failed
 
     async def flags(self, job: Job) -> bool:
         """Whether it has words that are only for age-restricted channels by now, or may have."""
@@ -105,7 +115,7 @@ class Screening:
     async def found_in(self, job: Job) -> Finding:
         """What the lists find in a stored job. Raises Refused as Words.find does."""
         rules = await self._levels.rules_of(job.origin)
-        return await self._find(job.request, job.origin, rules.forced_negative)
+        return await self._find(job.request, job.origin, rules.forced_negative, job.words)
 
     async def _added_before(self, new: NewJob) -> tuple[str, ...]:
         """What was added to the job that this one goes on from."""
@@ -113,9 +123,15 @@ class Screening:
         return parent.request.added if parent is not None else ()
 
     async def _find(
-        self, request: GenerationRequest, origin: Origin, added: Iterable[str] = ()
+        self,
+        request: GenerationRequest,
+        origin: Origin,
+        added: Iterable[str] = (),
+        words: str | None = None,
     ) -> Finding:
         texts = checked(request, self._catalog(), negatives=self._negatives, added=added)
+        if words is not None:
+            texts = replace(texts, texts=(*texts.texts, words))
         return await self._words.find(texts, origin.community)
 
     async def _restricted(self, origin: Origin, request: GenerationRequest) -> bool:

@@ -203,6 +203,8 @@ def _made_with(request: GenerationRequest) -> str:
     """Whose fit its seconds belong to; upscalers and types of maps may be called as models are."""
     if request.only_map:
         return f"map {request.made_with}"
+    if request.describe is not None:
+        return request.made_with
     return request.model or f"upscaler {request.made_with}"
 
 

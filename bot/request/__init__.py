@@ -13,6 +13,7 @@ from bot.request.compose import (
     draw_seed,
 )
 from bot.request.controlling import CONTROL_WEIGHT, CONTROLS_MAX
+from bot.request.describing import WORDS_MAX, DescribeDraft, as_prompt, compose_describe, imagined
 from bot.request.detailing import DETAIL_WORD_MAX, DETAILS_MAX, REGIONS_MAX, USUAL_WORDS
 from bot.request.dialects.samplers import find_scheduler
 from bot.request.draft import CONTROL_IMAGES, EDITED, Draft
@@ -29,6 +30,7 @@ from bot.request.lighter import lighter
 from bot.request.mapping import MAP_SIDE, MapDraft
 from bot.request.masked_area import AREAS, MASKED, PADDING, WHOLE
 from bot.request.model import (
+    DESCRIBER,
     DRAFT,
     FAST,
     PRESETS,
@@ -39,6 +41,7 @@ from bot.request.naming import nameable
 from bot.request.offers import (
     check_offered,
     default_model,
+    describe_styles,
     editing_models,
     find_adapter,
     find_controlnet,
@@ -50,7 +53,9 @@ from bot.request.offers import (
 from bot.request.options import Named, Options
 from bot.request.parts import (
     CRISP,
+    DESCRIBE_STYLES,
     DETAIL_STRENGTH,
+    DETAILED,
     RANDOM,
     REPAINT,
     SEED_MAX,
@@ -60,6 +65,7 @@ from bot.request.parts import (
     Axis,
     Box,
     ControlUse,
+    Describe,
     DetailUse,
     DrawnPrompts,
     EmbeddingUse,
@@ -94,6 +100,9 @@ __all__ = [
     "CONTROL_WEIGHT",
     "COUNT_MAX",
     "CRISP",
+    "DESCRIBER",
+    "DESCRIBE_STYLES",
+    "DETAILED",
     "DETAILS_MAX",
     "DETAIL_STRENGTH",
     "DETAIL_WORD_MAX",
@@ -120,6 +129,7 @@ __all__ = [
     "UPSCALE_SCALES",
     "USUAL_WORDS",
     "WHOLE",
+    "WORDS_MAX",
     "AdapterUse",
     "AnyDraft",
     "Area",
@@ -131,6 +141,8 @@ __all__ = [
     "Comparison",
     "Composed",
     "ControlUse",
+    "Describe",
+    "DescribeDraft",
     "DetailUse",
     "Draft",
     "DraftKind",
@@ -150,6 +162,7 @@ __all__ = [
     "Upscale",
     "UpscaleDraft",
     "Variation",
+    "as_prompt",
     "axes_asked",
     "cells",
     "check_offered",
@@ -157,9 +170,11 @@ __all__ = [
     "compare_again",
     "compose",
     "compose_any",
+    "compose_describe",
     "compose_upscale",
     "compose_with_notes",
     "default_model",
+    "describe_styles",
     "draw_seed",
     "editing_models",
     "find_adapter",
@@ -167,6 +182,7 @@ __all__ = [
     "find_model",
     "find_scheduler",
     "find_upscaler",
+    "imagined",
     "is_gated",
     "kind_of",
     "lighter",

@@ -1,5 +1,5 @@
-"""What can be asked for, as typed: images, a comparison of them, an image to be enlarged, or a map
-of one."""
+"""What can be asked for, as typed: images, a comparison of them, an image to be enlarged, a map of
+one, or one described."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Final, Literal, Self, TypeAlias
 from bot.request.axes import AxisAsk
 from bot.request.compare import compare
 from bot.request.compose import Composed, by_hash, compose_with_notes
+from bot.request.describing import DescribeDraft, compose_describe
 from bot.request.draft import Draft
 from bot.request.hashes import Hashes
 from bot.request.mapping import MapDraft, compose_map
@@ -33,13 +34,14 @@ class CompareDraft:
         return replace(self, draft=self.draft.with_pictures(given))
 
 
-AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft | MapDraft
-DraftKind: TypeAlias = Literal["imagine", "compare", "upscale", "map"]
+AnyDraft: TypeAlias = Draft | CompareDraft | UpscaleDraft | MapDraft | DescribeDraft
+DraftKind: TypeAlias = Literal["imagine", "compare", "upscale", "map", "describe"]
 DRAFTS: Final[Mapping[DraftKind, type[AnyDraft]]] = {
     "imagine": Draft,
     "compare": CompareDraft,
     "upscale": UpscaleDraft,
     "map": MapDraft,
+    "describe": DescribeDraft,
 }
 """By what the command for each is called."""
 
@@ -71,6 +73,8 @@ def compose_any(
             return compose_upscale(draft, catalog, nsfw=nsfw, adapters_max=adapters_max)
         case MapDraft():
             return Composed(compose_map(draft, catalog))
+        case DescribeDraft():
+            return compose_describe(draft, catalog)
         case _:
             return compose_with_notes(
                 draft, catalog, nsfw=nsfw, adapters_max=adapters_max, hashes=hashes

@@ -17,7 +17,7 @@ def lighter(request: GenerationRequest, family: Family) -> GenerationRequest | N
     """
     if request.comparison is not None:
         return None  # the cells that were too heavy say so themselves
-    if request.upscale is not None:
+    if request.upscale is not None or request.describe is not None:
         return None  # its size is that of the image
     pixels, grid = math.prod(family.size), family.bucket_step
     if request.hires is not None:

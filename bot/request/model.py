@@ -14,6 +14,7 @@ from bot.request.parts import (
     AdapterUse,
     Axis,
     ControlUse,
+    Describe,
     DetailUse,
     DrawnPrompts,
     EmbeddingUse,
@@ -29,6 +30,8 @@ from bot.request.variation import Mix, Variation, check_length, variation_text
 DRAFT: Final = "draft"
 FAST: Final = "fast"
 PRESETS: Final = (DRAFT, FAST)
+DESCRIBER: Final = "[describer]"
+"""Stands for what describes images, among catalog keys, none of which is like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class GenerationRequest:
     negative prompt, the scheduler and the seed are stored here, not looked up again.
 
     prompt: as the user wrote it, without `<lora:…>` tags; drawn if there is a template.
-    model: key of the checkpoint; "" if none is needed, which only a CRISP upscale has, or a map.
+    model: key of the checkpoint; "" if none is needed, which only a CRISP upscale, a map and a
+        description have.
     trigger_words: words of the adapters that the prompt lacked; see `painted_prompt`.
     seed: of the first image, 0 … SEED_MAX; image n uses `image_seed(n)`. Of a variation, it is what
         is mixed in last, while all images vary the same one; see `base_seed`.
@@ -110,6 +114,7 @@ class GenerationRequest:
     comparison: the cells to generate instead of one image; the other fields are then those of the
         first cell, and only shown.
     upscale: the image to enlarge; width and height are then its own.
+    describe: the image to describe; width and height are then its own, and the result is words.
     added: what places and models, rather than a person, have put into the negative prompts, as it
         was then; of a comparison, into those of its cells.
     variation: what the images are variations of; None if their noise is that of `seed` alone.
@@ -148,6 +153,7 @@ class GenerationRequest:
     controls: tuple[ControlUse, ...] = ()
     detail: tuple[DetailUse, ...] = ()
     tile: bool = False
+    describe: Describe | None = None
 
     @property
     def each(self) -> tuple[Self, ...]:
@@ -158,7 +164,7 @@ class GenerationRequest:
 
     @property
     def images(self) -> int:
-        """How many images are generated for it."""
+        """How many images are generated for it; what is described counts as one."""
         return sum(request.count for request in self.each)
 
     @property
@@ -240,9 +246,11 @@ class GenerationRequest:
     @property
     def made_with(self) -> str:
         """The catalog key of what makes the images: the checkpoint, or else the upscaler; of a map
-        alone, its type."""
+        alone, its type; DESCRIBER where an image is described."""
         if (map_ := self.only_map) is not None:
             return map_.type
+        if self.describe is not None:
+            return DESCRIBER
         return self.model or (self.upscale.upscaler if self.upscale else "")
 
     @property
@@ -303,7 +311,7 @@ class GenerationRequest:
     @property
     def inputs(self) -> tuple[str, ...]:
         """sha256 of each input image that bot.files.inputs has to keep for this request."""
-        parts = (self.init_image, self.reference, self.upscale, *self.controls)
+        parts = (self.init_image, self.reference, self.upscale, self.describe, *self.controls)
         mask = self.init_image and self.init_image.mask
         named = (*(part.sha256 for part in parts if part), mask, *self.pictures)
         return tuple(sha256 for sha256 in named if sha256)
@@ -391,6 +399,7 @@ class GenerationRequest:
         for name in (
             *("embeddings", "template", "others", "edits", "escapes", "upscale", "added"),
             *("environment", "pictures", "variation", "controls", "detail", "tile"),
+            "describe",
         ):
             if not data[name]:
                 del data[name]  # so that requests without any are stored as ever
@@ -443,5 +452,6 @@ _PARTS: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "template": lambda data: Template(**data),
     "upscale": lambda data: Upscale(**data),
     "variation": Variation.from_dict,
+    "describe": lambda data: Describe(**data),
 }
 """The parts that a request may be without, and what reads them."""

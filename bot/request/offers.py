@@ -8,6 +8,7 @@ from bot.request.dynamic.naming import names_gated
 from bot.request.embeddings import check_embeddings
 from bot.request.model import GenerationRequest
 from bot.request.naming import nameable
+from bot.request.parts import DESCRIBE_STYLES, TAGS
 from bot.request.syntax import NUMBER
 from bot.request.unread import check_read
 from catalog import AdapterEntry, Catalog, ControlNetEntry, ModelEntry, UpscalerEntry
@@ -23,6 +24,8 @@ def check_offered(request: GenerationRequest, catalog: Catalog, *, nsfw: bool) -
     for each in request.each:
         if each.upscale is not None:
             find_upscaler(catalog, each.upscale.upscaler, nsfw=nsfw)
+        if each.describe is not None:
+            check_describer(catalog, each.describe.style)
         if each.model:
             model = find_model(catalog, each.model, nsfw=nsfw)
             for use in each.adapters:
@@ -241,6 +244,21 @@ def find_upscaler(catalog: Catalog, name: str | None, *, nsfw: bool) -> Upscaler
     if why := upscalers.unfit.get(entry.key):
         raise Refused("upscaler.unusable", name=entry.key, reason=why)
     return entry
+
+
+def check_describer(catalog: Catalog, style: str) -> None:
+    """Raise Refused if nothing here describes images, or not in this style."""
+    if not (offered := describe_styles(catalog)):
+        raise Refused("describe.none")
+    if style not in offered:
+        raise InvalidRequest("style", "describe.style", value=style, styles=offered)
+
+
+def describe_styles(catalog: Catalog) -> tuple[str, ...]:
+    """The styles in which images can be described here; none if nothing does."""
+    if catalog.describer is None:
+        return ()
+    return tuple(s for s in DESCRIBE_STYLES if s != TAGS or catalog.describer.tags is not None)
 
 
 def find_controlnet(

@@ -14,6 +14,11 @@ SEED_AXIS: Final = "seed"
 CRISP: Final = "crisp"
 REPAINT: Final = "repaint"
 UPSCALE_MODES: Final = (CRISP, REPAINT)
+SHORT: Final = "short"
+DETAILED: Final = "detailed"
+LONG: Final = "long"
+TAGS: Final = "tags"
+DESCRIBE_STYLES: Final = (SHORT, DETAILED, LONG, TAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +298,18 @@ class Upscale:
     scale: float
     mode: str
     strength: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """An image to describe in words, instead of generating one.
+
+    sha256: as in InitImage. style: one of DESCRIBE_STYLES: SHORT, DETAILED and LONG are sentences,
+    TAGS words as prompts list them.
+    """
+
+    sha256: str
+    style: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class DiscordBot:
                     levels=backend.levels,
                     direct=contexts.direct,
                     flagged=backend.screening.flags,
+                    inputs_dir=settings.inputs_dir.absolute(),
                 )
                 backend.permits.add(delivery.gate.permit)
                 core.by_origin.pass_on(Discord.name, delivery)

@@ -11,7 +11,7 @@ from bot.store.jobs import Job, now_ms
 from bot.store.removals import BY_HAND_MS, note_messages
 
 BEGIN = (
-    "UPDATE jobs SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL"
+    "UPDATE jobs SET deleted_at = ?, words = NULL WHERE id = ? AND deleted_at IS NULL"
     " AND state IN ('delivered', 'failed', 'cancelled')"
 )
 
@@ -36,8 +36,9 @@ class Deletions:
         self._acts = acts
 
     async def begin(self, job_id: str, *, moderator: str | None = None) -> bool:
-        """Note that the images of a job that has ended are deleted; its prompt is found no more,
-        and the messages that show it are deleted from BY_HAND_MS on, whatever happens until then.
+        """Note that the images of a job that has ended are deleted, and delete its words; its
+        prompt is found no more, and the messages that show it are deleted from BY_HAND_MS on,
+        whatever happens until then.
 
         moderator: who does it to another person's, which is an act. Returns False if there is no
         such job, it has not ended, or someone was faster.

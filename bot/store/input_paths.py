@@ -6,6 +6,7 @@ INPUT_PATHS: Final = (
     "$.init_image.sha256",
     "$.reference.sha256",
     "$.upscale.sha256",
+    "$.describe.sha256",
     "$.init_image.mask",
     *(f"$.pictures[{n}]" for n in range(4)),
     *(f"$.controls[{n}].sha256" for n in range(2)),

@@ -32,6 +32,7 @@ Kind = Literal[
     "part",
     "detail",
     "map",
+    "describe",
 ]
 """What a job is for. A *cell* is an image of a comparison, opened as a result of its own: it was
 generated before, costs nothing, and its parent is the comparison."""
@@ -163,7 +164,8 @@ class Job:
     painted_at: when the engine had generated all of it, so that its lane was free; None until
     another job is started, or it is done.
     told_at: when the person was told that it failed or was cancelled.
-    deleted_at: when someone deleted its images.
+    deleted_at: when someone deleted its images, or its words.
+    words: what is in the image that it describes; None until that is known, and of any other job.
     lane: the name of the lane that last started it. isolated: whether that generates in another
     process than the bot's. deaths: how often the bot died meanwhile, which the job was not blamed
     for. memory_above: bytes of the largest GPU on which it ran out of memory; it is generated on a
@@ -202,6 +204,7 @@ class Job:
     deaths: int = 0
     memory_above: int = 0
     given_back: int = 0
+    words: str | None = field(default=None, repr=False)
 
     @property
     def suspect(self) -> bool:

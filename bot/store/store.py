@@ -157,11 +157,16 @@ class Store(Rooms):
         )
 
     async def finish(
-        self, job: Job, recipe: Recipe, images: Sequence[ImageRecord], notices: Sequence[Notice]
+        self,
+        job: Job,
+        recipe: Recipe,
+        images: Sequence[ImageRecord],
+        notices: Sequence[Notice],
+        words: str | None = None,
     ) -> Job | None:
         """running → done: the files are on disk. job: with when it was painted; if None, now.
 
-        notices: about the result; they are added to the job's warnings.
+        notices: about the result; they are added to the job's warnings. words: see Job.
         """
         now = now_ms()
         made = _json(recipe.to_dict())
@@ -171,12 +176,13 @@ class Store(Rooms):
         def finish(write: sqlite3.Connection) -> Job | None:
             finished = write.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?, painted_at = ?, recipe = ?,"
-                " warnings = ? WHERE id = ? AND state = 'running' AND attempt = ?",
+                " warnings = ?, words = ? WHERE id = ? AND state = 'running' AND attempt = ?",
                 (
                     now,
                     now if job.painted_at is None else job.painted_at,
                     made,
                     warnings,
+                    words,
                     job.id,
                     job.attempt,
                 ),

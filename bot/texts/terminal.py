@@ -8,7 +8,7 @@ _TYPED: Final = {
     "edit": "--edit",
     **{
         name: f"python main.py {name}"
-        for name in ("models", "loras", "embeddings", "compare", "upscale")
+        for name in ("models", "loras", "embeddings", "compare", "upscale", "describe")
     },
 }
 

@@ -34,6 +34,7 @@ class Expected:
     depth: Sha256s = ANY
     pose: Sha256s = ANY
     detector: Sha256s = ANY
+    describer: Sha256s = ANY
     parts: Mapping[str, Sha256s] = field(default_factory=dict)
 
     def check(self, recipe: Recipe) -> None:
@@ -60,6 +61,7 @@ class Expected:
         _compare("depth", [recipe.depth], [self.depth])
         _compare("pose", [recipe.pose], [self.pose])
         _compare("detector", [recipe.detector], [self.detector])
+        _compare("describer", [recipe.describer], [self.describer])
         _compare("parts", [parts[name] for name in self.parts], [*self.parts.values()])
 
 

@@ -11,6 +11,7 @@ from bot.order import Order
 from bot.request import (
     CONTROLS_MAX,
     COUNT_MAX,
+    DESCRIBE_STYLES,
     DETAIL_WORD_MAX,
     DETAILS_MAX,
     MIXES_MAX,
@@ -27,6 +28,7 @@ from catalog import (
     AdapterEntry,
     ControlNetEntry,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     ModelEntry,
@@ -68,6 +70,7 @@ class SentOrder:
     depth: DepthEntry | None
     detector: DetectorEntry | None
     pose: PoseEntry | None
+    describer: DescriberEntry | None
 
     @classmethod
     def of(cls, order: Order) -> Self:
@@ -84,6 +87,7 @@ class SentOrder:
             depth=order.depth,
             detector=order.detector,
             pose=order.pose,
+            describer=order.describer,
         )
 
     def with_pictures(self, pictures: Mapping[str, bytes]) -> Order:
@@ -108,6 +112,7 @@ class SentOrder:
             depth=self.depth,
             detector=self.detector,
             pose=self.pose,
+            describer=self.describer,
         )
 
 
@@ -170,6 +175,10 @@ def _check_parts(request: GenerationRequest) -> None:
         in_range("order: upscale.scale", upscale.scale, 1, NUMBER_MAX)
         in_range("order: upscale.strength", upscale.strength or 0, 0, 1)
         is_one_of("order: upscale.mode", upscale.mode, *UPSCALE_MODES)
+    if (describe := request.describe) is not None:
+        is_one_of("order: describe.style", describe.style, *DESCRIBE_STYLES)
+        if request.model or request.upscale or request.count != 1:
+            raise WireError("order: describe: allowed is one image, and nothing else with it")
     if (init := request.init_image) is not None:
         in_range("order: init_image.strength", init.strength, 0, 1)
         if (box := init.box) is not None:
@@ -224,6 +233,10 @@ def _check_entries(order: SentOrder) -> None:
     allowed = {bool(request.detail), bool(request.detail) or request.needs_pose}
     if (order.detector is not None) not in allowed:
         raise WireError("order: detector: allowed where something is to be found, and only then")
+    if (order.describer is not None) != (request.describe is not None):
+        raise WireError(
+            "order: describer: allowed where an image is to be described, and only then"
+        )
     if (order.reference is None) != (request.reference is None):
         raise WireError("order: reference: allowed with a reference image, and only then")
     if not order.lent.keys() <= (order.model.family.lent.keys() if order.model else set()):

@@ -13,7 +13,7 @@ from bot.errors import Param, WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Recipe, Weights
-from bot.request import REGIONS_MAX, SEED_MAX, GenerationRequest
+from bot.request import REGIONS_MAX, SEED_MAX, WORDS_MAX, GenerationRequest
 from bot.texts.language import Texts
 from bot.wire.checks import in_range, is_label, is_sha256
 from bot.wire.codec import Codec
@@ -58,6 +58,7 @@ class SentPainting:
     images: tuple[Header, ...]
     recipe: Recipe
     warnings: tuple[Notice, ...]
+    words: str | None
 
     def with_images(self, images: Mapping[str, PaintedImage]) -> Painting:
         """The painting that was sent.
@@ -72,7 +73,7 @@ class SentPainting:
                 raise WireError(f"painting: image {header.pixels_sha256} was not sent")
             # Two seeds may have the same pixels.
             painted.append(PaintedImage(header.seed, image.image, header.pixels_sha256))
-        return Painting(tuple(painted), self.recipe, self.warnings)
+        return Painting(tuple(painted), self.recipe, self.warnings, self.words)
 
 
 _HEADER: Final = Codec(Header, "image", HEADER_MAX)
@@ -106,7 +107,7 @@ def encode(painting: Painting) -> bytes:
     """As JSON, without pixels: they are sent image by image."""
     headers = tuple(map(Header.of, painting.images))
     warnings = tuple(replace(each, params=_lines(each.params)) for each in painting.warnings)
-    return _PAINTING.encode(SentPainting(headers, painting.recipe, warnings))
+    return _PAINTING.encode(SentPainting(headers, painting.recipe, warnings, painting.words))
 
 
 def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPainting:
@@ -116,8 +117,10 @@ def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPaintin
         raise WireError("painting: recipe.request: allowed is the one that was asked for")
     _check_weights(painting.recipe)
     _check_facts(painting.recipe)
-    if len(painting.images) != request.count:
-        raise WireError(f"painting: {len(painting.images)} images; allowed are {request.count}")
+    _check_words(painting.words, request)
+    count = 0 if request.describe else request.count
+    if len(painting.images) != count:
+        raise WireError(f"painting: {len(painting.images)} images; allowed are {count}")
     for number, header in enumerate(painting.images):
         _check_header(header, request)
         if header.seed != (seed := request.image_seed(number)):
@@ -131,6 +134,16 @@ def decode(data: bytes, request: GenerationRequest, texts: Texts) -> SentPaintin
 
 def _lines(params: Mapping[str, Param]) -> dict[str, Param]:
     return {name: line(v) if isinstance(v, str) else v for name, v in params.items()}
+
+
+def _check_words(words: str | None, request: GenerationRequest) -> None:
+    if (words is not None) != (request.describe is not None):
+        raise WireError("painting: words: allowed where an image is described, and only then")
+    if words is None:
+        return
+    in_range("painting: words: characters", len(words), 1, WORDS_MAX)
+    if not words.isprintable():
+        raise WireError("painting: words: allowed is one line of characters that can be shown")
 
 
 def _check_header(header: Header, request: GenerationRequest) -> None:
@@ -180,10 +193,12 @@ def _check_weights(recipe: Recipe) -> None:
     allowed = {bool(request.detail), bool(request.detail) or request.needs_pose}
     if (recipe.detector is not None) not in allowed:
         raise WireError("painting: recipe: detector: allowed where something was to be found")
+    if (recipe.describer is not None) != (request.describe is not None):
+        raise WireError("painting: recipe: describer: allowed where an image is described")
     _check_found(recipe)
     single = (
         *(recipe.checkpoint, recipe.vae, recipe.text_encoder),
-        *(recipe.upscaler, recipe.depth, recipe.pose, recipe.detector),
+        *(recipe.upscaler, recipe.depth, recipe.pose, recipe.detector, recipe.describer),
     )
     many: tuple[Weights, ...] = (
         *recipe.adapters,

@@ -12,6 +12,14 @@ Check: TypeAlias = Callable[[Job], Awaitable[Job | None]]
 """The same, but may return None for a job that stays as it is."""
 
 
+Screen: TypeAlias = Callable[[Job, str], Awaitable[None]]
+"""Is told the words for an image. Raises JobFailed if they may not be shown."""
+
+
+async def unscreened(job: Job, words: str) -> None:
+    """For words that nothing is asked of."""
+
+
 async def permitted(job: Job) -> Job:
     """For jobs that nothing is asked of."""
     return job

@@ -1,9 +1,10 @@
-"""What an attempt has made, ready to be saved: images, or the sheet of a comparison."""
+"""What an attempt has made, ready to be saved: images, the sheet of a comparison, or words."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,6 +32,10 @@ class Result(Protocol):
 
     @property
     def warnings(self) -> tuple[Notice, ...]: ...
+
+    @property
+    def words(self) -> str | None:
+        """What is in an image; None of what is one itself."""
 
     @property
     def unchecked(self) -> Sequence[PIL.Image.Image]:
@@ -61,6 +66,10 @@ class PaintedImages:
         return self.painting.warnings
 
     @property
+    def words(self) -> None:
+        return None
+
+    @property
     def unchecked(self) -> Sequence[PIL.Image.Image]:
         return [painted.image for painted in self.painting.images]
 
@@ -87,6 +96,10 @@ class PaintedSheet:
     warnings: tuple[Notice, ...]
 
     @property
+    def words(self) -> None:
+        return None
+
+    @property
     def unchecked(self) -> Sequence[PIL.Image.Image]:
         return ()  # each cell was, before it was kept
 
@@ -109,6 +122,37 @@ class PaintedSheet:
         # Always in English: the same comparison has the same sheet.
         sentence = _english()(failure.code, **failure.params)
         return Failed(sentence.replace("`", "").replace("**", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The words for an image. picture: its PNG file, which is shown with them."""
+
+    painting: Painting
+    picture: bytes
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.painting.recipe
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]:
+        return self.painting.warnings
+
+    @property
+    def words(self) -> str | None:
+        return self.painting.words
+
+    @property
+    def unchecked(self) -> Sequence[PIL.Image.Image]:
+        # Only its header is read here; whoever looks at it decodes it.
+        return [PIL.Image.open(BytesIO(self.picture), formats=("PNG",))]
+
+    def save(self) -> tuple[ImageRecord, ...]:
+        return ()
+
+    def drop(self) -> None:
+        """Nothing is under way."""
 
 
 def made_elsewhere(recipe: Recipe, original: Recipe) -> tuple[Notice, ...]:

@@ -26,8 +26,8 @@ from bot.worker.notices import Notices
 from bot.worker.observers import JobObserver
 from bot.worker.outcomes import Outcomes
 from bot.worker.painter import Painter
-from bot.worker.permits import Permit, permitted
-from bot.worker.results import PaintedImages, Result
+from bot.worker.permits import Permit, Screen, permitted, unscreened
+from bot.worker.results import Described, PaintedImages, Result
 from bot.worker.saving import Saver
 from catalog import LiveCatalog
 
@@ -51,7 +51,7 @@ class JobRunner:
     timeout: seconds that one job may run; more with many steps, see bot.worker.attempt.
     idle: seconds without a job after which the engine frees the GPU's memory; None is never.
     previews: whether people see images that are not finished. inspector: looks at all of them.
-    permit: is asked before a job is generated.
+    permit: is asked before a job is generated. screen: is told the words that describe an image.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class JobRunner:
         idle: float | None = None,
         previews: Callable[[], bool] = lambda: True,
         permit: Permit = permitted,
+        screen: Screen = unscreened,
     ) -> None:
         self.lane = lane
         self._queue = queue
@@ -85,6 +86,8 @@ class JobRunner:
         self._saver = Saver(queue, store, self._outcomes, inspector, images_dir, self._leave)
         self._timeout = timeout
         self._permit = permit
+        self._screen = screen
+        self._picture = picture
         self._idle = idle
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix=f"compressor-{lane.name}")
         self._comparing = Comparing(
@@ -253,6 +256,11 @@ class JobRunner:
         except BaseException:
             compressed.drop()
             raise
+        if job.request.describe is not None and painting.words is not None:
+            screen = partial(self._screen, job, painting.words)
+            await keep_trying(screen, what, check=running.check)
+            picture = await asyncio.to_thread(self._picture, job.request.describe.sha256)
+            return Described(painting, picture)
         return PaintedImages(job, self._images_dir, painting, compressed)
 
     async def _save(self, running: Attempt, result: Result) -> None:

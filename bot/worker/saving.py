@@ -108,7 +108,7 @@ class Saver:
 
         async def finish() -> Job | None:
             warnings = (*result.warnings, *await self._elsewhere(job, result.recipe), *notices)
-            return await self._store.finish(job, result.recipe, images, warnings)
+            return await self._store.finish(job, result.recipe, images, warnings, result.words)
 
         what = f"job {job.id}: generated, but its result cannot be saved"
         inspect = partial(self._inspector.inspect, job, result.unchecked)

@@ -197,6 +197,21 @@ class DetectorEntry(StrictTable):
     url: Link = ""
 
 
+class DescriberEntry(StrictTable):
+    """The network that writes what is in an image.
+
+    path: hub id or folder with a Florence-2. revision: commit, tag or branch on the hub. tags: what
+    one is told that was trained to list words as prompts have them, such as `<GENERATE_TAGS>`; None
+    for one that was not.
+    """
+
+    path: Source
+    revision: Revision | None = None
+    tags: Annotated[Line, Field(max_length=100)] | None = None
+    licence: Licence = ""
+    url: Link = ""
+
+
 class StyleEntry(StrictTable):
     """A style that users can paint in: words around their prompt, and options.
 

@@ -177,12 +177,17 @@ class Lists:
         row = Listed(
             place=place,
             job=job,
-            name=entry.name if entry else key,
+            name=_describer(job) or (entry.name if entry else key),
             thumbnail=None if data is None else f"{job.id}.webp",
-            pruned=there is None,
+            pruned=there is None and job.request.describe is None,
             kept=await self._store.favourites.has(person, job.id),
         )
         return row, data
+
+
+def _describer(job: Job) -> str:
+    """The name of what wrote its words; "" if it has none."""
+    return job.recipe.describer.name if job.recipe and job.recipe.describer else ""
 
 
 def _title(of: str) -> str:

@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
@@ -14,10 +15,10 @@ from bot.order import Order
 from bot.painting import PaintedImage, Painting
 from bot.progress import Progress, Stage
 from bot.recipe import place_id
-from bot.request import Hires, InitImage
+from bot.request import Describe, Hires, InitImage
 from bot.wire.options import EngineOptions
 from bot.worker.engine import ImageEngine
-from catalog import AdapterEntry
+from catalog import AdapterEntry, DescriberEntry
 from tests.conformance import faults
 from tests.conformance.engines import Row
 from tests.conformance.faults import named
@@ -70,6 +71,21 @@ def test_it_generates_the_same_bytes(engine: ImageEngine, expected: Expected, lo
         for image, other in zip(painting.images, plain.images, strict=True):
             assert image.image.tobytes() == other.image.tobytes()
         assert engine.loaded == wanted.model
+
+
+def test_it_writes_the_same_words(
+    engine: ImageEngine, expected: Expected, options: EngineOptions
+) -> None:
+    from tools.untrained import florence2
+
+    florence2.write(options.models_dir / "sees", florence2.module())
+    offered = replace(catalog(), describer=DescriberEntry(path="sees"))
+    asked = request(model="", steps=0, scheduler="", describe=Describe(picture(), "short"))
+    order = ordered(asked, offered)
+    painting, plain = paint(engine, order), expected(order)
+    assert painting.words
+    assert (painting.words, painting.images) == (plain.words, ())
+    assert painting.recipe == plain.recipe
 
 
 def test_its_environment_is_that_of_its_recipes_before_the_first(

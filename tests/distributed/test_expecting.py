@@ -12,13 +12,14 @@ from bot.distributed.expecting import expected_of
 from bot.engine import Engine
 from bot.errors import WireError
 from bot.recipe import Weights
-from bot.request import ControlUse, DetailUse, EmbeddingUse, Reference
+from bot.request import ControlUse, Describe, DetailUse, EmbeddingUse, Reference
 from bot.wire.expected import Expected
 from catalog import (
     Catalog,
     ControlNetEntry,
     ControlNets,
     DepthEntry,
+    DescriberEntry,
     DetectorEntry,
     EmbeddingEntry,
     Embeddings,
@@ -191,6 +192,30 @@ def test_what_is_said_of_a_detector_is_right(
     for wrong in lies(said.detector):
         with pytest.raises(WireError, match="detector"):
             expected.check(replace(said, detector=wrong))
+
+
+def test_what_is_said_of_a_describer_is_right(
+    machine: Machine, engine: Engine, tmp_path: Path
+) -> None:
+    from tools.untrained import florence2
+
+    florence2.write(tmp_path / "sees", florence2.module())
+    catalog = replace(
+        factories.catalog([factories.model("x", str(machine.models / "tiny"))]),
+        describer=DescriberEntry(path=str(tmp_path / "sees")),
+    )
+    asked = factories.request(
+        model="", steps=0, scheduler="", describe=Describe(factories.picture(), "short")
+    )
+    machine.catalog = catalog
+    machine.ready()
+    expected = expected_of(factories.ordered(asked, catalog), machine.inventory)
+    said = factories.paint(engine, asked, catalog).recipe
+    assert expected.describer
+    expected.check(said)
+    for wrong in lies(said.describer):
+        with pytest.raises(WireError, match="describer"):
+            expected.check(replace(said, describer=wrong))
 
 
 @pytest.mark.parametrize("layout", ["folder", "pipeline", "file of llama.cpp"])

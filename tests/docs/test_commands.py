@@ -11,7 +11,18 @@ from tests.docs.pages import PAGES, README, ROOT, commands
 
 COMMANDS = [line for page in PAGES for line in commands(page)]
 SHOWN_TO_PEOPLE = {
-    *("run", "serve", "imagine", "compare", "upscale", "info", "playground", "sync", "check"),
+    *(
+        "run",
+        "serve",
+        "imagine",
+        "compare",
+        "upscale",
+        "describe",
+        "info",
+        "playground",
+        "sync",
+        "check",
+    ),
     *("models", "loras", "embeddings", "controlnets"),
     *("keys", "worker", "workers"),
 }

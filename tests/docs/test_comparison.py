@@ -76,7 +76,6 @@ def test_each_option_setting_and_button_is_named_and_exists() -> None:
 @pytest.mark.parametrize(
     ("capability", "signs"),
     [
-        ("Describing an image in words", "describe caption interrogate identify"),
         ("A language model that writes or improves prompts", "expand enhance improve"),
         ("Video", "video animate frames"),
         ("Favourites, a gallery, a board of the best", "gallery board leaderboard"),

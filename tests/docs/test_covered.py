@@ -149,7 +149,7 @@ class TestCatalog:
 
     def test_the_examples_are_sound_entries(self, tmp_path: Path) -> None:
         other, variant, model, lora, *rest = blocks(CATALOG, "toml")
-        embedding, upscaler, controlnet, pose, detector, style, *rest = rest
+        embedding, upscaler, controlnet, pose, detector, describer, style, *rest = rest
         encoder, flow, packed, distilled, fast = rest
         # Each as on the page; the shipped LoRA that `fast` names is added.
         (tmp_path / "models.toml").write_text(
@@ -157,7 +157,7 @@ class TestCatalog:
             f"{model.replace('my-model', 'sdxl-base')}\n{flow}\n{packed}\n"
             f"{model.replace('my-model', 'turbo')}{distilled}\n"
             f"{model.replace('my-model', 'quick')}{fast}\n{other.replace('my-model', 'old')}"
-            f"\n{variant}\n{encoder}\n{detector}",
+            f"\n{variant}\n{encoder}\n{detector}\n{describer}",
             encoding="utf-8",
         )
         lcm = lora.replace("my-lora", "lcm").replace('models = ["sdxl-base"]', "")
@@ -174,6 +174,7 @@ class TestCatalog:
         assert catalog.controlnets.type_of("room") == "mlsd"
         assert catalog.detector is not None
         assert catalog.controlnets.pose is not None
+        assert catalog.describer is not None
         assert {
             "my-model",
             "bigasp",

@@ -243,6 +243,39 @@ async def test_a_list_that_changed_while_a_job_waited_counts(
     await screening.recheck(job)
 
 
+@pytest.mark.parametrize(
+    ("action", "origin", "code"),
+    [
+        ("refuse", None, "describe.blocked"),
+        ("restrict", None, "describe.restricted"),
+        ("restrict", DEN, None),
+        ("report", None, None),
+        ("refuse", CommandLine(), None),
+    ],
+)
+async def test_words_for_an_image_are_looked_at_before_anyone_sees_them(
+    store: Store,
+    screening: Screening,
+    words: Words,
+    action: Action,
+    origin: Origin | None,
+    code: str | None,
+) -> None:
+    job = await store.accept((await screening(asked("", origin=origin))).new)
+    await words.add(SERVER, Blocked("zork", "word", action), "discord:1")
+    await screening.screen(job, "a fox")
+    if code is None:
+        await screening.screen(job, "a zork in the snow")
+    else:
+        with pytest.raises(JobFailed) as caught:
+            await screening.screen(job, "a zork in the snow")
+        assert caught.value.code == code
+    # And again when they are shown.
+    flagged = action == "restrict"
+    assert await screening.flags(replace(job, words="a zork in the snow")) is flagged
+    assert not await screening.flags(replace(job, words="a fox"))
+
+
 async def test_a_list_that_takes_too_long_refuses_in_its_server_alone(
     store: Store, screening: Screening, words: Words
 ) -> None:

@@ -11,6 +11,7 @@ from bot.request import (
     AnyDraft,
     AxisAsk,
     CompareDraft,
+    DescribeDraft,
     Draft,
     Picture,
     UpscaleDraft,
@@ -18,11 +19,12 @@ from bot.request import (
     compare,
     compose,
     compose_any,
+    compose_describe,
     compose_upscale,
     kind_of,
 )
 from bot.request.syntax import AdapterAsk
-from catalog import Catalog, ModelEntry, UpscalerEntry
+from catalog import Catalog, DescriberEntry, ModelEntry, UpscalerEntry
 from catalog.upscalers import Upscalers
 
 PICTURE = Picture("a" * 64, 90, 60)
@@ -32,6 +34,7 @@ CATALOG = Catalog(
     {},
     "demo",
     upscalers=Upscalers({"sharp": UpscalerEntry(key="sharp", name="Sharp", path="a/b")}),
+    describer=DescriberEntry(path="a/b"),
 )
 STEPS = AxisAsk("steps", "20, 30")
 FOX = Draft(prompt="a fox", seed=7, size="1024x1024")
@@ -39,6 +42,7 @@ EACH: dict[str, AnyDraft] = {
     "imagine": FOX,
     "compare": CompareDraft(draft=FOX, asks=(STEPS,)),
     "upscale": UpscaleDraft(scale=2),
+    "describe": DescribeDraft(style="short"),
 }
 
 
@@ -54,6 +58,10 @@ def test_each_is_composed_as_its_command_does() -> None:
     assert isinstance(enlarged, UpscaleDraft)
     assert composed(enlarged) == compose_upscale(enlarged, CATALOG, nsfw=False).request
     assert composed(enlarged).inputs == (PICTURE.sha256,)
+    described = EACH["describe"].with_pictures({"image": PICTURE})
+    assert isinstance(described, DescribeDraft)
+    assert composed(described) == compose_describe(described, CATALOG).request
+    assert composed(described).inputs == (PICTURE.sha256,)
 
 
 def test_an_image_is_in_every_cell() -> None:

@@ -21,7 +21,7 @@ from bot.levels.fields import Buttons
 from bot.moderation.word_list import ACTIONS
 from bot.progress import UNLIMITED, Stage
 from bot.queue import LaneState
-from bot.request import AREAS, AXES, UPSCALE_MODES
+from bot.request import AREAS, AXES, DESCRIBE_STYLES, UPSCALE_MODES
 from bot.request.extending import SIDES
 from bot.request.keeping import Part
 from bot.settings.image_check import ImageCheck
@@ -66,6 +66,7 @@ EXPANSIONS = {
         "edits",
     ],
     "upscale.modes.": UPSCALE_MODES,
+    "describe.styles.": DESCRIBE_STYLES,
     "size.": ["square", "portrait", "landscape"],
     "command.compare.axes.": AXES,
     "command.settings.levels.": LEVELS,

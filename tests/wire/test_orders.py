@@ -31,6 +31,7 @@ from tests.wire.things import (
     MODEL,
     PICTURE,
     SHA256,
+    describing,
     enlarging,
     order,
     png,
@@ -177,6 +178,11 @@ WRONG: dict[str, tuple[str, Change]] = {
         "controls",
         lambda o: o["request"].update(controls=[{**POSED, "key": ""}]),
     ),
+    "a describer for nothing": ("describer", lambda o: o.update(describer={"path": "org/sees"})),
+    "something to describe, and nothing that does": (
+        "describe",
+        lambda o: o["request"].update(describe={"sha256": SHA256, "style": "short"}),
+    ),
     "a weight that is too large": (
         "weight",
         lambda o: o["request"]["adapters"][0].update(weight=1e9),
@@ -278,3 +284,20 @@ def test_a_map_alone_is_an_order() -> None:
     decoded = orders.decode(orders.encode(Order(request, None)))
     assert decoded.request == request
     assert decoded.controls == ()
+
+
+def test_an_order_to_describe_comes_out_as_it_went_in_and_no_other() -> None:
+    asked = describing()
+    sent = orders.decode(orders.encode(asked))
+    assert sent.with_pictures(asked.pictures) == asked
+    [parsed] = json.loads(orders.encode(asked))
+    for wrong in (
+        {"describe": {"sha256": SHA256, "style": "loud"}},
+        {"describe": {"sha256": "/etc/passwd", "style": "short"}},
+        {"count": 2},
+    ):
+        changed = {**parsed, "request": {**parsed["request"], **wrong}}
+        with pytest.raises(WireError, match=r"^order: "):
+            orders.decode(json.dumps([changed]).encode())
+    with pytest.raises(WireError, match="describer"):
+        orders.decode(json.dumps([{**parsed, "describer": None}]).encode())

@@ -15,10 +15,18 @@ from bot.errors import WireError
 from bot.painting import PaintedImage, Painting
 from bot.progress import Notice
 from bot.recipe import Found, Recipe, Weights
-from bot.request import AdapterUse, Box, ControlUse, DetailUse, GenerationRequest, Hires
+from bot.request import (
+    WORDS_MAX,
+    AdapterUse,
+    Box,
+    ControlUse,
+    DetailUse,
+    GenerationRequest,
+    Hires,
+)
 from bot.wire import paintings
 from tests.language import TEXTS
-from tests.wire.things import CANARY, painted, request, requests
+from tests.wire.things import CANARY, describing, painted, request, requests
 
 ASKED = request(count=2, adapters=(AdapterUse("ink", 0.5),))
 CHECKPOINT = Weights("demo", "a" * 64, "a" * 10)
@@ -130,6 +138,37 @@ def test_what_told_a_pose_comes_out_with_whatever_found_the_people() -> None:
         paintings.decode(paintings.encode(recipe_of(**posed)), asked, TEXTS)
     with pytest.raises(WireError, match=r"^painting: recipe: pose"):
         paintings.decode(paintings.encode(recipe_of(pose=FINDS)), ASKED, TEXTS)
+
+
+SEEN: GenerationRequest = describing().request
+SEES = Weights("org/sees", "e" * 64, "e" * 10)
+
+
+def said(words: str | None = "a red star", describer: Weights | None = SEES) -> Painting:
+    recipe = Recipe(request=SEEN, checkpoint=None, describer=describer)
+    return Painting((), recipe, (), words)
+
+
+def test_words_come_out_as_they_went_in() -> None:
+    sent = paintings.decode(paintings.encode(said()), SEEN, TEXTS)
+    assert sent.with_images({}) == said()
+
+
+@pytest.mark.parametrize(
+    ("painting", "field"),
+    [
+        (said(words=None), "words"),
+        (said(""), "words"),
+        (said("a" * (WORDS_MAX + 1)), "words"),
+        (said("two\nlines"), "words"),
+        (said("\u202etool"), "words"),
+        (said(describer=None), "recipe: describer"),
+        (replace(said(), images=(painted(SEEN),)), "1 images"),
+    ],
+)
+def test_words_that_cannot_be_those_of_an_image_are_refused(painting: Painting, field: str) -> None:
+    with pytest.raises(WireError, match=rf"^painting: {field}"):
+        paintings.decode(paintings.encode(painting), SEEN, TEXTS)
 
 
 @given(st.binary(max_size=100))

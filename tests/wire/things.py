@@ -15,6 +15,7 @@ from bot.request import (
     SEED_MAX,
     AdapterUse,
     Box,
+    Describe,
     DrawnPrompts,
     EmbeddingUse,
     GenerationRequest,
@@ -27,6 +28,7 @@ from bot.request import (
 from catalog import (
     SCHEDULERS,
     AdapterEntry,
+    DescriberEntry,
     EmbeddingEntry,
     ModelEntry,
     ReferenceEntry,
@@ -38,6 +40,7 @@ MODEL = ModelEntry(key="demo", name="Demo", path="demo")
 INK = AdapterEntry(key="ink", name="Ink", path="ink.safetensors", trigger_words=("ink",))
 HANDS = EmbeddingEntry(key="hands", name="Hands", path="hands.safetensors")
 ULTRA = UpscalerEntry(key="ultra", name="Ultra", path="ultra.safetensors")
+SEES = DescriberEntry(path="org/sees", tags="<TAGS>")
 GUIDE = ReferenceEntry(path="org/ip", weight_name="ip.safetensors", encoder="encoder")
 
 
@@ -96,6 +99,12 @@ def enlarging() -> Order:
     """An order that needs no checkpoint."""
     asked = request(model="", steps=0, scheduler="", upscale=Upscale(SHA256, "ultra", 2.0, CRISP))
     return Order(request=asked, model=None, pictures={SHA256: PICTURE}, upscaler=ULTRA)
+
+
+def describing() -> Order:
+    """An order for the words for an image."""
+    asked = request(model="", steps=0, scheduler="", describe=Describe(SHA256, "short"))
+    return Order(request=asked, model=None, pictures={SHA256: PICTURE}, describer=SEES)
 
 
 def painted(asked: GenerationRequest, number: int = 0) -> PaintedImage:

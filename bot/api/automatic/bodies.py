@@ -230,6 +230,18 @@ class PngInfo(BaseModel):
     image: str
 
 
+class Interrogate(BaseModel):
+    """An image in base64, and what is to be said of it: `clip` for sentences, `deepdanbooru` for
+    tags."""
+
+    image: str = ""
+    model: str = "clip"
+
+
+class Caption(BaseModel):
+    caption: str = Field(examples=["A red star on a blue background."])
+
+
 class Painted(BaseModel):
     """`info` is JSON: infotexts, all_seeds, all_prompts, warnings …"""
 

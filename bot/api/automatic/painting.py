@@ -1,4 +1,5 @@
-"""Routes that generate and change images: txt2img, img2img, extra-single-image, png-info."""
+"""Routes that generate and change images: txt2img, img2img, extra-single-image, interrogate and
+others."""
 
 import asyncio
 import json
@@ -11,9 +12,11 @@ from fastapi import APIRouter, Request, Response
 
 from bot.api.automatic import describing, detailing
 from bot.api.automatic.bodies import (
+    Caption,
     Enlarged,
     Extras,
     Img2Img,
+    Interrogate,
     Painted,
     PngInfo,
     Read,
@@ -23,6 +26,7 @@ from bot.api.automatic.bodies import (
 )
 from bot.api.automatic.chosen import Chosen
 from bot.api.automatic.enlarging import enlarged_by, network_of
+from bot.api.automatic.interrogating import described, style_of
 from bot.api.automatic.jobs import ended
 from bot.api.automatic.problems import AsciiJson, answering
 from bot.api.automatic.resampling import enlarged, mask_of, stretched
@@ -155,6 +159,15 @@ def routes(parts: Parts) -> APIRouter:
         sent = ImagesIn()
         content = {"html_info": said, "image": sent.name(png)}
         return await sent.json(lambda: json.dumps(content))
+
+    @router.post("/interrogate", response_model=Caption, responses=REFUSALS)
+    async def interrogate(request: Request, body: Interrogate) -> AsciiJson:
+        """Say in words what is in an image, which is a job like any other."""
+        caller = await callers.of(request)
+        callers.count(caller)
+        style = style_of(body, desk.backend.catalog.current)
+        data = await decoded("image", body.image)
+        return AsciiJson({"caption": await described(data, style, request, desk, caller)})
 
     @router.post("/png-info", response_model=Read, responses=REFUSALS)
     async def png_info(request: Request, body: PngInfo) -> AsciiJson:

@@ -316,6 +316,10 @@ class Status(BaseModel):
     images: list[dict[str, Any]] = Field(
         description="One entry for each image, once the job is done.", examples=[[IMAGE]]
     )
+    words: str | None = Field(
+        description="What is in the image, for `POST /describe`, once the job is done.",
+        examples=[None],
+    )
     warnings: list[str] = Field(
         description="What the caller should know about the result.", examples=[[]]
     )

@@ -1,4 +1,5 @@
-"""What callers send to compare and to enlarge. The examples stand in the OpenAPI document."""
+"""What callers send to compare, to enlarge and to describe. The examples stand in the OpenAPI
+document."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -7,15 +8,19 @@ from bot.request import (
     AXES,
     CELLS_MAX,
     CRISP,
+    DESCRIBE_STYLES,
+    DETAILED,
     REPAINT,
     SEED_MAX,
     UPSCALE_SCALES,
     CompareDraft,
+    DescribeDraft,
     UpscaleDraft,
     axes_asked,
 )
 
 _AXES = ", ".join(f"`{axis}`" for axis in AXES)
+_STYLES = ", ".join(f"`{style}`" for style in DESCRIBE_STYLES)
 _SCALES = ", ".join(f"{scale:g}" for scale in UPSCALE_SCALES)
 
 
@@ -111,6 +116,35 @@ class Upscale(BaseModel):
             steps=self.steps,
             seed=self.seed,
         )
+
+    def pictures(self) -> dict[str, bytes | str]:
+        """The image. Takes long if it is large. Raises InvalidRequest."""
+        return {"image": picture("image", self.image)}
+
+
+class Describe(BaseModel):
+    """An image to describe in words."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"image": "7f" * 32}, {"image": "7f" * 32, "style": "short"}]
+        },
+    )
+
+    image: str = Field(
+        description="The `sha256` that `POST /images` returned, or a PNG, JPEG or WebP file in "
+        "base64, also as a data URL.",
+    )
+    style: str | None = Field(
+        default=None,
+        description=f"How: {_STYLES}; `{DETAILED}` by default. `tags` needs a network that was "
+        "trained for them.",
+    )
+
+    def draft(self) -> DescribeDraft:
+        """Without the image."""
+        return DescribeDraft(style=self.style)
 
     def pictures(self) -> dict[str, bytes | str]:
         """The image. Takes long if it is large. Raises InvalidRequest."""

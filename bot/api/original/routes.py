@@ -27,7 +27,7 @@ from bot.api.original.examples import (
     UPSCALER,
     answering,
 )
-from bot.api.original.further_bodies import Compare, Upscale
+from bot.api.original.further_bodies import Compare, Describe, Upscale
 from bot.api.original.lanes import lanes
 from bot.api.parts import Parts
 from bot.api.waiting import STILL_THERE, EventStream, news_of
@@ -80,6 +80,14 @@ def routes(parts: Parts) -> APIRouter:
         request: Request, body: Upscale, idempotency_key: RepeatKey = None
     ) -> dict[str, Any]:
         """Ask for an image to be made larger. Nothing is drawn without `repaint`: `seed` is 0."""
+        return await asked_for(request, body.draft(), body.pictures, idempotency_key)
+
+    @router.post("/describe", status_code=202, response_model=Queued, responses=REFUSALS)
+    async def describe(
+        request: Request, body: Describe, idempotency_key: RepeatKey = None
+    ) -> dict[str, Any]:
+        """Ask for words that describe an image. `/status` has them as `words`; there are no
+        images, and nothing is drawn: `seed` is 0."""
         return await asked_for(request, body.draft(), body.pictures, idempotency_key)
 
     async def asked_for(

@@ -70,6 +70,7 @@ class Delivery:
         direct: bool = False,
         flagged: Callable[[Job], Awaitable[bool]] | None = None,
         levels: Levels | None = None,
+        inputs_dir: Path | None = None,
     ) -> None:
         """interval: seconds between two edits of a message.
 
@@ -80,6 +81,7 @@ class Delivery:
         ping_after: minutes after which people are told that their result is ready; 0: never.
         direct: whether people may use the bot in direct messages. flagged: see AgeGate.
         levels: what servers, channels and people have set; by default, with no caps of the owner's.
+        inputs_dir: where input images are; None: what was described is not shown.
         """
         self._client = client
         self._store = store
@@ -102,7 +104,14 @@ class Delivery:
         self._levels = levels or Levels(store)
         gate = self.gate
         self._results = Results(
-            store, texts, catalog, images_dir, gate, self._levels, direct=direct
+            store,
+            texts,
+            catalog,
+            images_dir,
+            gate,
+            self._levels,
+            direct=direct,
+            inputs_dir=inputs_dir,
         )
         self.afterwards = Afterwards(client, store, self._sender, self._results, gate)
         self._follow_ups = FollowUps(self._sender, self._levels, texts, ping_after)

@@ -34,7 +34,8 @@ class FollowUps:
         rules = await self._levels.rules_of(origin)
         if delivered.edited and rules.ping and self._waited_long(job):
             await self._call(job, delivered)
-        if rules.reactions and job.request.upscale is None:
+        seedless = job.request.upscale is not None or job.request.describe is not None
+        if rules.reactions and not seedless:
             await self._invite(job, delivered)
 
     def _waited_long(self, job: Job) -> bool:

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import discord
 
@@ -15,11 +17,14 @@ from bot.chat.delivery.uploads import Upload, may_pass, uploads_of
 from bot.chat.delivery.verdict import verdict
 from bot.chat.ui.actions import DIRECT, Rows, rows_below
 from bot.chat.ui.buttons import failed_view
+from bot.chat.ui.described import described_layout
 from bot.chat.ui.messages import failure_embed, sentences
 from bot.chat.ui.result import result_layout
 from bot.errors import JobFailed
+from bot.files.inputs import picture_path
+from bot.files.thumbnails import small
 from bot.levels import Levels
-from bot.request import GenerationRequest, cells
+from bot.request import DESCRIBER, GenerationRequest, cells
 from bot.store import (
     Discord,
     ImageRecord,
@@ -34,11 +39,17 @@ from catalog import LiveCatalog
 
 log = logging.getLogger(__name__)
 
+PICTURE: Final = "described.webp"
+"""The name of the attachment with what was described."""
+SPOILER: Final = "SPOILER_"
+"""What the name of a file begins with that is blurred (docs, resources/message)."""
+
 
 class Results:
     """Builds them from the store, the catalog and the files.
 
     images_dir: where these are. direct: whether people may use the bot in direct messages.
+    inputs_dir: where input images are; None: what was described is not shown.
     """
 
     def __init__(
@@ -51,11 +62,13 @@ class Results:
         levels: Levels,
         *,
         direct: bool = False,
+        inputs_dir: Path | None = None,
     ) -> None:
         self._store = store
         self._texts = texts
         self._catalog = catalog
         self._images_dir = images_dir
+        self._inputs_dir = inputs_dir
         self._gate = gate
         self._direct = direct
         self._levels = levels
@@ -114,6 +127,8 @@ class Results:
 
         every: all images of the job. there: those of its result whose files are shown.
         """
+        if job.request.describe is not None:
+            return await self._described(job, say, more)
         origin = Discord.of(job.origin)
         images = shown_images(job, every)
         try:
@@ -144,6 +159,33 @@ class Results:
                 if any(image.n == cell.n and image.pruned_at is None for image in every)
             ],
             notes=[*notes, *remarks, *more],
+            spoiler=origin.spoiler,
+        )
+
+    async def _described(
+        self, job: Job, say: Say, more: Sequence[str]
+    ) -> tuple[Sequence[Upload], Callable[..., discord.ui.LayoutView]]:
+        """The same for the words for an image, which is shown small beside them."""
+        if job.words is None:
+            raise JobFailed("delivery.files_gone")
+        uploads = []
+        if job.request.describe is not None and self._inputs_dir is not None:
+            path = picture_path(self._inputs_dir, job.request.describe.sha256)
+            try:
+                uploads = [Upload(PICTURE, await asyncio.to_thread(small, path))]
+            except (OSError, SyntaxError, ValueError) as error:
+                log.info("job %s: shown without its image (%s)", job.id, type(error).__name__)
+        origin = Discord.of(job.origin)
+        if uploads and origin.spoiler:
+            uploads = [replace(uploads[0], name=SPOILER + uploads[0].name)]
+        recipe = job.recipe
+        return uploads, partial(
+            described_layout,
+            say,
+            job,
+            files=[upload.name for upload in uploads],
+            name=recipe.describer.name if recipe and recipe.describer else DESCRIBER,
+            notes=[*sentences(say, shown_warnings(job)), *more],
             spoiler=origin.spoiler,
         )
 

@@ -83,6 +83,18 @@ class WordsId(ActionId):
     prefix, emoji, label = "words", "🪄", "button.words"
 
 
+class DescribeId(ActionId):
+    """Says in words what is in the image."""
+
+    prefix, emoji, label = "describe", "💬", "button.describe"
+
+
+class ImagineWordsId(ActionId):
+    """Opens the form to make an image of a description."""
+
+    prefix, emoji, label = "imaginewords", "🎨", "button.imagine_words"
+
+
 class SavePresetId(ActionId):
     """Opens the form to save what the result was made with as a preset."""
 
@@ -147,6 +159,8 @@ COMPARED: Final[Rows] = ((SameSeedId, EditId, CompareId), (NewSeedId, MoreId))
 """Below the sheet of a comparison: to enlarge one of its images, or use it, one opens it first."""
 ENLARGED: Final[Rows] = ((UpscaleId, MoreId),)
 """Below an enlarged image: it has no seed, or one that changes little."""
+DESCRIBED: Final[Rows] = ((ImagineWordsId, DeleteId, ReportId),)
+"""Below the words for an image."""
 AGAIN: Final[Rows] = ((ReportId, DeleteId),)
 """Below one that is shown again in another channel."""
 COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
@@ -154,12 +168,14 @@ COMPACT: Final[Rows] = ((SameSeedId, EditId, EveryId),)
 MORE: Final[Rows] = (
     (VaryId, ExtendId, PartId, DetailId, UseId),
     (KeepId, SavePresetId, DetailsId, DeleteId, ReportId),
+    (DescribeId,),
 )
 MORE_HIDDEN: Final[Rows] = (
     (VaryId, ExtendId, PartId, DetailId, UseId),
     (CompareId, KeepId, SavePresetId, DetailsId, DeleteId),
+    (DescribeId,),
 )
-MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId),)
+MORE_ENLARGED: Final[Rows] = ((UseId, KeepId, DetailsId, DeleteId, ReportId), (DescribeId,))
 MORE_COMPARED: Final[Rows] = ((KeepId, DetailsId, DeleteId, ReportId),)
 """What More offers."""
 
@@ -175,6 +191,8 @@ def rows_below(
 
 
 def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Rows:
+    if request.describe is not None:
+        return (*DESCRIBED, (PublishId,)) if hidden else DESCRIBED
     if compact:
         return COMPACT if request.upscale is None else ((EveryId,),)
     if request.comparison is not None:
@@ -187,11 +205,17 @@ def _all_below(request: GenerationRequest, *, hidden: bool, compact: bool) -> Ro
 
 
 def rows_of_more(
-    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool, detailing: bool
+    request: GenerationRequest,
+    *,
+    hidden: bool,
+    words: bool,
+    repainting: bool,
+    detailing: bool,
+    describing: bool,
 ) -> Rows:
     """The buttons that More offers. words: whether a model here edits images by what is said.
     repainting: whether the images can be extended, or painted anew in part. detailing: whether
-    faces can be found in them and painted again."""
+    faces can be found in them and painted again. describing: whether images can be described."""
     if request.comparison is not None:
         return MORE_COMPARED
     usual = MORE_HIDDEN if hidden else MORE
@@ -200,15 +224,28 @@ def rows_of_more(
     if not detailing:
         usual = _without(usual, {DetailId})
     rows = usual if request.upscale is None else MORE_ENLARGED
+    if not describing:
+        rows = tuple(row for row in _without(rows, {DescribeId}) if row)
     return ((WordsId,), *rows) if words else rows
 
 
 def rows_of_every(
-    request: GenerationRequest, *, hidden: bool, words: bool, repainting: bool, detailing: bool
+    request: GenerationRequest,
+    *,
+    hidden: bool,
+    words: bool,
+    repainting: bool,
+    detailing: bool,
+    describing: bool,
 ) -> Rows:
-    """The buttons that a compact result leaves out. words, repainting, detailing: as for More."""
+    """The buttons that a compact result leaves out. words … describing: as for More."""
     more = rows_of_more(
-        request, hidden=hidden, words=words, repainting=repainting, detailing=detailing
+        request,
+        hidden=hidden,
+        words=words,
+        repainting=repainting,
+        detailing=detailing,
+        describing=describing,
     )
     rows = (*rows_below(request, hidden=hidden), *more)
     return _without(rows, {*(kind for row in COMPACT for kind in row), MoreId})

@@ -53,7 +53,7 @@ def failed_view(say: Say, job: Job, family: Family) -> discord.ui.View | None:
     elif (less := lighter(job.request, family)) is not None:
         label = _label(say, job.request, less)
         view.add_item(routed_button(label, RetryId(job.id), style=discord.ButtonStyle.primary))
-    if job.request.upscale is None:
+    if job.request.upscale is None and job.request.describe is None:
         view.add_item(routed_button(say(EditId.label), EditId(job.id), EditId.emoji))
     return view if view.children else None
 

@@ -205,6 +205,17 @@ def detail_choices(text: str) -> list[Choice[str]]:
     return [Choice(name=value, value=value) for value in values if len(value) <= CHOICE_LENGTH]
 
 
+def describe_choices(text: str, styles: Sequence[str], say: Say) -> list[Choice[str]]:
+    """styles: those in which images can be described here."""
+    wanted = text.strip().casefold()
+    named = {style: f"{style}: {say(f'describe.styles.{style}')}" for style in styles}
+    return [
+        Choice(name=_cut(label), value=style)
+        for style, label in named.items()
+        if wanted in label.casefold()
+    ]
+
+
 def _meant(entry: ControlNetEntry, wanted: str, kind: str, catalog: Catalog) -> Iterable[str]:
     """How one is typed that was found by `wanted`, with `kind` behind it: what was found in its
     name may have been meant as a type."""

@@ -12,6 +12,7 @@ from bot.chat.ui.actions import (
     DeleteId,
     DetailsId,
     EditId,
+    ImagineWordsId,
     KeepId,
     NewSeedId,
     ReportId,
@@ -128,7 +129,8 @@ def _empty(say: Say, of: str) -> str:
 
 
 def _row(say: Say, n: int, row: Listed) -> discord.ui.Item[Any]:
-    prompt = cut_at_word(" ".join(row.job.request.prompt.split()), PROMPT_SHOWN)
+    said = row.job.words or row.job.request.prompt
+    prompt = cut_at_word(" ".join(said.split()), PROMPT_SHOWN)
     text = f"**{n}.** {prompt}\n-# {_about(say, row)}"
     if row.thumbnail is None:
         return discord.ui.TextDisplay(text)
@@ -145,7 +147,7 @@ def _about(say: Say, row: Listed) -> str:
     parts = [one_line(row.name, 60)]
     keys = (use.key for uses in (request.adapters, request.controls) for use in uses)
     parts += [one_line(key, 40) for key in keys]
-    if row.job.kind in ("upscale", "compare", "extend", "part", "detail"):
+    if row.job.kind in ("upscale", "describe", "compare", "extend", "part", "detail"):
         parts.append(say(f"history.kinds.{row.job.kind}"))
     if request.count > 1:
         parts.append(say("history.images", count=request.count))
@@ -160,7 +162,7 @@ def _about(say: Say, row: Listed) -> str:
 def _picker(say: Say, rows: Sequence[Listed], first: str) -> Routed:
     options = [
         discord.SelectOption(
-            label=shortened(f"{n}. {_plain(row.job.request)}", OPTION_LENGTH), value=row.job.id
+            label=shortened(f"{n}. {_plain(row.job)}", OPTION_LENGTH), value=row.job.id
         )
         for n, row in enumerate(rows, 1)
     ]
@@ -177,8 +179,9 @@ def _picker(say: Say, rows: Sequence[Listed], first: str) -> Routed:
     )
 
 
-def _plain(request: GenerationRequest) -> str:
-    return " ".join(seen(request.prompt).split()) or request.made_with or "…"
+def _plain(job: Job) -> str:
+    said = job.words or job.request.prompt
+    return " ".join(seen(said).split()) or job.request.made_with or "…"
 
 
 def _turn(label: str, to: CustomId, *, enabled: bool) -> Routed:
@@ -193,6 +196,8 @@ SHOWN_AGAIN: Final[Rows] = ((CompareWithId, KeepId, ReportId),)
 def opened_rows(request: GenerationRequest, *, own: bool, send: bool) -> Rows:
     """The buttons of a result that was opened again. send: whether it may be shown where it is."""
     again: Rows
+    if request.describe is not None:
+        return ((ImagineWordsId, KeepId, *([DeleteId] if own else [])),)
     if request.upscale is not None:
         again = ((SameSeedId, UpscaleId),)
     elif request.comparison is not None:
@@ -286,6 +291,7 @@ def _further_values(request: GenerationRequest) -> dict[str, str]:
         "pictures": ", ".join(sha256[:8] for sha256 in request.pictures),
         "embeddings": ", ".join(dict.fromkeys(use.key for use in request.embeddings)),
         "upscale": _upscale_value(upscale) if upscale else "",
+        "describe": request.describe.style if request.describe else "",
         "compared": "; ".join(f"{axis.name}: {', '.join(axis.values)}" for axis in axes),
     }
 

@@ -105,6 +105,8 @@ def _title(say: Say, job: Job) -> str:
 def _facts(say: Say, job: Job) -> str:
     """`sdxl-base · 1024×1024 · Seed 42`, for status and failure messages."""
     request = job.request
+    if request.describe is not None:
+        return say(f"describe.styles.{request.describe.style}")
     part_only = request.init_image and request.init_image.area
     width, height = request.final_size if part_only else (request.width, request.height)
     parts = [

@@ -63,6 +63,21 @@ class OpenCellId(JobId):
     prefix = "opencell"
 
 
+class DescribePickId(JobId):
+    """Describes an image of a job's result; the value is its number."""
+
+    prefix = "describepick"
+
+
+def describe_view(say: Say, job_id: str, images: Sequence[int]) -> discord.ui.View:
+    """images: numbers, from 0."""
+    options = [
+        discord.SelectOption(label=say("pick.describe_n", image=n + 1), value=str(n))
+        for n in images
+    ]
+    return select_view(DescribePickId(job_id), options)
+
+
 def ways_view(say: Say, job: Job, images: Sequence[ImageRecord]) -> discord.ui.View | None:
     """The ways to enlarge each of `images`; None if all of them are too large already."""
     options = []

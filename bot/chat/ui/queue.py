@@ -185,6 +185,8 @@ def _model(
     """What may be said here of what makes its images."""
     if gated(job):
         return say("line.gated")
+    if job.request.describe is not None:
+        return say("title.describe")
     return say("line.withheld") if withheld(job) else job.request.made_with
 
 

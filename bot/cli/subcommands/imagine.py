@@ -24,6 +24,11 @@ def add_to(subparsers: Subparsers) -> None:
 def add_result_to(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say what becomes of a result."""
     parser.add_argument("--out", metavar="DIR", type=Path, help="copy the images to DIR, too")
+    add_json_to(parser)
+
+
+def add_json_to(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say who does it, and how the result is printed."""
     add_server_to(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 

@@ -16,6 +16,7 @@ def check_headers(source: Source, subject: Subject) -> None:
                 "depth.not_safetensors",
                 "pose.not_safetensors",
                 "detector.not_safetensors",
+                "describer.not_safetensors",
                 file=path.name,
                 reason=str(error),
             ) from None
@@ -23,4 +24,5 @@ def check_headers(source: Source, subject: Subject) -> None:
         if reason or any(map(quantisation.is_companion, header.shapes)):
             said = reason or "its weights are scaled 8-bit floats"
             codes = ("control.unreadable", "depth.unreadable", "pose.unreadable")
-            raise subject.failed(*codes, "detector.unreadable", reason=said)
+            looking = ("detector.unreadable", "describer.unreadable")
+            raise subject.failed(*codes, *looking, reason=said)

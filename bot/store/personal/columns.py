@@ -6,7 +6,7 @@ from typing import Final
 JOBS: Final[Mapping[str, str]] = {
     "id": "ID of the request; the folder of its images has this name",
     "origin": "where it was asked: discord, api or cli",
-    "kind": "imagine, reroll, vary, edit, upscale, compare, or cell (one image of a comparison)",
+    "kind": "imagine, reroll, vary, edit, upscale, describe, compare, or cell (an image of one)",
     "state": "pending, running, done, delivered, failed or cancelled",
     "attempt": "how often it was started",
     "crashes": "how often the bot died while it ran",
@@ -27,6 +27,7 @@ JOBS: Final[Mapping[str, str]] = {
     "told_at": "when the person was told that it failed or was cancelled",
     "deleted_at": "when someone deleted the images",
     "error": "why it failed",
+    "words": "what is in the image that it describes",
     "recipe": "everything that is needed to generate the same images again",
     "warnings": "what the person was told about the result",
     "lane": "on which of the bot's GPUs it was last started",

@@ -58,7 +58,7 @@ def erase_jobs(
         " due_at = NULL, created_at = 0, started_at = NULL, finished_at = 0, delivered_at = NULL,"
         " told_at = 0, error = NULL, recipe = NULL, warnings = '[]', boot = NULL,"
         " painted_at = NULL, deleted_at = 0, lane = NULL, isolated = 0, memory_above = 0,"
-        " deaths = 0, given_back = 0"
+        " deaths = 0, given_back = 0, words = NULL"
         f" WHERE id IN {_THESE} AND EXISTS"
         " (SELECT 1 FROM jobs AS made INDEXED BY jobs_by_parent WHERE made.parent_id = jobs.id)",
         {**jobs, "origin": Forgotten.name, "request": _NOTHING, "nobody": NOBODY},

@@ -69,7 +69,7 @@ class JobRows:
         request = self.job["request"]
         if not isinstance(request, dict):
             return ()
-        parts = (request.get(name) for name in ("init_image", "reference", "upscale"))
+        parts = (request.get(name) for name in ("init_image", "reference", "upscale", "describe"))
         shas = [part.get("sha256") for part in parts if isinstance(part, dict)]
         if isinstance(init := request.get("init_image"), dict):
             shas.append(init.get("mask"))

@@ -11,6 +11,7 @@ from bot.request import (
     Axis,
     Comparison,
     ControlUse,
+    Describe,
     DetailUse,
     EmbeddingUse,
     Hires,
@@ -61,6 +62,7 @@ OTHERS: dict[str, Any] = {
     "comparison": Comparison((Axis("steps", ("10",)),), (REQUEST,)),
     "variation": Variation(7, 0.2),
     "upscale": Upscale("a" * 64, "crisp", 2.0, "crisp"),
+    "describe": Describe("a" * 64, "short"),
 }
 
 UNSEEN = ("kernels", "environment", "added", "escapes")

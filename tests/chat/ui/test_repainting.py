@@ -5,7 +5,15 @@ from typing import Any
 import discord
 import pytest
 
-from bot.chat.ui.actions import DetailId, ExtendId, PartId, more_view, rows_of_every, rows_of_more
+from bot.chat.ui.actions import (
+    DescribeId,
+    DetailId,
+    ExtendId,
+    PartId,
+    more_view,
+    rows_of_every,
+    rows_of_more,
+)
 from bot.chat.ui.choices import extend_choices
 from bot.chat.ui.custom_id import Routed
 from bot.chat.ui.extending import extensions_view
@@ -129,17 +137,37 @@ def test_they_stand_behind_more_where_the_model_starts_from_images(
         for asked in (request(), SHEET, LARGE):
             for repainting in (True, False):
                 rows = rows_of(
-                    asked, hidden=hidden, words=words, repainting=repainting, detailing=repainting
+                    asked,
+                    hidden=hidden,
+                    words=words,
+                    repainting=repainting,
+                    detailing=repainting,
+                    describing=repainting,
                 )
                 kinds = [kind for row in rows for kind in row]
                 assert len(kinds) == len({*kinds})
                 offered = {ExtendId, PartId, DetailId} & {*kinds}
                 assert len(offered) == (3 if asked == request() and repainting else 0)
+                assert (DescribeId in kinds) == (asked != SHEET and repainting)
                 lines = more_view(SAY, "abc234", rows).to_components()
                 assert all(len(line["components"]) <= 5 for line in lines)
-    usual = rows_of_more(request(), hidden=hidden, words=words, repainting=True, detailing=False)
+    usual = rows_of_more(
+        request(),
+        hidden=hidden,
+        words=words,
+        repainting=True,
+        detailing=False,
+        describing=False,
+    )
     assert DetailId not in {kind for row in usual for kind in row}
-    usual = rows_of_more(request(), hidden=hidden, words=False, repainting=True, detailing=True)
+    usual = rows_of_more(
+        request(),
+        hidden=hidden,
+        words=False,
+        repainting=True,
+        detailing=True,
+        describing=False,
+    )
     assert len(more_view(SAY, "abc234", usual).to_components()) == 2
 
 

@@ -1,6 +1,7 @@
 """Whatever is computed with is on the device: on a card, unlike on the CPU, it has to be."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from bot.engine import Engine
-from bot.request import GenerationRequest
-from catalog import Catalog, UpscalerEntry, Upscalers
+from bot.request import Describe, GenerationRequest
+from catalog import Catalog, DescriberEntry, UpscalerEntry, Upscalers
 from catalog.families import FAMILIES
 from tests.engine import card, factories
 from tests.engine.factories import paint
@@ -95,6 +96,33 @@ def test_nor_do_upscalers(models_dir: Path, making: Making, tmp_path: Path) -> N
     offered = Catalog(models, {}, "demo", upscalers=Upscalers({"double": double}))
     wanted = [crisp(), repaint((60, 40))]
     assert far(making(memory="full", models_dir=models_dir), wanted, offered) <= ROUNDED
+
+
+@pytest.mark.parametrize("memory", ["full", "8gb"])
+def test_nor_does_what_describes(
+    models_dir: Path,
+    making: Making,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    memory: str,
+) -> None:
+    engines = making(memory=memory, models_dir=models_dir)
+    from bot.engine import describer
+    from tools.untrained import florence2
+
+    monkeypatch.setattr(describer, "SIDE", 96)
+    monkeypatch.setattr(describer, "TOKENS_MAX", {"short": 12})
+    florence2.write(tmp_path / "sees", florence2.module())
+    entry = DescriberEntry(path=str(tmp_path / "sees"))
+    offered = replace(factories.catalog(), describer=entry)
+    asked = replace(crisp(), upscale=None, describe=Describe(factories.picture((60, 40)), "short"))
+    told = []
+    for engine in engines:
+        paint(engine, factories.request(), offered)  # a model makes room
+        told.append(paint(engine, asked, offered).words)
+        paint(engine, factories.request(), offered)  # and comes back
+    assert told[0]
+    assert told[0] == told[1]
 
 
 def test_a_card_is_pretended() -> None:
