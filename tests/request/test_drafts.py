@@ -13,6 +13,7 @@ from bot.request import (
     CompareDraft,
     DescribeDraft,
     Draft,
+    MapDraft,
     Picture,
     UpscaleDraft,
     axes_asked,
@@ -20,6 +21,7 @@ from bot.request import (
     compose,
     compose_any,
     compose_describe,
+    compose_map,
     compose_upscale,
     kind_of,
 )
@@ -42,6 +44,7 @@ EACH: dict[str, AnyDraft] = {
     "imagine": FOX,
     "compare": CompareDraft(draft=FOX, asks=(STEPS,)),
     "upscale": UpscaleDraft(scale=2),
+    "map": MapDraft(type="canny"),
     "describe": DescribeDraft(style="short"),
 }
 
@@ -62,6 +65,10 @@ def test_each_is_composed_as_its_command_does() -> None:
     assert isinstance(described, DescribeDraft)
     assert composed(described) == compose_describe(described, CATALOG).request
     assert composed(described).inputs == (PICTURE.sha256,)
+    followed = EACH["map"].with_pictures({"image": PICTURE})
+    assert isinstance(followed, MapDraft)
+    assert composed(followed) == compose_map(followed, CATALOG)
+    assert composed(followed).inputs == (PICTURE.sha256,)
 
 
 def test_an_image_is_in_every_cell() -> None:
