@@ -21,10 +21,10 @@ from bot.request import (
     compose,
     compose_any,
     compose_describe,
-    compose_map,
     compose_upscale,
     kind_of,
 )
+from bot.request.mapping import compose_map
 from bot.request.syntax import AdapterAsk
 from catalog import Catalog, DescriberEntry, ModelEntry, UpscalerEntry
 from catalog.upscalers import Upscalers
