@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import PIL.Image
 
 from bot.engine import networks
+from bot.engine.controls import skeleton
 from bot.engine.controls.depth import DepthEstimator
 from bot.engine.controls.pose import PEOPLE, PoseEstimator
 from bot.engine.controls.preparing import Maps
@@ -150,7 +151,8 @@ class Controls:
         }
 
     def _people(self, shown: Shown) -> dict[str, tuple[Person, ...]]:
-        """The people in the images whose pose ControlNets are to follow for that, by sha256.
+        """The people in the images whose pose ControlNets are to follow for that, by sha256. An
+        image that is a skeleton already is left out.
 
         Raises JobFailed, also when there is nobody in one of them.
         """
@@ -170,7 +172,7 @@ class Controls:
                 files, (use.sha256, shown.pictures[use.sha256]), subject, detector
             )
             for use in shown.request.controls
-            if use.needs_pose
+            if use.needs_pose and not skeleton.is_drawn(shown.pictures[use.sha256])
         }
 
     def _read(

@@ -19,8 +19,8 @@ class Maps:
     """Makes the maps of one job, anew for each size.
 
     depths: of the images whose depth is followed, by sha256; see `maps.prepared`. people: in those
-    whose pose is. region: the part of the result that is painted, and of which they are; None for
-    all of it.
+    whose pose is, unless they are skeletons already. region: the part of the result that is
+    painted, and of which they are; None for all of it.
     """
 
     shown: Shown
@@ -31,8 +31,8 @@ class Maps:
     def of(self, use: ControlUse, size: tuple[int, int]) -> PIL.Image.Image:
         """The map, RGB, that `use` follows in a pass of that width and height."""
         picture, depth = self.shown.pictures[use.sha256], self.depths.get(use.sha256)
-        if use.needs_pose:
-            return self._pose(picture.size, self.people[use.sha256], size)
+        if use.needs_pose and (people := self.people.get(use.sha256)) is not None:
+            return self._pose(picture.size, people, size)
         if self.region is not None:
             depth = depth and self.region.part_of(depth, picture.size)
             picture = self.region.part_of(picture)

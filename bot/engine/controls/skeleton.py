@@ -30,6 +30,10 @@ SIDE: Final = 512
 DIMMED: Final = 0.6
 """How bright limbs are, beside the points."""
 
+GROUND: Final = 0.5
+HUES_MIN: Final = 4
+"""How much of a skeleton's image is black at least, and how many colours are in it."""
+
 _FROM_COCO: Final = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 """Which of COCO's 17 key points (cocodataset.org/#keypoints-2020) each of OpenPose's is."""
 _NECK: Final = 1
@@ -44,6 +48,27 @@ _COLOURS: Final = (
     *((0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85)),
 )
 """RGB, of the limbs and of the points, in their order."""
+
+
+def is_drawn(picture: PIL.Image.Image) -> bool:
+    """Whether an image, RGB, shows people as OpenPose draws them, and no photo of them.
+
+    At least half of it is black; nearly all else, but for white points of faces, has a pure hue as
+    these colours have, of which there are several.
+    """
+    levels = np.asarray(picture.reduce(max(1, min(picture.size) // SIDE)))
+    brightest, darkest = levels.max(axis=2), levels.min(axis=2)
+    lit = brightest >= 64
+    if np.count_nonzero(brightest < 32) < GROUND * lit.size:
+        return False
+    pure = lit & (darkest < brightest // 4)
+    coloured = np.count_nonzero(pure)
+    if not coloured or coloured < 0.7 * np.count_nonzero(lit):
+        return False
+    whole = levels[pure].astype(np.float32) * (255 / brightest[pure].astype(np.float32))[:, None]
+    apart = np.abs(whole[:, None] - np.array(_COLOURS, np.float32)).sum(axis=2)
+    shares = np.bincount(apart.argmin(axis=1), minlength=len(_COLOURS)) / coloured
+    return int(np.count_nonzero(shares >= 0.02)) >= HUES_MIN
 
 
 def from_coco(points: Sequence[Point | None]) -> Person:

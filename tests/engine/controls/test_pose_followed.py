@@ -148,6 +148,22 @@ def test_where_nobody_is_found_it_is_said(
     assert failed.value.code == "pose.nobody"
 
 
+def test_a_skeleton_is_followed_as_it_is_and_nobody_looked_for_in_it(
+    engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(Finder, "found", looked)
+    monkeypatch.setattr(PoseEstimator, "_estimate", looked)
+    person = tuple((20.0 + 7 * (n % 4), 10.0 + 5 * n) for n in range(18))
+    sha256 = kept(skeleton.drawn([person], (0.0, 0.0, 96.0, 96.0), (128, 128)))
+    given = ControlUse(KEY, sha256, "openpose", of_photo=True)
+    finished = ControlUse(KEY, sha256, "openpose", is_map=True)
+    painted = paint(engine, request(controls=(given,)), offered)
+    assert digests(painted) == digests(paint(engine, request(controls=(finished,)), offered))
+
+
 def test_an_estimator_that_cannot_be_used_is_named(
     engine: Engine, tmp_path: Path, alone: Catalog
 ) -> None:

@@ -1,14 +1,16 @@
 """People drawn as OpenPose draws them."""
 
+import io
 import math
 from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
 import pytest
 
 from bot.engine.controls import skeleton
-from bot.engine.controls.skeleton import Person, Point, drawn, from_coco
+from bot.engine.controls.skeleton import Person, Point, drawn, from_coco, is_drawn
 
 WHOLE = (0.0, 0.0, 512.0, 512.0)
 # Somebody with raised arms, as COCO counts: nose, eyes, ears, shoulders, elbows, wrists, hips,
@@ -105,3 +107,40 @@ def test_several_people_are_all_drawn_in_full_colours() -> None:
 def test_whoever_is_outside_is_not_drawn() -> None:
     away: Person = tuple(point and (point[0] - 2000, point[1]) for point in from_coco(COCO))
     assert drawn([away], WHOLE, (64, 64)).getbbox() is None
+
+
+def as_jpeg(image: PIL.Image.Image, quality: int = 85) -> PIL.Image.Image:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=quality)
+    return PIL.Image.open(data).convert("RGB")
+
+
+@pytest.mark.parametrize("size", [(512, 512), (300, 900), (1600, 1200)])
+def test_a_skeleton_is_told_from_a_photo(size: tuple[int, int]) -> None:
+    person = from_coco(COCO)
+    whole = drawn([person], WHOLE, size)
+    assert is_drawn(whole)
+    assert is_drawn(as_jpeg(whole))
+    assert is_drawn(drawn([(*person[:5], *(None,) * 13)], WHOLE, size)), "no more than an arm"
+    with_face = whole.copy()
+    PIL.ImageDraw.Draw(with_face).point(
+        [(x, y) for x in range(150, 200) for y in (90, 95)], "white"
+    )
+    assert is_drawn(with_face)
+
+
+def test_photos_and_other_maps_are_no_skeletons() -> None:
+    across = np.linspace(0, 1, 512, dtype=np.float32)
+    noise = np.random.default_rng(3).random((512, 512, 3), np.float32)
+    lit = np.clip(1 - 4 * np.hypot(across - 0.5, across[:, None] - 0.5), 0, 1)[:, :, None]
+    white, red, warm = (np.array(rgb, np.float32) for rgb in ((1, 1, 1), (1, 0, 0), (1, 0.7, 0.5)))
+    for name, levels in {
+        "black": noise * 0,
+        "noise": noise,
+        "somebody in the dark": lit * warm * (0.7 + 0.3 * noise),
+        "red light on a stage": lit * red,
+        "edges": (noise[:, :, :1] > 0.97) * white,
+        "all colours, and nothing black": noise * np.array((1, 0, 0)) + 0.2,
+    }.items():
+        image = PIL.Image.fromarray((np.broadcast_to(levels, (512, 512, 3)) * 200).astype(np.uint8))
+        assert not is_drawn(image), name
