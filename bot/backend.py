@@ -26,6 +26,7 @@ from bot.moderation.owner_file import OwnerFile
 from bot.moderation.screening import Screening
 from bot.moderation.words import Words
 from bot.queue import JobQueue, Lane
+from bot.queue.estimate import is_guided
 from bot.queue.limits import Limits
 from bot.settings import Settings
 from bot.store import Store
@@ -290,6 +291,7 @@ class Backend:
                     limits,
                     admit=screening,
                     accepted=uses.accepted,
+                    guided=lambda request: is_guided(request, catalog.current),
                 ),
                 inputs=inputs,
                 words=words,

@@ -5,12 +5,13 @@ fit per model over its latest jobs. The cost of switching models is the residual
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, median_low
 
 from bot.queue.policy import InPlace
 from bot.request import GenerationRequest, paint_order
+from catalog import Catalog
 
 REMEMBERED = 150
 """How many of a model's latest jobs count: few enough to learn a new GPU or driver within a day."""
@@ -32,6 +33,20 @@ SHORTEST = 0.05
 """Seconds; the lower bound of an estimate."""
 
 Features = tuple[float, ...]
+Guided = Callable[[GenerationRequest], bool]
+"""Whether each step of a request runs the network twice, because there is a guidance. Some networks
+are told theirs, and run once with any."""
+
+
+def guided_above_one(request: GenerationRequest) -> bool:
+    """As of networks that are told none."""
+    return request.guidance > 1
+
+
+def is_guided(request: GenerationRequest, catalog: Catalog) -> bool:
+    """As its model says; as `guided_above_one` where that is gone."""
+    model = catalog.models.get(request.model)
+    return model.is_guided(request.guidance) if model else guided_above_one(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,9 @@ def needs(request: GenerationRequest) -> InPlace:
     return InPlace(last.model, tuple(map(str, last.adapters)))
 
 
-def features(request: GenerationRequest, before: InPlace | None) -> Features:
+def features(
+    request: GenerationRequest, before: InPlace | None, guided: Guided = guided_above_one
+) -> Features:
     """The properties that a job's seconds are nearly linear in.
 
     A constant; the megapixels of its images (text, VAE, files); the megapixels denoised over all
@@ -67,8 +84,7 @@ def features(request: GenerationRequest, before: InPlace | None) -> Features:
     """
     work = superlinear = 0.0
     for pixels, steps in _passes(request):
-        # Without guidance, each step runs the network once instead of twice.
-        runs = request.count * steps * (2 if request.guidance > 1 else 1) / 2
+        runs = request.count * steps * (2 if guided(request) else 1) / 2
         runs *= 2 if request.scheduler in TWICE else 1
         runs *= 1 + CONTROLNET * sum(use.end - use.start for use in request.controls)
         work += runs * pixels
@@ -114,7 +130,8 @@ class _Fit:
 class Estimator:
     """Learns from samples, of which it keeps the latest of each model."""
 
-    def __init__(self) -> None:
+    def __init__(self, guided: Guided = guided_above_one) -> None:
+        self._guided = guided
         self._samples: dict[str, deque[_Seen]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self._fits: dict[str | None, _Fit | None] = {}
         self._unused: Counter[str | None] = Counter()
@@ -130,7 +147,7 @@ class Estimator:
         switched = bool(sample.request.model) and (
             sample.before is None or sample.before.model != model
         )
-        found = features(sample.request, sample.before)
+        found = features(sample.request, sample.before, self._guided)
         self._samples[model].append(_Seen(found, sample.seconds, switched))
         for which in (model, None):
             self._unused[which] += 1
@@ -145,7 +162,7 @@ class Estimator:
         fit = self._fit(_made_with(request)) or self._fit(None)
         if fit is None:
             return None
-        found = fit.seconds(features(request, before))
+        found = fit.seconds(features(request, before, self._guided))
         if request.model and before.model != request.model:
             switch = fit.switch
             if switch is None and (others := self._fit(None)) is not None:

@@ -8,7 +8,7 @@ from math import ceil
 from statistics import fmean
 
 from bot.progress import Progress, Stage
-from bot.queue.estimate import Estimator, Sample, needs
+from bot.queue.estimate import Estimator, Guided, Sample, guided_above_one, needs
 from bot.queue.fleet import Fleet, Room
 from bot.queue.lanes import Lane, LaneState, saving_on
 from bot.queue.policy import AT_ONCE, InPlace, Line, Places
@@ -30,8 +30,8 @@ AT_LEAST = 0.1
 class Forecast:
     """Tracks the jobs in the queue, and learns from each that is generated."""
 
-    def __init__(self) -> None:
-        self._estimator = Estimator()
+    def __init__(self, guided: Guided = guided_above_one) -> None:
+        self._estimator = Estimator(guided)
         self._speeds = Speeds()
         self.jobs: dict[str, Job] = {}
         self._running: dict[str, tuple[Job, InPlace, float, str]] = {}

@@ -14,6 +14,7 @@ from bot.queue.admission import Admission
 from bot.queue.blocked import Blocked
 from bot.queue.dispatcher import Dispatcher
 from bot.queue.entering import as_waiting
+from bot.queue.estimate import Guided, guided_above_one
 from bot.queue.lanes import Lane, saving_on
 from bot.queue.limits import Limits
 from bot.queue.outlook import PART, Ticket
@@ -51,9 +52,10 @@ class JobQueue(Standing):
         held: float = HELD,
         admit: Admit = admitted_as_it_is,
         accepted: Callable[[Job], None] | None = None,
+        guided: Guided = guided_above_one,
     ) -> None:
         still = Stillness(store, clock, self._changed)
-        super().__init__(lanes, self._changed, clock, still)
+        super().__init__(lanes, self._changed, clock, still, guided)
         self.blocked = Blocked(self._moved)
         self._store = store
         self._admission = Admission(store, limits, clock, self.blocked, accepted)

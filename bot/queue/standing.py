@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from bot.progress import Progress
+from bot.queue.estimate import Guided
 from bot.queue.fleet import Fleet
 from bot.queue.forecast import Forecast
 from bot.queue.lanes import Lane, running_on
@@ -24,12 +25,13 @@ class Standing(Fleet):
         changed: Callable[[], None],
         clock: Callable[[], float],
         still: Stillness,
+        guided: Guided,
     ) -> None:
         super().__init__(lanes, changed, clock)
         self.still = still
         self._clock = clock
         self._line = Line()
-        self._forecast = Forecast()
+        self._forecast = Forecast(guided)
         self._lookout = Lookout(self._foreseen, self._forecast.jobs, clock)
         self._held: dict[str, Waiting] = {}
         self._subscribers: list[Callable[[], None]] = []

@@ -1,6 +1,7 @@
 """How long a job will take, learned from others."""
 
 import random
+from dataclasses import replace
 from statistics import median
 
 import pytest
@@ -14,6 +15,7 @@ from bot.queue.estimate import (
     Sample,
     _Seen,
     features,
+    is_guided,
     least_squares,
     needs,
 )
@@ -28,6 +30,8 @@ from bot.request import (
     InitImage,
     Upscale,
 )
+from catalog import Catalog, ModelEntry
+from catalog.families.flux1.facts import FLUX1
 from tests.request.test_compare import compared
 from tests.store.factories import request
 
@@ -127,6 +131,21 @@ def test_each_part_of_a_request_that_costs_counts() -> None:
     assert work(scheduler="Heun") == 2 * work()
     assert work(init_image=InitImage("0" * 64, 0.5)) == work() / 2
     assert work(hires=Hires(2.0, 0.5, 30)) == work() + 15 * 4 * work() / 30
+
+
+def test_a_network_that_is_told_its_guidance_runs_once_per_step() -> None:
+    dev = ModelEntry(key="dev", name="Dev", family=FLUX1, path="a/b", variant="dev")
+    offered = Catalog({"dev": dev}, {}, "dev")
+    one = asked(model="dev", guidance=3.5)
+    assert not is_guided(one, offered)
+    assert is_guided(replace(one, model="gone"), offered)
+    estimator = Estimator(lambda request: is_guided(request, offered))
+    before = warm(one)
+    for steps in (10, 20, 30):
+        estimator.learn(Sample(replace(one, steps=steps), steps / 10, before))
+    # With the least guidance it runs as often, so it takes as long.
+    least = replace(one, guidance=1.0, steps=20)
+    assert estimator.seconds(least, before) == pytest.approx(2.0, rel=0.05)
 
 
 def test_controlnets_cost_as_long_as_they_act() -> None:
