@@ -61,7 +61,7 @@ class TestDigests:
         here, there = bot(tmp_path / "a").ready(), worker(tmp_path / "b").ready()
         assert here.inventory.digests == there.inventory.digests
         # Two models of files, two more with a VAE or of a folder, and one of each of the others.
-        assert len(here.inventory.digests) == 14 + CONFIGURATIONS
+        assert len(here.inventory.digests) == 15 + CONFIGURATIONS
 
     @pytest.mark.parametrize(
         "changed",
@@ -223,7 +223,7 @@ class TestNeeds:
     def test_all_that_a_request_names(self, tmp_path: Path) -> None:
         here, there = bot(tmp_path / "a").ready(), worker(tmp_path / "b").ready()
         needs = here.inventory.needs_of(everything(), BOTS)
-        assert len(set(needs)) == len(needs) == 11
+        assert len(set(needs)) == len(needs) == 12
         assert set(needs) <= there.inventory.digests
         assert not here.inventory.needs_of(request(model="", adapters=()), BOTS)
 
@@ -284,7 +284,7 @@ class TestKeeping:
         monkeypatch.setattr(HashCache, "of_file", failing)
         machine.ready()
         assert broken not in machine.inventory.digests
-        assert len(machine.inventory.digests) == 13 + CONFIGURATIONS
+        assert len(machine.inventory.digests) == 14 + CONFIGURATIONS
         assert UNKNOWN in machine.inventory.needs_of(everything(), BOTS)
         monkeypatch.undo()
         assert broken in machine.ready().inventory.digests

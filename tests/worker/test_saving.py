@@ -115,12 +115,12 @@ class TestOverlap:
         async with build() as bench:
             really = bench.store.finish
 
-            async def finish(job: Job, recipe: Any, images: Any, notices: Any) -> Job | None:
+            async def finish(job: Job, recipe: Any, images: Any, *more: Any) -> Job | None:
                 for image in images:
                     data = (bench.images / image.path).read_bytes()
                     assert hashlib.sha256(data).hexdigest() == image.sha256
                 checked.append(job.id)
-                done: Job | None = await really(job, recipe, images, notices)
+                done: Job | None = await really(job, recipe, images, *more)
                 return done
 
             monkeypatch.setattr(bench.store, "finish", finish)
