@@ -201,7 +201,7 @@ class TestFromAnImage:
         [
             ({}, []),
             ({"mask_blur_x": 4, "mask_blur_y": 4}, []),
-            ({"mask_blur": 4, "mask_blur_y": 8}, ["mask_blur", "mask_blur_y"]),
+            ({"mask_blur": 4, "mask_blur_y": 8}, ["mask_blur_y"]),
             ({"inpainting_fill": 0}, ["inpainting_fill"]),
             ({"inpainting_fill": 0, "denoising_strength": 1}, []),
             ({"inpainting_fill": 1, "denoising_strength": 1}, ["inpainting_fill"]),

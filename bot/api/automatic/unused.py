@@ -46,7 +46,7 @@ OF_HIRES: Final[Mapping[str, Collection[Any]]] = {
 """The same for fields that matter only with `enable_hr`."""
 
 OF_MASK: Final[Mapping[str, Collection[Any]]] = {
-    "mask_blur": (None,),
+    "mask_blur": (None, 4),
     "mask_blur_x": (None, 4),
     "mask_blur_y": (None, 4),
 }

@@ -91,8 +91,11 @@ def expected(plain: Any, kind: str, network: Any, asked: ControlUse, guidance: f
     }
     if kind == "t2i_adapter":
         pipeline: Any = StableDiffusionXLAdapterPipeline(**parts, adapter=network)
+        # It would turn an image into a tensor in another memory format than it does elsewhere, for
+        # which some processors' convolutions round otherwise.
+        levels = torch.from_numpy(np.asarray(image, np.float32) / np.float32(255))
         given = {
-            "image": image,
+            "image": levels.permute(2, 0, 1)[None].contiguous(),
             "adapter_conditioning_scale": asked.weight,
             "adapter_conditioning_factor": asked.end,
         }
