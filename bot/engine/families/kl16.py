@@ -5,6 +5,8 @@ from typing import Any, Final
 import torch
 
 from bot.engine.configurations import ABSENT, Kind, each, either, number, one_of, whole
+from bot.engine.families import autoencoder
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import PreviewFactors
 
 CHANNELS: Final = 16
@@ -72,3 +74,22 @@ def unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """The reverse of `scaled`."""
     result: torch.Tensor = (latents / vae.config.scaling_factor) + vae.config.shift_factor
     return result
+
+
+class Kl16Family(FamilyBase):
+    """What families with this VAE have in common; see `families.family`."""
+
+    vae_scale = VAE_SCALE
+    preview = PREVIEW
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
+        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)

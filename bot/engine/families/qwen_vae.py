@@ -13,6 +13,7 @@ from diffusers import AutoencoderKLQwenImage
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 
 from bot.engine.configurations import ABSENT, Kind, each, either, exactly, number, one_of, whole
+from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import PreviewFactors
 from bot.engine.memory import TILE
 
@@ -137,3 +138,22 @@ def _tile(vae: Any, *, tiled: bool) -> None:
     vae.tile_sample_min_height = vae.tile_sample_min_width = TILE
     # A quarter of each tile is blended with its neighbours, as diffusers does.
     vae.tile_sample_stride_height = vae.tile_sample_stride_width = TILE * 3 // 4
+
+
+class QwenVaeFamily(FamilyBase):
+    """What families with this VAE have in common; see `families.family`."""
+
+    vae_scale = SCALE
+    preview = PREVIEW
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        return shape(size)
+
+    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        return scaled(vae, latents)
+
+    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
+        return decode(vae, unscaled(vae, latents), tiled=tiled)
+
+    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
+        return likeliest(vae, pixels, tiled=tiled)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import flow, qwen3, qwen_vae, t5
+from bot.engine.families import flow, qwen3, t5
 from bot.engine.families.anima import (
     conditioning,
     configurations,
@@ -29,16 +29,14 @@ from bot.engine.families.anima.networks import (
 from bot.engine.families.anima.original import CONDITIONER as WITHIN
 from bot.engine.families.anima.original import ORIGINALS
 from bot.engine.families.anima.text import Encoded, Encoders
-from bot.engine.families.base import FamilyBase
 from bot.engine.families.family import LoadedModel, Recall
-from bot.engine.families.qwen_vae import PREVIEW, Likeliest, scaled, shape, unscaled
+from bot.engine.families.qwen_vae import QwenVaeFamily
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches.names import AnyTarget
 from bot.engine.patches.spelling import Prefixes, denoiser_names, encoder_names
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
@@ -54,8 +52,14 @@ _OF_CONDITIONER: Final = Prefixes(
 analogy in LyCORIS, and in SD.Next (vladmandic/sdnext pull request 4795)."""
 
 
-class Anima(FamilyBase):
+class Anima(QwenVaeFamily):
     """Anima, base, Aesthetic and Turbo, and the models trained from them."""
+
+    # Up here, `networks` is the module; below, it is the names of the networks.
+    checked_config = staticmethod(configurations.checked)
+    build = staticmethod(networks.build)
+    formats = staticmethod(networks.formats)
+    unread = staticmethod(networks.unread)
 
     facts = FACTS
     key = FACTS.key
@@ -67,27 +71,14 @@ class Anima(FamilyBase):
     tokenizers: tuple[str, ...] = TOKENIZERS
     files = FACTS.files
     usual_tokens: int | None = text.TOKENS
-    vae_scale = qwen_vae.SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
     too_large_on = TOO_LARGE_ON
     blocks: Mapping[str, str] = {}
-    preview = PREVIEW
     ays: tuple[int, ...] = ()
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        return configurations.checked(network, config, subject)
-
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
 
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
-
-    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
-        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def latents_dtype(self, _: torch.dtype) -> torch.dtype:
         return torch.float32
@@ -107,9 +98,6 @@ class Anima(FamilyBase):
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
-
-    def unread(self, network: str, name: str) -> bool:
-        return networks.unread(network, name)
 
     def renamed(
         self,
@@ -155,18 +143,6 @@ class Anima(FamilyBase):
 
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning.of(encoded)
-
-    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        return shape(size)
-
-    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        return scaled(vae, latents)
-
-    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
-        return qwen_vae.decode(vae, unscaled(vae, latents), tiled=tiled)
-
-    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
-        return qwen_vae.likeliest(vae, pixels, tiled=tiled)
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

@@ -7,24 +7,18 @@ from typing import Any
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, t5
-from bot.engine.families.base import FamilyBase
+from bot.engine.families import t5
 from bot.engine.families.chroma import configurations, networks, schedule, text
 from bot.engine.families.chroma.conditioning import Conditioning
 from bot.engine.families.chroma.memory import LEAVING, TOO_LARGE_ON, WHOLE
 from bot.engine.families.chroma.networks import BLOCKS, DENOISER, NETWORKS, TOKENIZER
 from bot.engine.families.chroma.original import ORIGINALS
 from bot.engine.families.chroma.text import Encoded
-from bot.engine.families.family import LoadedModel, Recall
-from bot.engine.families.kl16 import PREVIEW, VAE_SCALE, scaled, shape, unscaled
-from bot.engine.learned import Learned
+from bot.engine.families.kl16 import Kl16Family
 from bot.engine.memory import Profile
 from bot.engine.patches.names import AnyTarget
 from bot.engine.patches.spelling import denoiser_names, encoder_names
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats
-from bot.request import GenerationRequest
-from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.chroma import CHROMA as FACTS
 from catalog.families.files import TEXT_ENCODER
@@ -32,8 +26,15 @@ from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 
 
-class Chroma(FamilyBase):
+class Chroma(Kl16Family):
     """Chroma1, HD, Base and Flash, and the models trained from them."""
+
+    # Up here, `networks` is the module; below, it is the names of the networks.
+    checked_config = staticmethod(configurations.checked)
+    build = staticmethod(networks.build)
+    formats = staticmethod(networks.formats)
+    unread = staticmethod(networks.unread)
+    encode_texts = staticmethod(text.encode)
 
     facts = FACTS
     key = FACTS.key
@@ -46,27 +47,14 @@ class Chroma(FamilyBase):
     files = FACTS.files
     # The transformer is given as many as a prompt has, and code is for one number of them.
     usual_tokens: int | None = None
-    vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
     too_large_on = TOO_LARGE_ON
     blocks: Mapping[str, str] = BLOCKS
-    preview = PREVIEW
     ays: tuple[int, ...] = ()
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        return configurations.checked(network, config, subject)
-
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
 
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
-
-    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
-        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def training(
         self,
@@ -83,9 +71,6 @@ class Chroma(FamilyBase):
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
-
-    def unread(self, network: str, name: str) -> bool:
-        return networks.unread(network, name)
 
     def renamed(
         self,
@@ -105,37 +90,5 @@ class Chroma(FamilyBase):
             **encoder_names(TEXT_ENCODER, networks[TEXT_ENCODER], "t5xxl"),
         }
 
-    def encode(
-        self,
-        model: LoadedModel,
-        _: GenerationRequest,
-        turns: Sequence[Turn],
-        __: Sequence[Learned],
-        recall: Recall,
-        *,
-        guided: bool,
-    ) -> tuple[Encoded, ...]:
-        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
-        return text.encode(
-            model.network(TEXT_ENCODER),
-            model.tokenizers[TOKENIZER],
-            pairs,
-            model.network(DENOISER).dtype,
-            recall,
-            model.key,
-        )
-
     def condition(self, encoded: Encoded, size: tuple[int, int], _: object) -> Conditioning:
         return Conditioning.of(encoded, size)
-
-    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        return shape(size)
-
-    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        return scaled(vae, latents)
-
-    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
-        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
-
-    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
-        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)

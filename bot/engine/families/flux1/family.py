@@ -8,8 +8,7 @@ import PIL.Image
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, clip, flow, t5
-from bot.engine.families.base import FamilyBase
+from bot.engine.families import clip, flow, t5
 from bot.engine.families.family import LoadedModel, Recall
 from bot.engine.families.flux1 import (
     adapter_names,
@@ -32,13 +31,12 @@ from bot.engine.families.flux1.networks import (
     TOKENIZERS,
 )
 from bot.engine.families.flux1.text import Encoded, Encoders
-from bot.engine.families.kl16 import PREVIEW, TOKEN_SIDE, VAE_SCALE, scaled, shape, unscaled
+from bot.engine.families.kl16 import TOKEN_SIDE, Kl16Family
 from bot.engine.kernels import Shape
 from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import AnyTarget
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats
 from bot.request import GenerationRequest
 from bot.request.editing import Turn
 from catalog import ModelEntry
@@ -47,8 +45,14 @@ from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 
 
-class Flux1(FamilyBase):
+class Flux1(Kl16Family):
     """FLUX.1 schnell, dev, Krea dev and Kontext dev, and the models trained from them."""
+
+    # Up here, `networks` is the module; below, it is the names of the networks.
+    checked_config = staticmethod(configurations.checked)
+    build = staticmethod(networks.build)
+    formats = staticmethod(networks.formats)
+    unread = staticmethod(networks.unread)
 
     facts = FACTS
     key = FACTS.key
@@ -60,27 +64,14 @@ class Flux1(FamilyBase):
     tokenizers: tuple[str, ...] = TOKENIZERS
     files = FACTS.files
     usual_tokens: int | None = text.TOKENS
-    vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
     too_large_on = TOO_LARGE_ON
     blocks: Mapping[str, str] = BLOCKS
-    preview = PREVIEW
     ays: tuple[int, ...] = ()
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        return configurations.checked(network, config, subject)
-
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
 
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
-
-    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
-        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def training(
         self,
@@ -97,9 +88,6 @@ class Flux1(FamilyBase):
 
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
-
-    def unread(self, network: str, name: str) -> bool:
-        return networks.unread(network, name)
 
     def renamed(
         self,
@@ -153,18 +141,6 @@ class Flux1(FamilyBase):
         self, encoded: Encoded, size: tuple[int, int], image: References | None
     ) -> Conditioning:
         return Conditioning.of(encoded, size, image)
-
-    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        return shape(size)
-
-    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        return scaled(vae, latents)
-
-    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
-        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
-
-    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
-        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

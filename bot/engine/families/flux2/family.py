@@ -10,7 +10,7 @@ import torch
 from bot.engine.environment import Place
 from bot.engine.families import autoencoder, qwen3
 from bot.engine.families.base import FamilyBase
-from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families.family import LoadedModel
 from bot.engine.families.flux2 import (
     conditioning,
     configurations,
@@ -40,14 +40,10 @@ from bot.engine.families.flux2.original import ORIGINALS
 from bot.engine.families.flux2.text import Encoded
 from bot.engine.families.packing import PATCH
 from bot.engine.kernels import Shape
-from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches import AnyTarget
 from bot.engine.patches.spelling import denoiser_names
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats
-from bot.request import GenerationRequest
-from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.flux2 import FLUX2 as FACTS
 from catalog.weight_files import Header
@@ -56,6 +52,13 @@ from catalog.weight_files.prediction import Training
 
 class Flux2(FamilyBase):
     """FLUX.2 klein, distilled and base, and the models trained from them."""
+
+    # Up here, `networks` is the module; below, it is the names of the networks.
+    checked_config = staticmethod(configurations.checked)
+    build = staticmethod(networks.build)
+    formats = staticmethod(networks.formats)
+    unread = staticmethod(networks.unread)
+    encode_texts = staticmethod(text.encode)
 
     facts = FACTS
     key = FACTS.key
@@ -75,19 +78,8 @@ class Flux2(FamilyBase):
     preview = PREVIEW
     ays: tuple[int, ...] = ()
 
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        return configurations.checked(network, config, subject)
-
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
-
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
-
-    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
-        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def training(
         self,
@@ -105,9 +97,6 @@ class Flux2(FamilyBase):
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
 
-    def unread(self, network: str, name: str) -> bool:
-        return networks.unread(network, name)
-
     def renamed(
         self,
         network: str,
@@ -122,26 +111,6 @@ class Flux2(FamilyBase):
 
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
         return denoiser_names(DENOISER, networks[DENOISER], ORIGINALS)
-
-    def encode(
-        self,
-        model: LoadedModel,
-        _: GenerationRequest,
-        turns: Sequence[Turn],
-        __: Sequence[Learned],
-        recall: Recall,
-        *,
-        guided: bool,
-    ) -> tuple[Encoded, ...]:
-        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
-        return text.encode(
-            model.network(TEXT_ENCODER),
-            model.tokenizers[TOKENIZER],
-            pairs,
-            model.network(DENOISER).dtype,
-            recall,
-            model.key,
-        )
 
     def references(
         self, vae: Any, pictures: Sequence[PIL.Image.Image], *, tiled: bool

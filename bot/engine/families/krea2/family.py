@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import flow, qwen3, qwen_vae
-from bot.engine.families.base import FamilyBase
-from bot.engine.families.family import LoadedModel, Recall
+from bot.engine.families import flow, qwen3
+from bot.engine.families.family import LoadedModel
 from bot.engine.families.krea2 import (
     conditioning,
     configurations,
@@ -28,24 +27,27 @@ from bot.engine.families.krea2.networks import (
 )
 from bot.engine.families.krea2.original import IN_ADAPTERS
 from bot.engine.families.krea2.text import Encoded
-from bot.engine.families.qwen_vae import PREVIEW, Likeliest, scaled, shape, unscaled
+from bot.engine.families.qwen_vae import QwenVaeFamily
 from bot.engine.kernels import Shape
-from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches.names import AnyTarget
 from bot.engine.patches.spelling import denoiser_names
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats
-from bot.request import GenerationRequest
-from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.krea2 import KREA2 as FACTS
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 
 
-class Krea2(FamilyBase):
+class Krea2(QwenVaeFamily):
     """Krea 2, Turbo and Raw, and the models trained from them."""
+
+    # Up here, `networks` is the module; below, it is the names of the networks.
+    checked_config = staticmethod(configurations.checked)
+    build = staticmethod(networks.build)
+    formats = staticmethod(networks.formats)
+    unread = staticmethod(networks.unread)
+    encode_texts = staticmethod(text.encode)
 
     facts = FACTS
     key = FACTS.key
@@ -57,27 +59,14 @@ class Krea2(FamilyBase):
     tokenizers: tuple[str, ...] = (TOKENIZER,)
     files = FACTS.files
     usual_tokens: int | None = text.TOKENS
-    vae_scale = qwen_vae.SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
     too_large_on = TOO_LARGE_ON
     blocks: Mapping[str, str] = BLOCKS
-    preview = PREVIEW
     ays: tuple[int, ...] = ()
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        return configurations.checked(network, config, subject)
-
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
 
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
-
-    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
-        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def latents_dtype(self, _: torch.dtype) -> torch.dtype:
         return torch.float32
@@ -101,9 +90,6 @@ class Krea2(FamilyBase):
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
 
-    def unread(self, network: str, name: str) -> bool:
-        return networks.unread(network, name)
-
     def renamed(
         self,
         network: str,
@@ -119,40 +105,8 @@ class Krea2(FamilyBase):
     def targets(self, networks: Mapping[str, torch.nn.Module]) -> dict[str, AnyTarget]:
         return denoiser_names(DENOISER, networks[DENOISER], IN_ADAPTERS)
 
-    def encode(
-        self,
-        model: LoadedModel,
-        _: GenerationRequest,
-        turns: Sequence[Turn],
-        __: Sequence[Learned],
-        recall: Recall,
-        *,
-        guided: bool,
-    ) -> tuple[Encoded, ...]:
-        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
-        return text.encode(
-            model.network(TEXT_ENCODER),
-            model.tokenizers[TOKENIZER],
-            pairs,
-            model.network(DENOISER).dtype,
-            recall,
-            model.key,
-        )
-
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning.of(encoded)
-
-    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        return shape(size)
-
-    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        return scaled(vae, latents)
-
-    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
-        return qwen_vae.decode(vae, unscaled(vae, latents), tiled=tiled)
-
-    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Likeliest:
-        return qwen_vae.likeliest(vae, pixels, tiled=tiled)
 
     def rehearse(self, model: LoadedModel, place: Place, denoiser: Any, shape: Shape) -> None:
         conditioning.rehearse(model.network(DENOISER), place, denoiser, shape)

@@ -7,10 +7,8 @@ from typing import Any
 import torch
 
 from bot.engine.environment import Place
-from bot.engine.families import autoencoder, flow, qwen3
-from bot.engine.families.base import FamilyBase
-from bot.engine.families.family import LoadedModel, Recall
-from bot.engine.families.kl16 import PREVIEW, TOKEN_SIDE, VAE_SCALE, scaled, shape, unscaled
+from bot.engine.families import flow, qwen3
+from bot.engine.families.kl16 import TOKEN_SIDE, Kl16Family
 from bot.engine.families.zimage import (
     configurations,
     networks,
@@ -28,22 +26,25 @@ from bot.engine.families.zimage.networks import (
 )
 from bot.engine.families.zimage.original import ORIGINALS
 from bot.engine.families.zimage.text import Encoded
-from bot.engine.learned import Learned
 from bot.engine.memory import Profile
 from bot.engine.patches.names import AnyTarget
 from bot.engine.patches.spelling import denoiser_names, encoder_names
 from bot.engine.subject import Subject
-from bot.engine.weights import Formats
-from bot.request import GenerationRequest
-from bot.request.editing import Turn
 from catalog import ModelEntry
 from catalog.families.zimage import ZIMAGE as FACTS
 from catalog.weight_files import Header
 from catalog.weight_files.prediction import Training
 
 
-class ZImage(FamilyBase):
+class ZImage(Kl16Family):
     """Z-Image, Turbo and base, and the models trained from them."""
+
+    # Up here, `networks` is the module; below, it is the names of the networks.
+    checked_config = staticmethod(configurations.checked)
+    build = staticmethod(networks.build)
+    formats = staticmethod(networks.formats)
+    unread = staticmethod(networks.unread)
+    encode_texts = staticmethod(text.encode)
 
     facts = FACTS
     key = FACTS.key
@@ -56,27 +57,14 @@ class ZImage(FamilyBase):
     files = FACTS.files
     # The transformer is given as many as a prompt has, and code is for one number of them.
     usual_tokens: int | None = None
-    vae_scale = VAE_SCALE
     whole: Mapping[Profile, float] = WHOLE
     leaving = LEAVING
     too_large_on = TOO_LARGE_ON
     blocks: Mapping[str, str] = BLOCKS
-    preview = PREVIEW
     ays: tuple[int, ...] = ()
-
-    def checked_config(
-        self, network: str, config: Mapping[str, Any], subject: Subject
-    ) -> dict[str, Any]:
-        return configurations.checked(network, config, subject)
-
-    def build(self, network: str, config: Mapping[str, Any]) -> Any:
-        return networks.build(network, config)
 
     def dtype_of(self, network: str, _: Mapping[str, Any], place: Place) -> torch.dtype:
         return networks.dtype_of(network, place)
-
-    def formats(self, network: str, dtype: torch.dtype, *, in_eight_bits: bool) -> Formats:
-        return networks.formats(network, dtype, in_eight_bits=in_eight_bits)
 
     def latents_dtype(self, _: torch.dtype) -> torch.dtype:
         return torch.float32
@@ -100,9 +88,6 @@ class ZImage(FamilyBase):
     def prefixes(self, network: str) -> tuple[str, ...]:
         return networks.PREFIXES[network]
 
-    def unread(self, network: str, name: str) -> bool:
-        return networks.unread(network, name)
-
     def renamed(
         self,
         network: str,
@@ -121,37 +106,5 @@ class ZImage(FamilyBase):
             **encoder_names(TEXT_ENCODER, networks[TEXT_ENCODER], "qwen3_4b"),
         }
 
-    def encode(
-        self,
-        model: LoadedModel,
-        _: GenerationRequest,
-        turns: Sequence[Turn],
-        __: Sequence[Learned],
-        recall: Recall,
-        *,
-        guided: bool,
-    ) -> tuple[Encoded, ...]:
-        pairs = [(turn.prompt, turn.negative if guided else None) for turn in turns]
-        return text.encode(
-            model.network(TEXT_ENCODER),
-            model.tokenizers[TOKENIZER],
-            pairs,
-            model.network(DENOISER).dtype,
-            recall,
-            model.key,
-        )
-
     def condition(self, encoded: Encoded, _: tuple[int, int], __: object) -> Conditioning:
         return Conditioning(encoded.prompt, encoded.negative)
-
-    def latent_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        return shape(size)
-
-    def scaled(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
-        return scaled(vae, latents)
-
-    def decode(self, vae: Any, latents: torch.Tensor, *, tiled: bool) -> torch.Tensor:
-        return autoencoder.decode(vae, unscaled(vae, latents), VAE_SCALE, tiled=tiled)
-
-    def distribution(self, vae: Any, pixels: torch.Tensor, *, tiled: bool) -> Any:
-        return autoencoder.distribution(vae, pixels, VAE_SCALE, tiled=tiled)
