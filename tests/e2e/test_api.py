@@ -55,6 +55,7 @@ async def test_a_prompt_alone_suffices(server: Server) -> None:
             "images",
             "warnings",
             "metadata",
+            "words",
         ]
     )
     assert (status["status"], status["progress"], status["error"]) == ("done", 1.0, None)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Engine
+from tests.engine.families.aligned import aligned
 
 SCHNELL = "flux1-schnell"
 DEV = "flux1-dev"
@@ -31,7 +32,7 @@ def stock(folders: Path) -> dict[str, Any]:
     from diffusers import DiffusionPipeline
 
     names = (SCHNELL, DEV, KONTEXT)
-    loaded = {name: DiffusionPipeline.from_pretrained(folders / name) for name in names}
+    loaded = {name: aligned(DiffusionPipeline.from_pretrained(folders / name)) for name in names}
     for pipe in loaded.values():
         pipe.set_progress_bar_config(disable=True)
     return loaded
