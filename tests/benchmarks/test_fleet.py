@@ -48,6 +48,7 @@ def test_more_come_at_the_busiest_moment_than_at_others() -> None:
     assert fleet_day.busy(fleet_day.BUSIEST - 0.5) == pytest.approx(0.4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_each_job_is_done_once_and_no_card_does_two_at_a_time(
     scheduler: str, monkeypatch: pytest.MonkeyPatch

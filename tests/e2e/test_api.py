@@ -88,6 +88,7 @@ async def test_a_prompt_of_another_program_is_understood_and_noted(server: Serve
     assert (recipe.request.prompt, recipe.request.negative) == (CANARY, "rain")
 
 
+@pytest.mark.long
 async def test_the_same_seed_gives_the_same_bytes_as_the_command_line(
     server: Server, home: Home
 ) -> None:

@@ -136,6 +136,7 @@ async def test_a_comparison_is_the_same_over_http_and_handed_over(
     assert (await ada("GET", f"/image/{alone}")).content == cell.content
 
 
+@pytest.mark.long
 @HANDED_OVER
 async def test_an_image_is_enlarged_to_the_same_bytes(
     server: Server, ada: Called, tmp_path: Path

@@ -128,6 +128,7 @@ async def test_words_for_an_image_and_an_image_of_the_words(
         assert playground.violations == []
 
 
+@pytest.mark.long
 async def test_killed_it_goes_on_and_cancelled_it_ends(tmp_path: Path, seeing_dir: Path) -> None:
     home = seeing(tmp_path / "home", seeing_dir)
     async with Playground() as playground, ImpatientBot(home, playground) as bot:
@@ -161,6 +162,7 @@ async def test_where_nothing_describes_it_says_so_and_offers_nothing(ada: User) 
     assert "describe" not in buttons(more.message)
 
 
+@pytest.mark.long
 async def test_over_http_and_on_the_command_line(tmp_path: Path, seeing_dir: Path) -> None:
     home = seeing(tmp_path / "home", seeing_dir)
     given = picture((90, 60), shade=50)

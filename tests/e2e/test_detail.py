@@ -45,6 +45,7 @@ def pixels(data: bytes) -> Any:
         return np.asarray(image.convert("RGB"), int)
 
 
+@pytest.mark.long
 async def test_parts_are_painted_again_across_a_restart(tmp_path: Path, finding_dir: Path) -> None:
     home = finding(tmp_path / "home", finding_dir, FINDS)
     async with Playground() as playground, Bot(home, playground) as bot:

@@ -109,6 +109,7 @@ async def one_of(playground: Playground, message: Message) -> bytes:
     return data
 
 
+@pytest.mark.long
 async def test_what_is_followed_is_kept_across_a_restart_and_by_every_button(
     tmp_path: Path, following_dir: Path
 ) -> None:
@@ -237,6 +238,7 @@ async def test_an_image_of_a_result_is_followed(bot: Bot, ada: User) -> None:
         assert np.array_equal(np.asarray(kept), np.asarray(image.convert("RGB")))
 
 
+@pytest.mark.long
 async def test_what_is_made_of_a_result_follows_the_same_unless_it_was_extended(
     bot: Bot, ada: User
 ) -> None:

@@ -254,6 +254,7 @@ async def try_actions(two: Two, user: User, where: Channel, result: Message) -> 
         await outcome(call)
 
 
+@pytest.mark.long
 async def test_names_and_prompts_stay_where_they_may_be_said(two: Two) -> None:
     playground, carl, den = two.playground, two.carl, two.den
     gated: dict[str, Any] = {"prompt": PROMPT, "model": "vulpine-m", "lora": "vulpine-l"}

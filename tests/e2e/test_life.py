@@ -21,6 +21,7 @@ class ColdBot(ImpatientBot):
     cold = True
 
 
+@pytest.mark.long
 async def test_sigterm_while_painting_loses_nothing_and_old_results_still_react(
     home: Home,
 ) -> None:
@@ -143,6 +144,7 @@ async def test_a_token_reset_ends_the_bot_with_a_sentence(home: Home) -> None:
         assert "Traceback" not in bot.log
 
 
+@pytest.mark.long
 async def test_discord_away_at_the_start_is_waited_for(home: Home) -> None:
     async with Playground() as playground:
         # On a cut connection discord.py gives up at once; a 502 it would retry for half a minute.

@@ -194,6 +194,7 @@ async def test_german(ada: User) -> None:
     )
 
 
+@pytest.mark.long
 async def test_the_command_line_takes_a_picture(home: Home) -> None:
     file = home.folder / "my picture.webp"
     file.write_bytes(picture((48, 96), "WEBP"))

@@ -69,6 +69,7 @@ def chosen(select: dict[str, Any]) -> str:
     return str(next(each["value"] for each in select["options"] if each.get("default")))
 
 
+@pytest.mark.long
 async def test_an_image_goes_on_beyond_its_edges_across_a_restart(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

@@ -287,6 +287,7 @@ async def test_a_servers_cap_holds_however_one_asks(town: Town) -> None:
     await town.set("server", "max_steps")
 
 
+@pytest.mark.long
 async def test_what_is_not_allowed_is_named_nowhere(town: Town) -> None:
     ada, channel = town.ada, town.playground.add_channel("narrow")
     with_frost = await painted(ada, **QUICK, lora="frost")

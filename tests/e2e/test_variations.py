@@ -50,6 +50,7 @@ def mixes(message: Message) -> list[str]:
     return re.findall("`([^`]+)`", found[1])
 
 
+@pytest.mark.long
 async def test_an_image_is_varied_and_its_variation_too_across_a_restart(home: Home) -> None:
     async with Playground() as playground, Bot(home, playground) as bot:
         ada = playground.user("ada")

@@ -205,7 +205,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("stated", "field"), REFUSED)
+@pytest.mark.parametrize(("stated", "field"), mostly_long(REFUSED, usual=2))
 def test_what_its_configuration_may_not_say_is_refused_by_name(
     fresh: Engine, folder: Path, stated: dict[str, Any], field: str
 ) -> None:
@@ -249,16 +249,19 @@ def _damage(folder: Path, network: Any, how: str) -> None:
 
 @pytest.mark.parametrize(
     ("how", "code", "said"),
-    [
-        ("only pickles", "describer.no_safetensors", ""),
-        ("no tokenizer", "describer.incomplete", "tokenizer.json"),
-        ("other words", "describer.unreadable", "tokenizer.json lacks <s>"),
-        ("too many words", "describer.unreadable", "the network knows"),
-        ("another model", "describer.other", ""),
-        ("not safetensors", "describer.not_safetensors", "model.safetensors"),
-        ("a tensor less", "describer.incomplete", "image_proj_norm.bias"),
-        ("another shape", "describer.unreadable", "(32,) instead of (16,)"),
-    ],
+    mostly_long(
+        [
+            ("only pickles", "describer.no_safetensors", ""),
+            ("no tokenizer", "describer.incomplete", "tokenizer.json"),
+            ("other words", "describer.unreadable", "tokenizer.json lacks <s>"),
+            ("too many words", "describer.unreadable", "the network knows"),
+            ("another model", "describer.other", ""),
+            ("not safetensors", "describer.not_safetensors", "model.safetensors"),
+            ("a tensor less", "describer.incomplete", "image_proj_norm.bias"),
+            ("another shape", "describer.unreadable", "(32,) instead of (16,)"),
+        ],
+        usual=3,
+    ),
 )
 @pytest.mark.usefixtures("small")
 def test_files_that_cannot_be_used_are_an_error(

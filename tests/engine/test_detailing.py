@@ -128,6 +128,7 @@ def test_what_is_off_the_edges_lies_within_them(box: Box) -> None:
     assert off_edges(Box(0, 0, 2, 40), (64, 64)) is None
 
 
+@pytest.mark.long
 def test_words_come_one_after_the_other_with_their_strengths(
     engine: Engine, offered: Catalog, boxes: dict[str, list[Box]]
 ) -> None:
@@ -215,6 +216,7 @@ def test_controlnets_follow_their_part(
     assert regions[-1] is not None
 
 
+@pytest.mark.long
 def test_what_really_finds_something_is_the_same_again(fresh: Engine, offered: Catalog) -> None:
     """With the network itself, on the image as it is."""
     asked = request(detail=(DetailUse("face"), DetailUse("hand")))

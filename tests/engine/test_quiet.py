@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -35,6 +37,7 @@ assert "canary" not in repr(painting)
 """
 
 
+@pytest.mark.long
 def test_a_whole_life_prints_nothing_and_imports_late(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(

@@ -79,6 +79,7 @@ def memory_of(pid: int) -> bytes:
     return found
 
 
+@pytest.mark.long
 def test_no_token_is_in_its_environment_its_arguments_or_its_memory(
     engine: ProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

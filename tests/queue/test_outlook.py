@@ -45,6 +45,7 @@ def count_forecasts(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     return forecasts
 
 
+@pytest.mark.long
 async def test_a_rush_is_not_forecast_for_each_of_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

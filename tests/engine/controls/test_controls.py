@@ -140,6 +140,7 @@ def test_it_controls_as_diffusers_does(
     assert painted.pixels_sha256 != digests(paint(engine, request(guidance=guidance)))[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_opposite_edges_meet_it_wraps_around_as_well(
     engine: Engine, plain: Any, made: dict[str, Any], offered: Catalog, kind: str
@@ -152,6 +153,7 @@ def test_where_opposite_edges_meet_it_wraps_around_as_well(
         assert painted.image.tobytes() != expected(plain, kind, made[kind], asked, 5.0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_without_a_configuration_give_the_same(
     engine: Engine, folders: dict[str, Path], offered: Catalog, tmp_path: Path, kind: str
@@ -384,6 +386,7 @@ def test_at_its_edges_a_map_goes_on_as_it_is(made: dict[str, Any]) -> None:
         assert torch.equal(one, other[:, :, : one.shape[2], : one.shape[3]])
 
 
+@pytest.mark.long
 def test_those_of_the_last_job_are_not_in_the_way_of_the_next(
     engine: Engine, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,6 +409,7 @@ def test_those_of_the_last_job_are_not_in_the_way_of_the_next(
     assert parts_of(engine) == []
 
 
+@pytest.mark.long
 def test_a_file_that_changes_while_it_is_used_ends_the_job_alone(
     keeping: Any, folders: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -468,6 +472,7 @@ def test_hostile_tensors_are_refused_at_once(engine: Engine, plain: Any, tmp_pat
         assert failed.value.code == code
 
 
+@pytest.mark.long
 def test_only_those_of_the_last_job_stay(engine: Engine, offered: Catalog) -> None:
     paint(engine, request(controls=(use("controlnet"), use("union"))), offered)
     assert len(parts_of(engine)) == 2

@@ -102,6 +102,7 @@ def test_it_follows_the_one_person_that_an_image_shows(
     assert digests(paint(engine, request(controls=(before,)), alone)) != digests(painted)
 
 
+@pytest.mark.long
 def test_the_people_are_found_and_told_once_for_all_passes(
     fresh: Engine, network: Any, offered: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

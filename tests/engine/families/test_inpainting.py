@@ -12,8 +12,10 @@ from catalog.families import FAMILIES
 from tests.engine.factories import digests, opened, paint, picture, request
 from tests.engine.test_inpainting import MIDDLE, SEAM, SIZE, far_from, mask, pixels
 
+USUAL = ("sdxl", "flux2", "anima")
+"""Of whose latents and VAEs the others have the like."""
 EACH = [
-    pytest.param(key, name, marks=() if number == 0 else pytest.mark.long)
+    pytest.param(key, name, marks=() if number == 0 and key in USUAL else pytest.mark.long)
     for key, family in FAMILIES.items()
     if family.takes_image
     for number, name in enumerate(sorted(family.schedulers, key=lambda name: name != "Euler"))
@@ -46,6 +48,7 @@ def test_what_is_kept_is_kept_exactly(
         assert digests(paint(engine, asked, offered)) == digests(painted)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", [key for key, family in FAMILIES.items() if family.takes_image])
 def test_an_image_is_extended(engine: Engine, offered: Catalog, key: str) -> None:
     sha256 = picture(SIZE)

@@ -18,6 +18,7 @@ from tests.engine.factories import paint
 from tests.engine.families.test_reproducible import everything
 from tests.engine.upscaling.networks import compact, written
 from tests.engine.upscaling.test_upscaling import crisp, repaint
+from tests.parameters import mostly_long
 
 Making = Callable[..., tuple[Engine, Engine]]
 
@@ -61,7 +62,7 @@ def far(
     return max(int(np.abs(one - other).max()) for one, other in zip(*painted, strict=True))
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", mostly_long(FAMILIES, usual=("sdxl", "chroma", "zimage")))
 def test_a_family_leaves_nothing_elsewhere(making: Making, offered: Catalog, key: str) -> None:
     assert far(making(memory="full"), everything(key), offered) <= ROUNDED
 
@@ -82,6 +83,7 @@ def test_nor_do_controls_depth_and_references(
     assert far(making(memory="full", models_dir=models_dir), [wanted], offered) <= ROUNDED
 
 
+@pytest.mark.long
 def test_nor_do_poses(
     models_dir: Path, making: Making, posed: tuple[GenerationRequest, Catalog]
 ) -> None:
@@ -89,6 +91,7 @@ def test_nor_do_poses(
     assert far(making(memory="full", models_dir=models_dir), [wanted], offered) <= ROUNDED
 
 
+@pytest.mark.long
 def test_nor_do_upscalers(models_dir: Path, making: Making, tmp_path: Path) -> None:
     path = str(written(tmp_path / "double.safetensors", compact))
     double = UpscalerEntry(key="double", name="double", path=path)
@@ -98,7 +101,7 @@ def test_nor_do_upscalers(models_dir: Path, making: Making, tmp_path: Path) -> N
     assert far(making(memory="full", models_dir=models_dir), wanted, offered) <= ROUNDED
 
 
-@pytest.mark.parametrize("memory", ["full", "8gb"])
+@pytest.mark.parametrize("memory", mostly_long(["8gb", "full"], usual=1))
 def test_nor_does_what_describes(
     models_dir: Path,
     making: Making,

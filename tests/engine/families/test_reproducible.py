@@ -17,6 +17,7 @@ from catalog.families import FAMILIES
 from tests.engine.factories import paint, picture, request
 from tests.engine.unordered import Watch
 from tests.engine.upscaling.networks import EVERY
+from tests.parameters import mostly_long
 
 NOTHING: set[str] = set()
 
@@ -34,7 +35,7 @@ def everything(key: str) -> list[GenerationRequest]:
     return wanted
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", mostly_long(FAMILIES, usual=("sdxl", "zimage")))
 def test_no_family_depends_on_the_order_of_threads(
     opened: Callable[..., Engine], offered: Catalog, key: str
 ) -> None:
@@ -56,6 +57,7 @@ def test_nor_do_controls_depth_and_references(
     assert watch.calls > 1_000
 
 
+@pytest.mark.long
 def test_nor_do_poses(fresh: Engine, posed: tuple[GenerationRequest, Catalog]) -> None:
     wanted, offered = posed
     with Watch() as watch:
