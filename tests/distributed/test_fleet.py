@@ -56,6 +56,7 @@ async def until(happened: Callable[[], object], seconds: float = 30) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 async def test_a_job_of_a_killed_worker_goes_on_elsewhere(
     server: Server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

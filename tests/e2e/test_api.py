@@ -216,6 +216,7 @@ async def test_a_body_that_is_no_json_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+@pytest.mark.long
 async def test_events_bring_progress_previews_and_the_end(server: Server) -> None:
     accepted = await server.generate(prompt=CANARY, steps=40, width=256, height=256)
     events: list[tuple[str, dict[str, Any]]] = []

@@ -94,6 +94,7 @@ def pixels(data: bytes) -> bytes:
         return image.convert("RGB").tobytes()
 
 
+@pytest.mark.long
 @HANDED_OVER
 async def test_a_comparison_is_the_same_over_http_and_handed_over(
     server: Server, ada: Called

@@ -52,6 +52,7 @@ async def posted(server: Server, path: str, body: dict[str, Any]) -> tuple[int, 
     return answer.status_code, answer.json()
 
 
+@pytest.mark.long
 async def test_what_each_model_does_and_which_loras_fit_it(server: Server) -> None:
     models = {each["key"]: each for each in (await server.client.get("/models")).json()}
     assert models["klein"].keys() == MODEL.keys()

@@ -194,6 +194,7 @@ async def test_full_queue_and_the_share_of_one_user(playground: Playground, ada:
         await call.wait(lambda message: bool(message.attachments), timeout=120)
 
 
+@pytest.mark.long
 async def test_the_message_follows_the_job(playground: Playground, ada: User) -> None:
     call = await ada.slash("imagine", prompt=CANARY, size="256x256", steps=100)
     message = await call.wait(lambda m: bool(m.attachments), timeout=120)

@@ -76,6 +76,7 @@ def test_nor_does_it_on_a_small_card(
     assert far(making(**options), everything(key), offered) <= ROUNDED
 
 
+@pytest.mark.long
 def test_nor_do_controls_depth_and_references(
     models_dir: Path, making: Making, followed: tuple[GenerationRequest, Catalog]
 ) -> None:
@@ -101,7 +102,8 @@ def test_nor_do_upscalers(models_dir: Path, making: Making, tmp_path: Path) -> N
     assert far(making(memory="full", models_dir=models_dir), wanted, offered) <= ROUNDED
 
 
-@pytest.mark.parametrize("memory", mostly_long(["8gb", "full"], usual=1))
+@pytest.mark.long
+@pytest.mark.parametrize("memory", ["full", "8gb"])
 def test_nor_does_what_describes(
     models_dir: Path,
     making: Making,

@@ -47,6 +47,7 @@ def test_no_family_depends_on_the_order_of_threads(
     assert watch.calls > 1_000
 
 
+@pytest.mark.long
 def test_nor_do_controls_depth_and_references(
     fresh: Engine, followed: tuple[GenerationRequest, Catalog]
 ) -> None:
